@@ -1,0 +1,91 @@
+"""What the verbs hand to each other: frozen values, without behaviour beyond naming themselves.
+
+poll brings a `Snapshot` of `PendingRequest`s and facts; decide makes a `Decision` of each; plan makes a `Plan` of
+`Step`s; act brings a `Receipt` for each step.
+"""
+
+from __future__ import annotations
+
+from pm_autoaccept.model.decisions import (
+    Action,
+    Decision,
+    Evidence,
+    Facts,
+    History,
+    KeptBack,
+    Mode,
+    Outcome,
+    Plan,
+    PropertyShare,
+    Reason,
+    ReasonKind,
+    Receipt,
+    SourceUse,
+    Standing,
+    Step,
+    Truth,
+    Verdict,
+)
+from pm_autoaccept.model.requests import (
+    AccountInfo,
+    Address,
+    CustomField,
+    CustomFieldDefinition,
+    Kind,
+    MeterInfo,
+    PendingRequest,
+    PropertyInfo,
+    RequestKey,
+)
+from pm_autoaccept.model.snapshot import (
+    NOT_ASKED_FOR,
+    Fact,
+    Need,
+    Notification,
+    NotLearnt,
+    PendingList,
+    PendingPage,
+    ProviderAccount,
+    Snapshot,
+    Unreadable,
+)
+
+__all__ = [
+    "NOT_ASKED_FOR",
+    "AccountInfo",
+    "Action",
+    "Address",
+    "CustomField",
+    "CustomFieldDefinition",
+    "Decision",
+    "Evidence",
+    "Fact",
+    "Facts",
+    "History",
+    "KeptBack",
+    "Kind",
+    "MeterInfo",
+    "Mode",
+    "Need",
+    "NotLearnt",
+    "Notification",
+    "Outcome",
+    "PendingList",
+    "PendingPage",
+    "PendingRequest",
+    "Plan",
+    "PropertyInfo",
+    "PropertyShare",
+    "ProviderAccount",
+    "Reason",
+    "ReasonKind",
+    "Receipt",
+    "RequestKey",
+    "Snapshot",
+    "SourceUse",
+    "Standing",
+    "Step",
+    "Truth",
+    "Unreadable",
+    "Verdict",
+]

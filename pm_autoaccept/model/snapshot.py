@@ -1,0 +1,139 @@
+"""What one cycle saw of the world: the lists, each whole or not, and the facts, each learnt or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias, TypeVar
+
+from pm_autoaccept.model.requests import (
+    AccountInfo,
+    CustomField,
+    CustomFieldDefinition,
+    Kind,
+    PendingRequest,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NotLearnt:
+    """A fact that could not be learnt, and why. A test on it is unknown."""
+
+    why: str
+
+
+NOT_ASKED_FOR = NotLearnt("not asked for")
+"""The default of every fact."""
+
+T = TypeVar("T")
+Fact: TypeAlias = T | NotLearnt
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An element of a pending list whose id could not be read: it can be shown to people, never answered."""
+
+    kind: Kind
+    why: str
+    source: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPage:
+    """One page (of up to 20) of a pending list. `has_next` is whether it links to a "next page"."""
+
+    requests: tuple[PendingRequest, ...]
+    unreadable: tuple[Unreadable, ...]
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingList:
+    """All pages of one pending list, as far as they could be read.
+
+    Attributes:
+        failed: why the list is not whole, None if it is. From a list that is not whole nothing is answered.
+        begun: when its first page was asked for.
+        ended: when its last page had come.
+    """
+
+    kind: Kind
+    requests: tuple[PendingRequest, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    failed: str | None = None
+    begun: datetime
+    ended: datetime
+
+    @property
+    def whole(self) -> bool:
+        """Whether every page was read."""
+        return self.failed is None
+
+    @property
+    def shows_absence(self) -> bool:
+        """Whether what does not stand in it is really not pending: whole, and every element has an id."""
+        return self.whole and not self.unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A notification, as `type` one of UNSHARE, SHAREUPDATE, DISCONNECT, TRANSFERPROPERTY, or one not yet known."""
+
+    id: int
+    type: str
+    description: str
+    account_id: int | None = None
+    username: str | None = None
+    property_id: int | None = None
+    meter_id: int | None = None
+    created_at: datetime | None = None
+    created_by: str | None = None
+    created_by_account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccount:
+    """Our own account, from GET /account."""
+
+    id: int
+    username: str
+
+
+class Need(StrEnum):
+    """A fact that a policy asks for beyond the pending lists. poll brings only what is needed."""
+
+    CUSTOM_FIELDS = "custom_fields"
+    ANSWERS_AT_CONNECTION = "answers_at_connection"
+    ACCOUNTS = "accounts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What was seen of the world in one cycle. decide and plan see the world only through it.
+
+    Attributes:
+        connected: account ids in GET /customer/list.
+        shared_properties: owner → ids of properties already shared with us by that owner; only for
+            owners for whom it was asked. An owner without an entry was not asked for.
+        answers_at_connection: owner → what the owner answered when connecting, likewise.
+        accounts: owner → who the owner is, likewise.
+        custom_fields: the custom fields that our account defines.
+    """
+
+    provider: ProviderAccount
+    connections: PendingList
+    properties: PendingList
+    meters: PendingList
+    notifications: Fact[tuple[Notification, ...]] = ()
+    connected: Fact[frozenset[int]] = NOT_ASKED_FOR
+    shared_properties: Mapping[int, Fact[frozenset[int]]] = field(default_factory=dict)
+    answers_at_connection: Mapping[int, Fact[tuple[CustomField, ...]]] = field(default_factory=dict)
+    accounts: Mapping[int, Fact[AccountInfo]] = field(default_factory=dict)
+    custom_fields: Fact[tuple[CustomFieldDefinition, ...]] = NOT_ASKED_FOR
+
+    @property
+    def lists(self) -> tuple[PendingList, PendingList, PendingList]:
+        """The three lists in the order in which requests are decided."""
+        return (self.connections, self.properties, self.meters)
