@@ -1,0 +1,100 @@
+"""Bytes to an element tree, or a refusal: the one place where XML from outside is opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from lxml import etree
+
+from pm_autoaccept.errors import DocumentRefused
+
+Element: TypeAlias = etree._Element  # noqa: SLF001 - the name that lxml's stubs give to what every parser returns
+
+MAX_BYTES = 10 * 1024 * 1024
+"""The largest document that is read. A full page of 20 meters has about 40 KB."""
+MAX_DEPTH = 200
+"""The deepest element that is read, the root being 1. Portfolio Manager's own documents stay below 10."""
+
+_HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+
+
+def open_document(body: bytes, root: str) -> Element:
+    """The root element of a document, which must be called `root`.
+
+    Raises:
+        DocumentRefused: it is empty, too large, too deep, HTML, not well-formed, has a DOCTYPE (and with it perhaps
+            entities), or has another root. The message says which.
+    """
+    if len(body) > MAX_BYTES:
+        raise DocumentRefused(f"a document of {len(body)} bytes; at most {MAX_BYTES} are read")
+    if not body.strip():
+        raise DocumentRefused("an empty document, where XML was expected")
+    if _HTML.match(body):
+        raise DocumentRefused("an HTML page, where XML was expected")
+    try:
+        element = etree.fromstring(body, _parser())
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise DocumentRefused(f"not well-formed XML: {_one_line(error)}") from error
+    # lxml leaves entities of a DOCTYPE out without a word, so none is let in at all.
+    if element.getroottree().docinfo.internalDTD is not None:
+        raise DocumentRefused("a document with a DOCTYPE, which Portfolio Manager never sends")
+    if _too_deep(element):
+        raise DocumentRefused(f"a document nested more than {MAX_DEPTH} deep")
+    if local_name(element) != root:
+        raise DocumentRefused(f"a <{local_name(element)[:60]}> document, where <{root}> was expected")
+    return element
+
+
+def local_name(element: Element) -> str:
+    """The element's name without its namespace: Portfolio Manager uses none, a proxy might add one."""
+    return etree.QName(element).localname
+
+
+def children(element: Element, name: str) -> Iterator[Element]:
+    """The element's own children of that name, in document order."""
+    return (child for child in element if local_name(child) == name)
+
+
+def attribute(element: Element, name: str) -> str | None:
+    """The attribute's text as it was written, None where absent."""
+    for key, value in element.attrib.items():
+        if etree.QName(key).localname == name:
+            return str(value)
+    return None
+
+
+def own_bytes(element: Element) -> bytes:
+    """The element alone, as bytes to be kept and looked at."""
+    return etree.tostring(element, encoding="utf-8", with_tail=False)
+
+
+def _parser() -> etree.XMLParser:
+    """A parser for one document: no entities, no network, no DTD, nothing huge; text in one piece."""
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        strip_cdata=True,
+    )
+
+
+def _too_deep(root: Element) -> bool:
+    """Whether an element lies deeper than MAX_DEPTH. libxml2 has its own limit, which differs between versions."""
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _one_line(error: Exception) -> str:
+    """libxml2's message, without line breaks and not endless."""
+    return " ".join(str(error).split())[:200]

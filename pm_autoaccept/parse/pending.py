@@ -1,0 +1,185 @@
+"""One page of a pending list: each element on its own, never by position (reference §3, §4, §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+from pm_autoaccept.model import (
+    AccountInfo,
+    Address,
+    CustomField,
+    Kind,
+    MeterInfo,
+    PendingPage,
+    PendingRequest,
+    PropertyInfo,
+    Unreadable,
+)
+from pm_autoaccept.parse.document import Element, attribute, children, local_name, open_document, own_bytes
+from pm_autoaccept.parse.reading import (
+    Reading,
+    Unread,
+    as_written,
+    own_text,
+    read_access_level,
+    read_boolean,
+    read_day,
+    read_decimal,
+    read_id,
+    read_moment,
+    read_positive_id,
+)
+from pm_autoaccept.parse.response import read_links
+
+_ELEMENTS: Mapping[str, Kind] = MappingProxyType(
+    {"account": Kind.CONNECTION, "property": Kind.PROPERTY, "meter": Kind.METER}
+)
+_ID: Mapping[Kind, str] = MappingProxyType(
+    {Kind.CONNECTION: "accountId", Kind.PROPERTY: "propertyId", Kind.METER: "meterId"}
+)
+_ID_FIELD: Mapping[Kind, str] = MappingProxyType(
+    {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id", Kind.METER: "id"}
+)
+_SQUARE_FEET: Mapping[str | None, Decimal] = MappingProxyType(
+    {"Square Feet": Decimal(1), "Square Meters": Decimal("10.7639104167")}
+)
+
+
+def parse_pending_page(kind: Kind, body: bytes) -> PendingPage:
+    """Reads one page of the pending list of that kind.
+
+    An element without an id that can be answered becomes an `Unreadable`, and so does a request of another kind,
+    which does not belong here. Neither stops the others.
+
+    Raises:
+        DocumentRefused: the document is no `pendingList`, or not to be trusted as a whole.
+    """
+    root = open_document(body, "pendingList")
+    read = [_request(kind, element) for element in root if local_name(element) in _ELEMENTS]
+    return PendingPage(
+        requests=tuple(request for request in read if isinstance(request, PendingRequest)),
+        unreadable=tuple(request for request in read if isinstance(request, Unreadable)),
+        has_next=any(link.leads_on for link in read_links(root)),
+    )
+
+
+def read_account_info(info: Reading) -> AccountInfo:
+    """Who a customer is, from `accountInfo`."""
+    return AccountInfo(
+        first_name=info.value("firstName", "account.first_name", as_written),
+        last_name=info.value("lastName", "account.last_name", as_written),
+        email=info.value("email", "account.email", as_written),
+        phone=info.value("phone", "account.phone", as_written),
+        job_title=info.value("jobTitle", "account.job_title", as_written),
+        organization=info.value("organization", "account.organization", as_written),
+        address=_address(info.group("address"), "account.address"),
+    )
+
+
+def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[CustomField, ...]:
+    """The values of `customFieldList`s in document order, repetitions included."""
+    fields = []
+    for element in (field for each in lists for field in children(each, "customField")):
+        name = attribute(element, "name") or ""
+        try:
+            fields.append(CustomField(name, own_text(element)))
+        except Unread as error:
+            faults.setdefault(f"custom.{name}", f"customField {error}")
+    return tuple(fields)
+
+
+def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
+    """One request, or why it can never be answered."""
+    source = own_bytes(element)
+    if _ELEMENTS[local_name(element)] is not kind:
+        return Unreadable(kind, f"a {local_name(element)} element in the {kind} list", source)
+    faults: dict[str, str] = {}
+    reading = Reading(element, faults)
+    identity = reading.value(_ID[kind], _ID_FIELD[kind], read_positive_id)
+    if identity is None:
+        return Unreadable(kind, faults.get(_ID_FIELD[kind], f"it has no {_ID[kind]}"), source)
+    share = kind is not Kind.CONNECTION
+    audit = reading.group("shareAudit" if share else "connectionAudit")
+    return PendingRequest(
+        kind=kind,
+        id=identity,
+        account_id=reading.value("accountId", "account.id", read_positive_id),
+        username=reading.value("username", "account.username", as_written),
+        sender_id=audit.value("createdByAccountId", "sender.id", read_id),
+        sender_username=audit.value("createdBy", "sender.username", as_written),
+        requested_at=audit.value("createdDate", "requested_at", read_moment),
+        access_level=reading.value("accessLevel", "access_level", read_access_level) if share else None,
+        custom=read_custom_fields(list(children(element, "customFieldList")), faults),
+        account_info=None if share else read_account_info(reading.group("accountInfo")),
+        property_id=reading.value("propertyId", "property.id", read_positive_id) if share else None,
+        property_info=_property_info(reading.group("propertyInfo")) if share else None,
+        meter_info=_meter_info(reading) if kind is Kind.METER else None,
+        faults=MappingProxyType(faults),
+        source=source,
+    )
+
+
+def _property_info(info: Reading) -> PropertyInfo:
+    return PropertyInfo(
+        name=info.value("name", "property.name", as_written),
+        primary_function=info.value("primaryFunction", "property.primary_function", as_written),
+        construction_status=info.value("constructionStatus", "property.construction_status", as_written),
+        gross_floor_area=_floor_area(info.group("grossFloorArea"), "property.gross_floor_area"),
+        year_built=info.value("yearBuilt", "property.year_built", read_id),
+        number_of_buildings=info.value("numberOfBuildings", "property.number_of_buildings", read_id),
+        occupancy=info.value("occupancyPercentage", "property.occupancy", read_id),
+        is_federal=info.value("isFederalProperty", "property.is_federal", read_boolean),
+        is_institutional=info.value("isInstitutionalProperty", "property.is_institutional", read_boolean),
+        address=_address(info.group("address"), "property.address"),
+    )
+
+
+def _floor_area(area: Reading, field: str) -> Decimal | None:
+    """Square feet. A value without a unit that we know is worse than none."""
+    if not area.present():
+        return None
+    value = area.value("value", field, read_decimal)
+    units = area.attribute("units", field, as_written)
+    if value is None or units not in _SQUARE_FEET:
+        area.note(field, f"grossFloorArea has units {units!r}" if value is not None else "grossFloorArea has no value")
+        return None
+    return value * _SQUARE_FEET[units]
+
+
+def _meter_info(meter: Reading) -> MeterInfo:
+    """A meter has either meterInfo or wasteMeterInfo; both or neither leave everything about it in doubt."""
+    energy, waste = meter.group("meterInfo"), meter.group("wasteMeterInfo")
+    info, category = (energy, "energy") if energy.present() else (waste, "waste")
+    if energy.present() == waste.present():
+        which = "both meterInfo and wasteMeterInfo" if energy.present() else "neither meterInfo nor wasteMeterInfo"
+        info = Reading(None, meter.faults, doubt=f"the meter has {which}")
+        info.note("meter.category", f"the meter has {which}")
+    return MeterInfo(
+        category=None if "meter.category" in meter.faults else category,
+        name=info.value("name", "meter.name", as_written),
+        type=info.value("type", "meter.type", as_written),
+        unit=info.value("unitOfMeasure", "meter.unit", as_written),
+        metered=info.value("metered", "meter.metered", read_boolean),
+        in_use=info.value("inUse", "meter.in_use", read_boolean),
+        first_bill_date=info.value("firstBillDate", "meter.first_bill_date", read_day),
+        inactive_date=info.value("inactiveDate", "meter.inactive_date", read_day),
+        aggregate=info.value("aggregateMeter", "meter.aggregate", read_boolean),
+    )
+
+
+def _address(address: Reading, field: str) -> Address:
+    def part(name: str, own_name: str) -> str | None:
+        return address.attribute(name, f"{field}.{own_name}", as_written)
+
+    return Address(
+        line1=part("address1", "line1"),
+        line2=part("address2", "line2"),
+        city=part("city", "city"),
+        county=part("county", "county"),
+        postal_code=part("postalCode", "postal_code"),
+        state=part("state", "state"),
+        other_state=part("otherState", "other_state"),
+        country=part("country", "country"),
+    )

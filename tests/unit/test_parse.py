@@ -1,0 +1,513 @@
+"""What parse makes of documents that are right, bent, broken and hostile."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pm_autoaccept import parse
+from pm_autoaccept.errors import DocumentRefused
+from pm_autoaccept.model import (
+    AccountInfo,
+    Address,
+    CustomField,
+    CustomFieldDefinition,
+    Kind,
+    MeterInfo,
+    Notification,
+    PendingPage,
+    PendingRequest,
+    PropertyInfo,
+    ProviderAccount,
+)
+from tests.epa import EXAMPLES, needs_examples
+
+CONNECTION = """
+<account><accountId> 410221 </accountId><username>river side</username>
+ <customFieldList><customField name="Number">00-998</customField><customField>nameless</customField></customFieldList>
+ <accountInfo><address address1="77 Dock Road" city="Portland" state="OR" postalCode="97205" country="US"/>
+ <email>ops@riverside.example</email><firstName>Ines</firstName><lastName>O<!-- x -->k<![CDATA[<a>]]>for</lastName>
+ </accountInfo>
+ <connectionAudit><createdBy>other</createdBy><createdByAccountId>-14</createdByAccountId>
+ <createdDate>2025-03-04T09:12:07.123456789-05:00</createdDate></connectionAudit></account>"""
+PROPERTY_INFO = """
+<propertyInfo><name>Tower</name><address address1="80 Dock Road" address2="U" county="M" otherState="Z"/>
+ <numberOfBuildings>2</numberOfBuildings><constructionStatus>Existing</constructionStatus>
+ <primaryFunction>Office</primaryFunction><yearBuilt>1998</yearBuilt>
+ <grossFloorArea units="Square Meters"><value>1000</value></grossFloorArea>
+ <occupancyPercentage>95</occupancyPercentage><isFederalProperty>0</isFederalProperty>
+ <isInstitutionalProperty>true</isInstitutionalProperty></propertyInfo>"""
+PROPERTY = f"""
+<property><propertyId>8120045</propertyId><accessLevel>Read Write</accessLevel><accountId>410221</accountId>
+ <username>riverside</username>{PROPERTY_INFO}<shareAudit><createdBy>green</createdBy>
+ <createdByAccountId>395500</createdByAccountId><createdDate>2025-03-05T11:29:54Z</createdDate></shareAudit></property>
+"""
+METER_INFO = """
+<meterInfo><name>Main</name><metered>true</metered><firstBillDate>2015-01-01-05:00</firstBillDate><inUse>1</inUse>
+ <inactiveDate>2020-02-29</inactiveDate><aggregateMeter>false</aggregateMeter><type>Electric</type>
+ <unitOfMeasure>kWh (thousand Watt-hours)</unitOfMeasure></meterInfo>"""
+METER = f"""
+<meter><meterId>30511977</meterId><propertyId>8120045</propertyId><accountId>410221</accountId>
+ <accessLevel>Read</accessLevel>{PROPERTY_INFO}{METER_INFO}</meter>"""
+OF = {Kind.CONNECTION: CONNECTION, Kind.PROPERTY: PROPERTY, Kind.METER: METER}
+
+
+def page(*elements: str, kind: Kind = Kind.CONNECTION) -> PendingPage:
+    """A pending list of these elements, parsed."""
+    return parse.parse_pending_page(kind, f"<pendingList>{''.join(elements)}</pendingList>".encode())
+
+
+def only(element: str, kind: Kind) -> PendingRequest:
+    """The one request of a list."""
+    (request,) = page(element, kind=kind).requests
+    return request
+
+
+def test_a_connection_is_read_by_name() -> None:
+    """Every field of a connection stands where the policy looks for it, text as the customer wrote it."""
+    request = only(CONNECTION, Kind.CONNECTION)
+    assert request.source.startswith(b"<account>")
+    assert request.source.endswith(b"</account>")
+    assert request == PendingRequest(
+        kind=Kind.CONNECTION,
+        id=410221,
+        account_id=410221,
+        username="river side",
+        sender_id=-14,
+        sender_username="other",
+        requested_at=datetime.fromisoformat("2025-03-04T09:12:07.123456-05:00"),
+        custom=(CustomField("Number", "00-998"), CustomField("", "nameless")),
+        account_info=AccountInfo(
+            first_name="Ines",
+            last_name="Ok<a>for",
+            email="ops@riverside.example",
+            address=Address(line1="77 Dock Road", city="Portland", state="OR", postal_code="97205", country="US"),
+        ),
+        source=request.source,
+    )
+
+
+def test_a_property_share_is_read_by_name() -> None:
+    """A property share brings its facts, the area in square feet."""
+    request = only(PROPERTY, Kind.PROPERTY)
+    assert request == PendingRequest(
+        kind=Kind.PROPERTY,
+        id=8120045,
+        account_id=410221,
+        username="riverside",
+        sender_id=395500,
+        sender_username="green",
+        requested_at=datetime(2025, 3, 5, 11, 29, 54, tzinfo=UTC),
+        access_level="Read Write",
+        property_id=8120045,
+        property_info=PropertyInfo(
+            name="Tower",
+            primary_function="Office",
+            construction_status="Existing",
+            gross_floor_area=Decimal("10763.9104167000"),
+            year_built=1998,
+            number_of_buildings=2,
+            occupancy=95,
+            is_federal=False,
+            is_institutional=True,
+            address=Address(line1="80 Dock Road", line2="U", county="M", other_state="Z"),
+        ),
+        source=request.source,
+    )
+
+
+def test_a_meter_share_is_read_by_name() -> None:
+    """A meter share brings its meter and its property, and what is missing is None without a fault."""
+    request = only(METER, Kind.METER)
+    assert (request.id, request.property_id, request.access_level) == (30511977, 8120045, "Read")
+    assert (request.username, request.requested_at, request.sender_id, dict(request.faults)) == (None, None, None, {})
+    assert request.property_info is not None
+    assert request.property_info.year_built == 1998
+    assert request.meter_info == MeterInfo(
+        category="energy",
+        name="Main",
+        type="Electric",
+        unit="kWh (thousand Watt-hours)",
+        metered=True,
+        in_use=True,
+        first_bill_date=date(2015, 1, 1),
+        inactive_date=date(2020, 2, 29),
+        aggregate=False,
+    )
+
+
+def test_a_waste_meter_is_a_meter() -> None:
+    """What stands in wasteMeterInfo is read like meterInfo, its category being waste."""
+    request = only(METER.replace("meterInfo>", "wasteMeterInfo>"), Kind.METER)
+    assert request.meter_info is not None
+    assert (request.meter_info.category, request.meter_info.type) == ("waste", "Electric")
+
+
+@pytest.mark.parametrize("info", [METER_INFO + METER_INFO.replace("meterInfo", "wasteMeterInfo"), ""])
+def test_a_meter_with_both_or_neither_info_is_in_doubt(info: str) -> None:
+    """Both or neither of meterInfo and wasteMeterInfo: nothing about the meter is believed."""
+    request = only(METER.replace(METER_INFO, info), Kind.METER)
+    assert request.meter_info == MeterInfo()
+    assert {"meter.type", "meter.category", "meter.in_use", "meter.name"} <= set(request.faults)
+    assert "meterInfo" in request.faults["meter.type"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "field"),
+    [
+        (Kind.PROPERTY, "<yearBuilt>1998", "<yearBuilt>abc", "property.year_built"),
+        (Kind.PROPERTY, "<yearBuilt>1998", "<yearBuilt>", "property.year_built"),
+        (Kind.PROPERTY, "<yearBuilt>1998", "<yearBuilt>1_998", "property.year_built"),
+        (Kind.PROPERTY, "<yearBuilt>1998", "<yearBuilt>\u0661\u0662", "property.year_built"),
+        (Kind.PROPERTY, "<yearBuilt>1998", "<yearBuilt><x/>1998", "property.year_built"),
+        (Kind.PROPERTY, "<yearBuilt>1998", "<yearBuilt>1999</yearBuilt><yearBuilt>1998", "property.year_built"),
+        (Kind.PROPERTY, "<name>Tower", "<name><b/>Tower", "property.name"),
+        (Kind.PROPERTY, "Property>0<", "Property>False<", "property.is_federal"),
+        (Kind.PROPERTY, ">true<", ">yes<", "property.is_institutional"),
+        (Kind.PROPERTY, "Square Meters", "Acres", "property.gross_floor_area"),
+        (Kind.PROPERTY, ' units="Square Meters"', "", "property.gross_floor_area"),
+        (Kind.PROPERTY, "<value>1000</value>", "", "property.gross_floor_area"),
+        (Kind.PROPERTY, "<value>1000", "<value>1e3", "property.gross_floor_area"),
+        (Kind.PROPERTY, ">95<", ">ninety<", "property.occupancy"),
+        (
+            Kind.PROPERTY,
+            "<numberOfBuildings>2",
+            "<numberOfBuildings>9223372036854775808",
+            "property.number_of_buildings",
+        ),
+        (Kind.PROPERTY, ">Read Write<", ">Read write<", "access_level"),
+        (Kind.PROPERTY, "54Z", "54", "requested_at"),
+        (Kind.PROPERTY, "2025-03-05T", "2025-02-30T", "requested_at"),
+        (Kind.PROPERTY, "2025-03-05T11:29:54Z", "0001-01-01T00:00:00+14:00", "requested_at"),
+        (Kind.PROPERTY, "2025-03-05T11:29:54Z", "yesterday", "requested_at"),
+        (Kind.PROPERTY, "<accountId>410221", "<accountId>-1", "account.id"),
+        (Kind.PROPERTY, "<accountId>410221", "<accountId>1</accountId><accountId>410221", "account.id"),
+        (Kind.PROPERTY, "<username>", "<username>other</username><username>", "account.username"),
+        (Kind.PROPERTY, "<createdByAccountId>395500", "<createdByAccountId>x", "sender.id"),
+        (Kind.PROPERTY, "<createdBy>green", "<createdBy><b/>", "sender.username"),
+        (Kind.METER, "<propertyId>8120045", "<propertyId>x", "property.id"),
+        (Kind.METER, "2015-01-01-05:00", "2015-13-01", "meter.first_bill_date"),
+        (Kind.METER, "2020-02-29", "soon", "meter.inactive_date"),
+        (Kind.METER, "<inUse>1", "<inUse>TRUE", "meter.in_use"),
+        (Kind.METER, "<metered>true", "<metered>", "meter.metered"),
+        (Kind.METER, "<aggregateMeter>false", "<aggregateMeter>no", "meter.aggregate"),
+        (Kind.CONNECTION, ">00-998<", "><b/>00-998<", "custom.Number"),
+        (Kind.CONNECTION, "<firstName>", "<firstName><b/>", "account.first_name"),
+    ],
+)
+def test_what_cannot_be_read_is_a_fault_of_that_field_alone(kind: Kind, old: str, new: str, field: str) -> None:
+    """An unreadable element is recorded under the policy's name for it, and all else is read as before."""
+    assert old in OF[kind]
+    request = only(OF[kind].replace(old, new, 1), kind)
+    assert set(request.faults) == {field}
+    assert request.faults[field]
+    assert request.id == only(OF[kind], kind).id
+
+
+def test_a_missing_offset_is_named() -> None:
+    """A time without an offset could be any of several hours, and the fault says so."""
+    request = only(PROPERTY.replace("54Z", "54"), Kind.PROPERTY)
+    assert request.requested_at is None
+    assert "no offset" in request.faults["requested_at"]
+
+
+def test_a_group_that_stands_twice_is_believed_only_if_it_says_the_same() -> None:
+    """Two different propertyInfo elements leave every property field in doubt; two equal ones are one."""
+    other = PROPERTY_INFO.replace("1998", "1999")
+    doubtful = only(PROPERTY.replace(PROPERTY_INFO, PROPERTY_INFO + other), Kind.PROPERTY)
+    assert doubtful.property_info == PropertyInfo()
+    assert {"property.year_built", "property.gross_floor_area", "property.address.city"} <= set(doubtful.faults)
+    twice = only(PROPERTY.replace(PROPERTY_INFO, PROPERTY_INFO.strip() * 2), Kind.PROPERTY)
+    assert twice.faults == {}
+
+
+def test_optional_groups_may_be_missing() -> None:
+    """A share without propertyInfo, area or audit is still a share."""
+    request = only("<property><propertyId>5</propertyId></property>", Kind.PROPERTY)
+    assert (request.property_info, request.account_id, dict(request.faults)) == (PropertyInfo(), None, {})
+    request = only(PROPERTY.replace("grossFloorArea", "irrigatedArea"), Kind.PROPERTY)
+    assert request.property_info is not None
+    assert (request.property_info.gross_floor_area, dict(request.faults)) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("element", "why"),
+    [
+        ("<account><accountId>abc</accountId></account>", "not a whole number: 'abc'"),
+        ("<account><accountId>0</accountId></account>", "above 0"),
+        ("<account><accountId>-7</accountId></account>", "above 0"),
+        (f"<account><accountId>{'9' * 60}</accountId></account>", "…"),
+        ("<account><accountId>1</accountId><accountId>2</accountId></account>", "more than once"),
+        ("<account/>", "no accountId"),
+        (PROPERTY, "a property element in the connection list"),
+    ],
+)
+def test_an_element_without_a_usable_id_does_not_stop_the_others(element: str, why: str) -> None:
+    """What cannot be answered is kept with its bytes, and the request beside it is read."""
+    read = page(element, CONNECTION)
+    (unreadable,) = read.unreadable
+    assert why in unreadable.why
+    assert unreadable.source.startswith(element.strip()[:9].encode())
+    assert [request.id for request in read.requests] == [410221]
+
+
+@pytest.mark.parametrize(
+    ("body", "has_next"),
+    [
+        ("<pendingList/>", False),
+        ("<pendingList></pendingList>", False),
+        ("<pendingList><links/></pendingList>", False),
+        ('<pendingList><links><link linkDescription="previous page"/><link/></links></pendingList>', False),
+        ('<pendingList><links><link/><link linkDescription="next page" link="/x?page=2"/></links></pendingList>', True),
+        ('<pendingList><links><link linkDescription=" Next  Page "/></links></pendingList>', True),
+        ('<p:pendingList xmlns:p="u"><p:links><p:link p:linkDescription="next page"/></p:links></p:pendingList>', True),
+    ],
+)
+def test_an_empty_list_has_many_forms_and_only_the_next_page_link_leads_on(body: str, *, has_next: bool) -> None:
+    """Links are not a next page; only the link described so is."""
+    assert parse.parse_pending_page(Kind.METER, body.encode()) == PendingPage((), (), has_next)
+
+
+def test_namespaces_do_not_matter() -> None:
+    """A list with a namespace reads as one without."""
+    plain = only(METER, Kind.METER)
+    (spaced,) = parse.parse_pending_page(Kind.METER, f'<pendingList xmlns="u">{METER}</pendingList>'.encode()).requests
+    assert (spaced.id, spaced.meter_info, spaced.property_info) == (plain.id, plain.meter_info, plain.property_info)
+
+
+BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 50}">' for n in range(12))
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"{}", "not well-formed"),
+        (b"<pendingList>", "not well-formed"),
+        (b"\x00\xff", "not well-formed"),
+        (b"<pendingList>&unknown;</pendingList>", "not well-formed"),
+        (b'<?xml version="1.0" encoding="none-such"?><pendingList/>', "not well-formed"),
+        (b"<html><body>Down for maintenance<br></body></html>", "HTML"),
+        (b"\xef\xbb\xbf<!DOCTYPE html><html/>", "HTML"),
+        (b"<!DOCTYPE pendingList><pendingList/>", "DOCTYPE"),
+        (b'<!DOCTYPE p [<!ENTITY x "y">]><pendingList>&x;</pendingList>', "DOCTYPE"),
+        (b'<!DOCTYPE p SYSTEM "file:///etc/passwd"><pendingList/>', "DOCTYPE"),
+        ('<!DOCTYPE p [<!ENTITY x "y">]><pendingList/>'.encode("utf-16"), "DOCTYPE"),
+        (f'<!DOCTYPE p [{BOMB}]><pendingList a="&e11;"/>'.encode(), "not well-formed"),
+        (f"<!DOCTYPE p [{BOMB}]><pendingList>&e11;</pendingList>".encode(), "DOCTYPE|entity"),
+        (b'<response status="Error"/>', "<response> document, where <pendingList>"),
+        (b"<a>" * 10_000 + b"</a>" * 10_000, "depth|deep"),
+        (b"<pendingList>" * 201 + b"</pendingList>" * 201, "more than 200 deep"),
+        (b"<pendingList>" + b" " * parse.MAX_BYTES + b"</pendingList>", "bytes; at most"),
+        (gzip.compress(b"<pendingList/>"), "not well-formed"),
+    ],
+)
+def test_a_document_that_cannot_be_trusted_is_refused(body: bytes, why: str) -> None:
+    """What is no pending list, or hostile, is refused in words that say what it was."""
+    with pytest.raises(DocumentRefused, match=why) as refusal:
+        parse.parse_pending_page(Kind.CONNECTION, body)
+    assert len(str(refusal.value)) < 400
+
+
+def test_two_hundred_levels_are_read() -> None:
+    """The limit of depth lies above 200, whatever libxml2's own may be."""
+    assert not parse.parse_pending_page(Kind.METER, b"<pendingList>" * 200 + b"</pendingList>" * 200).requests
+
+
+def test_a_response_says_ok_or_what_is_wrong() -> None:
+    """Only status Ok without an error is Ok."""
+    assert parse.parse_response(b'<response status="Ok"/>') == parse.Response(ok=True)
+    error = b'<errors><error errorNumber="-200" errorDescription="No."/><error errorNumber="x"/></errors>'
+    errors = (parse.ServiceError(-200, "No."), parse.ServiceError(None, ""))
+    assert parse.parse_response(b'<response status="Error">%s</response>' % error) == parse.Response(
+        ok=False, errors=errors
+    )
+    assert not parse.parse_response(b'<response status="Ok">%s</response>' % error).ok
+    assert not parse.parse_response(b"<response/>").ok
+
+
+def links(*attributes: str) -> bytes:
+    """A response with links of these attributes."""
+    return (
+        f'<response status="Ok"><links>{"".join(f"<link {each}/>" for each in attributes)}</links></response>'.encode()
+    )
+
+
+def test_lists_of_links_give_ids() -> None:
+    """Ids come from the address or the id attribute."""
+    assert parse.parse_customer_list(links('id="7" link="/customer/7"', 'link="/customer/8"', 'id="9"')) == {7, 8, 9}
+    assert parse.parse_property_links(links('link="/building/5" hint="Tower"', 'link="/property/6/"')) == {5, 6}
+    assert parse.parse_custom_field_links(
+        links(
+            'link="/dataExchangeSettings/customField/46" hint="Parcel"', 'link="/dataExchangeSettings/customField/47"'
+        )
+    ) == (CustomFieldDefinition(id=46, name="Parcel"), CustomFieldDefinition(id=47, name=""))
+    assert parse.parse_customer_list(links()) == frozenset()
+    assert parse.parse_property_links(b'<response status="Ok"/>') == frozenset()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        links('hint="nobody"'),
+        links('id="7" link="/customer/8"'),
+        links('link="/customer/x"'),
+        links('id="7"', 'linkDescription="next page" link="/customer/list?page=2"'),
+        b'<response status="Error"/>',
+    ],
+)
+def test_a_list_that_is_not_whole_is_refused(body: bytes) -> None:
+    """A link without an id, with two, or to another page: such a list would be taken for whole."""
+    with pytest.raises(DocumentRefused):
+        parse.parse_customer_list(body)
+
+
+def test_our_own_account() -> None:
+    """GET /account names us."""
+    assert parse.parse_account(b"<account><id>3</id><username>me</username></account>") == ProviderAccount(3, "me")
+
+
+def test_a_customer() -> None:
+    """GET /customer/{id} says who a customer is; without accountInfo nothing is known."""
+    body = b"<customer><accountInfo><phone>1</phone><jobTitle>J</jobTitle></accountInfo></customer>"
+    assert parse.parse_customer(body) == AccountInfo(phone="1", job_title="J")
+    assert parse.parse_customer(b"<customer/>") == AccountInfo()
+
+
+def test_custom_field_values_and_definitions() -> None:
+    """Values stay text, and a definition carries its limits."""
+    values = b'<customFieldList><customField name="A"> 007 </customField><customField name="A"/></customFieldList>'
+    assert parse.parse_custom_field_values(values) == (CustomField("A", " 007 "), CustomField("A", ""))
+    body = (
+        b'<customField name="A" required="true" validCharacters="Any" whenToPrompt="Once">'
+        b"<minChars>3</minChars><maxChars>20</maxChars></customField>"
+    )
+    assert parse.parse_custom_field(body, id=4) == CustomFieldDefinition(
+        id=4, name="A", required=True, valid_characters="Any", when_to_prompt="Once", min_chars=3, max_chars=20
+    )
+    assert parse.parse_custom_field(b"<customField/>", id=4) == CustomFieldDefinition(id=4, name="")
+
+
+def test_a_hierarchy() -> None:
+    """GET /idHierarchy names what stands above."""
+    body = b"<hierarchy><accountId>1</accountId><username>u</username><propertyId>2</propertyId></hierarchy>"
+    assert parse.parse_hierarchy(body) == parse.Hierarchy(account_id=1, username="u", property_id=2)
+
+
+def test_notifications() -> None:
+    """Notifications are read one by one; without an id there is none, and what is unreadable is None."""
+    body = (
+        b"<notificationList><notification><notificationId>x</notificationId></notification><notification>"
+        b"<notificationTypeCode>UNSHARE</notificationTypeCode><notificationId>7</notificationId>"
+        b"<description>Gone.</description><accountId>1</accountId><meterId>many</meterId>"
+        b"<notificationCreatedDate>2025-04-10T11:19:25-04:00</notificationCreatedDate>"
+        b"<notificationCreatedByAccountId>1</notificationCreatedByAccountId>"
+        b"</notification><notification><notificationId>8</notificationId></notification></notificationList>"
+    )
+    assert parse.parse_notifications(body) == (
+        Notification(
+            id=7,
+            type="UNSHARE",
+            description="Gone.",
+            account_id=1,
+            created_at=datetime(2025, 4, 10, 15, 19, 25, tzinfo=UTC),
+            created_by_account_id="1",
+        ),
+        Notification(id=8, type="", description=""),
+    )
+    assert parse.parse_notifications(b"<notificationList/>") == ()
+
+
+PARSERS = {
+    "connections": lambda body: parse.parse_pending_page(Kind.CONNECTION, body),
+    "properties": lambda body: parse.parse_pending_page(Kind.PROPERTY, body),
+    "meters": lambda body: parse.parse_pending_page(Kind.METER, body),
+    "response": parse.parse_response,
+    "account": parse.parse_account,
+    "customers": parse.parse_customer_list,
+    "customer": parse.parse_customer,
+    "shared properties": parse.parse_property_links,
+    "custom field values": parse.parse_custom_field_values,
+    "custom fields": parse.parse_custom_field_links,
+    "custom field": lambda body: parse.parse_custom_field(body, id=1),
+    "hierarchy": parse.parse_hierarchy,
+    "notifications": parse.parse_notifications,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("account", b"<account><id>3</id></account>"),
+        ("account", b"<account><username>me</username></account>"),
+        ("account", b"<account><id>-3</id><username>me</username></account>"),
+        ("customer", b"<customer><accountInfo><email><b/></email></accountInfo></customer>"),
+        ("custom field values", b'<customFieldList><customField name="A"><b/></customField></customFieldList>'),
+        ("custom field", b'<customField name="A" required="maybe"/>'),
+        ("hierarchy", b"<hierarchy><propertyId>?</propertyId></hierarchy>"),
+    ],
+)
+def test_a_fact_that_is_half_read_is_refused(name: str, body: bytes) -> None:
+    """Half a fact would be taken for whole."""
+    with pytest.raises(DocumentRefused):
+        PARSERS[name](body)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@given(body=st.binary() | st.text("<>/= \"'&;![]-?abpendigLst", max_size=60).map(str.encode))
+def test_any_bytes_are_a_value_or_refused(name: str, body: bytes) -> None:
+    """No bytes bring anything but a value or DocumentRefused."""
+    with suppress(DocumentRefused):
+        PARSERS[name](body)
+
+
+@pytest.mark.parametrize("kind", Kind)
+@given(data=st.data())
+def test_mutated_lists_are_a_value_or_refused(kind: Kind, data: st.DataObject) -> None:
+    """A list with a piece cut out, doubled or replaced is read element by element, or refused as a whole."""
+    valid = f"<pendingList>{OF[kind]}{OF[kind]}</pendingList>"
+    start = data.draw(st.integers(0, len(valid)))
+    end = data.draw(st.integers(start, min(len(valid), start + 80)))
+    put = data.draw(st.text(max_size=8) | st.just(valid[start:end] * 2) | st.integers().map(str))
+    try:
+        read = parse.parse_pending_page(kind, (valid[:start] + put + valid[end:]).encode("utf-8", "surrogatepass"))
+    except DocumentRefused:
+        return
+    assert all(request.kind is kind and request.id > 0 for request in read.requests)
+    assert all(why for request in read.requests for why in request.faults.values())
+
+
+@needs_examples
+@pytest.mark.parametrize(
+    ("kind", "name", "ids"),
+    [
+        (Kind.CONNECTION, "pending-accounts.xml", [410221]),
+        (Kind.PROPERTY, "pending-properties.xml", [8120045]),
+        (Kind.METER, "pending-meters.xml", [30511977, 30511980]),
+        (Kind.METER, "pending-empty.xml", []),
+    ],
+)
+def test_the_example_lists_are_read_without_a_fault(kind: Kind, name: str, ids: list[int]) -> None:
+    """The reference's own example bodies bring their requests, none in doubt."""
+    read = parse.parse_pending_page(kind, (EXAMPLES / name).read_bytes())
+    assert [request.id for request in read.requests] == ids
+    assert not read.unreadable
+    assert not any(request.faults for request in read.requests)
+
+
+@needs_examples
+def test_the_other_example_documents_are_read() -> None:
+    """Notifications, custom fields and responses of the reference bring what they say."""
+    (notification,) = parse.parse_notifications((EXAMPLES / "notif.xml").read_bytes())
+    assert notification.type == "SHAREUPDATE"
+    assert parse.parse_custom_field((EXAMPLES / "customfield.xml").read_bytes(), id=1).max_chars == 20
+    assert parse.parse_custom_field_values((EXAMPLES / "customfieldlist.xml").read_bytes())[0].name == "Parcel"
+    assert parse.parse_response((EXAMPLES / "err.xml").read_bytes()).errors[0].number == -200
+    assert parse.parse_response((EXAMPLES / "ok.xml").read_bytes()).ok
