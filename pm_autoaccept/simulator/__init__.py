@@ -1,0 +1,36 @@
+"""A Portfolio Manager in a process, for the demo, for tests, and for trying policies.
+
+`Simulator` serves a `World` over HTTP. Worlds come from a seed (`world_from_seed`) or from a file (`load_world`). It is
+written from the protocol reference alone and shares nothing with the client but the model.
+"""
+
+from __future__ import annotations
+
+from pm_autoaccept.simulator.faults import Fault, FaultKind, Faults
+from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.log import Call, Log
+from pm_autoaccept.simulator.refusals import Refusal
+from pm_autoaccept.simulator.running import Simulator, ready_line
+from pm_autoaccept.simulator.seed import world_from_seed
+from pm_autoaccept.simulator.services import SERVICES, Service
+from pm_autoaccept.simulator.world import Access, Effect, State, Tie, World
+
+__all__ = [
+    "SERVICES",
+    "Access",
+    "Call",
+    "Effect",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "Inferred",
+    "Log",
+    "Refusal",
+    "Service",
+    "Simulator",
+    "State",
+    "Tie",
+    "World",
+    "ready_line",
+    "world_from_seed",
+]

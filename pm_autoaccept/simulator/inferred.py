@@ -1,0 +1,56 @@
+"""Switches for what nobody has confirmed of Portfolio Manager (reference §10 and its [INF] marks)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """How the simulator behaves where Portfolio Manager's behaviour is only inferred. Defaults are the best guess.
+
+    Attributes:
+        empty_list_has_links: an empty pending list has an empty `<links/>` (§10.1).
+        unknown_pending_id: a POST that answers an id nobody ever asked about: 400/-200, 404 or 403 (§10.2, 3).
+        not_connected: a disconnect from an account that is not connected: 400/-200, 403 or 404 (§2.2, §4.3).
+        not_shared: an unshare or a read of what is not shared: 403 or 404 (§2.2).
+        property_reject_takes_meters: rejecting a property share also rejects its pending meter shares (§10.7).
+        meter_accept_shares_property: accepting a meter whose property is neither shared nor pending shares that
+            property read-only (§6).
+        share_accept_connects: accepting a share of an owner who is not connected, and has no connection request
+            pending either, connects them all the same (§6 speaks of a pending one).
+        forwarded_shares_listed_when_unconnected: pending shares of owners who are not connected stand in the
+            lists (§10.4).
+        own_share_needs_connection: an owner without a connection, pending or not, cannot share (§4.1).
+        disconnect_takes_pending: a disconnect with keepShares=false also removes shares that still pend (§4.3).
+        customer_disconnect_keeps_shares: when a customer disconnects, the shares stay (§4.3: sources disagree).
+        values_readable_while_pending: custom-field values can be read while only a request pends (§8).
+        order: of the pending lists (§10.5).
+        page_beyond_the_end: an empty list, or 404 (§7).
+        page_below_one: page=0 and less are read as the first page, or answered 404 (§7).
+        previous_links: later pages also link to the "previous page" (§7).
+        retry_after: seconds in the Retry-After header of a 429, None for no header (§10.6).
+        unauthorised_body: the body of a 401 (§2).
+        cleared_shown_again: clear=false also shows notifications that were already cleared (§10, not found).
+    """
+
+    empty_list_has_links: bool = False
+    unknown_pending_id: Literal["fulfilled", "not_found", "forbidden"] = "fulfilled"
+    not_connected: Literal["refused", "forbidden", "not_found"] = "refused"
+    not_shared: Literal["forbidden", "not_found"] = "forbidden"
+    property_reject_takes_meters: bool = True
+    meter_accept_shares_property: bool = True
+    share_accept_connects: bool = True
+    forwarded_shares_listed_when_unconnected: bool = True
+    own_share_needs_connection: bool = True
+    disconnect_takes_pending: bool = True
+    customer_disconnect_keeps_shares: bool = False
+    values_readable_while_pending: bool = False
+    order: Literal["oldest_first", "newest_first", "by_id"] = "oldest_first"
+    page_beyond_the_end: Literal["empty", "not_found"] = "empty"
+    page_below_one: Literal["first", "not_found"] = "first"
+    previous_links: bool = True
+    retry_after: int | None = None
+    unauthorised_body: Literal["html", "xml", "empty"] = "html"
+    cleared_shown_again: bool = False
