@@ -1,0 +1,172 @@
+"""One call over HTTP: the edge where aiohttp's errors become ours. Nothing is repeated here, nothing decided."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+import pm_autoaccept
+from pm_autoaccept.errors import ConfigurationError, NotSent, PortfolioManagerError
+from pm_autoaccept.parse import MAX_BYTES
+from pm_autoaccept.portfolio_manager.outcomes import Reply, no_answer, one_line
+from pm_autoaccept.portfolio_manager.services import Call
+
+LIVE = "https://portfoliomanager.energystar.gov/ws"
+TEST = "https://portfoliomanager.energystar.gov/wstest"
+
+KEEP_ALIVE = 4.0
+"""Seconds that an idle connection is kept. Common servers close theirs after 5: a POST on one that is being closed
+would be of unknown fate, so we are the first to let go."""
+
+
+class _Broken(Exception):
+    """The connection broke. Not aiohttp's own error, so that aiohttp does not send the request again."""
+
+
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from repeating a request by itself when a connection breaks.
+
+    It does so for GET alone, never for POST, but a repetition that nobody counted would pass by the pace and its limit.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broken(_words(error)) from None
+
+
+class Connection:
+    """An HTTP session with one service, signed in as one account. Opened and closed by `async with`.
+
+    `timeout`, in seconds, bounds a call as a whole; parts of it bound its connecting and each silence of the service.
+
+    Raises:
+        ConfigurationError: a base URL that must not carry credentials, or credentials that Basic cannot carry.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        username: str,
+        password: str,
+        timeout: float,
+        connector: aiohttp.BaseConnector | None = None,
+    ) -> None:
+        self._base = checked_base_url(base_url)
+        self._authorization = _basic(username, password)
+        # A connection comes before an answer, so that one that does not come is told apart: nothing was sent.
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout / 2), sock_read=timeout * 0.75)
+        self._connector = connector
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            # How many at once is the pace's business; a second limit here would only eat up the time to connect.
+            connector=self._connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+            headers={
+                "Accept": "application/xml",
+                "Authorization": self._authorization,
+                "User-Agent": f"pm-autoaccept/{pm_autoaccept.__version__}",
+            },
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def exchange(self, call: Call, body: bytes | None = None) -> Reply:
+        """Sends the call, exactly once, and brings what came.
+
+        Raises:
+            NotSent: no connection; not one byte of the call left.
+            Transient: a GET left, and no answer came.
+            AnswerUnknown: a POST may have left, and no answer came.
+        """
+        try:
+            async with self._session.request(
+                call.service.method,
+                self._base.joinpath(call.path.removeprefix("/")),
+                params=dict(call.query),
+                data=body,
+                headers=None if body is None else {"Content-Type": "application/xml"},
+                allow_redirects=False,
+            ) as response:
+                content, cut = await _content(response)
+                return Reply(response.status, dict(response.headers), content, cut)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            failure: PortfolioManagerError = NotSent(f"no connection: {_words(error)}", call=str(call))
+        except (aiohttp.ClientError, HttpProcessingError, OSError, _Broken) as error:
+            failure = no_answer(call, _words(error))
+        # Raised out here, without their error as its context: it carries the request's headers, and so the password.
+        raise failure
+
+
+def checked_base_url(text: str) -> URL:
+    """The base URL, if credentials may be sent to it.
+
+    Raises:
+        ConfigurationError: it is none, holds credentials of its own, or is neither https nor on this machine.
+    """
+    try:
+        url = URL(text.strip().rstrip("/"))
+    except ValueError:
+        raise ConfigurationError("the service's URL cannot be read; give one like " + TEST) from None
+    if url.raw_user is not None or url.raw_password is not None:
+        raise ConfigurationError("the service's URL holds credentials; put them into USERNAME and PASSWORD")
+    if url.scheme not in ("http", "https") or not url.host or url.raw_query_string or url.raw_fragment:
+        raise ConfigurationError(f"{text!r} is no URL of a service; give one like {TEST}")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise ConfigurationError(f"{text!r} would send the password in the clear; use https")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _basic(username: str, password: str) -> str:
+    """The Authorization header; non-ASCII as UTF-8, which reference §2 leaves open and RFC 7617 prefers."""
+    if not username or not password:
+        raise ConfigurationError("the username or the password is empty; set both")
+    if ":" in username:
+        raise ConfigurationError("the username holds a colon, which Basic authorization cannot carry")
+    try:
+        return aiohttp.encode_basic_auth(username, password, encoding="utf-8")
+    except UnicodeEncodeError:
+        raise ConfigurationError("the username or the password holds a character that is no text") from None
+
+
+async def _content(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
+    """The body, or nothing and why it is not whole. Read in pieces, so that no more than the limit is ever held."""
+    content = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            content += piece
+            if len(content) > MAX_BYTES:
+                response.close()
+                return b"", f"the answer has more than {MAX_BYTES} bytes"
+    except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+        return b"", f"the answer broke off: {_words(error)}"
+    return bytes(content), None
+
+
+def _words(error: Exception) -> str:
+    """What a library's error says, never empty."""
+    kind = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
+    text = one_line(str(error))
+    return f"{kind}: {text}" if text else kind
