@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pm_autoaccept.model.requests import AccountInfo, CustomField, PendingRequest, RequestKey
-from pm_autoaccept.model.snapshot import NOT_ASKED_FOR, Fact
+from pm_autoaccept.model.snapshot import NOT_ASKED_FOR, Fact, PendingList
 
 
 class Verdict(StrEnum):
@@ -117,6 +117,8 @@ class Decision:
         rule: the id of the rule that decided or stopped the search; None for the default, or where no rule was asked.
         unknown: the names of what could not be learnt: a field or a data source.
         note: the text for the customer, None for none. 1 to 1,000 characters, as EPA's schema demands.
+        accepts_unshared_property: the deciding rule itself tests `property.share: none`, so plan may let the meter
+            share the property read-only.
     """
 
     request: PendingRequest
@@ -128,6 +130,7 @@ class Decision:
     note: str | None = None
     policy_digest: str = ""
     sources: tuple[SourceUse, ...] = ()
+    accepts_unshared_property: bool = False
 
     @property
     def key(self) -> RequestKey:
@@ -172,12 +175,14 @@ class Plan:
         steps: what is to be sent, each after those it needs.
         kept_back: accepts and rejects that were decided and are not sent now.
         fresh_until: after this moment the lists are too old to answer from.
+        not_whole: the lists that could not be read to their end.
     """
 
     decisions: tuple[Decision, ...]
     steps: tuple[Step, ...]
     kept_back: tuple[KeptBack, ...]
     fresh_until: datetime
+    not_whole: tuple[PendingList, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -216,6 +221,8 @@ class Standing(StrEnum):
     """Our accept is done; the list lags."""
     REJECTED = "rejected"
     """Our reject is done; the list lags."""
+    SETTLED = "settled"
+    """It was answered, by us or by somebody else, it is not known how, and the list lags."""
     IN_DOUBT = "in_doubt"
     """An answer was sent and what became of it is not known."""
     REFUSED = "refused"

@@ -1,0 +1,77 @@
+"""Keeps intents, durable before a POST leaves, and what came of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, or_, select
+
+from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.ledger.deciding import last_decisions
+from pm_autoaccept.ledger.rows import current, rows_by_key
+from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.model import Outcome, Receipt, Step
+
+
+def intend(connection: Connection, step: Step, *, at: datetime) -> int:
+    """Record that this answer is about to be sent.
+
+    Raises:
+        LedgerUnavailable: the ledger knows of an answer to this request already, by another process for instance.
+    """
+    rows = rows_by_key(connection, [step.key])[step.key]
+    row = current(rows, step.decision.request)
+    decided = last_decisions(connection, [row.id]).get(row.id) if row is not None else None
+    if row is None or decided is None:
+        raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded and decided; nothing was sent")
+    if row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in rows):
+        raise LedgerUnavailable(
+            f"{step.key} was answered already, by another process with this ledger; nothing was sent"
+        )
+    result = connection.execute(
+        intent_table.insert().values(
+            request_id=row.id,
+            decision_id=decided.id,
+            action=step.action,
+            note=step.decision.note,
+            policy_digest=step.decision.policy_digest,
+            intended_at=at,
+            outcome=Outcome.OPEN,
+        )
+    )
+    connection.execute(
+        request_table.update().where(request_table.c.id == row.id).values(outcome=Outcome.OPEN, outcome_at=at)
+    )
+    return int(result.lastrowid)
+
+
+def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datetime) -> None:
+    """Record what came of an intent, and what may have fallen with it."""
+    outcome, text = receipt.outcome, receipt.text
+    sent = connection.execute(select(intent_table).where(intent_table.c.id == intent)).one()
+    row = connection.execute(select(request_table).where(request_table.c.id == sent.request_id)).one()
+    if outcome is Outcome.SETTLED_ELSEWHERE and row.falls_with is not None:
+        outcome, text = Outcome.FALLEN, "it was rejected along with the request above it"
+    connection.execute(
+        intent_table.update()
+        .where(intent_table.c.id == intent)
+        .values(outcome=outcome, outcome_at=at, outcome_text=text)
+    )
+    connection.execute(
+        request_table.update()
+        .where(request_table.c.id == row.id)
+        .values(outcome=outcome, outcome_at=at, outcome_text=text, again_after=receipt.again_after)
+    )
+    if outcome is not Outcome.DONE:
+        return
+    for key in receipt.step.falls:
+        connection.execute(
+            request_table.update()
+            .where(
+                request_table.c.kind == key.kind,
+                request_table.c.pm_id == key.id,
+                or_(request_table.c.outcome.is_(None), request_table.c.outcome == Outcome.REFUSED),
+            )
+            .values(falls_with=intent)
+        )

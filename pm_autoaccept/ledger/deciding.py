@@ -1,0 +1,74 @@
+"""Appends decisions: a new row only when verdict, rule or kind of reason changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.ledger.rows import chunks, current, rows_by_key
+from pm_autoaccept.ledger.tables import decision as decision_table
+from pm_autoaccept.model import Decision, KeptBack, Mode
+
+
+def decide(
+    connection: Connection,
+    decisions: Sequence[Decision],
+    kept_back: Sequence[KeptBack],
+    *,
+    mode: Mode,
+    at: datetime,
+) -> None:
+    """Append what was decided, each to the request that `see` recorded before."""
+    why = {kept.decision.key: kept.reason for kept in kept_back}
+    rows = rows_by_key(connection, (decision.key for decision in decisions))
+    requests: list[tuple[int, Decision]] = []
+    for decision in decisions:
+        row = current(rows.get(decision.key, []), decision.request)
+        if row is None:
+            raise LedgerUnavailable(
+                f"{decision.key} was decided before it was recorded; this is a fault of the program"
+            )
+        requests.append((row.id, decision))
+    last = last_decisions(connection, [number for number, _ in requests])
+    for number, decision in requests:
+        back = why.get(decision.key)
+        before = last.get(number)
+        now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None)
+        if before is not None and (before.verdict, before.rule, before.reason, before.kept_back) == now:
+            continue
+        connection.execute(
+            decision_table.insert().values(
+                request_id=number,
+                decided_at=at,
+                mode=mode,
+                verdict=decision.verdict,
+                rule=decision.rule,
+                reason=decision.reason.kind,
+                reason_text=decision.reason.text,
+                kept_back=back.kind if back else None,
+                kept_back_text=back.text if back else "",
+                evidence=[[each.field, each.expected, each.found, each.truth] for each in decision.evidence],
+                unknown=list(decision.unknown),
+                note=decision.note,
+                policy_digest=decision.policy_digest,
+                sources=[[each.name, each.rows, each.digest] for each in decision.sources],
+            )
+        )
+
+
+def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int, Row[Any]]:
+    """Request row → its last decision."""
+    found: dict[int, Row[Any]] = {}
+    for some in chunks(list(requests)):
+        newest = (
+            select(func.max(decision_table.c.id))
+            .where(decision_table.c.request_id.in_(some))
+            .group_by(decision_table.c.request_id)
+        )
+        for row in connection.execute(select(decision_table).where(decision_table.c.id.in_(newest))):
+            found[row.request_id] = row
+    return found

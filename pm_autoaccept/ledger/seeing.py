@@ -1,0 +1,175 @@
+"""Records what pends and what does not any more, and settles what thereby is known of earlier answers.
+
+The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
+it; what fell with a reject of ours is known after one, since the step explains it; an answer of unknown fate is settled
+by two whole reads, the second at least `unknown_wait` after the POST.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, or_, select
+from sqlalchemy.dialects.sqlite import insert
+
+from pm_autoaccept.ledger.rows import RequestRow, current, rows_by_key
+from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import notification as notification_table
+from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.ledger.tables import unreadable as unreadable_table
+from pm_autoaccept.model import (
+    Action,
+    Kind,
+    NotLearnt,
+    Outcome,
+    PendingList,
+    PendingRequest,
+    RequestKey,
+    Snapshot,
+)
+from pm_autoaccept.record import asked
+
+UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
+"""Outcomes after which a request still waits for its end."""
+
+READS_UNTIL_GONE = 2
+
+
+def see(connection: Connection, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta) -> None:
+    """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
+    present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
+    known = rows_by_key(connection, (key for key, _ in present))
+    for (key, _), request in present.items():
+        _see_request(connection, request, known.get(key, []), at=at)
+    for pending in snapshot.lists:
+        for element in pending.unreadable:
+            _see_unreadable(connection, pending.kind, element.why, element.source, at=at)
+        if pending.shows_absence:
+            _miss(connection, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
+    if not isinstance(snapshot.notifications, NotLearnt):
+        for each in snapshot.notifications:
+            values = {name: getattr(each, name) for name in each.__slots__}
+            statement = insert(notification_table).values(**values, first_seen=at)
+            connection.execute(statement.on_conflict_do_nothing())
+
+
+def _see_request(connection: Connection, request: PendingRequest, rows: list[RequestRow], *, at: datetime) -> None:
+    """Note that a request pends: one seen before, the next time of one that had ended and was absent, or a new one."""
+    row = current(rows, request)
+    if row is not None and not _is_over(row):
+        connection.execute(
+            request_table.update()
+            .where(request_table.c.id == row.id)
+            .values(last_seen=at, absent_since=None, absent_reads=0)
+        )
+        return
+    connection.execute(
+        request_table.insert().values(
+            kind=request.kind,
+            pm_id=request.id,
+            asked=asked(request),
+            time=1 if row is None else row.time + 1,
+            account_id=request.account_id,
+            username=request.username,
+            sender_id=request.sender_id,
+            sender_username=request.sender_username,
+            property_id=request.property_id,
+            access_level=request.access_level,
+            custom=[[custom.name, custom.value] for custom in request.custom],
+            requested_at=_with_zone(request.requested_at),
+            source=request.source,
+            first_seen=at,
+            last_seen=at,
+        )
+    )
+
+
+def _is_over(row: RequestRow) -> bool:
+    """Whether a row's request had ended and was seen to be absent: what pends now is the next time."""
+    return row.outcome is not None and row.outcome not in UNSETTLED and row.absent_since is not None
+
+
+def _with_zone(moment: datetime | None) -> datetime | None:
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def _see_unreadable(connection: Connection, kind: Kind, why: str, source: bytes, *, at: datetime) -> None:
+    digest = hashlib.sha256(kind.encode() + b":" + source).hexdigest()
+    statement = insert(unreadable_table).values(
+        kind=kind, digest=digest, why=why, source=source, first_seen=at, last_seen=at
+    )
+    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"last_seen": at}))
+
+
+def _miss(
+    connection: Connection,
+    pending: PendingList,
+    present: frozenset[tuple[RequestKey, str]],
+    snapshot: Snapshot,
+    *,
+    unknown_wait: timedelta,
+) -> None:
+    """Note each request of this kind that does not pend any more, and settle it where the rules say so."""
+    table = request_table.c
+    waiting = or_(table.absent_since.is_(None), table.outcome.is_(None), table.outcome.in_(UNSETTLED))
+    for row in connection.execute(select(request_table).where(table.kind == pending.kind, waiting)).all():
+        if (RequestKey(pending.kind, row.pm_id), row.asked) in present:
+            continue
+        if pending.begun <= max(row.last_seen, row.outcome_at or row.last_seen):
+            continue  # this read had begun before the row was last touched: it proves nothing
+        reads = row.absent_reads + 1
+        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
+        values: dict[str, object] = {"absent_since": row.absent_since or pending.begun, "absent_reads": reads}
+        if settled is not None:
+            outcome, text = settled
+            values |= {"outcome": outcome, "outcome_at": pending.ended, "outcome_text": text}
+            connection.execute(
+                intent_table.update()
+                .where(intent_table.c.request_id == row.id, intent_table.c.outcome == Outcome.OPEN)
+                .values(outcome=outcome, outcome_at=pending.ended, outcome_text=text)
+            )
+        connection.execute(request_table.update().where(table.id == row.id).values(**values))
+
+
+def _settle(
+    connection: Connection,
+    row: RequestRow,
+    pending: PendingList,
+    snapshot: Snapshot,
+    *,
+    reads: int,
+    unknown_wait: timedelta,
+) -> tuple[Outcome, str] | None:
+    """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
+    if row.outcome == Outcome.OPEN:
+        sent = connection.execute(
+            select(intent_table)
+            .where(intent_table.c.request_id == row.id, intent_table.c.outcome == Outcome.OPEN)
+            .order_by(intent_table.c.id.desc())
+        ).first()
+        if sent is None or reads < READS_UNTIL_GONE or pending.begun < sent.intended_at + unknown_wait:
+            return None
+        return _infer(row, sent.action, snapshot)
+    if row.outcome is not None and row.outcome not in UNSETTLED:
+        return None
+    if row.falls_with is not None:
+        cause = connection.execute(select(intent_table).where(intent_table.c.id == row.falls_with)).one()
+        if pending.begun > cause.outcome_at:
+            return Outcome.FALLEN, "it was rejected along with the request above it"
+    if reads >= READS_UNTIL_GONE:
+        return Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it"
+    return None
+
+
+def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, str]:
+    """Whether Portfolio Manager shows the connection or the share that our accept of unknown fate asked for."""
+    shown = False
+    if action == Action.ACCEPT and row.kind == Kind.CONNECTION:
+        shown = not isinstance(snapshot.connected, NotLearnt) and row.pm_id in snapshot.connected
+    elif action == Action.ACCEPT and row.kind == Kind.PROPERTY:
+        shared = snapshot.shared_properties.get(row.account_id)
+        shown = shared is not None and not isinstance(shared, NotLearnt) and row.pm_id in shared
+    if shown:
+        return Outcome.DONE_INFERRED, "no answer came to our accept, and Portfolio Manager shows its effect"
+    return Outcome.GONE, "no answer came to what we sent; the request is pending no more, by us or by another"

@@ -1,0 +1,255 @@
+"""Orders what was decided, and keeps back every answer that would carry along more than was decided.
+
+Portfolio Manager cascades (protocol reference §6): accepting a share of an owner who is not connected accepts the
+connection; accepting a meter accepts the pending share of its property, or shares an unshared property read-only;
+rejecting a connection rejects its shares; rejecting a property may take its pending meters along.
+
+So accepts go down the tree (connection, property, meter), each only after those above it are done; rejects go up it,
+leaf first, so that each request gets its own note. Each cascade has its check in `BEFORE_ACCEPT` or `BEFORE_REJECT`,
+and a test shows that leaving any one of them out breaks promise 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from pm_autoaccept.model import (
+    Action,
+    Decision,
+    Fact,
+    History,
+    KeptBack,
+    Kind,
+    NotLearnt,
+    PendingList,
+    Plan,
+    Reason,
+    ReasonKind,
+    RequestKey,
+    Snapshot,
+    Standing,
+    Step,
+    Verdict,
+)
+
+FRESH_FOR = timedelta(minutes=5)
+"""How long a list may be answered from, unless reading it took longer than half of that."""
+
+_ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
+    Standing.ACCEPTED: (ReasonKind.ANSWERED, "our accept is done; Portfolio Manager still lists the request"),
+    Standing.REJECTED: (ReasonKind.ANSWERED, "our reject is done; Portfolio Manager still lists the request"),
+    Standing.SETTLED: (ReasonKind.ANSWERED, "it was answered elsewhere; Portfolio Manager still lists the request"),
+    Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, and what became of it is not known yet"),
+    Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What every check may look at: all decisions, the snapshot, the ledger, and the steps planned so far."""
+
+    snapshot: Snapshot
+    history: History
+    decisions: Mapping[RequestKey, Decision]
+    children: Mapping[RequestKey, tuple[Decision, ...]]
+    steps: dict[RequestKey, Step] = field(default_factory=dict)
+
+    def standing(self, key: RequestKey) -> Standing:
+        return self.history.standing.get(key, Standing.UNANSWERED)
+
+
+_Needed: TypeAlias = Reason | tuple[RequestKey, ...]
+"""Why a step is kept back, or the steps that must be done before it."""
+
+Check: TypeAlias = Callable[[Decision, _Family], _Needed]
+
+
+def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History) -> Plan:
+    """Make the plan of one cycle: what is sent, in which order, and what is kept back and why.
+
+    Args:
+        decisions: one for each pending request.
+        snapshot: what the decisions were made from.
+        history: what the ledger knows of the pending requests.
+    """
+    by_key = {decision.key: decision for decision in decisions}
+    family = _Family(snapshot, history, by_key, _children(by_key.values()))
+    kept_back: list[KeptBack] = []
+    for decision in _in_order(by_key.values()):
+        reason = _consider(decision, family)
+        if reason is not None:
+            kept_back.append(KeptBack(decision, reason))
+    return Plan(
+        decisions=tuple(by_key.values()),
+        steps=tuple(family.steps.values()),
+        kept_back=tuple(kept_back),
+        fresh_until=min(_fresh_until(pending) for pending in snapshot.lists),
+        not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
+    )
+
+
+def _in_order(decisions: Iterable[Decision]) -> list[Decision]:
+    """Rejects up the tree, then accepts down it, the oldest request first."""
+    depth = {Kind.CONNECTION: 0, Kind.PROPERTY: 1, Kind.METER: 2}
+
+    def place(decision: Decision) -> tuple[int, int, float, int]:
+        request = decision.request
+        up_or_down = -depth[request.kind] if decision.verdict is Verdict.REJECT else depth[request.kind]
+        asked = request.requested_at.timestamp() if request.requested_at else 0.0
+        return (int(decision.verdict is not Verdict.REJECT), up_or_down, asked, request.id)
+
+    return sorted((each for each in decisions if each.verdict is not Verdict.HOLD), key=place)
+
+
+def _consider(decision: Decision, family: _Family) -> Reason | None:
+    """Add the decision's step to the family, or say why it is kept back."""
+    sent = _ALREADY_SENT.get(family.standing(decision.key))
+    if sent is not None:
+        return Reason(*sent)
+    accept = decision.verdict is Verdict.ACCEPT
+    needs: list[RequestKey] = []
+    for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
+        needed = check(decision, family)
+        if isinstance(needed, Reason):
+            return needed
+        needs.extend(needed)
+    family.steps[decision.key] = Step(
+        decision=decision,
+        action=Action.ACCEPT if accept else Action.REJECT,
+        needs=tuple(needs),
+        falls=() if accept else _falls(decision.key, family),
+    )
+    return None
+
+
+def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, what: str) -> _Needed:
+    """Whether a pending parent is accepted already, or by a step of this plan; else why the child is kept back."""
+    if family.standing(parent) is Standing.ACCEPTED:
+        return ()
+    if parent in family.steps and family.steps[parent].action is Action.ACCEPT:
+        return (parent,)
+    verdict = family.decisions[parent].verdict
+    if verdict is Verdict.REJECT:
+        return Reason(
+            ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, and this falls with it", parent
+        )
+    state = "is on hold" if verdict is Verdict.HOLD else "waits itself"
+    return Reason(otherwise, f"accepting this would also accept {what} {parent.id}, which {state}", parent)
+
+
+def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
+    """Accepting a share of an owner who is not connected accepts the connection (reference §6)."""
+    owner = decision.request.account_id
+    if decision.request.kind is Kind.CONNECTION or owner is None:
+        return ()
+    kind = ReasonKind.CONNECTION_NOT_ACCEPTED
+    connection = RequestKey(Kind.CONNECTION, owner)
+    if connection in family.decisions:
+        return _accepted(connection, family, otherwise=kind, what="the connection of account")
+    connected = family.snapshot.connected
+    if isinstance(connected, NotLearnt):
+        return Reason(kind, f"whether account {owner} is connected could not be learnt: {connected.why}", connection)
+    if owner in connected:
+        return ()
+    text = f"account {owner} is not connected and no connection request of it pends; accepting this would connect it"
+    return Reason(kind, text, connection)
+
+
+def pending_property_comes_first(decision: Decision, family: _Family) -> _Needed:
+    """Accepting a meter accepts the pending share of its property (reference §6)."""
+    key = _property_of(decision)
+    if key is None or key not in family.decisions:
+        return ()
+    return _accepted(key, family, otherwise=ReasonKind.PROPERTY_NOT_ACCEPTED, what="the share of property")
+
+
+def property_is_shared(decision: Decision, family: _Family) -> _Needed:
+    """Accepting a meter whose property is neither shared nor pending shares the property read-only (reference §6)."""
+    key = _property_of(decision)
+    if key is None or key in family.decisions:
+        return ()
+    shared = _is_shared(key, decision.request.account_id, family.snapshot)
+    if isinstance(shared, NotLearnt):
+        text = f"whether property {key.id} is shared with us could not be learnt: {shared.why}"
+    elif shared:
+        return ()
+    elif key.id in family.history.rejected_properties:
+        text = f"we rejected property {key.id}; accepting this would share it read-only"
+    elif decision.accepts_unshared_property:
+        return ()
+    else:
+        text = f"property {key.id} is not shared with us; accepting this would share it read-only"
+    return Reason(ReasonKind.PROPERTY_NOT_SHARED, text, key)
+
+
+def _is_shared(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[bool]:
+    """Whether a property that does not stand in the list of pending ones is shared with us."""
+    if not snapshot.properties.shows_absence:
+        return NotLearnt("the list of pending property shares is not whole")
+    if owner is None:
+        return NotLearnt("the document does not name the owner")
+    shared = snapshot.shared_properties.get(owner, NotLearnt(f"the properties of account {owner} were not read"))
+    return shared if isinstance(shared, NotLearnt) else key.id in shared
+
+
+def children_are_known(decision: Decision, family: _Family) -> _Needed:
+    """Rejecting a connection or a property rejects what pends below it: that must be known before (reference §6)."""
+    lists = family.snapshot.lists
+    below = {Kind.CONNECTION: lists[1:], Kind.PROPERTY: lists[2:], Kind.METER: ()}[decision.request.kind]
+    for pending in below:
+        if not pending.shows_absence:
+            text = f"rejecting this would also reject its pending {_plural(pending)}, and their list is not whole"
+            return Reason(ReasonKind.LIST_NOT_WHOLE, text)
+    return ()
+
+
+def children_are_rejected_first(decision: Decision, family: _Family) -> _Needed:
+    """Rejects go leaf first, so that each gets its own note before its parent's reject takes it along."""
+    children = family.children.get(decision.key, ())
+    for child in children:
+        if family.standing(child.key) is Standing.IN_DOUBT:
+            return Reason(ReasonKind.IN_DOUBT, f"what became of our answer to {child.key} is not known yet", child.key)
+    return tuple(child.key for child in children if child.key in family.steps)
+
+
+BEFORE_ACCEPT: tuple[Check, ...] = (connection_comes_first, pending_property_comes_first, property_is_shared)
+BEFORE_REJECT: tuple[Check, ...] = (children_are_known, children_are_rejected_first)
+
+
+def _falls(key: RequestKey, family: _Family) -> tuple[RequestKey, ...]:
+    """What pends below a reject and has no reject of its own: it will, or may, fall with it."""
+    return tuple(child.key for child in family.children.get(key, ()) if child.key not in family.steps)
+
+
+def _children(decisions: Iterable[Decision]) -> dict[RequestKey, tuple[Decision, ...]]:
+    """Parent → what pends below it: a connection's shares, a property's meters."""
+    children: dict[RequestKey, tuple[Decision, ...]] = {}
+    for decision in decisions:
+        request = decision.request
+        above = [_property_of(decision)]
+        if request.kind is not Kind.CONNECTION and request.account_id is not None:
+            above.append(RequestKey(Kind.CONNECTION, request.account_id))
+        for parent in above:
+            if parent is not None:
+                children[parent] = (*children.get(parent, ()), decision)
+    return children
+
+
+def _property_of(decision: Decision) -> RequestKey | None:
+    """The property share above a meter share; None for other kinds, or where the document does not say."""
+    request = decision.request
+    if request.kind is not Kind.METER or request.property_id is None:
+        return None
+    return RequestKey(Kind.PROPERTY, request.property_id)
+
+
+def _plural(pending: PendingList) -> str:
+    return {Kind.CONNECTION: "connections", Kind.PROPERTY: "property shares", Kind.METER: "meter shares"}[pending.kind]
+
+
+def _fresh_until(pending: PendingList) -> datetime:
+    """A list may be answered from until it is older than five minutes, or than twice what reading it took."""
+    return pending.begun + max(FRESH_FOR, 2 * (pending.ended - pending.begun))

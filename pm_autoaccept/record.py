@@ -1,0 +1,133 @@
+"""What a ledger promises: the protocol that cycle and act rely on, and the shape of a row that an auditor reads.
+
+`ledger` keeps this promise. The rules of identity (design, "record"): a request is the service, the provider account,
+the kind, the id, what was asked, and *which time*: one that was answered, was then absent from a whole read begun after
+that, and appears again is the next time. One that was answered and never was absent is lag, never answered twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pm_autoaccept.model import (
+    Decision,
+    Evidence,
+    History,
+    KeptBack,
+    Kind,
+    Mode,
+    Outcome,
+    PendingRequest,
+    ProviderAccount,
+    ReasonKind,
+    Receipt,
+    RequestKey,
+    Snapshot,
+    SourceUse,
+    Step,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """One decided request as an auditor reads it: who asked what, what was decided by which rule, and what came of it.
+
+    Attributes:
+        time: 1 for the first time that just this was asked, 2 for the next, …
+        kept_back: why a decided answer was not sent at that time, None if nothing kept it back.
+        answer: `Accept` or `Reject` where an answer was sent.
+        answered_at: when its intent was recorded, just before it was sent.
+        cause: for `fallen`, the request whose reject took this one along.
+    """
+
+    request: int
+    kind: Kind
+    id: int
+    time: int
+    account_id: int | None
+    username: str | None
+    sender_id: int | None
+    sender_username: str | None
+    property_id: int | None
+    access_level: str | None
+    custom: Sequence[tuple[str, str]]
+    requested_at: datetime | None
+    first_seen: datetime
+    last_seen: datetime
+    decided_at: datetime
+    mode: Mode
+    verdict: Verdict
+    rule: str | None
+    reason: ReasonKind
+    reason_text: str
+    kept_back: ReasonKind | None
+    kept_back_text: str
+    evidence: Sequence[Evidence]
+    unknown: Sequence[str]
+    policy_digest: str
+    sources: Sequence[SourceUse]
+    answer: str | None
+    note: str | None
+    answered_at: datetime | None
+    outcome: Outcome | None
+    outcome_at: datetime | None
+    outcome_text: str
+    cause: RequestKey | None
+
+    @property
+    def key(self) -> RequestKey:
+        """What a POST named."""
+        return RequestKey(self.kind, self.id)
+
+
+class Ledger(Protocol):
+    """The only memory. Every method raises `LedgerUnavailable` where the ledger cannot be read or written."""
+
+    async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
+        """Take the ledger for this provider account; raises `LedgerMismatch` if it belongs to another."""
+
+    async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
+        """Record what pends, what does not pend any more, and what thereby became of earlier answers."""
+
+    async def history(self, snapshot: Snapshot, *, at: datetime) -> History:
+        """Say what plan must know of what pends. Reads only."""
+
+    async def decide(
+        self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
+    ) -> None:
+        """Append what was decided, where verdict, rule or kind of reason differs from the request's last decision."""
+
+    async def intend(self, step: Step, *, at: datetime) -> int:
+        """Record durably that this answer is about to be sent; the number returned names the intent."""
+
+    async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
+        """Record durably what came of an intent. An outcome `open` leaves it to the rule of unknowns."""
+
+    async def decisions(self, *, every: bool = False) -> Sequence[DecisionRow]:
+        """The last decision of each request, or every one, oldest first."""
+
+    async def close(self) -> None:
+        """Give back what the ledger holds open."""
+
+
+def asked(request: PendingRequest) -> str:
+    """A digest of what was asked: sender, created date, access level, custom fields, owner, property.
+
+    Two pending elements with the same kind, id and digest are the same request.
+    """
+    what = [
+        request.account_id,
+        request.sender_id,
+        request.sender_username,
+        request.requested_at.isoformat() if request.requested_at else None,
+        request.access_level,
+        request.property_id,
+        sorted((custom.name, custom.value) for custom in request.custom),
+    ]
+    return hashlib.sha256(json.dumps(what, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Requests, snapshots and decisions for tests, each as short as the test that reads it wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pm_autoaccept.model import (
+    Decision,
+    Kind,
+    PendingList,
+    PendingRequest,
+    ProviderAccount,
+    Reason,
+    ReasonKind,
+    RequestKey,
+    Snapshot,
+    Unreadable,
+    Verdict,
+)
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+ALICE, BOB = 410221, 410222
+
+
+def connection(owner: int = ALICE, **said: Any) -> PendingRequest:
+    """A pending connection request."""
+    return PendingRequest(kind=Kind.CONNECTION, id=owner, account_id=owner, **said)
+
+
+def property_share(number: int, owner: int = ALICE, **said: Any) -> PendingRequest:
+    """A pending property share."""
+    return PendingRequest(kind=Kind.PROPERTY, id=number, account_id=owner, property_id=number, **said)
+
+
+def meter_share(number: int, of: int, owner: int = ALICE, **said: Any) -> PendingRequest:
+    """A pending meter share of property `of`."""
+    return PendingRequest(kind=Kind.METER, id=number, account_id=owner, property_id=of, **said)
+
+
+def pending_list(kind: Kind, requests: Iterable[PendingRequest] = (), **said: Any) -> PendingList:
+    """A pending list, read whole within a second unless said otherwise."""
+    times = {"begun": NOW, "ended": NOW + timedelta(seconds=1)}
+    return PendingList(kind=kind, requests=tuple(requests), **times | said)
+
+
+def snapshot(
+    *requests: PendingRequest, failed: Kind | None = None, strange: Kind | None = None, **facts: Any
+) -> Snapshot:
+    """A snapshot in which these requests pend; the list `failed` is not whole, `strange` has an unreadable element."""
+    lists = {}
+    for kind in Kind:
+        lists[kind] = pending_list(
+            kind,
+            (request for request in requests if request.kind is kind),
+            failed="GET: 500" if kind is failed else None,
+            unreadable=(Unreadable(kind, "no id", b"<x/>"),) if kind is strange else (),
+        )
+    facts.setdefault("connected", frozenset())
+    return Snapshot(
+        provider=ProviderAccount(1, "provider"),
+        connections=lists[Kind.CONNECTION],
+        properties=lists[Kind.PROPERTY],
+        meters=lists[Kind.METER],
+        **facts,
+    )
+
+
+def decided(request: PendingRequest, verdict: Verdict, **said: Any) -> Decision:
+    """A decision of a request, by the rule `a-rule`."""
+    return Decision(request=request, verdict=verdict, rule="a-rule", reason=Reason(ReasonKind.RULE, "because"), **said)
+
+
+def key(kind: str, number: int) -> RequestKey:
+    """A request's key."""
+    return RequestKey(Kind(kind), number)

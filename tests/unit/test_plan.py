@@ -1,0 +1,316 @@
+"""plan: promise 1, order, and what is kept back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pm_autoaccept.model import (
+    Action,
+    Decision,
+    History,
+    Kind,
+    NotLearnt,
+    PendingRequest,
+    Plan,
+    ReasonKind,
+    RequestKey,
+    Snapshot,
+    Standing,
+    Verdict,
+)
+from pm_autoaccept.plan import plan
+from tests.examples import (
+    ALICE,
+    BOB,
+    NOW,
+    connection,
+    decided,
+    key,
+    meter_share,
+    pending_list,
+    property_share,
+    snapshot,
+)
+
+ACCEPT, REJECT, HOLD = Verdict.ACCEPT, Verdict.REJECT, Verdict.HOLD
+CONNECTED = {"connected": frozenset({ALICE})}
+SHARED = {"shared_properties": {ALICE: frozenset({11})}}
+
+
+def planned(
+    pairs: list[tuple[PendingRequest, Verdict]],
+    *,
+    history: History | None = None,
+    seen: Snapshot | None = None,
+    **facts: object,
+) -> Plan:
+    """Plan these verdicts over a snapshot of just these requests."""
+    requests = [request for request, _ in pairs]
+    decisions = [decided(request, verdict) for request, verdict in pairs]
+    return plan(decisions, snapshot=seen or snapshot(*requests, **facts), history=history or History())
+
+
+def sent(made: Plan) -> list[tuple[str, str]]:
+    """What is to be sent, in order."""
+    return [(str(step.key), step.action.lower()) for step in made.steps]
+
+
+def why(made: Plan) -> dict[str, ReasonKind]:
+    """Request → why it is kept back."""
+    return {str(kept.decision.key): kept.reason.kind for kept in made.kept_back}
+
+
+def needs(made: Plan) -> dict[str, list[str]]:
+    """Request → what must be done before it."""
+    return {str(step.key): [str(needed) for needed in step.needs] for step in made.steps}
+
+
+def test_an_owner_who_connects_is_accepted_from_the_top_down():
+    """Accepts go connection, property, meter, each after those above it."""
+    made = planned([(meter_share(21, 11), ACCEPT), (property_share(11), ACCEPT), (connection(), ACCEPT)])
+    assert sent(made) == [("connection:410221", "accept"), ("property:11", "accept"), ("meter:21", "accept")]
+    assert needs(made) == {
+        "connection:410221": [],
+        "property:11": ["connection:410221"],
+        "meter:21": ["connection:410221", "property:11"],
+    }
+    assert not made.kept_back
+
+
+@pytest.mark.parametrize("verdict", [HOLD, REJECT])
+def test_a_share_is_kept_back_while_its_owner_s_connection_is_not_accepted(verdict):
+    """Accepting the share would accept the connection, so the share waits and names it."""
+    made = planned([(connection(), verdict), (property_share(11), ACCEPT)])
+    kind = ReasonKind.PARENT_REJECTED if verdict is REJECT else ReasonKind.CONNECTION_NOT_ACCEPTED
+    assert why(made) == {"property:11": kind}
+    assert made.kept_back[0].reason.other == key("connection", ALICE)
+    assert ("property:11", "accept") not in sent(made)
+
+
+def test_a_connected_owner_s_share_needs_no_connection():
+    """An owner who is connected already and has no connection request pending needs none."""
+    made = planned([(property_share(11), ACCEPT)], **CONNECTED)
+    assert sent(made) == [("property:11", "accept")]
+    assert needs(made) == {"property:11": []}
+
+
+def test_a_pending_connection_counts_even_if_the_owner_is_listed_as_connected():
+    """The list of customers may be older than the request: what pends now is what an accept would carry along."""
+    made = planned([(connection(), HOLD), (property_share(11), ACCEPT)], **CONNECTED)
+    assert why(made) == {"property:11": ReasonKind.CONNECTION_NOT_ACCEPTED}
+
+
+def test_an_unconnected_owner_without_a_connection_request_is_kept_back():
+    """Accepting the share would connect an owner about whom nothing was decided."""
+    made = planned([(property_share(11), ACCEPT)], connected=frozenset({BOB}))
+    assert why(made) == {"property:11": ReasonKind.CONNECTION_NOT_ACCEPTED}
+    assert "not connected" in made.kept_back[0].reason.text
+
+
+def test_a_share_is_kept_back_if_who_is_connected_could_not_be_learnt():
+    """Doubt about the connection is hold."""
+    made = planned([(property_share(11), ACCEPT)], connected=NotLearnt("GET /customer/list: 500"))
+    assert why(made) == {"property:11": ReasonKind.CONNECTION_NOT_ACCEPTED}
+    assert "500" in made.kept_back[0].reason.text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind"), [(HOLD, ReasonKind.PROPERTY_NOT_ACCEPTED), (REJECT, ReasonKind.PARENT_REJECTED)]
+)
+def test_a_meter_is_kept_back_while_its_pending_property_is_not_accepted(verdict, kind):
+    """Accepting the meter would accept the property's pending share."""
+    made = planned([(property_share(11), verdict), (meter_share(21, 11), ACCEPT)], **CONNECTED)
+    assert why(made) == {"meter:21": kind}
+    assert made.kept_back[0].reason.other == key("property", 11)
+
+
+def test_a_meter_waits_for_a_property_that_itself_waits():
+    """A property that is kept back keeps its meters back too."""
+    made = planned([(property_share(11), ACCEPT), (meter_share(21, 11, BOB), ACCEPT)], connected=frozenset({BOB}))
+    assert why(made) == {
+        "property:11": ReasonKind.CONNECTION_NOT_ACCEPTED,
+        "meter:21": ReasonKind.PROPERTY_NOT_ACCEPTED,
+    }
+    assert "waits itself" in made.kept_back[1].reason.text
+
+
+def test_a_meter_of_a_shared_property_is_accepted():
+    """Nothing is carried along where the property is shared already."""
+    assert sent(planned([(meter_share(21, 11), ACCEPT)], **CONNECTED, **SHARED)) == [("meter:21", "accept")]
+
+
+def test_a_meter_whose_property_is_neither_shared_nor_pending_is_kept_back():
+    """Accepting it would share the property read-only."""
+    made = planned([(meter_share(21, 12), ACCEPT)], **CONNECTED, **SHARED)
+    assert why(made) == {"meter:21": ReasonKind.PROPERTY_NOT_SHARED}
+
+
+def _in_so_many_words(history: History) -> Plan:
+    request = meter_share(21, 12)
+    decision = decided(request, ACCEPT, accepts_unshared_property=True)
+    return plan([decision], snapshot=snapshot(request, **CONNECTED, **SHARED), history=history)
+
+
+def test_a_rule_may_accept_a_meter_without_its_property_in_so_many_words():
+    """A rule that tests `property.share: none` has decided the read-only share too."""
+    assert sent(_in_so_many_words(History())) == [("meter:21", "accept")]
+
+
+def test_no_rule_may_share_a_property_that_we_rejected():
+    """Where the ledger holds a reject of the property, not even such a rule accepts its meter."""
+    made = _in_so_many_words(History(rejected_properties=frozenset({12})))
+    assert why(made) == {"meter:21": ReasonKind.PROPERTY_NOT_SHARED}
+    assert "we rejected property 12" in made.kept_back[0].reason.text
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"shared_properties": {}},
+        {"shared_properties": {ALICE: NotLearnt("403")}},
+        {"failed": Kind.PROPERTY, **SHARED},
+        {"strange": Kind.PROPERTY, **SHARED},
+    ],
+)
+def test_a_meter_is_kept_back_where_its_property_s_share_could_not_be_learnt(facts):
+    """A list that is not whole, an unreadable element, a failed read: doubt is hold."""
+    assert why(planned([(meter_share(21, 11), ACCEPT)], **CONNECTED, **facts)) == {
+        "meter:21": ReasonKind.PROPERTY_NOT_SHARED
+    }
+
+
+def test_a_meter_without_an_owner_is_kept_back():
+    """A document that names no owner shows nothing about the property."""
+    request = PendingRequest(kind=Kind.METER, id=21, property_id=11)
+    assert why(planned([(request, ACCEPT)], **CONNECTED)) == {"meter:21": ReasonKind.PROPERTY_NOT_SHARED}
+
+
+def test_a_meter_without_a_property_has_nothing_above_it_to_ask():
+    """Decide holds such a meter; plan must not fall over it."""
+    request = PendingRequest(kind=Kind.METER, id=21, account_id=ALICE)
+    assert sent(planned([(request, REJECT)])) == [("meter:21", "reject")]
+
+
+def test_rejects_go_leaf_first_so_that_each_gets_its_own_note():
+    """A connection's reject waits for its meters' and properties', a property's for its meters'."""
+    made = planned([(connection(), REJECT), (property_share(11), REJECT), (meter_share(21, 11), REJECT)])
+    assert sent(made) == [("meter:21", "reject"), ("property:11", "reject"), ("connection:410221", "reject")]
+    assert needs(made) == {
+        "meter:21": [],
+        "property:11": ["meter:21"],
+        "connection:410221": ["property:11", "meter:21"],
+    }
+
+
+def test_what_falls_with_a_reject_is_named_and_never_waited_for():
+    """Held children and those that were to be accepted fall with their parent; a rejected one has its own step."""
+    requests = [property_share(11), property_share(12), meter_share(21, 11)]
+    made = planned([(connection(), REJECT), (requests[0], HOLD), (requests[1], ACCEPT), (requests[2], REJECT)])
+    falls = {str(step.key): {str(each) for each in step.falls} for step in made.steps}
+    assert falls == {"connection:410221": {"property:11", "property:12"}, "meter:21": set()}
+    assert needs(made)["connection:410221"] == ["meter:21"]
+    assert why(made) == {"property:12": ReasonKind.PARENT_REJECTED}
+
+
+@pytest.mark.parametrize(
+    ("request_", "failed", "goes"),
+    [
+        (connection(), Kind.PROPERTY, False),
+        (connection(), Kind.METER, False),
+        (property_share(11), Kind.METER, False),
+        (property_share(11), Kind.CONNECTION, True),
+        (meter_share(21, 11), Kind.PROPERTY, True),
+    ],
+)
+def test_a_reject_is_kept_back_while_what_pends_below_it_is_not_known(request_, failed, goes):
+    """Its side effects must be known before it is sent; what stands above or beside it does not matter."""
+    made = planned([(request_, REJECT)], failed=failed)
+    assert bool(made.steps) is goes
+    assert list(why(made).values()) == ([] if goes else [ReasonKind.LIST_NOT_WHOLE])
+
+
+def test_a_reject_waits_while_an_answer_to_a_child_is_in_doubt():
+    """What became of the child's own answer must be known before its parent takes it along."""
+    child = property_share(11)
+    history = History(standing={child.key: Standing.IN_DOUBT})
+    made = planned([(connection(), REJECT), (child, REJECT)], history=history)
+    assert why(made) == {"property:11": ReasonKind.IN_DOUBT, "connection:410221": ReasonKind.IN_DOUBT}
+
+
+@pytest.mark.parametrize("standing", [each for each in Standing if each is not Standing.UNANSWERED])
+@pytest.mark.parametrize("verdict", [ACCEPT, REJECT])
+def test_what_was_answered_is_never_answered_again(standing, verdict):
+    """An answer that is done, in doubt, refused, or somebody else's keeps the request back."""
+    request = connection()
+    made = planned([(request, verdict)], history=History(standing={request.key: standing}))
+    assert not made.steps
+    assert list(why(made)) == ["connection:410221"]
+
+
+def test_an_accept_that_is_done_but_still_listed_lets_its_children_through():
+    """The list lags; the ledger knows that the connection is accepted."""
+    parent = connection()
+    history = History(standing={parent.key: Standing.ACCEPTED})
+    made = planned([(parent, ACCEPT), (property_share(11), ACCEPT)], history=history)
+    assert sent(made) == [("property:11", "accept")]
+    assert needs(made) == {"property:11": []}
+
+
+@pytest.mark.parametrize("standing", [Standing.REJECTED, Standing.SETTLED, Standing.IN_DOUBT, Standing.REFUSED])
+def test_any_other_answer_above_keeps_a_child_back(standing):
+    """Only an accept of ours that is done lets a child through."""
+    parent = connection()
+    made = planned([(parent, ACCEPT), (property_share(11), ACCEPT)], history=History(standing={parent.key: standing}))
+    assert not made.steps
+
+
+def test_rejects_go_before_accepts_and_the_oldest_first():
+    """The order of the plan is the order in which answers are sent."""
+    old, new = NOW - timedelta(days=2), NOW - timedelta(days=1)
+    made = planned(
+        [
+            (connection(5, requested_at=new), ACCEPT),
+            (connection(6, requested_at=old), ACCEPT),
+            (connection(7), REJECT),
+            (connection(3, requested_at=new), ACCEPT),
+        ]
+    )
+    assert [step.key.id for step in made.steps] == [7, 6, 3, 5]
+    assert [step.action for step in made.steps] == [Action.REJECT] + [Action.ACCEPT] * 3
+
+
+def test_holds_are_decisions_without_steps():
+    """A held request is neither sent nor kept back."""
+    made = planned([(connection(), HOLD)])
+    assert (made.steps, made.kept_back, len(made.decisions)) == ((), (), 1)
+
+
+def test_a_plan_is_fresh_for_five_minutes_or_twice_what_the_slowest_list_took():
+    """Lists that took long to read may be answered from for longer."""
+    quick = snapshot()
+    assert plan([], snapshot=quick, history=History()).fresh_until == NOW + timedelta(minutes=5)
+    minutes = {kind: timedelta(minutes=took) for kind, took in zip(Kind, (4, 5, 6), strict=True)}
+    slow = {kind: pending_list(kind, ended=NOW + took) for kind, took in minutes.items()}
+    seen = Snapshot(
+        provider=quick.provider,
+        connections=slow[Kind.CONNECTION],
+        properties=slow[Kind.PROPERTY],
+        meters=slow[Kind.METER],
+    )
+    assert plan([], snapshot=seen, history=History()).fresh_until == NOW + timedelta(minutes=8)
+
+
+def test_a_plan_names_the_lists_that_are_not_whole():
+    """People are told which list failed."""
+    made = plan([], snapshot=snapshot(failed=Kind.METER), history=History())
+    assert [each.kind for each in made.not_whole] == [Kind.METER]
+
+
+def test_the_children_of_other_owners_do_not_fall():
+    """A connection's reject touches its own owner's shares only."""
+    decisions: list[Decision] = [decided(connection(), REJECT), decided(property_share(11, BOB), HOLD)]
+    made = plan(decisions, snapshot=snapshot(*(each.request for each in decisions)), history=History())
+    assert made.steps[0].falls == ()
+    assert isinstance(made.steps[0].key, RequestKey)
