@@ -1,0 +1,9 @@
+"""Serves decide: the files of a folder become a policy that can be asked, and that can explain itself."""
+
+from __future__ import annotations
+
+from pm_autoaccept.policy.evaluate import Judgement, Policy
+from pm_autoaccept.policy.load import load
+from pm_autoaccept.policy.sources import Form, Source, Table
+
+__all__ = ["Form", "Judgement", "Policy", "Source", "Table", "load"]

@@ -1,0 +1,104 @@
+"""How texts are made comparable: what is always done, and what `clean` asks for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.source_text import Broken, Items, Node, Text
+from pm_autoaccept.policy.wording import listed, perhaps
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_WRITTEN = re.compile(r"(\S+)(?: +(\S+))?")
+_COUNT = re.compile(r"[1-9][0-9]{0,2}")
+
+
+def fold(text: str) -> str:
+    """The text without outer blanks, NFKC-folded, every dash a hyphen; what is no character at all becomes U+FFFD."""
+    folded = unicodedata.normalize("NFKC", _SURROGATES.sub("\ufffd", text))
+    return "".join("-" if _is_dash(character) else character for character in folded).strip()
+
+
+def _is_dash(character: str) -> bool:
+    return character == "\u2212" or unicodedata.category(character) == "Pd"
+
+
+def _zero_fill(text: str, count: int) -> str:
+    # What is blank stays blank: zeros made from nothing would match somebody's number.
+    return text.rjust(count, "0") if text else ""
+
+
+Change = Callable[[str, int], str]
+
+_PLAIN: Mapping[str, Change] = MappingProxyType(
+    {
+        "digits": lambda text, _: re.sub(r"[^0-9]", "", text),
+        "letters_digits": lambda text, _: "".join(filter(str.isalnum, text)),
+        "no_spaces": lambda text, _: "".join(text.split()),
+        "no_leading_zeros": lambda text, _: text.lstrip("0"),
+        "fold_case": lambda text, _: text.casefold(),
+    }
+)
+_COUNTED: Mapping[str, Change] = MappingProxyType(
+    {
+        "first": lambda text, count: text[:count],
+        "last": lambda text, count: text[-count:],
+        "zero_fill": _zero_fill,
+    }
+)
+CLEANINGS = (*_PLAIN, *(f"{name} N" for name in _COUNTED))
+"""The names of all cleanings, for messages and for the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """One step of cleaning: its name, and its count where it has one (otherwise 0)."""
+
+    name: str
+    count: int = 0
+
+    def __call__(self, text: str) -> str:
+        """The text, cleaned."""
+        change = _COUNTED[self.name] if self.count else _PLAIN[self.name]
+        return change(text, self.count)
+
+
+def cleaned(text: str, cleanings: tuple[Cleaning, ...]) -> str:
+    """The folded text after each cleaning in order; empty where nothing is left."""
+    text = fold(text)
+    for cleaning in cleanings:
+        text = cleaning(text).strip()
+    return text
+
+
+def read_cleanings(node: Node, faults: list[Fault]) -> tuple[Cleaning, ...]:
+    """What stands after `clean:`: one cleaning or a list of them."""
+    parts = node.items if isinstance(node, Items) else (node,)
+    read = (_read_one(part, faults) for part in parts)
+    return tuple(cleaning for cleaning in read if cleaning is not None)
+
+
+def _read_one(node: Node, faults: list[Fault]) -> Cleaning | None:
+    if isinstance(node, Broken):
+        return None
+    written = _WRITTEN.fullmatch(node.value) if isinstance(node, Text) else None
+    if written is None:
+        faults.append(node.place.fault(f"`clean` is one of {listed(CLEANINGS)}, or a list of them"))
+        return None
+    name, count = written.groups()
+    if name in _PLAIN and count is None:
+        return Cleaning(name)
+    if name in _COUNTED and count is not None and _COUNT.fullmatch(count):
+        return Cleaning(name, int(count))
+    if name in _COUNTED:
+        faults.append(node.place.fault(f"`{name}` needs a number from 1 to 999, as `{name} 4`"))
+    elif name in _PLAIN:
+        faults.append(node.place.fault(f"`{name}` stands alone; several cleanings are a list: [{name}, fold_case]"))
+    else:
+        known = (*_PLAIN, *_COUNTED)
+        faults.append(node.place.fault(f"there is no cleaning `{name}`{perhaps(name, known)} Use {listed(CLEANINGS)}"))
+    return None

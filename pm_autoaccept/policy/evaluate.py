@@ -1,0 +1,152 @@
+"""A policy that can be asked, and that can explain itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pm_autoaccept.model import (
+    Evidence,
+    Fact,
+    Facts,
+    Kind,
+    Need,
+    PendingRequest,
+    PropertyShare,
+    Reason,
+    ReasonKind,
+    Truth,
+    Verdict,
+)
+from pm_autoaccept.policy.conditions import Circumstances, Comparison, Condition, Not, Outcome, judge
+from pm_autoaccept.policy.fields import ALL, SHARES, Field
+from pm_autoaccept.policy.rules import Default, Rule
+from pm_autoaccept.policy.sources import Source, Table
+
+_OF_THE_REQUEST = frozenset({"account.id", "account.username", "account.connected"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a policy says of one request.
+
+    Attributes:
+        rule: the id of the rule that decided or stopped the search; None for the default.
+        evidence: each test of that rule.
+        unknown: the names of what could not be learnt.
+        note: the note, rendered; None for none.
+        accepts_unshared_property: this accepts, and rests on a plain test that `property.share` is `none`.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    rule: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    unknown: tuple[str, ...] = ()
+    note: str | None = None
+    accepts_unshared_property: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy that has no faults.
+
+    Attributes:
+        digest: of the names and contents of its files.
+        rules: in the order in which they are tried.
+        default: what is said where none is true.
+        sources: the data it declares, by name.
+        tests_not_run: names of its test files, which this version does not run.
+    """
+
+    digest: str
+    rules: tuple[Rule, ...]
+    default: Default
+    sources: Mapping[str, Source]
+    tests_not_run: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The facts that its rules ask for beyond the pending lists."""
+        asked = [(field, rule.on) for rule in self.rules for field in _fields(rule)]
+        if self.default.note:
+            asked += [(field, ALL) for field in self.default.note.fields]
+        return frozenset(need for field, on in asked for need in _needs_of(field, on))
+
+    def judge(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Judgement:
+        """The verdict of the first rule that is true; a rule that is unknown stops the search and holds."""
+        circumstances = Circumstances(request, facts, tables)
+        for rule in self.rules:
+            if request.kind not in rule.on:
+                continue
+            outcome = judge(rule.when, circumstances)
+            if outcome.truth is Truth.UNKNOWN:
+                return _stopped(rule, outcome)
+            if outcome.truth is Truth.TRUE:
+                return _decided(rule, outcome, circumstances)
+        then, note = self.default.then, self.default.note
+        text = "so people decide" if then is Verdict.HOLD else f"and the default says {then}"
+        return Judgement(
+            verdict=then,
+            reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
+            note=note.render(request, facts) if note else None,
+        )
+
+
+def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
+    names = tuple(dict.fromkeys(gap.name for gap in outcome.gaps))
+    first = outcome.gaps[0]
+    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+    text = f"Rule {rule.id} cannot be judged, because {first.name}{more} could not be learnt: {first.why}."
+    return Judgement(
+        verdict=Verdict.HOLD,
+        reason=Reason(ReasonKind.UNKNOWN, text),
+        rule=rule.id,
+        evidence=outcome.evidence,
+        unknown=names,
+    )
+
+
+def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judgement:
+    request, facts = circumstances.request, circumstances.facts
+    true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
+    why = rule.about or " and ".join(true) or "it is true of every such request"
+    unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
+    return Judgement(
+        verdict=rule.then,
+        reason=Reason(ReasonKind.RULE, f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}."),
+        rule=rule.id,
+        evidence=outcome.evidence,
+        note=rule.note.render(request, facts) if rule.note else None,
+        accepts_unshared_property=rule.then is Verdict.ACCEPT and unshared,
+    )
+
+
+def _says_none(test: Comparison) -> bool:
+    written = test.operator.name in {"equals", "in"} and PropertyShare.NONE.value in test.literals
+    return test.field.name == "property.share" and written
+
+
+def _fields(rule: Rule) -> Iterator[Field]:
+    yield from _tested(rule.when)
+    if rule.note:
+        yield from rule.note.fields
+
+
+def _tested(condition: Condition) -> Iterator[Field]:
+    if isinstance(condition, Comparison):
+        yield condition.field
+    elif isinstance(condition, Not):
+        yield from _tested(condition.part)
+    else:
+        for part in condition.parts:
+            yield from _tested(part)
+
+
+def _needs_of(field: Field, on: frozenset[Kind]) -> Iterator[Need]:
+    if field.name.startswith(("custom.", "connection.custom.", "property.custom.")):
+        yield Need.CUSTOM_FIELDS
+    if field.name.startswith("connection.custom."):
+        yield Need.ANSWERS_AT_CONNECTION
+    if field.name.startswith("account.") and field.name not in _OF_THE_REQUEST and on & SHARES:
+        yield Need.ACCOUNTS

@@ -1,0 +1,275 @@
+"""The fields of the policy language in one table: parser, type check and evaluation are made from it.
+
+A field's value is one of three: a value, None (their gap: the customer or an optional element gave none), or
+`NotLearnt` (our gap: a fact we could not learn, or an element that EPA's schema requires and that is missing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TypeAlias
+
+from pm_autoaccept.model import (
+    AccountInfo,
+    Address,
+    CustomField,
+    Fact,
+    Facts,
+    Kind,
+    MeterInfo,
+    NotLearnt,
+    PendingRequest,
+    PropertyInfo,
+    PropertyShare,
+    Verdict,
+)
+from pm_autoaccept.policy.cleaning import fold
+from pm_autoaccept.policy.enumerations import (
+    ACCESS_LEVELS,
+    CONSTRUCTION_STATUSES,
+    COUNTRIES,
+    ENERGY_METER_TYPES,
+    METER_CATEGORIES,
+    PRIMARY_FUNCTIONS,
+    STATES,
+    WASTE_METER_TYPES,
+)
+from pm_autoaccept.policy.values import FieldType, Value
+
+Reader: TypeAlias = Callable[[PendingRequest, Facts], Fact[Value | None]]
+
+ALL = frozenset(Kind)
+SHARES = frozenset({Kind.PROPERTY, Kind.METER})
+METERS = frozenset({Kind.METER})
+NOT_YET = ("requested_at", "age", "held_for")
+"""Fields of the language that this version does not support."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: what it is called, what its value is, on which kinds of request it exists, how it is read.
+
+    Attributes:
+        read: brings its value; blank text counts as none.
+        members: the values of a choice.
+        required: EPA's schema requires its element, so that its absence is our gap and not the customer's.
+        asks_who: a test on it says who is let in, which an accept rule must.
+        lower_case: its value comes in lower case, so that what it is compared with is put in lower case too.
+    """
+
+    name: str
+    type: FieldType
+    kinds: frozenset[Kind]
+    read: Reader
+    members: tuple[str, ...] = ()
+    required: bool = False
+    asks_who: bool = False
+    lower_case: bool = False
+
+    def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+        """What the request or the facts say of it: a value, None, or what hindered us."""
+        if why := fault_of(request, self.name):
+            return NotLearnt(f"it could not be read: {why}")
+        value = self.read(request, facts)
+        if value is None and self.required:
+            return NotLearnt("the document lacks it, though EPA's schema requires it")
+        return (fold(value) or None) if isinstance(value, str) else value
+
+
+def fault_of(request: PendingRequest, name: str) -> str | None:
+    """Why the element behind a field, or one around it, could not be read; None if nothing was wrong."""
+    wanted = name_key(name)
+    faults = ((name_key(faulty), why) for faulty, why in request.faults.items())
+    return next((why for faulty, why in faults if wanted == faulty or wanted.startswith(f"{faulty}.")), None)
+
+
+def name_key(name: str) -> str:
+    """A name of a custom field as names are compared: without regard to case, outer blanks and kind of dash."""
+    return fold(name).casefold()
+
+
+def _account(request: PendingRequest, facts: Facts) -> Fact[AccountInfo]:
+    if request.kind is not Kind.CONNECTION:
+        return facts.account
+    return request.account_info or NotLearnt("the document lacks accountInfo")
+
+
+def _property(request: PendingRequest, _: Facts) -> Fact[PropertyInfo]:
+    return request.property_info or NotLearnt("the document lacks propertyInfo")
+
+
+def _meter(request: PendingRequest, _: Facts) -> Fact[MeterInfo]:
+    return request.meter_info or NotLearnt("the document lacks both meterInfo and wasteMeterInfo")
+
+
+AddressHolder: TypeAlias = Callable[[PendingRequest, Facts], Fact[AccountInfo] | Fact[PropertyInfo]]
+Holder: TypeAlias = AddressHolder | Callable[[PendingRequest, Facts], Fact[MeterInfo]]
+
+
+def _within(holder: Holder, attribute: str, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+    held = holder(request, facts)
+    value: Fact[Value | None] = held if isinstance(held, NotLearnt) else getattr(held, attribute)
+    return value
+
+
+def _in_address(
+    holder: AddressHolder,
+    attribute: str,
+    request: PendingRequest,
+    facts: Facts,
+) -> Fact[Value | None]:
+    held = holder(request, facts)
+    if isinstance(held, NotLearnt):
+        return held
+    value: str | None = getattr(held.address, attribute)
+    # An account's address is required, a property's is optional; within either, these four attributes are required.
+    absent_as_a_whole = isinstance(held, PropertyInfo) and held.address == Address()
+    if value is None and attribute in {"line1", "city", "postal_code", "country"} and not absent_as_a_whole:
+        return NotLearnt("the address lacks it, though EPA's schema requires it")
+    return value
+
+
+def _first_bill_date(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+    meter = _meter(request, facts)
+    if isinstance(meter, NotLearnt):
+        return meter
+    if meter.first_bill_date is None and meter.category == "energy":
+        return NotLearnt("the document lacks it, though EPA's schema requires it")
+    return meter.first_bill_date
+
+
+def _forwarded(request: PendingRequest, _: Facts) -> Fact[Value | None]:
+    if why := fault_of(request, "sender.id"):
+        return NotLearnt(f"the sender could not be read: {why}")
+    return None if request.sender_id is None else request.sender_id != request.account_id
+
+
+def _share(_: PendingRequest, facts: Facts) -> Fact[Value | None]:
+    share = facts.property_share
+    return share.value if isinstance(share, PropertyShare) else share
+
+
+def _verdict(_: PendingRequest, facts: Facts) -> Fact[Value | None]:
+    verdict = facts.property_verdict
+    return verdict.value if isinstance(verdict, Verdict) else verdict
+
+
+def _address_fields(prefix: str, holder: AddressHolder, kinds: frozenset[Kind], *, asks_who: bool) -> tuple[Field, ...]:
+    choices = {"state": STATES, "country": COUNTRIES}
+    return tuple(
+        Field(
+            f"{prefix}.address.{name}",
+            FieldType.CHOICE if name in choices else FieldType.TEXT,
+            kinds,
+            partial(_in_address, holder, name),
+            choices.get(name, ()),
+            asks_who=asks_who,
+        )
+        for name in Address.__dataclass_fields__
+    )
+
+
+def _table() -> tuple[Field, ...]:
+    text, choice, integer, number = FieldType.TEXT, FieldType.CHOICE, FieldType.INTEGER, FieldType.NUMBER
+    boolean, day = FieldType.BOOLEAN, FieldType.DATE
+    account, property_, meter = (partial(partial, _within, holder) for holder in (_account, _property, _meter))
+    return (
+        Field("kind", choice, ALL, lambda request, _: request.kind.value, tuple(Kind), required=True),
+        Field("id", integer, ALL, lambda request, _: request.id, required=True),
+        Field("account.id", integer, ALL, lambda request, _: request.account_id, required=True, asks_who=True),
+        Field("account.username", text, ALL, lambda request, _: request.username, required=True, asks_who=True),
+        *(
+            Field(f"account.{name}", text, ALL, account(name), required=name != "organization", asks_who=True)
+            for name in ("first_name", "last_name", "email", "phone", "job_title", "organization")
+        ),
+        Field("account.email_domain", text, ALL, _email_domain, required=True, asks_who=True, lower_case=True),
+        *_address_fields("account", _account, ALL, asks_who=True),
+        Field("account.connected", boolean, ALL, lambda _, facts: facts.connected, asks_who=True),
+        Field("sender.id", integer, ALL, lambda request, _: request.sender_id, asks_who=True),
+        Field("sender.username", text, ALL, lambda request, _: request.sender_username, asks_who=True),
+        Field("forwarded", boolean, ALL, _forwarded),
+        Field("access_level", choice, SHARES, lambda request, _: request.access_level, ACCESS_LEVELS, required=True),
+        Field("property.id", integer, SHARES, lambda request, _: request.property_id, required=True),
+        Field("property.name", text, SHARES, property_("name")),
+        Field("property.primary_function", choice, SHARES, property_("primary_function"), PRIMARY_FUNCTIONS),
+        Field("property.construction_status", choice, SHARES, property_("construction_status"), CONSTRUCTION_STATUSES),
+        Field("property.gross_floor_area", number, SHARES, property_("gross_floor_area")),
+        Field("property.year_built", integer, SHARES, property_("year_built")),
+        Field("property.number_of_buildings", integer, SHARES, property_("number_of_buildings")),
+        Field("property.occupancy", integer, SHARES, property_("occupancy"), required=True),
+        Field("property.is_federal", boolean, SHARES, property_("is_federal"), required=True),
+        Field("property.is_institutional", boolean, SHARES, property_("is_institutional")),
+        *_address_fields("property", _property, SHARES, asks_who=False),
+        Field("property.share", choice, METERS, _share, tuple(PropertyShare), asks_who=True),
+        Field("property.verdict", choice, METERS, _verdict, tuple(Verdict), asks_who=True),
+        Field("meter.name", text, METERS, meter("name"), required=True),
+        Field("meter.type", choice, METERS, meter("type"), (*ENERGY_METER_TYPES, *WASTE_METER_TYPES), required=True),
+        Field("meter.category", choice, METERS, meter("category"), METER_CATEGORIES, required=True),
+        Field("meter.unit", text, METERS, meter("unit"), required=True),
+        Field("meter.metered", boolean, METERS, meter("metered")),
+        Field("meter.in_use", boolean, METERS, meter("in_use"), required=True),
+        Field("meter.first_bill_date", day, METERS, _first_bill_date),
+        Field("meter.inactive_date", day, METERS, meter("inactive_date")),
+        Field("meter.aggregate", boolean, METERS, meter("aggregate")),
+    )
+
+
+def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+    """What follows the last @, in lower case; none where there is no @."""
+    if why := fault_of(request, "account.email"):
+        return NotLearnt(f"the e-mail address could not be read: {why}")
+    email = _within(_account, "email", request, facts)
+    if not isinstance(email, str):
+        return email
+    _, _, domain = email.rpartition("@")
+    return domain.casefold() if "@" in email else ""
+
+
+FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _table()})
+"""Every field that has a name of its own."""
+
+CUSTOM = ("connection.custom.", "property.custom.", "custom.")
+"""What the names of custom fields begin with."""
+
+
+def field_named(name: str) -> Field | None:
+    """The field of this name, custom fields included; None if there is none."""
+    if name in FIELDS:
+        return FIELDS[name]
+    for prefix in CUSTOM:
+        if name.startswith(prefix) and fold(name[len(prefix) :]):
+            return _custom_field(prefix, fold(name[len(prefix) :]))
+    return None
+
+
+def _custom_field(prefix: str, name: str) -> Field:
+    answers: Callable[[PendingRequest, Facts], Fact[tuple[CustomField, ...]]]
+    if prefix == "connection.custom.":
+        kinds, answers = SHARES, lambda _, facts: facts.connection_custom
+    elif prefix == "property.custom.":
+        kinds, answers = METERS, lambda _, facts: facts.property_custom
+    else:
+        kinds, answers = ALL, lambda request, _: request.custom
+
+    def read(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+        given = answers(request, facts)
+        return given if isinstance(given, NotLearnt) else _answer(name, given, facts.defined)
+
+    return Field(prefix + name, FieldType.TEXT, kinds, read, asks_who=True)
+
+
+def _answer(name: str, given: tuple[CustomField, ...], defined: Fact[frozenset[str]]) -> Fact[Value | None]:
+    wanted = name_key(name)
+    known = not isinstance(defined, NotLearnt)
+    if not isinstance(defined, NotLearnt) and wanted not in {name_key(one) for one in defined}:
+        return NotLearnt("our account defines no custom field of this name")
+    values = {fold(field.value) for field in given if name_key(field.name) == wanted}
+    if len(values) > 1:
+        return NotLearnt("it stands twice with different values")
+    value = next(iter(values), "")
+    if not value and not known:
+        return NotLearnt("it was left out, and our account's custom fields could not be learnt")
+    return value or None

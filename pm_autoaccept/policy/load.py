@@ -1,0 +1,145 @@
+"""From the files of a folder to a policy, or to the list of everything that is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pm_autoaccept.errors import Fault, PolicyRefused
+from pm_autoaccept.policy import source_text
+from pm_autoaccept.policy.evaluate import Policy
+from pm_autoaccept.policy.rules import Default, Rule, RuleReader
+from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
+from pm_autoaccept.policy.sources import Source, read_sources
+from pm_autoaccept.policy.wording import listed, not_yet, perhaps
+
+_KEYS = ("version", "data", "rules", "default")
+_NOT_YET = ("limits", "time_zone", "private", "cases")
+_TESTS = ".test.yaml"
+
+
+@dataclass(slots=True)
+class _Folder:
+    """What has been read of a folder so far."""
+
+    faults: list[Fault] = field(default_factory=list)
+    declared: list[tuple[Text, Source | None]] = field(default_factory=list)
+    rules: list[Node] = field(default_factory=list)
+    defaults: list[tuple[Text, Node]] = field(default_factory=list)
+    all_read: bool = True
+
+
+def load(files: Mapping[str, bytes]) -> Policy:
+    """The policy that these files make; `NAME.test.yaml` are its tests, which this version leaves aside.
+
+    Args:
+        files: file name → contents, of every YAML file in the folder.
+
+    Raises:
+        PolicyRefused: with every fault that was found.
+    """
+    folder = _Folder()
+    names = sorted(name for name in files if not name.endswith(_TESTS))
+    for name in names:
+        _read_file(name, files[name], folder)
+    sources: dict[str, Source | None] = {}
+    for declared, source in folder.declared:
+        if declared.value in sources:
+            folder.faults.append(declared.place.fault(f"data `{declared.value}` is declared twice; rename one of them"))
+        sources[declared.value] = source
+    reader = RuleReader(sources, folder.all_read, folder.faults)
+    rules = _rules(folder, reader)
+    default = _default(folder, reader)
+    if not folder.rules and folder.all_read:
+        where = names[0] if names else "the policy folder"
+        folder.faults.append(Fault(where, 0, 0, "the folder has no rule; `rules:` with one rule is the least"))
+    if folder.faults:
+        raise PolicyRefused(tuple(sorted(folder.faults, key=lambda fault: (fault.file, fault.line, fault.column))))
+    return Policy(
+        digest=_digest(files, names),
+        rules=rules,
+        default=default,
+        sources={name: source for name, source in sources.items() if source is not None},
+        tests_not_run=tuple(sorted(set(files) - set(names))),
+    )
+
+
+def _read_file(name: str, data: bytes, folder: _Folder) -> None:
+    if not name.endswith(".yaml"):
+        folder.faults.append(Fault(name, 0, 0, "a policy's files end in .yaml; rename it, so that it is read"))
+        folder.all_read = False
+        return
+    root = source_text.read(name, data, folder.faults)
+    if not isinstance(root, Entries):
+        folder.all_read = False
+        if isinstance(root, Text | Items):
+            folder.faults.append(root.place.fault(f"a policy file is a mapping of {listed(_KEYS)}"))
+        return
+    for key, node in root.entries:
+        _read_entry(key, node, folder)
+    if all(key.value != "version" for key, _ in root.entries):
+        folder.faults.append(root.place.fault("the file lacks `version: 1`"))
+
+
+def _read_entry(key: Text, node: Node, folder: _Folder) -> None:
+    if key.value in _NOT_YET:
+        folder.faults.append(key.place.fault(not_yet(key.value)))
+    elif key.value not in _KEYS:
+        meant = perhaps(key.value, _KEYS)
+        folder.faults.append(key.place.fault(f"a policy has no `{key.value}`{meant}; it has {listed(_KEYS)}"))
+    elif isinstance(node, Broken):
+        folder.all_read = False
+    elif key.value == "data":
+        folder.declared.extend(read_sources(node, folder.faults))
+    elif key.value == "default":
+        folder.defaults.append((key, node))
+    elif key.value == "rules":
+        _read_rules(node, folder)
+    elif not (isinstance(node, Text) and node.value == "1"):
+        folder.faults.append(node.place.fault("this program reads `version: 1`"))
+
+
+def _read_rules(node: Node, folder: _Folder) -> None:
+    if isinstance(node, Items):
+        folder.rules.extend(node.items)
+    else:
+        folder.all_read = False
+        folder.faults.append(node.place.fault("`rules` is a list; begin each rule with a dash, as `- id: blocked`"))
+
+
+def _rules(folder: _Folder, reader: RuleReader) -> tuple[Rule, ...]:
+    rules: list[Rule] = []
+    lines: dict[str, str] = {}
+    for node in folder.rules:
+        read = reader.rule(node)
+        if read is None:
+            continue
+        written, rule = read
+        if written.value in lines:
+            message = f"the id `{written.value}` already stands in {lines[written.value]}; each rule has its own"
+            folder.faults.append(written.place.fault(message))
+        lines[written.value] = f"{written.place.file}, line {written.place.line}"
+        if rule is not None:
+            rules.append(rule)
+    return tuple(rules)
+
+
+def _default(folder: _Folder, reader: RuleReader) -> Default:
+    default = Default()
+    for number, (key, node) in enumerate(folder.defaults):
+        default = reader.default(node)
+        if number:
+            first = folder.defaults[0][0].place.file
+            folder.faults.append(key.place.fault(f"`default` already stands in {first}; keep one of them"))
+    return default
+
+
+def _digest(files: Mapping[str, bytes], names: list[str]) -> str:
+    """A digest of what decides: names and contents, tests left out."""
+    digest = hashlib.sha256()
+    for name in names:
+        for part in (name.encode("utf-8", "surrogateescape"), files[name]):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()

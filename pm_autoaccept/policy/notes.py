@@ -1,0 +1,135 @@
+"""Notes: the text that a customer reads, with the customer's own values put in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
+from pm_autoaccept.policy.fields import CUSTOM, FIELDS, NOT_YET, Field, field_named
+from pm_autoaccept.policy.source_text import Broken, Node, Text
+from pm_autoaccept.policy.values import text_of
+from pm_autoaccept.policy.wording import not_yet, perhaps
+
+LONGEST = 1_000
+"""Characters in a note, by EPA's schema."""
+
+_SEGMENT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
+_UNFIT = re.compile(r"[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FILTERS_NOT_YET = ("mask", "upper", "title")
+_FILTERS = ("last4", "or")
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """Where a value goes: the field, whether only its end is shown, and what stands there instead of none."""
+
+    field: Field
+    last4: bool = False
+    otherwise: str = ""
+
+    def text(self, request: PendingRequest, facts: Facts) -> str:
+        """What is put in: one line, without characters that XML cannot carry."""
+        value = self.field.value(request, facts)
+        if value is None or isinstance(value, NotLearnt):
+            return self.otherwise
+        text = " ".join(_UNFIT.sub("", text_of(value)).split())
+        return (last4(text) if self.last4 else text) or self.otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A template: fixed text and placeholders, in order."""
+
+    parts: tuple[str | Placeholder, ...]
+
+    def render(self, request: PendingRequest, facts: Facts) -> str | None:
+        """The note for this request, at most 1,000 characters; None where it comes out blank.
+
+        Values are cut so that it fits, the longest first; the fixed text never is.
+        """
+        texts = [part if isinstance(part, str) else part.text(request, facts) for part in self.parts]
+        lengths = [len(text) for text, part in zip(texts, self.parts, strict=True) if isinstance(part, Placeholder)]
+        room = LONGEST - self.fixed
+        longest = next(most for most in range(room, -1, -1) if sum(min(length, most) for length in lengths) <= room)
+        cut = (text if isinstance(part, str) else text[:longest] for text, part in zip(texts, self.parts, strict=True))
+        return "".join(cut).strip() or None
+
+    @property
+    def fixed(self) -> int:
+        """How many characters of it are fixed text."""
+        return sum(len(part) for part in self.parts if isinstance(part, str))
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields whose values it shows."""
+        return tuple(part.field for part in self.parts if isinstance(part, Placeholder))
+
+
+def last4(text: str) -> str:
+    """The last four letters or digits; of fewer than eight, the last two."""
+    kept = "".join(filter(str.isalnum, text))
+    return kept[-4:] if len(kept) >= 8 else kept[-2:]  # noqa: PLR2004 - the language's own number
+
+
+def read_note(
+    node: Node, *, kinds: frozenset[Kind], ensured: frozenset[str] | None, faults: list[Fault]
+) -> Note | None:
+    """What stands after `note:`.
+
+    Args:
+        node: the text.
+        kinds: the kinds of request to which the note is sent.
+        ensured: names of fields that have a value wherever the rule is true; None where that is not known.
+        faults: what is wrong is added here.
+    """
+    if not isinstance(node, Text):
+        if not isinstance(node, Broken):
+            faults.append(node.place.fault("a note is one text; where it begins with { or [ put it in single quotes"))
+        return None
+    parts: list[str | Placeholder] = []
+    for found in _SEGMENT.finditer(node.value):
+        written = found.group()
+        if found.group(1) is not None:
+            placeholder = _placeholder(found.group(1), node, kinds, ensured, faults)
+            parts.extend([placeholder] if placeholder else [])
+        elif written in {"{", "}"}:
+            faults.append(node.place.fault(f"a `{written}` stands alone in the note; double it where a brace is meant"))
+        else:
+            parts.append(_UNFIT.sub("", written[0] if written in {"{{", "}}"} else written))
+    note = Note(tuple(parts))
+    if note.fixed > LONGEST:
+        faults.append(node.place.fault(f"the note's own text has {note.fixed:,} characters; at most {LONGEST:,} fit"))
+        return None
+    return note
+
+
+def _placeholder(
+    written: str, node: Text, kinds: frozenset[Kind], ensured: frozenset[str] | None, faults: list[Fault]
+) -> Placeholder | None:
+    name, *filters = (part.strip() for part in written.split("|"))
+    field = field_named(name)
+    if field is None:
+        meant = perhaps(name, (*FIELDS, *CUSTOM))
+        unknown = f"the note names `{name}`, and there is no such field{meant}"
+        faults.append(node.place.fault(not_yet(name) if name in NOT_YET else unknown))
+        return None
+    if not kinds & field.kinds:
+        faults.append(node.place.fault(f"the note names `{name}`, which a {min(kinds)} request never has"))
+        return None
+    placeholder = Placeholder(field)
+    for each in filters:
+        if each == "last4":
+            placeholder = replace(placeholder, last4=True)
+        elif each.startswith("or ") and each[3:].strip():
+            placeholder = replace(placeholder, otherwise=each[3:].strip())
+        elif each in _FILTERS_NOT_YET:
+            faults.append(node.place.fault(not_yet(f"|{each}")))
+        else:
+            meant = perhaps(each, _FILTERS)
+            faults.append(node.place.fault(f"there is no filter `{each}`{meant}; there are `last4` and `or TEXT`"))
+    always_there = ensured is None or field.name in ensured or (field.required and kinds <= field.kinds)
+    if not placeholder.otherwise and not always_there:
+        faults.append(node.place.fault(f"`{name}` may be absent; say what stands there then, as {{{name}|or your …}}"))
+    return placeholder

@@ -1,0 +1,64 @@
+"""The operators of the policy language in one table: parser, type check and evaluation are made from it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from pm_autoaccept.policy.values import FieldType
+
+_TEXTS = frozenset({FieldType.TEXT, FieldType.CHOICE})
+_ORDERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.DATE})
+_EVERY = frozenset(FieldType)
+
+
+class Takes(StrEnum):
+    """What an operator is compared with."""
+
+    ONE = "one value"
+    """A value of the field's own type."""
+    LIST_OR_DATA = "a list of values, or the name of data"
+    TEXTS = "one text, or a list of them"
+    """Texts that need not be members of the field's choice."""
+    PATTERN = "an RE2 pattern"
+    YES_OR_NO = "true or false"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator: the types it is for, what it takes, when it holds (of value and literal), how it reads."""
+
+    name: str
+    types: frozenset[FieldType]
+    takes: Takes
+    holds: Callable[[Any, Any], bool]
+    reads: str
+
+
+def _matches(value: str, pattern: Any) -> bool:  # noqa: ANN401 - google-re2 ships no types
+    return pattern.fullmatch(value) is not None
+
+
+def _table() -> tuple[Operator, ...]:
+    return (
+        Operator("equals", _EVERY, Takes.ONE, operator.eq, ""),
+        Operator("in", _EVERY, Takes.LIST_OR_DATA, operator.eq, ""),
+        Operator("matches", _TEXTS, Takes.PATTERN, _matches, "matched by "),
+        Operator("starts_with", _TEXTS, Takes.TEXTS, str.startswith, "starting with "),
+        Operator("ends_with", _TEXTS, Takes.TEXTS, str.endswith, "ending with "),
+        Operator("contains", _TEXTS, Takes.TEXTS, operator.contains, "containing "),
+        Operator("at_least", _ORDERED, Takes.ONE, operator.ge, "at least "),
+        Operator("at_most", _ORDERED, Takes.ONE, operator.le, "at most "),
+        Operator("above", _ORDERED, Takes.ONE, operator.gt, "above "),
+        Operator("below", _ORDERED, Takes.ONE, operator.lt, "below "),
+        Operator("present", _EVERY, Takes.YES_OR_NO, operator.eq, ""),
+    )
+
+
+OPERATORS: Mapping[str, Operator] = MappingProxyType({each.name: each for each in _table()})
+NOT_YET = ("same_as", "taken", "within", "as", "lookup")
+"""What the language has and this version has not."""

@@ -1,0 +1,180 @@
+"""Rules, and what stands where none of them is true; and the check that an accept asks who it lets in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.model import Kind, Verdict
+from pm_autoaccept.policy.condition_reading import ConditionReader
+from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Comparison, Condition, Not
+from pm_autoaccept.policy.notes import Note, read_note
+from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
+from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.wording import listed, not_yet, perhaps
+
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_RULE_KEYS = ("id", "about", "on", "when", "then", "note", "i_accept_everyone")
+_DEFAULT_KEYS = ("then", "note", "i_accept_everyone")
+_NOT_YET = ("tell", "expire", "enforce", "until")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule: what it is on, when it is true, and what it says then."""
+
+    id: str
+    on: frozenset[Kind]
+    when: Condition
+    then: Verdict
+    note: Note | None = None
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What is said where no rule is true."""
+
+    then: Verdict = Verdict.HOLD
+    note: Note | None = None
+
+
+def asks_who(condition: Condition) -> bool:
+    """Whether the condition, being true, has said who is let in: in each branch of an `any`.
+
+    A test under a `not` says who is kept out, so it does not count; nor does `present`, which lets in whoever
+    fills in the field.
+    """
+    if isinstance(condition, Comparison):
+        return condition.field.asks_who and condition.operator.name != "present"
+    if isinstance(condition, AllOf):
+        return any(map(asks_who, condition.parts))
+    return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
+
+
+def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
+    """The names of fields that have a value wherever the condition is true."""
+    if isinstance(condition, Not):
+        return ensured(condition.part, negated=not negated)
+    if isinstance(condition, Comparison):
+        absent = condition.operator.name == "present" and condition.literals[0] is negated
+        return frozenset() if absent else frozenset({condition.field.name})
+    parts = [ensured(part, negated=negated) for part in condition.parts]
+    if isinstance(condition, AllOf) is not negated:
+        return frozenset().union(*parts)
+    return frozenset.intersection(*parts) if parts else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReader:
+    """Reads rules and the default.
+
+    Attributes:
+        sources: the data that the policy declares; None for a name whose declaration has faults.
+        all_declared: whether every file could be read.
+        faults: what is wrong is added here.
+    """
+
+    sources: Mapping[str, Source | None]
+    all_declared: bool
+    faults: list[Fault]
+
+    def rule(self, node: Node) -> tuple[Text, Rule | None] | None:
+        """One entry of `rules:`: its id as written, and the rule; None for what has faults."""
+        keys = self._keys(node, _RULE_KEYS, "a rule")
+        if keys is None:
+            return None
+        for name in ("id", "on", "when", "then"):
+            if name not in keys:
+                self._refuse(node.place, f"the rule lacks `{name}`")
+        written = keys.get("id", Broken(node.place))
+        if isinstance(written, Text) and not _ID.fullmatch(written.value):
+            self._refuse(written.place, "an id is lower-case words joined by hyphens, as known-customer")
+        on = self._on(keys["on"]) if "on" in keys else frozenset()
+        before = len(self.faults)
+        when = self._when(keys, on)
+        # What follows from conditions is said only of conditions that could be read.
+        sound = is_sound(node) and len(self.faults) == before
+        then = self._then(keys)
+        note = self._note(keys, on, ensured(when) if sound else None) if on else None
+        about = keys.get("about")
+        if about is not None and not isinstance(about, Text | Broken):
+            self._refuse(about.place, "`about` is one line of text")
+        self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT or not sound or asks_who(when))
+        if not isinstance(written, Text):
+            return None
+        if not on or then is None:
+            return written, None
+        told = about.value if isinstance(about, Text) else None
+        return written, Rule(id=written.value, on=on, when=when, then=then, note=note, about=told)
+
+    def default(self, node: Node) -> Default:
+        """What stands after `default:`."""
+        keys = self._keys(node, _DEFAULT_KEYS, "the default")
+        if keys is None:
+            return Default()
+        if "then" not in keys:
+            self._refuse(node.place, "the default lacks `then`")
+        then = self._then(keys)
+        self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT)
+        return Default(then or Verdict.HOLD, self._note(keys, frozenset(Kind), frozenset()))
+
+    def _refuse(self, place: Place, message: str) -> None:
+        self.faults.append(place.fault(message))
+
+    def _keys(self, node: Node, known: tuple[str, ...], what: str) -> dict[str, Node] | None:
+        if not isinstance(node, Entries):
+            if not isinstance(node, Broken):
+                self._refuse(node.place, f"{what} is a mapping of {listed(known)}")
+            return None
+        for key, _ in node.entries:
+            if key.value in _NOT_YET:
+                self._refuse(key.place, not_yet(key.value))
+            elif key.value not in known:
+                self._refuse(
+                    key.place, f"{what} has no `{key.value}`{perhaps(key.value, known)}; it has {listed(known)}"
+                )
+        return {key.value: value for key, value in node.entries}
+
+    def _on(self, node: Node) -> frozenset[Kind]:
+        kinds = set()
+        for item in node.items if isinstance(node, Items) else (node,):
+            if isinstance(item, Text) and item.value in set(Kind):
+                kinds.add(Kind(item.value))
+            elif not isinstance(item, Broken):
+                meant = perhaps(item.value, Kind) if isinstance(item, Text) else ""
+                self._refuse(item.place, f"`on` is {listed(Kind)}, or a list of them{meant}")
+        return frozenset(kinds)
+
+    def _when(self, keys: Mapping[str, Node], on: frozenset[Kind]) -> Condition:
+        if "when" not in keys:
+            return ALWAYS
+        return ConditionReader(on, self.sources, self.all_declared, self.faults).when(keys["when"])
+
+    def _then(self, keys: Mapping[str, Node]) -> Verdict | None:
+        node = keys.get("then")
+        if isinstance(node, Text) and node.value in set(Verdict):
+            return Verdict(node.value)
+        if node is not None and not isinstance(node, Broken):
+            meant = perhaps(node.value, Verdict) if isinstance(node, Text) else ""
+            self._refuse(node.place, f"`then` is {listed(Verdict)}{meant}")
+        return None
+
+    def _note(self, keys: Mapping[str, Node], on: frozenset[Kind], sure: frozenset[str] | None) -> Note | None:
+        if "note" not in keys:
+            return None
+        return read_note(keys["note"], kinds=on, ensured=sure, faults=self.faults)
+
+    def _check_accept(self, place: Place, keys: Mapping[str, Node], *, asked: bool) -> None:
+        said = keys.get("i_accept_everyone")
+        if said is not None and not (isinstance(said, Text) and said.value == "true"):
+            self._refuse(said.place, "`i_accept_everyone` is true, or is not there")
+        if said is None and not asked:
+            self._refuse(
+                place,
+                "this accepts without asking who it lets in: test a custom field, the account, the sender, "
+                "`property.share` or `property.verdict` (in each branch of an `any`; `present`, and what stands under "
+                "`not`, do not count), or say `i_accept_everyone: true`",
+            )

@@ -1,0 +1,229 @@
+"""YAML as the text that was written: every scalar keeps its characters, and every node its place.
+
+PyYAML brings the events; what is built from them here are three kinds of node, and a fifth for what was refused.
+Anything that YAML does behind the writer's back (tags, aliases, merge keys, comments that cut a text) is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import yaml
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.yaml_faults import explain, quoted
+
+LARGEST = 1_000_000
+"""Bytes in one file of a policy."""
+DEEPEST = 20
+"""Mappings and lists inside one another."""
+
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CUT_OFF = re.compile(r"[ \t]+#")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node begins: file, 1-based line and column, and the line itself."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+    def fault(self, message: str) -> Fault:
+        """A fault at this place."""
+        return Fault(self.file, self.line, self.column, message, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A scalar, as it was written."""
+
+    place: Place
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list, never empty."""
+
+    place: Place
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A mapping, never empty, without repeated keys."""
+
+    place: Place
+    entries: tuple[tuple[Text, Node], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Something whose fault has been reported: nothing more is to be said of it."""
+
+    place: Place
+
+
+Node: TypeAlias = Text | Items | Entries | Broken
+
+
+def is_sound(node: Node) -> bool:
+    """Whether nothing in the node was refused."""
+    if isinstance(node, Items):
+        return all(map(is_sound, node.items))
+    if isinstance(node, Entries):
+        return all(is_sound(value) for _, value in node.entries)
+    return isinstance(node, Text)
+
+
+class _TooDeep(Exception):
+    """Mappings and lists stand inside one another deeper than anybody writes by hand."""
+
+
+def read(file: str, data: bytes, faults: list[Fault]) -> Node | None:
+    """The one document of a file; what is wrong with it is added to `faults`. None: the file could not be read."""
+    if len(data) > LARGEST:
+        faults.append(Fault(file, 0, 0, f"the file is larger than {LARGEST:,} bytes; keep long lists in a csv file"))
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        faults.append(Fault(file, line, column, "the file is not UTF-8 here; save it as UTF-8"))
+        return None
+    lines = tuple(text.splitlines())
+    if found := _UNPRINTABLE.search(text):
+        before = text[: found.start()]
+        line = before.count("\n") + 1
+        column = found.start() - before.rfind("\n")
+        code = f"U+{ord(found.group()):04X}"
+        faults.append(Fault(file, line, column, f"a control character ({code}) stands here; take it out"))
+        return None
+    builder = _Builder(file, lines, faults)
+    try:
+        return builder.document(yaml.parse(text, Loader=yaml.BaseLoader))
+    except yaml.MarkedYAMLError as error:
+        faults.append(explain(error, file=file, lines=lines))
+    except _TooDeep:
+        faults.append(Fault(file, 0, 0, f"lists and mappings stand more than {DEEPEST} deep inside one another"))
+    return None
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+def _spot(mark: _Mark | None) -> tuple[int, int]:
+    """Line and column of a mark, from 0."""
+    return (mark.line, mark.column) if mark is not None else (0, 0)
+
+
+class _Builder:
+    """Makes nodes from events, and notes what is refused on the way."""
+
+    def __init__(self, file: str, lines: tuple[str, ...], faults: list[Fault]) -> None:
+        self._file = file
+        self._lines = lines
+        self._faults = faults
+
+    def document(self, events: Iterator[yaml.Event]) -> Node | None:
+        """The one document among the events; None where there is none."""
+        root: Node | None = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._refuse(event, "a second document begins here; put it in a file of its own")
+                    break
+                root = self._node(next(events), events, 0)
+        if root is None:
+            self._faults.append(Fault(self._file, 0, 0, "the file is empty; write `version: 1` and the rules"))
+        return root
+
+    def _place(self, event: yaml.Event) -> Place:
+        line, column = _spot(event.start_mark)
+        return Place(self._file, line + 1, column + 1, self._lines[line] if line < len(self._lines) else "")
+
+    def _refuse(self, event: yaml.Event, message: str) -> Broken:
+        place = self._place(event)
+        self._faults.append(place.fault(message))
+        return Broken(place)
+
+    def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
+        if depth > DEEPEST:
+            raise _TooDeep
+        refused: Broken | None = None
+        if isinstance(event, yaml.AliasEvent):
+            text = f"*{event.anchor}"
+            return self._refuse(event, f"`*` begins a YAML alias, which policies do not have; write {quoted(text)}")
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            text = f"&{event.anchor}"
+            refused = self._refuse(event, f"`&` begins a YAML anchor, which policies do not have; write {quoted(text)}")
+        if getattr(event, "tag", None) is not None:
+            refused = self._refuse(event, "`!` begins a YAML tag, which policies do not have; use single quotes")
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = self._text(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._items(event, events, depth)
+        else:
+            node = self._entries(event, events, depth)
+        return refused or node
+
+    def _text(self, event: yaml.ScalarEvent) -> Text | Broken:
+        if not event.value.strip():
+            return self._refuse(event, "a value is missing here; write one, or take the key out")
+        first, column = _spot(event.start_mark)
+        last, end = _spot(event.end_mark)
+        if event.style is None and _CUT_OFF.match(self._lines[last], end):
+            whole = self._lines[last][column if first == last else 0 :].strip()
+            return self._refuse(
+                event,
+                "YAML cuts a text off at ` #`; put the text in single quotes, as "
+                f"{quoted(whole)}, or the comment on a line of its own",
+            )
+        return Text(self._place(event), event.value)
+
+    def _items(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
+        items: list[Node] = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            items.append(self._node(event, events, depth + 1))
+        if not items:
+            return self._refuse(start, "the list is empty; write its entries, or take the key out")
+        return Items(self._place(start), tuple(items))
+
+    def _entries(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
+        entries: dict[str, tuple[Text, Node]] = {}
+        empty = True
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            empty = False
+            key = self._node(event, events, depth + 1)
+            value = self._node(next(events), events, depth + 1)
+            if isinstance(key, Items | Entries):
+                message = "a key is a name, not a list or a mapping; put text with braces or brackets in single quotes"
+                self._faults.append(key.place.fault(message))
+            elif isinstance(key, Text) and key.value == "<<":
+                self._faults.append(key.place.fault("`<<` merges mappings, which policies do not have; write them out"))
+            elif isinstance(key, Text) and key.value in entries:
+                first = entries[key.value][0].place.line
+                self._faults.append(key.place.fault(f"`{key.value}` already stands in line {first}; keep one of them"))
+            elif isinstance(key, Text):
+                entries[key.value] = (key, value)
+        if empty:
+            return self._refuse(start, "the mapping is empty; write its entries, or take the key out")
+        if not entries:
+            return Broken(self._place(start))
+        return Entries(self._place(start), tuple(entries.values()))
