@@ -1,0 +1,203 @@
+"""One request, the facts, the policy: one decision. Total and deterministic.
+
+Connections come first, then properties, then meters, because meters may ask about their property's verdict. Whatever
+is in doubt is held: a list that is not whole, an id with two contents, a request without its owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pm_autoaccept.model import (
+    AccountInfo,
+    CustomField,
+    Decision,
+    Fact,
+    Facts,
+    Kind,
+    NotLearnt,
+    PendingList,
+    PendingRequest,
+    PropertyShare,
+    Reason,
+    ReasonKind,
+    Snapshot,
+    SourceUse,
+    Verdict,
+)
+from pm_autoaccept.policy import Policy, Table
+
+
+def decide(
+    snapshot: Snapshot, *, policy: Policy, tables: Mapping[str, Fact[Table]], now: datetime
+) -> tuple[Decision, ...]:
+    """One decision for each pending request, in the order in which they were decided.
+
+    Args:
+        snapshot: the lists and the facts.
+        policy: what is asked.
+        tables: the policy's data; what depends on a table that is not here is unknown.
+        now: the time of the decision.
+    """
+    sources = sources_in_use(policy, tables)
+    pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
+    decisions: list[Decision] = []
+    properties: dict[int, Verdict] = {}
+    for kind in Kind:
+        for request in pending[kind].first.values():
+            doubt = _doubt(request, pending[kind])
+            if doubt is not None:
+                decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
+            else:
+                facts = _facts(request, snapshot, pending=pending, properties=properties, now=now)
+                decision = _ask(policy, request, facts=facts, tables=tables)
+            decisions.append(replace(decision, policy_digest=policy.digest, sources=sources))
+            if kind is Kind.PROPERTY:
+                properties[request.id] = decision.verdict
+    return tuple(decisions)
+
+
+def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[SourceUse, ...]:
+    """The policy's data as it stands now, by name; what could not be read is not among it."""
+    available = [(name, table) for name in sorted(policy.sources) if isinstance(table := tables.get(name), Table)]
+    return tuple(SourceUse(name, table.rows, table.digest) for name, table in available)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A pending list by id: the first request of each, and the ids that stand there with two contents."""
+
+    list: PendingList
+    first: Mapping[int, PendingRequest]
+    contradictory: frozenset[int]
+
+    @classmethod
+    def of(cls, pending: PendingList) -> _Pending:
+        first: dict[int, PendingRequest] = {}
+        contradictory = set()
+        for request in pending.requests:
+            earlier = first.setdefault(request.id, request)
+            # Bytes may differ where nothing that was said does.
+            if replace(earlier, source=b"") != replace(request, source=b""):
+                contradictory.add(request.id)
+        return cls(pending, first, frozenset(contradictory))
+
+    def clear(self, id_: int) -> PendingRequest | None:
+        """The pending request of this id, if what it says is beyond doubt."""
+        return None if id_ in self.contradictory else self.first.get(id_)
+
+
+def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
+    """Why the policy is not even asked; None if it is."""
+    what = f"{request.kind} {request.id}"
+    if pending.list.failed is not None:
+        text = f"The list of pending {request.kind} requests could not be read to its end: {pending.list.failed}."
+        return Reason(ReasonKind.LIST_NOT_WHOLE, text)
+    if request.id in pending.contradictory:
+        text = f"The list names {what} twice with different content, and an answer names only the id."
+        return Reason(ReasonKind.CONTRADICTORY, text)
+    needed = {"account.id": request.account_id}
+    if request.kind is not Kind.CONNECTION:
+        needed["property.id"] = request.property_id
+    for name, value in needed.items():
+        if value is None or name in request.faults:
+            why = request.faults.get(name, "the document lacks it")
+            return Reason(ReasonKind.NOT_UNDERSTOOD, f"The {name} of {what} is not known: {why}.")
+    return None
+
+
+def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
+    judgement = policy.judge(request, facts, tables)
+    return Decision(
+        request=request,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        rule=judgement.rule,
+        evidence=judgement.evidence,
+        unknown=judgement.unknown,
+        note=judgement.note,
+        accepts_unshared_property=judgement.accepts_unshared_property,
+    )
+
+
+def _facts(
+    request: PendingRequest,
+    snapshot: Snapshot,
+    *,
+    pending: Mapping[Kind, _Pending],
+    properties: Mapping[int, Verdict],
+    now: datetime,
+) -> Facts:
+    """What the snapshot says about one request beyond the request itself. Its owner and property are known."""
+    owner = request.account_id or 0
+    connected, fields = snapshot.connected, snapshot.custom_fields
+    facts = Facts(
+        now=now,
+        connected=connected if isinstance(connected, NotLearnt) else owner in connected,
+        defined=fields if isinstance(fields, NotLearnt) else frozenset(field.name for field in fields),
+    )
+    if request.kind is Kind.CONNECTION:
+        return facts
+    connection = pending[Kind.CONNECTION]
+    facts = replace(
+        facts,
+        account=_account(owner, connection, snapshot),
+        connection_custom=_answers_at_connection(owner, connection, snapshot),
+    )
+    if request.kind is Kind.PROPERTY:
+        return facts
+    shares = pending[Kind.PROPERTY]
+    share = shares.clear(request.property_id or 0)
+    return replace(
+        facts,
+        property_custom=NotLearnt("its property's share is not pending") if share is None else _custom(share),
+        property_share=_property_share(request, owner, shares=shares, snapshot=snapshot),
+        property_verdict=_property_verdict(request, shares=shares, properties=properties),
+    )
+
+
+def _custom(request: PendingRequest) -> Fact[tuple[CustomField, ...]]:
+    faulty = next((name for name in request.faults if name.partition(".")[0] == "custom"), None)
+    return request.custom if faulty is None else NotLearnt(f"{request.faults[faulty]} ({request.key})")
+
+
+def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[AccountInfo]:
+    if owner not in connections.first:
+        return snapshot.accounts.get(owner, NotLearnt("nobody was asked who the owner is"))
+    connection = connections.clear(owner)
+    if connection is None or connection.account_info is None:
+        return NotLearnt("the owner's pending connection request does not say it clearly")
+    faulty = next((name for name in connection.faults if name.partition(".")[0] == "account"), None)
+    return connection.account_info if faulty is None else NotLearnt(f"{connection.faults[faulty]} ({connection.key})")
+
+
+def _answers_at_connection(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[tuple[CustomField, ...]]:
+    if owner not in connections.first:
+        return snapshot.answers_at_connection.get(owner, NotLearnt("nobody was asked what the owner answered"))
+    connection = connections.clear(owner)
+    if connection is None:
+        return NotLearnt("the owner's pending connection request stands twice with different content")
+    return _custom(connection)
+
+
+def _property_share(
+    request: PendingRequest, owner: int, *, shares: _Pending, snapshot: Snapshot
+) -> Fact[PropertyShare]:
+    if request.property_id in shares.first:
+        return PropertyShare.PENDING
+    if not shares.list.shows_absence:
+        return NotLearnt("the list of pending property shares is not whole")
+    shared = snapshot.shared_properties.get(owner, NotLearnt("nobody was asked what the owner shares"))
+    if isinstance(shared, NotLearnt):
+        return shared
+    return PropertyShare.SHARED if request.property_id in shared else PropertyShare.NONE
+
+
+def _property_verdict(
+    request: PendingRequest, *, shares: _Pending, properties: Mapping[int, Verdict]
+) -> Fact[Verdict | None]:
+    verdict = properties.get(request.property_id or 0)
+    known = shares.list.shows_absence if verdict is None else shares.list.whole
+    return verdict if known else NotLearnt("the list of pending property shares is not whole")

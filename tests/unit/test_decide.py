@@ -1,0 +1,420 @@
+"""decide: one request, the facts, the policy, one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pm_autoaccept import policy
+from pm_autoaccept.decide import decide
+from pm_autoaccept.model import (
+    AccountInfo,
+    CustomField,
+    CustomFieldDefinition,
+    Decision,
+    Fact,
+    Kind,
+    MeterInfo,
+    NotLearnt,
+    PendingList,
+    PendingRequest,
+    PropertyInfo,
+    ProviderAccount,
+    ReasonKind,
+    RequestKey,
+    Snapshot,
+    SourceUse,
+    Unreadable,
+    Verdict,
+)
+from pm_autoaccept.policy import Policy, Table
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+OWNER, HOUSE, METER = 410221, 8120045, 30511977
+NUMBER = CustomField("Number", "7")
+PROBE = """
+version: 1
+data: {accounts: {values: ['7', '8']}, idle: {values: [x]}}
+rules:
+"""
+
+
+def connection(owner: int = OWNER, **more: object) -> PendingRequest:
+    """A connection request."""
+    values = {"kind": Kind.CONNECTION, "id": owner, "account_id": owner, "custom": (NUMBER,)}
+    return PendingRequest(**(values | {"account_info": AccountInfo(email="a@b.example")} | more))
+
+
+def share(property_id: int = HOUSE, **more: object) -> PendingRequest:
+    """A property share."""
+    values = {"kind": Kind.PROPERTY, "id": property_id, "account_id": OWNER, "property_id": property_id}
+    return PendingRequest(**(values | {"custom": (NUMBER,), "property_info": PropertyInfo()} | more))
+
+
+def meter(**more: object) -> PendingRequest:
+    """A meter share."""
+    values = {"kind": Kind.METER, "id": METER, "account_id": OWNER, "property_id": HOUSE, "meter_info": MeterInfo()}
+    return PendingRequest(**(values | more))
+
+
+def pending(kind: Kind, *requests: PendingRequest, **more: object) -> PendingList:
+    """A pending list."""
+    return PendingList(kind=kind, requests=requests, begun=NOW, ended=NOW, **more)
+
+
+def snapshot(*requests: PendingRequest, **more: object) -> Snapshot:
+    """A snapshot with these requests in three whole lists; the account defines one custom field."""
+    lists = {
+        name: pending(kind, *(request for request in requests if request.kind is kind))
+        for name, kind in (("connections", Kind.CONNECTION), ("properties", Kind.PROPERTY), ("meters", Kind.METER))
+    }
+    learnt = {"connected": frozenset({OWNER}), "custom_fields": (CustomFieldDefinition(id=1, name="Number"),)}
+    return Snapshot(provider=ProviderAccount(id=1, username="utility"), **(lists | learnt | more))
+
+
+def probe(when: str, on: str = "meter") -> Policy:
+    """A policy that rejects what the condition is true of, and holds the rest."""
+    return policy.load({"p.yaml": f"{PROBE}- {{id: probe, on: {on}, when: {when}, then: reject}}".encode()})
+
+
+Tell = Callable[..., str]
+
+
+@pytest.fixture
+def tell() -> Tell:
+    """How a condition comes out for the last request decided: `true`, `false` or `unknown`."""
+
+    def _tell(when: str, seen: Snapshot, on: str = "meter") -> str:
+        decision = decide(seen, policy=probe(when, on), tables={}, now=NOW)[-1]
+        assert decision.verdict is (Verdict.REJECT if decision.reason.kind is ReasonKind.RULE else Verdict.HOLD)
+        return {"rule": "true", "default": "false", "unknown": "unknown"}[decision.reason.kind]
+
+    return _tell
+
+
+def test_a_decision_carries_all_that_a_record_needs():
+    """Rule, evidence, note, the policy's digest, and each table that could be read stand in the decision."""
+    rules = policy.load(
+        {
+            "p.yaml": f"""{PROBE}
+- id: known
+  on: connection
+  when: {{custom.Number: {{in: accounts}}}}
+  then: accept
+  note: 'Welcome, {{custom.Number}}'
+""".encode()
+        }
+    )
+    table = Table(name="accounts", keys=frozenset({"7"}), rows=2, digest="abc")
+    (decision,) = decide(
+        snapshot(connection()), policy=rules, tables={"accounts": table, "idle": NotLearnt("gone")}, now=NOW
+    )
+    assert decision.key == RequestKey(Kind.CONNECTION, OWNER)
+    assert (decision.verdict, decision.rule, decision.note) == (Verdict.ACCEPT, "known", "Welcome, 7")
+    assert decision.reason.kind is ReasonKind.RULE
+    assert [each.field for each in decision.evidence] == ["custom.Number"]
+    assert decision.policy_digest == rules.digest
+    assert decision.sources == (SourceUse("accounts", 2, "abc"),)
+    assert decision.unknown == ()
+    assert decision.accepts_unshared_property is False
+
+
+def test_unknown_names_what_could_not_be_learnt():
+    """A rule that cannot be judged holds, and the decision names the table."""
+    rules = probe("{custom.Number: {in: accounts}}", on="connection")
+    (decision,) = decide(snapshot(connection()), policy=rules, tables={}, now=NOW)
+    assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.UNKNOWN)
+    assert (decision.rule, decision.unknown, decision.sources) == ("probe", ("accounts",), ())
+
+
+def test_connections_then_properties_then_meters():
+    """Decisions come in the order in which meters can ask about their property."""
+    decisions = decide(
+        snapshot(meter(), share(), connection(2), connection()), policy=probe("always"), tables={}, now=NOW
+    )
+    assert [str(each.key) for each in decisions] == [
+        "connection:2",
+        "connection:410221",
+        "property:8120045",
+        "meter:30511977",
+    ]
+
+
+@pytest.mark.parametrize("then", ["accept", "reject", "hold"])
+def test_a_meter_asks_about_its_propertys_verdict(then):
+    """`property.verdict` is what was decided of the pending share of this very property."""
+    text = f"""{PROBE}
+- {{id: houses, on: property, when: {{account.id: {OWNER}}}, then: {then}}}
+- {{id: follows, on: meter, when: {{property.verdict: {then}}}, then: reject}}
+"""
+    rules = policy.load({"p.yaml": text.encode()})
+    decisions = decide(snapshot(share(), share(99), meter()), policy=rules, tables={}, now=NOW)
+    assert decisions[-1].rule == "follows"
+    others = decide(snapshot(share(99), meter()), policy=rules, tables={}, now=NOW)
+    assert others[-1].rule is None
+
+
+def test_property_verdict_where_the_property_list_is_in_doubt(tell):
+    """A list that is not whole, or has an element without an id, makes the verdict unknown unless it is decided."""
+    unreadable = (Unreadable(Kind.PROPERTY, "no id", b"<property/>"),)
+    asked = "{property.verdict: {present: true}}"
+    whole = snapshot(share(), meter())
+    assert tell(asked, whole) == "true"
+    assert tell(asked, snapshot(meter())) == "false"
+    broken = pending(Kind.PROPERTY, share(), failed="page 2: timeout")
+    assert tell(asked, snapshot(meter(), properties=broken)) == "unknown"
+    assert tell(asked, snapshot(meter(), properties=replace(broken, requests=()))) == "unknown"
+    strange = pending(Kind.PROPERTY, share(), unreadable=unreadable)
+    assert tell(asked, snapshot(meter(), properties=strange)) == "true"
+    assert tell(asked, snapshot(meter(), properties=replace(strange, requests=()))) == "unknown"
+
+
+def test_property_share(tell):
+    """Pending if it stands in the list; otherwise shared or none as its owner was found, if absence can be seen."""
+    asked = "{{property.share: {}}}"
+    assert tell(asked.format("pending"), snapshot(share(), meter())) == "true"
+    shared = {"shared_properties": {OWNER: frozenset({HOUSE})}}
+    assert tell(asked.format("shared"), snapshot(meter(), **shared)) == "true"
+    assert tell(asked.format("none"), snapshot(meter(), shared_properties={OWNER: frozenset({1})})) == "true"
+    assert tell(asked.format("none"), snapshot(meter())) == "unknown"
+    assert tell(asked.format("none"), snapshot(meter(), shared_properties={OWNER: NotLearnt("403")})) == "unknown"
+    broken = pending(Kind.PROPERTY, failed="timeout")
+    assert tell(asked.format("shared"), snapshot(meter(), properties=broken, **shared)) == "unknown"
+    seen = pending(Kind.PROPERTY, share(), failed="timeout")
+    assert tell(asked.format("pending"), snapshot(meter(), properties=seen)) == "true"
+
+
+def test_an_accept_of_an_unshared_property_is_marked():
+    """A decision says when its own rule tests `property.share: none`."""
+    rules = policy.load(
+        {"p.yaml": f"{PROBE}- {{id: a, on: meter, when: {{property.share: none}}, then: accept}}".encode()}
+    )
+    seen = snapshot(meter(), shared_properties={OWNER: frozenset()})
+    (decision,) = decide(seen, policy=rules, tables={}, now=NOW)
+    assert (decision.verdict, decision.accepts_unshared_property) == (Verdict.ACCEPT, True)
+
+
+def test_connected(tell):
+    """Whether the owner is connected comes from the list of customers."""
+    assert tell("{account.connected: true}", snapshot(meter())) == "true"
+    assert tell("{account.connected: false}", snapshot(meter(), connected=frozenset())) == "true"
+    assert tell("{account.connected: true}", snapshot(meter(), connected=NotLearnt("503"))) == "unknown"
+
+
+def test_custom_field_definitions(tell):
+    """A field that the account does not define is unknown, and one that it defines may be absent."""
+    assert tell("{custom.Number: {present: false}}", snapshot(meter())) == "true"
+    assert tell("{custom.Number: {present: false}}", snapshot(meter(), custom_fields=())) == "unknown"
+    assert tell("{custom.Number: {present: false}}", snapshot(meter(), custom_fields=NotLearnt("x"))) == "unknown"
+
+
+@pytest.mark.parametrize("kind", ["property", "meter"])
+def test_answers_at_connection(tell, kind):
+    """What the owner answered stands in the pending connection request, else in what was learnt of the owner."""
+    asked, request = "{connection.custom.Number: '7'}", share() if kind == "property" else meter()
+    learnt = {"answers_at_connection": {OWNER: (NUMBER,)}}
+    other = {"answers_at_connection": {OWNER: (CustomField("Number", "8"),)}}
+    assert tell(asked, snapshot(connection(), request, **other), kind) == "true"
+    assert tell(asked, snapshot(connection(5), request, **learnt), kind) == "true"
+    assert tell(asked, snapshot(request), kind) == "unknown"
+    assert tell(asked, snapshot(request, answers_at_connection={OWNER: NotLearnt("403")}), kind) == "unknown"
+    garbled = connection(faults={"custom.Number": "it has children"})
+    assert tell(asked, snapshot(garbled, request, **learnt), kind) == "unknown"
+    twice = snapshot(connection(), connection(custom=()), request, **learnt)
+    assert tell(asked, twice, kind) == "unknown"
+
+
+def test_who_the_owner_of_a_share_is(tell):
+    """The account stands in the pending connection request, else in what was learnt of the owner."""
+    asked = "{account.email: a@b.example}"
+    learnt = {"accounts": {OWNER: AccountInfo(email="a@b.example")}}
+    assert tell(asked, snapshot(connection(), meter())) == "true"
+    assert tell(asked, snapshot(meter(), **learnt)) == "true"
+    assert tell(asked, snapshot(meter())) == "unknown"
+    assert tell(asked, snapshot(connection(account_info=None), meter(), **learnt)) == "unknown"
+    assert tell(asked, snapshot(connection(), connection(username="x"), meter(), **learnt)) == "unknown"
+    garbled = connection(faults={"account.phone": "it stands twice"})
+    assert tell(asked, snapshot(garbled, meter(), **learnt)) == "unknown"
+
+
+def test_answers_with_the_property_share(tell):
+    """What came with the property share is known while that share is pending."""
+    asked = "{property.custom.Number: '7'}"
+    assert tell(asked, snapshot(share(), meter())) == "true"
+    assert tell(asked, snapshot(share(99), meter())) == "unknown"
+    assert tell(asked, snapshot(share(), share(custom=()), meter())) == "unknown"
+    assert tell(asked, snapshot(share(faults={"custom": "garbled"}), meter())) == "unknown"
+
+
+def test_a_list_that_is_not_whole():
+    """From a list that could not be read to its end nothing is answered; the other lists are."""
+    rules = probe("always", on="[connection, property, meter]")
+    broken = pending(Kind.PROPERTY, share(), failed="page 2: timeout")
+    decisions = decide(snapshot(connection(), meter(), properties=broken), policy=rules, tables={}, now=NOW)
+    assert [each.verdict for each in decisions] == [Verdict.REJECT, Verdict.HOLD, Verdict.REJECT]
+    assert decisions[1].reason.kind is ReasonKind.LIST_NOT_WHOLE
+    assert "page 2: timeout" in decisions[1].reason.text
+    assert decisions[1].policy_digest == rules.digest
+
+
+def test_the_same_id_twice():
+    """Twice with the same content is one request; with different content it is held, since a POST names only the id."""
+    rules = probe("always", on="property")
+    once = decide(snapshot(share(), share(source=b"<property />")), policy=rules, tables={}, now=NOW)
+    assert [each.verdict for each in once] == [Verdict.REJECT]
+    (decision,) = decide(snapshot(share(), share(username="other")), policy=rules, tables={}, now=NOW)
+    assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.CONTRADICTORY)
+    thrice = decide(snapshot(share(), share(username="x"), share()), policy=rules, tables={}, now=NOW)
+    assert [each.reason.kind for each in thrice] == [ReasonKind.CONTRADICTORY]
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (connection(account_id=None), "account.id"),
+        (share(account_id=None), "account.id"),
+        (meter(property_id=None), "property.id"),
+        (meter(faults=MappingProxyType({"property.id": "it is no number"})), "it is no number"),
+        (connection(faults=MappingProxyType({"account.id": "it stands twice"})), "it stands twice"),
+    ],
+)
+def test_what_every_answer_depends_on(request_, why):
+    """Without the owner, or a share's property, nothing is decided of a request."""
+    rules = probe("always", on="[connection, property, meter]")
+    (decision,) = decide(snapshot(request_), policy=rules, tables={}, now=NOW)
+    assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.NOT_UNDERSTOOD)
+    assert why in decision.reason.text
+
+
+def test_a_property_held_for_doubt_is_a_property_held():
+    """A meter sees the hold of a property whose share is contradictory."""
+    rules = probe("{property.verdict: hold, property.share: pending}")
+    decisions = decide(snapshot(share(), share(username="x"), meter()), policy=rules, tables={}, now=NOW)
+    assert [each.verdict for each in decisions] == [Verdict.HOLD, Verdict.REJECT]
+
+
+EVERYTHING = policy.load(
+    {
+        "p.yaml": f"""{PROBE}
+- id: follows
+  on: meter
+  when: {{property.verdict: reject}}
+  then: reject
+  note: 'No {{account.username}}'
+- id: answered
+  on: [property, meter]
+  when: {{connection.custom.Number: {{in: accounts}}, access_level: Read Write}}
+  then: accept
+- id: numbered
+  on: [connection, property]
+  when: {{custom.Number: {{matches: '[0-9]+'}}}}
+  then: accept
+  note: '{{custom.Number}}'
+- id: unshared
+  on: meter
+  when:
+    any:
+      - property.share: none
+      - {{account.id: 1, not: {{meter.type: Electric}}}}
+  then: accept
+- {{id: forwarded, on: [property, meter], when: {{property.address.state: OR, forwarded: true}}, then: reject}}
+- {{id: domain, on: [connection, property, meter], when: {{account.email_domain: b.example}}, then: reject}}
+""".encode()
+    }
+)
+
+small = st.integers(1, 3)
+texts = st.none() | st.text(st.characters(exclude_categories=()), max_size=4) | st.just("7")
+customs = st.lists(st.builds(CustomField, st.sampled_from(["Number", "number ", ""]), texts.map(str)), max_size=3).map(
+    tuple
+)
+faults = st.dictionaries(
+    st.sampled_from(["account.id", "custom.Number", "property", "sender.id"]), st.just("?"), max_size=1
+)
+accounts = st.none() | st.builds(AccountInfo, email=st.sampled_from([None, "", "a@b.example", "a"]))
+
+
+def _of_kind(kind: Kind) -> st.SearchStrategy[tuple[PendingRequest, ...]]:
+    request = st.builds(
+        PendingRequest,
+        kind=st.just(kind),
+        id=small,
+        account_id=st.none() | small,
+        username=texts,
+        sender_id=st.none() | small,
+        access_level=st.sampled_from([None, "Read", "Read Write", "?"]),
+        custom=customs,
+        account_info=accounts,
+        property_id=st.none() | small,
+        property_info=st.none() | st.builds(PropertyInfo, name=texts),
+        meter_info=st.none() | st.builds(MeterInfo, type=texts),
+        faults=faults,
+    )
+    return st.lists(request, max_size=4).map(tuple)
+
+
+def fact(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[Fact[object]]:
+    """What the strategy brings, or that it was not learnt."""
+    return strategy | st.just(NotLearnt("not in this world"))
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Worlds in which everything may be missing, repeated or garbled."""
+    lists = [
+        pending(
+            kind,
+            *draw(_of_kind(kind)),
+            failed=draw(st.sampled_from([None, None, "timeout"])),
+            unreadable=draw(st.sampled_from([(), (Unreadable(kind, "no id", b""),)])),
+        )
+        for kind in Kind
+    ]
+    return Snapshot(
+        provider=ProviderAccount(id=1, username="utility"),
+        connections=lists[0],
+        properties=lists[1],
+        meters=lists[2],
+        connected=draw(fact(st.frozensets(small))),
+        shared_properties=draw(st.dictionaries(small, fact(st.frozensets(small)))),
+        answers_at_connection=draw(st.dictionaries(small, fact(customs))),
+        accounts=draw(st.dictionaries(small, fact(accounts.map(lambda each: each or AccountInfo())))),
+        custom_fields=draw(fact(st.just((CustomFieldDefinition(id=1, name="Number"),)) | st.just(()))),
+    )
+
+
+tables = st.dictionaries(
+    st.sampled_from(["accounts", "idle"]),
+    fact(st.just(Table(name="accounts", keys=frozenset({"7"}), rows=1, digest="d"))),
+)
+
+
+@given(snapshots(), tables)
+def test_decide_is_total_and_deterministic(seen, given_tables):
+    """Every request of every world gets one decision, the same each time, and nothing in doubt is answered."""
+    decisions = decide(seen, policy=EVERYTHING, tables=given_tables, now=NOW)
+    assert decisions == decide(seen, policy=EVERYTHING, tables=dict(reversed(given_tables.items())), now=NOW)
+    keys = [decision.key for decision in decisions]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {request.key for each in seen.lists for request in each.requests}
+    whole = {each.kind: each.whole for each in seen.lists}
+    for decision in decisions:
+        _is_sound(decision, whole=whole[decision.request.kind])
+
+
+def _is_sound(decision: Decision, *, whole: bool) -> None:
+    if decision.verdict is not Verdict.HOLD:
+        assert whole
+        assert decision.request.account_id is not None
+        assert "account.id" not in decision.request.faults
+        assert decision.rule is not None
+        assert decision.unknown == ()
+    assert decision.note is None or 1 <= len(decision.note) <= 1000
+    assert (decision.reason.kind is ReasonKind.UNKNOWN) is bool(decision.unknown)
+    assert decision.reason.text.endswith(".")
