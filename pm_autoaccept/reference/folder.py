@@ -1,0 +1,43 @@
+"""A policy's folder, read into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pm_autoaccept.errors import ConfigurationError, Fault, PolicyRefused
+
+LARGEST = 1_000_001
+"""Bytes read of one file: one more than a policy may have, so that the loader sees that it is too large."""
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """File name → contents of every `*.yaml` in the folder, tests included.
+
+    Raises:
+        ConfigurationError: the folder is not there, is no folder, or a file in it cannot be read.
+        PolicyRefused: it has no `.yaml` file, or one whose name ends otherwise and that would not be read.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder; the policy is a folder of .yaml files")
+    try:
+        return _read(folder)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be read: {error}") from error
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    faults = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".yaml":
+            if not path.is_file():
+                raise ConfigurationError(f"{path} is not a file that can be read; a policy's .yaml files are files")
+            with path.open("rb") as file:
+                files[path.name] = file.read(LARGEST)
+        elif path.suffix.lower() in {".yml", ".yaml"}:
+            faults.append(Fault(path.name, 0, 0, f"rename it to {path.stem}.yaml, so that it is read"))
+    if not files and not faults:
+        faults.append(Fault(str(folder), 0, 0, "the folder has no .yaml file; write rules into one, as policy.yaml"))
+    if faults:
+        raise PolicyRefused(tuple(faults))
+    return files
