@@ -1,0 +1,230 @@
+"""The example policies load, agree with the simulated world, and each of their rules decides something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from pm_autoaccept import policy, reference
+from pm_autoaccept.decide import decide
+from pm_autoaccept.model import (
+    AccountInfo,
+    CustomField,
+    CustomFieldDefinition,
+    Decision,
+    Kind,
+    MeterInfo,
+    PendingList,
+    PendingRequest,
+    PropertyInfo,
+    ProviderAccount,
+    Snapshot,
+    Verdict,
+)
+from pm_autoaccept.policy import Table
+from pm_autoaccept.simulator import story
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+FIELD = "Utility Customer Number"
+
+
+@pytest.fixture(scope="module")
+def utility() -> policy.Policy:
+    """The utility's policy."""
+    return policy.load(reference.read_folder(reference.example_policy("utility")))
+
+
+@pytest.fixture(scope="module")
+def tables(utility):
+    """Its tables, as they lie in its folder."""
+    return reference.read(utility.sources, reference.example_policy("utility"))
+
+
+def seen(*requests: PendingRequest, number: str = "0041-001-234", shared: int = 0) -> Snapshot:
+    """What is seen of these requests of one connected owner who answered with this number."""
+    lists = [
+        PendingList(kind=kind, requests=tuple(each for each in requests if each.kind is kind), begun=NOW, ended=NOW)
+        for kind in Kind
+    ]
+    return Snapshot(
+        provider=ProviderAccount(id=1, username="prairie_power"),
+        connections=lists[0],
+        properties=lists[1],
+        meters=lists[2],
+        connected=frozenset({410221}),
+        shared_properties={410221: frozenset({shared})},
+        answers_at_connection={410221: (CustomField(FIELD, number),)},
+        custom_fields=(CustomFieldDefinition(id=46, name=FIELD),),
+    )
+
+
+def connection(number: str | None) -> PendingRequest:
+    """A connection request with this customer number."""
+    return PendingRequest(
+        kind=Kind.CONNECTION,
+        id=410221,
+        account_id=410221,
+        username="riverside_props",
+        custom=() if number is None else (CustomField(FIELD, number),),
+        account_info=AccountInfo(email="ops@riverside.example"),
+    )
+
+
+PROPERTY = PendingRequest(
+    kind=Kind.PROPERTY,
+    id=8120045,
+    account_id=410221,
+    username="riverside_props",
+    sender_id=410221,
+    sender_username="riverside_props",
+    access_level="Read Write",
+    property_id=8120045,
+    property_info=PropertyInfo(name="Dockside Tower", construction_status="Existing"),
+)
+METER = replace(
+    PROPERTY,
+    kind=Kind.METER,
+    id=30511977,
+    meter_info=MeterInfo(category="energy", type="Electric", name="Main electric"),
+)
+
+
+@pytest.fixture
+def answer(utility, tables):
+    """What the utility decides of the last of these requests."""
+
+    def _answer(*requests: PendingRequest, number: str = "0041-001-234", shared: int = 0) -> Decision:
+        world = seen(*requests, number=number, shared=shared)
+        return decide(world, policy=utility, tables=tables, now=NOW)[-1]
+
+    return _answer
+
+
+def test_the_utility_knows_the_simulated_customers(tables):
+    """The billing table holds exactly the customer numbers of the simulated world; the consultants likewise."""
+    accounts = tables["billing_accounts"]
+    assert isinstance(accounts, Table)
+    assert accounts.keys == set(story.KNOWN_CUSTOMER_NUMBERS)
+    assert accounts.rows == 400
+    assert tables["consultants"].keys == set(story.CONSULTANTS)
+    lines = (reference.example_policy("utility") / "data" / "billing_accounts.csv").read_text().splitlines()
+    assert lines[0] == "account_number,name"
+    assert [line.partition(",")[0] for line in lines[1:]] == list(story.KNOWN_CUSTOMER_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "rule"),
+    [
+        ("0041-001-234", "accept", "known-customer"),
+        (" 0041 001 234", "accept", "known-customer"),
+        ("41001234", "accept", "known-customer"),
+        ("0099123456", "hold", "unlisted-number"),
+        ("PENDING", "reject", "malformed-number"),
+        ("00411", "reject", "malformed-number"),
+        ("  ", "hold", None),
+        (None, "hold", None),
+    ],
+)
+def test_connections(answer, number, verdict, rule):
+    """A known number is let in however it is spelt; a malformed one is told how; an unlisted one waits."""
+    decision = answer(connection(number))
+    assert (decision.verdict, decision.rule) == (verdict, rule)
+    assert (decision.note is None) is (verdict == "hold")
+
+
+@pytest.mark.parametrize("number", story.MALFORMED_NUMBERS)
+def test_malformed_numbers(answer, number):
+    """Whatever the simulated customers write for a number is told apart from a number."""
+    assert answer(connection(number)).rule == "malformed-number"
+
+
+def test_blocked(answer):
+    """Blocked usernames and domains are turned away, whatever number they bring."""
+    for username in story.BLOCKED_USERNAMES:
+        assert answer(replace(connection("0041001234"), username=username)).rule == "blocked-username"
+        assert answer(replace(METER, username=username.upper())).verdict is Verdict.REJECT
+    info = AccountInfo(email=f"a@{story.BLOCKED_EMAIL_DOMAIN}")
+    assert answer(replace(connection("0041001234"), account_info=info)).rule == "blocked-domain"
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "rule"),
+    [
+        ({}, "accept", "building-of-a-customer"),
+        ({"access_level": "Read"}, "reject", "read-only-share"),
+        ({"property_info": PropertyInfo(construction_status="Test")}, "reject", "not-a-real-building"),
+        ({"property_info": PropertyInfo()}, "hold", None),
+        ({"sender_id": 5, "sender_username": "green_consult"}, "accept", "building-of-a-customer"),
+        ({"sender_id": 5, "sender_username": "somebody"}, "hold", "unlisted-forwarder"),
+        ({"sender_id": 5, "sender_username": None}, "hold", "unlisted-forwarder"),
+        ({"sender_id": None, "sender_username": None}, "accept", "building-of-a-customer"),
+    ],
+)
+def test_properties(answer, changes, verdict, rule):
+    """An existing building of a known customer is let in; a read-only, a test one is told why; others wait."""
+    decision = answer(replace(PROPERTY, **changes))
+    assert (decision.verdict, decision.rule) == (verdict, rule)
+
+
+def test_a_property_of_an_unknown_customer(answer):
+    """Without a known number at connection nobody's property is let in."""
+    assert answer(PROPERTY, number="0099123456").verdict is Verdict.HOLD
+
+
+def test_meters(answer):
+    """A meter follows its property, if we supply its fuel and may upload to it."""
+    assert answer(PROPERTY, METER).rule == "meter-of-a-customer"
+    assert answer(METER, shared=8120045).verdict is Verdict.ACCEPT
+    assert answer(METER).verdict is Verdict.HOLD
+    held = replace(PROPERTY, property_info=PropertyInfo())
+    assert answer(held, METER).rule == "meter-of-a-held-property"
+    assert answer(PROPERTY, replace(METER, access_level="Read")).rule == "read-only-share"
+    for kind in ("Municipally Supplied Potable Water - Indoor", "Disposed - Trash", "District Steam"):
+        info = MeterInfo(type=kind, name="Main")
+        decision = answer(PROPERTY, replace(METER, meter_info=info))
+        assert decision.rule == "fuel-we-do-not-supply"
+        assert f"Main ({kind})" in decision.note
+    solar = replace(METER, meter_info=MeterInfo(type="Electric on Site Solar"))
+    assert (answer(PROPERTY, solar).verdict, answer(PROPERTY, solar).rule) == (Verdict.HOLD, None)
+
+
+def test_notes(answer):
+    """What customers read names their own data, numbers by their last four characters only."""
+    assert answer(connection("0041-001-234")).note == (
+        "Welcome! We matched your customer number ending in 1234. You can now share your properties and meters with "
+        "us; please choose Full Access."
+    )
+    assert "ending in 1234" in answer(PROPERTY).note
+    assert answer(replace(PROPERTY, access_level="Read", property_info=PropertyInfo())).note.startswith(
+        "Thank you for sharing your property."
+    )
+
+
+def test_every_rule_decides_something(answer):
+    """No rule of the utility's is idle: together the cases above, and these, reach each of them."""
+    strange = replace(PROPERTY, sender_id=5, sender_username="somebody")
+    test_site = replace(PROPERTY, property_info=PropertyInfo(construction_status="Project"))
+    water = replace(METER, meter_info=MeterInfo(type="Well Water - Indoor"))
+    blocked = replace(connection("1"), account_info=AccountInfo(email="x@HARVEST.example"))
+    worlds = [
+        *((connection(number),) for number in ("0041001234", "0099123456", "n/a")),
+        *((each,) for each in (strange, test_site, PROPERTY, replace(PROPERTY, access_level="Read"), blocked)),
+        (replace(METER, username="spam_one"),),
+        (water,),
+        (replace(PROPERTY, property_info=PropertyInfo()), METER),
+        (PROPERTY, METER),
+    ]
+    reached = Counter(answer(*world).rule for world in worlds)
+    loaded = policy.load(reference.read_folder(reference.example_policy("utility")))
+    assert set(reached) == {rule.id for rule in loaded.rules}
+
+
+def test_hold_everything():
+    """The smallest policy decides nothing."""
+    rules = policy.load(reference.read_folder(reference.example_policy("hold-everything")))
+    decisions = decide(seen(connection("1"), PROPERTY, METER), policy=rules, tables={}, now=NOW)
+    assert [(each.verdict, each.rule) for each in decisions] == [(Verdict.HOLD, "everything")] * 3
+    assert rules.needs == frozenset()
