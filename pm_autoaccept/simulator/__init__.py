@@ -14,6 +14,7 @@ from pm_autoaccept.simulator.running import Simulator, ready_line
 from pm_autoaccept.simulator.seed import world_from_seed
 from pm_autoaccept.simulator.services import SERVICES, Service
 from pm_autoaccept.simulator.world import Access, Effect, State, Tie, World
+from pm_autoaccept.simulator.worldfile import load_world
 
 __all__ = [
     "SERVICES",
@@ -31,6 +32,7 @@ __all__ = [
     "State",
     "Tie",
     "World",
+    "load_world",
     "ready_line",
     "world_from_seed",
 ]

@@ -51,7 +51,7 @@ class _Act:
 
     def access(self) -> Access:
         value = self.arguments.get("access", "Read Write")
-        if value not in set(Access):
+        if value not in list(Access):
             raise ActRefused(f"access must be Read or Read Write, not {value!r}")
         return Access(value)
 

@@ -65,7 +65,7 @@ def consultants() -> Iterator[Account]:
 
 def password_of(username: str) -> str:
     """A simulated customer's password: it fits EPA's rule (reference §2) for every username."""
-    return f"Sim-{username}-1"
+    return f"Simulated-{username}-1"
 
 
 def owner(dice: random.Random, *, number: int, id_: int, character: Character, blocked_before: int) -> Account:

@@ -111,10 +111,10 @@ def fault_from(value: dict[str, Any]) -> Fault:
     known = {each.name for each in fields(Fault)}
     if unknown := sorted(value.keys() - known):
         raise _bad(f"{unknown[0]} is not known; a fault has {', '.join(sorted(known))}")
-    names = {service.name for service in SERVICES} | {"GET", "POST", "PUT"}
-    if value.get("service") not in names | {None}:
+    names = [*(service.name for service in SERVICES), "GET", "POST", "PUT"]
+    if value.get("service") not in [*names, None]:
         raise _bad(f"there is no service {value['service']!r}; services are {', '.join(sorted(names))}")
-    if value.get("kind") not in set(FaultKind):
+    if value.get("kind") not in list(FaultKind):
         raise _bad(f"kind must be one of {', '.join(FaultKind)}")
     wanted: dict[str, tuple[type, ...]] = {
         "after": (bool,),

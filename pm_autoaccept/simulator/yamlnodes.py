@@ -1,0 +1,175 @@
+"""Sections of a YAML file whose scalars keep their text and whose faults name their line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import yaml
+
+from pm_autoaccept.errors import ConfigurationError
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def whole_file(text: bytes) -> Section:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        ConfigurationError: it is not YAML, not one mapping, or uses anchors, aliases or tags.
+    """
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
+                mark = event.start_mark
+                raise _wrong(mark.line if mark else 0, "anchors, aliases and tags are not read: write the values out")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"the world file is not YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError("the world file is nested too deeply") from error
+    if node is None:
+        raise ConfigurationError("the world file is empty: it needs at least `customers:`")
+    return Section(node, "the file")
+
+
+def _wrong(line: int, text: str) -> ConfigurationError:
+    return ConfigurationError(f"world file, line {line + 1}: {text}")
+
+
+class Section:
+    """A mapping in the file. Every key that is read is known; `done` complains of the others."""
+
+    def __init__(self, node: yaml.Node, name: str) -> None:
+        self._line: int = node.start_mark.line
+        self._name = name
+        self._values: dict[str, yaml.Node] = {}
+        self._read: set[str] = set()
+        if not isinstance(node, yaml.MappingNode):
+            raise _wrong(self._line, f"{name} must be a mapping of names to values")
+        for key, value in node.value:
+            written = str(key.value)
+            if written in self._values:
+                raise _wrong(key.start_mark.line, f"{written} stands twice: remove one")
+            self._values[written] = value
+
+    def wrong(self, key: str, text: str) -> ConfigurationError:
+        """A fault of this key's value."""
+        node = self._values.get(key)
+        return _wrong(self._line if node is None else node.start_mark.line, f"{key}: {text}")
+
+    def done(self) -> None:
+        """All keys have been asked for.
+
+        Raises:
+            ConfigurationError: there is one that was not.
+        """
+        for key, node in self._values.items():
+            if key not in self._read:
+                near = difflib.get_close_matches(key, self._read, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(self._read))}"
+                raise _wrong(node.start_mark.line, f"{key} is not known in {self._name}: {hint}")
+
+    def _node(self, key: str) -> yaml.Node | None:
+        self._read.add(key)
+        return self._values.get(key)
+
+    def text(self, key: str) -> str | None:
+        """A text as it was written, None where the key is missing."""
+        node = self._node(key)
+        if node is None:
+            return None
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.wrong(key, "must be a single value")
+        return str(node.value)
+
+    def filled(self, key: str, default: str | None = None, *, longest: int = 100) -> str:
+        """A text of 1 to `longest` characters, or the default."""
+        text = self.text(key)
+        if text is None and default is not None:
+            return default
+        if not text:
+            raise self.wrong(key, f"is missing or empty in {self._name}: say it")
+        if len(text) > longest:
+            raise self.wrong(key, f"has {len(text)} characters; at most {longest} are allowed")
+        return text
+
+    def number(self, key: str) -> int | None:
+        """A whole number, None where the key is missing."""
+        text = self.text(key)
+        if text is None:
+            return None
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19):  # noqa: PLR2004 - xs:long
+            raise self.wrong(key, f"must be a whole number, not {text!r}")
+        return int(text)
+
+    def flag(self, key: str) -> bool | None:
+        """`true` or `false`, None where the key is missing."""
+        text = self.text(key)
+        if text not in {None, "true", "false"}:
+            raise self.wrong(key, f"must be true or false, not {text!r}")
+        return None if text is None else text == "true"
+
+    def one_of(self, key: str, choices: type[E], default: E) -> E:
+        """A member of an enumeration, by its value, or the default."""
+        text = self.text(key)
+        if text is None:
+            return default
+        if text not in set(choices):
+            raise self.wrong(key, f"must be one of {', '.join(choices)}, not {text!r}")
+        return choices(text)
+
+    def day(self, key: str) -> date | None:
+        """A date as 2026-03-04, None where the key is missing."""
+        text = self.text(key)
+        try:
+            return None if text is None else date.fromisoformat(text)
+        except ValueError as error:
+            raise self.wrong(key, f"must be a date as 2026-03-04, not {text!r}") from error
+
+    def moment(self, key: str, default: datetime) -> datetime:
+        """A moment with its offset, as 2026-03-04T12:00:00Z, or the default."""
+        text = self.text(key)
+        try:
+            moment = default if text is None else datetime.fromisoformat(text)
+        except ValueError as error:
+            raise self.wrong(key, f"must be a time as 2026-03-04T12:00:00Z, not {text!r}") from error
+        if moment.tzinfo is None:
+            raise self.wrong(key, "must say its offset: put a Z behind it for UTC")
+        return moment
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, empty where the key is missing."""
+        nodes = self._items(key)
+        if not all(isinstance(node, yaml.ScalarNode) for node in nodes):
+            raise self.wrong(key, "must be a list of single values")
+        return tuple(str(node.value) for node in nodes)
+
+    def sections(self, key: str) -> Iterable[Section]:
+        """A list of mappings, empty where the key is missing."""
+        return [Section(node, f"{key}[{number}]") for number, node in enumerate(self._items(key))]
+
+    def _items(self, key: str) -> list[yaml.Node]:
+        node = self._node(key)
+        if node is None:
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.wrong(key, "must be a list: begin each entry with a dash")
+        return list(node.value)
+
+    def section(self, key: str) -> Section | None:
+        """A mapping, None where the key is missing."""
+        node = self._node(key)
+        return None if node is None else Section(node, key)
+
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...] | None:
+        """Names and texts, in order, None where the key is missing."""
+        section = self.section(key)
+        return None if section is None else section.all_texts()
+
+    def all_texts(self) -> tuple[tuple[str, str], ...]:
+        """Every key with its text, in order."""
+        return tuple((key, self.text(key) or "") for key in self._values)
