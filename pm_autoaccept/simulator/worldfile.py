@@ -53,10 +53,12 @@ class _Reader:
         self._default_asked_at = now - timedelta(days=1)
         self._world = World(provider=people.provider(), custom_fields=story.CUSTOM_FIELDS)
         self._usernames: dict[str, int] = {}
+        self._said: frozenset[int] = frozenset()
         self._next = {Kind.CONNECTION: 410_000, Kind.PROPERTY: 8_120_000, Kind.METER: 30_511_000}
 
     def read(self, file: Section) -> World:
         """Everything in the file."""
+        self._said = file.all_ids()
         provider = file.section("provider")
         if provider is not None:
             self._provider(provider)
@@ -151,7 +153,7 @@ class _Reader:
             raise section.wrong("id", f"{said} stands twice: ids are unique")
         if said is None:
             self._next[kind] += 1
-            while self._next[kind] in taken:
+            while self._next[kind] in self._said:
                 self._next[kind] += 1
             return self._next[kind]
         return said

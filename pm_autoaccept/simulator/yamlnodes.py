@@ -14,6 +14,9 @@ from pm_autoaccept.errors import ConfigurationError
 
 E = TypeVar("E", bound=StrEnum)
 
+_DEEPEST = 20
+"""Levels. A world has seven; what is deeper is no world."""
+
 
 def whole_file(text: bytes) -> Section:
     """The mapping that a YAML file holds.
@@ -22,22 +25,33 @@ def whole_file(text: bytes) -> Section:
         ConfigurationError: it is not YAML, not one mapping, or uses anchors, aliases or tags.
     """
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
-                mark = event.start_mark
-                raise _wrong(mark.line if mark else 0, "anchors, aliases and tags are not read: write the values out")
+        _refuse_what_is_not_read(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"the world file is not YAML: {error}") from error
-    except RecursionError as error:
-        raise ConfigurationError("the world file is nested too deeply") from error
     if node is None:
         raise ConfigurationError("the world file is empty: it needs at least `customers:`")
     return Section(node, "the file")
 
 
+def _refuse_what_is_not_read(text: bytes) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
+            raise _wrong(mark.line if mark else 0, "anchors, aliases and tags are not read: write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise _wrong(mark.line if mark else 0, "it is nested too deeply")
+
+
 def _wrong(line: int, text: str) -> ConfigurationError:
     return ConfigurationError(f"world file, line {line + 1}: {text}")
+
+
+def _whole(text: str) -> bool:
+    """Whether it is a whole number that surely fits xs:long."""
+    return text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19  # noqa: PLR2004 - digits of xs:long
 
 
 class Section:
@@ -73,6 +87,20 @@ class Section:
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(self._read))}"
                 raise _wrong(node.start_mark.line, f"{key} is not known in {self._name}: {hint}")
 
+    def all_ids(self) -> frozenset[int]:
+        """Every whole number that stands under a key `id`, here or further down."""
+        ids: set[int] = set()
+        waiting: list[yaml.Node] = list(self._values.values())
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, yaml.SequenceNode):
+                waiting += node.value
+            elif isinstance(node, yaml.MappingNode):
+                waiting += [value for _, value in node.value]
+                written = [str(value.value) for key, value in node.value if key.value == "id"]
+                ids.update(int(text) for text in written if _whole(text))
+        return frozenset(ids)
+
     def _node(self, key: str) -> yaml.Node | None:
         self._read.add(key)
         return self._values.get(key)
@@ -102,7 +130,7 @@ class Section:
         text = self.text(key)
         if text is None:
             return None
-        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19):  # noqa: PLR2004 - xs:long
+        if not _whole(text):
             raise self.wrong(key, f"must be a whole number, not {text!r}")
         return int(text)
 

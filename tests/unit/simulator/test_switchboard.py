@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
-from pm_autoaccept.simulator import Simulator, State, World, ready_line, world_from_seed
+from pm_autoaccept.simulator import Fault, FaultKind, Simulator, State, World, acts, ready_line, world_from_seed
 from tests.unit.simulator.small_world import ACCEPT, NOW, Serve, put, states
 
 
@@ -144,3 +146,10 @@ async def test_context_manager_and_ready_line() -> None:
         assert list(line["pending"]) == ["connection", "property", "meter"]
         with pytest.raises(OSError, match="address already in use"):
             await Simulator(world, port=int(simulator.root_url.rpartition(":")[2])).start()
+
+
+def test_guide_names_everything() -> None:
+    """docs/simulator.md names every act, every kind and every key of a fault."""
+    guide = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    names = [*acts.table(), *FaultKind, *(each.name for each in fields(Fault))]
+    assert [name for name in names if f"`{name}`" not in guide] == []
