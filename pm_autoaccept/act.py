@@ -1,0 +1,146 @@
+"""Sends the steps of a plan: one POST each, at most so many in flight, an intent before it and its outcome after.
+
+Stopping is an event, never a cancellation: what is in hand is finished and recorded, what has not begun is dropped, and
+the next cycle decides it afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pm_autoaccept.errors import (
+    AlreadyFulfilled,
+    AnswerUnknown,
+    Invalid,
+    LedgerError,
+    NotAuthorised,
+    NotOurs,
+    NotSent,
+    PmAutoacceptError,
+    PortfolioManagerError,
+    Redirected,
+    Refused,
+    TooFast,
+)
+from pm_autoaccept.model import Outcome, Plan, Receipt, RequestKey, Step
+from pm_autoaccept.portfolio_manager import PortfolioManager
+from pm_autoaccept.record import Ledger
+
+OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | None], ...] = (
+    (AlreadyFulfilled, Outcome.SETTLED_ELSEWHERE, None),
+    (Invalid, Outcome.REFUSED, None),
+    (Refused, Outcome.REFUSED, None),
+    (Redirected, Outcome.REFUSED, None),
+    (NotOurs, Outcome.REFUSED, timedelta(hours=1)),
+    (NotAuthorised, Outcome.REFUSED, timedelta()),
+    (TooFast, Outcome.REFUSED, timedelta(minutes=1)),
+    (NotSent, Outcome.REFUSED, timedelta()),
+    (AnswerUnknown, Outcome.OPEN, None),
+)
+"""design.md's table for what comes to a POST: the error, what is recorded, and after how long it may be tried again."""
+
+
+@dataclass(slots=True)
+class Answering:
+    """Answers one plan.
+
+    Attributes:
+        pm: the signed-in client.
+        ledger: where intents and outcomes are kept.
+        now: the clock.
+        still_good: asked just before each POST; a text says why the step must not be sent now.
+        tell: called with each receipt as it comes, for progress and logs.
+    """
+
+    pm: PortfolioManager
+    ledger: Ledger
+    now: Callable[[], datetime]
+    still_good: Callable[[Step], str | None]
+    tell: Callable[[Receipt], None] = lambda _receipt: None
+    _halted: str | None = field(default=None, init=False)
+
+    async def act(self, plan: Plan) -> tuple[Receipt, ...]:
+        """Send every step, each after those it needs are done, and return what came of each.
+
+        Raises:
+            NotAuthorised: the credentials were refused; every step in hand was finished and recorded before.
+            LedgerError: the ledger failed; nothing more was sent, what was in hand was finished.
+        """
+        tasks: dict[RequestKey, asyncio.Task[Receipt]] = {}
+        for step in plan.steps:
+            needed = [tasks[key] for key in step.needs]
+            tasks[step.key] = asyncio.create_task(self._step(step, needed), name=f"answer {step.key}")
+        results = await asyncio.gather(*tasks.values(), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
+            raise _gravest(failures)
+        return tuple(result for result in results if isinstance(result, Receipt))
+
+    async def _step(self, step: Step, needed: list[asyncio.Task[Receipt]]) -> Receipt:
+        for task in needed:
+            try:
+                before = await asyncio.shield(task)
+            except PmAutoacceptError:
+                return self._dropped(step, "what it needs could not be answered")
+            if before.outcome is not Outcome.DONE:
+                return self._dropped(step, f"{before.step.key}, which it needs, is not done")
+        async with self.pm.turn():
+            why = self._halted or self.still_good(step)
+            if why is not None:
+                return self._dropped(step, why)
+            try:
+                return await self._send(step)
+            except (LedgerError, NotAuthorised) as error:
+                self._halted = str(error)
+                raise
+
+    async def _send(self, step: Step) -> Receipt:
+        """Record the intent, POST, record the outcome."""
+        intent = await self.ledger.intend(step, at=self.now())
+        refusal: NotAuthorised | None = None
+        try:
+            await self.pm.answer(
+                step.key.kind,
+                step.key.id,
+                step.action,
+                step.decision.note,
+                still_good=lambda: self._halted or self.still_good(step),
+            )
+            receipt = Receipt(step=step, outcome=Outcome.DONE)
+        except PortfolioManagerError as error:
+            receipt = self._failed(step, error)
+            refusal = error if isinstance(error, NotAuthorised) else None
+        await self.ledger.conclude(intent, receipt, at=self.now())
+        self.tell(receipt)
+        if refusal is not None:
+            raise refusal
+        return receipt
+
+    def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
+        """The row of design.md's table. What no row names is of unknown fate, the careful reading."""
+        for kind, outcome, wait in OUTCOMES:
+            if isinstance(error, kind):
+                if isinstance(error, TooFast) and error.retry_after is not None:
+                    wait = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — the service's own word beats the table
+                again_after = None if wait is None else self.now() + wait
+                return Receipt(step=step, outcome=outcome, text=str(error), again_after=again_after)
+        return Receipt(step=step, outcome=Outcome.OPEN, text=str(error))
+
+    def _dropped(self, step: Step, why: str) -> Receipt:
+        receipt = Receipt(step=step, outcome=None, text=why)
+        self.tell(receipt)
+        return receipt
+
+
+def _gravest(failures: list[BaseException]) -> BaseException:
+    """Of several failures the one that people must hear of: a fault of the program, then the ledger, then the rest."""
+
+    def rank(error: BaseException) -> int:
+        if not isinstance(error, PmAutoacceptError):
+            return 0
+        return 1 if isinstance(error, LedgerError) else 2
+
+    return min(failures, key=rank)

@@ -1,0 +1,92 @@
+"""One account's cycle: `look` is poll, parse, decide, plan; `answer` is act and record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pm_autoaccept.act import Answering
+from pm_autoaccept.decide import decide, sources_in_use
+from pm_autoaccept.model import Fact, Mode, Plan, ProviderAccount, Receipt, Snapshot, Step
+from pm_autoaccept.plan import plan
+from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.poll import Poller
+from pm_autoaccept.portfolio_manager import PortfolioManager
+from pm_autoaccept.record import Ledger
+
+
+def utc_now() -> datetime:
+    """The clock that everything but tests uses."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Cycle:
+    """Everything that one provider account's cycle works with.
+
+    Attributes:
+        stop: says why nothing more may be sent, None while it may.
+    """
+
+    pm: PortfolioManager
+    provider: ProviderAccount
+    ledger: Ledger
+    policy: Policy
+    tables: Mapping[str, Fact[Table]]
+    mode: Mode
+    now: Callable[[], datetime] = utc_now
+    stop: Callable[[], str | None] = lambda: None
+    tell: Callable[[Receipt], None] = lambda _receipt: None
+    _poller: Poller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._poller = Poller(pm=self.pm, provider=self.provider, needs=self.policy.needs, now=self.now)
+
+    def replace_policy(self, policy: Policy, tables: Mapping[str, Fact[Table]]) -> None:
+        """Judge by another policy from now on; steps that were planned by the old one are dropped."""
+        self.policy, self.tables = policy, tables
+        self._poller.needs = policy.needs
+
+    async def look(self, *, record: bool = True) -> Plan:
+        """Read, decide, plan; sends nothing but GETs.
+
+        Args:
+            record: whether what was seen and decided goes into the ledger; otherwise the ledger is only read.
+        """
+        snapshot = await self._poller.poll()
+        if record:
+            await self.ledger.see(snapshot, at=self.now())
+        planned = await self.judge(snapshot)
+        if record:
+            await self.ledger.decide(planned.decisions, planned.kept_back, mode=self.mode, at=self.now())
+        return planned
+
+    async def judge(self, snapshot: Snapshot) -> Plan:
+        """Decide and plan what a snapshot shows."""
+        decisions = decide(snapshot, policy=self.policy, tables=self.tables, now=self.now())
+        history = await self.ledger.history(snapshot, at=self.now())
+        return plan(decisions, snapshot=snapshot, history=history)
+
+    async def answer(self, planned: Plan) -> tuple[Receipt, ...]:
+        """Send what was planned, in `enforce` mode only; in `observe` mode nothing is sent."""
+        if self.mode is not Mode.ENFORCE:
+            return ()
+
+        in_force = sources_in_use(self.policy, self.tables)
+
+        def still_good(step: Step) -> str | None:
+            if (why := self.stop()) is not None:
+                return why
+            if step.decision.policy_digest != self.policy.digest or step.decision.sources != in_force:
+                return "the policy or its data has changed since this was decided"
+            if self.now() > planned.fresh_until:
+                return "the list that showed it has grown too old"
+            return None
+
+        answering = Answering(pm=self.pm, ledger=self.ledger, now=self.now, still_good=still_good, tell=self.tell)
+        return await answering.act(planned)
+
+    async def settle(self) -> None:
+        """Read once more and record what became of requests that fell along with a reject of ours."""
+        await self.ledger.see(await self._poller.poll(), at=self.now())

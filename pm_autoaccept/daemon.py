@@ -1,0 +1,169 @@
+"""Repeats one account's cycle until it is told to stop; reloads a changed policy; waits longer when things fail."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from pm_autoaccept.account import load_policy, open_account
+from pm_autoaccept.config import Settings
+from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.errors import (
+    ConfigurationError,
+    LedgerUnavailable,
+    NotAuthorised,
+    PolicyRefused,
+    PortfolioManagerError,
+)
+from pm_autoaccept.model import Action, Outcome, Receipt
+
+log = structlog.get_logger()
+
+AFTER_A_REFUSED_PASSWORD = timedelta(minutes=15)
+"""The first wait after a 401, then 1 h, doubling to a day: a daemon must not lock its account."""
+
+AFTER_A_FAILURE = timedelta(seconds=5)
+"""The first wait after a cycle that failed, doubling to 15 minutes."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether the program was asked to stop, and by which signal. Stopping is an event, never a cancellation."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    signal: signal.Signals | None = None
+
+    def why(self) -> str | None:
+        """Say why nothing more may be sent; None while it may."""
+        return "the program is stopping" if self.asked.is_set() else None
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Wait until the program is asked to stop, or so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.asked.wait(), at_most.total_seconds())
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM or SIGINT once what is in hand is finished; a second signal ends the program at once."""
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+
+        def ask(number: signal.Signals) -> None:
+            self.signal = number
+            self.asked.set()
+            for each in numbers:
+                loop.remove_signal_handler(each)
+            log.info("stop_asked", signal=number.name)
+
+        for number in numbers:
+            loop.add_signal_handler(number, ask, number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+async def run(settings: Settings, *, stop: Stop) -> None:
+    """Answer one account until `stop` is asked. A refused password or a service that is down does not end it.
+
+    Raises:
+        PolicyRefused, ConfigurationError, LedgerError: what keeps it from starting at all.
+    """
+    refused = failed = 0
+    while not stop.asked.is_set():
+        try:
+            async with open_account(settings, stop=stop.why, tell=_log_receipt) as cycle:
+                log.info("signed_in", account=cycle.provider.username, service=settings.base_url, mode=settings.mode)
+                refused = failed = 0
+                await _repeat(cycle, settings, stop=stop)
+        except NotAuthorised as error:
+            wait = (AFTER_A_REFUSED_PASSWORD, *(timedelta(hours=2**power) for power in range(5)))[min(refused, 5)]
+            refused += 1
+            log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())  # noqa: TRY400 — its text says all; a traceback would not help
+            await stop.wait(wait)
+        except PortfolioManagerError as error:
+            wait = min(AFTER_A_FAILURE * 2 ** min(failed, 10), timedelta(minutes=15))
+            failed += 1
+            log.warning("sign_in_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
+            await stop.wait(wait)
+
+
+async def _repeat(cycle: Cycle, settings: Settings, *, stop: Stop) -> None:
+    """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
+    failed = 0
+    seen = _files(settings.policy)
+    while not stop.asked.is_set():
+        if (files := _files(settings.policy)) != seen:
+            seen = files
+            _reload(cycle, settings)
+        try:
+            await _once(cycle)
+        except NotAuthorised:
+            raise
+        except (PortfolioManagerError, LedgerUnavailable) as error:
+            wait = min(AFTER_A_FAILURE * 2 ** min(failed, 10), timedelta(minutes=15))
+            failed += 1
+            log.warning("cycle_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
+        else:
+            failed, wait = 0, settings.interval
+            if settings.heartbeat is not None:
+                settings.heartbeat.touch()
+        await stop.wait(wait)
+
+
+async def _once(cycle: Cycle) -> None:
+    planned = await cycle.look()
+    for pending in planned.not_whole:
+        log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
+    receipts = await cycle.answer(planned)
+    counts = Counter(str(decision.verdict) for decision in planned.decisions)
+    outcomes = Counter(str(receipt.outcome or "dropped") for receipt in receipts)
+    log.info(
+        "cycle_finished",
+        pending=len(planned.decisions),
+        kept_back=len(planned.kept_back),
+        **{f"decided_{verdict}": count for verdict, count in sorted(counts.items())},
+        **{f"answers_{outcome}": count for outcome, count in sorted(outcomes.items())},
+    )
+
+
+def _reload(cycle: Cycle, settings: Settings) -> None:
+    """Take over a changed policy; one with faults never replaces one without."""
+    try:
+        policy, tables = load_policy(settings)
+    except (PolicyRefused, ConfigurationError) as error:
+        log.error("policy_refused", error=str(error), in_force=cycle.policy.digest)  # noqa: TRY400 — likewise
+        return
+    cycle.replace_policy(policy, tables)
+    log.info("policy_loaded", digest=policy.digest, rules=len(policy.rules))
+
+
+def _files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """What a policy folder holds: names, sizes and times, to notice a change."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(OSError):
+            status = path.stat()
+            found.append((str(path), status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def _log_receipt(receipt: Receipt) -> None:
+    """One log line for what came of one step."""
+    step = receipt.step
+    told = {"request": str(step.key), "rule": step.decision.rule, "owner": step.decision.request.username}
+    if receipt.outcome is Outcome.DONE:
+        log.info("request_accepted" if step.action is Action.ACCEPT else "request_rejected", **told)
+    elif receipt.outcome is None:
+        log.info("step_dropped", action=step.action, why=receipt.text, **told)
+    else:
+        log.warning("answer_not_done", action=step.action, outcome=receipt.outcome, why=receipt.text, **told)

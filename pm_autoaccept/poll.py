@@ -1,0 +1,192 @@
+"""Brings a `Snapshot`: the three pending lists and the notifications, each whole or not, and the facts a policy needs.
+
+Everything is read before anything is answered, since answering shifts the pages (reference §1.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pm_autoaccept.errors import DocumentRefused, NotAuthorised, PortfolioManagerError
+from pm_autoaccept.model import (
+    AccountInfo,
+    CustomField,
+    CustomFieldDefinition,
+    Fact,
+    Kind,
+    Need,
+    NotLearnt,
+    PendingList,
+    PendingPage,
+    ProviderAccount,
+    Snapshot,
+)
+from pm_autoaccept.portfolio_manager import PortfolioManager
+
+T = TypeVar("T")
+
+PAGES_AHEAD = 4
+"""Pages asked for at once after the first: the page number is ours to name."""
+
+MOST_PAGES = 5_000
+"""A list of more pages (100,000 requests) is not believed: a service that always says "next page" would never end."""
+
+REMEMBERED_FOR = timedelta(hours=1)
+"""How long what an owner said of itself is not asked again: it changes rarely, and each answer costs one call."""
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(slots=True)
+class Poller:
+    """Reads one provider account. It remembers between cycles what rarely changes, and nothing else.
+
+    Attributes:
+        pm: the signed-in client.
+        provider: who we are, from GET /account.
+        needs: the facts that the policy asks for.
+        now: the clock.
+    """
+
+    pm: PortfolioManager
+    provider: ProviderAccount
+    needs: frozenset[Need]
+    now: Clock
+    _remembered: dict[tuple[Need, int], tuple[datetime, object]] = field(default_factory=dict)
+
+    async def poll(self) -> Snapshot:
+        """Read everything once.
+
+        Raises:
+            NotAuthorised: the account's credentials are refused; nothing else is asked of it.
+        """
+        connections, properties, meters, notifications, custom_fields = await asyncio.gather(
+            self._list(Kind.CONNECTION),
+            self._list(Kind.PROPERTY),
+            self._list(Kind.METER),
+            self._learn(lambda: self.pm.notifications(clear=False)),
+            self._custom_fields(),
+        )
+        # A property share that came while the meters were read stands in no list yet; its meter's accept would
+        # carry it along.
+        listed = {request.property_id for request in properties.requests}
+        if any(request.property_id not in listed for request in meters.requests):
+            properties = await self._list(Kind.PROPERTY)
+            listed = {request.property_id for request in properties.requests}
+        shares = (*properties.requests, *meters.requests)
+        owners = {request.account_id for request in shares if request.account_id is not None}
+        connected = await self._learn(self.pm.customers) if owners else frozenset()
+        connecting = {request.account_id for request in connections.requests}
+        if owners - (frozenset() if isinstance(connected, NotLearnt) else connected) - connecting:
+            connections = await self._list(Kind.CONNECTION)
+            connecting = {request.account_id for request in connections.requests}
+        orphans = {
+            request.account_id
+            for request in meters.requests
+            if request.account_id is not None and request.property_id not in listed
+        }
+        shared, answers, accounts = await asyncio.gather(
+            self._of_each(orphans, self.pm.shared_properties),
+            self._answers_at_connection(owners - connecting),
+            self._accounts(owners - connecting),
+        )
+        return Snapshot(
+            provider=self.provider,
+            connections=connections,
+            properties=properties,
+            meters=meters,
+            notifications=notifications,
+            connected=connected,
+            shared_properties=shared,
+            answers_at_connection=answers,
+            accounts=accounts,
+            custom_fields=custom_fields,
+        )
+
+    async def _list(self, kind: Kind) -> PendingList:
+        """Read one list to its end. A page that stays failed makes it not whole."""
+        begun = self.now()
+        pages: list[PendingPage] = []
+        try:
+            async for page in self._pages(kind):
+                pages.append(page)  # noqa: PERF401 — what was read before a page failed is kept
+        except NotAuthorised:
+            raise
+        except (PortfolioManagerError, DocumentRefused) as error:
+            failed: str | None = str(error)
+        else:
+            failed = None if len(pages) < MOST_PAGES else f"it has more than {MOST_PAGES} pages, which is not believed"
+        return PendingList(
+            kind=kind,
+            requests=tuple(request for page in pages for request in page.requests),
+            unreadable=tuple(element for page in pages for element in page.unreadable),
+            failed=failed,
+            begun=begun,
+            ended=self.now(),
+        )
+
+    async def _pages(self, kind: Kind) -> AsyncGenerator[PendingPage, None]:
+        """Yield pages in order until one has no next; those fetched beyond it are thrown away unread."""
+        page = await self.pm.pending_page(kind, 1)
+        yield page
+        number = 1
+        ahead: deque[asyncio.Task[PendingPage]] = deque()
+        try:
+            while page.has_next and number < MOST_PAGES:
+                while len(ahead) < PAGES_AHEAD:
+                    wanted = number + len(ahead) + 1
+                    read = self.pm.pending_page(kind, wanted)
+                    ahead.append(asyncio.create_task(read, name=f"read {kind} page {wanted}"))
+                page = await ahead.popleft()
+                number += 1
+                yield page
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
+
+    async def _learn(self, read: Callable[[], Awaitable[T]]) -> Fact[T]:
+        """Learn a fact, or why it could not be learnt."""
+        try:
+            return await read()
+        except NotAuthorised:
+            raise
+        except (PortfolioManagerError, DocumentRefused) as error:
+            return NotLearnt(str(error))
+
+    async def _of_each(
+        self, owners: Iterable[int], read: Callable[[int], Awaitable[T]], *, remember: Need | None = None
+    ) -> dict[int, Fact[T]]:
+        """Owner → what was read of it, all owners side by side."""
+
+        async def learn(owner: int) -> Fact[T]:
+            if remember is None:
+                return await self._learn(lambda: read(owner))
+            learnt_at, value = self._remembered.get((remember, owner), (None, None))
+            if learnt_at is not None and self.now() - learnt_at < REMEMBERED_FOR:
+                return value  # type: ignore[return-value] # what was remembered under this need is what it reads
+            fact = await self._learn(lambda: read(owner))
+            if not isinstance(fact, NotLearnt):
+                self._remembered[remember, owner] = (self.now(), fact)
+            return fact
+
+        asked = sorted(owners)
+        return dict(zip(asked, await asyncio.gather(*(learn(owner) for owner in asked)), strict=True))
+
+    async def _custom_fields(self) -> Fact[tuple[CustomFieldDefinition, ...]]:
+        if Need.CUSTOM_FIELDS not in self.needs:
+            return NotLearnt("the policy does not ask for it")
+        return await self._learn(self.pm.custom_fields)
+
+    async def _answers_at_connection(self, owners: Iterable[int]) -> dict[int, Fact[tuple[CustomField, ...]]]:
+        need = Need.ANSWERS_AT_CONNECTION
+        return await self._of_each(owners if need in self.needs else (), self.pm.answers_at_connection, remember=need)
+
+    async def _accounts(self, owners: Iterable[int]) -> dict[int, Fact[AccountInfo]]:
+        need = Need.ACCOUNTS
+        return await self._of_each(owners if need in self.needs else (), self.pm.customer, remember=need)

@@ -1,0 +1,32 @@
+"""Logs on stderr: coloured lines on a terminal, one JSON object a line elsewhere.
+
+Event names are past-tense snake case: `request_accepted`, `cycle_finished`, `policy_refused`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import structlog
+
+
+def configure_logs() -> None:
+    """Send structlog's events to stderr, in the form that suits who reads it."""
+    person = sys.stderr.isatty()
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
+        if person
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks if not person else structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
