@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.deciding import last_decisions
-from pm_autoaccept.ledger.rows import current, rows_by_key
+from pm_autoaccept.ledger.rows import RequestRow, current, rows_by_key
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Outcome, Receipt, Step
@@ -65,13 +65,16 @@ def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datet
     )
     if outcome is not Outcome.DONE:
         return
-    for key in receipt.step.falls:
-        connection.execute(
-            request_table.update()
-            .where(
-                request_table.c.kind == key.kind,
-                request_table.c.pm_id == key.id,
-                or_(request_table.c.outcome.is_(None), request_table.c.outcome == Outcome.REFUSED),
-            )
-            .values(falls_with=intent)
-        )
+    for rows in rows_by_key(connection, receipt.step.falls).values():
+        row = rows[-1]
+        if row.outcome in (None, Outcome.REFUSED) and not _fell_before(connection, row):
+            falls_with = request_table.update().where(request_table.c.id == row.id).values(falls_with=intent)
+            connection.execute(falls_with)
+
+
+def _fell_before(connection: Connection, row: RequestRow) -> bool:
+    """Whether an earlier reject explains the fall already: a meter falls with its property before their connection."""
+    if row.falls_with is None:
+        return False
+    earlier = connection.execute(select(intent_table.c.outcome_at).where(intent_table.c.id == row.falls_with))
+    return bool(row.last_seen <= earlier.scalar_one())

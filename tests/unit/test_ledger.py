@@ -198,6 +198,21 @@ async def test_what_falls_with_a_reject_is_recorded_when_it_is_seen_to_be_gone(l
     assert (row.outcome, row.cause) == (Outcome.FALLEN, key("connection", ALICE))
 
 
+async def test_a_meter_falls_with_its_property_before_their_connection(ledger):
+    """The nearest reject is the cause, unless the meter was seen to pend after it."""
+    top, parent, child = connection(), property_share(11), meter_share(21, 11)
+    for minute, cause in ((0, parent.key), (10, top.key)):
+        await see(ledger, top, parent, child, minute=minute)
+        await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+        await answer(ledger, parent, REJECT, minute=minute, falls=(child.key,))
+        if cause == top.key:
+            await see(ledger, top, child, minute=minute + 1)
+        await answer(ledger, top, REJECT, minute=minute + 1, falls=(child.key,))
+        await see(ledger, minute=minute + 2)
+        rows = [row for row in await ledger.decisions() if row.kind is Kind.METER]
+        assert (rows[-1].outcome, rows[-1].cause) == (Outcome.FALLEN, cause)
+
+
 async def test_what_may_fall_and_does_not_stays_open(ledger):
     """Rejecting a property need not take its meters along."""
     parent, child = property_share(11), meter_share(21, 11)

@@ -1,0 +1,33 @@
+"""The entry: runs the command, and ends with a message and an exit code that fit the error."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pm_autoaccept.cli import cli
+from pm_autoaccept.errors import PmAutoacceptError
+
+
+def main() -> None:
+    """Run the command line. Exit codes are those of the design: 0, 1, 2, 69, 77, 78, 130, 143."""
+    try:
+        code = cli.main(prog_name="pm-autoaccept", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except PmAutoacceptError as error:
+        click.echo(f"pm-autoaccept: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does: nothing is wrong.
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Turns the verbs' values into JSON for machines: enumerations as their words, moments as ISO 8601."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import click
+
+from pm_autoaccept.model import RequestKey
+
+
+def plain(value: object) -> object:
+    """A value of which JSON knows the kind."""
+    simple: object
+    if isinstance(value, RequestKey | StrEnum | Decimal):
+        simple = str(value)
+    elif isinstance(value, datetime | date):
+        simple = value.isoformat()
+    elif isinstance(value, Mapping):
+        simple = {str(key): plain(each) for key, each in value.items()}
+    elif isinstance(value, tuple | list | frozenset):
+        simple = [plain(each) for each in value]
+    elif is_dataclass(value) and not isinstance(value, type):
+        simple = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    else:
+        simple = value
+    return simple
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))

@@ -1,0 +1,178 @@
+"""`demo`: the daemon at work on a simulated Portfolio Manager, told as it happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pm_autoaccept.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from pm_autoaccept.cycle import Cycle
+    from pm_autoaccept.daemon import Stop
+    from pm_autoaccept.model import Decision, Plan, Receipt
+    from pm_autoaccept.record import DecisionRow
+
+MOST_CYCLES = 5
+"""The demo ends when a cycle finds nothing more to answer, after the second as a rule."""
+
+
+@click.command()
+@click.option("--seed", type=int, default=7, show_default=True, help="Another seed makes another world.")
+@click.option("--pending", type=click.IntRange(1, 2_000), default=200, show_default=True, help="Requests that pend.")
+@options.ledger
+@options.output
+def demo(*, seed: int, pending: int, ledger: str | None, output: str) -> int:
+    """Start a simulated Portfolio Manager with requests waiting, and answer them by the utility's example policy.
+
+    Nothing outside this machine is asked or told.
+    """
+    from pm_autoaccept.cli.running import run_gently
+
+    async def work(stop: Stop) -> int:
+        return await _demo(stop, seed=seed, pending=pending, ledger=ledger or _new_ledger(), output=output)
+
+    return run_gently(work)
+
+
+def _new_ledger() -> str:
+    """A ledger of its own for each demo: a ledger belongs to one account, and each demo makes its own."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    return f"sqlite:///{Path(mkdtemp(prefix='pm-autoaccept-demo-')) / 'ledger.db'}"
+
+
+async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str) -> int:
+    from rich.progress import Progress
+
+    from pm_autoaccept.account import open_account
+    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.reference import example_policy
+    from pm_autoaccept.simulator import Simulator, world_from_seed
+
+    out = console(stderr=output == "json")
+    world = world_from_seed(seed=seed, pending=pending, now=utc_now())
+    async with Simulator(world) as simulator:
+        settings = load_settings(
+            service=simulator.url,
+            username=simulator.username,
+            password=simulator.password,
+            policy=example_policy("utility"),
+            ledger=ledger,
+            mode="enforce",
+            in_flight=8,
+            rate="none",
+        )
+        with Progress(console=out, transient=True, disable=not out.is_terminal) as progress:
+            story = _Story(out, progress, progress.add_task("answering", total=None))
+            async with open_account(settings, stop=stop.why, tell=story.tell_receipt) as cycle:
+                story.begin(cycle, seed=seed, pending=pending)
+                cycles = 0
+                while not stop.asked.is_set() and cycles < MOST_CYCLES:
+                    planned = await cycle.look()
+                    cycles += 1
+                    story.tell_look(planned, first=cycles == 1)
+                    if not planned.steps:
+                        break
+                    await cycle.answer(planned)
+                rows = await cycle.ledger.decisions()
+    _end(out, rows, ledger=ledger, seed=seed, cycles=cycles, output=output)
+    return 0
+
+
+class _Story:
+    """Tells what happens while it happens."""
+
+    def __init__(self, out: Console, progress: Progress, bar: TaskID) -> None:
+        self._out, self._progress, self._bar = out, progress, bar
+
+    def begin(self, cycle: Cycle, *, seed: int, pending: int) -> None:
+        """Say where we are and what waits."""
+        from rich.text import Text
+
+        rows = {name: getattr(table, "rows", None) for name, table in cycle.tables.items()}
+        data = ", ".join(f"{name} ({count} rows)" for name, count in rows.items())
+        self._out.print(Text("A utility's morning, on a simulated Portfolio Manager", style="bold"))
+        self._out.print(
+            f"{pending} customers' requests wait (seed {seed}). The policy is policies/utility: "
+            f"{len(cycle.policy.rules)} rules; its data: {data}."
+        )
+        self._out.print()
+
+    def tell_look(self, planned: Plan, *, first: bool) -> None:
+        """Say what a look found: first each request that is held or kept back, later only how many are left."""
+        self._progress.update(self._bar, total=len(planned.steps), completed=0)
+        if not first:
+            left, more = len(planned.decisions), len(planned.steps)
+            self._out.print()
+            self._out.print(f"The next look: {left} still pend, {more or 'none'} of them can be answered now.")
+            return
+        why = {kept.decision.key: kept.reason.text for kept in planned.kept_back}
+        sent = {step.key for step in planned.steps}
+        for decision in planned.decisions:
+            if decision.key in why:
+                self._line(decision, "kept back", why[decision.key])
+            elif decision.key not in sent:
+                self._line(decision, "held", decision.reason.text)
+
+    def tell_receipt(self, receipt: Receipt) -> None:
+        """Say what was answered, or why it was not."""
+        from pm_autoaccept.model import Action, Outcome
+
+        self._progress.advance(self._bar)
+        if receipt.outcome is Outcome.DONE:
+            word = "accepted" if receipt.step.action is Action.ACCEPT else "rejected"
+            note = receipt.step.decision.note
+            self._line(receipt.step.decision, word, f"“{note}”" if note else receipt.step.decision.reason.text)
+        else:
+            self._line(receipt.step.decision, str(receipt.outcome or "not sent").replace("_", " "), receipt.text)
+
+    def _line(self, decision: Decision, word: str, why: str) -> None:
+        """One line: what became of it, the request, its owner, the rule, and why."""
+        from rich.text import Text
+
+        from pm_autoaccept.cli.printing import COLOURS, printable
+
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{word:<9}  ", style=COLOURS.get(word, ""))
+        line.append(f"{decision.key!s:<20}  {printable(decision.request.username or ''):<18.18}  ")
+        line.append(f"{decision.rule or 'no rule':<22}  ", style="dim")
+        line.append(printable(why))
+        self._out.print(line)
+
+
+def _end(out: Console, rows: Sequence[DecisionRow], *, ledger: str, seed: int, cycles: int, output: str) -> None:
+    """Sum up, from the ledger alone, and say what to try next."""
+    from rich.text import Text
+
+    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.summary import print_summary, summarize
+
+    summary = summarize(rows)
+    if output == "json":
+        print_json({"seed": seed, "cycles": cycles, "ledger": ledger, "requests": len(rows), "summary": summary})
+        return
+    out.print()
+    print_summary(out, summary)
+    held = next((row for row in rows if row.outcome is None), None)
+    out.print(Text("What the words mean", style="bold"))
+    out.print("held        the policy leaves it to people, or something it needs is not known")
+    out.print("kept back   decided, but answering would have carried along more than was decided")
+    out.print("fallen      Portfolio Manager rejected it along with the connection or property above it")
+    out.print()
+    out.print(Text("Where to look next", style="bold"))
+    out.print(f"The ledger has every decision, its evidence, and what came of it: {ledger}")
+    out.print(f"  pm-autoaccept decisions --ledger {ledger}", soft_wrap=True)
+    if held is not None:
+        out.print(f"  pm-autoaccept decisions --ledger {ledger} --verdict hold", soft_wrap=True)
+    out.print(f"  pm-autoaccept demo --seed {seed + 1}")
+    out.print("  pm-autoaccept simulate --pending 50     a Portfolio Manager for your own experiments")

@@ -1,0 +1,152 @@
+"""`explain`: one request, its verdict, each test looked at, and what would be sent."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pm_autoaccept.cli import options
+
+if TYPE_CHECKING:
+    from pm_autoaccept.config import Settings
+    from pm_autoaccept.model import Decision, Plan, RequestKey
+
+_KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
+
+
+@click.command()
+@click.argument("key", required=False)
+@click.option("--xml", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A pending list as a file.")
+@options.account
+@options.output
+def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> int:  # noqa: ANN401 — config checks them
+    """Explain KEY (as meter:30511977) as it pends now, or each request of a pending list in --xml FILE.
+
+    Nothing is sent and nothing is recorded. With --xml nothing is asked of Portfolio Manager either: what the file does
+    not tell is unknown.
+    """
+    if (key is None) == (xml is None):
+        raise click.UsageError("give either KEY, as meter:30511977, or --xml FILE")
+    if xml is not None:
+        planned = _from_file(xml, said["policy"])
+        return _show(planned, planned.decisions, output=output)
+    wanted = _KEY.fullmatch(key or "")
+    if wanted is None:
+        raise click.UsageError(f"{key!r} names no request; write connection:ID, property:ID or meter:ID")
+
+    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.model import Kind, RequestKey
+    from pm_autoaccept.telemetry import configure_logs
+
+    settings = load_settings(**said)
+    configure_logs()
+    request = RequestKey(Kind(wanted[1]), int(wanted[2]))
+    return run_gently(lambda _stop: _explain(settings, request, output=output))
+
+
+async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
+    from pm_autoaccept.cli.looking import look_only
+
+    planned = await look_only(settings)
+    found = [decision for decision in planned.decisions if decision.key == key]
+    if not found:
+        click.echo(
+            f"{key} does not pend now; `pm-autoaccept decisions` says what became of it, if we knew it", err=True
+        )
+        return 1
+    return _show(planned, tuple(found), output=output)
+
+
+def _from_file(xml: Path, policy_folder: Path | None) -> Plan:
+    import os
+
+    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.decide import decide
+    from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
+    from pm_autoaccept.parse import parse_pending_page
+    from pm_autoaccept.plan import plan
+    from pm_autoaccept.policy import load
+    from pm_autoaccept.reference import read, read_folder
+
+    folder = policy_folder or Path(os.environ.get("PM_AUTOACCEPT_POLICY", ""))
+    if folder == Path():
+        raise click.UsageError("name a policy folder with --policy, or set PM_AUTOACCEPT_POLICY")
+    policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
+    lists = []
+    for kind in Kind:
+        page = parse_pending_page(kind, body)
+        lists.append(PendingList(kind=kind, requests=page.requests, unreadable=page.unreadable, begun=now, ended=now))
+    for each in lists:
+        for element in each.unreadable:
+            click.echo(f"{xml}: a {each.kind} cannot be read: {element.why}", err=True)
+    snapshot = Snapshot(
+        provider=ProviderAccount(0, ""),
+        connections=lists[0],
+        properties=lists[1],
+        meters=lists[2],
+        connected=NotLearnt("a file does not tell who is connected"),
+        custom_fields=NotLearnt("a file does not tell which custom fields the account defines"),
+    )
+    decisions = decide(snapshot, policy=policy, tables=read(policy.sources, folder), now=now)
+    return plan(decisions, snapshot=snapshot, history=History())
+
+
+def _show(planned: Plan, decisions: tuple[Decision, ...], *, output: str) -> int:
+    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.looking import planned_of
+
+    if output == "json":
+        print_json(
+            [
+                {
+                    "request": decision.key,
+                    "account_id": decision.request.account_id,
+                    "username": decision.request.username,
+                    "verdict": decision.verdict,
+                    "rule": decision.rule,
+                    "reason": decision.reason,
+                    "evidence": decision.evidence,
+                    "unknown": decision.unknown,
+                    "note": decision.note,
+                    "sources": decision.sources,
+                    "policy_digest": decision.policy_digest,
+                    "plan": planned_of(planned, decision.key),
+                }
+                for decision in decisions
+            ]
+        )
+        return 0
+    for decision in decisions:
+        _tell(planned, decision)
+    return 0
+
+
+def _tell(planned: Plan, decision: Decision) -> None:
+    """Print one decision for a person."""
+    from rich.text import Text
+
+    from pm_autoaccept.cli.looking import planned_of
+    from pm_autoaccept.cli.printing import coloured, console, print_table, printable
+
+    out = console()
+    request = decision.request
+    owner = f"{printable(request.username or 'an unnamed owner')} (account {request.account_id or 'unknown'})"
+    out.print(Text(f"{decision.key} of {owner}", style="bold"))
+    out.print(Text.assemble("verdict  ", coloured(str(decision.verdict)), f"  by {decision.rule or 'no rule'}"))
+    out.print(f"because  {printable(decision.reason.text)}")
+    out.print(f"plan     {planned_of(planned, decision.key).text}")
+    if decision.note:
+        out.print(f"note     {printable(decision.note)}")
+    for source in decision.sources:
+        out.print(f"data     {source.name}: {source.rows} rows, digest {source.digest[:12]}")
+    if decision.evidence:
+        rows = [
+            (each.field, each.expected, each.found if each.found is not None else "nothing", each.truth)
+            for each in decision.evidence
+        ]
+        print_table(out, ("test of", "expected", "found", "came out"), rows)
+    out.print()

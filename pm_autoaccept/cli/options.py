@@ -1,0 +1,49 @@
+"""Options that several commands share. Secrets are never options: other users of the machine could read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def output(command: Command) -> Command:
+    """`--output text|json`."""
+    return click.option(
+        "--output", type=click.Choice(["text", "json"]), default="text", help="For people, or for machines."
+    )(command)
+
+
+def ledger(command: Command) -> Command:
+    """`--ledger ADDRESS`."""
+    return click.option("--ledger", metavar="ADDRESS", help="The ledger, as sqlite:///FILE.")(command)
+
+
+_ACCOUNT = (
+    click.option("--service", metavar="SERVICE", help="test, live, or a base URL."),
+    click.option("--username", metavar="NAME", help="The provider account's username."),
+    click.option("--policy", type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder."),
+    ledger,
+    click.option("--in-flight", type=int, metavar="N", help="Calls at once (4)."),
+    click.option("--rate", metavar="RATE", help="Calls over time (4 per 1s; none for a simulator)."),
+)
+
+
+def account(command: Command) -> Command:
+    """What says which account is looked at, by which policy."""
+    for option in reversed(_ACCOUNT):
+        command = option(command)
+    return command
+
+
+def mode(command: Command) -> Command:
+    """`--mode observe|enforce`."""
+    return click.option(
+        "--mode",
+        type=click.Choice(["observe", "enforce"]),
+        help="observe decides and records (the default); enforce also answers.",
+    )(command)

@@ -1,0 +1,82 @@
+"""`pending`: everything pending, with its verdict and what would be sent. Only reads, in any mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pm_autoaccept.cli import options
+
+if TYPE_CHECKING:
+    from pm_autoaccept.config import Settings
+    from pm_autoaccept.model import Plan
+
+
+@click.command()
+@options.account
+@options.output
+def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
+    """List what pends, what the policy says of it, and what would be sent. Nothing is sent, nothing is recorded."""
+    from pm_autoaccept.cli.looking import look_only
+    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.telemetry import configure_logs
+
+    settings = load_settings(**said)
+    configure_logs()
+
+    async def work(_stop: object) -> int:
+        return _show(await look_only(settings), settings, output=output)
+
+    return run_gently(work)
+
+
+def _show(planned: Plan, settings: Settings, *, output: str) -> int:
+    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.looking import planned_of
+    from pm_autoaccept.cli.printing import coloured, console, print_table
+
+    if output == "json":
+        print_json(
+            {
+                "service": settings.base_url,
+                "lists_not_whole": {each.kind: each.failed for each in planned.not_whole},
+                "requests": [
+                    {
+                        "request": decision.key,
+                        "kind": decision.request.kind,
+                        "id": decision.request.id,
+                        "account_id": decision.request.account_id,
+                        "username": decision.request.username,
+                        "property_id": decision.request.property_id,
+                        "verdict": decision.verdict,
+                        "rule": decision.rule,
+                        "reason": decision.reason,
+                        "note": decision.note,
+                        "plan": planned_of(planned, decision.key),
+                    }
+                    for decision in planned.decisions
+                ],
+            }
+        )
+    else:
+        out = console()
+        rows = []
+        for decision in planned.decisions:
+            then = planned_of(planned, decision.key)
+            rows.append(
+                (
+                    decision.key,
+                    decision.request.username or "",
+                    coloured(str(decision.verdict)),
+                    decision.rule or "",
+                    then.text if then.what != "nothing" else decision.reason.text,
+                )
+            )
+        print_table(out, ("request", "owner", "verdict", "rule", "what would follow"), rows)
+        steps, kept = len(planned.steps), len(planned.kept_back)
+        out.print(f"{len(rows)} pending: {steps} would be answered, {kept} kept back, {len(rows) - steps - kept} held.")
+    for each in planned.not_whole:
+        click.echo(f"The list of pending {each.kind} requests is not whole: {each.failed}", err=True)
+    return 69 if planned.not_whole else 0

@@ -1,0 +1,56 @@
+"""Prints for people: tables and colours on a terminal, plain whole lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {
+    "accept": "green",
+    "accepted": "green",
+    "reject": "red",
+    "rejected": "red",
+    "hold": "yellow",
+    "held": "yellow",
+    "kept back": "yellow",
+    "fallen": "magenta",
+}
+
+_WIDE = 1_000
+"""Columns in a pipe: no line is cut or folded."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for stdout, or stderr: honours NO_COLOR, never folds a line in a pipe."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False, width=None if stream.isatty() else _WIDE)
+
+
+def printable(text: object) -> str:
+    """Show a customer's text as one harmless line: control and direction characters become visible marks."""
+    return "".join("�" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char for char in str(text))
+
+
+def coloured(word: str) -> Text:
+    """A verdict or outcome in its colour."""
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """Print rows under their columns. Cells that are not `Text` already are made printable; numbers stand right."""
+    all_rows = [list(row) for row in rows]
+    table = Table(box=box.SIMPLE_HEAD if to.is_terminal else None, pad_edge=False, title_justify="left")
+    if title:
+        to.print(Text(title, style="bold"))
+    for position, column in enumerate(columns):
+        numbers = all(isinstance(row[position], int) for row in all_rows) and bool(all_rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in all_rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+    to.print(table)

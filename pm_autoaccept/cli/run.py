@@ -1,0 +1,37 @@
+"""`run`: answer requests, cycle after cycle, until stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pm_autoaccept.cli import options
+
+
+@click.command()
+@options.account
+@options.mode
+@click.option("--interval", metavar="TIME", help="From one cycle's end to the next (60s).")
+def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
+    """Poll, decide, answer and record until SIGTERM or Ctrl-C, then finish what is in hand and leave with 0.
+
+    In `observe` mode, the default, everything is decided and recorded and nothing is sent.
+    """
+    import asyncio
+
+    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.daemon import Stop
+    from pm_autoaccept.daemon import run as run_daemon
+    from pm_autoaccept.telemetry import configure_logs
+
+    settings = load_settings(**said)
+    configure_logs()
+
+    async def main() -> None:
+        stop = Stop()
+        with stop.on_signals():
+            await run_daemon(settings, stop=stop)
+
+    asyncio.run(main())
+    return 0

@@ -1,0 +1,45 @@
+"""`simulate`: a Portfolio Manager in a process, for other people's clients too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; it is for tests only.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
+@click.option("--pending", type=click.IntRange(0, 100_000), default=200, show_default=True, help="Requests that pend.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Another seed makes another world.")
+@click.option("--world", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A world from a YAML file.")
+@click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Milliseconds for each call.")
+def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | None, latency: int) -> int:
+    """Simulate Portfolio Manager until stopped.
+
+    When it is ready, one JSON line on stdout says the url (ending in /wstest), the provider's username and password,
+    and how many requests of each kind pend. Under /simulator/ stands a switchboard: world, log, faults, act.
+    """
+    import asyncio
+    import json
+
+    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.daemon import Stop
+    from pm_autoaccept.simulator import Simulator, load_world, ready_line, world_from_seed
+
+    now = utc_now()
+    made = (
+        world_from_seed(seed=seed, pending=pending, now=now)
+        if world is None
+        else load_world(world.read_bytes(), now=now)
+    )
+
+    async def main() -> None:
+        stop = Stop()
+        with stop.on_signals():
+            async with Simulator(made, host=host, port=port, latency=latency / 1000) as simulator:
+                click.echo(json.dumps(ready_line(simulator)))
+                await stop.asked.wait()
+
+    asyncio.run(main())
+    return 0
