@@ -86,9 +86,8 @@ class RuleReader:
         keys = self._keys(node, _RULE_KEYS, "a rule")
         if keys is None:
             return None
-        for name in ("id", "on", "when", "then"):
-            if name not in keys:
-                self._refuse(node.place, f"the rule lacks `{name}`")
+        if lacking := [f"`{name}`" for name in ("id", "on", "when", "then") if name not in keys]:
+            self._refuse(node.place, f"the rule lacks {' and '.join(lacking)}")
         written = keys.get("id", Broken(node.place))
         if isinstance(written, Text) and not _ID.fullmatch(written.value):
             self._refuse(written.place, "an id is lower-case words joined by hyphens, as known-customer")

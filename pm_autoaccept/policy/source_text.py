@@ -110,7 +110,9 @@ def read(file: str, data: bytes, faults: list[Fault]) -> Node | None:
     try:
         return builder.document(yaml.parse(text, Loader=yaml.BaseLoader))
     except yaml.MarkedYAMLError as error:
-        faults.append(explain(error, file=file, lines=lines))
+        fault = explain(error, file=file, lines=lines)
+        # What was said of that line before came of the same mistake.
+        faults[:] = [each for each in faults if (each.file, each.line) != (file, fault.line)] + [fault]
     except _TooDeep:
         faults.append(Fault(file, 0, 0, f"lists and mappings stand more than {DEEPEST} deep inside one another"))
     return None
@@ -181,7 +183,9 @@ class _Builder:
 
     def _text(self, event: yaml.ScalarEvent) -> Text | Broken:
         if not event.value.strip():
-            return self._refuse(event, "a value is missing here; write one, or take the key out")
+            return self._refuse(
+                event, "a value is missing here; write one, or take the key out (text with braces needs single quotes)"
+            )
         first, column = _spot(event.start_mark)
         last, end = _spot(event.end_mark)
         if event.style is None and _CUT_OFF.match(self._lines[last], end):
@@ -195,9 +199,7 @@ class _Builder:
 
     def _items(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         items: list[Node] = []
-        for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
             items.append(self._node(event, events, depth + 1))
         if not items:
             return self._refuse(start, "the list is empty; write its entries, or take the key out")
@@ -206,9 +208,7 @@ class _Builder:
     def _entries(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         entries: dict[str, tuple[Text, Node]] = {}
         empty = True
-        for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
             empty = False
             key = self._node(event, events, depth + 1)
             value = self._node(next(events), events, depth + 1)

@@ -62,8 +62,7 @@ class Table:
 def read_sources(node: Node, faults: list[Fault]) -> tuple[tuple[Text, Source | None], ...]:
     """What stands after `data:`: each name with its source, None for one that has faults."""
     if not isinstance(node, Entries):
-        if not isinstance(node, Broken):
-            faults.append(node.place.fault("`data` is a mapping: a name, and below it `values`, `lines` or `csv`"))
+        faults.append(node.place.fault("`data` is a mapping: a name, and below it `values`, `lines` or `csv`"))
         return ()
     return tuple((name, _read_source(name, declared, faults)) for name, declared in node.entries)
 

@@ -1,0 +1,329 @@
+"""What the loader accepts and what it refuses: every fault at once, each with its place and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from pm_autoaccept import policy
+from pm_autoaccept.errors import PolicyRefused
+from pm_autoaccept.model import Kind, Need, Verdict
+from pm_autoaccept.policy import Form
+
+GOOD = "rules: [{id: a, on: meter, when: always, then: hold}]"
+LANGUAGE = "is part of the policy language, but this version does not support it yet"
+
+
+def test_all_faults_at_once(refused):
+    """Faults of all files come together, in order, and a misspelt name brings the likely one."""
+    faults = refused(
+        """
+        rules:
+          - id: Known Customer
+            on: conection
+            when: {acount.username: x}
+            then: acept
+        """,
+        blocked="""
+        version: 1
+        rules:
+          - id: meters
+            on: meter
+            when: {meter.type: Eletric}
+            then: hold
+        """,
+    )
+    assert [(fault.file, fault.line, fault.column) for fault in faults] == [
+        ("blocked.yaml", 6, 24),
+        ("policy.yaml", 4, 9),
+        ("policy.yaml", 5, 9),
+        ("policy.yaml", 6, 12),
+        ("policy.yaml", 7, 11),
+    ]
+    assert "did you mean `Electric`?" in faults[0].message
+    assert "did you mean `connection`?" in faults[2].message
+    assert "did you mean `account.username`?" in faults[3].message
+    assert "did you mean `accept`?" in faults[4].message
+    assert faults[4].text.strip() == "then: acept"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {a: {values: [b]}}", "the folder has no rule"),
+        ("rules: {id: a}", "`rules` is a list"),
+        ("rules: []", "the list is empty"),
+        ("rules: [a]", "a rule is a mapping of"),
+        ("rules: [{id: a}]", "the rule lacks `on` and `when` and `then`"),
+        ("rules: [{on: meter, when: always, then: hold}]", "the rule lacks `id`"),
+        ("rules: [{id: [a], on: meter, when: always, then: [hold], about: [b]}]", "`about` is one line"),
+        ("rules: [{id: a, on: [[meter]], when: always, then: hold}]", "`on` is connection, property or meter"),
+        ("rules: [{id: a, on: meter, when: [always], then: hold}]", "conditions are fields and their tests"),
+        ("rules: [{id: a, on: meter, when: never, then: hold}]", "conditions are fields and their tests"),
+        ("rules: [{id: a, on: meter, when: always, then: hold, not: x}]", "a rule has no `not`; did you mean `note`?"),
+        (GOOD + "\nrule: x", "a policy has no `rule`; did you mean `rules`?"),
+        (GOOD + "\ndefault: hold", "the default is a mapping of"),
+        (GOOD + "\ndefault: {note: x}", "the default lacks `then`"),
+        (GOOD + "\ndefault: {then: accept}", "accepts without asking who"),
+        (GOOD + "\ndefault: {then: maybe}", "`then` is accept, reject or hold"),
+        (GOOD + "\ndefault: {then: hold, tell: x}", f"`tell` {LANGUAGE}"),
+        (GOOD + "\ndefault: {then: hold, note: 'a {meter.name}'}", "`meter.name` may be absent"),
+        (GOOD + "\nlimits: {accept: 1 per 1h}", f"`limits` {LANGUAGE}"),
+        (GOOD + "\ntime_zone: America/Chicago", f"`time_zone` {LANGUAGE}"),
+        (GOOD + "\nprivate: [custom.Key]", f"`private` {LANGUAGE}"),
+        (GOOD + "\ndata: [a]", "`data` is a mapping"),
+        (GOOD + "\ndata: {a: b}", "say `values`, `lines` or `csv` below the name"),
+        (GOOD + "\ndata: {1a: {values: [b]}}", "a data name is letters"),
+        (GOOD + "\ndata: {a: {clean: digits}}", "say where the rows stand"),
+        (GOOD + "\ndata: {a: {csv: x.csv, lines: y.txt, key: k}}", "say where the rows stand"),
+        (GOOD + "\ndata: {a: {csv: x.csv}}", "say which column of the csv file is the key"),
+        (GOOD + "\ndata: {a: {lines: x.txt, key: k}}", "`lines` has no columns"),
+        (GOOD + "\ndata: {a: {lines: x.txt, kee: k}}", "data has no `kee`; did you mean `key`?"),
+        (GOOD + "\ndata: {a: {csv: x.csv, key: [a, b]}}", f"`key: [several columns]` {LANGUAGE}"),
+        (GOOD + "\ndata: {a: {sql: select, require: {rows: 1}}}", f"`require` {LANGUAGE}"),
+        (GOOD + "\ndata: {a: {url: 'https://x'}}", f"`url` {LANGUAGE}"),
+        (GOOD + "\ndata: {a: {csv: x.csv, key: k, columns: {b: date}}}", f"`columns` {LANGUAGE}"),
+        (GOOD + "\ndata: {a: {values: b}}", "`values` is a list"),
+        (GOOD + "\ndata: {a: {values: [[b]]}}", "a value is one text"),
+        (GOOD + "\ndata: {a: {values: [b], clean: digits}}", "`b` is blank after cleaning"),
+        (GOOD + "\ndata: {a: {lines: [b]}}", "one file stands here"),
+        (GOOD + "\ndata: {a: {lines: /etc/passwd}}", "a file lies in the policy's folder"),
+        (GOOD + "\ndata: {a: {lines: ../x}}", "a file lies in the policy's folder"),
+        (GOOD + "\ndata: {a: {lines: 'C:\\x'}}", "a file lies in the policy's folder"),
+        (GOOD + "\ndata: {a: {values: ['1'], clean: digit}}", "no cleaning `digit`; did you mean `digits`?"),
+        (GOOD + "\ndata: {a: {values: ['1'], clean: first}}", "`first` needs a number"),
+        (GOOD + "\ndata: {a: {values: ['1'], clean: digits 4}}", "`digits` stands alone"),
+        (GOOD + "\ndata: {a: {values: ['1'], clean: zero_fill 0}}", "`zero_fill` needs a number"),
+        (GOOD + "\ndata: {a: {values: ['1'], clean: {digits: x}}}", "`clean` is one of"),
+        (GOOD + "\ndata: {a: {values: ['1'], clean: digits no_spaces x}}", "`clean` is one of"),
+    ],
+)
+def test_faults_of_a_policy(refused, text, message):
+    """What is wrong with files, rules and data is said; what this version does not support is never passed over."""
+    assert any(message in fault.message for fault in refused(text))
+
+
+@pytest.mark.parametrize("key", ["tell: x", "expire: {after: 30d}", "enforce: false", "until: 2026-01-01"])
+def test_what_this_version_does_not_support_in_rules(refused, key):
+    """A rule with a key of the language that this version lacks is refused."""
+    (fault,) = refused(f"rules: [{{id: a, on: meter, when: always, then: hold, {key}}}]")
+    assert LANGUAGE in fault.message
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("{lookup: {in: x}}", f"`lookup` {LANGUAGE}"),
+        ("{custom.A: {taken: true}}", f"`taken` {LANGUAGE}"),
+        ("{custom.A: {same_as: custom.B}}", f"`same_as` {LANGUAGE}"),
+        ("{custom.A: {as: number, at_least: 3}}", f"`as` {LANGUAGE}"),
+        ("{age: {above: 30d}}", f"`age` {LANGUAGE}"),
+        ("{held_for: {above: 30d}}", f"`held_for` {LANGUAGE}"),
+        ("{requested_at: {above: today}}", f"`requested_at` {LANGUAGE}"),
+        ("{meter.first_bill_date: {above: today - 30d}}", "`today` and `now` are not supported yet"),
+        ("{all: {kind: meter}}", "`all` is followed by a list"),
+        ("{any: [always]}", "conditions are fields and their tests"),
+        ("{equals: x}", "`equals` is an operator; write the field before it"),
+        ("{custom.: x}", "there is no field `custom.`"),
+        ("{meter.kind: x}", "there is no field `meter.kind`"),
+        ("{meter.type: {equal: x}}", "there is no operator `equal`; did you mean `equals`?"),
+        ("{meter.type: {equals: [Electric]}}", "`equals` takes one value; for several values use `in: [a, b]`"),
+        ("{meter.type: {in: {a: b}}}", "`in` takes a list of values"),
+        ("{meter.type: [[Electric]]}", "one value stands here"),
+        ("{meter.type: {matches: [a]}}", "`matches` takes an RE2 pattern"),
+        ("{meter.name: {matches: '(a'}}", "RE2 refuses this pattern: missing )"),
+        ("{meter.name: {matches: '(?=a)'}}", "RE2 refuses this pattern"),
+        ("{meter.name: {matches: 'a–b'}}", "write the pattern so too: a-b"),  # noqa: RUF001 - an en dash
+        ("{meter.in_use: {matches: a}}", "`matches` is for choice or text, and `meter.in_use` is a boolean"),
+        ("{meter.name: {at_least: a}}", "`at_least` is for date, integer or number"),
+        ("{meter.in_use: yes}", "`yes` stands where true or false is expected"),
+        ("{meter.name: {present: maybe}}", "`maybe` stands where true or false is expected"),
+        ("{property.year_built: MCM}", "a whole number"),
+        ("{property.year_built: 1998.5}", "a whole number"),
+        ("{property.gross_floor_area: {above: 1e6}}", "a number (as 50,000 or 0.5)"),
+        ("{property.gross_floor_area: {above: '10,00'}}", "a number"),
+        ("{meter.inactive_date: 3/4/2026}", "a date (as 2026-01-31)"),
+        ("{meter.inactive_date: 2026-02-30}", "there is no day 2026-02-30"),
+        ("{access_level: Read write}", "did you mean `Read Write`?"),
+        ("{property.construction_status: Existant}", "did you mean `Existing`?"),
+        ("{property.share: sharde}", "did you mean `shared`?"),
+        ("{property.verdict: accepted}", "did you mean `accept`?"),
+        ("{meter.category: Energy}", "did you mean `energy`?"),
+        ("{kind: metre}", "did you mean `meter`?"),
+        ("{property.address.state: Oregon}", "is not one of its values (AK, AL, AR, AS, AZ … and 70 more)"),
+        ("{property.address.country: USA}", "is not one of its values"),
+        ("{property.primary_function: Offices}", "did you mean `Office`?"),
+        ("{meter.type: {equals: electric, clean: fold_case}}", "`clean` is for text"),
+        ("{custom.A: {clean: digits}}", "`clean` stands beside a test"),
+        ("{custom.A: {equals: none, clean: digits}}", "`none` is blank after cleaning"),
+        ("{custom.A: {in: known, clean: digits}}", "data says itself how its keys are cleaned"),
+        ("{custom.A: {in: knwon}}", "no data is called `knwon`; did you mean `known`?"),
+    ],
+)
+def test_faults_of_conditions(refused, when, message):
+    """Names, types, literals and patterns are checked when the policy is read."""
+    text = f"data: {{known: {{values: ['1']}}}}\nrules: [{{id: a, on: meter, when: {when}, then: hold}}]"
+    assert any(message in fault.message for fault in refused(text))
+
+
+@pytest.mark.parametrize(
+    ("on", "when", "message"),
+    [
+        ("[property, meter]", "{meter.type: Electric}", "a property request never has `meter.type`"),
+        ("connection", "{access_level: Read}", "a connection request never has `access_level`"),
+        ("connection", "{connection.custom.A: x}", "it stands on meter or property requests only"),
+        ("property", "{property.custom.A: x}", "a property request never has `property.custom.A`"),
+    ],
+)
+def test_fields_that_a_kind_never_has(refused, on, when, message):
+    """A field that one of the rule's kinds never has is a mistake in the rule."""
+    (fault,) = refused(f"rules: [{{id: a, on: {on}, when: {when}, then: hold}}]")
+    assert message in fault.message
+
+
+ASKED = [
+    ("{custom.A: x}", True),
+    ("{custom.A: {in: known}}", True),
+    ("{account.address.state: IL}", True),
+    ("{account.connected: true}", True),
+    ("{sender.username: x}", True),
+    ("{property.share: shared}", True),
+    ("{property.verdict: accept}", True),
+    ("{connection.custom.A: {matches: '[0-9]+'}}", True),
+    ("{any: [{custom.A: x}, {account.id: 5}]}", True),
+    ("{all: [{meter.type: Electric}, {account.id: 5}]}", True),
+    ("always", False),
+    ("{meter.type: Electric}", False),
+    ("{forwarded: false}", False),
+    ("{access_level: Read Write}", False),
+    ("{custom.A: {present: true}}", False),
+    ("{account.username: {present: true}}", False),
+    ("{any: [{custom.A: x}, {meter.type: Electric}]}", False),
+    ("{any: [{custom.A: x}, {custom.B: {present: true}}]}", False),
+    ("{not: {account.username: spam_one}}", False),
+    ("{not: {not: {account.username: x}}}", False),
+]
+
+
+@pytest.mark.parametrize(("when", "asks"), ASKED)
+def test_an_accept_asks_who_it_lets_in(load, when, asks):
+    """In each branch of an `any` at least one test says who is let in, or the rule says that it accepts everyone."""
+    text = "data: {{known: {{values: ['1']}}}}\nrules: [{{id: a, on: meter, when: {}, then: accept{}}}]"
+    if asks:
+        assert load(text.format(when, "")).rules[0].then is Verdict.ACCEPT
+    else:
+        with pytest.raises(PolicyRefused, match="accepts without asking who it lets in"):
+            load(text.format(when, ""))
+    assert load(text.format(when, ", i_accept_everyone: true")).rules[0].then is Verdict.ACCEPT
+    with pytest.raises(PolicyRefused, match="`i_accept_everyone` is true, or is not there"):
+        load(text.format(when, ", i_accept_everyone: yes"))
+
+
+def test_nothing_follows_from_what_could_not_be_read(refused):
+    """Conditions, data and files with faults bring no further complaints about what may hang on them."""
+    (fault,) = refused("rules: [{id: a, on: meter, when: {custom.A: {equal: x}}, then: accept, note: '{custom.A}'}]")
+    assert "`equal`" in fault.message
+    (fault,) = refused("rules: [{id: a, on: meter, when: {custom.A: *x}, then: accept, note: '{custom.A}'}]")
+    assert "alias" in fault.message
+    (fault,) = refused(
+        "data: {known: {values: [x], clean: digits}}\n"
+        "rules: [{id: a, on: meter, when: {any: [{custom.A: {in: known}}]}, then: accept}]"
+    )
+    assert "blank after cleaning" in fault.message
+    (fault,) = refused("rules: [{id: a, on: meter, when: {custom.A: {in: known}}, then: hold}]", data="a: 'b")
+    assert fault.file == "data.yaml"
+    (fault,) = refused("rules: *x")
+    assert "alias" in fault.message
+    for part in ("data: *x", "data: {a: *x}", "data: {a: {csv: *x, key: k}}", "data: {a: {csv: x, key: *x}}",
+                 "data: {a: {values: *x}}", "data: {a: {values: [*x]}}", "data: {a: {values: [x], clean: *x}}",
+                 "default: *x", "default: {then: *x}", "default: {then: hold, note: *x}"):  # fmt: skip
+        (fault,) = refused(f"{GOOD}\n{part}")
+        assert "alias" in fault.message
+    for part in ("id: *x, on: meter, when: always, then: hold", "id: a, on: *x, when: always, then: hold",
+                 "id: a, on: meter, when: *x, then: hold", "id: a, on: meter, when: always, then: *x",
+                 "id: a, on: meter, when: {any: *x}, then: hold", "id: a, on: meter, when: {kind: [*x]}, then: hold",
+                 "id: a, on: meter, when: {custom.A: {equals: *x}}, then: hold", "*x : b"):  # fmt: skip
+        faults = refused(f"rules: [{{{part}}}]")
+        assert "alias" in faults[-1].message
+        assert len(faults) == 1
+
+
+def test_files_of_a_folder():
+    """Rules come in the order of file names; ids, data and the default stand once; each file says its version."""
+    one = b"version: 1\ndata: {a: {values: [b]}}\ndefault: {then: reject}\n" + GOOD.encode()
+    two = one.replace(b"id: a", b"id: b").replace(b"data: {a", b"data: {b").replace(b"default: {then: reject}\n", b"")
+    loaded = policy.load({"2.yaml": one, "1.yaml": two, "x.test.yaml": b"cases: broken ["})
+    assert [rule.id for rule in loaded.rules] == ["b", "a"]
+    assert sorted(loaded.sources) == ["a", "b"]
+    assert loaded.tests_not_run == ("x.test.yaml",)
+    with pytest.raises(PolicyRefused) as caught:
+        policy.load(
+            {
+                "1.yaml": one,
+                "2.yaml": one,
+                "3.yaml": GOOD.encode(),
+                "4.yml": one,
+                "5.yaml": b"- a",
+                "6.yaml": b"version: 2",
+            }
+        )
+    messages = "\n".join(map(str, caught.value.faults))
+    for part in (
+        "2.yaml:2:8: data `a` is declared twice",
+        "2.yaml:3:1: `default` already stands in 1.yaml",
+        "2.yaml:4:14: the id `a` already stands in 1.yaml, line 4",
+        "3.yaml:1:1: the file lacks `version: 1`",
+        "4.yml: a policy's files end in .yaml",
+        "5.yaml:1:1: a policy file is a mapping",
+        "6.yaml:1:10: this program reads `version: 1`",
+    ):
+        assert part in messages
+    with pytest.raises(PolicyRefused, match="the policy folder: the folder has no rule"):
+        policy.load({})
+
+
+def test_the_digest_is_of_what_decides():
+    """Names and contents make the digest, tests do not; no two folders share one by moving a byte across a border."""
+    text = b"version: 1\n" + GOOD.encode()
+    digest = policy.load({"a.yaml": text}).digest
+    assert policy.load({"a.yaml": text, "a.test.yaml": b"x"}).digest == digest
+    assert policy.load({"b.yaml": text}).digest != digest
+    assert policy.load({"a.yaml": text + b"\n"}).digest != digest
+
+
+def test_declared_data(load):
+    """A policy says what data it declares: form, path, key column, cleaning."""
+    sources = load(
+        f"{GOOD}\ndata:\n  a: {{csv: data/a.csv, key: number, clean: [digits, zero_fill 10]}}\n"
+        "  b: {lines: b.txt}\n  c: {values: [x, y]}\n"
+    ).sources
+    assert (sources["a"].form, sources["a"].path, sources["a"].key) == (Form.CSV, "data/a.csv", "number")
+    assert [(each.name, each.count) for each in sources["a"].clean] == [("digits", 0), ("zero_fill", 10)]
+    assert (sources["b"].form, sources["b"].path) == (Form.LINES, "b.txt")
+    assert (sources["c"].form, sources["c"].values, sources["c"].path) == (Form.VALUES, ("x", "y"), None)
+
+
+@pytest.mark.parametrize(
+    ("on", "when", "needs"),
+    [
+        ("meter", "{meter.type: Electric, account.username: x, account.connected: true}", set()),
+        ("connection", "{account.email: x}", set()),
+        ("[connection, property]", "{account.email: x}", {Need.ACCOUNTS}),
+        ("meter", "{not: {any: [{custom.A: x}]}}", {Need.CUSTOM_FIELDS}),
+        ("meter", "{property.custom.A: x}", {Need.CUSTOM_FIELDS}),
+        ("property", "{connection.custom.A: x}", {Need.CUSTOM_FIELDS, Need.ANSWERS_AT_CONNECTION}),
+    ],
+)
+def test_needs(rule, on, when, needs):
+    """A policy asks only for the facts that its rules test."""
+    assert rule(when, on=on).needs == needs
+
+
+def test_notes_have_needs_too(rule, load):
+    """What a note shows must be learnt as well."""
+    assert rule("always", more=", note: '{account.email|or you}'").needs == {Need.ACCOUNTS}
+    assert load(f"{GOOD}\ndefault: {{then: hold, note: '{{custom.A|or nothing}}'}}").needs == {Need.CUSTOM_FIELDS}
+
+
+def test_a_rule_is_on_what_it_says(rule):
+    """`on` is one kind or a list of them."""
+    assert rule("always", on="[connection, meter]").rules[0].on == {Kind.CONNECTION, Kind.METER}
