@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pm_autoaccept.cycle import Cycle
     from pm_autoaccept.daemon import Stop
-    from pm_autoaccept.model import Decision, Plan, Receipt
+    from pm_autoaccept.model import Decision, PendingRequest, Plan, Receipt
     from pm_autoaccept.record import DecisionRow
 
 MOST_CYCLES = 5
@@ -142,12 +142,24 @@ class _Story:
 
         from pm_autoaccept.cli.printing import COLOURS, printable
 
-        line = Text(no_wrap=True, overflow="ellipsis")
+        line = Text()
         line.append(f"{word:<9}  ", style=COLOURS.get(word, ""))
-        line.append(f"{decision.key!s:<20}  {printable(decision.request.username or ''):<18.18}  ")
-        line.append(f"{decision.rule or 'no rule':<22}  ", style="dim")
+        line.append(f"{decision.key!s:<18}  {printable(_what(decision.request)):<22.22}  ")
+        line.append(f"{printable(decision.request.username or ''):<16.16}  ")
+        line.append(f"{decision.rule or 'no rule'}: ", style="dim")
         line.append(printable(why))
-        self._out.print(line)
+        self._out.print(line, no_wrap=True, overflow="ellipsis", crop=self._out.is_terminal)
+
+
+def _what(request: PendingRequest) -> str:
+    """What is asked for, in the customer's own words."""
+    if request.meter_info is not None:
+        name = request.meter_info.name
+    elif request.property_info is not None:
+        name = request.property_info.name
+    else:
+        name = request.account_info.organization if request.account_info else None
+    return name or "(no name)"
 
 
 def _end(out: Console, rows: Sequence[DecisionRow], *, ledger: str, seed: int, cycles: int, output: str) -> None:

@@ -51,12 +51,12 @@ class Summary:
     Attributes:
         endings: kind → how requests of that kind stand → how many.
         rules: rule (or "no rule") → how its requests stand → how many.
-        kept_back: why accepts or rejects were kept back at their last decision → how many.
+        kept_back: why accepts or rejects were kept back at their last decision → how they stand → how many.
     """
 
     endings: dict[str, dict[str, int]]
     rules: dict[str, dict[str, int]]
-    kept_back: dict[str, int]
+    kept_back: dict[str, dict[str, int]]
 
 
 def summarize(rows: Sequence[DecisionRow]) -> Summary:
@@ -65,11 +65,14 @@ def summarize(rows: Sequence[DecisionRow]) -> Summary:
     rules: dict[str, Counter[str]] = {}
     for row in rows:
         rules.setdefault(row.rule or "no rule", Counter())[ending(row)] += 1
-    kept_back = Counter(str(row.kept_back) for row in rows if row.kept_back is not None)
+    kept_back: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row.kept_back is not None:
+            kept_back.setdefault(str(row.kept_back), Counter())[ending(row)] += 1
     return Summary(
         endings={kind: dict(sorted(counts.items())) for kind, counts in endings.items()},
         rules={rule: dict(sorted(counts.items())) for rule, counts in rules.items()},
-        kept_back=dict(kept_back),
+        kept_back={why: dict(sorted(counts.items())) for why, counts in sorted(kept_back.items())},
     )
 
 
@@ -82,8 +85,14 @@ def print_summary(to: Console, summary: Summary) -> None:
     rules = [(rule, *(counts.get(word, 0) for word in words)) for rule, counts in summary.rules.items()]
     print_table(to, ("rule", *words), sorted(rules), title="By which rule")
     if summary.kept_back:
-        rows = [(count, WHY_KEPT_BACK[ReasonKind(why)]) for why, count in sorted(summary.kept_back.items())]
-        print_table(to, ("", "because"), rows, title="Decided, but kept back")
+        words = _words(summary.kept_back)
+        reasons = [
+            (*(counts.get(word, 0) for word in words), WHY_KEPT_BACK[ReasonKind(why)])
+            for why, counts in summary.kept_back.items()
+        ]
+        print_table(
+            to, (*words, "because"), reasons, title="Decided, but kept back because of what it would carry along"
+        )
 
 
 def _words(counts: dict[str, dict[str, int]]) -> list[str]:

@@ -175,12 +175,9 @@ def test_a_property_of_an_unknown_customer(answer):
 
 
 def test_meters(answer):
-    """A meter follows its property, if we supply its fuel and may upload to it."""
+    """A customer's meter is let in, if we supply its fuel and may upload to it; plan lets its property go first."""
     assert answer(PROPERTY, METER).rule == "meter-of-a-customer"
     assert answer(METER, shared=8120045).verdict is Verdict.ACCEPT
-    assert answer(METER).verdict is Verdict.HOLD
-    held = replace(PROPERTY, property_info=PropertyInfo())
-    assert answer(held, METER).rule == "meter-of-a-held-property"
     assert answer(PROPERTY, replace(METER, access_level="Read")).rule == "read-only-share"
     for kind in ("Municipally Supplied Potable Water - Indoor", "Disposed - Trash", "District Steam"):
         info = MeterInfo(type=kind, name="Main")
