@@ -10,7 +10,7 @@ from pm_autoaccept.simulator.faults import Fault, FaultKind, Faults
 from pm_autoaccept.simulator.inferred import Inferred
 from pm_autoaccept.simulator.log import Call, Log
 from pm_autoaccept.simulator.refusals import Refusal
-from pm_autoaccept.simulator.running import Simulator, ready_line
+from pm_autoaccept.simulator.running import Simulator, ready_line, serve
 from pm_autoaccept.simulator.seed import world_from_seed
 from pm_autoaccept.simulator.services import SERVICES, Service
 from pm_autoaccept.simulator.world import Access, Effect, State, Tie, World
@@ -34,5 +34,6 @@ __all__ = [
     "World",
     "load_world",
     "ready_line",
+    "serve",
     "world_from_seed",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -163,3 +164,14 @@ def ready_line(simulator: Simulator) -> dict[str, Any]:
         "password": simulator.password,
         "pending": {kind.value: pending[kind] for kind in Kind},
     }
+
+
+async def serve(simulator: Simulator, *, ready: Callable[[dict[str, Any]], None], stop: asyncio.Event) -> None:
+    """Run a simulator until told to stop; `ready` is given its ready line as soon as it listens.
+
+    Raises:
+        OSError: the port is taken, or the address is not ours.
+    """
+    async with simulator:
+        ready(ready_line(simulator))
+        await stop.wait()

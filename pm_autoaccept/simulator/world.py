@@ -198,7 +198,6 @@ class World:
     def ask(self, tie: Tie, *, cascade: bool = False) -> Effect:
         """Let something be asked for, anew or again, and say what changed."""
         before = self.state(tie.key.kind, tie.key.id)
-        self.ties.pop(tie.key, None)  # asked again, it is the youngest
         self.ties[tie.key] = tie
         return Effect(kind=tie.key.kind, id=tie.key.id, before=before, after=tie.state, cascade=cascade)
 

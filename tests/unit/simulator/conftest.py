@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -10,6 +11,12 @@ import pytest
 from pm_autoaccept.simulator import Inferred, Simulator, State, World, story
 from pm_autoaccept.simulator.world import Meter, Property
 from tests.unit.simulator.small_world import NOW, Ask, Came, Serve, account, put
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_stray_event_loop() -> None:
+    """Keep pytest-asyncio from making an event loop at its first look for one, which nobody would close."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept.simulator import Fault, FaultKind, Simulator, State, World, acts, ready_line, world_from_seed
+from pm_autoaccept.simulator import serve as run
 from tests.unit.simulator.small_world import ACCEPT, NOW, Serve, put, states
 
 
@@ -146,6 +148,14 @@ async def test_context_manager_and_ready_line() -> None:
         assert list(line["pending"]) == ["connection", "property", "meter"]
         with pytest.raises(OSError, match="address already in use"):
             await Simulator(world, port=int(simulator.root_url.rpartition(":")[2])).start()
+
+
+async def test_serve_until_told_to_stop(world: World) -> None:
+    """What the command runs: it tells that it is ready, and returns when it is told to stop."""
+    stop, lines = asyncio.Event(), []
+    stop.set()
+    await run(Simulator(world), ready=lines.append, stop=stop)
+    assert [line["pending"] for line in lines] == [{"connection": 0, "property": 0, "meter": 0}]
 
 
 def test_guide_names_everything() -> None:
