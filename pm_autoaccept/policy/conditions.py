@@ -86,7 +86,7 @@ class Outcome:
     Attributes:
         evidence: every test that was looked at, in order.
         gaps: for unknown: what made it so.
-        grounds: for true: the plain tests (not under a `not`) that it rests on.
+        grounds: for true: the tests, plain or negated, that it rests on.
     """
 
     truth: Truth
@@ -140,7 +140,7 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
     else:
         holds = any(test.operator.holds(value, literal) for literal in test.literals)
     truth = Truth.TRUE if holds is not negated else Truth.FALSE
-    grounds = (test,) if truth is Truth.TRUE and not negated else ()
+    grounds = (test,) if truth is Truth.TRUE else ()
     return Outcome(truth=truth, evidence=(Evidence(test.field.name, expected, found, truth),), grounds=grounds)
 
 

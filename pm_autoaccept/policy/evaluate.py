@@ -111,6 +111,7 @@ def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judg
     request, facts = circumstances.request, circumstances.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
     why = rule.about or " and ".join(true) or "it is true of every such request"
+    # A negated test that names `none` is never true of a property that is not shared.
     unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
     return Judgement(
         verdict=rule.then,

@@ -186,6 +186,8 @@ def test_property_share(tell):
     assert tell(asked.format("none"), snapshot(meter(), shared_properties={OWNER: NotLearnt("403")})) == "unknown"
     broken = pending(Kind.PROPERTY, failed="timeout")
     assert tell(asked.format("shared"), snapshot(meter(), properties=broken, **shared)) == "unknown"
+    strange = pending(Kind.PROPERTY, unreadable=(Unreadable(Kind.PROPERTY, "no id", b""),))
+    assert tell(asked.format("shared"), snapshot(meter(), properties=strange, **shared)) == "unknown"
     seen = pending(Kind.PROPERTY, share(), failed="timeout")
     assert tell(asked.format("pending"), snapshot(meter(), properties=seen)) == "true"
 
@@ -270,6 +272,7 @@ def test_the_same_id_twice():
     assert [each.verdict for each in once] == [Verdict.REJECT]
     (decision,) = decide(snapshot(share(), share(username="other")), policy=rules, tables={}, now=NOW)
     assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.CONTRADICTORY)
+    assert decision.request.username is None
     thrice = decide(snapshot(share(), share(username="x"), share()), policy=rules, tables={}, now=NOW)
     assert [each.reason.kind for each in thrice] == [ReasonKind.CONTRADICTORY]
 
