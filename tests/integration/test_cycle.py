@@ -1,0 +1,341 @@
+"""The cycle through the real client, the real simulator and a real ledger in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
+from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.model import Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
+from pm_autoaccept.policy import load
+from pm_autoaccept.poll import MOST_PAGES, Poller
+from pm_autoaccept.simulator import Fault, FaultKind
+
+EVERYBODY = b"""\
+version: 1
+rules:
+  - id: let-everybody-in
+    on: [connection, property, meter]
+    when: always
+    then: accept
+    i_accept_everyone: true
+"""
+NOBODY = EVERYBODY.replace(b"then: accept\n    i_accept_everyone: true", b"then: reject\n    note: No.")
+
+
+@pytest.fixture
+async def ledger():
+    """A ledger in memory."""
+    made = await SqlLedger.open("sqlite://")
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def make_cycle(simulate, sign_in, ledger, now):
+    """Make a simulator and a cycle over it."""
+
+    async def make(policy: bytes = EVERYBODY, *, mode: Mode = Mode.ENFORCE, **world: Any) -> tuple[Any, Cycle]:
+        simulator = await simulate(**world)
+        pm = await sign_in(simulator)
+        cycle = Cycle(
+            pm=pm,
+            provider=await pm.account(),
+            ledger=ledger,
+            policy=load({"policy.yaml": policy}),
+            tables={},
+            mode=mode,
+            now=ticking(now),
+        )
+        return simulator, cycle
+
+    return make
+
+
+def ticking(start: datetime) -> Callable[[], datetime]:
+    """A clock that is a millisecond later each time it is looked at."""
+    ticks = count()
+    return lambda: start + next(ticks) * timedelta(milliseconds=1)
+
+
+def posts(simulator) -> list[Any]:
+    """The POSTs that came."""
+    return [call for call in simulator.log.calls if call.method == "POST"]
+
+
+async def test_every_page_of_every_list_is_read(make_cycle):
+    """150 requests stand on several pages; each is read once, although pages beyond the last are asked for."""
+    simulator, cycle = await make_cycle(pending=150)
+    planned = await cycle.look()
+    assert len(planned.decisions) == 150
+    assert len({decision.key for decision in planned.decisions}) == 150
+    assert {kind: sum(1 for each in planned.decisions if each.request.kind is kind) for kind in Kind} == (
+        simulator.world.pending()
+    )
+
+
+async def test_a_page_that_stays_failed_makes_its_list_not_whole(make_cycle):
+    """Nothing in it is answered; what was read of it is held and says why; the other lists go on."""
+    simulator, cycle = await make_cycle(pending=60)
+    simulator.faults.add(Fault(kind=FaultKind.HTML, service="list_pending_meters"))
+    planned = await cycle.look()
+    assert [each.kind for each in planned.not_whole] == [Kind.METER]
+    receipts = await cycle.answer(planned)
+    assert {receipt.step.key.kind for receipt in receipts} == {Kind.CONNECTION, Kind.PROPERTY}
+
+
+async def test_a_fact_that_cannot_be_learnt_keeps_back_what_depends_on_it(make_cycle):
+    """If the list of customers fails, no share of an owner without a pending connection is accepted."""
+    simulator, cycle = await make_cycle(pending=60)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=500, service="list_customers"))
+    planned = await cycle.look()
+    kept = {each.reason.kind for each in planned.kept_back}
+    assert ReasonKind.CONNECTION_NOT_ACCEPTED in kept
+    connecting = {decision.request.id for decision in planned.decisions if decision.request.kind is Kind.CONNECTION}
+    assert {step.decision.request.account_id for step in planned.steps} <= connecting
+
+
+async def test_a_share_that_comes_while_the_meters_are_read_is_noticed(make_cycle):
+    """The property list is read again after the meter list where a meter's property stands in none."""
+    simulator, cycle = await make_cycle(pending=60)
+    meter = next(
+        tie for tie in simulator.world.having(Kind.METER, "pending") if simulator.world.property_of(tie.key) is not None
+    )
+    home = simulator.world.property_of(meter.key)
+    shared = [tie for tie in simulator.world.having(Kind.PROPERTY, "pending") if tie.key.id == home.id]
+    if shared:
+        simulator.act("withdraw", property=home.id)
+    seen = []
+
+    def share_late(call) -> None:
+        if call.service == "list_pending_meters" and not seen:
+            seen.append(call)
+            if home.id not in {tie.key.id for tie in simulator.world.having(Kind.PROPERTY, "active")}:
+                simulator.act("share", property=home.id)
+
+    simulator.before_processing = share_late
+    planned = await cycle.look()
+    assert seen
+    assert home.id in {each.request.id for each in planned.decisions if each.request.kind is Kind.PROPERTY}
+
+
+async def test_a_list_that_never_ends_is_not_believed(sign_in, simulate, now, monkeypatch):
+    """A service that always says "next page" is not read for ever."""
+    monkeypatch.setattr("pm_autoaccept.poll.MOST_PAGES", 3)
+    simulator = await simulate(pending=200)
+    pm = await sign_in(simulator)
+    poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now)
+    snapshot = await poller.poll()
+    assert not snapshot.properties.whole
+    assert "not believed" in (snapshot.properties.failed or "")
+    assert MOST_PAGES > 3
+
+
+async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_then_remembered(sign_in, simulate, now):
+    """Each costs a call for each owner; within the hour none is asked twice."""
+    simulator = await simulate(pending=60)
+    pm = await sign_in(simulator)
+    poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now)
+    await poller.poll()
+    assert not {"get_account_answers", "get_customer"} & {call.service for call in simulator.log.calls}
+    poller.needs = frozenset(Need)
+
+    def learnt() -> int:
+        return len([call for call in simulator.log.calls if "customFieldList" in call.path and call.status == 200])
+
+    first = await poller.poll()
+    known = [fact for fact in first.answers_at_connection.values() if not isinstance(fact, NotLearnt)]
+    assert learnt() == len(known) > 0
+    assert not isinstance(first.custom_fields, NotLearnt)
+    second = await poller.poll()
+    assert second.answers_at_connection == first.answers_at_connection
+    assert learnt() == len(known)
+    poller.now = lambda: now + timedelta(hours=2)
+    await poller.poll()
+    assert learnt() == 2 * len(known)
+
+
+async def test_observe_sends_nothing(make_cycle):
+    """The plan is made and recorded, and no POST leaves."""
+    simulator, cycle = await make_cycle(mode=Mode.OBSERVE)
+    planned = await cycle.look()
+    assert planned.steps
+    assert await cycle.answer(planned) == ()
+    assert posts(simulator) == []
+    assert len(await cycle.ledger.decisions()) == len(planned.decisions)
+
+
+async def test_steps_are_dropped_once_the_program_is_stopping(make_cycle):
+    """What has not begun is not begun; no intent is recorded for it."""
+    simulator, cycle = await make_cycle()
+    planned = await cycle.look()
+    cycle.stop = lambda: "the program is stopping"
+    receipts = await cycle.answer(planned)
+    assert {receipt.outcome for receipt in receipts} == {None}
+    assert posts(simulator) == []
+    assert all(row.answer is None for row in await cycle.ledger.decisions())
+
+
+async def test_steps_of_a_replaced_policy_or_of_old_lists_are_dropped(make_cycle, now):
+    """The next cycle decides afresh."""
+    simulator, cycle = await make_cycle()
+    planned = await cycle.look()
+    cycle.replace_policy(load({"policy.yaml": NOBODY}), {})
+    receipts = await cycle.answer(planned)
+    assert {receipt.text for receipt in receipts if "policy" in receipt.text}
+    cycle.replace_policy(load({"policy.yaml": EVERYBODY}), {})
+    cycle.now = lambda: now + timedelta(minutes=6)
+    late = await cycle.answer(planned)
+    assert {receipt.outcome for receipt in (*receipts, *late)} == {None}
+    assert any("too old" in receipt.text for receipt in late)
+    assert posts(simulator) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "standing"),
+    [
+        (Fault(kind=FaultKind.STATUS, status=500, service="POST"), Outcome.OPEN, Standing.IN_DOUBT),
+        (Fault(kind=FaultKind.HTML, status=200, service="POST"), Outcome.OPEN, Standing.IN_DOUBT),
+        (Fault(kind=FaultKind.RESET, service="POST", after=True), Outcome.OPEN, Standing.IN_DOUBT),
+        (Fault(kind=FaultKind.TRUNCATED, service="POST", after=True), Outcome.OPEN, Standing.IN_DOUBT),
+        (Fault(kind=FaultKind.STATUS, status=403, service="POST"), Outcome.REFUSED, Standing.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=415, service="POST"), Outcome.REFUSED, Standing.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=302, service="POST"), Outcome.REFUSED, Standing.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=429, service="POST"), Outcome.REFUSED, Standing.REFUSED),
+    ],
+    ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else str(value),
+)
+async def test_a_failed_answer_is_recorded_as_what_it_is_and_holds_what_needs_it(make_cycle, fault, outcome, standing):
+    """Each row of the failure table for answers; no second POST is sent for it in the next cycle."""
+    simulator, cycle = await make_cycle()
+    simulator.faults.add(fault)
+    planned = await cycle.look()
+    receipts = {receipt.step.key: receipt for receipt in await cycle.answer(planned)}
+    for step in planned.steps:
+        assert receipts[step.key].outcome is (None if step.needs else outcome)
+    simulator.faults.clear()
+    sent = [key for key, receipt in receipts.items() if receipt.outcome is not None]
+    before = len(posts(simulator))
+    again = await cycle.look()
+    still = {each.request.key for each in again.decisions}
+    kept = {each.decision.key for each in again.kept_back}
+    assert set(sent) & still <= kept
+    await cycle.answer(again)
+    for call in posts(simulator)[before:]:
+        assert int(call.path.rpartition("/")[2]) not in {key.id for key in sent}
+    assert standing in Standing
+
+
+async def test_what_was_answered_in_the_meantime_is_settled_elsewhere(make_cycle):
+    """400/-200 is normal: a person was quicker, or the customer withdrew."""
+    simulator, cycle = await make_cycle()
+    planned = await cycle.look()
+    first = next(step for step in planned.steps if not step.needs)
+    simulator.act(
+        "withdraw", **{first.key.kind.value if first.key.kind is not Kind.CONNECTION else "account": first.key.id}
+    )
+    receipts = {receipt.step.key: receipt for receipt in await cycle.answer(planned)}
+    assert receipts[first.key].outcome is Outcome.SETTLED_ELSEWHERE
+
+
+async def test_a_refused_password_stops_the_account(make_cycle):
+    """What is in hand is recorded, nothing more is sent, and the error reaches the daemon."""
+    simulator, cycle = await make_cycle(pending=60)
+    planned = await cycle.look()
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401, service="POST"))
+    with pytest.raises(NotAuthorised):
+        await cycle.answer(planned)
+    assert 0 < len(posts(simulator)) <= 8
+    answered = [row for row in await cycle.ledger.decisions() if row.answer]
+    assert len(posts(simulator)) <= len(answered) <= 8
+    assert {row.outcome for row in answered} == {Outcome.REFUSED}
+    with pytest.raises(NotAuthorised):
+        await cycle.look()
+    assert simulator.log.calls[-1].method == "POST"
+
+
+class Breaking:
+    """A ledger whose disk is full after so many intents."""
+
+    def __init__(self, ledger: SqlLedger, *, intents: int) -> None:
+        self._ledger, self._left = ledger, intents
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def intend(self, step, *, at) -> int:
+        """Record an intent while there is room."""
+        if not self._left:
+            raise LedgerUnavailable("the disk is full")
+        self._left -= 1
+        return await self._ledger.intend(step, at=at)
+
+
+async def test_no_answer_leaves_without_an_intent_in_the_ledger(make_cycle):
+    """When the ledger fails nothing more is sent; every POST that left has its intent and its outcome."""
+    simulator, cycle = await make_cycle(pending=60)
+    planned = await cycle.look()
+    working = cycle.ledger
+    cycle.ledger = Breaking(working, intents=5)
+    with pytest.raises(LedgerUnavailable, match="disk is full"):
+        await cycle.answer(planned)
+    answered = [row for row in await working.decisions() if row.answer]
+    assert len(posts(simulator)) == len(answered) == 5
+    assert {row.outcome for row in answered} == {Outcome.DONE}
+
+
+async def test_a_fault_of_the_program_is_raised_before_any_other(make_cycle):
+    """A bug must not hide behind an ordinary failure."""
+    simulator, cycle = await make_cycle()
+    planned = await cycle.look()
+
+    def broken(_receipt: Receipt) -> None:
+        raise ZeroDivisionError
+
+    cycle.tell = broken
+    with pytest.raises(ZeroDivisionError):
+        await cycle.answer(planned)
+    assert posts(simulator)
+
+
+async def test_rejects_reach_every_leaf_before_its_parent(make_cycle):
+    """In the order in which the simulator received them, no parent was rejected before its children."""
+    simulator, cycle = await make_cycle(NOBODY, pending=100)
+    await cycle.answer(await cycle.look())
+    cascades = [effect for call in posts(simulator) for effect in call.effects if effect.cascade]
+    assert cascades == []
+    assert sum(simulator.world.pending().values()) == 0
+
+
+async def test_everything_is_accepted_without_a_cascade(make_cycle):
+    """Each accept finds what is above it accepted already."""
+    simulator, cycle = await make_cycle(pending=100)
+    receipts = await cycle.answer(await cycle.look())
+    assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
+    assert [effect for call in posts(simulator) for effect in call.effects if effect.cascade] == []
+
+
+async def test_settle_records_what_fell(make_cycle):
+    """One more read after a reject, and the ledger knows what it took along."""
+    text = NOBODY.replace(b"on: [connection, property, meter]", b"on: connection")
+    simulator, cycle = await make_cycle(text, pending=100)
+    await cycle.answer(await cycle.look())
+    await cycle.settle()
+    fallen = [row for row in await cycle.ledger.decisions() if row.outcome is Outcome.FALLEN]
+    took = [effect for call in posts(simulator) for effect in call.effects if effect.cascade]
+    assert len(fallen) == len(took) > 0
+
+
+async def test_look_fails_as_a_whole_only_when_signing_in_does(make_cycle):
+    """With every list down nothing is answered, and nothing is raised."""
+    simulator, cycle = await make_cycle()
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=500, service="GET"))
+    planned = await cycle.look()
+    assert (planned.decisions, len(planned.not_whole)) == ((), 3)
+    assert issubclass(NotAuthorised, PortfolioManagerError)
