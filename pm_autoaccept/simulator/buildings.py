@@ -26,7 +26,7 @@ def property_of(
         owner=owner.id,
         name=f"{dice.choice(story.PLACES)} {kind}",
         primary_function=function if _sometimes(dice, 0.9) else None,
-        construction_status="Existing" if _sometimes(dice, 0.8) else None,
+        construction_status=dice.choices(("Existing", "Test", "Project", None), (80, 5, 5, 10))[0],
         floor_area=dice.randrange(3, 900) * (100 if metric else 1_000) if _sometimes(dice, 0.95) else None,
         floor_area_units="Square Meters" if metric else "Square Feet",
         year_built=dice.randrange(1890, 2024) if _sometimes(dice, 0.9) else None,

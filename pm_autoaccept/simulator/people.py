@@ -44,7 +44,7 @@ def provider() -> Account:
 
 def consultants() -> Iterator[Account]:
     """The firms that forward shares."""
-    for number, username in enumerate(story.CONSULTANTS):
+    for number, username in enumerate(story.FORWARDERS):
         firm = username.replace("_", " ").title()
         yield Account(
             id=395_500 + number,

@@ -150,7 +150,7 @@ class _Maker:
             self._share_property(household)
 
     def _consultant(self) -> int:
-        username = self._dice.choice(story.CONSULTANTS)
+        username = self._dice.choice(story.FORWARDERS)
         return next(account.id for account in self._world.accounts.values() if account.username == username)
 
     def _share_property(self, household: _Household) -> None:

@@ -15,7 +15,10 @@ BLOCKED_EMAIL_DOMAIN = "harvest.example"
 """Every blocked customer writes from here; a larger world has more of them than there are `BLOCKED_USERNAMES`."""
 
 CONSULTANTS: tuple[str, ...] = ("green_consult", "watt_watchers")
-"""Firms that forward shares of buildings that they do not own."""
+"""Firms that forward shares of buildings that they do not own, and that the utility knows."""
+
+FORWARDERS: tuple[str, ...] = (*CONSULTANTS, "acme_energy_audits")
+"""All firms that forward shares; one of them the utility has never heard of."""
 
 CUSTOMER_NUMBER = "Utility Customer Number"
 PARCEL = "Parcel"
