@@ -1,0 +1,205 @@
+"""The daemon: what it waits for after a failure, what ends it, and how it takes over a changed policy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+
+from pm_autoaccept.config import load_settings
+from pm_autoaccept.daemon import Stop, run
+from pm_autoaccept.errors import LedgerMismatch, PolicyRefused
+from pm_autoaccept.simulator import Fault, FaultKind
+
+HOLD = "version: 1\nrules:\n  - {id: wait, on: [connection, property, meter], when: always, then: hold}\n"
+REJECT = HOLD.replace("hold}", "reject}").replace("id: wait", "id: turn-away")
+
+
+@dataclass(slots=True)
+class Counting(Stop):
+    """A stop that never really waits: it notes how long it was to wait, and asks to stop after the last."""
+
+    waits: list[timedelta] = field(default_factory=list)
+    after: int = 1
+    between: Any = None
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Note the wait; let something happen in between; stop after the last."""
+        self.waits.append(at_most)
+        if self.between is not None:
+            self.between(len(self.waits))
+        if len(self.waits) >= self.after:
+            self.asked.set()
+
+
+@pytest.fixture
+def settings_of(tmp_path):
+    """Settings for a simulator, with a policy folder that the test may change."""
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    (folder / "policy.yaml").write_text(HOLD)
+
+    def make(simulator, **said):
+        known = {
+            "service": simulator.url,
+            "username": simulator.username,
+            "password": simulator.password,
+            "policy": folder,
+            "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
+            "rate": "none",
+        }
+        return load_settings(**known | said)
+
+    return make
+
+
+def events(logged: list[dict[str, Any]]) -> list[str]:
+    """The events in order."""
+    return [entry["event"] for entry in logged]
+
+
+async def test_it_repeats_the_cycle_at_its_interval_and_touches_the_heartbeat(simulate, settings_of, tmp_path):
+    """One sign-in, then cycle after cycle."""
+    settings = settings_of(await simulate(), interval="7s", heartbeat=tmp_path / "heartbeat")
+    stop = Counting(after=3)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=stop)
+    assert events(logged) == ["signed_in", *["cycle_finished"] * 3]
+    assert stop.waits == [timedelta(seconds=7)] * 3
+    assert (tmp_path / "heartbeat").exists()
+
+
+async def test_a_wrong_password_is_tried_rarely_and_does_not_end_it(simulate, settings_of):
+    """15 minutes, an hour, two, four, eight, sixteen, and so on: an account must not lock."""
+    simulator = await simulate()
+    stop = Counting(after=7)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator, password="Wrong-Password-1"), stop=stop)
+    hours = [0.25, 1, 2, 4, 8, 16, 16]
+    assert stop.waits == [timedelta(hours=each) for each in hours]
+    assert events(logged) == ["not_authorised"] * 7
+    assert [call.path for call in simulator.log.calls] == ["/wstest/account"] * 7
+    assert "Wrong-Password-1" not in str(logged)
+
+
+async def test_a_password_that_is_refused_later_stops_the_account_and_is_tried_again_after_a_while(
+    simulate, settings_of
+):
+    """A cycle that meets a 401 ends the session; the next sign-in waits."""
+    simulator = await simulate()
+
+    def between(number: int) -> None:
+        simulator.faults.clear()
+        if number == 1:
+            simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401, service="GET"))
+
+    stop = Counting(after=3, between=between)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=stop)
+    assert events(logged) == ["signed_in", "cycle_finished", "not_authorised", "signed_in", "cycle_finished"]
+    assert stop.waits == [timedelta(seconds=60), timedelta(minutes=15), timedelta(seconds=60)]
+
+
+async def test_a_service_that_is_down_is_asked_again_at_growing_intervals(simulate, settings_of):
+    """5 s, 10 s, 20 s … up to 15 minutes."""
+    simulator = await simulate()
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="GET"))
+    stop = Counting(after=9)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=stop)
+    assert [wait.total_seconds() for wait in stop.waits] == [5, 10, 20, 40, 80, 160, 320, 640, 900]
+    assert set(events(logged)) == {"sign_in_failed"}
+
+
+async def test_a_ledger_that_fails_makes_the_cycle_fail_not_the_daemon(simulate, settings_of, tmp_path):
+    """It waits and tries again; nothing is answered without a ledger."""
+    simulator = await simulate()
+    settings = settings_of(simulator, mode="enforce")
+
+    def between(_number: int) -> None:
+        (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as database:
+            database.execute("DROP TABLE IF EXISTS intent")
+
+    stop = Counting(after=3, between=between)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=stop)
+    assert events(logged).count("cycle_failed") == 2
+    assert [call for call in simulator.log.calls if call.method == "POST"] == []
+
+
+async def test_a_changed_policy_is_taken_over_and_a_bad_one_is_not(simulate, settings_of, tmp_path):
+    """The last good policy stays in force, and everybody can see that the other was refused and why."""
+    simulator = await simulate()
+    policy = tmp_path / "policy" / "policy.yaml"
+    texts = {1: REJECT.replace("then: reject", "then: rejekt"), 2: REJECT}
+
+    def between(number: int) -> None:
+        if number in texts:
+            policy.write_text(texts[number])
+
+    stop = Counting(after=3, between=between)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=stop)
+    assert events(logged) == [
+        "signed_in",
+        "cycle_finished",
+        "policy_refused",
+        "cycle_finished",
+        "policy_loaded",
+        "cycle_finished",
+    ]
+    assert "rejekt" in logged[2]["error"]
+    assert "decided_hold" in logged[3]
+    assert "decided_reject" in logged[5]
+
+
+async def test_what_keeps_it_from_starting_ends_it(simulate, settings_of, tmp_path):
+    """A policy with faults, a ledger of somebody else: a person has to act."""
+    simulator = await simulate()
+    await run(settings_of(simulator), stop=Counting())
+    other = await simulate(seed=8)
+    with pytest.raises(LedgerMismatch):
+        await run(settings_of(other), stop=Counting())
+    (tmp_path / "policy" / "policy.yaml").write_text("version: 2\n")
+    with pytest.raises(PolicyRefused):
+        await run(settings_of(simulator), stop=Counting())
+
+
+async def test_answers_and_lists_that_fail_are_logged(simulate, settings_of, tmp_path):
+    """One line for each answer, with what became of it."""
+    simulator = await simulate(pending=60)
+    (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="POST", times=1))
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator, mode="enforce"), stop=Counting())
+    assert events(logged).count("answer_not_done") == 1
+    assert "request_rejected" in events(logged)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="list_pending_meters"))
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=Counting())
+    assert "list_not_whole" in events(logged)
+
+
+async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):
+    """After the first, the handlers are gone: a second signal ends the program at once."""
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    with stop.on_signals():
+        assert stop.why() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait(timedelta(seconds=30))
+        assert stop.signal is signal.SIGTERM
+        assert stop.why() is not None
+        assert not loop.remove_signal_handler(signal.SIGTERM)
+        assert not loop.remove_signal_handler(signal.SIGINT)
+    await stop.wait(timedelta(0))
+    assert simulate is not None
