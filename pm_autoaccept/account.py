@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from pm_autoaccept.config import Settings
@@ -27,6 +28,7 @@ async def open_account(
     ledger_url: str | None = None,
     stop: Callable[[], str | None] = lambda: None,
     tell: Callable[[Receipt], None] = lambda _receipt: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Cycle]:
     """Open everything that one account's cycles work with, and sign in: one GET /account, alone.
 
@@ -35,6 +37,7 @@ async def open_account(
         ledger_url: another ledger than the settings', as `sqlite://` for one in memory.
         stop: says why nothing more may be sent, None while it may.
         tell: called with what came of each step.
+        sleep: waits so many seconds before a call is repeated.
 
     Raises:
         PolicyRefused, ConfigurationError: the policy folder has faults.
@@ -50,6 +53,7 @@ async def open_account(
             password=settings.password.get_secret_value(),
             pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
             timeout=settings.timeout.total_seconds(),
+            sleep=sleep,
         ) as pm:
             provider = await pm.account()
             await ledger.claim(service=settings.base_url, provider=provider, at=utc_now())

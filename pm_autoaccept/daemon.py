@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -27,8 +28,12 @@ from pm_autoaccept.model import Action, Outcome, Receipt
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 AFTER_A_REFUSED_PASSWORD = timedelta(minutes=15)
 """The first wait after a 401, then 1 h, doubling to a day: a daemon must not lock its account."""
+
+A_DAY = timedelta(days=1)
 
 AFTER_A_FAILURE = timedelta(seconds=5)
 """The first wait after a cycle that failed, doubling to 15 minutes."""
@@ -49,6 +54,25 @@ class Stop:
         """Wait until the program is asked to stop, or so long."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.asked.wait(), at_most.total_seconds())
+
+    async def unless_asked(self, reading: Coroutine[Any, Any, T]) -> T | None:
+        """Read until done, or give up and return None when the program is asked to stop.
+
+        For what only reads: answers in hand are never given up.
+        """
+        task = asyncio.ensure_future(reading)
+        stopping = asyncio.ensure_future(self.asked.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        return None
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait before a call is repeated; not after the program was asked to stop."""
+        await self.wait(timedelta(seconds=seconds))
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -81,12 +105,16 @@ async def run(settings: Settings, *, stop: Stop) -> None:
     refused = failed = 0
     while not stop.asked.is_set():
         try:
-            async with open_account(settings, stop=stop.why, tell=_log_receipt) as cycle:
+            async with AsyncExitStack() as stack:
+                account = open_account(settings, stop=stop.why, sleep=stop.sleep, tell=_log_receipt)
+                cycle = await stop.unless_asked(stack.enter_async_context(account))
+                if cycle is None:
+                    return
                 log.info("signed_in", account=cycle.provider.username, service=settings.base_url, mode=settings.mode)
                 refused = failed = 0
                 await _repeat(cycle, settings, stop=stop)
         except NotAuthorised as error:
-            wait = (AFTER_A_REFUSED_PASSWORD, *(timedelta(hours=2**power) for power in range(5)))[min(refused, 5)]
+            wait = min(timedelta(hours=2 ** (refused - 1)), A_DAY) if refused else AFTER_A_REFUSED_PASSWORD
             refused += 1
             log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())  # noqa: TRY400 — its text says all; a traceback would not help
             await stop.wait(wait)
@@ -106,7 +134,7 @@ async def _repeat(cycle: Cycle, settings: Settings, *, stop: Stop) -> None:
             seen = files
             _reload(cycle, settings)
         try:
-            await _once(cycle)
+            await _once(cycle, stop=stop)
         except NotAuthorised:
             raise
         except (PortfolioManagerError, LedgerUnavailable) as error:
@@ -120,8 +148,10 @@ async def _repeat(cycle: Cycle, settings: Settings, *, stop: Stop) -> None:
         await stop.wait(wait)
 
 
-async def _once(cycle: Cycle) -> None:
-    planned = await cycle.look()
+async def _once(cycle: Cycle, *, stop: Stop) -> None:
+    planned = await stop.unless_asked(cycle.look())
+    if planned is None:
+        return
     for pending in planned.not_whole:
         log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
     receipts = await cycle.answer(planned)

@@ -37,7 +37,7 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
     if wanted is None:
         raise click.UsageError(f"{key!r} names no request; write connection:ID, property:ID or meter:ID")
 
-    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.model import Kind, RequestKey
     from pm_autoaccept.telemetry import configure_logs
@@ -45,7 +45,7 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
     settings = load_settings(**said)
     configure_logs()
     request = RequestKey(Kind(wanted[1]), int(wanted[2]))
-    return run_gently(lambda _stop: _explain(settings, request, output=output))
+    return read_gently(lambda: _explain(settings, request, output=output))
 
 
 async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:

@@ -47,13 +47,15 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
         def tell(_receipt: Receipt) -> None:
             progress.advance(bar)
 
-        async with open_account(settings, stop=stop.why, tell=tell) as cycle:
-            planned = await cycle.look()
+        async with open_account(settings, stop=stop.why, tell=tell, sleep=stop.sleep) as cycle:
+            planned = await stop.unless_asked(cycle.look())
+            if planned is None:
+                return 0
             progress.update(bar, description="Answering", total=len(planned.steps))
             receipts = await cycle.answer(planned)
             if any(receipt.step.falls for receipt in receipts):
                 progress.update(bar, description="Reading once more", total=None)
-                await cycle.settle()
+                await stop.unless_asked(cycle.settle())
             keys = {decision.key for decision in planned.decisions}
             rows = [row for row in await cycle.ledger.decisions() if row.key in keys]
     summary = summarize(rows)

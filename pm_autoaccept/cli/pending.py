@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
     """List what pends, what the policy says of it, and what would be sent. Nothing is sent, nothing is recorded."""
     from pm_autoaccept.cli.looking import look_only
-    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.telemetry import configure_logs
 
     settings = load_settings(**said)
     configure_logs()
 
-    async def work(_stop: object) -> int:
+    async def read() -> int:
         return _show(await look_only(settings), settings, output=output)
 
-    return run_gently(work)
+    return read_gently(read)
 
 
 def _show(planned: Plan, settings: Settings, *, output: str) -> int:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from pm_autoaccept.daemon import Stop
 
 FROM_SIGNAL = 128
 """A program ended by signal N exits with 128 + N, as shells expect."""
+
+
+def read_gently(reading: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run what only reads; a signal ends it at once, with the exit code that names the signal."""
+
+    async def work(stop: Stop) -> int:
+        return await stop.unless_asked(reading()) or 0
+
+    return run_gently(work)
 
 
 def run_gently(work: Callable[[Stop], Awaitable[int]]) -> int:

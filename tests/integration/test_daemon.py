@@ -78,15 +78,15 @@ async def test_it_repeats_the_cycle_at_its_interval_and_touches_the_heartbeat(si
 
 
 async def test_a_wrong_password_is_tried_rarely_and_does_not_end_it(simulate, settings_of):
-    """15 minutes, an hour, two, four, eight, sixteen, and so on: an account must not lock."""
+    """15 minutes, an hour, two, four, eight, sixteen, then once a day: an account must not lock."""
     simulator = await simulate()
-    stop = Counting(after=7)
+    stop = Counting(after=8)
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator, password="Wrong-Password-1"), stop=stop)
-    hours = [0.25, 1, 2, 4, 8, 16, 16]
+    hours = [0.25, 1, 2, 4, 8, 16, 24, 24]
     assert stop.waits == [timedelta(hours=each) for each in hours]
-    assert events(logged) == ["not_authorised"] * 7
-    assert [call.path for call in simulator.log.calls] == ["/wstest/account"] * 7
+    assert events(logged) == ["not_authorised"] * 8
+    assert [call.path for call in simulator.log.calls] == ["/wstest/account"] * 8
     assert "Wrong-Password-1" not in str(logged)
 
 
@@ -203,3 +203,26 @@ async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):
         assert not loop.remove_signal_handler(signal.SIGINT)
     await stop.wait(timedelta(0))
     assert simulate is not None
+
+
+async def test_reading_is_given_up_when_the_program_is_asked_to_stop(simulate, settings_of):
+    """A service that never answers does not keep the daemon from leaving."""
+    simulator = await simulate()
+    settings = settings_of(simulator)
+    for service in ("get_account", "list_pending_meters"):
+        simulator.faults.add(Fault(kind=FaultKind.DELAY, service=service))
+        stop = Stop()
+        running = asyncio.create_task(run(settings, stop=stop))
+        await simulator.faults.until_withheld(1)
+        stop.asked.set()
+        await running
+        simulator.faults.clear()
+
+
+async def test_waiting_to_repeat_a_call_ends_when_the_program_is_asked_to_stop():
+    """An hour's Retry-After does not keep the daemon from leaving."""
+    stop = Stop()
+    waiting = asyncio.create_task(stop.sleep(3600))
+    stop.asked.set()
+    await waiting
+    assert await stop.unless_asked(asyncio.sleep(0, result="read")) == "read"
