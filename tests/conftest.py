@@ -1,0 +1,66 @@
+"""What all tests share: simulators that stop by themselves, and clients that never wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.simulator import Simulator, World, world_from_seed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_loop_but_a_tests_own() -> None:
+    """Says once that there is no event loop: else pytest-asyncio makes one to restore later, and leaves it unclosed."""
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time of the test, the same on every day."""
+    return datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def until_the_end() -> AsyncIterator[AsyncExitStack]:
+    """What is entered here is left when the test ends, the last first."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def simulate(until_the_end: AsyncExitStack, now: datetime) -> Callable[..., Any]:
+    """Start a simulator over a world, or over one made of `seed` and `pending`; other arguments are Simulator's own."""
+
+    async def start(world: World | None = None, *, seed: int = 7, pending: int = 30, **more: Any) -> Simulator:
+        made = world or world_from_seed(seed=seed, pending=pending, now=now)
+        return await until_the_end.enter_async_context(Simulator(made, **{"clock": lambda: now} | more))
+
+    return start
+
+
+@pytest.fixture
+def sign_in(until_the_end: AsyncExitStack, now: datetime) -> Callable[..., Any]:
+    """Open a client on a simulator, as its provider; unpaced, without waiting between attempts."""
+
+    async def enter(simulator: Simulator, **more: Any) -> PortfolioManager:
+        settings = {
+            "base_url": simulator.url,
+            "username": simulator.username,
+            "password": simulator.password,
+            "pace": Pace(in_flight=8, rate=None),
+            "sleep": _at_once,
+            "now": lambda: now,
+        }
+        return await until_the_end.enter_async_context(PortfolioManager(**settings | more))
+
+    return enter
+
+
+async def _at_once(_seconds: float) -> None:
+    """Wait for nothing."""

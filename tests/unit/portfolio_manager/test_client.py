@@ -1,0 +1,231 @@
+"""What is repeated and what is not, and what a refused password stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+
+import pytest
+from aiohttp import encode_basic_auth
+
+from pm_autoaccept.errors import (
+    AnswerUnknown,
+    Invalid,
+    NotAuthorised,
+    NotSent,
+    PortfolioManagerError,
+    TooFast,
+    Transient,
+)
+from pm_autoaccept.model import Action, Kind
+from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.simulator import Fault, FaultKind
+from tests.unit.portfolio_manager.raw_service import OK, serving
+
+
+class Pauses:
+    """Stands for asyncio.sleep: keeps the seconds and waits for none."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        """One pause."""
+        self.seconds.append(seconds)
+
+
+def too_fast(times: int | None, retry_after: str | None = None) -> Fault:
+    """A 429, so many times."""
+    headers = () if retry_after is None else (("Retry-After", retry_after),)
+    return Fault(kind=FaultKind.STATUS, status=429, times=times, headers=headers)
+
+
+async def accept(pm: PortfolioManager, *, id_: int = 1, note: str | None = None, still_good=lambda: None) -> None:
+    """Accept a meter share within a turn."""
+    async with pm.turn():
+        await pm.answer(Kind.METER, id_, Action.ACCEPT, note, still_good=still_good)
+
+
+async def test_retry_after_is_waited_for_and_a_little_longer(simulate, sign_in) -> None:
+    """The service's own word is obeyed, in seconds or as a date; the jitter comes on top."""
+    simulator, pauses = await simulate(), Pauses()
+    pm = await sign_in(simulator, sleep=pauses)
+    simulator.faults.add(too_fast(1, "7"))
+    simulator.faults.add(too_fast(1, "Wed, 04 Mar 2026 12:00:20 GMT"))
+    await pm.account()
+    first, second = pauses.seconds
+    assert 7 <= first <= 8
+    assert 20 <= second <= 21
+
+
+async def test_without_retry_after_the_pauses_double(simulate, sign_in) -> None:
+    """Back-off from a second upwards, with jitter, and with an end."""
+    simulator, pauses = await simulate(), Pauses()
+    pm = await sign_in(simulator, sleep=pauses, attempts=8)
+    simulator.faults.add(Fault(kind=FaultKind.RESET))
+    with pytest.raises(Transient):
+        await pm.account()
+    for expected, pause in zip((1, 2, 4, 8, 16, 30, 30), pauses.seconds, strict=True):
+        assert expected <= pause <= min(expected + 1, 30)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["GET", "POST"])
+async def test_a_longer_retry_after_than_our_patience_is_not_waited_for(simulate, sign_in, *, read: bool) -> None:
+    """The error says how long, and whoever called rests."""
+    simulator, pauses = await simulate(), Pauses()
+    pm = await sign_in(simulator, sleep=pauses, patience=60.0)
+    simulator.faults.add(too_fast(None, "61"))
+    with pytest.raises(TooFast) as raised:
+        await (pm.account() if read else accept(pm))
+    assert raised.value.retry_after == 61
+    assert pauses.seconds == []
+    assert len(simulator.log.calls) == 1
+
+
+async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_in) -> None:
+    """Before each repetition we ask again, and a reason against it ends it with the error that there was."""
+    simulator = await simulate()
+    simulator.faults.add(too_fast(None))
+    pm = await sign_in(simulator)
+    asked = iter([None, "paused"])
+    with pytest.raises(TooFast) as raised:
+        await accept(pm, still_good=lambda: next(asked))
+    assert raised.value.__notes__ == ["not repeated: paused"]
+    assert len(simulator.log.calls) == 2
+
+
+async def test_the_first_sending_is_not_asked_about_again(simulate, sign_in) -> None:
+    """Whoever called has just asked."""
+    simulator = await simulate()
+    id_ = next(tie.key.id for tie in simulator.world.having(Kind.METER, "pending"))
+    await accept(await sign_in(simulator), id_=id_, still_good=lambda: "never asked")
+    assert [call.status for call in simulator.log.calls] == [200]
+
+
+async def test_a_repeated_answer_takes_its_place_in_the_rate(simulate, sign_in) -> None:
+    """What is sent again counts as another call."""
+    simulator, paused = await simulate(), asyncio.Event()
+
+    async def pause(_seconds: float) -> None:
+        paused.set()
+
+    simulator.faults.add(too_fast(1))
+    pm = await sign_in(simulator, pace=Pace(in_flight=1, rate=1, period=3600.0), sleep=pause)
+    sending = asyncio.create_task(accept(pm))
+    await paused.wait()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(simulator.log.calls) == 1
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_what_cannot_be_sent_is_our_fault_and_stays_here(simulate, sign_in) -> None:
+    """A note or an id that breaks EPA's schema is Invalid before anything leaves."""
+    simulator = await simulate()
+    pm = await sign_in(simulator)
+    for arguments in ({"note": ""}, {"note": "x" * 1001}, {"note": "\x00"}, {"id_": 0}):
+        with pytest.raises(Invalid, match="not sent"):
+            await accept(pm, **arguments)
+    assert simulator.log.calls == []
+
+
+async def test_after_a_401_nothing_more_leaves(simulate, sign_in) -> None:
+    """A wrong password is tried once: what waits for its turn, and what comes later, is refused unsent."""
+    simulator = await simulate()
+    pm = await sign_in(simulator, password="wrong", pace=Pace(in_flight=1, rate=None))
+    calls = (pm.account(), pm.customers(), accept(pm), pm.pending_page(Kind.METER, 1))
+    failures = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(failure) for failure in failures] == [NotAuthorised] * 4
+    assert [failure.status for failure in failures] == [401, None, None, None]
+    assert [call.status for call in simulator.log.calls] == [401]
+    again = await sign_in(simulator)
+    await again.account()
+
+
+async def test_of_calls_side_by_side_at_most_those_in_flight_meet_a_401(simulate, sign_in) -> None:
+    """Ten polls with a wrong password are at most as many tries as are in flight at once."""
+    simulator = await simulate()
+    pm = await sign_in(simulator, password="wrong", pace=Pace(in_flight=3, rate=None))
+    failures = await asyncio.gather(*(pm.customers() for _ in range(10)), return_exceptions=True)
+    assert {type(failure) for failure in failures} == {NotAuthorised}
+    assert len(simulator.log.calls) <= 3
+
+
+async def test_notifications_that_are_cleared_are_not_asked_for_twice(simulate, sign_in) -> None:
+    """An answer that got lost took with it what it cleared: that must be known, not covered by an emptier one."""
+    simulator = await simulate()
+    pm = await sign_in(simulator)
+    simulator.faults.add(Fault(kind=FaultKind.RESET, after=True, times=1))
+    with pytest.raises(Transient):
+        await pm.notifications(clear=True)
+    simulator.faults.add(too_fast(1))
+    await pm.notifications(clear=True)
+    simulator.faults.add(Fault(kind=FaultKind.RESET, after=True, times=1))
+    await pm.notifications(clear=False)
+    assert [call.path.partition("?")[2] for call in simulator.log.calls] == ["clear=true"] * 3 + ["clear=false"] * 2
+
+
+async def test_keeping_the_shares_is_always_said(simulate, sign_in) -> None:
+    """Left out, keepShares would mean what EPA's guide says it does not."""
+    simulator = await simulate()
+    pm = await sign_in(simulator)
+    for keep in (True, False):
+        with pytest.raises(PortfolioManagerError):
+            await pm.disconnect(1, keep_shares=keep)
+    assert [call.path.partition("?")[2] for call in simulator.log.calls] == ["keepShares=true", "keepShares=false"]
+
+
+async def test_no_secret_is_told(simulate, sign_in, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither repr nor error nor traceback nor log shows the password, in the clear or in Base64."""
+    caplog.set_level(logging.DEBUG)
+    simulator = await simulate()
+    secrets = (simulator.password, encode_basic_auth(simulator.username, simulator.password).removeprefix("Basic "))
+    pm = await sign_in(simulator, attempts=2)
+    told = [repr(pm), str(pm)]
+    faults = [
+        Fault(kind=FaultKind.RESET),
+        Fault(kind=FaultKind.TRUNCATED),
+        Fault(kind=FaultKind.HTML, status=200),
+        too_fast(None),
+        Fault(kind=FaultKind.STATUS, status=401),
+    ]
+    for fault in faults:
+        number = simulator.faults.add(fault)
+        for call in (pm.account, lambda: accept(pm)):
+            with pytest.raises(PortfolioManagerError) as raised:
+                await call()
+            told += [repr(raised.value), "".join(traceback.format_exception(raised.value))]
+        simulator.faults.remove(number)
+    assert not [text for text in (*told, caplog.text) for secret in secrets if secret in text]
+
+
+async def test_a_refused_connection_is_tried_again_for_a_post() -> None:
+    """What has not left may leave later, and is tried as often as we may."""
+    pauses = 0
+    async with serving(OK) as service:
+        url = service.url
+
+    async def pause(_seconds: float) -> None:
+        nonlocal pauses
+        pauses += 1
+
+    async with PortfolioManager(
+        base_url=url, username="u", password="p", pace=Pace(rate=None), attempts=3, sleep=pause
+    ) as pm:
+        with pytest.raises(NotSent):
+            await accept(pm)
+    assert pauses == 2
+    assert service.requests == []
+
+
+async def test_an_unknown_answer_is_never_sent_again(simulate, sign_in) -> None:
+    """A POST that was processed while its answer got lost took effect once."""
+    simulator = await simulate()
+    id_ = next(tie.key.id for tie in simulator.world.having(Kind.METER, "pending"))
+    simulator.faults.add(Fault(kind=FaultKind.RESET, after=True))
+    with pytest.raises(AnswerUnknown):
+        await accept(await sign_in(simulator), id_=id_)
+    (call,) = simulator.log.calls
+    assert call.effects
