@@ -116,7 +116,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
         property_id=reading.value("propertyId", "property.id", read_positive_id) if share else None,
         property_info=_property_info(reading.group("propertyInfo")) if share else None,
         meter_info=_meter_info(reading) if kind is Kind.METER else None,
-        faults=MappingProxyType(faults),
+        faults=faults,
         source=source,
     )
 
