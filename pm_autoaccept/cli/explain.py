@@ -40,10 +40,8 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
     from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.model import Kind, RequestKey
-    from pm_autoaccept.telemetry import configure_logs
 
     settings = load_settings(**said)
-    configure_logs()
     request = RequestKey(Kind(wanted[1]), int(wanted[2]))
     return read_gently(lambda: _explain(settings, request, output=output))
 

@@ -24,10 +24,8 @@ def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over 
     """
     from pm_autoaccept.cli.running import run_gently
     from pm_autoaccept.config import load_settings
-    from pm_autoaccept.telemetry import configure_logs
 
     settings = load_settings(**said)
-    configure_logs()
     return run_gently(lambda stop: _once(settings, stop, output=output))
 
 

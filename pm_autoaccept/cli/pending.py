@@ -21,10 +21,8 @@ def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ov
     from pm_autoaccept.cli.looking import look_only
     from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings
-    from pm_autoaccept.telemetry import configure_logs
 
     settings = load_settings(**said)
-    configure_logs()
 
     async def read() -> int:
         return _show(await look_only(settings), settings, output=output)

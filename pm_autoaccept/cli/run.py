@@ -18,20 +18,15 @@ def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, c
 
     In `observe` mode, the default, everything is decided and recorded and nothing is sent.
     """
-    import asyncio
-
+    from pm_autoaccept.cli.running import run_until_stopped
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.daemon import run as run_daemon
-    from pm_autoaccept.telemetry import configure_logs
 
     settings = load_settings(**said)
-    configure_logs()
 
-    async def main() -> None:
-        stop = Stop()
-        with stop.on_signals():
-            await run_daemon(settings, stop=stop)
+    async def work(stop: Stop) -> int:
+        await run_daemon(settings, stop=stop)
+        return 0
 
-    asyncio.run(main())
-    return 0
+    return run_until_stopped(work)

@@ -1,12 +1,13 @@
-"""Runs a command's coroutine so that a signal stops it gently, with the exit code that says so."""
+"""Runs a command's coroutine with logs on stderr, so that a signal stops it gently."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pm_autoaccept.daemon import Stop
+from pm_autoaccept.telemetry import configure_logs
 
 FROM_SIGNAL = 128
 """A program ended by signal N exits with 128 + N, as shells expect."""
@@ -21,13 +22,22 @@ def read_gently(reading: Callable[[], Coroutine[Any, Any, int]]) -> int:
     return run_gently(work)
 
 
-def run_gently(work: Callable[[Stop], Awaitable[int]]) -> int:
+def run_gently(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
     """Run work until it ends; SIGTERM or SIGINT lets it finish what is in hand, then the exit code names the signal."""
+    stop = Stop()
+    code = _run(work, stop)
+    return FROM_SIGNAL + stop.signal if stop.signal is not None else code
 
+
+def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
+    """Run what is meant to be ended by a signal: that is no failure, and the exit code is the work's own."""
+    return _run(work, Stop())
+
+
+def _run(work: Callable[[Stop], Coroutine[Any, Any, int]], stop: Stop) -> int:
     async def main() -> int:
-        stop = Stop()
         with stop.on_signals():
-            code = await work(stop)
-        return FROM_SIGNAL + stop.signal if stop.signal is not None else code
+            return await work(stop)
 
+    configure_logs()
     return asyncio.run(main())

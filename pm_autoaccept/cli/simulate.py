@@ -20,12 +20,12 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
     When it is ready, one JSON line on stdout says the url (ending in /wstest), the provider's username and password,
     and how many requests of each kind pend. Under /simulator/ stands a switchboard: world, log, faults, act.
     """
-    import asyncio
     import json
 
+    from pm_autoaccept.cli.running import run_until_stopped
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import Stop
-    from pm_autoaccept.simulator import Simulator, load_world, ready_line, world_from_seed
+    from pm_autoaccept.simulator import Simulator, load_world, serve, world_from_seed
 
     now = utc_now()
     made = (
@@ -34,12 +34,12 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
         else load_world(world.read_bytes(), now=now)
     )
 
-    async def main() -> None:
-        stop = Stop()
-        with stop.on_signals():
-            async with Simulator(made, host=host, port=port, latency=latency / 1000) as simulator:
-                click.echo(json.dumps(ready_line(simulator)))
-                await stop.asked.wait()
+    async def work(stop: Stop) -> int:
+        simulator = Simulator(made, host=host, port=port, latency=latency / 1000)
+        try:
+            await serve(simulator, ready=lambda line: click.echo(json.dumps(line)), stop=stop.asked)
+        except OSError as error:
+            raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        return 0
 
-    asyncio.run(main())
-    return 0
+    return run_until_stopped(work)
