@@ -201,7 +201,7 @@ def children_are_known(decision: Decision, family: _Family) -> _Needed:
     below = {Kind.CONNECTION: lists[1:], Kind.PROPERTY: lists[2:], Kind.METER: ()}[decision.request.kind]
     for pending in below:
         if not pending.shows_absence:
-            text = f"rejecting this would also reject its pending {_plural(pending)}, and their list is not whole"
+            text = f"rejecting this would also reject its pending {pending.kind} shares, and their list is not whole"
             return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     return ()
 
@@ -244,10 +244,6 @@ def _property_of(decision: Decision) -> RequestKey | None:
     if request.kind is not Kind.METER or request.property_id is None:
         return None
     return RequestKey(Kind.PROPERTY, request.property_id)
-
-
-def _plural(pending: PendingList) -> str:
-    return {Kind.CONNECTION: "connections", Kind.PROPERTY: "property shares", Kind.METER: "meter shares"}[pending.kind]
 
 
 def _fresh_until(pending: PendingList) -> datetime:

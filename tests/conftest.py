@@ -9,9 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.simulator import Simulator, World, world_from_seed
+
+# A machine that is busy is slow, and that is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session", autouse=True)

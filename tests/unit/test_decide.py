@@ -421,3 +421,61 @@ def _is_sound(decision: Decision, *, whole: bool) -> None:
     assert decision.note is None or 1 <= len(decision.note) <= 1000
     assert (decision.reason.kind is ReasonKind.UNKNOWN) is bool(decision.unknown)
     assert decision.reason.text.endswith(".")
+
+
+TWICE = (connection(), connection(custom=()))
+FAULTY = connection(faults={"account.address.state": "'XX' is no state"})
+
+
+@pytest.mark.parametrize(
+    ("when", "seen", "why"),
+    [
+        ("{account.email: a@b.example}", snapshot(meter()), "nobody was asked who the owner is"),
+        (
+            "{account.email: a@b.example}",
+            snapshot(meter(), connection(account_info=None)),
+            "the owner's pending connection request does not say it clearly",
+        ),
+        ("{account.address.state: IL}", snapshot(meter(), FAULTY), "'XX' is no state (connection:410221)"),
+        ("{connection.custom.Number: '7'}", snapshot(meter()), "nobody was asked what the owner answered"),
+        (
+            "{connection.custom.Number: '7'}",
+            snapshot(meter(), *TWICE),
+            "the owner's pending connection request stands twice with different content",
+        ),
+        ("{property.custom.Number: '7'}", snapshot(meter()), "its property's share is not pending"),
+        (
+            "{property.custom.Number: '7'}",
+            snapshot(meter(), share(faults={"custom.Number": "it holds markup"})),
+            "it holds markup (property:8120045)",
+        ),
+        ("{property.share: shared}", snapshot(meter()), "nobody was asked what the owner shares"),
+        (
+            "{property.share: shared}",
+            snapshot(meter(), properties=pending(Kind.PROPERTY, failed="500")),
+            "the list of pending property shares is not whole",
+        ),
+        (
+            "{property.verdict: accept}",
+            snapshot(meter(), properties=pending(Kind.PROPERTY, failed="500")),
+            "the list of pending property shares is not whole",
+        ),
+    ],
+)
+def test_what_could_not_be_learnt_is_said_with_its_cause(when, seen, why):
+    """People must learn from the reason what to look at."""
+    decision = decide(seen, policy=probe(when), tables={}, now=NOW)[-1]
+    assert decision.reason.kind is ReasonKind.UNKNOWN
+    assert f": {why}" in decision.reason.text or f"({why}" in decision.reason.text, decision.reason.text
+
+
+def test_a_request_that_is_not_understood_says_what_it_lacks():
+    """The sentence names the field, the request, and the cause."""
+    without, garbled = share(account_id=None), share(HOUSE + 1, faults={"property.id": "it stands twice"})
+    texts = [
+        each.reason.text for each in decide(snapshot(without, garbled), policy=probe("always"), tables={}, now=NOW)
+    ]
+    assert texts == [
+        "The account.id of property 8120045 is not known: the document lacks it.",
+        "The property.id of property 8120046 is not known: it stands twice.",
+    ]

@@ -314,3 +314,119 @@ def test_the_children_of_other_owners_do_not_fall():
     made = plan(decisions, snapshot=snapshot(*(each.request for each in decisions)), history=History())
     assert made.steps[0].falls == ()
     assert isinstance(made.steps[0].key, RequestKey)
+
+
+def _sentences(made: Plan) -> list[tuple[str, RequestKey | None]]:
+    return [(kept.reason.text, kept.reason.other) for kept in made.kept_back]
+
+
+OWNER_KEY, HOUSE_KEY = key("connection", ALICE), key("property", 11)
+HOUSE, METER_OF_HOUSE = property_share(11), meter_share(21, 11)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "facts", "text", "other"),
+    [
+        (
+            [(connection(), HOLD), (HOUSE, ACCEPT)],
+            {},
+            "accepting this would also accept the connection of account 410221, which is on hold",
+            OWNER_KEY,
+        ),
+        (
+            [(connection(), REJECT), (HOUSE, ACCEPT)],
+            {},
+            "the connection of account 410221 is being rejected, and this falls with it",
+            OWNER_KEY,
+        ),
+        (
+            [(HOUSE, ACCEPT)],
+            {"connected": NotLearnt("403")},
+            "whether account 410221 is connected could not be learnt: 403",
+            OWNER_KEY,
+        ),
+        (
+            [(HOUSE, ACCEPT)],
+            {},
+            "account 410221 is not connected and no connection request of it pends; accepting this would connect it",
+            OWNER_KEY,
+        ),
+        (
+            [(HOUSE, HOLD), (METER_OF_HOUSE, ACCEPT)],
+            CONNECTED,
+            "accepting this would also accept the share of property 11, which is on hold",
+            HOUSE_KEY,
+        ),
+        (
+            [(METER_OF_HOUSE, ACCEPT)],
+            CONNECTED | {"shared_properties": {ALICE: frozenset()}},
+            "property 11 is not shared with us; accepting this would share it read-only",
+            HOUSE_KEY,
+        ),
+        (
+            [(METER_OF_HOUSE, ACCEPT)],
+            CONNECTED,
+            "whether property 11 is shared with us could not be learnt: the properties of account 410221 were not read",
+            HOUSE_KEY,
+        ),
+        (
+            [(METER_OF_HOUSE, ACCEPT)],
+            CONNECTED | {"failed": Kind.PROPERTY},
+            (
+                "whether property 11 is shared with us could not be learnt: "
+                "the list of pending property shares is not whole"
+            ),
+            HOUSE_KEY,
+        ),
+        (
+            [(PendingRequest(kind=Kind.METER, id=21, property_id=11), ACCEPT)],
+            CONNECTED,
+            "whether property 11 is shared with us could not be learnt: the document does not name the owner",
+            HOUSE_KEY,
+        ),
+        (
+            [(connection(), REJECT)],
+            {"failed": Kind.PROPERTY},
+            "rejecting this would also reject its pending property shares, and their list is not whole",
+            None,
+        ),
+        (
+            [(HOUSE, REJECT)],
+            {"failed": Kind.METER},
+            "rejecting this would also reject its pending meter shares, and their list is not whole",
+            None,
+        ),
+    ],
+)
+def test_each_reason_names_the_other_and_says_in_a_sentence_what_is_at_stake(pairs, facts, text, other):
+    """People read these sentences in `pending`, `explain` and `decisions`."""
+    assert _sentences(planned(pairs, **facts)) == [(text, other)]
+
+
+def test_a_child_that_waits_for_one_that_waits_says_so():
+    """The nearest cause is named."""
+    made = planned([(HOUSE, ACCEPT), (meter_share(21, 11, BOB), ACCEPT)], connected=frozenset({BOB}))
+    text = "accepting this would also accept the share of property 11, which waits itself"
+    assert _sentences(made)[1] == (text, HOUSE_KEY)
+
+
+def test_a_child_in_doubt_is_named_by_the_parent_that_waits_for_it():
+    """Whoever looks at the parent is led to the child."""
+    history = History(standing={HOUSE.key: Standing.IN_DOUBT})
+    made = planned([(connection(), REJECT), (HOUSE, REJECT)], history=history)
+    assert _sentences(made) == [
+        ("an answer was sent, and what became of it is not known yet", None),
+        ("what became of our answer to property:11 is not known yet", HOUSE_KEY),
+    ]
+
+
+def test_an_accept_takes_nothing_down():
+    """Only a reject makes others fall; what is held below an accepted parent goes on pending."""
+    made = planned([(connection(), ACCEPT), (HOUSE, HOLD), (METER_OF_HOUSE, HOLD)])
+    assert [step.falls for step in made.steps] == [()]
+
+
+def test_a_request_without_a_date_goes_before_all_others():
+    """It may have waited longest."""
+    made = planned([(connection(5, requested_at=NOW), ACCEPT), (connection(6), ACCEPT), (connection(4), ACCEPT)])
+    assert [step.key.id for step in made.steps] == [4, 6, 5]
