@@ -479,3 +479,10 @@ def test_a_request_that_is_not_understood_says_what_it_lacks():
         "The account.id of property 8120045 is not known: the document lacks it.",
         "The property.id of property 8120046 is not known: it stands twice.",
     ]
+
+
+def test_bytes_may_differ_where_nothing_that_was_said_does():
+    """The same request on two pages, written with other blanks, is decided once; its bytes are no content."""
+    first, second = share(source=b"<property/>"), share(source=b"<property />")
+    (decision,) = decide(snapshot(first, second), policy=probe("always", on="property"), tables={}, now=NOW)
+    assert decision.verdict is Verdict.REJECT
