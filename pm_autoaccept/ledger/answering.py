@@ -51,8 +51,8 @@ def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datet
     outcome, text = receipt.outcome, receipt.text
     sent = connection.execute(select(intent_table).where(intent_table.c.id == intent)).one()
     row = connection.execute(select(request_table).where(request_table.c.id == sent.request_id)).one()
-    if outcome is Outcome.SETTLED_ELSEWHERE and row.falls_with is not None:
-        outcome, text = Outcome.FALLEN, "it was rejected along with the request above it"
+    if outcome is Outcome.SETTLED_ELSEWHERE:
+        outcome, text = ended_without_us(connection, row) or (outcome, text)
     connection.execute(
         intent_table.update()
         .where(intent_table.c.id == intent)
@@ -63,18 +63,31 @@ def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datet
         .where(request_table.c.id == row.id)
         .values(outcome=outcome, outcome_at=at, outcome_text=text, again_after=receipt.again_after)
     )
-    if outcome is not Outcome.DONE:
-        return
+    if outcome not in (Outcome.DONE, Outcome.OPEN):
+        return  # it was not processed, so that nothing fell with it
     for rows in rows_by_key(connection, receipt.step.falls).values():
         row = rows[-1]
-        if row.outcome in (None, Outcome.REFUSED) and not _fell_before(connection, row):
+        if row.outcome in (None, Outcome.REFUSED) and not _fell(connection, row):
             falls_with = request_table.update().where(request_table.c.id == row.id).values(falls_with=intent)
             connection.execute(falls_with)
 
 
-def _fell_before(connection: Connection, row: RequestRow) -> bool:
-    """Whether an earlier reject explains the fall already: a meter falls with its property before their connection."""
+def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:
+    """What may be said of a request that ended without an answer of its own, if a reject above it was sent; else None.
+
+    It fell if that reject is done and the request was not seen to pend after it. Otherwise nobody knows: whether a
+    property's reject takes its meters is not confirmed (reference §10.7), and lists lag.
+    """
+    if row.falls_with is None:
+        return None
+    if _fell(connection, row):
+        return Outcome.FALLEN, "it was rejected along with the request above it"
+    return Outcome.GONE, "it is pending no more, by our reject of the request above it or by another"
+
+
+def _fell(connection: Connection, row: RequestRow) -> bool:
+    """Whether a reject explains the fall already: a meter falls with its property before their connection."""
     if row.falls_with is None:
         return False
-    earlier = connection.execute(select(intent_table.c.outcome_at).where(intent_table.c.id == row.falls_with))
-    return bool(row.last_seen <= earlier.scalar_one())
+    cause = connection.execute(select(intent_table).where(intent_table.c.id == row.falls_with)).one()
+    return bool(cause.outcome == Outcome.DONE and row.last_seen <= cause.outcome_at)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
+from pm_autoaccept.ledger.answering import ended_without_us
 from pm_autoaccept.ledger.rows import RequestRow, current, rows_by_key
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import notification as notification_table
@@ -153,12 +154,11 @@ def _settle(
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:
         return None
-    if row.falls_with is not None:
-        cause = connection.execute(select(intent_table).where(intent_table.c.id == row.falls_with)).one()
-        if pending.begun > cause.outcome_at:
-            return Outcome.FALLEN, "it was rejected along with the request above it"
+    explained = ended_without_us(connection, row)
+    if explained is not None and explained[0] is Outcome.FALLEN:
+        return explained
     if reads >= READS_UNTIL_GONE:
-        return Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it"
+        return explained or (Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it")
     return None
 
 
