@@ -68,7 +68,6 @@ class Settings(BaseSettings):
     rate: Rate = Field(default=4.0, description="calls over time")
     timeout: Duration = Field(default=timedelta(seconds=60), description="for one call")
     unknown_wait: Duration = Field(default=timedelta(minutes=5), description="before an unknown answer is settled")
-    grace: Duration = Field(default=timedelta(seconds=60), description="for finishing what is in hand when stopped")
     heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
 
     @property
