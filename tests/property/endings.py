@@ -1,0 +1,79 @@
+"""What became of each request by the simulator's log alone: who ended it, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pm_autoaccept.model import Kind, RequestKey
+from pm_autoaccept.simulator import Effect, State
+from tests.property.customers_acting import above
+from tests.property.story import Acted, Posted, Story
+
+
+class End(StrEnum):
+    """How a request ended."""
+
+    PENDING = "it pends still"
+    OURS = "our own answer"
+    CARRIED = "it was accepted along with an accept of ours"
+    FELL = "it was rejected along with a reject of ours"
+    CUSTOMER = "its customer took it back"
+
+
+@dataclass(slots=True)
+class Request:
+    """One request from when it was asked to its end, the event at that place being what ended it."""
+
+    key: RequestKey
+    asked_at: datetime
+    end: End = End.PENDING
+    place: int = -1
+    by: Posted | None = None
+
+
+def requests(story: Story) -> list[Request]:
+    """Every request that ever pended, in the order in which they were asked."""
+    every = [Request(key, tie.asked_at) for key, tie in story.before.items() if tie.state is State.PENDING]
+    pending = {request.key: request for request in every}
+    for place, event in enumerate(story.events):
+        for effect in states(event):
+            key = RequestKey(Kind(effect.kind), effect.id)
+            if effect.before == State.PENDING:
+                ended = pending.pop(key)
+                ended.place = place
+                ended.end, ended.by = _end(event, effect)
+            if effect.after == State.PENDING and isinstance(event, Acted):
+                pending[key] = Request(key, event.ties[key].asked_at)
+                every.append(pending[key])
+    return every
+
+
+def states(event: Acted | Posted) -> list[Effect]:
+    """The changes of state among an event's effects."""
+    return [effect for effect in event.effects if effect.what == "state"]
+
+
+def _end(event: Acted | Posted, effect: Effect) -> tuple[End, Posted | None]:
+    if isinstance(event, Acted):
+        return End.CUSTOMER, None
+    if not effect.cascade:
+        return End.OURS, event
+    return (End.CARRIED if effect.after == State.ACTIVE else End.FELL), event
+
+
+def interfered(story: Story, key: RequestKey, *, look: int, place: int) -> bool:
+    """Whether a customer touched this request, or one it hangs on, after this look had begun and before this event.
+
+    It is the window that the design admits: Portfolio Manager has no compare-and-answer.
+    """
+    family = {key, *above(story.world, key)}
+    window = story.events[story.looks[look].begun : place]
+    return any(
+        RequestKey(Kind(effect.kind), effect.id) in family
+        for event in window
+        if isinstance(event, Acted)
+        for effect in event.effects
+        if effect.kind in set(Kind)
+    )
