@@ -67,9 +67,10 @@ def _by_name(rows: list[list[str]]) -> dict[str, list[str]]:
 
 def _whole_policies() -> Iterator[tuple[str, str]]:
     for document in DOCUMENTS:
-        for number, block in enumerate(_fenced(document.read_text(encoding="utf-8"), "yaml"), 1):
-            if block.startswith("version:"):
-                yield f"{_name(document)}#{number}", block
+        blocks = _fenced(document.read_text(encoding="utf-8"), "yaml")
+        yield from (
+            (f"{_name(document)}#{at}", block) for at, block in enumerate(blocks, 1) if block.startswith("version:")
+        )
 
 
 WHOLE_POLICIES = dict(_whole_policies())
@@ -133,16 +134,12 @@ def test_the_page_quotes_what_check_really_says(grown: Path) -> None:
 
 
 def test_each_part_of_a_policy_on_the_page_loads(grown: Path) -> None:
-    """A list of rules stands beside the policy of the page; a list of data beside any rule."""
+    """The page shows rules without data, and data without rules; each loads beside the page's first file."""
     parts = [block for block in _fenced(POLICIES, "yaml") if not block.startswith("version:")]
     assert {block.partition("\n")[0] for block in parts} == {"- id: large-existing-building", "data:"}
     for block in parts:
-        whole = {"blocked": "version: 1\nrules:\n- {id: asked, on: meter, when: always, then: hold}\n"}
-        if block.startswith("data:"):
-            load({"policy.yaml": f"{whole['blocked']}{block}".encode()})
-        else:
-            more = {"3-more.yaml": f"version: 1\nrules:\n{block}".encode()}
-            load(reference.read_folder(grown) | more)
+        begun = "rules:" if block.startswith("- ") else "rules: [{id: any, on: meter, when: always, then: hold}]"
+        load(reference.read_folder(grown) | {"2-customers.yaml": f"version: 1\n{begun}\n{block}".encode()})
 
 
 def test_the_page_tabulates_the_fields_that_there_are() -> None:
@@ -211,8 +208,7 @@ def only_what_must_be_said(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def test_operations_tabulates_the_settings_with_their_defaults(only_what_must_be_said: dict[str, str]) -> None:
     """Whoever sets each variable to the default in the table has the same settings as whoever sets none."""
-    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    rows = _by_name(_table(operations, "Settings"))
+    rows = _by_name(_table((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "Settings"))
     assert set(rows) == {name.upper() for name in Settings.model_fields}
 
     defaults = {name.lower(): _names(default)[0] for name, (default, _) in rows.items() if default}
@@ -273,8 +269,7 @@ def _links(text: str) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
 def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
     """No link of a document into the tree leads nowhere."""
-    text = document.read_text(encoding="utf-8")
-    for link in _links(text):
+    for link in _links(document.read_text(encoding="utf-8")):
         if link.startswith("https://"):
             continue
         path, _, heading = link.partition("#")
