@@ -7,8 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from pm_autoaccept import __version__
+from pm_autoaccept.cli import cli
+from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.reference import example_policy
 from tests.acceptance.processes import environment, run, simulating
 
@@ -51,18 +54,16 @@ def test_version_and_help_say_what_is_there(tmp_path):
 
 def test_pending_and_explain_and_observe_send_no_post(served, tmp_path):
     """In any mode `pending` only reads; in observe mode, the default, so does `once`."""
-    for arguments in (
-        ("pending",),
-        ("pending", "--output", "json"),
-        ("once",),
-        ("once", "--mode", "observe", "--output", "json"),
+    enforcing = served.settings | {"PM_AUTOACCEPT_MODE": "enforce"}
+    for arguments, variables in (
+        (("once",), served.settings),
+        (("once", "--mode", "observe"), enforcing),
+        (("pending",), served.settings),
+        (("pending", "--output", "json"), enforcing),
     ):
-        for mode in ("observe", "enforce"):
-            variables = served.settings | ({} if arguments[0] == "once" else {"PM_AUTOACCEPT_MODE": mode})
-            done = run(*arguments, "--policy", UTILITY, cwd=tmp_path, **variables)
-            assert done.returncode == 0, done.stderr
-    listed = json.loads(run("pending", "--output", "json", "--policy", UTILITY, cwd=tmp_path, **served.settings).stdout)
-    key = listed["requests"][0]["request"]
+        done = run(*arguments, "--policy", UTILITY, cwd=tmp_path, **variables)
+        assert done.returncode == 0, done.stderr
+    key = json.loads(done.stdout)["requests"][0]["request"]
     done = run("explain", key, "--policy", UTILITY, cwd=tmp_path, **served.settings)
     assert done.returncode == 0
     assert key in done.stdout
@@ -93,12 +94,12 @@ def test_a_wrong_password_is_exit_77_after_one_call(served, tmp_path):
     assert len(served.switchboard("log")) == before + 1
 
 
-def test_a_service_that_is_not_there_is_exit_69(served, tmp_path):
+def test_a_service_that_has_nothing_for_us_is_exit_69(served, tmp_path):
     """The message names the call and says what failed."""
-    down = served.settings | {"PM_AUTOACCEPT_SERVICE": "http://127.0.0.1:9/wstest"}
-    done = run("once", "--policy", UTILITY, cwd=tmp_path, **down)
+    elsewhere = served.settings | {"PM_AUTOACCEPT_SERVICE": served.url.replace("/wstest", "/ws")}
+    done = run("once", "--policy", UTILITY, cwd=tmp_path, **elsewhere)
     assert done.returncode == 69
-    assert "GET /account" in done.stderr
+    assert "GET /account: 404" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -114,15 +115,23 @@ def test_a_service_that_is_not_there_is_exit_69(served, tmp_path):
         ({"PM_AUTOACCEPT_MODE": "yes"}, "PM_AUTOACCEPT_MODE"),
         ({"PM_AUTOACCEPT_LEDGER": "postgresql://localhost/x"}, "SQLite only"),
         ({"PM_AUTOACCEPT_PASSWORD_FILE": "secret"}, "both set"),
-        ({"PM_AUTOACCEPT_POLICY": "nowhere"}, "nowhere"),
     ],
 )
-def test_wrong_settings_are_exit_78_and_say_which(served, tmp_path, changed, said):
+def test_wrong_settings_say_which(served, tmp_path, monkeypatch, changed, said):
     """Each names the variable or what is not allowed together, before anything is asked of Portfolio Manager."""
-    variables = served.settings | {"PM_AUTOACCEPT_POLICY": UTILITY} | changed
-    done = run("run", cwd=tmp_path, **variables)
-    assert done.returncode == 78, done.stderr
-    assert said in done.stderr
+    monkeypatch.chdir(tmp_path)
+    for name, value in (served.settings | {"PM_AUTOACCEPT_POLICY": UTILITY} | changed).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        CliRunner().invoke(cli, ["run"], catch_exceptions=False)
+    assert raised.value.exit_code == 78
+
+
+def test_a_wrong_setting_is_exit_78(served, tmp_path):
+    """The message stands on stderr, and nothing on stdout."""
+    done = run("once", cwd=tmp_path, **served.settings, PM_AUTOACCEPT_POLICY="nowhere")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "nowhere is not a folder" in done.stderr
 
 
 def test_all_missing_settings_are_named_at_once(tmp_path):
