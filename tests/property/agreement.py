@@ -155,7 +155,8 @@ def _allowed(story: Story, request: Request) -> set[Outcome | None]:
     allowed: set[Outcome | None] = set(UNKNOWN_FATE) if lost else set()
     if request.end is End.FELL:
         # Of a reject whose answer was lost nothing is claimed, nor of what fell with it.
-        return allowed | {Outcome.GONE if by_lost else Outcome.FALLEN}
+        explained = not by_lost or len(_causes(story, request)) > 1
+        return allowed | ({Outcome.GONE} if by_lost else set()) | ({Outcome.FALLEN} if explained else set())
     if request.end is End.CUSTOMER and _rejected_above(story, request):
         allowed |= {Outcome.GONE}
     if request.end is End.CUSTOMER and _rejected_above(story, request, in_the_same_cycle=True):
