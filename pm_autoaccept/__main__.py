@@ -22,10 +22,6 @@ def main() -> None:
     except PmAutoacceptError as error:
         click.echo(f"pm-autoaccept: {error}", err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does: nothing is wrong.
-        sys.stderr.close()
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pm_autoaccept.errors import (
+    AlreadyAnswered,
     AlreadyFulfilled,
     AnswerUnknown,
     Invalid,
@@ -27,7 +28,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.model import Outcome, Plan, Receipt, RequestKey, Step
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import Ledger
+from pm_autoaccept.record import REPEAT_WITHIN, Ledger
 
 OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | None], ...] = (
     (AlreadyFulfilled, Outcome.SETTLED_ELSEWHERE, None),
@@ -87,19 +88,30 @@ class Answering:
                 return self._dropped(step, "what it needs could not be answered")
             if before.outcome is not Outcome.DONE:
                 return self._dropped(step, f"{before.step.key}, which it needs, is not done")
-        async with self.pm.turn():
-            why = self._halted or self.still_good(step)
+        async with self.pm.turn(unless=lambda: self._why_not(step) is not None):
+            why = self._why_not(step)
             if why is not None:
                 return self._dropped(step, why)
             try:
                 return await self._send(step)
+            except AlreadyAnswered as error:
+                return self._dropped(step, str(error))
             except (LedgerError, NotAuthorised) as error:
                 self._halted = str(error)
                 raise
 
+    def _why_not(self, step: Step) -> str | None:
+        """Say why the step must not be sent now."""
+        return self._halted or self.still_good(step)
+
+    def _too_late(self, begun: datetime) -> str | None:
+        """Say why an answer that was begun then must not be repeated any more."""
+        return "it was begun too long ago" if self.now() - begun > REPEAT_WITHIN else None
+
     async def _send(self, step: Step) -> Receipt:
         """Record the intent, POST, record the outcome."""
-        intent = await self.ledger.intend(step, at=self.now())
+        begun = self.now()
+        intent = await self.ledger.intend(step, at=begun)
         refusal: NotAuthorised | None = None
         try:
             await self.pm.answer(
@@ -107,7 +119,7 @@ class Answering:
                 step.key.id,
                 step.action,
                 step.decision.note,
-                still_good=lambda: self._halted or self.still_good(step),
+                still_good=lambda: self._why_not(step) or self._too_late(begun),
             )
             receipt = Receipt(step=step, outcome=Outcome.DONE)
         except PortfolioManagerError as error:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Mode
+from pm_autoaccept.record import REPEAT_WITHIN
 
 PREFIX = "PM_AUTOACCEPT_"
 
@@ -63,11 +64,15 @@ class Settings(BaseSettings):
     policy: Path = Field(description="the policy folder")
     ledger: str = Field(default="sqlite:///pm-autoaccept.db", description="the ledger's address")
     mode: Mode = Field(default=Mode.OBSERVE, description="observe decides and records; enforce also answers")
-    interval: Duration = Field(default=timedelta(seconds=60), description="from one cycle's end to the next")
+    interval: Duration = Field(
+        default=timedelta(seconds=60), gt=timedelta(0), description="from one cycle's end to the next"
+    )
     in_flight: int = Field(default=4, ge=1, le=256, description="calls at once")
     rate: Rate = Field(default=4.0, description="calls over time")
-    timeout: Duration = Field(default=timedelta(seconds=60), description="for one call")
-    unknown_wait: Duration = Field(default=timedelta(minutes=5), description="before an unknown answer is settled")
+    timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0), description="for one call")
+    unknown_wait: Duration = Field(
+        default=timedelta(minutes=5), gt=timedelta(0), description="before an unknown answer is settled"
+    )
     heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
 
     @property
@@ -93,8 +98,10 @@ class Settings(BaseSettings):
             )
         if self.rate is None:
             raise ValueError("rate none is for a simulator only; write as 4 per 1s")
-        if self.unknown_wait <= self.timeout:
-            raise ValueError("unknown_wait must be longer than timeout: a POST may still be on its way until then")
+        if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
+            raise ValueError(
+                "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
+            )
         return self
 
 

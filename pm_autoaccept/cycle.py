@@ -54,7 +54,7 @@ class Cycle:
         Args:
             record: whether what was seen and decided goes into the ledger; otherwise the ledger is only read.
         """
-        snapshot = await self._poller.poll()
+        snapshot = await self._poller.poll(in_doubt=await self.ledger.owners_in_doubt())
         if record:
             await self.ledger.see(snapshot, at=self.now())
         planned = await self.judge(snapshot)
@@ -80,8 +80,8 @@ class Cycle:
                 return why
             if step.decision.policy_digest != self.policy.digest or step.decision.sources != in_force:
                 return "the policy or its data has changed since this was decided"
-            if self.now() > planned.fresh_until:
-                return "the list that showed it has grown too old"
+            if not planned.fresh_from <= self.now() <= planned.fresh_until:
+                return "the list that showed it has grown too old, or the clock was set back"
             return None
 
         answering = Answering(pm=self.pm, ledger=self.ledger, now=self.now, still_good=still_good, tell=self.tell)
@@ -89,4 +89,5 @@ class Cycle:
 
     async def settle(self) -> None:
         """Read once more and record what became of requests that fell along with a reject of ours."""
-        await self.ledger.see(await self._poller.poll(), at=self.now())
+        snapshot = await self._poller.poll(in_doubt=await self.ledger.owners_in_doubt())
+        await self.ledger.see(snapshot, at=self.now())

@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
-from pm_autoaccept.account import load_policy, open_account
+from pm_autoaccept.account import PolicyInForce, open_account
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.errors import (
@@ -29,6 +29,8 @@ from pm_autoaccept.model import Action, Outcome, Receipt
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+_Files: TypeAlias = tuple[tuple[str, int, int], ...]
 
 AFTER_A_REFUSED_PASSWORD = timedelta(minutes=15)
 """The first wait after a 401, then 1 h, doubling to a day: a daemon must not lock its account."""
@@ -96,56 +98,107 @@ class Stop:
                 loop.remove_signal_handler(number)
 
 
+@dataclass(slots=True)
+class PolicyWatch:
+    """The policy in force, and the files that it was loaded from, to notice when they change."""
+
+    folder: Path
+    in_force: PolicyInForce
+    _seen: _Files | None
+
+    @classmethod
+    def begin(cls, folder: Path) -> PolicyWatch:
+        """Load the policy; raises `PolicyRefused` or `ConfigurationError`."""
+        # Looked at before they are read: what changes in between is noticed as a change.
+        seen = _files(folder)
+        return cls(folder, PolicyInForce.load(folder), seen)
+
+    def changed(self) -> bool:
+        """Take over a changed policy, and say whether there is one. One with faults never replaces one without."""
+        files = _files(self.folder)
+        if files is None or files == self._seen:
+            return False
+        self._seen = files
+        try:
+            self.in_force = PolicyInForce.load(self.folder)
+        except (PolicyRefused, ConfigurationError) as error:
+            log.error("policy_refused", error=str(error), in_force=self.in_force.policy.digest)  # noqa: TRY400 — its text says all; a traceback would not help
+            return False
+        log.info("policy_loaded", digest=self.in_force.policy.digest, rules=len(self.in_force.policy.rules))
+        return True
+
+
 async def run(settings: Settings, *, stop: Stop) -> None:
     """Answer one account until `stop` is asked. A refused password or a service that is down does not end it.
 
     Raises:
         PolicyRefused, ConfigurationError, LedgerError: what keeps it from starting at all.
     """
+    watch = PolicyWatch.begin(settings.policy)
     refused = failed = 0
+    ledger_worked = False
     while not stop.asked.is_set():
+        watch.changed()
         try:
             async with AsyncExitStack() as stack:
-                account = open_account(settings, stop=stop.why, sleep=stop.sleep, tell=_log_receipt)
+                account = open_account(
+                    settings, in_force=watch.in_force, stop=stop.why, sleep=stop.sleep, tell=_log_receipt
+                )
                 cycle = await stop.unless_asked(stack.enter_async_context(account))
                 if cycle is None:
                     return
                 log.info("signed_in", account=cycle.provider.username, service=settings.base_url, mode=settings.mode)
                 refused = failed = 0
-                await _repeat(cycle, settings, stop=stop)
+                ledger_worked = True
+                await _repeat(cycle, settings, watch, stop=stop)
         except NotAuthorised as error:
             wait = min(timedelta(hours=2 ** (refused - 1)), A_DAY) if refused else AFTER_A_REFUSED_PASSWORD
             refused += 1
-            log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())  # noqa: TRY400 — its text says all; a traceback would not help
+            log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())  # noqa: TRY400 — likewise
             await stop.wait(wait)
-        except PortfolioManagerError as error:
-            wait = min(AFTER_A_FAILURE * 2 ** min(failed, 10), timedelta(minutes=15))
+        except (PortfolioManagerError, LedgerUnavailable) as error:
+            if isinstance(error, LedgerUnavailable) and not ledger_worked:
+                raise
+            wait = _wait_after(failed)
             failed += 1
             log.warning("sign_in_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
             await stop.wait(wait)
 
 
-async def _repeat(cycle: Cycle, settings: Settings, *, stop: Stop) -> None:
+async def _repeat(cycle: Cycle, settings: Settings, watch: PolicyWatch, *, stop: Stop) -> None:
     """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
     failed = 0
-    seen = _files(settings.policy)
     while not stop.asked.is_set():
-        if (files := _files(settings.policy)) != seen:
-            seen = files
-            _reload(cycle, settings)
+        if watch.changed():
+            cycle.replace_policy(watch.in_force.policy, watch.in_force.tables)
         try:
             await _once(cycle, stop=stop)
         except NotAuthorised:
             raise
         except (PortfolioManagerError, LedgerUnavailable) as error:
-            wait = min(AFTER_A_FAILURE * 2 ** min(failed, 10), timedelta(minutes=15))
+            wait = _wait_after(failed)
             failed += 1
             log.warning("cycle_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
         else:
             failed, wait = 0, settings.interval
-            if settings.heartbeat is not None:
-                settings.heartbeat.touch()
+            _beat(settings.heartbeat)
         await stop.wait(wait)
+
+
+def _wait_after(failed: int) -> timedelta:
+    """How long to wait after so many failures in a row before this one."""
+    doubled: timedelta = AFTER_A_FAILURE * 2 ** min(failed, 10)
+    return min(doubled, timedelta(minutes=15))
+
+
+def _beat(heartbeat: Path | None) -> None:
+    """Touch the file that a health check looks at."""
+    if heartbeat is None:
+        return
+    try:
+        heartbeat.touch()
+    except OSError as error:
+        log.warning("heartbeat_failed", file=str(heartbeat), error=str(error))
 
 
 async def _once(cycle: Cycle, *, stop: Stop) -> None:
@@ -166,25 +219,12 @@ async def _once(cycle: Cycle, *, stop: Stop) -> None:
     )
 
 
-def _reload(cycle: Cycle, settings: Settings) -> None:
-    """Take over a changed policy; one with faults never replaces one without."""
+def _files(folder: Path) -> _Files | None:
+    """What a policy folder holds: names, sizes and times. None while it changes under our eyes: look again later."""
     try:
-        policy, tables = load_policy(settings)
-    except (PolicyRefused, ConfigurationError) as error:
-        log.error("policy_refused", error=str(error), in_force=cycle.policy.digest)  # noqa: TRY400 — likewise
-        return
-    cycle.replace_policy(policy, tables)
-    log.info("policy_loaded", digest=policy.digest, rules=len(policy.rules))
-
-
-def _files(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """What a policy folder holds: names, sizes and times, to notice a change."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        with suppress(OSError):
-            status = path.stat()
-            found.append((str(path), status.st_size, status.st_mtime_ns))
-    return tuple(found)
+        return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*")))
+    except OSError:
+        return None
 
 
 def _log_receipt(receipt: Receipt) -> None:

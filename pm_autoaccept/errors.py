@@ -19,6 +19,7 @@
     │   └── AnswerUnknown           a POST whose fate is not known: never repeated blindly
     └── LedgerError
         ├── LedgerUnavailable       the ledger cannot be opened, read or written
+        ├── AlreadyAnswered         another process has answered this request meanwhile: only its step is dropped
         └── LedgerMismatch          the ledger belongs to another provider account, or to a newer program
 """
 
@@ -160,6 +161,10 @@ class LedgerError(PmAutoacceptError):
 
 class LedgerUnavailable(LedgerError):
     """The ledger cannot be opened, read or written. Nothing is answered without it."""
+
+
+class AlreadyAnswered(LedgerError):
+    """The ledger knows of an answer to this request, by another process for instance. Nothing was sent."""
 
 
 class LedgerMismatch(LedgerError):

@@ -24,7 +24,6 @@ from pm_autoaccept.model import (
     KeptBack,
     Kind,
     NotLearnt,
-    PendingList,
     Plan,
     Reason,
     ReasonKind,
@@ -36,7 +35,7 @@ from pm_autoaccept.model import (
 )
 
 FRESH_FOR = timedelta(minutes=5)
-"""How long a list may be answered from, unless reading it took longer than half of that."""
+"""How long lists may be answered from, unless reading everything took longer than half of that."""
 
 _ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
     Standing.ACCEPTED: (ReasonKind.ANSWERED, "our accept is done; Portfolio Manager still lists the request"),
@@ -86,7 +85,8 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         decisions=tuple(by_key.values()),
         steps=tuple(family.steps.values()),
         kept_back=tuple(kept_back),
-        fresh_until=min(_fresh_until(pending) for pending in snapshot.lists),
+        fresh_from=max(pending.ended for pending in snapshot.lists),
+        fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
     )
 
@@ -106,10 +106,12 @@ def _in_order(decisions: Iterable[Decision]) -> list[Decision]:
 
 def _consider(decision: Decision, family: _Family) -> Reason | None:
     """Add the decision's step to the family, or say why it is kept back."""
-    sent = _ALREADY_SENT.get(family.standing(decision.key))
-    if sent is not None:
-        return Reason(*sent)
     accept = decision.verdict is Verdict.ACCEPT
+    action = Action.ACCEPT if accept else Action.REJECT
+    sent = _ALREADY_SENT.get(family.standing(decision.key))
+    otherwise = family.history.refused.get(decision.key, (action, decision.note)) != (action, decision.note)
+    if sent is not None and not otherwise:
+        return Reason(*sent)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
         needed = check(decision, family)
@@ -118,7 +120,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
         needs.extend(needed)
     family.steps[decision.key] = Step(
         decision=decision,
-        action=Action.ACCEPT if accept else Action.REJECT,
+        action=action,
         needs=tuple(needs),
         falls=() if accept else _falls(decision.key, family),
     )
@@ -246,6 +248,7 @@ def _property_of(decision: Decision) -> RequestKey | None:
     return RequestKey(Kind.PROPERTY, request.property_id)
 
 
-def _fresh_until(pending: PendingList) -> datetime:
-    """A list may be answered from until it is older than five minutes, or than twice what reading it took."""
-    return pending.begun + max(FRESH_FOR, 2 * (pending.ended - pending.begun))
+def _fresh_until(snapshot: Snapshot) -> datetime:
+    """Lists may be answered from until they are older than five minutes, or than twice what all the reading took."""
+    begun = min(pending.begun for pending in snapshot.lists)
+    return begun + max(FRESH_FOR, 2 * (snapshot.ended - begun))

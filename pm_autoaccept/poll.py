@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from pm_autoaccept.errors import DocumentRefused, NotAuthorised, PortfolioManagerError
@@ -36,15 +37,12 @@ PAGES_AHEAD = 4
 MOST_PAGES = 5_000
 """A list of more pages (100,000 requests) is not believed: a service that always says "next page" would never end."""
 
-REMEMBERED_FOR = timedelta(hours=1)
-"""How long what an owner said of itself is not asked again: it changes rarely, and each answer costs one call."""
-
 Clock = Callable[[], datetime]
 
 
 @dataclass(slots=True)
 class Poller:
-    """Reads one provider account. It remembers between cycles what rarely changes, and nothing else.
+    """Reads one provider account. It remembers nothing: what an owner answered may be another answer tomorrow.
 
     Attributes:
         pm: the signed-in client.
@@ -57,10 +55,12 @@ class Poller:
     provider: ProviderAccount
     needs: frozenset[Need]
     now: Clock
-    _remembered: dict[tuple[Need, int], tuple[datetime, object]] = field(default_factory=dict)
 
-    async def poll(self) -> Snapshot:
+    async def poll(self, *, in_doubt: frozenset[int] = frozenset()) -> Snapshot:
         """Read everything once.
+
+        Args:
+            in_doubt: owners of whom it must be known what they share, since an answer to them is of unknown fate.
 
         Raises:
             NotAuthorised: the account's credentials are refused; nothing else is asked of it.
@@ -80,7 +80,7 @@ class Poller:
             listed = {request.property_id for request in properties.requests}
         shares = (*properties.requests, *meters.requests)
         owners = {request.account_id for request in shares if request.account_id is not None}
-        connected = await self._learn(self.pm.customers) if owners else frozenset()
+        connected = await self._learn(self.pm.customers)
         connecting = {request.account_id for request in connections.requests}
         if owners - (frozenset() if isinstance(connected, NotLearnt) else connected) - connecting:
             connections = await self._list(Kind.CONNECTION)
@@ -91,7 +91,7 @@ class Poller:
             if request.account_id is not None and request.property_id not in listed
         }
         shared, answers, accounts = await asyncio.gather(
-            self._of_each(orphans, self.pm.shared_properties),
+            self._of_each(orphans | in_doubt, self.pm.shared_properties),
             self._answers_at_connection(owners - connecting),
             self._accounts(owners - connecting),
         )
@@ -106,6 +106,7 @@ class Poller:
             answers_at_connection=answers,
             accounts=accounts,
             custom_fields=custom_fields,
+            ended=self.now(),
         )
 
     async def _list(self, kind: Kind) -> PendingList:
@@ -159,24 +160,11 @@ class Poller:
         except (PortfolioManagerError, DocumentRefused) as error:
             return NotLearnt(str(error))
 
-    async def _of_each(
-        self, owners: Iterable[int], read: Callable[[int], Awaitable[T]], *, remember: Need | None = None
-    ) -> dict[int, Fact[T]]:
+    async def _of_each(self, owners: Iterable[int], read: Callable[[int], Awaitable[T]]) -> dict[int, Fact[T]]:
         """Owner → what was read of it, all owners side by side."""
-
-        async def learn(owner: int) -> Fact[T]:
-            if remember is None:
-                return await self._learn(lambda: read(owner))
-            learnt_at, value = self._remembered.get((remember, owner), (None, None))
-            if learnt_at is not None and self.now() - learnt_at < REMEMBERED_FOR:
-                return value  # type: ignore[return-value] # what was remembered under this need is what it reads
-            fact = await self._learn(lambda: read(owner))
-            if not isinstance(fact, NotLearnt):
-                self._remembered[remember, owner] = (self.now(), fact)
-            return fact
-
         asked = sorted(owners)
-        return dict(zip(asked, await asyncio.gather(*(learn(owner) for owner in asked)), strict=True))
+        facts = await asyncio.gather(*(self._learn(partial(read, owner)) for owner in asked))
+        return dict(zip(asked, facts, strict=True))
 
     async def _custom_fields(self) -> Fact[tuple[CustomFieldDefinition, ...]]:
         if Need.CUSTOM_FIELDS not in self.needs:
@@ -184,9 +172,8 @@ class Poller:
         return await self._learn(self.pm.custom_fields)
 
     async def _answers_at_connection(self, owners: Iterable[int]) -> dict[int, Fact[tuple[CustomField, ...]]]:
-        need = Need.ANSWERS_AT_CONNECTION
-        return await self._of_each(owners if need in self.needs else (), self.pm.answers_at_connection, remember=need)
+        asked = owners if Need.ANSWERS_AT_CONNECTION in self.needs else ()
+        return await self._of_each(asked, self.pm.answers_at_connection)
 
     async def _accounts(self, owners: Iterable[int]) -> dict[int, Fact[AccountInfo]]:
-        need = Need.ACCOUNTS
-        return await self._of_each(owners if need in self.needs else (), self.pm.customer, remember=need)
+        return await self._of_each(owners if Need.ACCOUNTS in self.needs else (), self.pm.customer)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pm_autoaccept.model import (
@@ -32,6 +32,10 @@ from pm_autoaccept.model import (
     Step,
     Verdict,
 )
+
+REPEAT_WITHIN = timedelta(minutes=2)
+"""An answer that surely was not processed is sent again only so long after its intent: what is of unknown fate is
+settled by the intent's time, and no attempt may leave when that has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +102,33 @@ class Ledger(Protocol):
     async def history(self, snapshot: Snapshot, *, at: datetime) -> History:
         """Say what plan must know of what pends. Reads only."""
 
+    async def owners_in_doubt(self) -> frozenset[int]:
+        """Name the owners of property shares whose answer is of unknown fate: what they share settles it."""
+
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> None:
         """Append what was decided, where verdict, rule or kind of reason differs from the request's last decision."""
 
     async def intend(self, step: Step, *, at: datetime) -> int:
-        """Record durably that this answer is about to be sent; the number returned names the intent."""
+        """Record durably that this answer is about to be sent; the number returned names the intent.
+
+        The decision that led to it is on record with it, just as it was made. Raises `AlreadyAnswered` where the
+        ledger knows of an answer to this request.
+        """
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent. An outcome `open` leaves it to the rule of unknowns."""
 
-    async def decisions(self, *, every: bool = False) -> Sequence[DecisionRow]:
-        """The last decision of each request, or every one, oldest first."""
+    async def decisions(
+        self, *, every: bool = False, keys: Collection[RequestKey] | None = None
+    ) -> Sequence[DecisionRow]:
+        """The decision behind each request's answer, or else its last one; or every one. Oldest first.
+
+        Args:
+            every: all decisions that were ever made.
+            keys: only of these requests, of each the latest time that it was asked; None for all.
+        """
 
     async def close(self) -> None:
         """Give back what the ledger holds open."""
@@ -125,9 +143,16 @@ def asked(request: PendingRequest) -> str:
         request.account_id,
         request.sender_id,
         request.sender_username,
-        request.requested_at.isoformat() if request.requested_at else None,
+        _same_moment(request.requested_at),
         request.access_level,
         request.property_id,
         sorted((custom.name, custom.value) for custom in request.custom),
     ]
     return hashlib.sha256(json.dumps(what, ensure_ascii=False).encode()).hexdigest()
+
+
+def _same_moment(moment: datetime | None) -> str | None:
+    """One text for one moment, in whichever zone it was written."""
+    if moment is None or moment.tzinfo is None:
+        return None if moment is None else moment.isoformat()
+    return moment.astimezone(UTC).isoformat()

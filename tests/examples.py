@@ -58,6 +58,7 @@ def snapshot(
             unreadable=(Unreadable(kind, "no id", b"<x/>"),) if kind is strange else (),
         )
     facts.setdefault("connected", frozenset())
+    facts.setdefault("ended", NOW + timedelta(seconds=1))
     return Snapshot(
         provider=ProviderAccount(1, "provider"),
         connections=lists[Kind.CONNECTION],

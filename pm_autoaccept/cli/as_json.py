@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-import click
-
+from pm_autoaccept.cli.printing import print_nowhere
 from pm_autoaccept.model import RequestKey
 
 
@@ -33,5 +33,9 @@ def plain(value: object) -> object:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document on stdout."""
-    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    """Print one JSON document on stdout. Beyond ASCII all is escaped: no text of a customer reaches a terminal raw."""
+    try:
+        sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        print_nowhere()

@@ -74,13 +74,15 @@ def _from_file(xml: Path, policy_folder: Path | None) -> Plan:
     if folder == Path():
         raise click.UsageError("name a policy folder with --policy, or set PM_AUTOACCEPT_POLICY")
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
+    pages = {kind: parse_pending_page(kind, body) for kind in Kind}
+    # An element of another kind is unreadable as this one: only what no kind can read is said to be so.
+    nobody_reads = set.intersection(*({each.source for each in page.unreadable} for page in pages.values()))
     lists = []
-    for kind in Kind:
-        page = parse_pending_page(kind, body)
-        lists.append(PendingList(kind=kind, requests=page.requests, unreadable=page.unreadable, begun=now, ended=now))
-    for each in lists:
-        for element in each.unreadable:
-            click.echo(f"{xml}: a {each.kind} cannot be read: {element.why}", err=True)
+    for kind, page in pages.items():
+        strange = tuple(each for each in page.unreadable if each.source in nobody_reads)
+        lists.append(PendingList(kind=kind, requests=page.requests, unreadable=strange, begun=now, ended=now))
+    for element in lists[0].unreadable:
+        click.echo(f"{xml}: an element cannot be read: {element.why}", err=True)
     snapshot = Snapshot(
         provider=ProviderAccount(0, ""),
         connections=lists[0],
@@ -88,14 +90,15 @@ def _from_file(xml: Path, policy_folder: Path | None) -> Plan:
         meters=lists[2],
         connected=NotLearnt("a file does not tell who is connected"),
         custom_fields=NotLearnt("a file does not tell which custom fields the account defines"),
+        ended=now,
     )
     decisions = decide(snapshot, policy=policy, tables=read(policy.sources, folder), now=now)
     return plan(decisions, snapshot=snapshot, history=History())
 
 
-def _show(planned: Plan, decisions: tuple[Decision, ...], *, output: str) -> int:
+def _show(plan: Plan, decisions: tuple[Decision, ...], *, output: str) -> int:
     from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.looking import planned_of
+    from pm_autoaccept.cli.looking import planned
 
     if output == "json":
         print_json(
@@ -112,22 +115,22 @@ def _show(planned: Plan, decisions: tuple[Decision, ...], *, output: str) -> int
                     "note": decision.note,
                     "sources": decision.sources,
                     "policy_digest": decision.policy_digest,
-                    "plan": planned_of(planned, decision.key),
+                    "plan": planned(plan)[decision.key],
                 }
                 for decision in decisions
             ]
         )
         return 0
     for decision in decisions:
-        _tell(planned, decision)
+        _tell(plan, decision)
     return 0
 
 
-def _tell(planned: Plan, decision: Decision) -> None:
+def _tell(plan: Plan, decision: Decision) -> None:
     """Print one decision for a person."""
     from rich.text import Text
 
-    from pm_autoaccept.cli.looking import planned_of
+    from pm_autoaccept.cli.looking import planned
     from pm_autoaccept.cli.printing import coloured, console, print_table, printable
 
     out = console()
@@ -136,7 +139,7 @@ def _tell(planned: Plan, decision: Decision) -> None:
     out.print(Text(f"{decision.key} of {owner}", style="bold"))
     out.print(Text.assemble("verdict  ", coloured(str(decision.verdict)), f"  by {decision.rule or 'no rule'}"))
     out.print(f"because  {printable(decision.reason.text)}")
-    out.print(f"plan     {planned_of(planned, decision.key).text}")
+    out.print(f"plan     {planned(plan)[decision.key].text}")
     if decision.note:
         out.print(f"note     {printable(decision.note)}")
     for source in decision.sources:

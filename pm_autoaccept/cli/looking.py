@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from pm_autoaccept.account import open_account
 from pm_autoaccept.cli.recorded import ledger_exists
 from pm_autoaccept.config import Settings
+from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Plan, RequestKey
 
 
 async def look_only(settings: Settings) -> Plan:
     """Read, decide, plan. The ledger is read if there is one, and neither written nor made."""
-    async with open_account(settings, ledger_url=None if ledger_exists(settings.ledger) else "sqlite://") as cycle:
-        return await cycle.look(record=False)
+    if ledger_exists(settings.ledger):
+        ledger = await SqlLedger.open(settings.ledger, read_only=True)
+    else:
+        ledger = await SqlLedger.open("sqlite://")
+    try:
+        async with open_account(settings, ledger=ledger) as cycle:
+            return await cycle.look(record=False)
+    finally:
+        await ledger.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +34,22 @@ class Planned:
     falls: tuple[RequestKey, ...] = ()
 
 
-def planned_of(planned: Plan, key: RequestKey) -> Planned:
-    """Say what a plan holds for one request."""
-    for step in planned.steps:
-        if step.key == key:
-            text = f"send {step.action}"
-            if step.needs:
-                text += f" once {_listed(step.needs)} {'is' if len(step.needs) == 1 else 'are'} done"
-            if step.falls:
-                text += f"; {_listed(step.falls)} will fall with it"
-            return Planned("send", text, step.needs, step.falls)
-    for kept in planned.kept_back:
-        if kept.decision.key == key:
-            return Planned("keep back", f"kept back: {kept.reason.text}")
-    for step in planned.steps:
-        if key in step.falls:
-            return Planned("fall", f"falls with the reject of {step.key}")
-    return Planned("nothing", "nothing is sent")
+def planned(plan: Plan) -> dict[RequestKey, Planned]:
+    """What a plan holds for each request that it decided."""
+    found = {decision.key: Planned("nothing", "nothing is sent") for decision in plan.decisions}
+    for step in plan.steps:
+        for key in step.falls:
+            found[key] = Planned("fall", f"falls with the reject of {step.key}")
+    for kept in plan.kept_back:
+        found[kept.decision.key] = Planned("keep back", f"kept back: {kept.reason.text}")
+    for step in plan.steps:
+        text = f"send {step.action}"
+        if step.needs:
+            text += f" once {_listed(step.needs)} {'is' if len(step.needs) == 1 else 'are'} done"
+        if step.falls:
+            text += f"; {_listed(step.falls)} will fall with it"
+        found[step.key] = Planned("send", text, step.needs, step.falls)
+    return found
 
 
 def _listed(keys: tuple[RequestKey, ...]) -> str:

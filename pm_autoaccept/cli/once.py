@@ -36,13 +36,17 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
     from pm_autoaccept.cli.as_json import print_json
     from pm_autoaccept.cli.printing import console
     from pm_autoaccept.cli.summary import print_summary, summarize
+    from pm_autoaccept.errors import PmAutoacceptError
     from pm_autoaccept.model import Mode, Receipt
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
         bar = progress.add_task("Reading the pending lists", total=None)
 
-        def tell(_receipt: Receipt) -> None:
+        receipts: list[Receipt] = []
+
+        def tell(receipt: Receipt) -> None:
+            receipts.append(receipt)
             progress.advance(bar)
 
         async with open_account(settings, stop=stop.why, tell=tell, sleep=stop.sleep) as cycle:
@@ -50,12 +54,15 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             if planned is None:
                 return 0
             progress.update(bar, description="Answering", total=len(planned.steps))
-            receipts = await cycle.answer(planned)
-            if any(receipt.step.falls for receipt in receipts):
-                progress.update(bar, description="Reading once more", total=None)
-                await stop.unless_asked(cycle.settle())
-            keys = {decision.key for decision in planned.decisions}
-            rows = [row for row in await cycle.ledger.decisions() if row.key in keys]
+            failed: PmAutoacceptError | None = None
+            try:
+                await cycle.answer(planned)
+                if any(step.falls for step in planned.steps):
+                    progress.update(bar, description="Reading once more", total=None)
+                    await stop.unless_asked(cycle.settle())
+            except PmAutoacceptError as error:
+                failed = error  # what was done until then is told all the same
+            rows = await cycle.ledger.decisions(keys=[decision.key for decision in planned.decisions])
     summary = summarize(rows)
     dropped = [receipt for receipt in receipts if receipt.outcome is None]
     if output == "json":
@@ -78,4 +85,6 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             out.print("Mode observe: nothing was sent. Say --mode enforce to answer.")
     for pending in planned.not_whole:
         messages.print(f"The list of pending {pending.kind} requests is not whole: {pending.failed}")
+    if failed is not None:
+        raise failed
     return 69 if planned.not_whole else 0

@@ -30,16 +30,17 @@ def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ov
     return read_gently(read)
 
 
-def _show(planned: Plan, settings: Settings, *, output: str) -> int:
+def _show(plan: Plan, settings: Settings, *, output: str) -> int:
     from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.looking import planned_of
+    from pm_autoaccept.cli.looking import planned
     from pm_autoaccept.cli.printing import coloured, console, print_table
 
+    then = planned(plan)
     if output == "json":
         print_json(
             {
                 "service": settings.base_url,
-                "lists_not_whole": {each.kind: each.failed for each in planned.not_whole},
+                "lists_not_whole": {each.kind: each.failed for each in plan.not_whole},
                 "requests": [
                     {
                         "request": decision.key,
@@ -52,29 +53,29 @@ def _show(planned: Plan, settings: Settings, *, output: str) -> int:
                         "rule": decision.rule,
                         "reason": decision.reason,
                         "note": decision.note,
-                        "plan": planned_of(planned, decision.key),
+                        "plan": then[decision.key],
                     }
-                    for decision in planned.decisions
+                    for decision in plan.decisions
                 ],
             }
         )
     else:
         out = console()
         rows = []
-        for decision in planned.decisions:
-            then = planned_of(planned, decision.key)
+        for decision in plan.decisions:
+            follows = then[decision.key]
             rows.append(
                 (
                     decision.key,
                     decision.request.username or "",
                     coloured(str(decision.verdict)),
                     decision.rule or "",
-                    then.text if then.what != "nothing" else decision.reason.text,
+                    follows.text if follows.what != "nothing" else decision.reason.text,
                 )
             )
         print_table(out, ("request", "owner", "verdict", "rule", "what would follow"), rows)
-        steps, kept = len(planned.steps), len(planned.kept_back)
+        steps, kept = len(plan.steps), len(plan.kept_back)
         out.print(f"{len(rows)} pending: {steps} would be answered, {kept} kept back, {len(rows) - steps - kept} held.")
-    for each in planned.not_whole:
+    for each in plan.not_whole:
         click.echo(f"The list of pending {each.kind} requests is not whole: {each.failed}", err=True)
-    return 69 if planned.not_whole else 0
+    return 69 if plan.not_whole else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -26,10 +27,26 @@ _WIDE = 1_000
 """Columns in a pipe: no line is cut or folded."""
 
 
+class _PatientConsole(Console):
+    """A console that goes on silently when whoever read its output has gone, as `| head` does: nothing is wrong."""
+
+    def on_broken_pipe(self) -> None:
+        """Let what is still printed go nowhere, and let the work be finished."""
+        self.quiet = True
+        print_nowhere()
+
+
+def print_nowhere() -> None:
+    """Let what is still printed on stdout go nowhere, since nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console for stdout, or stderr: honours NO_COLOR, never folds a line in a pipe."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False, width=None if stream.isatty() else _WIDE)
+    return _PatientConsole(
+        stderr=stderr, highlight=False, emoji=False, markup=False, width=None if stream.isatty() else _WIDE
+    )
 
 
 def printable(text: object) -> str:

@@ -16,7 +16,7 @@ async def read_ledger(said: str | None, *, every: bool = False) -> Sequence[Deci
     address = ledger_address(said)
     if not ledger_exists(address):
         raise LedgerUnavailable(f"there is no ledger at {address}; name it with --ledger sqlite:///FILE")
-    ledger = await SqlLedger.open(address)
+    ledger = await SqlLedger.open(address, read_only=True)
     try:
         return await ledger.decisions(every=every)
     finally:

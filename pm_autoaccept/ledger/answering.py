@@ -6,70 +6,76 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger.deciding import last_decisions
-from pm_autoaccept.ledger.rows import RequestRow, current, rows_by_key
+from pm_autoaccept import __version__
+from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
+from pm_autoaccept.ledger.deciding import last_decisions, row_of
+from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, current, rows_by_key
+from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
-from pm_autoaccept.model import Outcome, Receipt, Step
+from pm_autoaccept.model import Mode, Outcome, Receipt, Step
 
 
 def intend(connection: Connection, step: Step, *, at: datetime) -> int:
-    """Record that this answer is about to be sent.
+    """Record that this answer is about to be sent, by which decision, and what may fall with it.
 
     Raises:
-        LedgerUnavailable: the ledger knows of an answer to this request already, by another process for instance.
+        AlreadyAnswered: the ledger knows of an answer to this request, by another process for instance.
+        LedgerUnavailable: the request was never recorded.
     """
     rows = rows_by_key(connection, [step.key])[step.key]
     row = current(rows, step.decision.request)
-    decided = last_decisions(connection, [row.id]).get(row.id) if row is not None else None
-    if row is None or decided is None:
-        raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded and decided; nothing was sent")
+    if row is None:
+        raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
     if row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in rows):
-        raise LedgerUnavailable(
-            f"{step.key} was answered already, by another process with this ledger; nothing was sent"
-        )
+        raise AlreadyAnswered(f"{step.key} was answered already, by another process with this ledger")
     result = connection.execute(
         intent_table.insert().values(
             request_id=row.id,
-            decision_id=decided.id,
+            decision_id=_decision_of(connection, step, row, at=at),
             action=step.action,
             note=step.decision.note,
-            policy_digest=step.decision.policy_digest,
+            program=__version__,
             intended_at=at,
             outcome=Outcome.OPEN,
         )
     )
-    connection.execute(
-        request_table.update().where(request_table.c.id == row.id).values(outcome=Outcome.OPEN, outcome_at=at)
-    )
-    return int(result.lastrowid)
+    intent = int(result.lastrowid)
+    _update(connection, row.id, outcome=Outcome.OPEN, outcome_at=at)
+    for below in rows_by_key(connection, step.falls).values():
+        child = below[-1]
+        if child.outcome in (None, Outcome.REFUSED) and not _fell(connection, child):
+            _update(connection, child.id, falls_with=intent)
+    return intent
+
+
+def _decision_of(connection: Connection, step: Step, row: RequestRow, *, at: datetime) -> int:
+    """The decision that sends this answer, just as it was made: the last one on record, or a row of its own."""
+    made = row_of(step.decision, row.id, None, mode=Mode.ENFORCE, at=at)
+    last = last_decisions(connection, [row.id]).get(row.id)
+    if last is not None and all(getattr(last, name) == value for name, value in made.items() if name != "decided_at"):
+        return int(last.id)
+    return int(connection.execute(decision_table.insert().values(**made)).lastrowid)
+
+
+def _update(connection: Connection, request: int, **values: object) -> None:
+    connection.execute(request_table.update().where(request_table.c.id == request).values(**values))
 
 
 def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datetime) -> None:
-    """Record what came of an intent, and what may have fallen with it."""
+    """Record what came of an intent."""
     outcome, text = receipt.outcome, receipt.text
     sent = connection.execute(select(intent_table).where(intent_table.c.id == intent)).one()
-    row = connection.execute(select(request_table).where(request_table.c.id == sent.request_id)).one()
+    row = connection.execute(select(*COLUMNS).where(request_table.c.id == sent.request_id)).one()
     if outcome is Outcome.SETTLED_ELSEWHERE:
         outcome, text = ended_without_us(connection, row) or (outcome, text)
-    connection.execute(
-        intent_table.update()
-        .where(intent_table.c.id == intent)
-        .values(outcome=outcome, outcome_at=at, outcome_text=text)
-    )
-    connection.execute(
-        request_table.update()
-        .where(request_table.c.id == row.id)
-        .values(outcome=outcome, outcome_at=at, outcome_text=text, again_after=receipt.again_after)
-    )
+    ended = {"outcome": outcome, "outcome_at": at, "outcome_text": text}
+    connection.execute(intent_table.update().where(intent_table.c.id == intent).values(**ended))
+    _update(connection, row.id, **ended, again_after=receipt.again_after)
     if outcome not in (Outcome.DONE, Outcome.OPEN):
-        return  # it was not processed, so that nothing fell with it
-    for rows in rows_by_key(connection, receipt.step.falls).values():
-        row = rows[-1]
-        if row.outcome in (None, Outcome.REFUSED) and not _fell(connection, row):
-            falls_with = request_table.update().where(request_table.c.id == row.id).values(falls_with=intent)
-            connection.execute(falls_with)
+        # It was not processed, so that nothing fell with it.
+        spared = request_table.update().where(request_table.c.falls_with == intent)
+        connection.execute(spared.values(falls_with=None))
 
 
 def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.rows import chunks, current, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
-from pm_autoaccept.model import Decision, KeptBack, Mode
+from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
 
 
 def decide(
@@ -34,30 +34,35 @@ def decide(
             )
         requests.append((row.id, decision))
     last = last_decisions(connection, [number for number, _ in requests])
+    new = []
     for number, decision in requests:
         back = why.get(decision.key)
         before = last.get(number)
         now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None)
-        if before is not None and (before.verdict, before.rule, before.reason, before.kept_back) == now:
-            continue
-        connection.execute(
-            decision_table.insert().values(
-                request_id=number,
-                decided_at=at,
-                mode=mode,
-                verdict=decision.verdict,
-                rule=decision.rule,
-                reason=decision.reason.kind,
-                reason_text=decision.reason.text,
-                kept_back=back.kind if back else None,
-                kept_back_text=back.text if back else "",
-                evidence=[[each.field, each.expected, each.found, each.truth] for each in decision.evidence],
-                unknown=list(decision.unknown),
-                note=decision.note,
-                policy_digest=decision.policy_digest,
-                sources=[[each.name, each.rows, each.digest] for each in decision.sources],
-            )
-        )
+        if before is None or (before.verdict, before.rule, before.reason, before.kept_back) != now:
+            new.append(row_of(decision, number, back, mode=mode, at=at))
+    if new:
+        connection.execute(decision_table.insert(), new)
+
+
+def row_of(decision: Decision, request: int, back: Reason | None, *, mode: Mode, at: datetime) -> dict[str, object]:
+    """A decision as its row, of the request with this number."""
+    return {
+        "request_id": request,
+        "decided_at": at,
+        "mode": mode,
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "reason": decision.reason.kind,
+        "reason_text": decision.reason.text,
+        "kept_back": back.kind if back else None,
+        "kept_back_text": back.text if back else "",
+        "evidence": [[each.field, each.expected, each.found, each.truth] for each in decision.evidence],
+        "unknown": list(decision.unknown),
+        "note": decision.note,
+        "policy_digest": decision.policy_digest,
+        "sources": [[each.name, each.rows, each.digest] for each in decision.sources],
+    }
 
 
 def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int, Row[Any]]:

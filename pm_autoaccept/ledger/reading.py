@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Connection, Row, func, select
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Row, func, select
 
-from pm_autoaccept.ledger.rows import RequestRow, chunks, current, rows_by_key
+from pm_autoaccept import __version__
+from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -37,7 +38,7 @@ def history(connection: Connection, snapshot: Snapshot, *, at: datetime) -> Hist
     """Say how each pending request stands, and which properties of pending meters we rejected."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, (request.key for request in requests))
-    standing = {}
+    standing, refused = {}, {}
     for request in requests:
         known = rows.get(request.key, [])
         row = current(known, request)
@@ -45,8 +46,11 @@ def history(connection: Connection, snapshot: Snapshot, *, at: datetime) -> Hist
             standing[request.key] = Standing.IN_DOUBT
         elif row is not None:
             standing[request.key] = _standing(connection, row, at=at)
+            if standing[request.key] is Standing.REFUSED:
+                sent = _last_intent(connection, row.id)
+                refused[request.key] = (Action(sent.action), sent.note)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
-    return History(standing=standing, rejected_properties=_rejected(connection, sorted(properties)))
+    return History(standing=standing, refused=refused, rejected_properties=_rejected(connection, sorted(properties)))
 
 
 def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
@@ -54,15 +58,30 @@ def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Stand
     if row.outcome is None:
         return Standing.UNANSWERED
     if row.outcome == Outcome.REFUSED:
-        may_try_again = row.again_after is not None and row.again_after <= at
-        return Standing.UNANSWERED if may_try_again else Standing.REFUSED
+        due = row.again_after is not None and row.again_after <= at
+        newer = _last_intent(connection, row.id).program != __version__
+        return Standing.UNANSWERED if due or newer else Standing.REFUSED
     if row.absent_since is not None:
         return Standing.UNANSWERED
     if row.outcome != Outcome.DONE:
         return Standing.SETTLED
-    newest = select(intent_table.c.action).where(intent_table.c.request_id == row.id)
-    action = connection.execute(newest.order_by(intent_table.c.id.desc()).limit(1)).scalar_one()
-    return Standing.ACCEPTED if action == Action.ACCEPT else Standing.REJECTED
+    return Standing.ACCEPTED if _last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
+
+
+def _last_intent(connection: Connection, request: int) -> Row[Any]:
+    """The last answer to a request that has one."""
+    sent = select(intent_table).where(intent_table.c.request_id == request)
+    return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
+
+
+def owners_in_doubt(connection: Connection) -> frozenset[int]:
+    """Owners of property shares whose answer is of unknown fate."""
+    query = select(request_table.c.account_id).where(
+        request_table.c.kind == Kind.PROPERTY,
+        request_table.c.outcome == Outcome.OPEN,
+        request_table.c.account_id.is_not(None),
+    )
+    return frozenset(connection.execute(query).scalars())
 
 
 def _rejected(connection: Connection, properties: list[int]) -> frozenset[int]:
@@ -84,32 +103,48 @@ def _rejected(connection: Connection, properties: list[int]) -> frozenset[int]:
     return frozenset(number for number, action in last.items() if action == Action.REJECT)
 
 
-def decisions(connection: Connection, *, every: bool) -> Sequence[DecisionRow]:
-    """The last decision of each request, or every one, oldest first, with the answer it led to."""
+def decisions(
+    connection: Connection, *, every: bool, keys: Collection[RequestKey] | None = None
+) -> Sequence[DecisionRow]:
+    """The decision behind each request's answer, or else its last one; or every one. Oldest first."""
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
-    newest_intent = (
-        select(func.max(intent_table.c.id))
-        .where(intent_table.c.request_id == request_table.c.id)
-        .correlate(request_table)
-        .scalar_subquery()
-    )
+    sent = select(func.max(intent_table.c.id)).where(intent_table.c.decision_id == decision_table.c.id)
     query = (
-        select(request_table, decision_table, intent_table, cause_request)
+        select(*COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id)
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
-        .outerjoin(intent_table, intent_table.c.id == newest_intent)
+        .outerjoin(intent_table, intent_table.c.id == sent.correlate(decision_table).scalar_subquery())
         .outerjoin(cause_intent, cause_intent.c.id == request_table.c.falls_with)
         .outerjoin(cause_request, cause_request.c.id == cause_intent.c.request_id)
         .order_by(decision_table.c.id)
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
     )
     if not every:
-        newest = select(func.max(decision_table.c.id)).group_by(decision_table.c.request_id)
-        query = query.where(decision_table.c.id.in_(newest))
-    return [_row(row) for row in connection.execute(query)]
+        query = query.where(decision_table.c.id == _shown())
+    if keys is None:
+        return [_row(row) for row in connection.execute(query)]
+    # Of the times that the same was asked, the latest.
+    numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, keys).values()]
+    found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
+    return [_row(row) for rows in found for row in rows]
 
 
-def _row(row: Row[Any]) -> DecisionRow:
+def _shown() -> ColumnElement[int]:
+    """The decision that led to the answer that ended a request; its last one where none did."""
+    mine = decision_table.alias("mine")
+    last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)
+    answer = (
+        select(intent_table.c.decision_id)
+        .where(intent_table.c.request_id == request_table.c.id, intent_table.c.outcome != Outcome.REFUSED)
+        .order_by(intent_table.c.id.desc())
+        .limit(1)
+    )
+    return func.coalesce(
+        answer.correlate(request_table).scalar_subquery(), last.correlate(request_table).scalar_subquery()
+    )
+
+
+def _row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
     fallen = row.request_outcome == Outcome.FALLEN
     return DecisionRow(
         request=row.request_id,

@@ -14,6 +14,9 @@ from pm_autoaccept.record import asked
 
 RequestRow: TypeAlias = Row[Any]
 
+COLUMNS = [column for column in request_table.c if column.name != "source"]
+"""A row without the element's bytes, which only people look at."""
+
 _AT_ONCE = 500
 """Ids in one query: SQLite takes at most 999 parameters in its oldest supported builds."""
 
@@ -26,7 +29,7 @@ def rows_by_key(connection: Connection, keys: Iterable[RequestKey]) -> dict[Requ
     found: dict[RequestKey, list[RequestRow]] = defaultdict(list)
     for kind, numbers in ids.items():
         for some in chunks(numbers):
-            query = select(request_table).where(request_table.c.kind == kind, request_table.c.pm_id.in_(some))
+            query = select(*COLUMNS).where(request_table.c.kind == kind, request_table.c.pm_id.in_(some))
             for row in connection.execute(query.order_by(request_table.c.id)):
                 found[RequestKey(kind, row.pm_id)].append(row)
     return found

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from pm_autoaccept.ledger.answering import ended_without_us
-from pm_autoaccept.ledger.rows import RequestRow, current, rows_by_key
+from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, rows_by_key
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -41,8 +41,18 @@ def see(connection: Connection, snapshot: Snapshot, *, at: datetime, unknown_wai
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
     present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
     known = rows_by_key(connection, (key for key, _ in present))
-    for (key, _), request in present.items():
-        _see_request(connection, request, known.get(key, []), at=at)
+    still, new = [], []
+    for (key, digest), request in present.items():
+        row = current(known.get(key, []), request)
+        if row is None or _is_over(row):
+            new.append(_first_seen(request, digest, time=1 if row is None else row.time + 1, at=at))
+        else:
+            still.append(row.id)
+    for some in chunks(still):
+        seen = request_table.update().where(request_table.c.id.in_(some))
+        connection.execute(seen.values(last_seen=at, absent_since=None, absent_reads=0))
+    if new:
+        connection.execute(request_table.insert(), new)
     for pending in snapshot.lists:
         for element in pending.unreadable:
             _see_unreadable(connection, pending.kind, element.why, element.source, at=at)
@@ -55,35 +65,25 @@ def see(connection: Connection, snapshot: Snapshot, *, at: datetime, unknown_wai
             connection.execute(statement.on_conflict_do_nothing())
 
 
-def _see_request(connection: Connection, request: PendingRequest, rows: list[RequestRow], *, at: datetime) -> None:
-    """Note that a request pends: one seen before, the next time of one that had ended and was absent, or a new one."""
-    row = current(rows, request)
-    if row is not None and not _is_over(row):
-        connection.execute(
-            request_table.update()
-            .where(request_table.c.id == row.id)
-            .values(last_seen=at, absent_since=None, absent_reads=0)
-        )
-        return
-    connection.execute(
-        request_table.insert().values(
-            kind=request.kind,
-            pm_id=request.id,
-            asked=asked(request),
-            time=1 if row is None else row.time + 1,
-            account_id=request.account_id,
-            username=request.username,
-            sender_id=request.sender_id,
-            sender_username=request.sender_username,
-            property_id=request.property_id,
-            access_level=request.access_level,
-            custom=[[custom.name, custom.value] for custom in request.custom],
-            requested_at=_with_zone(request.requested_at),
-            source=request.source,
-            first_seen=at,
-            last_seen=at,
-        )
-    )
+def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime) -> dict[str, object]:
+    """The row of a request that pends for the first time, or again after it had ended and was absent."""
+    return {
+        "kind": request.kind,
+        "pm_id": request.id,
+        "asked": digest,
+        "time": time,
+        "account_id": request.account_id,
+        "username": request.username,
+        "sender_id": request.sender_id,
+        "sender_username": request.sender_username,
+        "property_id": request.property_id,
+        "access_level": request.access_level,
+        "custom": [[custom.name, custom.value] for custom in request.custom],
+        "requested_at": _with_zone(request.requested_at),
+        "source": request.source,
+        "first_seen": at,
+        "last_seen": at,
+    }
 
 
 def _is_over(row: RequestRow) -> bool:
@@ -114,7 +114,7 @@ def _miss(
     """Note each request of this kind that does not pend any more, and settle it where the rules say so."""
     table = request_table.c
     waiting = or_(table.absent_since.is_(None), table.outcome.is_(None), table.outcome.in_(UNSETTLED))
-    for row in connection.execute(select(request_table).where(table.kind == pending.kind, waiting)).all():
+    for row in connection.execute(select(*COLUMNS).where(table.kind == pending.kind, waiting)).all():
         if (RequestKey(pending.kind, row.pm_id), row.asked) in present:
             continue
         if pending.begun <= max(row.last_seen, row.outcome_at or row.last_seen):

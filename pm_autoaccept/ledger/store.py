@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from pm_autoaccept.errors import ConfigurationError, LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import answering, deciding, reading, seeing
-from pm_autoaccept.ledger.migrations import upgrade
+from pm_autoaccept.ledger.migrations import check, upgrade
 from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.model import (
     Decision,
@@ -26,6 +28,7 @@ from pm_autoaccept.model import (
     Mode,
     ProviderAccount,
     Receipt,
+    RequestKey,
     Snapshot,
     Step,
 )
@@ -49,21 +52,22 @@ class SqlLedger:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     @classmethod
-    async def open(cls, url: str, *, unknown_wait: timedelta = UNKNOWN_WAIT) -> Self:
-        """Open the ledger and bring its tables up to date.
+    async def open(cls, url: str, *, unknown_wait: timedelta = UNKNOWN_WAIT, read_only: bool = False) -> Self:
+        """Open the ledger and bring its tables up to date, or open it only to read.
 
         Args:
             url: `sqlite:///FILE`, or `sqlite://` for one in memory.
             unknown_wait: see `UNKNOWN_WAIT`.
+            read_only: nothing is written, made, migrated or locked; a copy that cannot be written to will do.
 
         Raises:
             ConfigurationError: the address is not one of a ledger.
             LedgerUnavailable: the file cannot be opened or is no ledger.
-            LedgerMismatch: the ledger was written by a newer program.
+            LedgerMismatch: the ledger was written by a newer program, or is read only and not up to date.
         """
-        ledger = cls(_engine(url), unknown_wait=unknown_wait)
+        ledger = cls(_engine(url, read_only=read_only), unknown_wait=unknown_wait)
         try:
-            await ledger._run(upgrade)
+            await ledger._run(check if read_only else upgrade)
         except BaseException:
             await ledger.close()
             raise
@@ -77,6 +81,10 @@ class SqlLedger:
     async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
         """Take the ledger for this provider account; raises `LedgerMismatch` if it belongs to another."""
         await self._run(lambda connection: _claim(connection, service=service, provider=provider, at=at))
+
+    async def belongs_to(self, *, service: str, provider: ProviderAccount) -> None:
+        """Raise `LedgerMismatch` if the ledger belongs to another provider account. Reads only."""
+        await self._run(lambda connection: _owned(connection, service=service, provider=provider))
 
     async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
         """Record what pends, what does not any more, and what thereby became of earlier answers."""
@@ -101,9 +109,15 @@ class SqlLedger:
         """Record durably what came of an intent."""
         await self._run(lambda connection: answering.conclude(connection, intent, receipt, at=at))
 
-    async def decisions(self, *, every: bool = False) -> Sequence[DecisionRow]:
-        """The last decision of each request, or every one, oldest first."""
-        return await self._run(lambda connection: reading.decisions(connection, every=every))
+    async def owners_in_doubt(self) -> frozenset[int]:
+        """Name the owners of property shares whose answer is of unknown fate."""
+        return await self._run(reading.owners_in_doubt)
+
+    async def decisions(
+        self, *, every: bool = False, keys: Collection[RequestKey] | None = None
+    ) -> Sequence[DecisionRow]:
+        """The decision behind each request's answer, or else its last one; or every one. Oldest first."""
+        return await self._run(lambda connection: reading.decisions(connection, every=every, keys=keys))
 
     async def _run(self, work: Callable[[Connection], R]) -> R:
         """Run work in one transaction on the ledger's thread; the database's errors become `LedgerUnavailable`."""
@@ -112,7 +126,8 @@ class SqlLedger:
             try:
                 with self._engine.begin() as connection:
                     return work(connection)
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, UnicodeError, OverflowError) as error:
+                # sqlite3 raises the latter two itself: a text that is none, a number beyond 64 bits.
                 reason = getattr(error, "orig", None) or error
                 where = self._engine.url.render_as_string(hide_password=True)
                 raise LedgerUnavailable(f"the ledger {where} cannot be used: {reason}") from error
@@ -120,7 +135,7 @@ class SqlLedger:
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
 
-def _engine(address: str) -> Engine:
+def _engine(address: str, *, read_only: bool = False) -> Engine:
     """An engine whose transactions begin at once, whose commits are on the disk when they return."""
     try:
         url = make_url(address)
@@ -133,6 +148,8 @@ def _engine(address: str) -> Engine:
     if url.database and not Path(url.database).parent.is_dir():
         folder = Path(url.database).parent
         raise LedgerUnavailable(f"the ledger's folder {folder} does not exist; make it, or name another with --ledger")
+    if read_only and url.database:
+        url = _only_to_read(Path(url.database))
     # A ledger in memory lives in its one connection; a file gets one too, since there is one thread.
     engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30})
 
@@ -141,26 +158,36 @@ def _engine(address: str) -> Engine:
         # sqlite3 would otherwise begin its transactions late, and two writers could both read before either writes.
         if isinstance(connection, sqlite3.Connection):
             connection.isolation_level = None
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            for pragma in () if read_only else ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _at_once(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
 
 
-def _claim(connection: Connection, *, service: str, provider: ProviderAccount, at: datetime) -> None:
+def _only_to_read(file: Path) -> URL:
+    """The address of a file that is not written to. In a folder that cannot be written to nobody else writes either."""
+    query = {"mode": "ro", "uri": "true"}
+    if not os.access(file.parent, os.W_OK):
+        query["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=query)
+
+
+def _owned(connection: Connection, *, service: str, provider: ProviderAccount) -> bool:
+    """Whether the ledger has an owner already; raises `LedgerMismatch` if it is another."""
     row = connection.execute(select(provider_table)).one_or_none()
-    if row is None:
-        connection.execute(
-            provider_table.insert().values(
-                service=service, account_id=provider.id, username=provider.username, claimed_at=at
-            )
-        )
-    elif (row.service, row.account_id) != (service, provider.id):
+    if row is not None and (row.service, row.account_id) != (service, provider.id):
         raise LedgerMismatch(
             f"this ledger belongs to account {row.account_id} ({row.username}) on {row.service}, and you signed in to "
             f"account {provider.id} ({provider.username}) on {service}; name another ledger with --ledger"
         )
+    return row is not None
+
+
+def _claim(connection: Connection, *, service: str, provider: ProviderAccount, at: datetime) -> None:
+    if not _owned(connection, service=service, provider=provider):
+        ours = {"service": service, "account_id": provider.id, "username": provider.username, "claimed_at": at}
+        connection.execute(provider_table.insert().values(**ours))

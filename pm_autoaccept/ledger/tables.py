@@ -128,10 +128,11 @@ intent = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("request_id", Integer, ForeignKey("request.id"), nullable=False, index=True),
-    Column("decision_id", Integer, ForeignKey("decision.id"), nullable=False),
+    Column("decision_id", Integer, ForeignKey("decision.id"), nullable=False, index=True),
     Column("action", String(10), nullable=False),
     Column("note", Text),
-    Column("policy_digest", String(64), nullable=False),
+    # The program's version: what it was refused, a newer one may try again.
+    Column("program", String(40), nullable=False),
     Column("intended_at", UtcDateTime, nullable=False),
     # What came of it; `open` until it is known.
     Column("outcome", String(20), nullable=False),

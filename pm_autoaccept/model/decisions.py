@@ -174,6 +174,7 @@ class Plan:
         decisions: every pending request, connections first, then properties, then meters.
         steps: what is to be sent, each after those it needs.
         kept_back: accepts and rejects that were decided and are not sent now.
+        fresh_from: when the last list had been read; before it, as after a clock was set back, nothing is answered.
         fresh_until: after this moment the lists are too old to answer from.
         not_whole: the lists that could not be read to their end.
     """
@@ -181,6 +182,7 @@ class Plan:
     decisions: tuple[Decision, ...]
     steps: tuple[Step, ...]
     kept_back: tuple[KeptBack, ...]
+    fresh_from: datetime
     fresh_until: datetime
     not_whole: tuple[PendingList, ...] = ()
 
@@ -235,10 +237,12 @@ class History:
 
     Attributes:
         standing: of each request that pends now; a key without an entry is unanswered.
+        refused: of those that stand refused, what was refused: the same is not sent again.
         rejected_properties: ids of properties whose latest answer of ours was a reject.
     """
 
     standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
+    refused: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
     rejected_properties: frozenset[int] = frozenset()
 
 

@@ -120,6 +120,7 @@ class Snapshot:
         answers_at_connection: owner → what the owner answered when connecting, likewise.
         accounts: owner → who the owner is, likewise.
         custom_fields: the custom fields that our account defines.
+        ended: when the last of it had been read.
     """
 
     provider: ProviderAccount
@@ -132,6 +133,7 @@ class Snapshot:
     answers_at_connection: Mapping[int, Fact[tuple[CustomField, ...]]] = field(default_factory=dict)
     accounts: Mapping[int, Fact[AccountInfo]] = field(default_factory=dict)
     custom_fields: Fact[tuple[CustomFieldDefinition, ...]] = NOT_ASKED_FOR
+    ended: datetime
 
     @property
     def lists(self) -> tuple[PendingList, PendingList, PendingList]:

@@ -22,6 +22,8 @@ DEEPEST = 20
 """Mappings and lists inside one another."""
 
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What an escape in double quotes can still bring in: halves of characters, and controls."""
 _CUT_OFF = re.compile(r"[ \t]+#")
 
 
@@ -186,6 +188,9 @@ class _Builder:
             return self._refuse(
                 event, "a value is missing here; write one, or take the key out (text with braces needs single quotes)"
             )
+        if found := _NO_TEXT.search(event.value):
+            code = f"U+{ord(found.group()):04X}"
+            return self._refuse(event, f"the escape for {code} stands for no character that can be shown; take it out")
         first, column = _spot(event.start_mark)
         last, end = _spot(event.end_mark)
         if event.style is None and _CUT_OFF.match(self._lines[last], end):

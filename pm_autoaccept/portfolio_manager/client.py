@@ -151,9 +151,12 @@ class PortfolioManager:
 
     # What is told
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Waits for a place in flight and in the rate; what is then sent leaves at once."""
-        return self._pace.turn()
+    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[None]:
+        """Waits for a place in flight and in the rate, which is not waited for where `unless` turns out true.
+
+        What is sent in a turn leaves at once.
+        """
+        return self._pace.turn(unless=unless)
 
     async def answer(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from aiolimiter import AsyncLimiter
@@ -31,9 +31,13 @@ class Pace:
         fitting = 1.0 if rate is None else min(1.0, rate)
         self._limiter = None if rate is None else AsyncLimiter(rate / fitting, period / fitting)
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """A place in flight and in the rate: entered when it is one's turn, left when the call is over."""
-        return self._turn()
+    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[None]:
+        """A place in flight and in the rate: entered when it is one's turn, left when the call is over.
+
+        `unless` is asked when a place is free: if true, the turn begins at once, for what then will not be sent and
+        need not wait for the rate.
+        """
+        return self._turn(unless)
 
     async def again(self) -> None:
         """A further place in the rate, for a call that is repeated within its turn."""
@@ -41,7 +45,8 @@ class Pace:
             await self._limiter.acquire()
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, unless: Callable[[], bool]) -> AsyncIterator[None]:
         async with self._places:
-            await self.again()
+            if not unless():
+                await self.again()
             yield

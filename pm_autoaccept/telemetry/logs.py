@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 
 import structlog
+from structlog.typing import EventDict
 
 
 def configure_logs() -> None:
@@ -17,16 +19,29 @@ def configure_logs() -> None:
     renderer = (
         structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
         if person
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if not person else structlog.processors.format_exc_info,
+            structlog.processors.format_exc_info,
+            _harmless,
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _harmless(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Make customers' texts harmless for a terminal: control and direction characters become visible marks."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = "".join(char if char == "\n" or _shows(char) else "�" for char in value)
+    return event
+
+
+def _shows(char: str) -> bool:
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"}

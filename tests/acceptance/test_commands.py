@@ -14,6 +14,7 @@ from pm_autoaccept.cli import cli
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.reference import example_policy
 from tests.acceptance.processes import environment, run, simulating
+from tests.epa import EXAMPLES, needs_examples
 
 UTILITY = str(example_policy("utility"))
 
@@ -195,3 +196,38 @@ def test_a_request_that_does_not_pend_is_said_to_be_so(served, tmp_path):
     done = run("explain", "meter:1", "--policy", UTILITY, cwd=tmp_path, **served.settings)
     assert done.returncode == 1
     assert "does not pend" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_reader_who_has_enough_is_no_failure(output, tmp_path):
+    """`demo | head -1` ends with 0 and without a traceback, and the demo is finished all the same."""
+    command = f"set -o pipefail; {sys.executable} -m pm_autoaccept demo --pending 30 --output {output} | head -1"
+    done = subprocess.run(  # noqa: S603 — our own program
+        ["/bin/bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@needs_examples
+@pytest.mark.parametrize("kind", ["accounts", "properties", "meters"])
+def test_explain_reads_a_pending_list_of_any_kind(kind, tmp_path):
+    """Each of EPA's kinds of list, without calling the elements of one kind broken ones of another."""
+    done = run("explain", "--xml", str(EXAMPLES / f"pending-{kind}.xml"), "--policy", UTILITY, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "riverside_props" in done.stdout
+
+
+def test_demo_tells_other_numbers_for_another_seed_and_agrees_with_its_ledger(tmp_path):
+    """Everything it says is computed: the JSON counts just what the ledger has."""
+    told = {}
+    for seed in ("7", "8"):
+        ledger = f"sqlite:///{tmp_path / seed}.db"
+        done = run("demo", "--seed", seed, "--output", "json", "--ledger", ledger, cwd=tmp_path)
+        told[seed] = json.loads(done.stdout)
+        rows = json.loads(run("decisions", "--output", "json", "--ledger", ledger, cwd=tmp_path).stdout)
+        accepted = sum(counts.get("accepted", 0) for counts in told[seed]["summary"]["endings"].values())
+        assert accepted == sum(1 for row in rows if row["outcome"] == "done" and row["answer"] == "Accept") > 0
+        rules = {row["rule"] or "no rule" for row in rows}
+        assert rules == set(told[seed]["summary"]["rules"])
+    assert told["7"]["summary"] != told["8"]["summary"]

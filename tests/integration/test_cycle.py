@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
@@ -15,6 +16,7 @@ from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
 from pm_autoaccept.policy import load
 from pm_autoaccept.poll import MOST_PAGES, Poller
+from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.simulator import Fault, FaultKind
 
 EVERYBODY = b"""\
@@ -137,8 +139,8 @@ async def test_a_list_that_never_ends_is_not_believed(sign_in, simulate, now, mo
     assert MOST_PAGES > 3
 
 
-async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_then_remembered(sign_in, simulate, now):
-    """Each costs a call for each owner; within the hour none is asked twice."""
+async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_each_time_anew(sign_in, simulate, now):
+    """Each costs a call for each owner, and none is remembered: an owner who reconnects may answer otherwise."""
     simulator = await simulate(pending=60)
     pm = await sign_in(simulator)
     poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now)
@@ -155,9 +157,6 @@ async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_then_rememb
     assert not isinstance(first.custom_fields, NotLearnt)
     second = await poller.poll()
     assert second.answers_at_connection == first.answers_at_connection
-    assert learnt() == len(known)
-    poller.now = lambda: now + timedelta(hours=2)
-    await poller.poll()
     assert learnt() == 2 * len(known)
 
 
@@ -229,7 +228,11 @@ async def test_a_failed_answer_is_recorded_as_what_it_is_and_holds_what_needs_it
     await cycle.answer(again)
     for call in posts(simulator)[before:]:
         assert int(call.path.rpartition("/")[2]) not in {key.id for key in sent}
-    assert standing in Standing
+    rows = {row.key: row for row in await cycle.ledger.decisions(keys=list(still))}
+    assert {rows[key].outcome for key in set(sent) & still} <= {outcome}
+    reason = {Standing.IN_DOUBT: ReasonKind.IN_DOUBT, Standing.REFUSED: ReasonKind.REFUSED}[standing]
+    expected = set() if fault.after else {reason}  # what was processed pends no more
+    assert {each.reason.kind for each in again.kept_back if each.decision.key in sent} == expected
 
 
 async def test_what_was_answered_in_the_meantime_is_settled_elsewhere(make_cycle):
@@ -258,6 +261,66 @@ async def test_a_refused_password_stops_the_account(make_cycle):
     with pytest.raises(NotAuthorised):
         await cycle.look()
     assert simulator.log.calls[-1].method == "POST"
+
+
+async def test_what_another_process_answered_meanwhile_drops_only_its_own_step(make_cycle):
+    """`once` from cron beside `run` on one ledger: neither answers what the other did, and both go on."""
+    simulator, cycle = await make_cycle(pending=60)
+    planned = await cycle.look()
+    taken = next(step for step in planned.steps if not step.needs)
+    await cycle.ledger.intend(taken, at=cycle.now())
+    receipts = {receipt.step.key: receipt for receipt in await cycle.answer(planned)}
+    assert receipts[taken.key].outcome is None
+    assert "by another process" in receipts[taken.key].text
+    others = [receipt for key, receipt in receipts.items() if key != taken.key and not receipt.step.needs]
+    assert {receipt.outcome for receipt in others} == {Outcome.DONE}
+    assert simulator.world.ties[taken.key].state == "pending"
+
+
+async def test_an_accept_whose_answer_was_lost_is_inferred_from_what_portfolio_manager_shows(make_cycle, now):
+    """Connections by the list of customers, properties by what their owners share, although nothing else asks."""
+    simulator, cycle = await make_cycle(pending=60)
+    simulator.faults.add(Fault(kind=FaultKind.RESET, service="POST", after=True))
+    await cycle.answer(await cycle.look())
+    simulator.faults.clear()
+    for kind, word in ((Kind.CONNECTION, "account"), (Kind.PROPERTY, "property"), (Kind.METER, "meter")):
+        for tie in list(simulator.world.having(kind, "pending")):
+            simulator.act("withdraw", **{word: tie.key.id})
+    for minutes in (10, 20):
+        cycle.now = cycle._poller.now = ticking(now + timedelta(minutes=minutes))
+        await cycle.settle()
+    rows = [row for row in await cycle.ledger.decisions() if row.answer]
+    found = {(row.kind, row.outcome) for row in rows}
+    assert found >= {(Kind.CONNECTION, Outcome.DONE_INFERRED), (Kind.PROPERTY, Outcome.DONE_INFERRED)}
+    assert all(outcome is Outcome.DONE_INFERRED for kind, outcome in found if kind is not Kind.METER)
+
+
+async def test_nothing_is_answered_after_the_clock_was_set_back(make_cycle, now):
+    """A list that seems to come from the future may be of any age."""
+    simulator, cycle = await make_cycle()
+    planned = await cycle.look()
+    cycle.now = lambda: now - timedelta(hours=1)
+    assert {receipt.outcome for receipt in await cycle.answer(planned)} == {None}
+    assert posts(simulator) == []
+
+
+async def test_stopping_does_not_wait_for_the_rate(simulate, sign_in, ledger, now):
+    """At one call a day the steps that were not begun are dropped at once."""
+    simulator = await simulate(pending=60)
+    unpaced, pm = await sign_in(simulator), await sign_in(simulator, pace=Pace(in_flight=2, rate=1, period=86400))
+    cycle = Cycle(
+        pm=unpaced,
+        provider=await unpaced.account(),
+        ledger=ledger,
+        policy=load({"policy.yaml": NOBODY}),
+        tables={},
+        mode=Mode.ENFORCE,
+        now=ticking(now),
+    )
+    planned = await cycle.look()
+    cycle.pm, cycle.stop = pm, lambda: "the program is stopping"
+    receipts = await asyncio.wait_for(cycle.answer(planned), 60)
+    assert {receipt.outcome for receipt in receipts} == {None}
 
 
 class Breaking:

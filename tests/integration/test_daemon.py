@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from pm_autoaccept.config import load_settings
-from pm_autoaccept.daemon import Stop, run
+from pm_autoaccept.daemon import PolicyWatch, Stop, run
 from pm_autoaccept.errors import LedgerMismatch, PolicyRefused
 from pm_autoaccept.simulator import Fault, FaultKind
 
@@ -226,3 +226,60 @@ async def test_waiting_to_repeat_a_call_ends_when_the_program_is_asked_to_stop()
     stop.asked.set()
     await waiting
     assert await stop.unless_asked(asyncio.sleep(0, result="read")) == "read"
+
+
+async def test_a_policy_that_is_faulty_when_it_signs_in_again_does_not_end_it(simulate, settings_of, tmp_path):
+    """Once it has started, the last good policy stays in force, and no trouble with the ledger or the beat ends it."""
+    simulator = await simulate()
+    policy = tmp_path / "policy" / "policy.yaml"
+
+    def between(number: int) -> None:
+        simulator.faults.clear()
+        if number == 1:
+            policy.write_text("version: 2\n")
+            simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401, service="GET"))
+        elif number == 2:
+            (tmp_path / "ledger.db").rename(tmp_path / "away.db")
+            (tmp_path / "ledger.db").mkdir()
+        elif number == 3:
+            (tmp_path / "ledger.db").rmdir()
+            (tmp_path / "away.db").rename(tmp_path / "ledger.db")
+
+    stop = Counting(after=4, between=between)
+    settings = settings_of(simulator, heartbeat=tmp_path / "nowhere" / "heartbeat")
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=stop)
+    assert [event for event in events(logged) if event != "signed_in"] == [
+        "cycle_finished",
+        "heartbeat_failed",
+        "policy_refused",
+        "not_authorised",
+        "sign_in_failed",
+        "cycle_finished",
+        "heartbeat_failed",
+    ]
+
+
+async def test_a_policy_that_changes_while_it_signs_in_is_taken_over(simulate, settings_of, tmp_path):
+    """What was changed between reading it and the first cycle is noticed."""
+    simulator = await simulate()
+
+    def change(call) -> None:
+        if call.service == "get_account":
+            (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
+
+    simulator.before_processing = change
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=Counting())
+    assert events(logged) == ["signed_in", "policy_loaded", "cycle_finished"]
+
+
+def test_a_folder_that_changes_while_it_is_walked_is_looked_at_again_later(tmp_path, monkeypatch):
+    """Kubernetes swaps a directory under our eyes; that is no reason to end."""
+    (tmp_path / "policy.yaml").write_text(HOLD)
+    watch = PolicyWatch.begin(tmp_path)
+    monkeypatch.setattr("pathlib.Path.rglob", lambda *_: iter([tmp_path / "gone"]))
+    assert watch.changed() is False
+    monkeypatch.undo()
+    (tmp_path / "policy.yaml").write_text(REJECT)
+    assert watch.changed() is True

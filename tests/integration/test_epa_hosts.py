@@ -39,7 +39,11 @@ def epa(monkeypatch) -> Iterator[aioresponses]:
 def settings(service: str) -> Settings:
     """Settings for one of EPA's hosts, in observe mode."""
     return load_settings(
-        service=service, username="prairie_power", password="Wrong-Meter-1", policy=example_policy("hold-everything")
+        service=service,
+        username="prairie_power",
+        password="Wrong-Meter-1",
+        policy=example_policy("hold-everything"),
+        ledger="sqlite://",
     )
 
 
@@ -51,7 +55,7 @@ async def no_wait(_seconds: float) -> None:
 async def test_signing_in_is_one_get_account_alone(epa, service, base):
     """Whatever the service is called, its account is asked for first, over TLS, at EPA's own address."""
     epa.get(f"{base}/account", body=ACCOUNT, content_type="application/xml")
-    async with open_account(settings(service), ledger_url="sqlite://", sleep=no_wait) as cycle:
+    async with open_account(settings(service), sleep=no_wait) as cycle:
         assert cycle.provider.id == 87267
         assert list(epa.requests) == [("GET", URL(f"{base}/account"))]
 
@@ -62,6 +66,6 @@ async def test_a_certificate_that_does_not_verify_is_never_passed_over(epa):
     refused = aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError("self-signed certificate"))
     epa.get(f"{TEST}/account", exception=refused, repeat=True)
     with pytest.raises(NotSent, match="self-signed certificate") as raised:
-        async with open_account(settings("test"), ledger_url="sqlite://", sleep=no_wait):
+        async with open_account(settings("test"), sleep=no_wait):
             pass
     assert "Wrong-Meter-1" not in str(raised.value)

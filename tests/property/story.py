@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -163,17 +163,17 @@ class DrawnPace(Pace):
         self._drawn = turns
         self._asked = 0
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[None]:
         """A turn, as soon as the loop has gone round as often as was drawn."""
         rounds = self._drawn[self._asked % len(self._drawn)]
         self._asked += 1
-        return self._later(rounds)
+        return self._later(rounds, unless)
 
     @asynccontextmanager
-    async def _later(self, rounds: int) -> AsyncIterator[None]:
+    async def _later(self, rounds: int, unless: Callable[[], bool]) -> AsyncIterator[None]:
         for _ in range(rounds):
             await asyncio.sleep(0)
-        async with super().turn():
+        async with super().turn(unless=unless):
             yield
 
 

@@ -74,7 +74,11 @@ def snapshot(*requests: PendingRequest, **more: object) -> Snapshot:
         name: pending(kind, *(request for request in requests if request.kind is kind))
         for name, kind in (("connections", Kind.CONNECTION), ("properties", Kind.PROPERTY), ("meters", Kind.METER))
     }
-    learnt = {"connected": frozenset({OWNER}), "custom_fields": (CustomFieldDefinition(id=1, name="Number"),)}
+    learnt = {
+        "ended": NOW,
+        "connected": frozenset({OWNER}),
+        "custom_fields": (CustomFieldDefinition(id=1, name="Number"),),
+    }
     return Snapshot(provider=ProviderAccount(id=1, username="utility"), **(lists | learnt | more))
 
 
@@ -380,6 +384,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         for kind in Kind
     ]
     return Snapshot(
+        ended=NOW,
         provider=ProviderAccount(id=1, username="utility"),
         connections=lists[0],
         properties=lists[1],

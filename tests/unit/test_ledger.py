@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from pm_autoaccept.errors import ConfigurationError, LedgerMismatch, LedgerUnavailable
+from pm_autoaccept.errors import AlreadyAnswered, ConfigurationError, LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.tables import metadata
 from pm_autoaccept.model import (
@@ -271,7 +273,7 @@ async def test_a_request_with_an_answer_in_doubt_is_not_answered_again_even_if_i
     await see(ledger, first, minute=0)
     await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
     assert (await see(ledger, second, minute=1)).standing[second.key] is Standing.IN_DOUBT
-    with pytest.raises(LedgerUnavailable, match="answered already"):
+    with pytest.raises(AlreadyAnswered, match="answered already"):
         await answer(ledger, second, ACCEPT, minute=1)
 
 
@@ -280,7 +282,7 @@ async def test_no_second_intent_is_recorded_for_an_answered_request(ledger):
     request = connection()
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0)
-    with pytest.raises(LedgerUnavailable, match="nothing was sent"):
+    with pytest.raises(AlreadyAnswered, match="by another process"):
         await answer(ledger, request, ACCEPT, minute=1)
 
 
@@ -394,3 +396,121 @@ async def test_commits_are_on_the_disk_when_they_return(ledger):
         return [bound.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
 
     assert await ledger._run(pragmas) == ["wal", 2]
+
+
+async def test_the_decision_behind_an_answer_is_on_record_as_it_was_made(ledger):
+    """Mode, policy and evidence of what was sent, whatever was decided before or by another process meanwhile."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    earlier = decided(request, ACCEPT, policy_digest="old")
+    await ledger.decide([earlier], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.decide([decided(request, REJECT, policy_digest="theirs")], [], mode=Mode.OBSERVE, at=NOW)
+    step = Step(decision=decided(request, ACCEPT, policy_digest="ours"), action=Action.ACCEPT)
+    intent = await ledger.intend(step, at=NOW)
+    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
+    await ledger.decide([decided(request, REJECT, policy_digest="later")], [], mode=Mode.ENFORCE, at=NOW)
+    (row,) = await ledger.decisions()
+    assert (row.verdict, row.mode, row.policy_digest, row.answer) == (ACCEPT, Mode.ENFORCE, "ours", "Accept")
+    answers = {row.policy_digest: row.answer for row in await ledger.decisions(every=True)}
+    assert answers == {"old": None, "theirs": None, "ours": "Accept", "later": None}
+
+
+async def test_a_refused_answer_is_known_as_what_was_refused(ledger, monkeypatch):
+    """Plan lets another answer through; a newer program may try the same again."""
+    request = property_share(11)
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="400/-100")
+    history = await see(ledger, request, minute=1)
+    assert history.standing[request.key] is Standing.REFUSED
+    assert history.refused == {request.key: (Action.ACCEPT, None)}
+    monkeypatch.setattr("pm_autoaccept.ledger.reading.__version__", "99.0")
+    assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
+
+
+async def test_what_falls_is_noted_before_the_reject_leaves(ledger):
+    """A kill between the POST and its record leaves the explanation behind; a refused reject takes it back."""
+    parent, child = connection(), property_share(11)
+    await see(ledger, parent, child, minute=0)
+    await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await answer(ledger, parent, REJECT, minute=0, outcome=Outcome.OPEN, falls=(child.key,))
+    for minute in (1, 2):
+        await see(ledger, minute=minute)
+    assert (await outcomes(ledger))["property:11/1"] is Outcome.GONE
+    again, spared = connection(9), property_share(19, 9)
+    await see(ledger, again, spared, minute=10)
+    await ledger.decide([decided(spared, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await answer(ledger, again, REJECT, minute=10, outcome=Outcome.REFUSED, falls=(spared.key,))
+    for minute in (11, 12):
+        await see(ledger, again, minute=minute)
+    assert (await outcomes(ledger))["property:19/1"] is Outcome.SETTLED_ELSEWHERE
+
+
+async def test_the_owners_of_properties_in_doubt_are_named(ledger):
+    """Poll asks what they share, so that the answer of unknown fate can be settled."""
+    first, second = property_share(11), property_share(12, 9)
+    await see(ledger, first, second, minute=0)
+    await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await answer(ledger, second, ACCEPT, minute=0)
+    assert await ledger.owners_in_doubt() == {ALICE}
+
+
+async def test_the_same_moment_in_another_zone_is_the_same_request(ledger):
+    """Portfolio Manager may write an offset otherwise tomorrow; the request is not asked anew by that."""
+    first = connection(requested_at=NOW)
+    await see(ledger, first, minute=0)
+    await answer(ledger, first, ACCEPT, minute=0)
+    second = replace(first, requested_at=NOW.astimezone(timezone(timedelta(hours=-5))))
+    assert (await see(ledger, second, minute=1)).standing[first.key] is Standing.ACCEPTED
+
+
+async def test_of_a_request_that_was_asked_twice_the_latest_time_is_told(ledger):
+    """A summary counts each pending request once."""
+    request = connection()
+    for minute in (0, 2):
+        await see(ledger, request, minute=minute)
+        await answer(ledger, request, REJECT, minute=minute)
+        await see(ledger, minute=minute + 1)
+    (row,) = await ledger.decisions(keys=[request.key, key("meter", 1)])
+    assert row.time == 2
+
+
+async def test_a_ledger_that_is_only_read_is_not_touched(tmp_path):
+    """Not made, not migrated, not locked, not written; a copy in a folder that cannot be written to will do."""
+    path = tmp_path / "ledger.db"
+    with pytest.raises(LedgerUnavailable):
+        await SqlLedger.open(f"sqlite:///{path}", read_only=True)
+    path.write_bytes(b"")
+    with pytest.raises(LedgerMismatch, match="no ledger"):
+        await SqlLedger.open(f"sqlite:///{path}", read_only=True)
+    assert path.read_bytes() == b""
+    writing = await SqlLedger.open(f"sqlite:///{path}")
+    ours = ProviderAccount(1, "ours")
+    await writing.claim(service="http://127.0.0.1/wstest", provider=ours, at=NOW)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        reading = await SqlLedger.open(f"sqlite:///{path}", read_only=True)
+        assert await reading.decisions() == []
+        await reading.belongs_to(service="http://127.0.0.1/wstest", provider=ours)
+        with pytest.raises(LedgerMismatch):
+            await reading.belongs_to(service="http://127.0.0.1/ws", provider=ours)
+    with pytest.raises(LedgerUnavailable, match="readonly"):
+        await reading.see(read(connection(), minute=0), at=NOW)
+    await reading.close()
+    await writing.close()
+
+
+async def test_a_ledger_in_a_folder_that_cannot_be_written_to_can_be_read(tmp_path, monkeypatch):
+    """The auditor's copy on a read-only disk."""
+    made = await SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
+    await made.close()
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path and access(path, mode))
+    reading = await SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}", read_only=True)
+    assert await reading.decisions() == []
+    await reading.close()
+
+
+async def test_a_text_that_is_none_makes_the_ledger_unavailable_not_the_program_crash(ledger):
+    """Half a character cannot be written; the error is the ledger's."""
+    with pytest.raises(LedgerUnavailable, match="surrogates"):
+        await see(ledger, connection(username="\ud800"), minute=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -287,19 +288,28 @@ def test_holds_are_decisions_without_steps():
     assert (made.steps, made.kept_back, len(made.decisions)) == ((), (), 1)
 
 
-def test_a_plan_is_fresh_for_five_minutes_or_twice_what_the_slowest_list_took():
-    """Lists that took long to read may be answered from for longer."""
-    quick = snapshot()
-    assert plan([], snapshot=quick, history=History()).fresh_until == NOW + timedelta(minutes=5)
-    minutes = {kind: timedelta(minutes=took) for kind, took in zip(Kind, (4, 5, 6), strict=True)}
-    slow = {kind: pending_list(kind, ended=NOW + took) for kind, took in minutes.items()}
-    seen = Snapshot(
-        provider=quick.provider,
-        connections=slow[Kind.CONNECTION],
-        properties=slow[Kind.PROPERTY],
-        meters=slow[Kind.METER],
-    )
-    assert plan([], snapshot=seen, history=History()).fresh_until == NOW + timedelta(minutes=8)
+def test_a_plan_is_fresh_for_five_minutes_or_twice_what_all_the_reading_took():
+    """Facts that took long to read do not make the lists too old to be answered from at all."""
+    quick = plan([], snapshot=snapshot(), history=History())
+    assert (quick.fresh_from, quick.fresh_until) == (NOW + timedelta(seconds=1), NOW + timedelta(minutes=5))
+    slow = plan([], snapshot=snapshot(ended=NOW + timedelta(minutes=4)), history=History())
+    assert slow.fresh_until == NOW + timedelta(minutes=8)
+    first, last = pending_list(Kind.CONNECTION), pending_list(Kind.METER, ended=NOW + timedelta(minutes=1))
+    mixed = replace(snapshot(), connections=replace(first, begun=NOW - timedelta(minutes=2)), meters=last)
+    made = plan([], snapshot=mixed, history=History())
+    assert (made.fresh_from, made.fresh_until) == (NOW + timedelta(minutes=1), NOW + timedelta(minutes=3))
+
+
+def test_a_refused_answer_is_not_sent_again_but_another_one_is():
+    """What Portfolio Manager refused it would refuse again; another verdict or another note is another answer."""
+    request = connection()
+    for refused, goes in (
+        ((Action.ACCEPT, None), False),
+        ((Action.REJECT, None), True),
+        ((Action.ACCEPT, "Welcome"), True),
+    ):
+        history = History(standing={request.key: Standing.REFUSED}, refused={request.key: refused})
+        assert bool(planned([(request, ACCEPT)], history=history).steps) is goes
 
 
 def test_a_plan_names_the_lists_that_are_not_whole():

@@ -50,6 +50,7 @@ def seen(*requests: PendingRequest, number: str = "0041-001-234", shared: int = 
         for kind in Kind
     ]
     return Snapshot(
+        ended=NOW,
         provider=ProviderAccount(id=1, username="prairie_power"),
         connections=lists[0],
         properties=lists[1],

@@ -82,7 +82,7 @@ def upgrade() -> None:
         sa.Column("decision_id", sa.Integer, nullable=False),
         sa.Column("action", sa.String(10), nullable=False),
         sa.Column("note", sa.Text),
-        sa.Column("policy_digest", sa.String(64), nullable=False),
+        sa.Column("program", sa.String(40), nullable=False),
         sa.Column("intended_at", UtcDateTime, nullable=False),
         sa.Column("outcome", sa.String(20), nullable=False),
         sa.Column("outcome_at", UtcDateTime),
@@ -91,6 +91,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_intent_request_id"),
         sa.PrimaryKeyConstraint("id", name="pk_intent"),
     )
+    op.create_index("ix_intent_decision_id", "intent", ["decision_id"])
     op.create_index("ix_intent_outcome", "intent", ["outcome"])
     op.create_index("ix_intent_request_id", "intent", ["request_id"])
     op.create_table(
