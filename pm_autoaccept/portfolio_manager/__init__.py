@@ -7,7 +7,6 @@ means, `pace` how many calls at once and how fast, `connection` one call over HT
 from __future__ import annotations
 
 from pm_autoaccept.portfolio_manager.client import PortfolioManager
-from pm_autoaccept.portfolio_manager.connection import LIVE, TEST
 from pm_autoaccept.portfolio_manager.pace import Pace
 
-__all__ = ["LIVE", "TEST", "Pace", "PortfolioManager"]
+__all__ = ["Pace", "PortfolioManager"]

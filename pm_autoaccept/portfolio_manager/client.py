@@ -51,7 +51,7 @@ class PortfolioManager:
     Transient) was repeated `attempts` times before.
 
     Args:
-        base_url: `LIVE`, `TEST`, or a simulator's URL.
+        base_url: EPA's live or test service (reference §2), or a simulator's.
         pace: how many at once and how fast.
         timeout: of each attempt, in seconds, from connecting to the last byte.
         attempts: how often a call is tried at most, the first included.

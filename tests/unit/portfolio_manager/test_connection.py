@@ -12,9 +12,9 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 import pm_autoaccept
+from pm_autoaccept.config import SERVICES
 from pm_autoaccept.errors import AnswerUnknown, ConfigurationError, NotSent, Transient
 from pm_autoaccept.parse import MAX_BYTES
-from pm_autoaccept.portfolio_manager import LIVE, TEST
 from pm_autoaccept.portfolio_manager.connection import Connection, checked_base_url
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
 from tests.unit.portfolio_manager.raw_service import OK, serving
@@ -161,7 +161,15 @@ async def test_a_connection_that_takes_too_long_is_before_the_first_byte() -> No
 
 
 @pytest.mark.parametrize(
-    "url", [LIVE, TEST, TEST + "/ ", "http://127.0.0.1:8/wstest", "http://[::1]/", "http://localhost"]
+    "url",
+    [
+        SERVICES["live"],
+        SERVICES["test"],
+        SERVICES["test"] + "/ ",
+        "http://127.0.0.1:8/wstest",
+        "http://[::1]/",
+        "http://localhost",
+    ],
 )
 def test_a_base_url_may_be_https_or_on_this_machine(url: str) -> None:
     """A password goes over TLS, or does not leave this machine."""
@@ -199,6 +207,6 @@ def test_any_other_base_url_is_refused(url: str) -> None:
 def test_credentials_that_basic_cannot_carry_are_refused(username: str, password: str) -> None:
     """A colon in the username would move the border to the password."""
     with pytest.raises(ConfigurationError) as raised:
-        Connection(base_url=TEST, username=username, password=password, timeout=1.0)
+        Connection(base_url=SERVICES["test"], username=username, password=password, timeout=1.0)
     assert "hunter2" not in str(raised.value)
     assert SECRET not in str(raised.value)
