@@ -140,7 +140,8 @@ class _Story:
         """One line: what became of it, the request, its owner, the rule, and why."""
         from rich.text import Text
 
-        from pm_autoaccept.cli.printing import COLOURS, printable
+        from pm_autoaccept.cli.printing import COLOURS
+        from pm_autoaccept.telemetry.printable import printable
 
         line = Text()
         line.append(f"{word:<9}  ", style=COLOURS.get(word, ""))

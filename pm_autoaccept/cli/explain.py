@@ -131,7 +131,8 @@ def _tell(plan: Plan, decision: Decision) -> None:
     from rich.text import Text
 
     from pm_autoaccept.cli.looking import planned
-    from pm_autoaccept.cli.printing import coloured, console, print_table, printable
+    from pm_autoaccept.cli.printing import coloured, console, print_table
+    from pm_autoaccept.telemetry.printable import printable
 
     out = console()
     request = decision.request

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from pm_autoaccept.telemetry.printable import printable
 
 COLOURS = {
     "accept": "green",
@@ -47,11 +48,6 @@ def console(*, stderr: bool = False) -> Console:
     return _PatientConsole(
         stderr=stderr, highlight=False, emoji=False, markup=False, width=None if stream.isatty() else _WIDE
     )
-
-
-def printable(text: object) -> str:
-    """Show a customer's text as one harmless line: control and direction characters become visible marks."""
-    return "".join("�" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char for char in str(text))
 
 
 def coloured(word: str) -> Text:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pm_autoaccept.daemon import Stop
-from pm_autoaccept.telemetry import configure_logs
+from pm_autoaccept.telemetry.logs import configure_logs
 
 FROM_SIGNAL = 128
 """A program ended by signal N exits with 128 + N, as shells expect."""

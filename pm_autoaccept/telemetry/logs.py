@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 
 import structlog
 from structlog.typing import EventDict
+
+from pm_autoaccept.telemetry.printable import printable
 
 
 def configure_logs() -> None:
@@ -36,12 +37,8 @@ def configure_logs() -> None:
 
 
 def _harmless(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Make customers' texts harmless for a terminal: control and direction characters become visible marks."""
+    """Make customers' texts harmless for a terminal; a line break of a traceback or a list of faults stays one."""
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = "".join(char if char == "\n" or _shows(char) else "�" for char in value)
+            event[name] = printable(value, keep="\n")
     return event
-
-
-def _shows(char: str) -> bool:
-    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"}

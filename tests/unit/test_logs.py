@@ -7,7 +7,7 @@ import json
 import pytest
 import structlog
 
-from pm_autoaccept.telemetry import configure_logs
+from pm_autoaccept.telemetry.logs import configure_logs
 
 
 @pytest.fixture(autouse=True)
