@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs"})
-"""Unicode's controls, formats (which turn the direction of text), and halves of characters. XML can carry the first two."""
+"""Controls, formats (which turn the direction of text), and halves of characters. XML can carry the first two."""
 
 
 def printable(text: object, *, keep: str = "") -> str:
