@@ -113,6 +113,11 @@ class PolicyWatch:
         seen = _files(folder)
         return cls(folder, PolicyInForce.load(folder), seen)
 
+    def why_not(self) -> str | None:
+        """Say why nothing more may be answered by the policy in force; None while its files are as they were read."""
+        files = _files(self.folder)
+        return "the policy's files have changed" if files not in (None, self._seen) else None
+
     def changed(self) -> bool:
         """Take over a changed policy, and say whether there is one. One with faults never replaces one without."""
         files = _files(self.folder)
@@ -135,6 +140,10 @@ async def run(settings: Settings, *, stop: Stop) -> None:
         PolicyRefused, ConfigurationError, LedgerError: what keeps it from starting at all.
     """
     watch = PolicyWatch.begin(settings.policy)
+
+    def why_not() -> str | None:
+        return stop.why() or watch.why_not()
+
     refused = failed = 0
     ledger_worked = False
     while not stop.asked.is_set():
@@ -142,7 +151,7 @@ async def run(settings: Settings, *, stop: Stop) -> None:
         try:
             async with AsyncExitStack() as stack:
                 account = open_account(
-                    settings, in_force=watch.in_force, stop=stop.why, sleep=stop.sleep, tell=_log_receipt
+                    settings, in_force=watch.in_force, stop=why_not, sleep=stop.sleep, tell=_log_receipt
                 )
                 cycle = await stop.unless_asked(stack.enter_async_context(account))
                 if cycle is None:

@@ -283,3 +283,24 @@ def test_a_folder_that_changes_while_it_is_walked_is_looked_at_again_later(tmp_p
     monkeypatch.undo()
     (tmp_path / "policy.yaml").write_text(REJECT)
     assert watch.changed() is True
+
+
+async def test_a_policy_that_changes_in_mid_cycle_stops_the_answers_decided_by_the_old_one(
+    simulate, settings_of, tmp_path
+):
+    """What is in hand is finished; the rest is decided afresh by what stands in the folder now."""
+    simulator = await simulate(pending=60)
+    policy = tmp_path / "policy" / "policy.yaml"
+    policy.write_text(REJECT)
+
+    def change(call) -> None:
+        if call.method == "POST":
+            policy.write_text(HOLD)
+
+    simulator.before_processing = change
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator, mode="enforce", in_flight=2), stop=Counting(after=2))
+    assert 1 <= len([call for call in simulator.log.calls if call.method == "POST"]) <= 2
+    assert "policy_loaded" in events(logged)
+    dropped = {entry["why"] for entry in logged if entry["event"] == "step_dropped"}
+    assert "the policy's files have changed" in dropped
