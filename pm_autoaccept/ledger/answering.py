@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
@@ -14,6 +15,9 @@ from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Mode, Outcome, Receipt, Step
+
+LONGEST_WAIT = timedelta(days=1)
+"""To which the wait before a refused answer is tried again doubles."""
 
 
 def intend(connection: Connection, step: Step, *, at: datetime) -> int:
@@ -71,11 +75,30 @@ def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datet
         outcome, text = ended_without_us(connection, row) or (outcome, text)
     ended = {"outcome": outcome, "outcome_at": at, "outcome_text": text}
     connection.execute(intent_table.update().where(intent_table.c.id == intent).values(**ended))
-    _update(connection, row.id, **ended, again_after=receipt.again_after)
+    _update(connection, row.id, **ended, again_after=_again_after(connection, sent, receipt, at=at))
     if outcome not in (Outcome.DONE, Outcome.OPEN):
         # It was not processed, so that nothing fell with it.
         spared = request_table.update().where(request_table.c.falls_with == intent)
         connection.execute(spared.values(falls_with=None))
+
+
+def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at: datetime) -> datetime | None:
+    """When the same answer may be tried again: each refusal of this request doubles the wait, to a day."""
+    if receipt.again_after is None:
+        return None
+    refused = (
+        select(func.count())
+        .select_from(intent_table)
+        .where(
+            intent_table.c.request_id == sent.request_id,
+            intent_table.c.id != sent.id,
+            intent_table.c.outcome == Outcome.REFUSED,
+        )
+    )
+    wait = receipt.again_after - at
+    earlier = int(connection.execute(refused).scalar_one())
+    doubled = wait * int(2 ** min(earlier, 10))
+    return at + max(wait, min(doubled, LONGEST_WAIT))
 
 
 def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:

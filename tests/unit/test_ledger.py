@@ -427,6 +427,20 @@ async def test_a_refused_answer_is_known_as_what_was_refused(ledger, monkeypatch
     assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
 
 
+async def test_the_wait_after_a_refusal_doubles_to_a_day(ledger):
+    """An hour, two, four, eight, sixteen, then a day each time."""
+    request = property_share(11)
+    minute = 0
+    for hours in (1, 2, 4, 8, 16, 24, 24):
+        at = NOW + minute * MINUTE + timedelta(seconds=3)
+        await see(ledger, request, minute=minute)
+        hour = at + timedelta(hours=1)
+        await answer(ledger, request, ACCEPT, minute=minute, outcome=Outcome.REFUSED, text="403", again_after=hour)
+        assert (await see(ledger, request, minute=minute + hours * 60 - 1)).standing[request.key] is Standing.REFUSED
+        minute += hours * 60 + 1
+        assert (await see(ledger, request, minute=minute)).standing[request.key] is Standing.UNANSWERED
+
+
 async def test_what_falls_is_noted_before_the_reject_leaves(ledger):
     """A kill between the POST and its record leaves the explanation behind; a refused reject takes it back."""
     parent, child = connection(), property_share(11)
