@@ -54,9 +54,7 @@ class Cycle:
         Args:
             record: whether what was seen and decided goes into the ledger; otherwise the ledger is only read.
         """
-        snapshot = await self._poller.poll(in_doubt=await self.ledger.owners_in_doubt())
-        if record:
-            await self.ledger.see(snapshot, at=self.now())
+        snapshot = await self._read(record=record)
         planned = await self.judge(snapshot)
         if record:
             await self.ledger.decide(planned.decisions, planned.kept_back, mode=self.mode, at=self.now())
@@ -89,5 +87,10 @@ class Cycle:
 
     async def settle(self) -> None:
         """Read once more and record what became of requests that fell along with a reject of ours."""
+        await self._read(record=True)
+
+    async def _read(self, *, record: bool) -> Snapshot:
         snapshot = await self._poller.poll(in_doubt=await self.ledger.owners_in_doubt())
-        await self.ledger.see(snapshot, at=self.now())
+        if record:
+            await self.ledger.see(snapshot, at=self.now())
+        return snapshot

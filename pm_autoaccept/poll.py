@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from pm_autoaccept.errors import DocumentRefused, NotAuthorised, PortfolioManagerError
+from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
 from pm_autoaccept.model import (
     AccountInfo,
     CustomField,
@@ -118,7 +118,7 @@ class Poller:
                 pages.append(page)  # noqa: PERF401 — what was read before a page failed is kept
         except NotAuthorised:
             raise
-        except (PortfolioManagerError, DocumentRefused) as error:
+        except PortfolioManagerError as error:
             failed: str | None = str(error)
         else:
             failed = None if len(pages) < MOST_PAGES else f"it has more than {MOST_PAGES} pages, which is not believed"
@@ -157,7 +157,7 @@ class Poller:
             return await read()
         except NotAuthorised:
             raise
-        except (PortfolioManagerError, DocumentRefused) as error:
+        except PortfolioManagerError as error:
             return NotLearnt(str(error))
 
     async def _of_each(self, owners: Iterable[int], read: Callable[[int], Awaitable[T]]) -> dict[int, Fact[T]]:

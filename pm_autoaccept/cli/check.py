@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -24,9 +23,7 @@ def check(folder: Path | None, output: str) -> int:
     from pm_autoaccept.policy import load
     from pm_autoaccept.reference import read, read_folder
 
-    named = folder or Path(os.environ.get("PM_AUTOACCEPT_POLICY", ""))
-    if not str(named) or named == Path():
-        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY")
+    named = options.policy_folder(folder)
     faults: tuple[Fault, ...] = ()
     policy = None
     try:

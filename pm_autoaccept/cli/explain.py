@@ -59,9 +59,7 @@ async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
     return _show(planned, tuple(found), output=output)
 
 
-def _from_file(xml: Path, policy_folder: Path | None) -> Plan:
-    import os
-
+def _from_file(xml: Path, said: Path | None) -> Plan:
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.decide import decide
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
@@ -70,9 +68,7 @@ def _from_file(xml: Path, policy_folder: Path | None) -> Plan:
     from pm_autoaccept.policy import load
     from pm_autoaccept.reference import read, read_folder
 
-    folder = policy_folder or Path(os.environ.get("PM_AUTOACCEPT_POLICY", ""))
-    if folder == Path():
-        raise click.UsageError("name a policy folder with --policy, or set PM_AUTOACCEPT_POLICY")
+    folder = options.policy_folder(said)
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
     pages = {kind: parse_pending_page(kind, body) for kind in Kind}
     # An element of another kind is unreadable as this one: only what no kind can read is said to be so.

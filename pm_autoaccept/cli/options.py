@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,3 +48,11 @@ def mode(command: Command) -> Command:
         type=click.Choice(["observe", "enforce"]),
         help="observe decides and records (the default); enforce also answers.",
     )(command)
+
+
+def policy_folder(said: Path | None) -> Path:
+    """The folder that a command without other settings was given, or else PM_AUTOACCEPT_POLICY."""
+    folder = said or Path(os.environ.get("PM_AUTOACCEPT_POLICY", ""))
+    if folder == Path():
+        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY")
+    return folder

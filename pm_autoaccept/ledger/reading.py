@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Row, func, select
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, func, select
 
 from pm_autoaccept import __version__
-from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, rows_by_key
+from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, is_over, last_intent, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -47,7 +47,7 @@ def history(connection: Connection, snapshot: Snapshot, *, at: datetime) -> Hist
         elif row is not None:
             standing[request.key] = _standing(connection, row, at=at)
             if standing[request.key] is Standing.REFUSED:
-                sent = _last_intent(connection, row.id)
+                sent = last_intent(connection, row.id)
                 refused[request.key] = (Action(sent.action), sent.note)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     return History(standing=standing, refused=refused, rejected_properties=_rejected(connection, sorted(properties)))
@@ -55,23 +55,15 @@ def history(connection: Connection, snapshot: Snapshot, *, at: datetime) -> Hist
 
 def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
     """How one request that pends now stands. One that ended and then was absent is the next time: unanswered."""
-    if row.outcome is None:
+    if row.outcome is None or is_over(row):
         return Standing.UNANSWERED
     if row.outcome == Outcome.REFUSED:
         due = row.again_after is not None and row.again_after <= at
-        newer = _last_intent(connection, row.id).program != __version__
+        newer = last_intent(connection, row.id).program != __version__
         return Standing.UNANSWERED if due or newer else Standing.REFUSED
-    if row.absent_since is not None:
-        return Standing.UNANSWERED
     if row.outcome != Outcome.DONE:
         return Standing.SETTLED
-    return Standing.ACCEPTED if _last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
-
-
-def _last_intent(connection: Connection, request: int) -> Row[Any]:
-    """The last answer to a request that has one."""
-    sent = select(intent_table).where(intent_table.c.request_id == request)
-    return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
+    return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
 
 
 def owners_in_doubt(connection: Connection) -> frozenset[int]:

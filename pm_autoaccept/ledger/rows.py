@@ -8,11 +8,15 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, select
 
+from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
-from pm_autoaccept.model import Kind, PendingRequest, RequestKey
+from pm_autoaccept.model import Kind, Outcome, PendingRequest, RequestKey
 from pm_autoaccept.record import asked
 
 RequestRow: TypeAlias = Row[Any]
+
+UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
+"""Outcomes after which a request still waits for its end."""
 
 COLUMNS = [column for column in request_table.c if column.name != "source"]
 """A row without the element's bytes, which only people look at."""
@@ -43,6 +47,17 @@ def current(rows: Iterable[RequestRow], request: PendingRequest) -> RequestRow |
         if row.asked == digest:
             latest = row
     return latest
+
+
+def is_over(row: RequestRow) -> bool:
+    """Whether a row's request had ended and was seen to be absent: what pends now is the next time."""
+    return row.outcome is not None and row.outcome not in UNSETTLED and row.absent_since is not None
+
+
+def last_intent(connection: Connection, request: int) -> Row[Any]:
+    """The last answer to a request that has one."""
+    sent = select(intent_table).where(intent_table.c.request_id == request)
+    return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
 
 
 def chunks(numbers: list[int]) -> Iterator[list[int]]:

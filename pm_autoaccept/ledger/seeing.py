@@ -14,7 +14,7 @@ from sqlalchemy import Connection, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from pm_autoaccept.ledger.answering import ended_without_us
-from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, rows_by_key
+from pm_autoaccept.ledger.rows import COLUMNS, UNSETTLED, RequestRow, chunks, current, is_over, last_intent, rows_by_key
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -31,9 +31,6 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.record import asked
 
-UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
-"""Outcomes after which a request still waits for its end."""
-
 READS_UNTIL_GONE = 2
 
 
@@ -44,7 +41,7 @@ def see(connection: Connection, snapshot: Snapshot, *, at: datetime, unknown_wai
     still, new = [], []
     for (key, digest), request in present.items():
         row = current(known.get(key, []), request)
-        if row is None or _is_over(row):
+        if row is None or is_over(row):
             new.append(_first_seen(request, digest, time=1 if row is None else row.time + 1, at=at))
         else:
             still.append(row.id)
@@ -84,11 +81,6 @@ def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime
         "first_seen": at,
         "last_seen": at,
     }
-
-
-def _is_over(row: RequestRow) -> bool:
-    """Whether a row's request had ended and was seen to be absent: what pends now is the next time."""
-    return row.outcome is not None and row.outcome not in UNSETTLED and row.absent_since is not None
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:
@@ -144,12 +136,8 @@ def _settle(
 ) -> tuple[Outcome, str] | None:
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
-        sent = connection.execute(
-            select(intent_table)
-            .where(intent_table.c.request_id == row.id, intent_table.c.outcome == Outcome.OPEN)
-            .order_by(intent_table.c.id.desc())
-        ).first()
-        if sent is None or reads < READS_UNTIL_GONE or pending.begun < sent.intended_at + unknown_wait:
+        sent = last_intent(connection, row.id)
+        if reads < READS_UNTIL_GONE or pending.begun < sent.intended_at + unknown_wait:
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:
