@@ -106,6 +106,7 @@ class Poller:
             answers_at_connection=answers,
             accounts=accounts,
             custom_fields=custom_fields,
+            clock=self.pm.clock,
             ended=self.now(),
         )
 

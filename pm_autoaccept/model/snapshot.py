@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
@@ -120,6 +120,7 @@ class Snapshot:
         answers_at_connection: owner → what the owner answered when connecting, likewise.
         accounts: owner → who the owner is, likewise.
         custom_fields: the custom fields that our account defines.
+        clock: what the service's clock says beside ours: its `Date` minus our time when the answer came.
         ended: when the last of it had been read.
     """
 
@@ -133,6 +134,7 @@ class Snapshot:
     answers_at_connection: Mapping[int, Fact[tuple[CustomField, ...]]] = field(default_factory=dict)
     accounts: Mapping[int, Fact[AccountInfo]] = field(default_factory=dict)
     custom_fields: Fact[tuple[CustomFieldDefinition, ...]] = NOT_ASKED_FOR
+    clock: Fact[timedelta] = timedelta(0)
     ended: datetime
 
     @property

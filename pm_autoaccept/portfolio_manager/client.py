@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -22,15 +22,17 @@ from pm_autoaccept.model import (
     Action,
     CustomField,
     CustomFieldDefinition,
+    Fact,
     Kind,
     Notification,
+    NotLearnt,
     PendingPage,
     ProviderAccount,
 )
 from pm_autoaccept.portfolio_manager import services
 from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.documents import sharing_response, terminate_sharing_response
-from pm_autoaccept.portfolio_manager.outcomes import Reply, confirm, data_from
+from pm_autoaccept.portfolio_manager.outcomes import Reply, clock_difference, confirm, data_from
 from pm_autoaccept.portfolio_manager.pace import Pace
 from pm_autoaccept.portfolio_manager.services import Call
 
@@ -57,7 +59,7 @@ class PortfolioManager:
         attempts: how often a call is tried at most, the first included.
         patience: the longest Retry-After, in seconds, that is waited for; a longer one raises TooFast.
         sleep: waits between attempts.
-        now: the clock, with an offset: for a Retry-After that is a date.
+        now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
         connector: aiohttp's, where the default does not do.
 
     Raises:
@@ -91,6 +93,7 @@ class PortfolioManager:
         self._sleep = sleep
         self._now = now
         self._refused = False
+        self._clock: Fact[timedelta] = NotLearnt("nothing has been answered yet")
 
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
@@ -100,6 +103,11 @@ class PortfolioManager:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._connection.__aexit__(kind, error, trace)
+
+    @property
+    def clock(self) -> Fact[timedelta]:
+        """What the service's clock says beside ours, by its last answer: its `Date` minus our time."""
+        return self._clock
 
     # What is read
 
@@ -246,6 +254,7 @@ class PortfolioManager:
         if self._refused:
             raise NotAuthorised("not sent: the username or the password was refused before", call=str(call))
         reply = await self._connection.exchange(call, body)
+        self._clock = clock_difference(reply.headers, now=self._now())
         if reply.status == HTTPStatus.UNAUTHORIZED:
             self._refused = True
         return reply

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
@@ -27,6 +27,7 @@ from pm_autoaccept.errors import (
     TooFast,
     Transient,
 )
+from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.parse import Response, parse_response
 from pm_autoaccept.portfolio_manager.services import Call
 
@@ -92,15 +93,37 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
 
     Never below 0 and never above LONGEST_WAIT.
     """
-    said = next((value for name, value in headers.items() if name.casefold() == "retry-after"), "").strip()
+    said = _said(headers, "Retry-After")
     if re.fullmatch(r"[0-9]+", said):
         return min(float(said), LONGEST_WAIT)
+    until = _http_date(said)
+    return None if until is None else min(max((until - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def clock_difference(headers: Mapping[str, str], *, now: datetime) -> Fact[timedelta]:
+    """What the service's clock says beside ours: its `Date`, in whole seconds, minus `now`, when its answer came.
+
+    An answer that was long on its way makes it negative by as much, so that it is exact to a call's timeout.
+    """
+    said = _said(headers, "Date")
+    date = _http_date(said)
+    if date is None:
+        return NotLearnt(f"its last answer had {f'a Date of {one_line(said)!r}' if said else 'no Date'}")
+    return date - now
+
+
+def _said(headers: Mapping[str, str], name: str) -> str:
+    """What a header says, empty where there is none."""
+    return next((value for each, value in headers.items() if each.casefold() == name.casefold()), "").strip()
+
+
+def _http_date(said: str) -> datetime | None:
+    """A date as headers have it, with its offset; None if it is none."""
     try:
-        until = parsedate_to_datetime(said)
-        seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
+        date = parsedate_to_datetime(said)
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    return min(max(seconds.total_seconds(), 0.0), LONGEST_WAIT)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _demand_ok(call: Call, reply: Reply, *, now: datetime) -> None:

@@ -20,7 +20,7 @@ class FaultKind(StrEnum):
     STATUS = "status"
     """Another answer: `status`, `body`, `content_type`, `headers`."""
     HTML = "html"
-    """A page for people instead of XML, with `status`."""
+    """A page for people instead of XML, with `status` and `headers`."""
     RESET = "reset"
     """The connection is reset."""
     TRUNCATED = "truncated"

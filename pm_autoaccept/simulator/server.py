@@ -6,7 +6,8 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from aiohttp import web
 
@@ -51,7 +52,13 @@ class Server:
         self._log = log
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one call."""
+        """Answer one call, and say what time it is in this world."""
+        response = await self._serve(request)
+        if not response.prepared:
+            response.headers.setdefault("Date", self._date())
+        return response
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         call = self._log.begin(at=self._clock(), method=request.method, path=request.raw_path)
         received = Request(
             method=request.method,
@@ -86,20 +93,23 @@ class Server:
             _reset(request)
             return web.Response()
         if fault.kind is FaultKind.TRUNCATED and answer is not None:
-            return await _truncated(request, call, answer)
+            return await _truncated(request, call, answer, date=self._date())
         if fault.kind is FaultKind.DELAY and answer is not None:
             await self._faults.wait(fault)
             return self._respond(call, answer)
         call.status = fault.status
         if fault.kind is FaultKind.HTML:
             page = _PAGE_FOR_PEOPLE.format(_REASONS.get(fault.status, "Portfolio Manager"))
-            return web.Response(status=fault.status, text=page, content_type="text/html")
+            return web.Response(status=fault.status, text=page, content_type="text/html", headers=dict(fault.headers))
         refusal = Refusal(fault.status, _REASONS.get(fault.status, "An error occurred"))
         body = documents.error(refusal) if fault.body is None else fault.body.encode()
         headers = {"Content-Type": fault.content_type} | dict(fault.headers)
         if fault.status == web.HTTPTooManyRequests.status_code and self._inferred.retry_after is not None:
             headers.setdefault("Retry-After", str(self._inferred.retry_after))
         return web.Response(status=fault.status, body=body, headers=headers)
+
+    def _date(self) -> str:
+        return format_datetime(self._clock().astimezone(UTC), usegmt=True)
 
     def _respond(self, call: Call, answer: Answer) -> web.Response:
         call.status = answer.status
@@ -132,10 +142,10 @@ def _reset(request: web.Request) -> None:
     transport.abort()
 
 
-async def _truncated(request: web.Request, call: Call, answer: Answer) -> web.StreamResponse:
+async def _truncated(request: web.Request, call: Call, answer: Answer, *, date: str) -> web.StreamResponse:
     """Promise the whole body and send half of it."""
     call.status = answer.status
-    response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/xml"})
+    response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/xml", "Date": date})
     response.content_length = len(answer.body)
     response.force_close()
     await response.prepare(request)

@@ -160,6 +160,14 @@ async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_each_time_a
     assert learnt() == 2 * len(known)
 
 
+async def test_a_snapshot_says_how_far_the_two_clocks_are_apart(sign_in, simulate, now):
+    """What tests ages needs to know whether our clock can be believed."""
+    simulator = await simulate(clock=lambda: now + timedelta(minutes=6))
+    pm = await sign_in(simulator)
+    poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now)
+    assert (await poller.poll()).clock == timedelta(minutes=6)
+
+
 async def test_observe_sends_nothing(make_cycle):
     """The plan is made and recorded, and no POST leaves."""
     simulator, cycle = await make_cycle(mode=Mode.OBSERVE)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp import encode_basic_auth
 
 from pm_autoaccept.errors import (
+    AlreadyFulfilled,
     AnswerUnknown,
     Invalid,
     NotAuthorised,
@@ -18,7 +20,7 @@ from pm_autoaccept.errors import (
     TooFast,
     Transient,
 )
-from pm_autoaccept.model import Action, Kind
+from pm_autoaccept.model import Action, Kind, NotLearnt
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.unit.portfolio_manager.raw_service import OK, serving
@@ -175,6 +177,26 @@ async def test_keeping_the_shares_is_always_said(simulate, sign_in) -> None:
         with pytest.raises(PortfolioManagerError):
             await pm.disconnect(1, keep_shares=keep)
     assert [call.path.partition("?")[2] for call in simulator.log.calls] == ["keepShares=true", "keepShares=false"]
+
+
+async def test_the_service_clock_is_known_by_its_last_answer(simulate, sign_in, now: datetime) -> None:
+    """A clock that drifts shows with the next answer; an answer without a readable Date leaves it unknown."""
+    clock = now + timedelta(seconds=90)
+    simulator = await simulate(clock=lambda: clock)
+    pm = await sign_in(simulator)
+    assert isinstance(pm.clock, NotLearnt)
+    await pm.account()
+    assert pm.clock == timedelta(seconds=90)
+    clock = now - timedelta(hours=1)
+    with pytest.raises(AlreadyFulfilled):
+        await accept(pm)
+    assert pm.clock == timedelta(hours=-1)
+    simulator.faults.add(Fault(kind=FaultKind.HTML, status=502, times=1, headers=(("Date", "yesterday"),)))
+    with pytest.raises(AnswerUnknown):
+        await accept(pm)
+    assert isinstance(pm.clock, NotLearnt)
+    await pm.account()
+    assert pm.clock == timedelta(hours=-1)
 
 
 async def test_no_secret_is_told(simulate, sign_in, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import pytest
@@ -21,8 +21,16 @@ from pm_autoaccept.errors import (
     TooFast,
     Transient,
 )
+from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.parse import parse_customer_list
-from pm_autoaccept.portfolio_manager.outcomes import LONGEST_WAIT, Reply, confirm, data_from, retry_after
+from pm_autoaccept.portfolio_manager.outcomes import (
+    LONGEST_WAIT,
+    Reply,
+    clock_difference,
+    confirm,
+    data_from,
+    retry_after,
+)
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -178,6 +186,29 @@ def test_retry_after_is_believed_within_bounds(said: str, seconds: float | None)
     failure = failure_of_post(429, b"", **{"Retry-After": said})
     assert isinstance(failure, TooFast)
     assert failure.retry_after == seconds
+
+
+def test_the_services_clock_is_put_beside_ours() -> None:
+    """Its Date, in whatever spelling, minus the time when it came."""
+    for said, ahead in (
+        ("Wed, 04 Mar 2026 12:00:30 GMT", 30),
+        ("Wed, 04 Mar 2026 11:59:00 -0000", -60),
+        ("Wednesday, 04-Mar-26 13:00:00 GMT", 3600),
+        ("Wed Mar  4 12:00:00 2026", 0),
+    ):
+        assert clock_difference({"date": said}, now=NOW) == timedelta(seconds=ahead)
+
+
+@pytest.mark.parametrize(
+    "said", ["", "now", "\x00", "Wed, 99 Mar 2026 12:00:30 GMT", "Wed, 04 Mar 2026 12:00:30 +9999", "1" * 500, "Wed,"]
+)
+def test_a_date_that_means_nothing_is_no_clock(said: str) -> None:
+    """What the service's clock says is then not learnt, and why is said in one harmless line."""
+    fact = clock_difference({"Date": said}, now=NOW)
+    assert isinstance(fact, NotLearnt)
+    assert fact.why.isprintable()
+    assert ("no Date" in fact.why) == (not said)
+    assert isinstance(clock_difference({}, now=NOW), NotLearnt)
 
 
 def test_without_retry_after_nothing_is_asked() -> None:
