@@ -43,13 +43,16 @@ class DecisionRow:
     """One decided request as an auditor reads it: who asked what, what was decided by which rule, and what came of it.
 
     Attributes:
+        account: the name of the provider account that was asked, as the settings have it.
         time: 1 for the first time that just this was asked, 2 for the next, …
         kept_back: why a decided answer was not sent at that time, None if nothing kept it back.
         answer: `Accept` or `Reject` where an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
+        attempts: how often it was sent; more than once only by the rule of unknowns.
         cause: for `fallen`, the request whose reject took this one along.
     """
 
+    account: str
     request: int
     kind: Kind
     id: int
@@ -79,6 +82,7 @@ class DecisionRow:
     answer: str | None
     note: str | None
     answered_at: datetime | None
+    attempts: int
     outcome: Outcome | None
     outcome_at: datetime | None
     outcome_text: str

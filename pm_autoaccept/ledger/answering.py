@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, CursorResult, Row, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
@@ -20,14 +20,14 @@ LONGEST_WAIT = timedelta(days=1)
 """To which the wait before a refused answer is tried again doubles."""
 
 
-def intend(connection: Connection, step: Step, *, at: datetime) -> int:
+def intend(connection: Connection, provider: int, step: Step, *, at: datetime) -> int:
     """Record that this answer is about to be sent, by which decision, and what may fall with it.
 
     Raises:
         AlreadyAnswered: the ledger knows of an answer to this request, by another process for instance.
         LedgerUnavailable: the request was never recorded.
     """
-    rows = rows_by_key(connection, [step.key])[step.key]
+    rows = rows_by_key(connection, provider, [step.key])[step.key]
     row = current(rows, step.decision.request)
     if row is None:
         raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
@@ -41,12 +41,14 @@ def intend(connection: Connection, step: Step, *, at: datetime) -> int:
             note=step.decision.note,
             program=__version__,
             intended_at=at,
+            attempts=1,
+            sent_at=at,
             outcome=Outcome.OPEN,
         )
     )
-    intent = int(result.lastrowid)
+    intent = _number(result)
     _update(connection, row.id, outcome=Outcome.OPEN, outcome_at=at)
-    for below in rows_by_key(connection, step.falls).values():
+    for below in rows_by_key(connection, provider, step.falls).values():
         child = below[-1]
         if child.outcome in (None, Outcome.REFUSED) and not _fell(connection, child):
             _update(connection, child.id, falls_with=intent)
@@ -59,7 +61,13 @@ def _decision_of(connection: Connection, step: Step, row: RequestRow, *, at: dat
     last = last_decisions(connection, [row.id]).get(row.id)
     if last is not None and all(getattr(last, name) == value for name, value in made.items() if name != "decided_at"):
         return int(last.id)
-    return int(connection.execute(decision_table.insert().values(**made)).lastrowid)
+    return _number(connection.execute(decision_table.insert().values(**made)))
+
+
+def _number(inserted: CursorResult[Any]) -> int:
+    """The number of a row that was just inserted."""
+    key = inserted.inserted_primary_key
+    return int(key[0]) if key else 0
 
 
 def _update(connection: Connection, request: int, **values: object) -> None:

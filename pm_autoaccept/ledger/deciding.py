@@ -16,6 +16,7 @@ from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
 
 def decide(
     connection: Connection,
+    provider: int,
     decisions: Sequence[Decision],
     kept_back: Sequence[KeptBack],
     *,
@@ -24,7 +25,7 @@ def decide(
 ) -> None:
     """Append what was decided, each to the request that `see` recorded before."""
     why = {kept.decision.key: kept.reason for kept in kept_back}
-    rows = rows_by_key(connection, (decision.key for decision in decisions))
+    rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
     requests: list[tuple[int, Decision]] = []
     for decision in decisions:
         row = current(rows.get(decision.key, []), decision.request)

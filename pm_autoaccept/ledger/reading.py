@@ -12,6 +12,7 @@ from pm_autoaccept import __version__
 from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, is_over, last_intent, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import (
     Action,
@@ -34,10 +35,10 @@ OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 """Outcomes in which Portfolio Manager took our answer."""
 
 
-def history(connection: Connection, snapshot: Snapshot, *, at: datetime) -> History:
+def history(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> History:
     """Say how each pending request stands, and which properties of pending meters we rejected."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
-    rows = rows_by_key(connection, (request.key for request in requests))
+    rows = rows_by_key(connection, provider, (request.key for request in requests))
     standing, refused = {}, {}
     for request in requests:
         known = rows.get(request.key, [])
@@ -50,7 +51,8 @@ def history(connection: Connection, snapshot: Snapshot, *, at: datetime) -> Hist
                 sent = last_intent(connection, row.id)
                 refused[request.key] = (Action(sent.action), sent.note)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
-    return History(standing=standing, refused=refused, rejected_properties=_rejected(connection, sorted(properties)))
+    rejected = _rejected(connection, provider, sorted(properties))
+    return History(standing=standing, refused=refused, rejected_properties=rejected)
 
 
 def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
@@ -66,9 +68,10 @@ def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Stand
     return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
 
 
-def owners_in_doubt(connection: Connection) -> frozenset[int]:
+def owners_in_doubt(connection: Connection, provider: int) -> frozenset[int]:
     """Owners of property shares whose answer is of unknown fate."""
     query = select(request_table.c.account_id).where(
+        request_table.c.provider_id == provider,
         request_table.c.kind == Kind.PROPERTY,
         request_table.c.outcome == Outcome.OPEN,
         request_table.c.account_id.is_not(None),
@@ -76,7 +79,7 @@ def owners_in_doubt(connection: Connection) -> frozenset[int]:
     return frozenset(connection.execute(query).scalars())
 
 
-def _rejected(connection: Connection, properties: list[int]) -> frozenset[int]:
+def _rejected(connection: Connection, provider: int, properties: list[int]) -> frozenset[int]:
     """Which of these properties' shares were last answered by a reject of ours."""
     last: dict[int, str] = {}
     for some in chunks(properties):
@@ -84,6 +87,7 @@ def _rejected(connection: Connection, properties: list[int]) -> frozenset[int]:
             select(request_table.c.pm_id, intent_table.c.action)
             .join(intent_table, intent_table.c.request_id == request_table.c.id)
             .where(
+                request_table.c.provider_id == provider,
                 request_table.c.kind == Kind.PROPERTY,
                 request_table.c.pm_id.in_(some),
                 intent_table.c.outcome.in_((*OURS, Outcome.OPEN, Outcome.GONE)),
@@ -96,15 +100,25 @@ def _rejected(connection: Connection, properties: list[int]) -> frozenset[int]:
 
 
 def decisions(
-    connection: Connection, *, every: bool, keys: Collection[RequestKey] | None = None
+    connection: Connection, provider: int | None, *, every: bool, keys: Collection[RequestKey] | None = None
 ) -> Sequence[DecisionRow]:
-    """The decision behind each request's answer, or else its last one; or every one. Oldest first."""
+    """The decision behind each request's answer, or else its last one; or every one. Oldest first.
+
+    Args:
+        connection: within a transaction.
+        provider: only of this provider account; None for all of them.
+        every: all decisions that were ever made.
+        keys: only of these requests of that account, of each the latest time that it was asked; None for all.
+    """
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
     sent = select(func.max(intent_table.c.id)).where(intent_table.c.decision_id == decision_table.c.id)
     query = (
-        select(*COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id)
+        select(
+            *COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
+        )
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
+        .join(provider_table, provider_table.c.id == request_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == sent.correlate(decision_table).scalar_subquery())
         .outerjoin(cause_intent, cause_intent.c.id == request_table.c.falls_with)
         .outerjoin(cause_request, cause_request.c.id == cause_intent.c.request_id)
@@ -113,10 +127,12 @@ def decisions(
     )
     if not every:
         query = query.where(decision_table.c.id == _shown())
-    if keys is None:
+    if provider is not None:
+        query = query.where(request_table.c.provider_id == provider)
+    if keys is None or provider is None:
         return [_row(row) for row in connection.execute(query)]
     # Of the times that the same was asked, the latest.
-    numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, keys).values()]
+    numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
     found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
     return [_row(row) for rows in found for row in rows]
 
@@ -139,6 +155,7 @@ def _shown() -> ColumnElement[int]:
 def _row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
     fallen = row.request_outcome == Outcome.FALLEN
     return DecisionRow(
+        account=row.provider_name,
         request=row.request_id,
         kind=Kind(row.request_kind),
         id=row.request_pm_id,
@@ -170,6 +187,7 @@ def _row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joined table
         answer=row.intent_action,
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,
+        attempts=row.intent_attempts or 0,
         outcome=Outcome(row.request_outcome) if row.request_outcome else None,
         outcome_at=row.request_outcome_at,
         outcome_text=row.request_outcome_text,

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -14,6 +15,7 @@ from pm_autoaccept.model import Kind, Outcome, PendingRequest, RequestKey
 from pm_autoaccept.record import asked
 
 RequestRow: TypeAlias = Row[Any]
+Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
 """Outcomes after which a request still waits for its end."""
@@ -25,15 +27,21 @@ _AT_ONCE = 500
 """Ids in one query: SQLite takes at most 999 parameters in its oldest supported builds."""
 
 
-def rows_by_key(connection: Connection, keys: Iterable[RequestKey]) -> dict[RequestKey, list[RequestRow]]:
-    """Every row that was ever made of these keys, the oldest first."""
+def rows_by_key(
+    connection: Connection, provider: int, keys: Iterable[RequestKey]
+) -> dict[RequestKey, list[RequestRow]]:
+    """Every row that was ever made of these keys of a provider account, the oldest first."""
     ids: dict[Kind, list[int]] = defaultdict(list)
     for key in set(keys):
         ids[key.kind].append(key.id)
     found: dict[RequestKey, list[RequestRow]] = defaultdict(list)
     for kind, numbers in ids.items():
         for some in chunks(numbers):
-            query = select(*COLUMNS).where(request_table.c.kind == kind, request_table.c.pm_id.in_(some))
+            query = select(*COLUMNS).where(
+                request_table.c.provider_id == provider,
+                request_table.c.kind == kind,
+                request_table.c.pm_id.in_(some),
+            )
             for row in connection.execute(query.order_by(request_table.c.id)):
                 found[RequestKey(kind, row.pm_id)].append(row)
     return found
@@ -64,3 +72,8 @@ def chunks(numbers: list[int]) -> Iterator[list[int]]:
     """Cut a list into pieces that fit one query."""
     for start in range(0, len(numbers), _AT_ONCE):
         yield numbers[start : start + _AT_ONCE]
+
+
+def insert(connection: Connection, table: Table) -> Insert:
+    """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells once for each."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -11,10 +11,19 @@ import hashlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select
-from sqlalchemy.dialects.sqlite import insert
 
 from pm_autoaccept.ledger.answering import ended_without_us
-from pm_autoaccept.ledger.rows import COLUMNS, UNSETTLED, RequestRow, chunks, current, is_over, last_intent, rows_by_key
+from pm_autoaccept.ledger.rows import (
+    COLUMNS,
+    UNSETTLED,
+    RequestRow,
+    chunks,
+    current,
+    insert,
+    is_over,
+    last_intent,
+    rows_by_key,
+)
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -28,21 +37,23 @@ from pm_autoaccept.model import (
     PendingRequest,
     RequestKey,
     Snapshot,
+    Unreadable,
 )
 from pm_autoaccept.record import asked
 
 READS_UNTIL_GONE = 2
 
 
-def see(connection: Connection, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta) -> None:
+def see(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
     present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
-    known = rows_by_key(connection, (key for key, _ in present))
+    known = rows_by_key(connection, provider, (key for key, _ in present))
     still, new = [], []
     for (key, digest), request in present.items():
         row = current(known.get(key, []), request)
         if row is None or is_over(row):
-            new.append(_first_seen(request, digest, time=1 if row is None else row.time + 1, at=at))
+            time = 1 if row is None else row.time + 1
+            new.append({"provider_id": provider, **_first_seen(request, digest, time=time, at=at)})
         else:
             still.append(row.id)
     for some in chunks(still):
@@ -52,13 +63,13 @@ def see(connection: Connection, snapshot: Snapshot, *, at: datetime, unknown_wai
         connection.execute(request_table.insert(), new)
     for pending in snapshot.lists:
         for element in pending.unreadable:
-            _see_unreadable(connection, pending.kind, element.why, element.source, at=at)
+            _see_unreadable(connection, provider, element, at=at)
         if pending.shows_absence:
-            _miss(connection, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
+            _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
     if not isinstance(snapshot.notifications, NotLearnt):
         for each in snapshot.notifications:
             values = {name: getattr(each, name) for name in each.__slots__}
-            statement = insert(notification_table).values(**values, first_seen=at)
+            statement = insert(connection, notification_table).values(provider_id=provider, **values, first_seen=at)
             connection.execute(statement.on_conflict_do_nothing())
 
 
@@ -87,16 +98,23 @@ def _with_zone(moment: datetime | None) -> datetime | None:
     return moment if moment is not None and moment.tzinfo is not None else None
 
 
-def _see_unreadable(connection: Connection, kind: Kind, why: str, source: bytes, *, at: datetime) -> None:
-    digest = hashlib.sha256(kind.encode() + b":" + source).hexdigest()
-    statement = insert(unreadable_table).values(
-        kind=kind, digest=digest, why=why, source=source, first_seen=at, last_seen=at
+def _see_unreadable(connection: Connection, provider: int, element: Unreadable, *, at: datetime) -> None:
+    statement = insert(connection, unreadable_table).values(
+        provider_id=provider,
+        kind=element.kind,
+        digest=hashlib.sha256(element.kind.encode() + b":" + element.source).hexdigest(),
+        why=element.why,
+        source=element.source,
+        first_seen=at,
+        last_seen=at,
     )
-    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"last_seen": at}))
+    known = statement.on_conflict_do_update(index_elements=["provider_id", "digest"], set_={"last_seen": at})
+    connection.execute(known)
 
 
 def _miss(
     connection: Connection,
+    provider: int,
     pending: PendingList,
     present: frozenset[tuple[RequestKey, str]],
     snapshot: Snapshot,
@@ -106,7 +124,9 @@ def _miss(
     """Note each request of this kind that does not pend any more, and settle it where the rules say so."""
     table = request_table.c
     waiting = or_(table.absent_since.is_(None), table.outcome.is_(None), table.outcome.in_(UNSETTLED))
-    for row in connection.execute(select(*COLUMNS).where(table.kind == pending.kind, waiting)).all():
+    for row in connection.execute(
+        select(*COLUMNS).where(table.provider_id == provider, table.kind == pending.kind, waiting)
+    ).all():
         if (RequestKey(pending.kind, row.pm_id), row.asked) in present:
             continue
         if pending.begun <= max(row.last_seen, row.outcome_at or row.last_seen):

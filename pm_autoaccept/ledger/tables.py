@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -56,22 +57,33 @@ metadata = MetaData(
     }
 )
 
-# The provider account whose answers these are: one row. A ledger never changes hands.
+# The provider accounts whose answers these are, each under the name that the settings give it. None changes hands.
 provider = Table(
     "provider",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("name", String(60), nullable=False, unique=True),
     Column("service", String(2000), nullable=False),
     Column("account_id", BigInteger, nullable=False),
     Column("username", String(60), nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
+    # When connections and shares were first compared with what was decided: what stood then was there before us.
+    Column("watched_since", UtcDateTime),
+    UniqueConstraint("service", "account_id"),
 )
+
+
+def _provider_id(*, primary_key: bool = False) -> Column[int]:
+    """The provider account that a row belongs to."""
+    return Column("provider_id", Integer, ForeignKey("provider.id"), nullable=False, primary_key=primary_key)
+
 
 # What was asked, when it was seen, and what became of it in the end.
 request = Table(
     "request",
     metadata,
     Column("id", Integer, primary_key=True),
+    _provider_id(),
     Column("kind", String(10), nullable=False),
     Column("pm_id", BigInteger, nullable=False),
     Column("asked", String(64), nullable=False),
@@ -92,12 +104,16 @@ request = Table(
     Column("absent_reads", Integer, nullable=False, default=0),
     # The intent whose done reject may take this request along; no foreign key, since intents point back here.
     Column("falls_with", Integer),
+    # How many whole reads, begun after its open answer was sent last, showed it pending still.
+    Column("present_reads", Integer, nullable=False, default=0),
+    # The rule that holds it in enforce mode, and since when: what `expire` counts from.
+    Column("held_rule", Text),
+    Column("held_since", UtcDateTime),
     Column("outcome", String(20)),
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Column("again_after", UtcDateTime),
-    UniqueConstraint("kind", "pm_id", "asked", "time"),
-    Index(None, "kind", "pm_id"),
+    UniqueConstraint("provider_id", "kind", "pm_id", "asked", "time"),
     Index(None, "outcome"),
 )
 
@@ -134,6 +150,9 @@ intent = Table(
     # The program's version: what it was refused, a newer one may try again.
     Column("program", String(40), nullable=False),
     Column("intended_at", UtcDateTime, nullable=False),
+    # How often it was sent, and when last: by the rule of unknowns the same answer may be sent again.
+    Column("attempts", Integer, nullable=False, default=1),
+    Column("sent_at", UtcDateTime, nullable=False),
     # What came of it; `open` until it is known.
     Column("outcome", String(20), nullable=False),
     Column("outcome_at", UtcDateTime),
@@ -144,6 +163,7 @@ intent = Table(
 notification = Table(
     "notification",
     metadata,
+    _provider_id(primary_key=True),
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("type", Text, nullable=False),
     Column("description", Text, nullable=False),
@@ -155,6 +175,8 @@ notification = Table(
     Column("created_by", Text),
     Column("created_by_account_id", Text),
     Column("first_seen", UtcDateTime, nullable=False),
+    # What it changed in what we know, in words; empty where it changed nothing. Each has its effect once.
+    Column("effect", Text),
 )
 
 # Elements without a readable id, kept so that people can look at them.
@@ -162,10 +184,97 @@ unreadable = Table(
     "unreadable",
     metadata,
     Column("id", Integer, primary_key=True),
+    _provider_id(),
     Column("kind", String(10), nullable=False),
-    Column("digest", String(64), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
     Column("why", Text, nullable=False),
     Column("source", LargeBinary, nullable=False),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
+    UniqueConstraint("provider_id", "digest"),
+)
+
+# What is connected and shared, as far as we know, and whether we decided it.
+tie = Table(
+    "tie",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _provider_id(),
+    Column("kind", String(10), nullable=False),
+    Column("pm_id", BigInteger, nullable=False),
+    Column("owner_id", BigInteger),
+    Column("property_id", BigInteger),
+    Column("access_level", Text),
+    # `before_us`, `decided` or `undecided`.
+    Column("origin", String(10), nullable=False),
+    # The request whose accept brought it; none where nothing was decided.
+    Column("request_id", Integer, ForeignKey("request.id")),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    # When it was over, and by what: the notification that said so, or a read that did not show it any more.
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", Text),
+    Index(None, "provider_id", "kind", "pm_id"),
+)
+
+# Which replica answers which account. `until` is by the database's clock; `epoch` grows with each holder.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("holder", Text),
+    Column("epoch", Integer, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    # When the holder before this one could still have been sending.
+    Column("held_before_until", UtcDateTime),
+)
+
+# The replicas that are alive, so that each takes its share of the accounts. By the database's clock.
+replica = Table(
+    "replica",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+)
+
+# What became of signing in, so that a wrong password is not tried again and again, over restarts and replicas.
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    # A slow digest of service, username and password.
+    Column("credential", LargeBinary, nullable=False),
+    # When it was last tried, and whether it was not known yet what came of that.
+    Column("tried_at", UtcDateTime, nullable=False),
+    Column("trying", Boolean, nullable=False),
+    # Whether this very credential was ever taken, and how often it was refused since.
+    Column("taken_before", Boolean, nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("not_before", UtcDateTime),
+)
+
+# Each time that somebody paused answering and resumed it. Without a name: all accounts of the ledger.
+pause = Table(
+    "pause",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(60)),
+    Column("paused_at", UtcDateTime, nullable=False),
+    Column("paused_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("resumed_at", UtcDateTime),
+    Column("resumed_by", Text),
+)
+
+# Each time that somebody lifted a limit, until when.
+lift = Table(
+    "lift",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(60)),
+    Column("action", String(10), nullable=False),
+    Column("lifted_at", UtcDateTime, nullable=False),
+    Column("lifted_by", Text, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )

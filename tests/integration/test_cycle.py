@@ -46,9 +46,11 @@ def make_cycle(simulate, sign_in, ledger, now):
     async def make(policy: bytes = EVERYBODY, *, mode: Mode = Mode.ENFORCE, **world: Any) -> tuple[Any, Cycle]:
         simulator = await simulate(**world)
         pm = await sign_in(simulator)
+        provider = await pm.account()
+        await ledger.claim(service=simulator.url, provider=provider, at=now)
         cycle = Cycle(
             pm=pm,
-            provider=await pm.account(),
+            provider=provider,
             ledger=ledger,
             policy=load({"policy.yaml": policy}),
             tables={},
@@ -316,9 +318,11 @@ async def test_stopping_does_not_wait_for_the_rate(simulate, sign_in, ledger, no
     """At one call a day the steps that were not begun are dropped at once."""
     simulator = await simulate(pending=60)
     unpaced, pm = await sign_in(simulator), await sign_in(simulator, pace=Pace(in_flight=2, rate=1, period=86400))
+    provider = await unpaced.account()
+    await ledger.claim(service=simulator.url, provider=provider, at=now)
     cycle = Cycle(
         pm=unpaced,
-        provider=await unpaced.account(),
+        provider=provider,
         ledger=ledger,
         policy=load({"policy.yaml": NOBODY}),
         tables={},

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.store import _engine
+from pm_autoaccept.ledger import Database, SqlLedger
+from pm_autoaccept.ledger.database import _engine
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Mode, Plan, RequestKey
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
@@ -187,7 +187,7 @@ class Stories:
 
     async def _make_template(self) -> None:
         ledger = await SqlLedger.open("sqlite://")
-        with ledger._engine.connect() as connection:
+        with ledger.database._engine.connect() as connection:
             connection.rollback()
             connection.connection.driver_connection.backup(self._template)
         await ledger.close()
@@ -197,7 +197,7 @@ class Stories:
         with engine.connect() as connection:
             connection.rollback()
             self._template.backup(connection.connection.driver_connection)
-        return SqlLedger(engine)
+        return SqlLedger(Database(engine))
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta, timezone
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -37,6 +38,8 @@ from pm_autoaccept.model import (
 from tests.examples import ALICE, NOW, connection, decided, key, meter_share, property_share, snapshot
 
 MINUTE = timedelta(minutes=1)
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SERVICE, US = "http://127.0.0.1/wstest", ProviderAccount(1, "us")
 ACCEPT, REJECT, HOLD = Verdict.ACCEPT, Verdict.REJECT, Verdict.HOLD
 
 
@@ -44,6 +47,7 @@ ACCEPT, REJECT, HOLD = Verdict.ACCEPT, Verdict.REJECT, Verdict.HOLD
 async def ledger(tmp_path):
     """A ledger in a file, given back at the end."""
     made = await SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
+    await made.claim(service=SERVICE, provider=US, at=NOW)
     yield made
     await made.close()
 
@@ -347,13 +351,25 @@ async def test_elements_without_an_id_and_notifications_are_kept_once(ledger, tm
 
 async def test_a_ledger_never_changes_hands(ledger):
     """Another account or another service is told to name another ledger."""
-    ours = ProviderAccount(1, "ours")
     for _ in range(2):
-        await ledger.claim(service="http://127.0.0.1/wstest", provider=ours, at=NOW)
-    with pytest.raises(LedgerMismatch, match="belongs to account 1"):
+        await ledger.claim(service=SERVICE, provider=US, at=NOW)
+    with pytest.raises(LedgerMismatch, match="is account 1 "):
         await ledger.claim(service="http://127.0.0.1/wstest", provider=ProviderAccount(2, "theirs"), at=NOW)
     with pytest.raises(LedgerMismatch, match="name another ledger"):
-        await ledger.claim(service="http://127.0.0.1/ws", provider=ours, at=NOW)
+        await ledger.claim(service="http://127.0.0.1/ws", provider=US, at=NOW)
+
+
+async def test_an_account_has_one_name_in_a_ledger(ledger):
+    """Answered under two names, a request could be answered twice; two accounts under two names may share a ledger."""
+    other = SqlLedger(ledger.database, name="chicago")
+    with pytest.raises(LedgerMismatch, match="call it `default`"):
+        await other.claim(service=SERVICE, provider=US, at=NOW)
+    await other.claim(service=SERVICE, provider=ProviderAccount(2, "chicago"), at=NOW)
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0)
+    assert (await see(other, request, minute=1)).standing[request.key] is Standing.UNANSWERED
+    assert [row.account for row in await SqlLedger(ledger.database).decisions()] == ["default"]
 
 
 async def test_a_ledger_of_a_newer_program_is_refused(tmp_path):
@@ -386,7 +402,7 @@ async def test_the_migrations_make_just_the_tables_that_the_program_uses(ledger)
     def differences(bound):
         return compare_metadata(MigrationContext.configure(bound), metadata)
 
-    assert await ledger._run(differences) == []
+    assert await ledger.database.run(differences) == []
 
 
 async def test_commits_are_on_the_disk_when_they_return(ledger):
@@ -395,7 +411,7 @@ async def test_commits_are_on_the_disk_when_they_return(ledger):
     def pragmas(bound):
         return [bound.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
 
-    assert await ledger._run(pragmas) == ["wal", 2]
+    assert await ledger.database.run(pragmas) == ["wal", 2]
 
 
 async def test_the_decision_behind_an_answer_is_on_record_as_it_was_made(ledger):
@@ -528,3 +544,19 @@ async def test_a_text_that_is_none_makes_the_ledger_unavailable_not_the_program_
     """Half a character cannot be written; the error is the ledger's."""
     with pytest.raises(LedgerUnavailable, match="surrogates"):
         await see(ledger, connection(username="\ud800"), minute=0)
+
+
+async def test_a_ledger_of_the_first_version_is_migrated_with_nothing_lost(tmp_path):
+    """Its one account is called `default`; every row is there, and nothing refers to what is not."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript((FIXTURES / "ledger-0001.sql").read_text())
+    migrated = await SqlLedger.open(f"sqlite:///{path}")
+    await migrated.claim(service=SERVICE, provider=US, at=NOW)
+    (row,) = await migrated.decisions()
+    await migrated.close()
+    assert (row.account, row.key, row.outcome, row.attempts) == ("default", key("connection", 7), Outcome.DONE, 1)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert database.execute("SELECT provider_id, id FROM notification").fetchall() == [(1, 3)]
+        assert database.execute("SELECT provider_id, why FROM unreadable").fetchall() == [(1, "no id")]
