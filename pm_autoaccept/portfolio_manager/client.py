@@ -7,16 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http import HTTPStatus
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import aiohttp
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter, wait_random
 
 from pm_autoaccept import parse
-from pm_autoaccept.errors import Invalid, NotAuthorised, NotSent, PortfolioManagerError, TooFast, Transient
+from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
     AccountInfo,
     Action,
@@ -25,21 +22,14 @@ from pm_autoaccept.model import (
     Fact,
     Kind,
     Notification,
-    NotLearnt,
     PendingPage,
     ProviderAccount,
 )
 from pm_autoaccept.portfolio_manager import services
 from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.documents import sharing_response, terminate_sharing_response
-from pm_autoaccept.portfolio_manager.outcomes import Reply, clock_difference, confirm, data_from
 from pm_autoaccept.portfolio_manager.pace import Pace
-from pm_autoaccept.portfolio_manager.services import Call
-
-T = TypeVar("T")
-
-LONGEST_BACKOFF = 30.0
-"""Seconds between two attempts, where the service does not say."""
+from pm_autoaccept.portfolio_manager.sending import CallMade, Sending
 
 
 class PortfolioManager:
@@ -55,11 +45,12 @@ class PortfolioManager:
     Args:
         base_url: EPA's live or test service (reference §2), or a simulator's.
         pace: how many at once and how fast.
-        timeout: of each attempt, in seconds, from connecting to the last byte.
+        timeout: of each attempt as a whole, in seconds, from the name's resolution to the last byte.
         attempts: how often a call is tried at most, the first included.
         patience: the longest Retry-After, in seconds, that is waited for; a longer one raises TooFast.
         sleep: waits between attempts.
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
+        told: called once for each attempt, when it is over.
         connector: aiohttp's, where the default does not do.
 
     Raises:
@@ -78,6 +69,7 @@ class PortfolioManager:
         patience: float = 60.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Callable[[CallMade], None] = lambda _made: None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
         self._connection = Connection(
@@ -87,13 +79,15 @@ class PortfolioManager:
             timeout=timeout,
             connector=connector,
         )
-        self._pace = pace
-        self._attempts = attempts
-        self._patience = patience
-        self._sleep = sleep
-        self._now = now
-        self._refused = False
-        self._clock: Fact[timedelta] = NotLearnt("nothing has been answered yet")
+        self._sending = Sending(
+            connection=self._connection,
+            pace=pace,
+            attempts=attempts,
+            patience=patience,
+            sleep=sleep,
+            now=now,
+            told=told,
+        )
 
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
@@ -107,18 +101,18 @@ class PortfolioManager:
     @property
     def clock(self) -> Fact[timedelta]:
         """What the service's clock says beside ours, by its last answer: its `Date` minus our time."""
-        return self._clock
+        return self._sending.clock
 
     # What is read
 
     async def account(self) -> ProviderAccount:
         """Our own account. To be called first in a session, and alone."""
-        return await self._get(services.ACCOUNT.call(), parse.parse_account)
+        return await self._sending.get(services.ACCOUNT.call(), parse.parse_account)
 
     async def pending_page(self, kind: Kind, page: int) -> PendingPage:
         """One page, counted from 1, of up to 20 pending requests."""
         call = services.PENDING[kind].call(page=str(page))
-        return await self._get(call, partial(parse.parse_pending_page, kind))
+        return await self._sending.get(call, partial(parse.parse_pending_page, kind))
 
     async def notifications(self, *, clear: bool) -> tuple[Notification, ...]:
         """Unread notifications. `clear` marks them read: what was not stored by then is lost.
@@ -127,35 +121,35 @@ class PortfolioManager:
         """
         call = services.NOTIFICATIONS.call(clear=_boolean(clear))
         repeat = NotSent if clear else Transient
-        return await self._get(call, parse.parse_notifications, repeat=repeat)
+        return await self._sending.get(call, parse.parse_notifications, repeat=repeat)
 
     async def customers(self) -> frozenset[int]:
         """The ids of the accounts that are connected with us."""
-        return await self._get(services.CUSTOMERS.call(), parse.parse_customer_list)
+        return await self._sending.get(services.CUSTOMERS.call(), parse.parse_customer_list)
 
     async def customer(self, account_id: int) -> AccountInfo:
         """Who a connected customer is."""
-        return await self._get(services.CUSTOMER.call(account_id), parse.parse_customer)
+        return await self._sending.get(services.CUSTOMER.call(account_id), parse.parse_customer)
 
     async def shared_properties(self, account_id: int) -> frozenset[int]:
         """The ids of the properties that this account shares with us."""
-        return await self._get(services.SHARED_PROPERTIES.call(account_id), parse.parse_property_links)
+        return await self._sending.get(services.SHARED_PROPERTIES.call(account_id), parse.parse_property_links)
 
     async def answers_at_connection(self, account_id: int) -> tuple[CustomField, ...]:
         """What this account answered when it connected."""
-        return await self._get(services.ANSWERS_AT_CONNECTION.call(account_id), parse.parse_custom_field_values)
+        return await self._sending.get(services.ANSWERS_AT_CONNECTION.call(account_id), parse.parse_custom_field_values)
 
     async def custom_fields(self) -> tuple[CustomFieldDefinition, ...]:
         """The custom fields that our account defines, by id and name."""
-        return await self._get(services.CUSTOM_FIELDS.call(), parse.parse_custom_field_links)
+        return await self._sending.get(services.CUSTOM_FIELDS.call(), parse.parse_custom_field_links)
 
     async def custom_field(self, id: int) -> CustomFieldDefinition:  # noqa: A002 - Portfolio Manager's own word
         """One custom field that our account defines, in full."""
-        return await self._get(services.CUSTOM_FIELD.call(id), partial(parse.parse_custom_field, id=id))
+        return await self._sending.get(services.CUSTOM_FIELD.call(id), partial(parse.parse_custom_field, id=id))
 
     async def hierarchy(self, kind: Kind, id: int) -> parse.Hierarchy:  # noqa: A002 - Portfolio Manager's own word
         """Whose this property or meter is: the one look-up that also works for what is pending."""
-        return await self._get(services.HIERARCHY[kind].call(id), parse.parse_hierarchy)
+        return await self._sending.get(services.HIERARCHY[kind].call(id), parse.parse_hierarchy)
 
     # What is told
 
@@ -164,7 +158,7 @@ class PortfolioManager:
 
         What is sent in a turn leaves at once.
         """
-        return self._pace.turn(unless=unless)
+        return self._sending.pace.turn(unless=unless)
 
     async def answer(
         self,
@@ -177,16 +171,23 @@ class PortfolioManager:
     ) -> None:
         """Accepts or rejects a pending request. To be called within `async with turn()`.
 
-        It is sent once. Only what surely was not processed (TooFast, NotSent) is sent again, and `still_good` is asked
-        just before: if it returns a text, the last error is raised, with that text as its note.
+        It is sent once. Only what surely was not processed (TooFast, NotSent) is sent again. `still_good` is asked just
+        before each attempt, the first included: if it returns a text, nothing is sent, and the last error is raised
+        with that text as its note, or NotSent where there was none.
+
+        An attempt is over, one way or the other, `timeout` seconds after `still_good` was asked: that bounds all of
+        it, from the name's resolution to the last byte of the answer.
 
         Raises:
+            NotSent: it did not leave.
             Invalid: what is to be sent does not fit EPA's schema, by our own check (not sent) or by theirs.
             AlreadyFulfilled: there is nothing pending (any more).
             AnswerUnknown: it may or may not have been processed.
             PortfolioManagerError: another of its kinds, by design.md's table.
         """
-        await self._post(services.ANSWER[kind], id, partial(sharing_response, action, note), still_good=still_good)
+        await self._sending.post(
+            services.ANSWER[kind], id, partial(sharing_response, action, note), still_good=still_good
+        )
 
     async def disconnect(self, account_id: int, *, keep_shares: bool, note: str | None = None) -> None:
         """Ends the connection with an account; without `keep_shares` also all shares between us. Takes a turn itself.
@@ -197,7 +198,7 @@ class PortfolioManager:
         # Said always: left out it would mean false on the wire, and true in EPA's guide (reference §1.4).
         async with self.turn():
             document = partial(terminate_sharing_response, note)
-            await self._post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
+            await self._sending.post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
 
     async def unshare(self, kind: Kind, id: int, note: str | None = None) -> None:  # noqa: A002 - as above
         """Ends the share of a property, its meters included, or of a meter. Takes a turn itself.
@@ -206,82 +207,7 @@ class PortfolioManager:
             PortfolioManagerError: as `answer`.
         """
         async with self.turn():
-            await self._post(services.UNSHARE[kind], id, partial(terminate_sharing_response, note))
-
-    async def _get(
-        self, call: Call, read: Callable[[bytes], T], *, repeat: type[PortfolioManagerError] = Transient
-    ) -> T:
-        """Reads, each attempt in a turn of its own."""
-
-        async def attempt() -> T:
-            async with self._pace.turn():
-                reply = await self._exchange(call, None)
-            return data_from(call, reply, read=read, now=self._now())
-
-        return await self._repeating(TooFast, repeat)(attempt)
-
-    async def _post(
-        self,
-        service: services.Service,
-        id: int,  # noqa: A002 - Portfolio Manager's own word
-        document: Callable[[], bytes],
-        *,
-        still_good: Callable[[], str | None] = lambda: None,
-        **query: str,
-    ) -> None:
-        """Tells, within a turn that the caller holds."""
-        try:
-            call, body = service.call(id, **query), document()
-        except ValueError as error:
-            raise Invalid(f"not sent: {error}", call=f"POST {service.path}") from error
-        last: PortfolioManagerError | None = None
-        async for attempt in self._repeating(TooFast, NotSent):
-            if last is not None:
-                await self._pace.again()
-                why = still_good()
-                if why is not None:
-                    last.add_note(f"not repeated: {why}")
-                    raise last
-            with attempt:
-                try:
-                    confirm(call, await self._exchange(call, body), now=self._now())
-                except PortfolioManagerError as error:
-                    last = error
-                    raise
-
-    async def _exchange(self, call: Call, body: bytes | None) -> Reply:
-        """Sends once, unless this session's credentials were refused."""
-        if self._refused:
-            raise NotAuthorised("not sent: the username or the password was refused before", call=str(call))
-        reply = await self._connection.exchange(call, body)
-        self._clock = clock_difference(reply.headers, now=self._now())
-        if reply.status == HTTPStatus.UNAUTHORIZED:
-            self._refused = True
-        return reply
-
-    def _repeating(self, *errors: type[PortfolioManagerError]) -> AsyncRetrying:
-        """Repeats what raises one of these errors; any other error, and the last one, is raised as it is."""
-        return AsyncRetrying(
-            retry=retry_if_exception_type(errors),
-            wait=_seconds_until_next,
-            stop=lambda state: stop_after_attempt(self._attempts)(state) or (_asked(state) or 0.0) > self._patience,
-            sleep=self._sleep,
-            reraise=True,
-        )
-
-
-def _seconds_until_next(state: RetryCallState) -> float:
-    """What the service asks for, else a back-off that doubles from 1 s; always with jitter, so that crowds part."""
-    asked = _asked(state)
-    if asked is None:
-        return wait_exponential_jitter(initial=1.0, max=LONGEST_BACKOFF, jitter=1.0)(state)
-    return asked + wait_random(0.0, 1.0)(state)
-
-
-def _asked(state: RetryCallState) -> float | None:
-    """The Retry-After of the last attempt, in seconds."""
-    error = state.outcome.exception() if state.outcome else None
-    return error.retry_after if isinstance(error, TooFast) else None
+            await self._sending.post(services.UNSHARE[kind], id, partial(terminate_sharing_response, note))
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - one value, turned into another

@@ -21,7 +21,7 @@ from pm_autoaccept.errors import (
     Transient,
 )
 from pm_autoaccept.model import Action, Kind, NotLearnt
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.unit.portfolio_manager.raw_service import OK, serving
 
@@ -90,19 +90,47 @@ async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_
     simulator = await simulate()
     simulator.faults.add(too_fast(None))
     pm = await sign_in(simulator)
-    asked = iter([None, "paused"])
+    asked = iter([None, None, "paused"])
     with pytest.raises(TooFast) as raised:
         await accept(pm, still_good=lambda: next(asked))
     assert raised.value.__notes__ == ["not repeated: paused"]
     assert len(simulator.log.calls) == 2
 
 
-async def test_the_first_sending_is_not_asked_about_again(simulate, sign_in) -> None:
-    """Whoever called has just asked."""
+async def test_an_answer_does_not_leave_if_it_is_no_longer_good(simulate, sign_in) -> None:
+    """While a turn was waited for and the intent recorded, a lease may have ended."""
     simulator = await simulate()
-    id_ = next(tie.key.id for tie in simulator.world.having(Kind.METER, "pending"))
-    await accept(await sign_in(simulator), id_=id_, still_good=lambda: "never asked")
-    assert [call.status for call in simulator.log.calls] == [200]
+    with pytest.raises(NotSent, match="not sent: the lease has ended"):
+        await accept(await sign_in(simulator), still_good=lambda: "the lease has ended")
+    assert simulator.log.calls == []
+
+
+async def test_each_attempt_is_told_once(simulate, sign_in) -> None:
+    """Whoever counts hears of what came, of what went wrong, and of what was given up; of what stays here, nothing."""
+    made: list[CallMade] = []
+    simulator = await simulate()
+    pm = await sign_in(simulator, told=made.append)
+    simulator.faults.add(too_fast(1))
+    simulator.faults.add(Fault(kind=FaultKind.RESET, times=1))
+    await pm.account()
+    with pytest.raises(AlreadyFulfilled):
+        await accept(pm)
+    with pytest.raises(NotSent):
+        await accept(pm, still_good=lambda: "paused")
+    simulator.faults.add(Fault(kind=FaultKind.DELAY))
+    given_up = asyncio.create_task(pm.customers())
+    await simulator.faults.until_withheld(1)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    simulator.faults.clear()
+    assert [(each.service, each.method, each.status, each.error) for each in made] == [
+        ("account", "GET", 429, "TooFast"),
+        ("account", "GET", None, "Transient"),
+        ("account", "GET", 200, None),
+        ("answer_meter", "POST", 400, "AlreadyFulfilled"),
+        ("customers", "GET", None, "Cancelled"),
+    ]
+    assert all(each.seconds > 0 for each in made)
 
 
 async def test_a_repeated_answer_takes_its_place_in_the_rate(simulate, sign_in) -> None:

@@ -1,0 +1,163 @@
+"""How a call is sent: in its turn, once or again, by which clock, and whom it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter, wait_random
+
+from pm_autoaccept.errors import Invalid, NotAuthorised, NotSent, PortfolioManagerError, TooFast, Transient
+from pm_autoaccept.model import Fact, NotLearnt
+from pm_autoaccept.portfolio_manager.connection import Connection
+from pm_autoaccept.portfolio_manager.outcomes import clock_difference, confirm, data_from
+from pm_autoaccept.portfolio_manager.pace import Pace
+from pm_autoaccept.portfolio_manager.services import Call, Service
+
+T = TypeVar("T")
+
+LONGEST_BACKOFF = 30.0
+"""Seconds between two attempts, where the service does not say."""
+
+
+CANCELLED = "Cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMade:
+    """One attempt at a call, for those who count.
+
+    Attributes:
+        service: its name in `services`.
+        method: GET or POST.
+        status: of the answer, None where none came.
+        error: what went wrong, as the name of a class in `errors`, or `Cancelled`; None where nothing did.
+        seconds: from asking for a connection to the last byte; waiting for a turn is not in it.
+    """
+
+    service: str
+    method: str
+    status: int | None = None
+    error: str | None = None
+    seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Sending:
+    """Sends calls over one connection. Attributes as the arguments of `PortfolioManager`."""
+
+    connection: Connection
+    pace: Pace
+    attempts: int
+    patience: float
+    sleep: Callable[[float], Awaitable[None]]
+    now: Callable[[], datetime]
+    told: Callable[[CallMade], None]
+    clock: Fact[timedelta] = field(default=NotLearnt("nothing has been answered yet"), init=False)
+    _refused: bool = field(default=False, init=False)
+
+    async def get(
+        self, call: Call, read: Callable[[bytes], T], *, repeat: type[PortfolioManagerError] = Transient
+    ) -> T:
+        """Reads, each attempt in a turn of its own; what raises TooFast or `repeat` is tried again."""
+
+        async def attempt() -> T:
+            async with self.pace.turn():
+                return await self._attempt(call, None, partial(data_from, read=read))
+
+        return await self._repeating(TooFast, repeat)(attempt)
+
+    async def post(
+        self,
+        service: Service,
+        id: int,  # noqa: A002 - Portfolio Manager's own word
+        document: Callable[[], bytes],
+        *,
+        still_good: Callable[[], str | None] = lambda: None,
+        **query: str,
+    ) -> None:
+        """Tells, within a turn that the caller holds. Only what surely was not processed is sent again.
+
+        Raises:
+            Invalid: it cannot be sent.
+            NotSent: `still_good` gave a reason before the first attempt.
+            PortfolioManagerError: another of its kinds, by design.md's table.
+        """
+        try:
+            call, body = service.call(id, **query), document()
+        except ValueError as error:
+            raise Invalid(f"not sent: {error}", call=f"POST {service.path}") from error
+        last: PortfolioManagerError | None = None
+        async for attempt in self._repeating(TooFast, NotSent):
+            if last is not None:
+                await self.pace.again()
+            why = still_good()
+            if why is not None:
+                if last is None:
+                    raise NotSent(f"not sent: {why}", call=str(call))
+                last.add_note(f"not repeated: {why}")
+                raise last
+            with attempt:
+                try:
+                    await self._attempt(call, body, confirm)
+                except PortfolioManagerError as error:
+                    last = error
+                    raise
+
+    async def _attempt(self, call: Call, body: bytes | None, understand: Callable[..., T]) -> T:
+        """Sends once, unless this session's credentials were refused, and understands what came."""
+        if self._refused:
+            raise NotAuthorised("not sent: the username or the password was refused before", call=str(call))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        status: int | None = None
+        error: str | None = CANCELLED
+        try:
+            reply = await self.connection.exchange(call, body)
+            status, now = reply.status, self.now()
+            self.clock = clock_difference(reply.headers, now=now)
+            if status == HTTPStatus.UNAUTHORIZED:
+                self._refused = True
+            brought = understand(call, reply, now=now)
+        except PortfolioManagerError as failure:
+            error = type(failure).__name__
+            raise
+        else:
+            error = None
+            return brought
+        finally:
+            seconds = loop.time() - begun
+            service = call.service
+            self.told(
+                CallMade(service=service.name, method=service.method, status=status, error=error, seconds=seconds)
+            )
+
+    def _repeating(self, *errors: type[PortfolioManagerError]) -> AsyncRetrying:
+        """Repeats what raises one of these errors; any other error, and the last one, is raised as it is."""
+        return AsyncRetrying(
+            retry=retry_if_exception_type(errors),
+            wait=_seconds_until_next,
+            stop=lambda state: stop_after_attempt(self.attempts)(state) or (_asked(state) or 0.0) > self.patience,
+            sleep=self.sleep,
+            reraise=True,
+        )
+
+
+def _seconds_until_next(state: RetryCallState) -> float:
+    """What the service asks for, else a back-off that doubles from 1 s; always with jitter, so that crowds part."""
+    asked = _asked(state)
+    if asked is None:
+        return wait_exponential_jitter(initial=1.0, max=LONGEST_BACKOFF, jitter=1.0)(state)
+    return asked + wait_random(0.0, 1.0)(state)
+
+
+def _asked(state: RetryCallState) -> float | None:
+    """The Retry-After of the last attempt, in seconds."""
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, TooFast) else None
