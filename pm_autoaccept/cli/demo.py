@@ -50,27 +50,29 @@ def _new_ledger() -> str:
 
 
 async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str) -> int:
+    from pydantic import SecretStr
     from rich.progress import Progress
 
     from pm_autoaccept.account import open_account
     from pm_autoaccept.cli.printing import console
-    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.config import Settings
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.model import Mode
     from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
     out = console(stderr=output == "json")
     world = world_from_seed(seed=seed, pending=pending, now=utc_now())
     async with Simulator(world) as simulator:
-        settings = load_settings(
+        settings = Settings(
             service=simulator.url,
             username=simulator.username,
-            password=simulator.password,
+            password=SecretStr(simulator.password),
             policy=example_policy("utility"),
             ledger=ledger,
-            mode="enforce",
+            mode=Mode.ENFORCE,
             in_flight=8,
-            rate="none",
+            rate=None,
         )
         with Progress(console=out, transient=True, disable=not out.is_terminal) as progress:
             story = _Story(out, progress, progress.add_task("answering", total=None))

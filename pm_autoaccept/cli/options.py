@@ -21,10 +21,21 @@ def output(command: Command) -> Command:
 
 def ledger(command: Command) -> Command:
     """`--ledger ADDRESS`."""
-    return click.option("--ledger", metavar="ADDRESS", help="The ledger, as sqlite:///FILE.")(command)
+    return click.option(
+        "--ledger", metavar="ADDRESS", help="The ledger, as sqlite:///FILE or postgresql://USER@HOST/DB."
+    )(command)
+
+
+def settings(command: Command) -> Command:
+    """`--settings FILE`."""
+    return click.option(
+        "--settings", type=click.Path(path_type=Path), metavar="FILE", help="A settings file (PM_AUTOACCEPT_SETTINGS)."
+    )(command)
 
 
 _ACCOUNT = (
+    settings,
+    click.option("--account", metavar="NAME", help="One of the accounts in the settings file."),
     click.option("--service", metavar="SERVICE", help="test, live, or a base URL."),
     click.option("--username", metavar="NAME", help="The provider account's username."),
     click.option("--policy", type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder."),

@@ -88,8 +88,17 @@ class _TooDeep(Exception):
     """Mappings and lists stand inside one another deeper than anybody writes by hand."""
 
 
-def read(file: str, data: bytes, faults: list[Fault]) -> Node | None:
-    """The one document of a file; what is wrong with it is added to `faults`. None: the file could not be read."""
+def read(
+    file: str,
+    data: bytes,
+    faults: list[Fault],
+    *,
+    empty: str = "the file is empty; write `version: 1` and the rules",
+) -> Node | None:
+    """The one document of a file; what is wrong with it is added to `faults`. None: the file could not be read.
+
+    `empty` is what to say of a file with nothing in it.
+    """
     if len(data) > LARGEST:
         faults.append(Fault(file, 0, 0, f"the file is larger than {LARGEST:,} bytes; keep long lists in a csv file"))
         return None
@@ -110,7 +119,7 @@ def read(file: str, data: bytes, faults: list[Fault]) -> Node | None:
         return None
     builder = _Builder(file, lines, faults)
     try:
-        return builder.document(yaml.parse(text, Loader=yaml.BaseLoader))
+        return builder.document(yaml.parse(text, Loader=yaml.BaseLoader), empty)
     except yaml.MarkedYAMLError as error:
         fault = explain(error, file=file, lines=lines)
         # What was said of that line before came of the same mistake.
@@ -138,7 +147,7 @@ class _Builder:
         self._lines = lines
         self._faults = faults
 
-    def document(self, events: Iterator[yaml.Event]) -> Node | None:
+    def document(self, events: Iterator[yaml.Event], empty: str) -> Node | None:
         """The one document among the events; None where there is none."""
         root: Node | None = None
         documents = 0
@@ -150,7 +159,7 @@ class _Builder:
                     break
                 root = self._node(next(events), events, 0)
         if root is None:
-            self._faults.append(Fault(self._file, 0, 0, "the file is empty; write `version: 1` and the rules"))
+            self._faults.append(Fault(self._file, 0, 0, empty))
         return root
 
     def _place(self, event: yaml.Event) -> Place:
@@ -168,12 +177,12 @@ class _Builder:
         refused: Broken | None = None
         if isinstance(event, yaml.AliasEvent):
             text = f"*{event.anchor}"
-            return self._refuse(event, f"`*` begins a YAML alias, which policies do not have; write {quoted(text)}")
+            return self._refuse(event, f"`*` begins a YAML alias, which is not read here; write {quoted(text)}")
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             text = f"&{event.anchor}"
-            refused = self._refuse(event, f"`&` begins a YAML anchor, which policies do not have; write {quoted(text)}")
+            refused = self._refuse(event, f"`&` begins a YAML anchor, which is not read here; write {quoted(text)}")
         if getattr(event, "tag", None) is not None:
-            refused = self._refuse(event, "`!` begins a YAML tag, which policies do not have; use single quotes")
+            refused = self._refuse(event, "`!` begins a YAML tag, which is not read here; use single quotes")
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             node = self._text(event)
@@ -221,7 +230,7 @@ class _Builder:
                 message = "a key is a name, not a list or a mapping; put text with braces or brackets in single quotes"
                 self._faults.append(key.place.fault(message))
             elif isinstance(key, Text) and key.value == "<<":
-                self._faults.append(key.place.fault("`<<` merges mappings, which policies do not have; write them out"))
+                self._faults.append(key.place.fault("`<<` merges mappings, which is not done here; write them out"))
             elif isinstance(key, Text) and key.value in entries:
                 first = entries[key.value][0].place.line
                 self._faults.append(key.place.fault(f"`{key.value}` already stands in line {first}; keep one of them"))

@@ -114,7 +114,7 @@ def test_a_service_that_has_nothing_for_us_is_exit_69(served, tmp_path):
         ({"PM_AUTOACCEPT_RATE": "fast"}, "PM_AUTOACCEPT_RATE"),
         ({"PM_AUTOACCEPT_INTERVAL": "1 minute"}, "PM_AUTOACCEPT_INTERVAL"),
         ({"PM_AUTOACCEPT_MODE": "yes"}, "PM_AUTOACCEPT_MODE"),
-        ({"PM_AUTOACCEPT_LEDGER": "postgresql://localhost/x"}, "SQLite only"),
+        ({"PM_AUTOACCEPT_LEDGER": "mysql://localhost/x"}, "SQLite or PostgreSQL"),
         ({"PM_AUTOACCEPT_PASSWORD_FILE": "secret"}, "both set"),
     ],
 )

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import pm_autoaccept
 from pm_autoaccept import reference
 from pm_autoaccept.cli import cli
-from pm_autoaccept.config import PREFIX, Settings, load_settings
+from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Settings, load_accounts, load_settings
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Policy, fields, load, notes, operators, rules, sources
 from pm_autoaccept.policy.cleaning import CLEANINGS
@@ -197,22 +197,26 @@ def test_the_page_names_what_this_version_refuses() -> None:
     assert f"At most {notes.LONGEST:,} characters" in POLICIES
 
 
+VARIABLES = {name.upper() for name in IN_THE_ENVIRONMENT} | {"SETTINGS"}
+
+
 @pytest.fixture
 def only_what_must_be_said(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Settings without a default, and an environment that says nothing of the others."""
-    for name in Settings.model_fields:
+    for name in VARIABLES:
         for suffix in ("", "_FILE"):
-            monkeypatch.delenv(f"{PREFIX}{name.upper()}{suffix}", raising=False)
+            monkeypatch.delenv(f"{PREFIX}{name}{suffix}", raising=False)
     return {"service": "test", "username": "prairie_power", "password": "secret", "policy": "my-policy"}
 
 
 def test_operations_tabulates_the_settings_with_their_defaults(only_what_must_be_said: dict[str, str]) -> None:
     """Whoever sets each variable to the default in the table has the same settings as whoever sets none."""
     rows = _by_name(_table((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "Settings"))
-    assert set(rows) == {name.upper() for name in Settings.model_fields}
+    assert set(rows) == VARIABLES
 
     defaults = {name.lower(): _names(default)[0] for name, (default, _) in rows.items() if default}
-    has_one = {name for name, field in Settings.model_fields.items() if not field.is_required() and field.default}
+    known = {name: Settings.model_fields[name] for name in IN_THE_ENVIRONMENT}
+    has_one = {name for name, field in known.items() if not field.is_required() and field.default}
 
     assert set(defaults) == has_one
     assert load_settings(**only_what_must_be_said, **defaults) == load_settings(**only_what_must_be_said)
@@ -224,10 +228,21 @@ def test_each_variable_in_the_documents_is_a_setting(document: Path) -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
     named = re.findall(rf"{PREFIX}([A-Z_]*[A-Z])", document.read_text(encoding="utf-8"))
 
-    settings = {name.upper() for name in Settings.model_fields}
-    assert not [
-        name for name in named if name.removesuffix("_FILE") not in settings and f'"{PREFIX}{name}"' not in code
-    ]
+    settings = VARIABLES | {f"{name}_FILE" for name in VARIABLES}
+    assert not [name for name in named if name not in settings and f'"{PREFIX}{name}"' not in code]
+
+
+def test_the_settings_file_in_operations_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever copies the settings file, and brings the passwords, has two accounts."""
+    (block,) = _fenced((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "yaml")
+    (tmp_path / "settings.yaml").write_text(block)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "our-city").write_text("secret\n")
+    monkeypatch.setenv("OUR_UTILITY_PASSWORD", "secret")
+
+    program = load_accounts(settings=tmp_path / "settings.yaml")
+
+    assert [account.name for account in program.accounts] == ["our-city", "our-utility"]
 
 
 def _commands(text: str) -> list[str]:

@@ -1,0 +1,23 @@
+"""The settings: a settings file, `PM_AUTOACCEPT_…` variables, `…_FILE` secrets, and what the command line says."""
+
+from __future__ import annotations
+
+from pm_autoaccept.config.forms import host_and_port
+from pm_autoaccept.config.given import PREFIX, Origin
+from pm_autoaccept.config.program import IN_THE_ENVIRONMENT, Program, ledger_address, load_accounts, load_settings
+from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
+
+__all__ = [
+    "DEFAULT_NAME",
+    "EPA_HOST",
+    "IN_THE_ENVIRONMENT",
+    "PREFIX",
+    "SERVICES",
+    "Origin",
+    "Program",
+    "Settings",
+    "host_and_port",
+    "ledger_address",
+    "load_accounts",
+    "load_settings",
+]

@@ -1,0 +1,102 @@
+"""The settings of one account: what there is, how each is written, and what is not allowed together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from pm_autoaccept.config.forms import parse_duration, parse_ledger, parse_listen, parse_rate, without_password
+from pm_autoaccept.model import Mode
+from pm_autoaccept.record import REPEAT_WITHIN
+
+EPA_HOST = "portfoliomanager.energystar.gov"
+SERVICES = {"live": f"https://{EPA_HOST}/ws", "test": f"https://{EPA_HOST}/wstest"}
+"""EPA's two environments (reference §2)."""
+
+DEFAULT_NAME = "default"
+"""The account's name where the settings have only one, and give it none."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Rate = Annotated[float | None, BeforeValidator(parse_rate)]
+Listen = Annotated[str | None, BeforeValidator(parse_listen)]
+LedgerAddress = Annotated[str, BeforeValidator(parse_ledger)]
+
+
+class Settings(BaseModel):
+    """What one account's daemon needs to know. Secrets come from the environment or from files, never from options.
+
+    Attributes:
+        ledger: the whole address, with the password where there is one; `ledger_shown` is for people.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+
+    name: str = Field(default=DEFAULT_NAME, description="the account's name in the settings file")
+    service: str = Field(description="test, live, or a base URL")
+    username: str = Field(min_length=1, description="the provider account's username")
+    password: SecretStr = Field(min_length=1, description="the provider account's password")
+    policy: Path = Field(description="the policy folder")
+    ledger: LedgerAddress = Field(default="sqlite:///pm-autoaccept.db", repr=False, description="the ledger's address")
+    ledger_password: SecretStr | None = Field(default=None, description="the password of the ledger's database")
+    mode: Mode = Field(default=Mode.OBSERVE, description="observe decides and records; enforce also answers")
+    interval: Duration = Field(
+        default=timedelta(seconds=60), gt=timedelta(0), description="from one cycle's end to the next"
+    )
+    in_flight: int = Field(default=4, ge=1, le=256, description="calls at once")
+    rate: Rate = Field(default=4.0, description="calls over time")
+    timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0), description="for one call")
+    unknown_wait: Duration = Field(
+        default=timedelta(minutes=5), gt=timedelta(0), description="before an unknown answer is settled"
+    )
+    lease: Duration = Field(
+        default=timedelta(minutes=2), gt=timedelta(0), description="how long a replica keeps an account"
+    )
+    heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
+    pause_file: Path | None = Field(default=None, description="nothing is answered while this file is there")
+    listen: Listen = Field(default=None, description="HOST:PORT for /livez, /readyz and /metrics")
+
+    @property
+    def base_url(self) -> str:
+        """The service's base URL, without a slash at its end."""
+        return SERVICES.get(self.service, self.service).rstrip("/")
+
+    @property
+    def is_simulator(self) -> bool:
+        """Whether the service is on this machine, as only a simulator is."""
+        return urlsplit(self.base_url).hostname in _LOOPBACK
+
+    @property
+    def ledger_shown(self) -> str:
+        """The ledger's address without its password."""
+        return without_password(self.ledger)
+
+    @model_validator(mode="after")
+    def _allowed_together(self) -> Self:
+        if urlsplit(self.base_url).scheme not in {"http", "https"}:
+            raise ValueError("service must be test, live, or a base URL as https://HOST/PATH")
+        if self.lease < 1.5 * self.timeout:
+            raise ValueError(
+                f"lease ({self.lease.total_seconds():g}s) must be at least one and a half times timeout "
+                f"({self.timeout.total_seconds():g}s), since no answer may outlive it; make lease longer, or timeout "
+                "shorter"
+            )
+        if self.is_simulator:
+            return self
+        if self.mode is Mode.ENFORCE and self.base_url != SERVICES["test"]:
+            raise ValueError(
+                "enforce is not allowed with the live service in this version, because limits and pause do not exist "
+                "yet; use observe, or service=test, or a simulator"
+            )
+        if self.rate is None:
+            raise ValueError("rate none is for a simulator only; write as 4 per 1s")
+        if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
+            raise ValueError(
+                "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
+            )
+        return self
