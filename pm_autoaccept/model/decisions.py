@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from pm_autoaccept.model.requests import AccountInfo, CustomField, PendingRequest, RequestKey
@@ -48,6 +49,8 @@ class ReasonKind(StrEnum):
     """The first rule whose conditions are true."""
     DEFAULT = "default"
     """No rule was true."""
+    EXPIRED = "expired"
+    """The rule, or the default, has held it for as long as it says."""
     UNKNOWN = "unknown"
     """A rule could not be judged, because a fact could not be learnt."""
     NOT_UNDERSTOOD = "not_understood"
@@ -71,6 +74,8 @@ class ReasonKind(StrEnum):
     """Kept back: an answer was sent and what became of it is not known yet."""
     REFUSED = "refused"
     """Kept back: Portfolio Manager refused this answer."""
+    OVER_LIMIT = "over_limit"
+    """Kept back: one more answer of this kind would pass a limit of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +144,57 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How many answers of one kind may leave within any period of this length.
+
+    Attributes:
+        at_most: so many; None where a share is said.
+        percent: so many of a hundred answers of both kinds; None where a number is said.
+    """
+
+    action: Action
+    at_most: int | None = None
+    percent: Decimal | None = None
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the ledger counts within a limit's period: intents, whatever became of them, and what fell along with them.
+
+    Attributes:
+        count: answers of the limit's action.
+        of: answers of both actions.
+        frees_from: since when the oldest of the newest `at_most` counts; when that is as long ago as the period, there
+            is room again. None where nothing counts.
+    """
+
+    limit: Limit
+    count: int = 0
+    of: int = 0
+    frees_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One POST to come.
 
     Attributes:
         needs: the requests whose own steps must be done before this one may start.
         falls: pending requests that Portfolio Manager will, or may, reject along with this reject.
+        within: the limits that must still have room when its intent is recorded.
     """
 
     decision: Decision
     action: Action
     needs: tuple[RequestKey, ...] = ()
     falls: tuple[RequestKey, ...] = ()
+    within: tuple[Limit, ...] = ()
+
+    @property
+    def answers(self) -> int:
+        """How many answers it counts for: its own, and what falls along."""
+        return 1 + len(self.falls)
 
     @property
     def key(self) -> RequestKey:
@@ -239,11 +283,24 @@ class History:
         standing: of each request that pends now; a key without an entry is unanswered.
         refused: of those that stand refused, what was refused: the same is not sent again.
         rejected_properties: ids of properties whose latest answer of ours was a reject.
+        tallies: what counts for each limit of the policy that is in force, and not lifted, now.
     """
 
     standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
     refused: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
     rejected_properties: frozenset[int] = frozenset()
+    tallies: tuple[Tally, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """By which rule (None: the default) a request is held in enforce mode, without doubt, and since when.
+
+    Time in which the rule was unknown does not count: `since` is that much later.
+    """
+
+    rule: str | None
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +308,8 @@ class Facts:
     """What decide tells a policy about one request, beyond the request itself. NotLearnt makes a test unknown.
 
     Attributes:
-        now: the time of the decision.
+        now: the time of the decision; not learnt while our clock and the service's disagree.
+        held: who has held it since when; None where nobody does.
         connected: whether the owner is connected with us.
         account: who the owner is (shares only; a connection carries it itself).
         defined: names of the custom fields that our account defines.
@@ -261,7 +319,8 @@ class Facts:
         property_verdict: meters only; None where the property's share is not pending.
     """
 
-    now: datetime
+    now: Fact[datetime]
+    held: Fact[Held | None] = NOT_ASKED_FOR
     connected: Fact[bool] = NOT_ASKED_FOR
     account: Fact[AccountInfo] = NOT_ASKED_FOR
     defined: Fact[frozenset[str]] = NOT_ASKED_FOR

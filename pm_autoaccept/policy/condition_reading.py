@@ -13,7 +13,7 @@ from pm_autoaccept.model import Kind
 from pm_autoaccept.policy import operators
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold, read_cleanings
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Comparison, Condition, Not
-from pm_autoaccept.policy.fields import CUSTOM, FIELDS, NOT_YET, Field, field_named
+from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.operators import OPERATORS, Operator, Takes
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
 from pm_autoaccept.policy.sources import Source
@@ -79,9 +79,7 @@ class ConditionReader:
     def _field(self, key: Text) -> Field | None:
         name = key.value
         field = field_named(name)
-        if name in NOT_YET:
-            self._refuse(key.place, not_yet(name, "take it out, or hold such requests for people"))
-        elif field is None and name in OPERATORS:
+        if field is None and name in OPERATORS:
             self._refuse(key.place, f"`{name}` is an operator; write the field before it, as `field: {{{name}: …}}`")
         elif field is None:
             meant = perhaps(name, (*FIELDS, *CUSTOM, *_GROUPS))
@@ -177,8 +175,7 @@ class ConditionReader:
         try:
             literal = read_value(text.value, kind, field.members)
         except NotAValue as error:
-            today = "; `today` and `now` are not supported yet" if text.value.startswith(("today", "now")) else ""
-            self._refuse(text.place, f"`{field.name}`: {error}{today}")
+            self._refuse(text.place, f"`{field.name}`: {error}")
             return None
         if not isinstance(literal, str):
             return literal

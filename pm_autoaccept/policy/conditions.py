@@ -15,7 +15,7 @@ from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
 from pm_autoaccept.policy.sources import Table
-from pm_autoaccept.policy.values import Value, text_of
+from pm_autoaccept.policy.values import Relative, Value, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,8 @@ class Comparison:
     """One test: a field, an operator, and what the field is compared with.
 
     Attributes:
-        literals: any of them suffices; for `matches` compiled patterns, for `present` one boolean.
+        literals: any of them suffices; for `matches` compiled patterns, for `present` one boolean; a day or a moment
+            may be relative to the time of the decision.
         expected: what was asked, for people, as `in billing_accounts`.
         source: the name of the data in which the value is looked up, instead of literals.
         clean: how the value is cleaned; literals are cleaned already.
@@ -138,10 +139,23 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
             return _unknown(Gap(test.source, table.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
         holds = value in table.keys
     else:
-        holds = any(test.operator.holds(value, literal) for literal in test.literals)
+        literals = _at_this_time(test, circumstances.facts)
+        if isinstance(literals, NotLearnt):
+            return _unknown(Gap("now", literals.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
+        holds = any(test.operator.holds(value, literal) for literal in literals)
     truth = Truth.TRUE if holds is not negated else Truth.FALSE
     grounds = (test,) if truth is Truth.TRUE else ()
     return Outcome(truth=truth, evidence=(Evidence(test.field.name, expected, found, truth),), grounds=grounds)
+
+
+def _at_this_time(test: Comparison, facts: Facts) -> Fact[tuple[Any, ...]]:
+    """What the value is compared with, `today` and `now` being those of the decision."""
+    if not any(isinstance(literal, Relative) for literal in test.literals):
+        return test.literals
+    now = facts.now
+    if isinstance(now, NotLearnt):
+        return now
+    return tuple(literal.at(now) if isinstance(literal, Relative) else literal for literal in test.literals)
 
 
 def _cleaned(value: Value | None, test: Comparison) -> Value | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from pm_autoaccept.model import (
     Evidence,
     Fact,
     Facts,
     Kind,
+    Limit,
     Need,
+    NotLearnt,
     PendingRequest,
     PropertyShare,
     Reason,
@@ -19,7 +22,10 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.conditions import Circumstances, Comparison, Condition, Not, Outcome, judge
-from pm_autoaccept.policy.fields import ALL, SHARES, Field
+from pm_autoaccept.policy.durations import written_duration
+from pm_autoaccept.policy.fields import ALL, SHARES, Field, held_for
+from pm_autoaccept.policy.limits import DEFAULT_LIMITS
+from pm_autoaccept.policy.notes import Note
 from pm_autoaccept.policy.rules import Default, Rule
 from pm_autoaccept.policy.sources import Source, Table
 
@@ -56,6 +62,7 @@ class Policy:
         rules: in the order in which they are tried.
         default: what is said where none is true.
         sources: the data it declares, by name.
+        limits: how many answers may leave within which periods.
         tests_not_run: names of its test files, which this version does not run.
     """
 
@@ -63,14 +70,14 @@ class Policy:
     rules: tuple[Rule, ...]
     default: Default
     sources: Mapping[str, Source]
+    limits: tuple[Limit, ...] = DEFAULT_LIMITS
     tests_not_run: tuple[str, ...] = ()
 
     @property
     def needs(self) -> frozenset[Need]:
         """The facts that its rules ask for beyond the pending lists."""
         asked = [(field, rule.on) for rule in self.rules for field in _fields(rule)]
-        if self.default.note:
-            asked += [(field, ALL) for field in self.default.note.fields]
+        asked += [(field, ALL) for note in _notes(self.default) for field in note.fields]
         return frozenset(need for field, on in asked for need in _needs_of(field, on))
 
     def judge(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Judgement:
@@ -84,6 +91,8 @@ class Policy:
                 return _stopped(rule, outcome)
             if outcome.truth is Truth.TRUE:
                 return _decided(rule, outcome, circumstances)
+        if (expired := _expired(self.default, None, circumstances)) is not None:
+            return expired
         then, note = self.default.then, self.default.note
         text = "so people decide" if then is Verdict.HOLD else f"and the default says {then}"
         return Judgement(
@@ -108,6 +117,8 @@ def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
 
 
 def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judgement:
+    if (expired := _expired(rule, rule.id, circumstances)) is not None:
+        return replace(expired, evidence=outcome.evidence)
     request, facts = circumstances.request, circumstances.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
     why = rule.about or " and ".join(true) or "it is true of every such request"
@@ -123,6 +134,28 @@ def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judg
     )
 
 
+def _expired(holder: Rule | Default, rule: str | None, circumstances: Circumstances) -> Judgement | None:
+    """The reject of what just this rule (None: the default) has held for long enough; None where it has not.
+
+    Where it is not known for how long, it goes on being held: doubt is hold.
+    """
+    expire, facts = holder.expire, circumstances.facts
+    if expire is None or facts.held is None or isinstance(facts.held, NotLearnt) or facts.held.rule != rule:
+        return None
+    held = held_for(facts)
+    if not isinstance(held, timedelta) or held < expire.after:
+        return None
+    who = "The default" if rule is None else f"Rule {rule}"
+    length = written_duration(expire.after)
+    text = f"{who} has held it for {written_duration(held)}, and rejects what it held for {length}."
+    return Judgement(
+        verdict=Verdict.REJECT,
+        reason=Reason(ReasonKind.EXPIRED, text),
+        rule=rule,
+        note=expire.note.render(circumstances.request, facts) if expire.note else None,
+    )
+
+
 def _says_none(test: Comparison) -> bool:
     written = test.operator.name in {"equals", "in"} and PropertyShare.NONE.value in test.literals
     return test.field.name == "property.share" and written
@@ -130,8 +163,12 @@ def _says_none(test: Comparison) -> bool:
 
 def _fields(rule: Rule) -> Iterator[Field]:
     yield from _tested(rule.when)
-    if rule.note:
-        yield from rule.note.fields
+    for note in _notes(rule):
+        yield from note.fields
+
+
+def _notes(holder: Rule | Default) -> Iterator[Note]:
+    yield from (note for note in (holder.note, holder.expire and holder.expire.note) if note)
 
 
 def _tested(condition: Condition) -> Iterator[Field]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
@@ -44,8 +45,6 @@ Reader: TypeAlias = Callable[[PendingRequest, Facts], Fact[Value | None]]
 ALL = frozenset(Kind)
 SHARES = frozenset({Kind.PROPERTY, Kind.METER})
 METERS = frozenset({Kind.METER})
-NOT_YET = ("requested_at", "age", "held_for")
-"""Fields of the language that this version does not support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +146,25 @@ def _forwarded(request: PendingRequest, _: Facts) -> Fact[Value | None]:
     return None if request.sender_id is None else request.sender_id != request.account_id
 
 
+def _age(request: PendingRequest, facts: Facts) -> Fact[timedelta | None]:
+    if why := fault_of(request, "requested_at"):
+        return NotLearnt(f"when it was asked could not be read: {why}")
+    return _since(request.requested_at, facts.now)
+
+
+def held_for(facts: Facts) -> Fact[timedelta | None]:
+    """For how long it has been held by the rule that holds it; None where none does."""
+    held = facts.held
+    return held if held is None or isinstance(held, NotLearnt) else _since(held.since, facts.now)
+
+
+def _since(moment: datetime | None, now: Fact[datetime]) -> Fact[timedelta | None]:
+    """How long ago it was, if it was at all; not learnt where we cannot trust our clock."""
+    if moment is None:
+        return None
+    return now if isinstance(now, NotLearnt) else now - moment
+
+
 def _share(_: PendingRequest, facts: Facts) -> Fact[Value | None]:
     share = facts.property_share
     return share.value if isinstance(share, PropertyShare) else share
@@ -191,6 +209,9 @@ def _table() -> tuple[Field, ...]:
         Field("sender.id", integer, ALL, lambda request, _: request.sender_id, asks_who=True),
         Field("sender.username", text, ALL, lambda request, _: request.sender_username, asks_who=True),
         Field("forwarded", boolean, ALL, _forwarded),
+        Field("requested_at", FieldType.MOMENT, ALL, lambda request, _: request.requested_at),
+        Field("age", FieldType.DURATION, ALL, _age),
+        Field("held_for", FieldType.DURATION, ALL, lambda _, facts: held_for(facts)),
         Field("access_level", choice, SHARES, lambda request, _: request.access_level, ACCESS_LEVELS, required=True),
         Field("property.id", integer, SHARES, lambda request, _: request.property_id, required=True),
         Field("property.name", text, SHARES, property_("name")),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.policy import source_text
 from pm_autoaccept.policy.evaluate import Policy
+from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
 from pm_autoaccept.policy.rules import Default, Rule, RuleReader
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.sources import Source, read_sources
 from pm_autoaccept.policy.wording import listed, not_yet, perhaps
 
-_KEYS = ("version", "data", "rules", "default")
-_NOT_YET = ("limits", "time_zone", "private", "cases")
+_KEYS = ("version", "data", "rules", "default", "limits")
+_NOT_YET = ("time_zone", "private", "cases")
 _TESTS = ".test.yaml"
 
 
@@ -26,7 +27,8 @@ class _Folder:
     faults: list[Fault] = field(default_factory=list)
     declared: list[tuple[Text, Source | None]] = field(default_factory=list)
     rules: list[Node] = field(default_factory=list)
-    defaults: list[tuple[Text, Node]] = field(default_factory=list)
+    once: dict[str, list[tuple[Text, Node]]] = field(default_factory=lambda: {"default": [], "limits": []})
+    """What may stand in one file only."""
     all_read: bool = True
 
 
@@ -50,7 +52,11 @@ def load(files: Mapping[str, bytes]) -> Policy:
         sources[declared.value] = source
     reader = RuleReader(sources, folder.all_read, folder.faults)
     rules = _rules(folder, reader)
-    default = _default(folder, reader)
+    default, limits = Default(), DEFAULT_LIMITS
+    for node in _once(folder, "default"):
+        default = reader.default(node)
+    for node in _once(folder, "limits"):
+        limits = read_limits(node, folder.faults)
     if not folder.rules and folder.all_read:
         where = names[0] if names else "the policy folder"
         folder.faults.append(Fault(where, 0, 0, "the folder has no rule; `rules:` with one rule is the least"))
@@ -60,6 +66,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
         digest=_digest(files, names),
         rules=rules,
         default=default,
+        limits=limits,
         sources={name: source for name, source in sources.items() if source is not None},
         tests_not_run=tuple(sorted(set(files) - set(names))),
     )
@@ -92,8 +99,8 @@ def _read_entry(key: Text, node: Node, folder: _Folder) -> None:
         folder.all_read = False
     elif key.value == "data":
         folder.declared.extend(read_sources(node, folder.faults))
-    elif key.value == "default":
-        folder.defaults.append((key, node))
+    elif key.value in folder.once:
+        folder.once[key.value].append((key, node))
     elif key.value == "rules":
         _read_rules(node, folder)
     elif not (isinstance(node, Text) and node.value == "1"):
@@ -125,14 +132,13 @@ def _rules(folder: _Folder, reader: RuleReader) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _default(folder: _Folder, reader: RuleReader) -> Default:
-    default = Default()
-    for number, (key, node) in enumerate(folder.defaults):
-        default = reader.default(node)
+def _once(folder: _Folder, name: str) -> Iterator[Node]:
+    """What stands under a name that may stand in one file only; where it stands again it is refused, and read too."""
+    for number, (key, node) in enumerate(folder.once[name]):
+        yield node
         if number:
-            first = folder.defaults[0][0].place.file
-            folder.faults.append(key.place.fault(f"`default` already stands in {first}; keep one of them"))
-    return default
+            first = folder.once[name][0][0].place.file
+            folder.faults.append(key.place.fault(f"`{name}` already stands in {first}; keep one of them"))
 
 
 def _digest(files: Mapping[str, bytes], names: list[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
-from pm_autoaccept.policy.fields import CUSTOM, FIELDS, NOT_YET, Field, field_named
+from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.source_text import Broken, Node, Text
 from pm_autoaccept.policy.values import text_of
 from pm_autoaccept.policy.wording import not_yet, perhaps
@@ -112,8 +112,7 @@ def _placeholder(
     field = field_named(name)
     if field is None:
         meant = perhaps(name, (*FIELDS, *CUSTOM))
-        unknown = f"the note names `{name}`, and there is no such field{meant}"
-        faults.append(node.place.fault(not_yet(name) if name in NOT_YET else unknown))
+        faults.append(node.place.fault(f"the note names `{name}`, and there is no such field{meant}"))
         return None
     if not kinds & field.kinds:
         faults.append(node.place.fault(f"the note names `{name}`, which a {min(kinds)} request never has"))

@@ -12,7 +12,7 @@ from typing import Any
 from pm_autoaccept.policy.values import FieldType
 
 _TEXTS = frozenset({FieldType.TEXT, FieldType.CHOICE})
-_ORDERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.DATE})
+_ORDERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.DATE, FieldType.MOMENT, FieldType.DURATION})
 _EVERY = frozenset(FieldType)
 
 

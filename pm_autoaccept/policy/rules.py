@@ -5,20 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.condition_reading import ConditionReader
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Comparison, Condition, Not
+from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
 from pm_autoaccept.policy.notes import Note, read_note
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.wording import listed, not_yet, perhaps
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_RULE_KEYS = ("id", "about", "on", "when", "then", "note", "i_accept_everyone")
-_DEFAULT_KEYS = ("then", "note", "i_accept_everyone")
-_NOT_YET = ("tell", "expire", "enforce", "until")
+_RULE_KEYS = ("id", "about", "on", "when", "then", "note", "expire", "i_accept_everyone")
+_DEFAULT_KEYS = ("then", "note", "expire", "i_accept_everyone")
+_EXPIRE_KEYS = ("after", "then", "note")
+_NOT_YET = ("tell", "enforce", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """After how long a hold becomes a reject, and what the customer reads then."""
+
+    after: timedelta
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +41,7 @@ class Rule:
     when: Condition
     then: Verdict
     note: Note | None = None
+    expire: Expiry | None = None
     about: str | None = None
 
 
@@ -39,6 +51,7 @@ class Default:
 
     then: Verdict = Verdict.HOLD
     note: Note | None = None
+    expire: Expiry | None = None
 
 
 def asks_who(condition: Condition) -> bool:
@@ -97,7 +110,9 @@ class RuleReader:
         # What follows from conditions is said only of conditions that could be read.
         sound = is_sound(node) and len(self.faults) == before
         then = self._then(keys)
-        note = self._note(keys, on, ensured(when) if sound else None) if on else None
+        sure = ensured(when) if sound else None
+        note = self._note(keys, on, sure) if on else None
+        expire = self._expire(keys, then, on, sure)
         about = keys.get("about")
         if about is not None and not isinstance(about, Text | Broken):
             self._refuse(about.place, "`about` is one line of text")
@@ -107,7 +122,7 @@ class RuleReader:
         if not on or then is None:
             return written, None
         told = about.value if isinstance(about, Text) else None
-        return written, Rule(id=written.value, on=on, when=when, then=then, note=note, about=told)
+        return written, Rule(id=written.value, on=on, when=when, then=then, note=note, expire=expire, about=told)
 
     def default(self, node: Node) -> Default:
         """What stands after `default:`."""
@@ -118,7 +133,8 @@ class RuleReader:
             self._refuse(node.place, "the default lacks `then`")
         then = self._then(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT)
-        return Default(then or Verdict.HOLD, self._note(keys, frozenset(Kind), frozenset()))
+        every, sure = frozenset(Kind), frozenset[str]()
+        return Default(then or Verdict.HOLD, self._note(keys, every, sure), self._expire(keys, then, every, sure))
 
     def _refuse(self, place: Place, message: str) -> None:
         self.faults.append(place.fault(message))
@@ -165,6 +181,29 @@ class RuleReader:
         if "note" not in keys:
             return None
         return read_note(keys["note"], kinds=on, ensured=sure, faults=self.faults)
+
+    def _expire(
+        self, keys: Mapping[str, Node], then: Verdict | None, on: frozenset[Kind], sure: frozenset[str] | None
+    ) -> Expiry | None:
+        """What stands after `expire:`. Nothing is ever accepted by waiting."""
+        if "expire" not in keys:
+            return None
+        node = keys["expire"]
+        if then not in (Verdict.HOLD, None):
+            self._refuse(node.place, f"`expire` is for what is held, and this says {then}; take it out")
+        said = self._keys(node, _EXPIRE_KEYS, "`expire`")
+        if said is None:
+            return None
+        if lacking := [f"`{name}`" for name in ("after", "then") if name not in said]:
+            self._refuse(node.place, f"`expire` lacks {' and '.join(lacking)}, as {{after: 30d, then: reject}}")
+        end, after = said.get("then"), said.get("after")
+        if end is not None and not isinstance(end, Broken) and not (isinstance(end, Text) and end.value == "reject"):
+            self._refuse(end.place, "a hold ends with `then: reject`; nothing is accepted by waiting")
+        length = read_duration(after.value) if isinstance(after, Text) else None
+        if not length and after is not None and not isinstance(after, Broken):
+            self._refuse(after.place, f"`after` is a length of time: {AS_WRITTEN}")
+        note = self._note(said, on, sure if sure is None else sure | {"held_for"}) if on else None
+        return Expiry(length, note) if length else None
 
     def _check_accept(self, place: Place, keys: Mapping[str, Node], *, asked: bool) -> None:
         said = keys.get("i_accept_everyone")

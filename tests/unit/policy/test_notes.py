@@ -52,7 +52,7 @@ def test_rendering(meter, facts, text, expected):
     ("text", "message"),
     [
         ("{meter.nam}", "there is no such field; did you mean `meter.name`?"),
-        ("{age}", "`age` is part of the policy language"),
+        ("{age}", "`age` may be absent; say what stands there then"),
         ("{access_level|upper}", "`|upper` is part of the policy language"),
         ("{access_level|last5}", "there is no filter `last5`; did you mean `last4`?"),
         ("{access_level|or }", "there is no filter `or`"),
