@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
+    NOT_ASKED_FOR,
     AccountInfo,
     CustomField,
     Decision,
     Fact,
     Facts,
+    Held,
     Kind,
     NotLearnt,
     PendingList,
@@ -23,15 +25,24 @@ from pm_autoaccept.model import (
     PropertyShare,
     Reason,
     ReasonKind,
+    RequestKey,
     Snapshot,
     SourceUse,
     Verdict,
 )
 from pm_autoaccept.policy import Policy, Table
 
+FURTHEST = timedelta(minutes=5)
+"""How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
+
 
 def decide(
-    snapshot: Snapshot, *, policy: Policy, tables: Mapping[str, Fact[Table]], now: datetime
+    snapshot: Snapshot,
+    *,
+    policy: Policy,
+    tables: Mapping[str, Fact[Table]],
+    now: datetime,
+    held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -40,7 +51,9 @@ def decide(
         policy: what is asked.
         tables: the policy's data; what depends on a table that is not here is unknown.
         now: the time of the decision.
+        held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
     """
+    time = _time(snapshot, now)
     sources = sources_in_use(policy, tables)
     pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
     decisions: list[Decision] = []
@@ -51,7 +64,9 @@ def decide(
             if doubt is not None:
                 decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
             else:
-                facts = _facts(request, snapshot, pending=pending, properties=properties, now=now)
+                facts = _facts(request, snapshot, pending=pending, properties=properties)
+                since = held if isinstance(held, NotLearnt) else held.get(request.key)
+                facts = replace(facts, now=time, held=since)
                 decision = _ask(policy, request, facts=facts, tables=tables)
             decisions.append(replace(decision, policy_digest=policy.digest, sources=sources))
             if kind is Kind.PROPERTY:
@@ -122,19 +137,28 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
     )
 
 
+def _time(snapshot: Snapshot, now: datetime) -> Fact[datetime]:
+    """The time, if our clock can be trusted."""
+    apart = snapshot.clock
+    if isinstance(apart, NotLearnt):
+        return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
+    if abs(apart) > FURTHEST:
+        seconds = f"{abs(apart).total_seconds():,.0f} seconds"
+        return NotLearnt(f"our clock and Portfolio Manager's are {seconds} apart, more than five minutes")
+    return now
+
+
 def _facts(
     request: PendingRequest,
     snapshot: Snapshot,
     *,
     pending: Mapping[Kind, _Pending],
     properties: Mapping[int, Verdict],
-    now: datetime,
 ) -> Facts:
     """What the snapshot says about one request beyond the request itself. Its owner and property are known."""
     owner = request.account_id or 0
     connected, fields = snapshot.connected, snapshot.custom_fields
     facts = Facts(
-        now=now,
         connected=connected if isinstance(connected, NotLearnt) else owner in connected,
         defined=fields if isinstance(fields, NotLearnt) else frozenset(field.name for field in fields),
     )

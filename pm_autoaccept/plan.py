@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from pm_autoaccept.limits import keep_within
 from pm_autoaccept.model import (
     Action,
     Decision,
@@ -81,10 +82,11 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         reason = _consider(decision, family)
         if reason is not None:
             kept_back.append(KeptBack(decision, reason))
+    steps, late = keep_within(family.steps, history.tallies, at=snapshot.ended)
     return Plan(
         decisions=tuple(by_key.values()),
-        steps=tuple(family.steps.values()),
-        kept_back=tuple(kept_back),
+        steps=steps,
+        kept_back=(*kept_back, *late),
         fresh_from=max(pending.ended for pending in snapshot.lists),
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),

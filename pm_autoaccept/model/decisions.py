@@ -192,11 +192,6 @@ class Step:
     within: tuple[Limit, ...] = ()
 
     @property
-    def answers(self) -> int:
-        """How many answers it counts for: its own, and what falls along."""
-        return 1 + len(self.falls)
-
-    @property
     def key(self) -> RequestKey:
         """The request's key."""
         return self.decision.key
@@ -319,7 +314,7 @@ class Facts:
         property_verdict: meters only; None where the property's share is not pending.
     """
 
-    now: Fact[datetime]
+    now: Fact[datetime] = NOT_ASKED_FOR
     held: Fact[Held | None] = NOT_ASKED_FOR
     connected: Fact[bool] = NOT_ASKED_FOR
     account: Fact[AccountInfo] = NOT_ASKED_FOR

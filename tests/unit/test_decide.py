@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import pytest
@@ -19,6 +19,7 @@ from pm_autoaccept.model import (
     CustomFieldDefinition,
     Decision,
     Fact,
+    Held,
     Kind,
     MeterInfo,
     NotLearnt,
@@ -491,3 +492,50 @@ def test_bytes_may_differ_where_nothing_that_was_said_does():
     first, second = share(source=b"<property/>"), share(source=b"<property />")
     (decision,) = decide(snapshot(first, second), policy=probe("always", on="property"), tables={}, now=NOW)
     assert decision.verdict is Verdict.REJECT
+
+
+AGED = "{age: {above: 1h}}"
+
+
+@pytest.mark.parametrize(
+    ("clock", "comes_out"),
+    [
+        (timedelta(0), "true"),
+        (timedelta(minutes=5), "true"),
+        (-timedelta(minutes=5), "true"),
+        (timedelta(minutes=5, seconds=1), "unknown"),
+        (-timedelta(minutes=5, seconds=1), "unknown"),
+        (NotLearnt("no answer had a Date"), "unknown"),
+    ],
+)
+def test_what_is_old_is_unknown_while_our_clock_and_the_service_s_are_apart(tell, clock, comes_out):
+    """A machine whose clock has jumped must not send everybody away as too late."""
+    request = meter(requested_at=NOW - timedelta(hours=2))
+    assert tell(AGED, snapshot(request, clock=clock)) == comes_out
+
+
+def test_a_doubtful_clock_is_named_in_the_reason():
+    """Whoever reads it knows what to put right."""
+    request = meter(requested_at=NOW)
+    texts = [
+        decide(snapshot(request, clock=clock), policy=probe(AGED), tables={}, now=NOW)[0].reason.text
+        for clock in (timedelta(hours=-1), NotLearnt("no Date"))
+    ]
+    start = "Rule probe cannot be judged, because age could not be learnt: "
+    assert texts == [
+        f"{start}our clock and Portfolio Manager's are 3,600 seconds apart, more than five minutes.",
+        f"{start}whether our clock is right could not be learnt: no Date.",
+    ]
+
+
+def test_each_request_is_judged_by_how_long_it_was_held_itself():
+    """What the ledger does not name nobody holds; without a ledger it is not known."""
+    expire = "expire: {after: 2d, then: reject}"
+    waits = policy.load(
+        {"p.yaml": f"{PROBE}- {{id: waits, on: connection, when: always, then: hold, {expire}}}".encode()}
+    )
+    held = {RequestKey(Kind.CONNECTION, 1): Held("waits", NOW - timedelta(days=2))}
+    seen = snapshot(connection(1), connection(2))
+    kinds = [each.reason.kind for each in decide(seen, policy=waits, tables={}, now=NOW, held=held)]
+    assert kinds == [ReasonKind.EXPIRED, ReasonKind.RULE]
+    assert {each.verdict for each in decide(seen, policy=waits, tables={}, now=NOW)} == {Verdict.HOLD}
