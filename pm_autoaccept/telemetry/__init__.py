@@ -1,1 +1,1 @@
-"""What the program tells those who run it. In this version: structured logs on stderr."""
+"""What the program tells those who run it: logs on stderr, and `/livez`, `/readyz`, `/metrics` on a port of theirs."""

@@ -1,0 +1,135 @@
+"""What one account's work is told to those who run it: the one object that the daemon hands its events to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import product
+
+import structlog
+
+from pm_autoaccept.model import Fact, Kind, Plan, Receipt, Verdict
+from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.telemetry.health import AccountHealth, Lease, Trouble
+from pm_autoaccept.telemetry.metrics import Counters, CycleResult
+
+log = structlog.get_logger()
+
+_RESULTS: Mapping[Trouble, CycleResult] = {
+    Trouble.NOT_AUTHORISED: CycleResult.NOT_AUTHORISED,
+    Trouble.LEDGER_UNAVAILABLE: CycleResult.LEDGER_UNAVAILABLE,
+    Trouble.LIST_NOT_WHOLE: CycleResult.LIST_NOT_WHOLE,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class AccountTelemetry:
+    """One account's state for health and gauges, and its way to the counters. What is None is not known (yet).
+
+    Attributes:
+        health: what the probes look at.
+        counters: what is counted over all accounts.
+        rate: how many calls per second may leave now; None where there is no limit.
+        pending: how many requests pended when last read, by kind and verdict.
+        oldest: when the oldest of them was made.
+        kept_back: how many decided answers are not sent now, by kind and why.
+        open_intents: answers of which it is not known what became of them.
+        undecided_in: connections and shares that came in without having been decided.
+        policy_digest: of the policy in force.
+        policy_is_refused: whether the folder holds a policy with faults.
+        tables: the policy's data as it was read.
+    """
+
+    health: AccountHealth
+    counters: Counters
+    rate: Callable[[], float | None] = lambda: None
+    pending: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
+    oldest: datetime | None = field(default=None, init=False)
+    kept_back: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
+    open_intents: int | None = field(default=None, init=False)
+    undecided_in: int | None = field(default=None, init=False)
+    policy_digest: str = field(default="", init=False)
+    policy_is_refused: bool = field(default=False, init=False)
+    tables: Mapping[str, Fact[Table]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.counters.begin(self.name)
+
+    @property
+    def name(self) -> str:
+        """The settings' name for the account."""
+        return self.health.account
+
+    def policy_loaded(self, policy: Policy, tables: Mapping[str, Fact[Table]]) -> None:
+        """A policy is in force, with its tables: the first one, or another, or the same with newer tables."""
+        self.policy_digest, self.policy_is_refused, self.tables = policy.digest, False, tables
+        self.counters.rules_in_force(self.name, [rule.id for rule in policy.rules])
+
+    def policy_refused(self) -> None:
+        """The folder holds a policy with faults; the one before it stays in force."""
+        self.policy_is_refused = True
+
+    def lease_taken(self) -> None:
+        """This process does the account's work from now on."""
+        self.health.lease = Lease.HELD
+
+    def standing_by(self) -> None:
+        """Another replica does it, and what this one knew of the account grows old: it says nothing of it any more."""
+        self.health.lease, self.health.signed_in, self.health.trouble = Lease.ELSEWHERE, False, None
+        self.pending = self.oldest = self.kept_back = self.open_intents = self.undecided_in = None
+
+    def lease_in_doubt(self) -> None:
+        """The ledger cannot say who holds the lease."""
+        self.health.lease, self.health.trouble = Lease.NOT_KNOWN, Trouble.LEDGER_UNAVAILABLE
+
+    def signed_in(self) -> None:
+        """Portfolio Manager took the password."""
+        self.health.signed_in, self.health.trouble = True, None
+
+    def sign_in_failed(self, trouble: Trouble) -> None:
+        """Signing in came to nothing, because of this."""
+        self.health.signed_in, self.health.trouble = False, trouble
+
+    def paused(self, *, paused: bool) -> None:
+        """Answers are held up by `pause`, or no more."""
+        self.health.paused = paused
+
+    def planned(self, plan: Plan) -> None:
+        """The lists were read and everything in them decided."""
+        decided = Counter((str(decision.key.kind), str(decision.verdict)) for decision in plan.decisions)
+        self.pending = {pair: decided[pair] for pair in product(map(str, Kind), map(str, Verdict))}
+        kept = Counter((str(each.decision.key.kind), str(each.reason.kind)) for each in plan.kept_back)
+        # What was kept back for some reason and no more is told as 0, so that an alert on it ends.
+        self.kept_back = dict.fromkeys(self.kept_back or {}, 0) | kept
+        made = (decision.request.requested_at for decision in plan.decisions)
+        self.oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
+
+    def answered(self, receipt: Receipt) -> None:
+        """One step came to an end."""
+        self.counters.answered(self.name, receipt)
+
+    def cycle_finished(self, plan: Plan, *, at: datetime) -> None:
+        """A cycle came to its end; it is a good one if every list was read whole."""
+        if plan.not_whole:
+            self.cycle_failed(Trouble.LIST_NOT_WHOLE)
+            return
+        self.health.last_good_cycle, self.health.trouble = at, None
+        self.counters.cycle_ended(self.name, CycleResult.GOOD)
+
+    def cycle_failed(self, trouble: Trouble) -> None:
+        """A cycle came to nothing, because of this."""
+        self.health.trouble = trouble
+        if trouble is Trouble.NOT_AUTHORISED:
+            self.health.signed_in = False
+        self.counters.cycle_ended(self.name, _RESULTS.get(trouble, CycleResult.FAILED))
+
+    def died(self) -> None:
+        """The account's task ended without having been asked to."""
+        self.health.died = True
+
+    def called(self, *, service: str, result: str, seconds: float) -> None:
+        """One attempt of a call to Portfolio Manager, with the HTTP status or what went wrong."""
+        self.counters.called(self.name, service=service, result=result, seconds=seconds)
+        log.debug("call_made", service=service, result=result, seconds=round(seconds, 3))

@@ -1,0 +1,97 @@
+"""What is counted and timed, for Prometheus: counters that grow and a histogram, each with a closed set of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from pm_autoaccept.model import Receipt
+
+PREFIX = "pm_autoaccept"
+
+REMOVED = "(removed)"
+"""The label of a rule that the policy in force does not have: an answer in hand when its rule was taken away."""
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""The histogram's bounds: Portfolio Manager answers in a second or so, and a call ends at its timeout, 60 s."""
+
+
+class CycleResult(StrEnum):
+    """How a cycle ended."""
+
+    GOOD = "good"
+    LIST_NOT_WHOLE = "list_not_whole"
+    FAILED = "failed"
+    NOT_AUTHORISED = "not_authorised"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+
+
+class Counters:
+    """Everything that only grows. Its series are bounded: by the accounts, the services, and the rules in force."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._answers = Counter(
+            f"{PREFIX}_answers_total",
+            "Answers by what came of them when they were sent; a rule in brackets is none of the policy's: "
+            "why there was no rule, or that it was removed while its answer was on its way",
+            ("account", "kind", "action", "rule", "outcome"),
+            registry=registry,
+        )
+        self._cycles = Counter(
+            f"{PREFIX}_cycles_total", "Cycles by how they ended", ("account", "result"), registry=registry
+        )
+        self._calls = Counter(
+            f"{PREFIX}_calls_total",
+            "Calls to Portfolio Manager, each attempt, by service and HTTP status, or what went wrong before one came",
+            ("account", "service", "result"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            f"{PREFIX}_call_duration_seconds",
+            "How long calls to Portfolio Manager took, each attempt, from being sent to the last byte",
+            ("service",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._rules: dict[str, frozenset[str]] = {}
+        self._answered: set[tuple[str, str, str, str, str]] = set()
+
+    def begin(self, account: str) -> None:
+        """Show an account's cycles from zero, so that the first failed one is seen as an increase."""
+        for result in CycleResult:
+            self._cycles.labels(account, result)
+
+    def rules_in_force(self, account: str, rules: Collection[str]) -> None:
+        """Take these as the account's rules; the series of those that are gone go too."""
+        self._rules[account] = frozenset(rules)
+        gone = {
+            labels
+            for labels in self._answered
+            if labels[0] == account and not labels[3].startswith("(") and labels[3] not in self._rules[account]
+        }
+        for labels in gone:
+            self._answers.remove(*labels)
+        self._answered -= gone
+
+    def answered(self, account: str, receipt: Receipt) -> None:
+        """Count one answer; a step that was not sent is none."""
+        if receipt.outcome is None:
+            return
+        decision = receipt.step.decision
+        rule = decision.rule or f"({decision.reason.kind})"
+        if decision.rule is not None and decision.rule not in self._rules.get(account, ()):
+            rule = REMOVED
+        labels = (account, str(receipt.step.key.kind), str(receipt.step.action), rule, str(receipt.outcome))
+        self._answered.add(labels)
+        self._answers.labels(*labels).inc()
+
+    def cycle_ended(self, account: str, result: CycleResult) -> None:
+        """Count one cycle."""
+        self._cycles.labels(account, result).inc()
+
+    def called(self, account: str, *, service: str, result: str, seconds: float) -> None:
+        """Count and time one call."""
+        self._calls.labels(account, service, result).inc()
+        self._seconds.labels(service).observe(seconds)

@@ -1,0 +1,270 @@
+"""The operators' port: a real server on loopback, probed and scraped as orchestrators and Prometheus do it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from datetime import timedelta
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pm_autoaccept.errors import ConfigurationError
+from pm_autoaccept.model import Action, History, Kind, NotLearnt, Outcome, Reason, ReasonKind, Receipt, Step, Verdict
+from pm_autoaccept.plan import plan
+from pm_autoaccept.policy import Table, load
+from pm_autoaccept.telemetry.health import Trouble
+from pm_autoaccept.telemetry.server import serving
+from pm_autoaccept.telemetry.telemetry import Telemetry
+from tests.examples import NOW, connection, decided, meter_share, property_share, snapshot
+
+MINUTE = timedelta(minutes=1)
+
+
+def policy_of(*rules):
+    """A policy that holds everything, by these rules."""
+    listed = "".join(f"  - {{id: {rule}, on: [meter], when: always, then: hold}}\n" for rule in rules)
+    return load({"policy.yaml": f"version: 1\nrules:\n{listed}".encode()})
+
+
+def planned(*verdicts, failed=None, **said):
+    """What was planned of a connection, a property share and a meter share, as far as verdicts are given."""
+    requests = (connection(**said), property_share(11), meter_share(21, 11))[: len(verdicts)]
+    decisions = [decided(request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
+    return plan(decisions, snapshot=snapshot(*requests, failed=failed), history=History())
+
+
+def receipt(outcome, **said):
+    """What came of accepting a meter."""
+    decision = replace(decided(meter_share(21, 11), Verdict.ACCEPT), **said)
+    return Receipt(step=Step(decision=decision, action=Action.ACCEPT), outcome=outcome)
+
+
+@pytest.fixture
+def clock():
+    """The hands of a clock that only the test moves."""
+    return [NOW]
+
+
+@pytest.fixture
+def telemetry(clock):
+    """A process without accounts."""
+    return Telemetry(version="1.2.3", now=lambda: clock[0])
+
+
+@pytest.fixture
+def account(telemetry):
+    """Its first account."""
+    return telemetry.account("prairie", interval=MINUTE, rate=lambda: 4.0)
+
+
+@pytest.fixture
+async def get(telemetry, until_the_end):
+    """Ask its port for a path: status, headers, text."""
+    host, port = await until_the_end.enter_async_context(serving(telemetry, host="127.0.0.1", port=0))
+    session = await until_the_end.enter_async_context(aiohttp.ClientSession())
+
+    async def ask(path, **headers):
+        async with session.get(f"http://{host}:{port}{path}", headers=headers) as response:
+            return response.status, response.headers, await response.text()
+
+    return ask
+
+
+@pytest.fixture
+def scrape(get):
+    """Samples as Prometheus reads them: name → labels without the account's → value."""
+
+    async def ask():
+        status, _, text = await get("/metrics")
+        assert status == 200
+        found = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                labels = tuple(sorted((name, value) for name, value in sample.labels.items() if name != "account"))
+                found.setdefault(sample.name.removeprefix("pm_autoaccept_"), {})[labels] = sample.value
+        return found
+
+    return ask
+
+
+async def test_an_account_becomes_ready_by_its_first_good_cycle_and_says_on_the_way_what_is_missing(get, account):
+    """Lease, sign-in, cycle: each probe says which is still to come."""
+
+    async def why():
+        status, headers, text = await get("/readyz")
+        assert headers["Content-Type"] == "application/json; charset=utf-8"
+        assert headers["Cache-Control"] == "no-store"
+        return status, json.loads(text)["accounts"]["prairie"]["why"]
+
+    assert await why() == (503, "its lease has not been taken yet")
+    account.lease_taken()
+    assert await why() == (503, "it is not signed in")
+    account.signed_in()
+    assert await why() == (503, "no cycle has come to a good end yet")
+    account.cycle_finished(planned(), at=NOW)
+    assert await why() == (200, "the last good cycle ended at 2026-03-04 12:00:00 UTC")
+    assert (await get("/livez"))[0] == 200
+    account.died()
+    assert (await get("/livez"))[0] == 503
+
+
+async def test_a_refused_password_leaves_the_process_alive_and_unready(get, account, scrape):
+    """An orchestrator does not restart it, and nobody believes that it works."""
+    account.lease_taken()
+    account.sign_in_failed(Trouble.NOT_AUTHORISED)
+    assert (await get("/livez"))[0] == 200
+    status, _, text = await get("/readyz")
+    assert status == 503
+    assert "refused the username or the password" in text
+    assert (await scrape())["signed_in"] == {(): 0}
+
+
+async def test_ages_grow_while_nothing_happens(account, clock, scrape):
+    """A daemon that fails cycle after cycle does not show the age that it last saw."""
+    account.planned(planned(Verdict.HOLD, requested_at=NOW - timedelta(days=2)))
+    account.cycle_finished(planned(), at=NOW)
+    clock[0] = NOW + timedelta(hours=1)
+    found = await scrape()
+    assert found["oldest_pending_age_seconds"] == {(): 49 * 3600}
+    assert found["last_good_cycle_timestamp_seconds"] == {(): NOW.timestamp()}
+
+
+async def test_what_pends_is_told_by_kind_and_verdict_zeros_included(account, scrape):
+    """Before the first look nothing is told, since nothing is known; afterwards every kind and verdict is."""
+    assert "pending_requests" not in await scrape()
+    account.planned(planned(Verdict.HOLD, Verdict.ACCEPT, Verdict.ACCEPT))
+    found = await scrape()
+    assert len(found["pending_requests"]) == 9
+    assert {labels for labels, value in found["pending_requests"].items() if value} == {
+        (("kind", "connection"), ("verdict", "hold")),
+        (("kind", "property"), ("verdict", "accept")),
+        (("kind", "meter"), ("verdict", "accept")),
+    }
+    kept = (("kind", "property"), ("reason", "connection_not_accepted"))
+    assert found["kept_back_answers"][kept] == 1
+    assert found["oldest_pending_age_seconds"] == {(): 0}
+    account.planned(planned())
+    assert (await scrape())["kept_back_answers"][kept] == 0
+
+
+async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, scrape, get):
+    """The numbers of the replica that lost the lease would stand beside the true ones."""
+    account.lease_taken()
+    account.signed_in()
+    account.planned(planned(Verdict.HOLD))
+    account.open_intents = account.undecided_in = 3
+    assert (await scrape())["lease_held"] == {(): 1}
+    account.standing_by()
+    found = await scrape()
+    assert found["lease_held"] == found["signed_in"] == {(): 0}
+    assert not {"pending_requests", "kept_back_answers", "open_intents", "undecided_in"} & set(found)
+    assert (await get("/readyz"))[0] == 200
+    account.lease_in_doubt()
+    assert "its lease has not been taken yet; the ledger cannot be" in (await get("/readyz"))[2]
+
+
+async def test_answers_are_counted_by_rule_and_outcome_and_what_was_not_sent_is_none(account, scrape):
+    """A decision without a rule is counted by why it has none."""
+    account.policy_loaded(policy_of("a-rule"), {})
+    for outcome in (Outcome.DONE, Outcome.DONE, Outcome.REFUSED, None):
+        account.answered(receipt(outcome))
+    account.answered(receipt(Outcome.DONE, rule=None, reason=Reason(ReasonKind.DEFAULT, "because")))
+    told = {
+        tuple(dict(labels)[name] for name in ("kind", "action", "rule", "outcome")): value
+        for labels, value in (await scrape())["answers_total"].items()
+    }
+    assert told == {
+        ("meter", "Accept", "a-rule", "done"): 2,
+        ("meter", "Accept", "a-rule", "refused"): 1,
+        ("meter", "Accept", "(default)", "done"): 1,
+    }
+
+
+async def test_rules_that_come_and_go_leave_no_series_behind(account, telemetry, scrape):
+    """A hundred policies, each with a rule of its own, and the page is as long as after the first."""
+    other = telemetry.account("river", interval=MINUTE)
+    other.policy_loaded(policy_of("a-rule"), {})
+    other.answered(receipt(Outcome.DONE))
+    for number in range(100):
+        account.policy_loaded(policy_of(f"rule-{number}"), {})
+        account.answered(receipt(Outcome.DONE, rule=f"rule-{number}"))
+        account.answered(receipt(Outcome.DONE, rule=f"rule-{number - 1}"))
+    rules = {dict(labels)["rule"]: value for labels, value in (await scrape())["answers_total"].items()}
+    assert rules == {"rule-99": 1, "(removed)": 100, "a-rule": 1}
+
+
+async def test_one_policy_and_its_data_are_told_with_their_digests(account, scrape):
+    """After a reload the old digest is gone; a table that cannot be read has no rows and no digest."""
+    first, second = policy_of("one"), policy_of("two")
+    account.policy_loaded(first, {})
+    account.policy_refused()
+    assert (await scrape())["policy_refused"] == {(): 1}
+    customers = Table(name="customers", keys=frozenset({"1"}), rows=7, digest="d1")
+    account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")})
+    found = await scrape()
+    assert found["policy_refused"] == {(): 0}
+    assert found["policy_info"] == {(("digest", second.digest),): 1}
+    assert found["data_rows"] == {(("source", "customers"),): 7, (("source", "meters"),): 0}
+    assert found["data_info"] == {(("digest", "d1"), ("source", "customers")): 1}
+
+
+async def test_cycles_are_counted_by_how_they_ended_from_zero(account, scrape):
+    """A cycle that could not read a list whole is no good one."""
+    account.signed_in()
+    account.cycle_finished(planned(), at=NOW)
+    account.cycle_finished(planned(failed=Kind.METER), at=NOW + MINUTE)
+    account.cycle_failed(Trouble.LEDGER_UNAVAILABLE)
+    account.cycle_failed(Trouble.CYCLE_FAILED)
+    results = {dict(labels)["result"]: value for labels, value in (await scrape())["cycles_total"].items()}
+    assert results == {"good": 1, "list_not_whole": 1, "failed": 1, "not_authorised": 0, "ledger_unavailable": 1}
+    account.cycle_failed(Trouble.NOT_AUTHORISED)
+    found = await scrape()
+    assert found["signed_in"] == {(): 0}
+    assert found["last_good_cycle_timestamp_seconds"] == {(): NOW.timestamp()}
+
+
+async def test_calls_are_counted_and_timed(account, scrape):
+    """The histogram is by service, the counter by account and result too."""
+    account.called(service="answer_meter", result="200", seconds=0.3)
+    account.called(service="answer_meter", result="timeout", seconds=60.2)
+    found = await scrape()
+    assert found["calls_total"] == {
+        (("result", "200"), ("service", "answer_meter")): 1,
+        (("result", "timeout"), ("service", "answer_meter")): 1,
+    }
+    buckets = {dict(labels)["le"]: value for labels, value in found["call_duration_seconds_bucket"].items()}
+    assert (buckets["0.25"], buckets["0.5"], buckets["60.0"], buckets["+Inf"]) == (0, 1, 1, 2)
+
+
+async def test_the_pace_and_the_process_are_told(account, telemetry, scrape):
+    """A rate without limit is infinite; memory and file handles are there to be watched."""
+    assert account.health.paused is False
+    account.paused(paused=True)
+    found = await scrape()
+    assert found["rate_calls_per_second"] == {(): 4}
+    assert found["paused"] == {(): 1}
+    assert found["build_info"] == {(("version", "1.2.3"),): 1}
+    assert found["process_open_fds"][()] > 0
+    telemetry.account("prairie", interval=MINUTE)
+    assert (await scrape())["rate_calls_per_second"] == {(): float("inf")}
+
+
+async def test_prometheus_own_format_is_spoken_and_nothing_else_is_served(get, account):
+    """OpenMetrics where it is asked for; other paths and methods are none of ours."""
+    status, headers, text = await get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert (status, headers["Content-Type"].partition(";")[0]) == (200, "application/openmetrics-text")
+    assert text.endswith("# EOF\n")
+    assert (await get("/"))[0] == 404
+    assert account.name == "prairie"
+
+
+async def test_an_address_in_use_is_an_error_that_says_what_to_do(telemetry):
+    """Two daemons on one machine need two ports."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match="name another HOST:PORT in PM_AUTOACCEPT_LISTEN"):
+            async with serving(telemetry, host="127.0.0.1", port=port):
+                pass

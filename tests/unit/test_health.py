@@ -1,0 +1,89 @@
+"""What the probes say of accounts, in every state that they can be in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pm_autoaccept.telemetry.health import SENTENCES, AccountHealth, Lease, Trouble, live, ready
+
+
+@pytest.fixture
+def health(now):
+    """An account that works well, but for what is said."""
+
+    def make(name="prairie", **but):
+        well = {"lease": Lease.HELD, "signed_in": True, "last_good_cycle": now}
+        return AccountHealth(account=name, interval=timedelta(seconds=60), **well | but)
+
+    return make
+
+
+def test_a_process_lives_while_no_account_s_task_has_ended(health):
+    """What a restart does not cure is no reason to restart."""
+    in_trouble = [health(signed_in=False, trouble=trouble) for trouble in Trouble]
+    assert (live([]).status, live(in_trouble).status) == (200, 200)
+    dead = live([health(), health("river", died=True)])
+    assert (dead.status, dead.body["live"]) == (503, False)
+    assert "river" in dead.body["why"]
+    assert "prairie" not in dead.body["why"]
+
+
+def test_a_process_that_has_begun_no_account_is_not_ready(now):
+    """Nothing to complain of is not the same as being ready."""
+    assert ready([], now=now).status == 503
+
+
+@pytest.mark.parametrize(
+    ("but", "says"),
+    [
+        ({}, "the last good cycle ended at 2026-03-04 12:00:00 UTC"),
+        ({"paused": True}, "the last good cycle ended at 2026-03-04 12:00:00 UTC; it is paused, nothing is answered"),
+        (
+            {"lease": Lease.ELSEWHERE, "signed_in": False, "last_good_cycle": None},
+            "another replica holds its lease and does its work; this one stands by",
+        ),
+    ],
+)
+def test_an_account_is_ready_where_it_is_looked_after_here_or_elsewhere(health, now, but, says):
+    """A replica that stands by is as ready as the one that works; a pause is no fault."""
+    told = ready([health(**but)], now=now)
+    assert (told.status, told.body) == (200, {"ready": True, "accounts": {"prairie": {"ready": True, "why": says}}})
+
+
+@pytest.mark.parametrize(
+    ("but", "says"),
+    [
+        ({"died": True}, "its task has ended without being asked to"),
+        ({"lease": Lease.NOT_KNOWN}, "its lease has not been taken yet"),
+        ({"signed_in": False}, "it is not signed in"),
+        ({"last_good_cycle": None}, "no cycle has come to a good end yet"),
+    ],
+)
+def test_an_account_that_nobody_looks_after_is_not_ready_and_says_why(health, now, but, says):
+    """One such account makes the process unready, and the others still say how they are."""
+    told = ready([health(), health("river", **but)], now=now)
+    assert told.status == 503
+    accounts = told.body["accounts"]
+    assert accounts["prairie"]["ready"]
+    assert not accounts["river"]["ready"]
+    assert accounts["river"]["why"].startswith(says)
+
+
+@pytest.mark.parametrize(("interval", "limit"), [(60, 10), (600, 50)])
+def test_a_good_cycle_may_be_as_old_as_five_intervals_or_ten_minutes(health, now, interval, limit):
+    """Just young enough is ready, a second more is not."""
+    account = health(last_good_cycle=now - timedelta(minutes=limit))
+    account.interval = timedelta(seconds=interval)
+    assert ready([account], now=now).status == 200
+    told = ready([account], now=now + timedelta(seconds=1))
+    assert told.status == 503
+    assert f"more than {limit} minutes ago" in told.body["accounts"]["prairie"]["why"]
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_each_trouble_is_said_in_a_sentence(health, now, trouble):
+    """Whoever reads the probe knows what is wrong and whether there is something to do."""
+    told = ready([health(signed_in=False, trouble=trouble)], now=now)
+    assert told.body["accounts"]["prairie"]["why"] == f"it is not signed in; {SENTENCES[trouble]}"
