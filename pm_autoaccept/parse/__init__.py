@@ -18,13 +18,14 @@ from pm_autoaccept.parse.answers import (
     parse_notifications,
     parse_property_links,
 )
-from pm_autoaccept.parse.document import MAX_BYTES, MAX_DEPTH
+from pm_autoaccept.parse.document import MAX_BYTES, MAX_DEPTH, MAX_MARKS
 from pm_autoaccept.parse.pending import parse_pending_page
 from pm_autoaccept.parse.response import Link, Response, ServiceError, parse_response
 
 __all__ = [
     "MAX_BYTES",
     "MAX_DEPTH",
+    "MAX_MARKS",
     "Hierarchy",
     "Link",
     "Response",

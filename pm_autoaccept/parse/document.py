@@ -14,6 +14,9 @@ Element: TypeAlias = etree._Element  # noqa: SLF001 - the name that lxml's stubs
 
 MAX_BYTES = 10 * 1024 * 1024
 """The largest document that is read. A full page of 20 meters has about 40 KB."""
+MAX_MARKS = 400_000
+"""The most `<` and `=` in a document that is read: each may become an element or an attribute, in memory a hundred
+times its size. A page of 20 meters has about 1,900, a list of 60,000 links 300,000."""
 MAX_DEPTH = 200
 """The deepest element that is read, the root being 1. Portfolio Manager's own documents stay below 10."""
 
@@ -24,11 +27,13 @@ def open_document(body: bytes, root: str) -> Element:
     """The root element of a document, which must be called `root`.
 
     Raises:
-        DocumentRefused: it is empty, too large, too deep, HTML, not well-formed, has a DOCTYPE (and with it perhaps
-            entities), or has another root. The message says which.
+        DocumentRefused: it is empty, too large, of too many parts, too deep, HTML, not well-formed, has a DOCTYPE (and
+            with it perhaps entities), or has another root. The message says which.
     """
     if len(body) > MAX_BYTES:
         raise DocumentRefused(f"a document of {len(body)} bytes; at most {MAX_BYTES} are read")
+    if body.count(b"<") + body.count(b"=") > MAX_MARKS:
+        raise DocumentRefused(f"a document of too many elements and attributes; at most {MAX_MARKS} are read")
     if not body.strip():
         raise DocumentRefused("an empty document, where XML was expected")
     if _HTML.match(body):

@@ -18,6 +18,8 @@ from pm_autoaccept.policy.wording import listed, not_yet, perhaps
 _KEYS = ("version", "data", "rules", "default", "limits")
 _NOT_YET = ("time_zone", "private", "cases")
 _TESTS = ".test.yaml"
+_MOST_FAULTS = 200
+"""Faults that are told: more would be one mistake that was made over and over, or no policy at all."""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
         files: file name → contents, of every YAML file in the folder.
 
     Raises:
-        PolicyRefused: with every fault that was found.
+        PolicyRefused: with every fault that was found, up to 200.
     """
     folder = _Folder()
     names = sorted(name for name in files if not name.endswith(_TESTS))
@@ -61,7 +63,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
         where = names[0] if names else "the policy folder"
         folder.faults.append(Fault(where, 0, 0, "the folder has no rule; `rules:` with one rule is the least"))
     if folder.faults:
-        raise PolicyRefused(tuple(sorted(folder.faults, key=lambda fault: (fault.file, fault.line, fault.column))))
+        raise PolicyRefused(_told(folder.faults))
     return Policy(
         digest=_digest(files, names),
         rules=rules,
@@ -70,6 +72,15 @@ def load(files: Mapping[str, bytes]) -> Policy:
         sources={name: source for name, source in sources.items() if source is not None},
         tests_not_run=tuple(sorted(set(files) - set(names))),
     )
+
+
+def _told(faults: list[Fault]) -> tuple[Fault, ...]:
+    """The faults in order; of very many the first ones, and how many more there are."""
+    ordered = sorted(faults, key=lambda fault: (fault.file, fault.line, fault.column))
+    told, more = ordered[:_MOST_FAULTS], len(ordered) - _MOST_FAULTS
+    if more > 0:
+        told.append(Fault(ordered[_MOST_FAULTS].file, 0, 0, f"there are {more:,} more faults; mend these first"))
+    return tuple(told)
 
 
 def _read_file(name: str, data: bytes, folder: _Folder) -> None:

@@ -14,10 +14,11 @@ from typing import Protocol, TypeAlias
 import yaml
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.wording import shown
 from pm_autoaccept.policy.yaml_faults import explain, quoted
 
-LARGEST = 1_000_000
-"""Bytes in one file of a policy."""
+LARGEST = 250_000
+"""Bytes in one file of a policy: a person writes a few thousand, and more would keep the daemon from its work."""
 DEEPEST = 20
 """Mappings and lists inside one another."""
 
@@ -38,7 +39,7 @@ class Place:
 
     def fault(self, message: str) -> Fault:
         """A fault at this place."""
-        return Fault(self.file, self.line, self.column, message, self.text)
+        return Fault(self.file, self.line, self.column, message, shown(self.text))
 
 
 @dataclass(frozen=True, slots=True)

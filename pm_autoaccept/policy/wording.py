@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_SHOWN = 1_000
+"""Characters of a line that a fault shows along with its message."""
+
 
 def perhaps(name: str, known: Iterable[str]) -> str:
     """` (did you mean …?)` for a name close to a known one, otherwise nothing."""
@@ -29,3 +32,8 @@ def some(names: Iterable[str], most: int = 5) -> str:
     every = tuple(names)
     rest = f" … and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + rest
+
+
+def shown(line: str) -> str:
+    """The line as a fault shows it; nothing of one that no screen holds, since each of its faults would repeat it."""
+    return line if len(line) <= LONGEST_SHOWN else ""

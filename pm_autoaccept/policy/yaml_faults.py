@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.wording import shown
 
 _BEFORE_TEXT = re.compile(r"\s*(?:- +)*(?:[^\s'\"{\[:][^:]*: +)?")
 _WORD = re.compile(r"[^\s,\]}]+")
@@ -103,7 +104,7 @@ def explain(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -
     found = _WORD.match(line, column)
     word = found.group() if found else line[column : column + 1]
     message = meaning.message.format(first=word[:1], word=quoted(word), right=put_right(line), problem=error.problem)
-    return Fault(file, row + 1, column + 1, message, line)
+    return Fault(file, row + 1, column + 1, message, shown(line))
 
 
 def _spot(mark: yaml.Mark | None, lines: tuple[str, ...]) -> tuple[int, int, str]:

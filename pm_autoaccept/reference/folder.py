@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pm_autoaccept.errors import ConfigurationError, Fault, PolicyRefused
 
-LARGEST = 1_000_001
+LARGEST = 250_001
 """Bytes read of one file: one more than a policy may have, so that the loader sees that it is too large."""
 
 

@@ -329,3 +329,11 @@ def test_notes_have_needs_too(rule, load):
 def test_a_rule_is_on_what_it_says(rule):
     """`on` is one kind or a list of them."""
     assert rule("always", on="[connection, meter]").rules[0].on == {Kind.CONNECTION, Kind.METER}
+
+
+def test_very_many_faults_stay_readable(refused):
+    """Of thousands of faults the first 200 are told, and a line that no screen holds is not shown with each of them."""
+    faults = refused(f"rules: [{'*a,' * 5_000}]")
+    assert len(faults) == 201
+    assert faults[-1].message == "there are 4,800 more faults; mend these first"
+    assert len("\n".join(map(str, faults))) < 50_000

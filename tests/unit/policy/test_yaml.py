@@ -91,8 +91,8 @@ def test_not_utf_8():
 def test_a_file_that_is_too_large():
     """Long lists belong into data, not into rules."""
     faults: list[Fault] = []
-    assert source_text.read("p.yaml", b"#" * 1_000_001, faults) is None
-    assert "larger than 1,000,000 bytes; keep long lists in a csv file" in faults[0].message
+    assert source_text.read("p.yaml", b"#" * 250_001, faults) is None
+    assert "larger than 250,000 bytes; keep long lists in a csv file" in faults[0].message
 
 
 def test_an_error_without_a_place():
