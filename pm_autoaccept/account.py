@@ -14,6 +14,7 @@ from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Fact, Receipt
 from pm_autoaccept.policy import Policy, Table, load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read, read_folder
 
 
@@ -86,4 +87,6 @@ async def open_account(
             mode=settings.mode,
             stop=stop,
             tell=tell,
+            # A repetition must not leave when reads may already be settling what became of the answer.
+            repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),
         )

@@ -54,6 +54,7 @@ class Answering:
         now: the clock.
         still_good: asked just before each POST; a text says why the step must not be sent now.
         tell: called with each receipt as it comes, for progress and logs.
+        repeat_within: an answer that surely was not processed is sent again only so long after its intent.
     """
 
     pm: PortfolioManager
@@ -61,6 +62,7 @@ class Answering:
     now: Callable[[], datetime]
     still_good: Callable[[Step], str | None]
     tell: Callable[[Receipt], None] = lambda _receipt: None
+    repeat_within: timedelta = REPEAT_WITHIN
     _halted: str | None = field(default=None, init=False)
 
     async def act(self, plan: Plan) -> tuple[Receipt, ...]:
@@ -106,7 +108,7 @@ class Answering:
 
     def _too_late(self, begun: datetime) -> str | None:
         """Say why an answer that was begun then must not be repeated any more."""
-        return "it was begun too long ago" if self.now() - begun > REPEAT_WITHIN else None
+        return "it was begun too long ago" if self.now() - begun > self.repeat_within else None
 
     async def _send(self, step: Step) -> Receipt:
         """Record the intent, POST, record the outcome."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pm_autoaccept.act import Answering
 from pm_autoaccept.decide import decide, sources_in_use
@@ -13,7 +13,7 @@ from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import Ledger
+from pm_autoaccept.record import REPEAT_WITHIN, Ledger
 
 
 def utc_now() -> datetime:
@@ -27,6 +27,7 @@ class Cycle:
 
     Attributes:
         stop: says why nothing more may be sent, None while it may.
+        repeat_within: see `Answering`.
     """
 
     pm: PortfolioManager
@@ -38,6 +39,7 @@ class Cycle:
     now: Callable[[], datetime] = utc_now
     stop: Callable[[], str | None] = lambda: None
     tell: Callable[[Receipt], None] = lambda _receipt: None
+    repeat_within: timedelta = REPEAT_WITHIN
     _poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +84,14 @@ class Cycle:
                 return "the list that showed it has grown too old, or the clock was set back"
             return None
 
-        answering = Answering(pm=self.pm, ledger=self.ledger, now=self.now, still_good=still_good, tell=self.tell)
+        answering = Answering(
+            pm=self.pm,
+            ledger=self.ledger,
+            now=self.now,
+            still_good=still_good,
+            tell=self.tell,
+            repeat_within=self.repeat_within,
+        )
         return await answering.act(planned)
 
     async def settle(self) -> None:

@@ -12,7 +12,7 @@ and a test shows that leaving any one of them out breaks promise 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -45,6 +45,9 @@ _ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
     Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, and what became of it is not known yet"),
     Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
 }
+
+_UNKNOWN = (Standing.IN_DOUBT, Standing.REPEATABLE)
+"""An answer was sent, and what became of it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,15 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     """Add the decision's step to the family, or say why it is kept back."""
     accept = decision.verdict is Verdict.ACCEPT
     action = Action.ACCEPT if accept else Action.REJECT
-    sent = _ALREADY_SENT.get(family.standing(decision.key))
-    otherwise = family.history.refused.get(decision.key, (action, decision.note)) != (action, decision.note)
-    if sent is not None and not otherwise:
-        return Reason(*sent)
+    standing = family.standing(decision.key)
+    before = family.history.sent.get(decision.key)
+    if standing is Standing.REPEATABLE:
+        if before is None or before[0] is not action:
+            text = "another answer was sent before, its fate is not known, and now the policy says otherwise"
+            return Reason(ReasonKind.VERDICT_CHANGED, text)
+        decision = replace(decision, note=before[1])
+    elif standing in _ALREADY_SENT and before in (None, (action, decision.note)):
+        return Reason(*_ALREADY_SENT[standing])
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
         needed = check(decision, family)
@@ -123,6 +131,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     family.steps[decision.key] = Step(
         decision=decision,
         action=action,
+        repeats=standing is Standing.REPEATABLE,
         needs=tuple(needs),
         falls=() if accept else _falls(decision.key, family),
     )
@@ -214,7 +223,7 @@ def children_are_rejected_first(decision: Decision, family: _Family) -> _Needed:
     """Rejects go leaf first, so that each gets its own note before its parent's reject takes it along."""
     children = family.children.get(decision.key, ())
     for child in children:
-        if family.standing(child.key) is Standing.IN_DOUBT:
+        if family.standing(child.key) in _UNKNOWN and child.key not in family.steps:
             return Reason(ReasonKind.IN_DOUBT, f"what became of our answer to {child.key} is not known yet", child.key)
     return tuple(child.key for child in children if child.key in family.steps)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult, Row, func, select
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
 from pm_autoaccept.ledger.deciding import last_decisions, row_of
-from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, current, rows_by_key
+from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, current, last_intent, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -20,7 +20,21 @@ LONGEST_WAIT = timedelta(days=1)
 """To which the wait before a refused answer is tried again doubles."""
 
 
-def intend(connection: Connection, provider: int, step: Step, *, at: datetime) -> int:
+READS_UNTIL_REPEATED = 2
+"""Whole reads, begun after an answer of unknown fate was sent, that must show its request pending still."""
+
+
+def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, unknown_wait: timedelta) -> bool:
+    """Whether an open answer may be sent once more, by the rule of unknowns.
+
+    It may if two whole reads show the request pending still, the second (begun at `read`) so long after the answer was
+    sent that no more can come of it. Each attempt doubles the wait, to a day.
+    """
+    wait = max(unknown_wait, min(unknown_wait * int(2 ** min(sent.attempts - 1, 10)), LONGEST_WAIT))
+    return bool(row.present_reads >= READS_UNTIL_REPEATED and read >= sent.sent_at + wait)
+
+
+def intend(connection: Connection, provider: int, step: Step, *, at: datetime, unknown_wait: timedelta) -> int:
     """Record that this answer is about to be sent, by which decision, and what may fall with it.
 
     Raises:
@@ -31,7 +45,11 @@ def intend(connection: Connection, provider: int, step: Step, *, at: datetime) -
     row = current(rows, step.decision.request)
     if row is None:
         raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
-    if row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in rows):
+    if step.repeats and row.outcome == Outcome.OPEN:
+        intent = _intend_again(connection, row, step, at=at, unknown_wait=unknown_wait)
+        _may_fall(connection, provider, step, intent)
+        return intent
+    if step.repeats or row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in rows):
         raise AlreadyAnswered(f"{step.key} was answered already, by another process with this ledger")
     result = connection.execute(
         intent_table.insert().values(
@@ -47,12 +65,30 @@ def intend(connection: Connection, provider: int, step: Step, *, at: datetime) -
         )
     )
     intent = _number(result)
-    _update(connection, row.id, outcome=Outcome.OPEN, outcome_at=at)
+    _update(connection, row.id, outcome=Outcome.OPEN, outcome_at=at, present_reads=0)
+    _may_fall(connection, provider, step, intent)
+    return intent
+
+
+def _may_fall(connection: Connection, provider: int, step: Step, intent: int) -> None:
+    """Note what Portfolio Manager will, or may, reject along with a reject."""
     for below in rows_by_key(connection, provider, step.falls).values():
         child = below[-1]
         if child.outcome in (None, Outcome.REFUSED) and not _fell(connection, child):
             _update(connection, child.id, falls_with=intent)
-    return intent
+
+
+def _intend_again(connection: Connection, row: RequestRow, step: Step, *, at: datetime, unknown_wait: timedelta) -> int:
+    """A further attempt of the intent that is open already: the same answer, word for word."""
+    sent = last_intent(connection, row.id)
+    if (sent.action, sent.note) != (step.action, step.decision.note):
+        raise AlreadyAnswered(f"{step.key} was answered otherwise before, and the fate of that is not known")
+    if not may_repeat(row, sent, read=at, unknown_wait=unknown_wait):
+        raise AlreadyAnswered(f"{step.key} was sent again already, by another process with this ledger")
+    again = intent_table.update().where(intent_table.c.id == sent.id)
+    connection.execute(again.values(attempts=sent.attempts + 1, sent_at=at))
+    _update(connection, row.id, outcome_at=at, present_reads=0)
+    return int(sent.id)
 
 
 def _decision_of(connection: Connection, step: Step, row: RequestRow, *, at: datetime) -> int:
@@ -79,6 +115,11 @@ def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datet
     outcome, text = receipt.outcome, receipt.text
     sent = connection.execute(select(intent_table).where(intent_table.c.id == intent)).one()
     row = connection.execute(select(*COLUMNS).where(request_table.c.id == sent.request_id)).one()
+    if sent.outcome != Outcome.OPEN and outcome is not Outcome.DONE:
+        return  # reads, or another replica, have settled it meanwhile; only that we did it is known better
+    if outcome is Outcome.SETTLED_ELSEWHERE and sent.attempts > 1:
+        # The first attempt, of unknown fate, may be what fulfilled it: reads will say.
+        outcome = Outcome.OPEN
     if outcome is Outcome.SETTLED_ELSEWHERE:
         outcome, text = ended_without_us(connection, row) or (outcome, text)
     ended = {"outcome": outcome, "outcome_at": at, "outcome_text": text}

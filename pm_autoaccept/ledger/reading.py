@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, func, select
 
 from pm_autoaccept import __version__
-from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, chunks, current, is_over, last_intent, rows_by_key
+from pm_autoaccept.ledger.answering import may_repeat
+from pm_autoaccept.ledger.rows import (
+    COLUMNS,
+    UNSETTLED,
+    RequestRow,
+    chunks,
+    current,
+    is_over,
+    last_intent,
+    rows_by_key,
+)
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import provider as provider_table
@@ -35,28 +45,39 @@ OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 """Outcomes in which Portfolio Manager took our answer."""
 
 
-def history(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> History:
+def history(
+    connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta
+) -> History:
     """Say how each pending request stands, and which properties of pending meters we rejected."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
-    standing, refused = {}, {}
+    begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
+    standing, sent = {}, {}
     for request in requests:
         known = rows.get(request.key, [])
         row = current(known, request)
-        if any(each.outcome == Outcome.OPEN for each in known):
+        if any(each.outcome == Outcome.OPEN and each is not row for each in known):
             standing[request.key] = Standing.IN_DOUBT
         elif row is not None:
-            standing[request.key] = _standing(connection, row, at=at)
-            if standing[request.key] is Standing.REFUSED:
-                sent = last_intent(connection, row.id)
-                refused[request.key] = (Action(sent.action), sent.note)
+            last = last_intent(connection, row.id) if row.outcome in UNSETTLED else None
+            read = begun.get(request.kind)
+            if last is not None and row.outcome == Outcome.OPEN:
+                repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
+                standing[request.key] = Standing.REPEATABLE if repeatable else Standing.IN_DOUBT
+            else:
+                standing[request.key] = _standing(connection, row, at=at)
+            if last is not None and standing[request.key] in (Standing.REFUSED, Standing.REPEATABLE):
+                sent[request.key] = (Action(last.action), last.note)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     rejected = _rejected(connection, provider, sorted(properties))
-    return History(standing=standing, refused=refused, rejected_properties=rejected)
+    return History(standing=standing, sent=sent, rejected_properties=rejected)
 
 
 def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
-    """How one request that pends now stands. One that ended and then was absent is the next time: unanswered."""
+    """How one request that pends now stands, whose answer is not of unknown fate.
+
+    One that ended and then was absent is the next time: unanswered.
+    """
     if row.outcome is None or is_over(row):
         return Standing.UNANSWERED
     if row.outcome == Outcome.REFUSED:

@@ -59,6 +59,7 @@ def see(connection: Connection, provider: int, snapshot: Snapshot, *, at: dateti
     for some in chunks(still):
         seen = request_table.update().where(request_table.c.id.in_(some))
         connection.execute(seen.values(last_seen=at, absent_since=None, absent_reads=0))
+    _still_open(connection, snapshot, frozenset(still))
     if new:
         connection.execute(request_table.insert(), new)
     for pending in snapshot.lists:
@@ -66,11 +67,27 @@ def see(connection: Connection, provider: int, snapshot: Snapshot, *, at: dateti
             _see_unreadable(connection, provider, element, at=at)
         if pending.shows_absence:
             _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
-    if not isinstance(snapshot.notifications, NotLearnt):
-        for each in snapshot.notifications:
-            values = {name: getattr(each, name) for name in each.__slots__}
-            statement = insert(connection, notification_table).values(provider_id=provider, **values, first_seen=at)
-            connection.execute(statement.on_conflict_do_nothing())
+    _see_notifications(connection, provider, snapshot, at=at)
+
+
+def _see_notifications(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> None:
+    """Store each notification once, by its id."""
+    for each in () if isinstance(snapshot.notifications, NotLearnt) else snapshot.notifications:
+        values = {name: getattr(each, name) for name in each.__slots__}
+        statement = insert(connection, notification_table).values(provider_id=provider, **values, first_seen=at)
+        connection.execute(statement.on_conflict_do_nothing())
+
+
+def _still_open(connection: Connection, snapshot: Snapshot, still: frozenset[int]) -> None:
+    """Count the whole reads that show a request pending after an answer of unknown fate was sent."""
+    table = request_table.c
+    for pending in snapshot.lists:
+        in_doubt = select(table.id, table.outcome_at).where(table.kind == pending.kind, table.outcome == Outcome.OPEN)
+        rows = connection.execute(in_doubt) if pending.whole else ()
+        shown = [row.id for row in rows if row.id in still and pending.begun > row.outcome_at]
+        for some in chunks(shown):
+            counted = request_table.update().where(table.id.in_(some))
+            connection.execute(counted.values(present_reads=table.present_reads + 1))
 
 
 def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime) -> dict[str, object]:
@@ -133,7 +150,11 @@ def _miss(
             continue  # this read had begun before the row was last touched: it proves nothing
         reads = row.absent_reads + 1
         settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
-        values: dict[str, object] = {"absent_since": row.absent_since or pending.begun, "absent_reads": reads}
+        values: dict[str, object] = {
+            "absent_since": row.absent_since or pending.begun,
+            "absent_reads": reads,
+            "present_reads": 0,
+        }
         if settled is not None:
             outcome, text = settled
             values |= {"outcome": outcome, "outcome_at": pending.ended, "outcome_text": text}
@@ -157,7 +178,7 @@ def _settle(
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if reads < READS_UNTIL_GONE or pending.begun < sent.intended_at + unknown_wait:
+        if reads < READS_UNTIL_GONE or pending.begun < sent.sent_at + unknown_wait:
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:

@@ -82,7 +82,10 @@ class SqlLedger:
         """Say what plan must know of what pends. Reads only."""
         if self._provider is None:
             return History()
-        return await self._run(lambda connection, us: reading.history(connection, us, snapshot, at=at))
+        wait = self._unknown_wait
+        return await self._run(
+            lambda connection, us: reading.history(connection, us, snapshot, at=at, unknown_wait=wait)
+        )
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
@@ -92,7 +95,8 @@ class SqlLedger:
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""
-        return await self._run(lambda connection, us: answering.intend(connection, us, step, at=at))
+        wait = self._unknown_wait
+        return await self._run(lambda connection, us: answering.intend(connection, us, step, at=at, unknown_wait=wait))
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent."""

@@ -72,6 +72,8 @@ class ReasonKind(StrEnum):
     """Kept back: it was answered and still stands in the list; the list lags."""
     IN_DOUBT = "in_doubt"
     """Kept back: an answer was sent and what became of it is not known yet."""
+    VERDICT_CHANGED = "verdict_changed"
+    """Kept back: another answer was sent before, its fate is not known, and people must look."""
     REFUSED = "refused"
     """Kept back: Portfolio Manager refused this answer."""
     OVER_LIMIT = "over_limit"
@@ -183,6 +185,7 @@ class Step:
         needs: the requests whose own steps must be done before this one may start.
         falls: pending requests that Portfolio Manager will, or may, reject along with this reject.
         within: the limits that must still have room when its intent is recorded.
+        repeats: an answer of unknown fate is sent once more, word for word, by the rule of unknowns.
     """
 
     decision: Decision
@@ -190,6 +193,7 @@ class Step:
     needs: tuple[RequestKey, ...] = ()
     falls: tuple[RequestKey, ...] = ()
     within: tuple[Limit, ...] = ()
+    repeats: bool = False
 
     @property
     def key(self) -> RequestKey:
@@ -266,6 +270,8 @@ class Standing(StrEnum):
     """It was answered, by us or by somebody else, it is not known how, and the list lags."""
     IN_DOUBT = "in_doubt"
     """An answer was sent and what became of it is not known."""
+    REPEATABLE = "repeatable"
+    """An answer was sent, no more can come of it, and the request still pends: the same may be sent again."""
     REFUSED = "refused"
     """Portfolio Manager refused our answer, and it is not time to try again."""
 
@@ -276,13 +282,13 @@ class History:
 
     Attributes:
         standing: of each request that pends now; a key without an entry is unanswered.
-        refused: of those that stand refused, what was refused: the same is not sent again.
+        sent: of those that stand refused or repeatable, what was sent last.
         rejected_properties: ids of properties whose latest answer of ours was a reject.
         tallies: what counts for each limit of the policy that is in force, and not lifted, now.
     """
 
     standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
-    refused: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
+    sent: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
     rejected_properties: frozenset[int] = frozenset()
     tallies: tuple[Tally, ...] = ()
 

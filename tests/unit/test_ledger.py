@@ -438,7 +438,7 @@ async def test_a_refused_answer_is_known_as_what_was_refused(ledger, monkeypatch
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="400/-100")
     history = await see(ledger, request, minute=1)
     assert history.standing[request.key] is Standing.REFUSED
-    assert history.refused == {request.key: (Action.ACCEPT, None)}
+    assert history.sent == {request.key: (Action.ACCEPT, None)}
     monkeypatch.setattr("pm_autoaccept.ledger.reading.__version__", "99.0")
     assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
 
@@ -560,3 +560,87 @@ async def test_a_ledger_of_the_first_version_is_migrated_with_nothing_lost(tmp_p
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
         assert database.execute("SELECT provider_id, id FROM notification").fetchall() == [(1, 3)]
         assert database.execute("SELECT provider_id, why FROM unreadable").fetchall() == [(1, "no id")]
+
+
+async def repeatable(ledger, request, *, minutes: tuple[int, ...]) -> list[Standing]:
+    """How an accept of unknown fate stands after reads at these minutes."""
+    return [(await see(ledger, request, minute=minute)).standing[request.key] for minute in minutes]
+
+
+async def test_an_answer_of_unknown_fate_may_be_repeated_after_two_whole_reads(ledger):
+    """The second begun at least `unknown_wait` (5 min) after it was sent; a list that is not whole does not count."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    doubt, again = Standing.IN_DOUBT, Standing.REPEATABLE
+    assert await repeatable(ledger, request, minutes=(1, 2, 4)) == [doubt, doubt, doubt]
+    assert await repeatable(ledger, request, minutes=(6,)) == [again]
+    broken = read(request, minute=7, failed=Kind.CONNECTION)
+    await ledger.see(broken, at=NOW + 7 * MINUTE)
+    assert (await ledger.history(broken, at=NOW + 7 * MINUTE)).standing[request.key] is doubt
+
+
+async def test_one_read_late_enough_is_not_two(ledger):
+    """A first read long after the POST may be the lag of one server; the next one decides."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    assert await repeatable(ledger, request, minutes=(9, 10)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+
+
+async def again(ledger, request, verdict, *, minute: int, note: str | None = None) -> tuple[Step, int]:
+    """Intend the same answer once more."""
+    decision = replace(decided(request, verdict), note=note)
+    action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
+    step = Step(decision=decision, action=action, repeats=True)
+    return step, await ledger.intend(step, at=NOW + minute * MINUTE)
+
+
+async def test_a_second_attempt_is_of_the_same_intent_and_waits_longer_for_a_third(ledger):
+    """One row says how often it was sent; nobody else can send it at the same time."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    with pytest.raises(AlreadyAnswered, match="answered otherwise"):
+        await again(ledger, request, REJECT, minute=6)
+    with pytest.raises(AlreadyAnswered, match="answered otherwise"):
+        await again(ledger, request, ACCEPT, minute=6, note="another")
+    await again(ledger, request, ACCEPT, minute=6)
+    with pytest.raises(AlreadyAnswered, match="sent again already"):
+        await again(ledger, request, ACCEPT, minute=6)
+    doubt = Standing.IN_DOUBT
+    assert await repeatable(ledger, request, minutes=(7, 12, 15)) == [doubt, doubt, doubt]
+    assert await repeatable(ledger, request, minutes=(17,)) == [Standing.REPEATABLE]
+    step, intent = await again(ledger, request, ACCEPT, minute=17)
+    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 18 * MINUTE)
+    (row,) = await ledger.decisions()
+    assert (row.outcome, row.attempts) == (Outcome.DONE, 3)
+
+
+async def test_a_second_attempt_that_finds_the_request_fulfilled_claims_nothing(ledger):
+    """The first attempt may have done it: it stays open until reads say what Portfolio Manager shows."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    step, intent = await again(ledger, request, ACCEPT, minute=6)
+    receipt = Receipt(step=step, outcome=Outcome.SETTLED_ELSEWHERE)
+    await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
+    assert (await ledger.decisions())[0].outcome is Outcome.OPEN
+    for minute in (7, 12):
+        await see(ledger, minute=minute, connected=frozenset({request.id}))
+    assert (await ledger.decisions())[0].outcome is Outcome.DONE_INFERRED
+
+
+async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(ledger):
+    """An outcome that comes late: done is the truth; a refusal says nothing of what reads have shown."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    for minute in (1, 6):
+        await see(ledger, minute=minute)
+    step = Step(decision=decided(request, ACCEPT), action=Action.ACCEPT)
+    for outcome, kept in ((Outcome.REFUSED, Outcome.GONE), (Outcome.DONE, Outcome.DONE)):
+        await ledger.conclude(1, Receipt(step=step, outcome=outcome), at=NOW + 7 * MINUTE)
+        assert (await ledger.decisions())[0].outcome is kept

@@ -308,7 +308,7 @@ def test_a_refused_answer_is_not_sent_again_but_another_one_is():
         ((Action.REJECT, None), True),
         ((Action.ACCEPT, "Welcome"), True),
     ):
-        history = History(standing={request.key: Standing.REFUSED}, refused={request.key: refused})
+        history = History(standing={request.key: Standing.REFUSED}, sent={request.key: refused})
         assert bool(planned([(request, ACCEPT)], history=history).steps) is goes
 
 
@@ -440,3 +440,34 @@ def test_a_request_without_a_date_goes_before_all_others():
     """It may have waited longest."""
     made = planned([(connection(5, requested_at=NOW), ACCEPT), (connection(6), ACCEPT), (connection(4), ACCEPT)])
     assert [step.key.id for step in made.steps] == [4, 6, 5]
+
+
+@pytest.mark.parametrize("verdict", [ACCEPT, REJECT])
+def test_an_answer_of_unknown_fate_is_repeated_word_for_word(verdict):
+    """The rule of unknowns: the same answer, with the note that was sent, though the note would be another now."""
+    request = connection()
+    action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
+    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: (action, "As sent.")})
+    (step,) = planned([(request, verdict)], history=history).steps
+    assert (step.action, step.decision.note, step.repeats) == (action, "As sent.", True)
+
+
+def test_another_verdict_than_the_one_of_unknown_fate_waits_for_a_person():
+    """Two different answers to one request would be one too many."""
+    request = connection()
+    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: (Action.ACCEPT, None)})
+    (kept,) = planned([(request, REJECT)], history=history).kept_back
+    assert kept.reason.kind is ReasonKind.VERDICT_CHANGED
+
+
+def test_a_reject_waits_for_a_child_whose_repeated_answer_is_kept_back():
+    """What became of the answer to the child is not known, so its parent's reject must not take it along."""
+    parent, child = property_share(11), meter_share(21, 11)
+    sent = {child.key: (Action.ACCEPT, None)}
+    history = History(standing={child.key: Standing.REPEATABLE}, sent=sent)
+    made = planned([(parent, REJECT), (child, REJECT)], history=history)
+    assert not made.steps
+    assert {kept.reason.kind for kept in made.kept_back} == {ReasonKind.VERDICT_CHANGED, ReasonKind.IN_DOUBT}
+    history = History(standing={child.key: Standing.REPEATABLE}, sent={child.key: (Action.REJECT, None)})
+    steps = planned([(parent, REJECT), (child, REJECT)], history=history).steps
+    assert [(step.key, step.needs) for step in steps] == [(child.key, ()), (parent.key, (child.key,))]
