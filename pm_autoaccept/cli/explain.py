@@ -43,7 +43,7 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
 
     settings = load_settings(**said)
     request = RequestKey(Kind(wanted[1]), int(wanted[2]))
-    return read_gently(lambda: _explain(settings, request, output=output))
+    return read_gently(lambda: _explain(settings, request, output=output), settings=settings)
 
 
 async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:

@@ -26,7 +26,7 @@ def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over 
     from pm_autoaccept.config import load_settings
 
     settings = load_settings(**said)
-    return run_gently(lambda stop: _once(settings, stop, output=output))
+    return run_gently(lambda stop: _once(settings, stop, output=output), settings=settings)
 
 
 async def _once(settings: Settings, stop: Stop, *, output: str) -> int:

@@ -27,7 +27,7 @@ def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ov
     async def read() -> int:
         return _show(await look_only(settings), settings, output=output)
 
-    return read_gently(read)
+    return read_gently(read, settings=settings)
 
 
 def _show(plan: Plan, settings: Settings, *, output: str) -> int:

@@ -29,4 +29,4 @@ def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, c
         await run_daemon(settings, stop=stop)
         return 0
 
-    return run_until_stopped(work)
+    return run_until_stopped(work, settings=settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -60,6 +60,10 @@ class Settings(BaseModel):
     heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
     pause_file: Path | None = Field(default=None, description="nothing is answered while this file is there")
     listen: Listen = Field(default=None, description="HOST:PORT for /livez, /readyz and /metrics")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="from which level on events are logged"
+    )
+    log_format: Literal["auto", "text", "json"] = Field(default="auto", description="how events are logged")
 
     @property
     def base_url(self) -> str:

@@ -12,6 +12,7 @@ import structlog
 
 from pm_autoaccept.model import Fact, Kind, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.portfolio_manager import CallMade
 from pm_autoaccept.telemetry.health import AccountHealth, Lease, Trouble
 from pm_autoaccept.telemetry.metrics import Counters, CycleResult
 
@@ -129,7 +130,9 @@ class AccountTelemetry:
         """The account's task ended without having been asked to."""
         self.health.died = True
 
-    def called(self, *, service: str, result: str, seconds: float) -> None:
-        """One attempt of a call to Portfolio Manager, with the HTTP status or what went wrong."""
-        self.counters.called(self.name, service=service, result=result, seconds=seconds)
-        log.debug("call_made", service=service, result=result, seconds=round(seconds, 3))
+    def called(self, made: CallMade) -> None:
+        """One attempt at a call to Portfolio Manager came to an end."""
+        self.counters.called(self.name, made)
+        log.debug(
+            "call_made", service=made.service, status=made.status, error=made.error, seconds=round(made.seconds, 3)
+        )

@@ -54,7 +54,7 @@ GAUGES: tuple[Gauge, ...] = (
     ),
     Gauge(
         "oldest_pending_age_seconds",
-        "How long ago the oldest of them was made, 0 where none pends",
+        "How long ago the oldest pending request was made, 0 where none pends",
         (),
         lambda account, now: _one(_age_of_oldest(account, now)),
     ),

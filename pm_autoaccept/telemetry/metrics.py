@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from pm_autoaccept.model import Receipt
+from pm_autoaccept.portfolio_manager import CallMade
 
 PREFIX = "pm_autoaccept"
 
@@ -44,13 +46,13 @@ class Counters:
         )
         self._calls = Counter(
             f"{PREFIX}_calls_total",
-            "Calls to Portfolio Manager, each attempt, by service and HTTP status, or what went wrong before one came",
+            "Calls to Portfolio Manager, each attempt, by service and what came of it: ok, or the kind of error",
             ("account", "service", "result"),
             registry=registry,
         )
         self._seconds = Histogram(
             f"{PREFIX}_call_duration_seconds",
-            "How long calls to Portfolio Manager took, each attempt, from being sent to the last byte",
+            "How long calls to Portfolio Manager took, each attempt, to the last byte; waiting for a turn is not in it",
             ("service",),
             buckets=SECONDS,
             registry=registry,
@@ -91,7 +93,9 @@ class Counters:
         """Count one cycle."""
         self._cycles.labels(account, result).inc()
 
-    def called(self, account: str, *, service: str, result: str, seconds: float) -> None:
+    def called(self, account: str, made: CallMade) -> None:
         """Count and time one call."""
-        self._calls.labels(account, service, result).inc()
-        self._seconds.labels(service).observe(seconds)
+        # The errors' names are a closed set; statuses are whatever stands between us and the service.
+        result = "ok" if made.error is None else re.sub(r"(?<!^)(?=[A-Z])", "_", made.error).lower()
+        self._calls.labels(account, made.service, result).inc()
+        self._seconds.labels(made.service).observe(made.seconds)

@@ -15,6 +15,7 @@ from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Action, History, Kind, NotLearnt, Outcome, Reason, ReasonKind, Receipt, Step, Verdict
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Table, load
+from pm_autoaccept.portfolio_manager import CallMade
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -228,12 +229,12 @@ async def test_cycles_are_counted_by_how_they_ended_from_zero(account, scrape):
 
 async def test_calls_are_counted_and_timed(account, scrape):
     """The histogram is by service, the counter by account and result too."""
-    account.called(service="answer_meter", result="200", seconds=0.3)
-    account.called(service="answer_meter", result="timeout", seconds=60.2)
+    account.called(CallMade(service="answer_meter", method="POST", status=200, seconds=0.3))
+    account.called(CallMade(service="answer_meter", method="POST", error="AnswerUnknown", seconds=60.2))
     found = await scrape()
     assert found["calls_total"] == {
-        (("result", "200"), ("service", "answer_meter")): 1,
-        (("result", "timeout"), ("service", "answer_meter")): 1,
+        (("result", "ok"), ("service", "answer_meter")): 1,
+        (("result", "answer_unknown"), ("service", "answer_meter")): 1,
     }
     buckets = {dict(labels)["le"]: value for labels, value in found["call_duration_seconds_bucket"].items()}
     assert (buckets["0.25"], buckets["0.5"], buckets["60.0"], buckets["+Inf"]) == (0, 1, 1, 2)
