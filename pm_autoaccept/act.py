@@ -104,7 +104,7 @@ class Answering:
 
     def _why_not(self, step: Step) -> str | None:
         """Say why the step must not be sent now."""
-        return self._halted or self.still_good(step)
+        return self._halted or self.pm.resting or self.still_good(step)
 
     def _too_late(self, begun: datetime) -> str | None:
         """Say why an answer that was begun then must not be repeated any more."""

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.simulator import Simulator, World, world_from_seed
+from tests.faketime import FakeTime
 
 # A machine that is busy is slow, and that is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,11 +55,12 @@ def sign_in(until_the_end: AsyncExitStack, now: datetime) -> Callable[..., Any]:
     """Open a client on a simulator, as its provider; unpaced, without waiting between attempts."""
 
     async def enter(simulator: Simulator, **more: Any) -> PortfolioManager:
+        time = FakeTime()
         settings = {
             "base_url": simulator.url,
             "username": simulator.username,
             "password": simulator.password,
-            "pace": Pace(in_flight=8, rate=None),
+            "pace": Pace(in_flight=8, rate=None, clock=time, sleep=time.sleep),
             "sleep": _at_once,
             "now": lambda: now,
         }

@@ -47,7 +47,8 @@ class PortfolioManager:
         pace: how many at once and how fast.
         timeout: of each attempt as a whole, in seconds, from the name's resolution to the last byte.
         attempts: how often a call is tried at most, the first included.
-        patience: the longest Retry-After, in seconds, that is waited for; a longer one raises TooFast.
+        patience: the longest Retry-After, in seconds, that is waited for; a longer one raises TooFast, and so does
+            every call until it is over, unsent.
         sleep: waits between attempts.
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
         told: called once for each attempt, when it is over.
@@ -79,6 +80,7 @@ class PortfolioManager:
             timeout=timeout,
             connector=connector,
         )
+        self.pace = pace
         self._sending = Sending(
             connection=self._connection,
             pace=pace,
@@ -102,6 +104,11 @@ class PortfolioManager:
     def clock(self) -> Fact[timedelta]:
         """What the service's clock says beside ours, by its last answer: its `Date` minus our time."""
         return self._sending.clock
+
+    @property
+    def resting(self) -> str | None:
+        """Why nothing is sent for now: a 429 asked for more than our patience. None while calls may leave."""
+        return self._sending.resting
 
     # What is read
 
@@ -153,12 +160,12 @@ class PortfolioManager:
 
     # What is told
 
-    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[None]:
+    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[bool]:
         """Waits for a place in flight and in the rate, which is not waited for where `unless` turns out true.
 
-        What is sent in a turn leaves at once.
+        What is sent in a turn leaves at once. While `resting` nothing is waited for: then it is not sent.
         """
-        return self._sending.pace.turn(unless=unless)
+        return self.pace.turn(unless=lambda: self.resting is not None or unless())
 
     async def answer(
         self,

@@ -68,7 +68,9 @@ class Sending:
         """Reads, each attempt in a turn of its own; what raises TooFast or `repeat` is tried again."""
 
         async def attempt() -> T:
-            async with self.pace.turn():
+            async with self.pace.turn(unless=self._rests) as free:
+                if not free:
+                    raise self._resting(call)
                 return await self._attempt(call, None, partial(data_from, read=read))
 
         return await self._repeating(TooFast, repeat)(attempt)
@@ -95,20 +97,34 @@ class Sending:
             raise Invalid(f"not sent: {error}", call=f"POST {service.path}") from error
         last: PortfolioManagerError | None = None
         async for attempt in self._repeating(TooFast, NotSent):
-            if last is not None:
-                await self.pace.again()
+            # A turn may have begun before somebody else's 429 asked for a pause.
+            if last is not None or self.pace.held:
+                await self.pace.again(unless=lambda: self._rests() or still_good() is not None)
             why = still_good()
-            if why is not None:
-                if last is None:
-                    raise NotSent(f"not sent: {why}", call=str(call))
+            if why is not None and last is not None:
                 last.add_note(f"not repeated: {why}")
                 raise last
+            if why is not None:
+                raise NotSent(f"not sent: {why}", call=str(call))
+            if self._rests():
+                raise self._resting(call)
             with attempt:
                 try:
                     await self._attempt(call, body, confirm)
                 except PortfolioManagerError as error:
                     last = error
                     raise
+
+    @property
+    def resting(self) -> str | None:
+        """Why nothing is sent for now: a 429 asked for more than is waited for. None while calls may leave."""
+        return f"Portfolio Manager asks for a rest of {self.pace.held:.0f} s" if self._rests() else None
+
+    def _rests(self) -> bool:
+        return self.pace.held > self.patience
+
+    def _resting(self, call: Call) -> TooFast:
+        return TooFast(f"not sent: {self.resting}", call=str(call), status=None, retry_after=self.pace.held)
 
     async def _attempt(self, call: Call, body: bytes | None, understand: Callable[..., T]) -> T:
         """Sends once, unless this session's credentials were refused, and understands what came."""
@@ -118,6 +134,7 @@ class Sending:
         begun = loop.time()
         status: int | None = None
         error: str | None = CANCELLED
+        slowed = self.pace.slowed
         try:
             reply = await self.connection.exchange(call, body)
             status, now = reply.status, self.now()
@@ -127,6 +144,8 @@ class Sending:
             brought = understand(call, reply, now=now)
         except PortfolioManagerError as failure:
             error = type(failure).__name__
+            if isinstance(failure, TooFast):
+                self.pace.too_fast(seen=slowed, retry_after=failure.retry_after)
             raise
         else:
             error = None

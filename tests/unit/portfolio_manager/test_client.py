@@ -23,6 +23,7 @@ from pm_autoaccept.errors import (
 from pm_autoaccept.model import Action, Kind, NotLearnt
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.simulator import Fault, FaultKind
+from tests.faketime import FakeTime
 from tests.unit.portfolio_manager.raw_service import OK, serving
 
 
@@ -85,14 +86,53 @@ async def test_a_longer_retry_after_than_our_patience_is_not_waited_for(simulate
     assert len(simulator.log.calls) == 1
 
 
+async def test_a_long_retry_after_keeps_everything_here_until_it_is_over(simulate, sign_in) -> None:
+    """Each further call says so unsent, and how long it is still; then they leave again."""
+    simulator, time = await simulate(), FakeTime()
+    pm = await sign_in(simulator, pace=Pace(rate=None, clock=time, sleep=time.sleep))
+    simulator.faults.add(too_fast(1, "3600"))
+    assert pm.resting is None
+    with pytest.raises(TooFast):
+        await pm.account()
+    time.seconds += 1000
+    assert pm.resting == "Portfolio Manager asks for a rest of 2600 s"
+    for call in (pm.customers, lambda: accept(pm)):
+        with pytest.raises(TooFast, match="not sent: Portfolio Manager asks for a rest of 2600 s") as raised:
+            await call()
+        assert raised.value.retry_after == 2600
+    assert len(simulator.log.calls) == 1
+    time.seconds += 2600
+    await pm.account()
+    assert len(simulator.log.calls) == 2
+
+
+async def test_an_answer_in_its_turn_waits_for_what_another_call_was_asked(simulate, sign_in) -> None:
+    """While an intent is recorded a 429 may come to a read beside it."""
+    simulator, time = await simulate(), FakeTime()
+    pm = await sign_in(simulator, pace=Pace(rate=None, clock=time, sleep=time.sleep))
+    async with pm.turn():
+        pm.pace.too_fast(seen=0, retry_after=20)
+        with pytest.raises(AlreadyFulfilled):
+            await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None)
+    assert time() == 20
+
+
+async def test_a_429_slows_all_calls_of_the_account(simulate, sign_in) -> None:
+    """Side by side they meet one limit, and slow down once."""
+    simulator, time = await simulate(), FakeTime()
+    pm = await sign_in(simulator, pace=Pace(in_flight=4, rate=4, clock=time, sleep=time.sleep))
+    simulator.faults.add(too_fast(4))
+    await asyncio.gather(*(pm.customers() for _ in range(4)))
+    assert (pm.pace.rate, pm.pace.slowed) == (2, 1)
+
+
 async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_in) -> None:
     """Before each repetition we ask again, and a reason against it ends it with the error that there was."""
     simulator = await simulate()
     simulator.faults.add(too_fast(None))
     pm = await sign_in(simulator)
-    asked = iter([None, None, "paused"])
     with pytest.raises(TooFast) as raised:
-        await accept(pm, still_good=lambda: next(asked))
+        await accept(pm, still_good=lambda: "paused" if len(simulator.log.calls) == 2 else None)
     assert raised.value.__notes__ == ["not repeated: paused"]
     assert len(simulator.log.calls) == 2
 
