@@ -20,6 +20,8 @@ from pm_autoaccept.errors import (
     NotAuthorised,
     NotOurs,
     NotSent,
+    OverLimit,
+    Paused,
     PmAutoacceptError,
     PortfolioManagerError,
     Redirected,
@@ -96,7 +98,10 @@ class Answering:
                 return self._dropped(step, why)
             try:
                 return await self._send(step)
-            except AlreadyAnswered as error:
+            except (AlreadyAnswered, OverLimit) as error:
+                return self._dropped(step, str(error))
+            except Paused as error:
+                self._halted = str(error)
                 return self._dropped(step, str(error))
             except (LedgerError, NotAuthorised) as error:
                 self._halted = str(error)

@@ -64,8 +64,8 @@ class Cycle:
 
     async def judge(self, snapshot: Snapshot) -> Plan:
         """Decide and plan what a snapshot shows."""
-        decisions = decide(snapshot, policy=self.policy, tables=self.tables, now=self.now())
-        history = await self.ledger.history(snapshot, at=self.now())
+        history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
+        decisions = decide(snapshot, policy=self.policy, tables=self.tables, now=self.now(), held=history.held)
         return plan(decisions, snapshot=snapshot, history=history)
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:

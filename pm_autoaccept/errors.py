@@ -20,6 +20,8 @@
     └── LedgerError
         ├── LedgerUnavailable       the ledger cannot be opened, read or written
         ├── AlreadyAnswered         another process has answered this request meanwhile: only its step is dropped
+        ├── OverLimit               one more answer would pass a limit of the policy: only its step is dropped
+        ├── Paused                  somebody has paused answering: nothing more is sent
         └── LedgerMismatch          the ledger belongs to another provider account, or to a newer program
 """
 
@@ -165,6 +167,14 @@ class LedgerUnavailable(LedgerError):
 
 class AlreadyAnswered(LedgerError):
     """The ledger knows of an answer to this request, by another process for instance. Nothing was sent."""
+
+
+class OverLimit(LedgerError):
+    """One more answer would pass a limit of the policy, by another process's answers for instance. Nothing was sent."""
+
+
+class Paused(LedgerError):
+    """Somebody has paused answering. Nothing was sent, and nothing is until somebody resumes it."""
 
 
 class LedgerMismatch(LedgerError):

@@ -115,8 +115,8 @@ def _together(step: Step, steps: Mapping[RequestKey, Step]) -> set[RequestKey]:
 
 
 def _answered(keys: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> set[RequestKey]:
-    """The requests that these steps answer, or take along."""
-    return {each for key in keys for each in (key, *steps[key].falls)}
+    """The requests that these steps answer, or take along; not what is sent again, since it counts already."""
+    return {each for key in keys if not steps[key].repeats for each in (key, *steps[key].falls)}
 
 
 def _minute(moment: datetime) -> str:

@@ -20,6 +20,7 @@ from pm_autoaccept.model import (
     History,
     KeptBack,
     Kind,
+    Limit,
     Mode,
     Outcome,
     PendingRequest,
@@ -103,8 +104,11 @@ class Ledger(Protocol):
     async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
         """Record what pends, what does not pend any more, and what thereby became of earlier answers."""
 
-    async def history(self, snapshot: Snapshot, *, at: datetime) -> History:
-        """Say what plan must know of what pends. Reads only."""
+    async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
+        """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
+
+    async def paused(self) -> str | None:
+        """Who paused answering since when and why, None where nobody did. Reads only."""
 
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate: what they share settles it."""
@@ -118,7 +122,8 @@ class Ledger(Protocol):
         """Record durably that this answer is about to be sent; the number returned names the intent.
 
         The decision that led to it is on record with it, just as it was made. Raises `AlreadyAnswered` where the
-        ledger knows of an answer to this request.
+        ledger knows of an answer to this request, `OverLimit` where a limit leaves no room for it, and `Paused` where
+        somebody has paused answering.
         """
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:

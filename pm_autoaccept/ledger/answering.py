@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Row, func, select
 
 from pm_autoaccept import __version__
-from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
+from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
+from pm_autoaccept.ledger.braking import not_paused
+from pm_autoaccept.ledger.counting import counted
 from pm_autoaccept.ledger.deciding import last_decisions, row_of
 from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, current, last_intent, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.limits import has_room
 from pm_autoaccept.model import Mode, Outcome, Receipt, Step
 
 LONGEST_WAIT = timedelta(days=1)
@@ -39,8 +42,11 @@ def intend(connection: Connection, provider: int, step: Step, *, at: datetime, u
 
     Raises:
         AlreadyAnswered: the ledger knows of an answer to this request, by another process for instance.
+        OverLimit: with it, a limit of the policy would be passed.
+        Paused: somebody has paused answering.
         LedgerUnavailable: the request was never recorded.
     """
+    not_paused(connection, provider)
     rows = rows_by_key(connection, provider, [step.key])[step.key]
     row = current(rows, step.decision.request)
     if row is None:
@@ -48,6 +54,7 @@ def intend(connection: Connection, provider: int, step: Step, *, at: datetime, u
     if step.repeats and row.outcome == Outcome.OPEN:
         intent = _intend_again(connection, row, step, at=at, unknown_wait=unknown_wait)
         _may_fall(connection, provider, step, intent)
+        _within_limits(connection, provider, step, at=at)
         return intent
     if step.repeats or row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in rows):
         raise AlreadyAnswered(f"{step.key} was answered already, by another process with this ledger")
@@ -67,6 +74,7 @@ def intend(connection: Connection, provider: int, step: Step, *, at: datetime, u
     intent = _number(result)
     _update(connection, row.id, outcome=Outcome.OPEN, outcome_at=at, present_reads=0)
     _may_fall(connection, provider, step, intent)
+    _within_limits(connection, provider, step, at=at)
     return intent
 
 
@@ -89,6 +97,14 @@ def _intend_again(connection: Connection, row: RequestRow, step: Step, *, at: da
     connection.execute(again.values(attempts=sent.attempts + 1, sent_at=at))
     _update(connection, row.id, outcome_at=at, present_reads=0)
     return int(sent.id)
+
+
+def _within_limits(connection: Connection, provider: int, step: Step, *, at: datetime) -> None:
+    """Undo the intent if with it a limit is passed: plan has counted too, but others may have answered since."""
+    for limit in step.within:
+        count, of = counted(connection, provider, limit, at=at)
+        if not has_room(limit, count=count, of=of):
+            raise OverLimit(f"others have answered since this was planned, and a limit of {step.action}s is reached")
 
 
 def _decision_of(connection: Connection, step: Step, row: RequestRow, *, at: datetime) -> int:

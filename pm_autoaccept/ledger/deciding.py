@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger.rows import chunks, current, rows_by_key
+from pm_autoaccept.ledger.holding import Decided, hold
+from pm_autoaccept.ledger.rows import RequestRow, chunks, current, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
 
@@ -26,22 +27,25 @@ def decide(
     """Append what was decided, each to the request that `see` recorded before."""
     why = {kept.decision.key: kept.reason for kept in kept_back}
     rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
-    requests: list[tuple[int, Decision]] = []
+    requests: list[tuple[RequestRow, Decision]] = []
     for decision in decisions:
         row = current(rows.get(decision.key, []), decision.request)
         if row is None:
             raise LedgerUnavailable(
                 f"{decision.key} was decided before it was recorded; this is a fault of the program"
             )
-        requests.append((row.id, decision))
-    last = last_decisions(connection, [number for number, _ in requests])
-    new = []
-    for number, decision in requests:
+        requests.append((row, decision))
+    last = last_decisions(connection, [row.id for row, _ in requests])
+    new, decided = [], []
+    for row, decision in requests:
         back = why.get(decision.key)
-        before = last.get(number)
+        before = last.get(row.id)
         now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None)
-        if before is None or (before.verdict, before.rule, before.reason, before.kept_back) != now:
-            new.append(row_of(decision, number, back, mode=mode, at=at))
+        changed = before is None or (before.verdict, before.rule, before.reason, before.kept_back) != now
+        if changed:
+            new.append(row_of(decision, row.id, back, mode=mode, at=at))
+        decided.append(Decided(row, before, decision, changed))
+    hold(connection, decided, mode=mode, at=at)
     if new:
         connection.execute(decision_table.insert(), new)
 

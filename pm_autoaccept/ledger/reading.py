@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,9 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection
 
 from pm_autoaccept import __version__
 from pm_autoaccept.ledger.answering import may_repeat
+from pm_autoaccept.ledger.counting import tallies
+from pm_autoaccept.ledger.deciding import last_decisions
+from pm_autoaccept.ledger.holding import held
 from pm_autoaccept.ledger.rows import (
     COLUMNS,
     UNSETTLED,
@@ -27,8 +30,10 @@ from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import (
     Action,
     Evidence,
+    Held,
     History,
     Kind,
+    Limit,
     Mode,
     Outcome,
     ReasonKind,
@@ -46,13 +51,19 @@ OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 
 
 def history(
-    connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta
+    connection: Connection,
+    provider: int,
+    snapshot: Snapshot,
+    *,
+    limits: Collection[Limit] = (),
+    at: datetime,
+    unknown_wait: timedelta,
 ) -> History:
-    """Say how each pending request stands, and which properties of pending meters we rejected."""
+    """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
-    standing, sent = {}, {}
+    standing, sent, waiting = {}, {}, {}
     for request in requests:
         known = rows.get(request.key, [])
         row = current(known, request)
@@ -68,9 +79,24 @@ def history(
                 standing[request.key] = _standing(connection, row, at=at)
             if last is not None and standing[request.key] in (Standing.REFUSED, Standing.REPEATABLE):
                 sent[request.key] = (Action(last.action), last.note)
+        if row is not None and row.held_since is not None and not is_over(row):
+            waiting[request.key] = row
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     rejected = _rejected(connection, provider, sorted(properties))
-    return History(standing=standing, sent=sent, rejected_properties=rejected)
+    return History(
+        standing=standing,
+        sent=sent,
+        rejected_properties=rejected,
+        held=_held(connection, waiting, at=at),
+        tallies=tallies(connection, provider, limits, at=at),
+    )
+
+
+def _held(connection: Connection, waiting: Mapping[RequestKey, RequestRow], *, at: datetime) -> dict[RequestKey, Held]:
+    """Who holds these requests since when, time in doubt left out."""
+    last = last_decisions(connection, [row.id for row in waiting.values()])
+    holders = {key: held(row, last.get(row.id), at=at) for key, row in waiting.items()}
+    return {key: holder for key, holder in holders.items() if holder is not None}
 
 
 def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:

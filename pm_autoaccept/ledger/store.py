@@ -9,18 +9,20 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger import answering, claiming, deciding, reading, seeing
+from pm_autoaccept.ledger import answering, braking, claiming, deciding, reading, seeing
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.model import (
     Decision,
     History,
     KeptBack,
+    Limit,
     Mode,
     ProviderAccount,
     Receipt,
     RequestKey,
     Snapshot,
     Step,
+    Tally,
 )
 from pm_autoaccept.record import DecisionRow
 
@@ -78,14 +80,18 @@ class SqlLedger:
         wait = self._unknown_wait
         await self._run(lambda connection, us: seeing.see(connection, us, snapshot, at=at, unknown_wait=wait))
 
-    async def history(self, snapshot: Snapshot, *, at: datetime) -> History:
-        """Say what plan must know of what pends. Reads only."""
+    async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
+        """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
         if self._provider is None:
-            return History()
+            return History(tallies=tuple(Tally(limit=limit) for limit in limits))
         wait = self._unknown_wait
         return await self._run(
-            lambda connection, us: reading.history(connection, us, snapshot, at=at, unknown_wait=wait)
+            lambda connection, us: reading.history(connection, us, snapshot, limits=limits, at=at, unknown_wait=wait)
         )
+
+    async def paused(self) -> str | None:
+        """Who paused answering since when and why, None where nobody did. Reads only."""
+        return None if self._provider is None else await self._run(braking.paused)
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime

@@ -115,6 +115,7 @@ request = Table(
     Column("again_after", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "asked", "time"),
     Index(None, "outcome"),
+    Index(None, "falls_with"),
 )
 
 # Append-only: a new row when verdict, rule or kind of reason changes.
@@ -158,6 +159,7 @@ intent = Table(
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Index(None, "outcome"),
+    Index(None, "sent_at"),
 )
 
 notification = Table(

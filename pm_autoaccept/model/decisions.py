@@ -276,23 +276,6 @@ class Standing(StrEnum):
     """Portfolio Manager refused our answer, and it is not time to try again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What the ledger knows that plan must know.
-
-    Attributes:
-        standing: of each request that pends now; a key without an entry is unanswered.
-        sent: of those that stand refused or repeatable, what was sent last.
-        rejected_properties: ids of properties whose latest answer of ours was a reject.
-        tallies: what counts for each limit of the policy that is in force, and not lifted, now.
-    """
-
-    standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
-    sent: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
-    rejected_properties: frozenset[int] = frozenset()
-    tallies: tuple[Tally, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """By which rule (None: the default) a request is held in enforce mode, without doubt, and since when.
@@ -302,6 +285,25 @@ class Held:
 
     rule: str | None
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the ledger knows that decide and plan must know.
+
+    Attributes:
+        standing: of each request that pends now; a key without an entry is unanswered.
+        sent: of those that stand refused or repeatable, what was sent last.
+        rejected_properties: ids of properties whose latest answer of ours was a reject.
+        held: who holds which of them since when; a key without an entry nobody holds.
+        tallies: what counts for each limit of the policy that is in force, and not lifted, now.
+    """
+
+    standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
+    sent: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
+    rejected_properties: frozenset[int] = frozenset()
+    held: Mapping[RequestKey, Held] = field(default_factory=dict)
+    tallies: tuple[Tally, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

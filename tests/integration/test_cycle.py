@@ -28,6 +28,7 @@ rules:
     then: accept
     i_accept_everyone: true
 """
+EVERYBODY += b"limits: {accept: none, reject: none}\n"
 NOBODY = EVERYBODY.replace(b"then: accept\n    i_accept_everyone: true", b"then: reject\n    note: No.")
 
 

@@ -160,6 +160,17 @@ def test_what_is_kept_back_anyway_takes_no_room():
     assert sent(made) == ["connection:2"]
 
 
+def test_an_answer_that_is_sent_again_takes_no_room():
+    """It counts already, since it was sent; the ledger counts again when it is."""
+    first, second = owners(2, 1)
+    said = {"standing": {first.key: Standing.REPEATABLE}, "sent": {first.key: (Action.ACCEPT, None)}}
+    assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(1, count=1), **said)) == ["connection:1"]
+    assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(2, count=1), **said)) == [
+        "connection:1",
+        "connection:2",
+    ]
+
+
 def test_a_younger_one_goes_where_an_older_one_with_its_family_finds_no_room():
     """A large family must not stop everybody else; its members go on one by one."""
     old = [property_share(11, BOB, requested_at=NOW - 9 * DAY), meter_share(21, 11, BOB, requested_at=NOW - 8 * DAY)]

@@ -49,6 +49,7 @@ def _request() -> None:
             "uq_request_provider_id_kind_pm_id_asked_time", ["provider_id", "kind", "pm_id", "asked", "time"]
         )
         table.drop_index("ix_request_kind_pm_id")
+        table.create_index("ix_request_falls_with", ["falls_with"])
 
 
 def _intent() -> None:
@@ -59,6 +60,7 @@ def _intent() -> None:
     with op.batch_alter_table("intent") as table:
         table.alter_column("attempts", server_default=None, existing_type=sa.Integer, existing_nullable=False)
         table.alter_column("sent_at", nullable=False, existing_type=UtcDateTime)
+        table.create_index("ix_intent_sent_at", ["sent_at"])
 
 
 def _belongings() -> None:
