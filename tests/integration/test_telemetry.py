@@ -133,6 +133,13 @@ async def test_ages_grow_while_nothing_happens(account, clock, scrape):
     assert found["last_good_cycle_timestamp_seconds"] == {(): NOW.timestamp()}
 
 
+@pytest.mark.parametrize("made", [NOW.replace(tzinfo=None), NOW + timedelta(minutes=1), None])
+async def test_a_request_of_no_known_age_has_none(account, scrape, made):
+    """A date without an offset, one ahead of our clock, or none at all: 0, and the page is still served."""
+    account.planned(planned(Verdict.HOLD, Verdict.HOLD, requested_at=made))
+    assert (await scrape())["oldest_pending_age_seconds"] == {(): 0}
+
+
 async def test_what_pends_is_told_by_kind_and_verdict_zeros_included(account, scrape):
     """Before the first look nothing is told, since nothing is known; afterwards every kind and verdict is."""
     assert "pending_requests" not in await scrape()
