@@ -72,6 +72,11 @@ class AccountTelemetry:
         """The folder holds a policy with faults; the one before it stays in force."""
         self.policy_is_refused = True
 
+    def without_policy(self) -> None:
+        """The folder has never held a policy without faults, so the account is not begun."""
+        self.policy_is_refused = True
+        self.health.lease, self.health.trouble = Lease.NOT_KNOWN, Trouble.POLICY_REFUSED
+
     def lease_taken(self) -> None:
         """This process does the account's work from now on."""
         self.health.lease = Lease.HELD

@@ -33,6 +33,7 @@ class Lease(StrEnum):
 class Trouble(StrEnum):
     """What an account is in trouble with. A closed set; the log has the details."""
 
+    POLICY_REFUSED = "policy_refused"
     NOT_AUTHORISED = "not_authorised"
     SIGN_IN_FAILED = "sign_in_failed"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
@@ -42,6 +43,7 @@ class Trouble(StrEnum):
 
 SENTENCES: Mapping[Trouble, str] = MappingProxyType(
     {
+        Trouble.POLICY_REFUSED: "its policy folder holds no policy without faults; pm-autoaccept check lists them",
         Trouble.NOT_AUTHORISED: "Portfolio Manager refused the username or the password; put the right password where "
         "the settings say, it is tried again rarely so that the account does not lock",
         Trouble.SIGN_IN_FAILED: "signing in to Portfolio Manager failed in passing; it is tried again by itself",

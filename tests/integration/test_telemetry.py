@@ -112,6 +112,15 @@ async def test_an_account_becomes_ready_by_its_first_good_cycle_and_says_on_the_
     assert (await get("/livez"))[0] == 503
 
 
+async def test_an_account_that_never_had_a_policy_is_not_ready_and_says_so(get, account, scrape):
+    """It is not begun by any replica, so nobody may take it for one that stands by."""
+    account.without_policy()
+    status, _, text = await get("/readyz")
+    assert status == 503
+    assert "its policy folder holds no policy without faults" in text
+    assert (await scrape())["policy_refused"] == {(): 1}
+
+
 async def test_a_refused_password_leaves_the_process_alive_and_unready(get, account, scrape):
     """An orchestrator does not restart it, and nobody believes that it works."""
     account.lease_taken()
