@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Check a policy folder and say all that is wrong with it.",
     "pending": "List everything pending with its verdict and what would be sent.",
     "explain": "Say of one request what is decided, by which rule, and why.",
+    "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
     "decisions": "List what was decided and what came of it, from the ledger.",
 }
 """Command → its line in the help. The module of the same name holds it."""

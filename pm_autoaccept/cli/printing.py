@@ -22,6 +22,10 @@ COLOURS = {
     "held": "yellow",
     "kept back": "yellow",
     "fallen": "magenta",
+    "ok": "green",
+    "warning": "yellow",
+    "problem": "bold red",
+    "not tried": "dim",
 }
 
 _WIDE = 1_000

@@ -14,7 +14,7 @@ FROM_SIGNAL = 128
 """A program ended by signal N exits with 128 + N, as shells expect."""
 
 
-def read_gently(reading: Callable[[], Coroutine[Any, Any, int]], *, settings: Settings) -> int:
+def read_gently(reading: Callable[[], Coroutine[Any, Any, int]], *, settings: Settings | None = None) -> int:
     """Run what only reads; a signal ends it at once, with the exit code that names the signal."""
 
     async def work(stop: Stop) -> int:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.config.forms import host_and_port
+from pm_autoaccept.config.forms import host_and_port, ledger_file
 from pm_autoaccept.config.given import PREFIX, Origin
-from pm_autoaccept.config.program import IN_THE_ENVIRONMENT, Program, ledger_address, load_accounts, load_settings
+from pm_autoaccept.config.program import (
+    IN_THE_ENVIRONMENT,
+    Program,
+    ledger_address,
+    load_accounts,
+    load_settings,
+    load_sound_accounts,
+)
+from pm_autoaccept.config.saying import SaidSetting, said
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
 
 __all__ = [
@@ -15,9 +23,13 @@ __all__ = [
     "SERVICES",
     "Origin",
     "Program",
+    "SaidSetting",
     "Settings",
     "host_and_port",
     "ledger_address",
+    "ledger_file",
     "load_accounts",
     "load_settings",
+    "load_sound_accounts",
+    "said",
 ]

@@ -83,6 +83,23 @@ def load_accounts(*, settings: Path | None = None, account: str | None = None, *
     Raises:
         ConfigurationError: all that is missing or wrong, each with where it was given and what to do.
     """
+    program, faults = load_sound_accounts(settings=settings, account=account, **said)
+    if faults or program is None:
+        raise ConfigurationError("\n".join(faults))
+    return program
+
+
+def load_sound_accounts(
+    *,
+    settings: Path | None = None,
+    account: str | None = None,
+    **said: Any,  # noqa: ANN401 — likewise
+) -> tuple[Program | None, tuple[str, ...]]:
+    """The settings of those accounts that have no faults, None if there are none, and the faults of the others.
+
+    Raises:
+        ConfigurationError: the settings file itself has faults, or something is said that no account can have.
+    """
     file = _settings_file(settings)
     wide = _program_wide(file)
     line = _from_command_line(said)
@@ -98,10 +115,11 @@ def load_accounts(*, settings: Path | None = None, account: str | None = None, *
     accounts = [_account(name, given, file, faults) for name, given in named.items()]
     made = tuple(each for each in accounts if each is not None)
     faults.extend(_twice(made))
-    if faults:
-        raise ConfigurationError("\n".join(dict.fromkeys(faults)))
-    origins = {name: {each: given[each].origin for each in given} for name, given in named.items()}
-    return Program(accounts=made, origins=origins, file=None if file is None else file.path)
+    if not made:
+        return None, tuple(dict.fromkeys(faults))
+    origins = {each.name: {name: given.origin for name, given in named[each.name].items()} for each in made}
+    program = Program(accounts=made, origins=origins, file=None if file is None else file.path)
+    return program, tuple(dict.fromkeys(faults))
 
 
 def load_settings(*, account: str | None = None, **said: Any) -> Settings:  # noqa: ANN401 — likewise

@@ -95,10 +95,11 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAccount:
-    """Our own account, from GET /account."""
+    """Our own account, from GET /account. `searchable` is whether customers can find it, None where it does not say."""
 
     id: int
     username: str
+    searchable: bool | None = None
 
 
 class Need(StrEnum):

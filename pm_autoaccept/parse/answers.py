@@ -43,13 +43,16 @@ class Hierarchy:
 def parse_account(body: bytes) -> ProviderAccount:
     """Our own account, from GET /account."""
     faults: dict[str, str] = {}
-    reading = Reading(open_document(body, "account"), faults)
+    root = open_document(body, "account")
+    reading = Reading(root, faults)
     identity = reading.value("id", "id", read_positive_id)
     username = reading.value("username", "username", as_written)
     _refuse(faults)
     if identity is None or username is None:
         raise DocumentRefused("an account without an id or a username")
-    return ProviderAccount(identity, username)
+    # What cannot be read of it is not said: nobody is kept from signing in by it.
+    searchable = Reading(root, {}).value("searchable", "searchable", read_boolean)
+    return ProviderAccount(identity, username, searchable)
 
 
 def parse_customer_list(body: bytes) -> frozenset[int]:

@@ -76,9 +76,17 @@ class Policy:
     @property
     def needs(self) -> frozenset[Need]:
         """The facts that its rules ask for beyond the pending lists."""
-        asked = [(field, rule.on) for rule in self.rules for field in _fields(rule)]
-        asked += [(field, ALL) for note in _notes(self.default) for field in note.fields]
-        return frozenset(need for field, on in asked for need in _needs_of(field, on))
+        return frozenset(need for field, on in self._asked() for need in _needs_of(field, on))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that its rules and notes ask for."""
+        return frozenset(field.name for field, _ in self._asked())
+
+    def _asked(self) -> Iterator[tuple[Field, frozenset[Kind]]]:
+        """The fields that are asked for, and of which kinds of request."""
+        yield from ((field, rule.on) for rule in self.rules for field in _fields(rule))
+        yield from ((field, ALL) for note in _notes(self.default) for field in note.fields)
 
     def judge(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Judgement:
         """The verdict of the first rule that is true; a rule that is unknown stops the search and holds."""

@@ -48,7 +48,7 @@ def test_version_and_help_say_what_is_there(tmp_path):
     """Every command has its line in the help."""
     assert run("--version", cwd=tmp_path).stdout.strip().endswith(__version__)
     text = run("--help", cwd=tmp_path).stdout
-    for command in ("run", "once", "demo", "simulate", "check", "pending", "explain", "decisions"):
+    for command in ("run", "once", "demo", "simulate", "check", "pending", "explain", "decisions", "doctor"):
         assert command in text
         assert run(command, "--help", cwd=tmp_path).returncode == 0
 

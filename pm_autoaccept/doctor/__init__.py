@@ -1,0 +1,50 @@
+"""Tries what can be tried without changing anything, and says of each fault what to do about it.
+
+Of Portfolio Manager only GETs are asked, and the ledger's rows stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from pm_autoaccept.config import Program, Settings
+from pm_autoaccept.doctor.asking import SIGN_IN, ask
+from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
+from pm_autoaccept.doctor.judging import load_policy, read_data
+from pm_autoaccept.doctor.places import look_around
+from pm_autoaccept.doctor.reaching import reach
+from pm_autoaccept.doctor.records import look_at_ledger
+
+__all__ = ["Finding", "State", "examine", "settings_refused"]
+
+
+def settings_refused(fault: str) -> Finding:
+    """A fault that keeps an account's settings from being used at all."""
+    return problem("settings", fault, "put it right, and try again: what needs it was not tried")
+
+
+async def examine(program: Program) -> AsyncIterator[Finding]:
+    """Every check: of this machine and the ledger first, then of each account."""
+    for finding in look_around(program):
+        yield finding
+    async for finding in look_at_ledger(program):
+        yield finding
+    for account in program.accounts:
+        async for finding in _examine_account(account):
+            yield replace(finding, account=account.name)
+
+
+async def _examine_account(settings: Settings) -> AsyncIterator[Finding]:
+    policy, told = load_policy(settings.policy)
+    yield told
+    if policy is not None:
+        for finding in read_data(policy, settings.policy):
+            yield finding
+    reached = await reach(settings.base_url, timeout=settings.timeout.total_seconds())
+    yield reached
+    if reached.state is State.PROBLEM:
+        yield not_tried(SIGN_IN, "the host cannot be reached")
+        return
+    async for finding in ask(settings, policy):
+        yield finding

@@ -1,0 +1,170 @@
+"""Checks of Portfolio Manager as one account sees it: signed in once, then only read. Notifications stay unread."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+from pm_autoaccept.config import Settings
+from pm_autoaccept.decide import FURTHEST
+from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
+from pm_autoaccept.doctor.records import may_sign_in, owner
+from pm_autoaccept.errors import (
+    ConfigurationError,
+    NotAuthorised,
+    NotOurs,
+    PortfolioManagerError,
+    Redirected,
+    TooFast,
+)
+from pm_autoaccept.model import CustomFieldDefinition, Kind, Notification, NotLearnt, PendingPage, ProviderAccount
+from pm_autoaccept.policy import Policy
+from pm_autoaccept.policy.fields import CUSTOM, name_key
+from pm_autoaccept.policy.wording import perhaps
+from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+
+T = TypeVar("T")
+
+CLOCKS_DRIFT = timedelta(seconds=30)
+"""Clocks that are kept by NTP are nearer to each other."""
+
+SIGN_IN = "sign-in"
+LISTS = {
+    "pending connections": Kind.CONNECTION,
+    "pending properties": Kind.PROPERTY,
+    "pending meters": Kind.METER,
+}
+
+_ADVICE: dict[type[PortfolioManagerError], str] = {
+    NotAuthorised: "see that username and password are right, and are those of this service: test and live have "
+    "separate accounts. It was tried once; further tries may lock the account",
+    NotOurs: "see that the service's address is right, and that the account has web-services access",
+    TooFast: "wait a while: something else may be using this account at the same time",
+    Redirected: "see that the service's address is right: credentials are never sent where a redirect leads",
+}
+_ELSE = "try again in a few minutes; `run` does so by itself"
+
+
+async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Finding]:
+    """Sign in with one GET /account, and read a little of everything that a cycle reads."""
+    try:
+        client = PortfolioManager(
+            base_url=settings.base_url,
+            username=settings.username,
+            password=settings.password.get_secret_value(),
+            pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
+            timeout=settings.timeout.total_seconds(),
+            attempts=1,
+        )
+    except ConfigurationError as error:
+        yield problem(SIGN_IN, str(error), "put the setting right")
+        return
+    if (waiting := await may_sign_in(settings)) is not None:
+        yield waiting
+        return
+    async with client as pm:
+        try:
+            provider = await pm.account()
+        except PortfolioManagerError as error:
+            yield _failed(SIGN_IN, error)
+            for check in ("account searchable", "clock", *LISTS, "notifications", "custom fields"):
+                yield not_tried(check, "not signed in")
+            return
+        yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.base_url}")
+        if (of := await owner(settings, provider)) is not None:
+            yield of
+        yield _searchable(provider)
+        yield _clock(pm)
+        for check, kind in LISTS.items():
+            yield await _reading(check, partial(pm.pending_page, kind, 1), _page)
+        yield await _reading("notifications", partial(pm.notifications, clear=False), _notifications)
+        yield await _custom_fields(pm, policy)
+
+
+def _failed(check: str, error: PortfolioManagerError) -> Finding:
+    advice = next((said for kind, said in _ADVICE.items() if isinstance(error, kind)), _ELSE)
+    return problem(check, str(error), advice)
+
+
+async def _reading(check: str, read: Callable[[], Awaitable[T]], tell: Callable[[str, T], Finding]) -> Finding:
+    """What was read, or why it could not be."""
+    try:
+        return tell(check, await read())
+    except PortfolioManagerError as error:
+        return _failed(check, error)
+
+
+def _page(check: str, page: PendingPage) -> Finding:
+    number = len(page.requests) + len(page.unreadable)
+    found = f"{number} on the first page" + (", and more on the next" if page.has_next else "")
+    if page.unreadable:
+        return warning(
+            check,
+            f"{found}; {len(page.unreadable)} of them cannot be read: {page.unreadable[0].why}",
+            "answer them by hand in Portfolio Manager, and report them to this program's makers",
+        )
+    return ok(check, found)
+
+
+def _notifications(check: str, found: tuple[Notification, ...]) -> Finding:
+    return ok(check, f"{len(found)} unread")
+
+
+def _searchable(provider: ProviderAccount) -> Finding:
+    check = "account searchable"
+    if provider.searchable is None:
+        return warning(check, "the account does not say", "see in Portfolio Manager's account settings")
+    if not provider.searchable:
+        return warning(
+            check,
+            "customers cannot find this account, so nobody can ask it for a connection",
+            "in Portfolio Manager's account settings, let others search for this account",
+        )
+    return ok(check, "customers can find this account")
+
+
+def _clock(pm: PortfolioManager) -> Finding:
+    check = "clock"
+    difference = pm.clock
+    if isinstance(difference, NotLearnt):
+        return warning(check, difference.why, "see that this machine's clock is right")
+    seconds = difference.total_seconds()
+    behind = "behind" if seconds > 0 else "ahead of"
+    found = f"this machine is {abs(seconds):.0f} s {behind} Portfolio Manager's"
+    if abs(difference) > FURTHEST:
+        return problem(check, found, "set this machine's clock by NTP: rules on dates and ages hold until then")
+    if abs(difference) > CLOCKS_DRIFT:
+        return warning(check, found, "set this machine's clock by NTP")
+    return ok(check, found)
+
+
+async def _custom_fields(pm: PortfolioManager, policy: Policy | None) -> Finding:
+    check = "custom fields"
+    if policy is None:
+        return not_tried(check, "the policy does not load")
+    wanted = {
+        field.removeprefix(prefix): field
+        for field in sorted(policy.fields)
+        for prefix in CUSTOM
+        if field.startswith(prefix)
+    }
+    if not wanted:
+        return ok(check, "the policy asks for none")
+    return await _reading(check, pm.custom_fields, lambda check, defined: _compared(check, wanted, defined))
+
+
+def _compared(check: str, wanted: dict[str, str], defined: tuple[CustomFieldDefinition, ...]) -> Finding:
+    names = [definition.name for definition in defined]
+    known = {name_key(name) for name in names}
+    missing = [f"`{field}`{perhaps(name, names)}" for name, field in wanted.items() if name_key(name) not in known]
+    if missing:
+        have = ", ".join(names) or "none"
+        return problem(
+            check,
+            f"the account does not define {', '.join(missing)}; it defines {have}",
+            "write the names into the policy as the account has them, or define them in Portfolio Manager: rules on "
+            "others hold every request",
+        )
+    return ok(check, f"the account defines {', '.join(wanted)}, as the policy asks")
