@@ -22,6 +22,7 @@
         ├── AlreadyAnswered         another process has answered this request meanwhile: only its step is dropped
         ├── OverLimit               one more answer would pass a limit of the policy: only its step is dropped
         ├── Paused                  somebody has paused answering: nothing more is sent
+        ├── LeaseLost               another replica has taken over this account meanwhile
         └── LedgerMismatch          the ledger belongs to another provider account, or to a newer program
 """
 
@@ -175,6 +176,10 @@ class OverLimit(LedgerError):
 
 class Paused(LedgerError):
     """Somebody has paused answering. Nothing was sent, and nothing is until somebody resumes it."""
+
+
+class LeaseLost(LedgerError):
+    """Another replica has taken over this account meanwhile. Nothing was written, and nothing more may be sent."""
 
 
 class LedgerMismatch(LedgerError):

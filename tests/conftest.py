@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pm_autoaccept.ledger import Database
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.simulator import Simulator, World, world_from_seed
 from tests.faketime import FakeTime
+from tests.postgresql import PostgreSQL, postgresql
 
 # A machine that is busy is slow, and that is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -67,6 +71,45 @@ def sign_in(until_the_end: AsyncExitStack, now: datetime) -> Callable[..., Any]:
         return await until_the_end.enter_async_context(PortfolioManager(**settings | more))
 
     return enter
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL, one for the whole session."""
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def empty_ledger() -> Callable[[str, Callable[[], str]], str]:
+    """The address of a ledger of each kind that has its tables and no rows, made once, to be copied."""
+    made: dict[str, str] = {}
+
+    def ledger(kind: str, place: Callable[[], str]) -> str:
+        if kind not in made:
+            made[kind] = place()
+            asyncio.run(_make(made[kind]))
+        return made[kind]
+
+    return ledger
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_address(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_ledger: Callable[[str, Callable[[], str]], str]
+) -> str:
+    """The address of a ledger of the test's own, on each database in turn; it has its tables and no rows."""
+    if request.param == "sqlite":
+        template = request.getfixturevalue("tmp_path_factory").getbasetemp() / "empty-ledger.db"
+        empty_ledger("sqlite", lambda: f"sqlite:///{template}")
+        shutil.copy(template, tmp_path / "ledger.db")
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    return server.database(like=empty_ledger("postgresql", server.database))
+
+
+async def _make(address: str) -> None:
+    await (await Database.open(address)).close()
 
 
 async def _at_once(_seconds: float) -> None:

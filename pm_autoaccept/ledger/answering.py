@@ -47,7 +47,7 @@ def intend(connection: Connection, provider: int, step: Step, *, at: datetime, u
         LedgerUnavailable: the request was never recorded.
     """
     not_paused(connection, provider)
-    rows = rows_by_key(connection, provider, [step.key])[step.key]
+    rows = rows_by_key(connection, provider, [step.key], lock=True)[step.key]
     row = current(rows, step.decision.request)
     if row is None:
         raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")

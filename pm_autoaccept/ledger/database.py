@@ -1,138 +1,124 @@
-"""Opens the database and runs work in it, one transaction each, on one thread of its own."""
+"""Opens the database and runs work in it: what writes on one thread, by group commit, what reads beside it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Self, TypeVar
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
-from pm_autoaccept.ledger.migrations import check, upgrade
+from pm_autoaccept.ledger.committing import Writer
+from pm_autoaccept.ledger.engines import DATABASE_ERRORS, address, only_reading, reading, unavailable, writing
+from pm_autoaccept.ledger.migrations import check, prepare
 
 R = TypeVar("R")
+Item = TypeVar("Item")
 
 
 class Database:
     """A ledger's database. Open it with `await Database.open(url)`, close it with `await database.close()`.
 
-    All work runs on one thread of its own, so that the event loop never waits for the disk and SQLite has one writer.
+    All that writes runs on one thread of its own, so that the event loop never waits for the disk and SQLite has one
+    writer; what reads long has another, so that no answer waits for it.
+
+    Args:
+        engine: writes; reads too where there is no other.
+        reading: reads, None for a ledger in memory.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reading: Engine | None = None) -> None:
         self._engine = engine
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._reading = reading
+        self._writer = Writer(engine)
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reads")
 
     @classmethod
     async def open(cls, url: str, *, read_only: bool = False) -> Self:
         """Open the database and bring its tables up to date, or open it only to read.
 
+        A ledger in PostgreSQL is made where there is none, and otherwise only checked: other replicas may work on it.
+
         Args:
-            url: `sqlite:///FILE`, or `sqlite://` for one in memory.
+            url: `sqlite:///FILE`, `sqlite://` for one in memory, or `postgresql://…`.
             read_only: nothing is written, made, migrated or locked; a copy that cannot be written to will do.
 
         Raises:
             ConfigurationError: the address is not one of a ledger.
-            LedgerUnavailable: the file cannot be opened or is no ledger.
-            LedgerMismatch: the ledger was written by a newer program, or is read only and not up to date.
+            LedgerUnavailable: the file cannot be opened or is no ledger, or the database cannot be reached.
+            LedgerMismatch: the ledger was written by a newer program, or is an older one's and is not brought up to
+                date here.
         """
-        database = cls(_engine(url, read_only=read_only))
+        where = address(url)
+        database = cls(only_reading(where)) if read_only else cls(writing(where), reading(where))
         try:
-            await (database.run(check) if read_only else database._migrate())
+            await (database.run(check) if read_only else database.migrate(prepare))
         except BaseException:
             await database.close()
             raise
         return database
 
     async def close(self) -> None:
-        """Give back the database and the thread."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
-        self._thread.shutdown(wait=False)
+        """Finish what waits, then give back the database and the threads."""
+        await self._writer.close()
+        self._reader.shutdown(wait=False)
+        loop = asyncio.get_running_loop()
+        for engine in (self._engine, self._reading):
+            if engine is not None:
+                await loop.run_in_executor(None, engine.dispose)
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        """Run work in one transaction on the ledger's thread; the database's errors become `LedgerUnavailable`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+        """Run work that writes, durable when it returns; the database's errors become `LedgerUnavailable`.
 
-    def _transaction(self, work: Callable[[Connection], R]) -> R:
+        It may be run again where other work in the same transaction failed, so it must have no effect elsewhere.
+        """
+        result: R = await self._writer.run(_each, work)
+        return result
+
+    async def together(self, handler: Callable[[Connection, Sequence[Item]], Sequence[Any]], item: Item) -> Any:  # noqa: ANN401 — the handler's own type
+        """Do one item's work, as `run`, together with others that wait for the same handler.
+
+        The handler returns a result for each of its items; an exception is raised to that item's caller alone.
+        """
+        return await self._writer.run(handler, item)
+
+    async def read(self, work: Callable[[Connection], R]) -> R:
+        """Run work that only reads, beside the work that writes: it sees all that had been written before it began."""
+        if self._reading is None:
+            return await self.run(work)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, self._reading, work)
+
+    def _read(self, engine: Engine, work: Callable[[Connection], R], *, reconnected: bool = False) -> R:
         try:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 return work(connection)
-        except (SQLAlchemyError, UnicodeError, OverflowError) as error:
-            # sqlite3 raises the latter two itself: a text that is none, a number beyond 64 bits.
-            reason = getattr(error, "orig", None) or error
-            where = self._engine.url.render_as_string(hide_password=True)
-            raise LedgerUnavailable(f"the ledger {where} cannot be used: {reason}") from error
+        except DATABASE_ERRORS as error:
+            if isinstance(error, DBAPIError) and error.connection_invalidated and not reconnected:
+                return self._read(engine, work, reconnected=True)
+            raise unavailable(engine.url, error) from error
 
-    async def _migrate(self) -> None:
-        """Bring the tables up to date. SQLite rebuilds a table to change it, which its foreign keys must not notice."""
-
-        def migrate() -> None:
-            self._foreign_keys(on=False)
-            try:
-                self._transaction(upgrade)
-            finally:
-                self._foreign_keys(on=True)
-
-        await asyncio.get_running_loop().run_in_executor(self._thread, migrate)
+    async def migrate(self, work: Callable[[Connection], R]) -> R:
+        """Run work on the tables themselves. SQLite rebuilds one to change it, which foreign keys must not notice."""
+        if self._engine.dialect.name != "sqlite":
+            return await self.run(work)
+        await self._writer.on_thread(lambda: self._foreign_keys(on=False))
+        try:
+            return await self.run(work)
+        finally:
+            await self._writer.on_thread(lambda: self._foreign_keys(on=True))
 
     def _foreign_keys(self, *, on: bool) -> None:
-        if self._engine.dialect.name != "sqlite":
-            return
         try:
             with self._engine.connect() as connection:
                 raw = connection.connection.driver_connection
                 if isinstance(raw, sqlite3.Connection):
                     raw.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
-        except SQLAlchemyError as error:
-            where = self._engine.url.render_as_string(hide_password=True)
-            raise LedgerUnavailable(f"the ledger {where} cannot be used: {getattr(error, 'orig', error)}") from error
+        except DATABASE_ERRORS as error:
+            raise unavailable(self._engine.url, error) from error
 
 
-def _engine(address: str, *, read_only: bool = False) -> Engine:
-    """An engine whose transactions begin at once, whose commits are on the disk when they return."""
-    try:
-        url = make_url(address)
-    except ArgumentError as error:
-        raise ConfigurationError(f"{address!r} is no ledger address; write sqlite:///FILE") from error
-    if url.get_backend_name() != "sqlite":
-        raise ConfigurationError(
-            f"this version keeps its ledger in SQLite only; write sqlite:///FILE instead of {url.get_backend_name()}://…"
-        )
-    if url.database and not Path(url.database).parent.is_dir():
-        folder = Path(url.database).parent
-        raise LedgerUnavailable(f"the ledger's folder {folder} does not exist; make it, or name another with --ledger")
-    if read_only and url.database:
-        url = _only_to_read(Path(url.database))
-    # A ledger in memory lives in its one connection; a file gets one too, since there is one thread.
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30})
-
-    @event.listens_for(engine, "connect")
-    def _durable(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        # sqlite3 would otherwise begin its transactions late, and two writers could both read before either writes.
-        if isinstance(connection, sqlite3.Connection):
-            connection.isolation_level = None
-            for pragma in () if read_only else ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _at_once(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _only_to_read(file: Path) -> URL:
-    """The address of a file that is not written to. In a folder that cannot be written to nobody else writes either."""
-    query = {"mode": "ro", "uri": "true"}
-    if not os.access(file.parent, os.W_OK):
-        query["immutable"] = "1"
-    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=query)
+def _each(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    return [work(connection) for work in works]

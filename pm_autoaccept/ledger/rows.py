@@ -28,9 +28,12 @@ _AT_ONCE = 500
 
 
 def rows_by_key(
-    connection: Connection, provider: int, keys: Iterable[RequestKey]
+    connection: Connection, provider: int, keys: Iterable[RequestKey], *, lock: bool = False
 ) -> dict[RequestKey, list[RequestRow]]:
-    """Every row that was ever made of these keys of a provider account, the oldest first."""
+    """Every row that was ever made of these keys of a provider account, the oldest first.
+
+    With `lock` no other transaction may change them until this one ends.
+    """
     ids: dict[Kind, list[int]] = defaultdict(list)
     for key in set(keys):
         ids[key.kind].append(key.id)
@@ -42,7 +45,8 @@ def rows_by_key(
                 request_table.c.kind == kind,
                 request_table.c.pm_id.in_(some),
             )
-            for row in connection.execute(query.order_by(request_table.c.id)):
+            query = query.order_by(request_table.c.id)
+            for row in connection.execute(query.with_for_update() if lock else query):
                 found[RequestKey(kind, row.pm_id)].append(row)
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import answering, braking, claiming, deciding, reading, seeing
 from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger.leases import Tenure, fence
 from pm_autoaccept.model import (
     Decision,
     History,
@@ -38,6 +39,9 @@ ONLY = "default"
 class SqlLedger:
     """The ledger of one provider account in a database that may hold others'.
 
+    With a `tenure`, what is seen, decided and intended is written only while that lease is held, and raises `LeaseLost`
+    else; what came of an intent is recorded all the same, since it is true. Without one nobody else is at work here.
+
     Args:
         database: where it is kept.
         name: what the settings call the account.
@@ -47,6 +51,7 @@ class SqlLedger:
     def __init__(self, database: Database, *, name: str = ONLY, unknown_wait: timedelta = UNKNOWN_WAIT) -> None:
         self.database = database
         self.name = name
+        self.tenure: Tenure | None = None
         self._unknown_wait = unknown_wait
         self._provider: int | None = None
 
@@ -78,39 +83,43 @@ class SqlLedger:
     async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
         """Record what pends, what does not any more, and what thereby became of earlier answers."""
         wait = self._unknown_wait
-        await self._run(lambda connection, us: seeing.see(connection, us, snapshot, at=at, unknown_wait=wait))
+        await self._write(lambda connection, us: seeing.see(connection, us, snapshot, at=at, unknown_wait=wait))
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
         if self._provider is None:
             return History(tallies=tuple(Tally(limit=limit) for limit in limits))
         wait = self._unknown_wait
-        return await self._run(
+        return await self._read(
             lambda connection, us: reading.history(connection, us, snapshot, limits=limits, at=at, unknown_wait=wait)
         )
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, None where nobody did. Reads only."""
-        return None if self._provider is None else await self._run(braking.paused)
+        return None if self._provider is None else await self._read(braking.paused)
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> None:
         """Append what was decided, where verdict, rule or kind of reason differs from the request's last decision."""
-        await self._run(lambda connection, us: deciding.decide(connection, us, decisions, kept_back, mode=mode, at=at))
+        await self._write(
+            lambda connection, us: deciding.decide(connection, us, decisions, kept_back, mode=mode, at=at)
+        )
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""
         wait = self._unknown_wait
-        return await self._run(lambda connection, us: answering.intend(connection, us, step, at=at, unknown_wait=wait))
+        return await self._write(
+            lambda connection, us: answering.intend(connection, us, step, at=at, unknown_wait=wait)
+        )
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent."""
-        await self._run(lambda connection, _us: answering.conclude(connection, intent, receipt, at=at))
+        await self.database.run(lambda connection: answering.conclude(connection, intent, receipt, at=at))
 
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate."""
-        return frozenset() if self._provider is None else await self._run(reading.owners_in_doubt)
+        return frozenset() if self._provider is None else await self._read(reading.owners_in_doubt)
 
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None
@@ -120,11 +129,23 @@ class SqlLedger:
         Of the account that the ledger was claimed for; of all accounts where it was not, as for an auditor.
         """
         us = self._provider
-        return await self.database.run(lambda connection: reading.decisions(connection, us, every=every, keys=keys))
+        return await self.database.read(lambda connection: reading.decisions(connection, us, every=every, keys=keys))
 
-    async def _run(self, work: Callable[[Connection, int], R]) -> R:
-        """Run work for the account that the ledger was claimed for."""
-        us = self._provider
-        if us is None:
+    async def _write(self, work: Callable[[Connection, int], R]) -> R:
+        """Run work that writes for the account that the ledger was claimed for, while its lease is ours."""
+        us, tenure = self._us(), self.tenure
+
+        def fenced(connection: Connection) -> R:
+            fence(connection, tenure)
+            return work(connection, us)
+
+        return await self.database.run(fenced)
+
+    async def _read(self, work: Callable[[Connection, int], R]) -> R:
+        us = self._us()
+        return await self.database.read(lambda connection: work(connection, us))
+
+    def _us(self) -> int:
+        if self._provider is None:
             raise LedgerUnavailable("the ledger was not claimed for an account yet; this is a fault of the program")
-        return await self.database.run(lambda connection: work(connection, us))
+        return self._provider

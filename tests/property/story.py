@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.database import _engine
+from pm_autoaccept.ledger.engines import address, writing
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Mode, Plan, RequestKey
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
@@ -193,7 +193,7 @@ class Stories:
         await ledger.close()
 
     def _ledger(self) -> SqlLedger:
-        engine = _engine("sqlite://")
+        engine = writing(address("sqlite://"))
         with engine.connect() as connection:
             connection.rollback()
             self._template.backup(connection.connection.driver_connection)

@@ -390,9 +390,9 @@ async def test_what_is_no_ledger_is_refused_with_what_to_do(tmp_path):
         await SqlLedger.open(f"sqlite:///{tmp_path / 'letter.txt'}")
     with pytest.raises(LedgerUnavailable, match="does not exist"):
         await SqlLedger.open(f"sqlite:///{tmp_path / 'nowhere' / 'ledger.db'}")
-    with pytest.raises(ConfigurationError, match="SQLite only"):
-        await SqlLedger.open("postgresql://localhost/ledger")
-    with pytest.raises(ConfigurationError, match="no ledger address"):
+    with pytest.raises(ConfigurationError, match="SQLite or PostgreSQL"):
+        await SqlLedger.open("mysql://localhost/ledger")
+    with pytest.raises(ConfigurationError, match="write sqlite:///FILE"):
         await SqlLedger.open("ledger.db")
 
 

@@ -12,39 +12,69 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerMismatch
 
+_OURS_ALONE = 0x706D_6C65_6467_6572
+"""The number of PostgreSQL's advisory lock under which one replica at a time looks at the schema and changes it."""
 
-def upgrade(connection: Connection) -> None:
+
+def prepare(connection: Connection) -> None:
+    """Make the tables where there are none; bring SQLite's up to date, and refuse PostgreSQL's that are not.
+
+    A ledger in PostgreSQL may be in use by replicas of the version before, so people say when it is changed.
+    """
+    _alone(connection)
+    if connection.dialect.name == "sqlite" or not version(connection):
+        upgrade(connection)
+    else:
+        check(connection)
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
     """Make or migrate the tables; raises `LedgerMismatch` where a newer program has migrated them further."""
+    _alone(connection)
+    version(connection)
     config = _config()
     config.attributes["connection"] = connection
-    _versions(connection, config)
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def check(connection: Connection) -> None:
     """Raise `LedgerMismatch` unless the tables are just those of this program. Reads only."""
-    config = _config()
-    found = _versions(connection, config)
-    if found != set(ScriptDirectory.from_config(config).get_heads()):
+    if version(connection) != newest():
+        how = "the next `run` or `once` with it" if connection.dialect.name == "sqlite" else "`pm-autoaccept migrate`"
         raise LedgerMismatch(
-            "this is no ledger, or one of an older version of pm-autoaccept; the next `run` or `once` with it "
-            "brings it up to date"
+            f"this is no ledger, or one of an older version of pm-autoaccept; {how} brings it up to date"
         )
+
+
+def version(connection: Connection) -> str | None:
+    """The schema's version as it stands in the ledger, None where there are no tables. Reads only.
+
+    Raises:
+        LedgerMismatch: this program does not know it.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in known:
+        raise LedgerMismatch(
+            f"the ledger was written by a newer version of pm-autoaccept (its schema is {found}); "
+            "upgrade this one, or name another ledger with --ledger"
+        )
+    return found
+
+
+def newest() -> str | None:
+    """The schema's version that this program works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _alone(connection: Connection) -> None:
+    """Wait until no other replica is at the tables; the lock goes with the transaction. SQLite has one writer."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5min'; SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_OURS_ALONE})")
 
 
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
-
-
-def _versions(connection: Connection, config: Config) -> set[str]:
-    """The schema's version as it stands in the ledger; raises `LedgerMismatch` where this program does not know it."""
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    found = set(MigrationContext.configure(connection).get_current_heads())
-    if not found <= known:
-        raise LedgerMismatch(
-            f"the ledger was written by a newer version of pm-autoaccept (its schema is {', '.join(sorted(found))}); "
-            "upgrade this one, or name another ledger with --ledger"
-        )
-    return found

@@ -1,0 +1,130 @@
+"""Group commit: what waits when a transaction begins is committed with it, once, and each gets its own result.
+
+A commit costs a flush of the disk, or a round trip and a flush elsewhere; many answers in flight share it. What is
+promised of one transaction holds for each piece of work: when its result comes, it is durable, and when an error comes,
+nothing of it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from pm_autoaccept.ledger.engines import DATABASE_ERRORS, unavailable
+
+MOST_TOGETHER = 256
+"""Pieces of work in one transaction: nobody waits for more than so many others."""
+
+Handler: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[Any]]
+"""Does many pieces of work of one kind at once: one result for each, an exception where it failed without harm."""
+
+
+class _Spoiled(Exception):
+    """One piece of work failed, and the transaction with it."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    handler: Handler
+    item: Any
+    result: asyncio.Future[Any]
+
+
+class Writer:
+    """Runs work on a thread of its own, in the order in which it came, as many pieces in one transaction as wait.
+
+    A piece that raises is rolled back, and with it all that was in its transaction: each is then done again in one of
+    its own. Work must bear that: it has no effect but on the database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._waiting: list[_Piece] = []
+        self._running: asyncio.Future[list[Any]] | None = None
+
+    async def run(self, handler: Handler, item: Any) -> Any:  # noqa: ANN401 — the handler's own types
+        """Hand one item to a handler, together with what waits for the same one.
+
+        A caller that is cancelled meanwhile does no harm: its work is done all the same.
+        """
+        result = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Piece(handler, item, result))
+        if self._running is None:
+            self._begin()
+        return await result
+
+    async def on_thread(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 — the work's own type
+        """Run something that is no transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        """Finish what waits, then give back the thread."""
+        while self._running is not None:
+            await asyncio.wait({self._running})
+            await asyncio.sleep(0)  # its results are handed out, and what waits begins
+        self._thread.shutdown(wait=False)
+
+    def _begin(self) -> None:
+        pieces, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, pieces)
+        self._running.add_done_callback(lambda done: self._hand_out(pieces, done))
+
+    def _hand_out(self, pieces: list[_Piece], done: asyncio.Future[list[Any]]) -> None:
+        self._running = None
+        if self._waiting:
+            self._begin()
+        failed = done.exception()
+        results = [failed] * len(pieces) if failed is not None else done.result()
+        for piece, result in zip(pieces, results, strict=True):
+            if piece.result.done():
+                continue  # its caller has gone
+            if isinstance(result, BaseException):
+                piece.result.set_exception(result)
+            else:
+                piece.result.set_result(result)
+
+    def _commit(self, pieces: list[_Piece], *, reconnected: bool = False) -> list[Any]:
+        """One result or exception for each piece; what is a result is durable."""
+        try:
+            with self._engine.begin() as connection:
+                return list(_work(connection, pieces))
+        except _Spoiled as spoiled:
+            error = spoiled.__cause__
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                # The connection was lost before the commit, perhaps long ago: nothing was done.
+                return [self._failure(error)] * len(pieces) if reconnected else self._commit(pieces, reconnected=True)
+            if len(pieces) == 1:
+                return [self._failure(error)]
+        except DATABASE_ERRORS as error:
+            # It could not begin, or the commit failed and nobody knows whether it was done: it is not done again.
+            return [self._failure(error)] * len(pieces)
+        return [result for piece in pieces for result in self._commit([piece])]
+
+    def _failure(self, error: BaseException | None) -> BaseException:
+        if isinstance(error, DATABASE_ERRORS):
+            told = unavailable(self.url, error)
+            told.__cause__ = error
+            return told
+        return error or RuntimeError("work failed without an error")
+
+    @property
+    def url(self) -> URL:
+        """Where the database is."""
+        return self._engine.url
+
+
+def _work(connection: Connection, pieces: list[_Piece]) -> Iterator[Any]:
+    """The results of neighbours that wait for the same handler are made together; the order is kept."""
+    for handler, some in groupby(pieces, key=lambda piece: piece.handler):
+        try:
+            yield from handler(connection, [piece.item for piece in some])
+        except Exception as error:
+            raise _Spoiled from error

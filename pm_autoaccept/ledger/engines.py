@@ -1,0 +1,138 @@
+"""Makes the engines that reach a ledger's database: SQLite and PostgreSQL, to write and to read.
+
+No wait on PostgreSQL may outlast half of a lease (a minute): a holder that hangs must notice in time that it must stop.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
+
+from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
+
+DATABASE_ERRORS = (SQLAlchemyError, UnicodeError, OverflowError)
+"""What work in a database may raise. sqlite3 and psycopg raise the latter two themselves: a text that is none, a number
+beyond 64 bits."""
+
+_LOCKED = 10
+"""Seconds that SQLite waits for another process that is writing."""
+
+_POSTGRES = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "pm-autoaccept",
+}
+_WRITING = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=20s"
+_READING = "-c statement_timeout=5min -c idle_in_transaction_session_timeout=5min"
+
+
+def address(text: str) -> URL:
+    """Read a ledger's address: `sqlite:///FILE`, `sqlite://` for one in memory, or `postgresql://…`.
+
+    Raises:
+        ConfigurationError: it is none of these. It is not repeated in the error, since it may hold a password.
+        LedgerUnavailable: the file's folder does not exist.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "the ledger's address cannot be read; write sqlite:///FILE or postgresql://…"
+        ) from None
+    backend = url.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        return _postgresql(url)
+    if backend != "sqlite":
+        raise ConfigurationError(
+            f"a ledger is kept in SQLite or PostgreSQL; write sqlite:///FILE or postgresql://… instead of {backend}://…"
+        )
+    if url.database and not Path(url.database).parent.is_dir():
+        folder = Path(url.database).parent
+        raise LedgerUnavailable(f"the ledger's folder {folder} does not exist; make it, or name another with --ledger")
+    return url
+
+
+def _postgresql(url: URL) -> URL:
+    """The address for psycopg 3, its password where it is never shown."""
+    try:
+        import psycopg  # noqa: F401, PLC0415 — only who keeps a ledger in PostgreSQL needs it
+    except ImportError as error:
+        raise ConfigurationError(
+            "a ledger in PostgreSQL needs psycopg; install it with: pip install 'pm-autoaccept[postgres]'"
+        ) from error
+    password = url.query.get("password", url.password)
+    url = url.set(drivername="postgresql+psycopg").difference_update_query(["password"])
+    return url.set(password=password if isinstance(password, str) else None)
+
+
+def writing(url: URL) -> Engine:
+    """An engine with one connection, whose transactions begin at once and are durable when they return."""
+    return _sqlite(url, begin="BEGIN IMMEDIATE") if _is_sqlite(url) else _postgres(url, _WRITING)
+
+
+def reading(url: URL) -> Engine | None:
+    """A second engine, for long reads beside the writing; None for a ledger in memory: it has but one connection."""
+    if not _is_sqlite(url):
+        return _postgres(url, _READING).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return _sqlite(url, begin="BEGIN") if url.database and url.database != ":memory:" else None
+
+
+def only_reading(url: URL) -> Engine:
+    """An engine that writes, makes and locks nothing. In a folder that cannot be written to nobody else writes."""
+    if not _is_sqlite(url):
+        return _postgres(url, _READING).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    if url.database:
+        query = {"mode": "ro", "uri": "true"}
+        if not os.access(Path(url.database).parent, os.W_OK):
+            query["immutable"] = "1"
+        url = URL.create("sqlite", database=f"file:{quote(url.database)}", query=query)
+    return _sqlite(url, begin="BEGIN", read_only=True)
+
+
+def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
+    """The database's error in words, without the password."""
+    reason = getattr(error, "orig", None) or error
+    return LedgerUnavailable(f"the ledger {url.render_as_string(hide_password=True)} cannot be used: {reason}")
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _postgres(url: URL, options: str) -> Engine:
+    said = url.query.get("options", "")
+    ours = {name: value for name, value in _POSTGRES.items() if name not in url.query}
+    # What the address says stands above ours.
+    ours["options"] = f"{options} {said}" if isinstance(said, str) else options
+    return create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=ours)
+
+
+def _sqlite(url: URL, *, begin: str, read_only: bool = False) -> Engine:
+    # A ledger in memory lives in its one connection; a file gets one too, since each engine is used by one thread.
+    connect_args = {"check_same_thread": False, "timeout": _LOCKED}
+    engine = create_engine(url, poolclass=StaticPool, hide_parameters=True, connect_args=connect_args)
+
+    @event.listens_for(engine, "connect")
+    def _durable(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        # sqlite3 would otherwise begin its transactions late, and two writers could both read before either writes.
+        if isinstance(connection, sqlite3.Connection):
+            connection.isolation_level = None
+            for pragma in () if read_only else ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _at_once(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
