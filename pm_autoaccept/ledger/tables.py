@@ -244,9 +244,9 @@ sign_in = Table(
     "sign_in",
     metadata,
     Column("name", String(60), primary_key=True),
+    # A slow digest of service, username and password. Empty in the row that keeps the account's salt.
+    Column("credential", LargeBinary, primary_key=True),
     Column("salt", LargeBinary, nullable=False),
-    # A slow digest of service, username and password.
-    Column("credential", LargeBinary, nullable=False),
     # When it was last tried, and whether it was not known yet what came of that.
     Column("tried_at", UtcDateTime, nullable=False),
     Column("trying", Boolean, nullable=False),

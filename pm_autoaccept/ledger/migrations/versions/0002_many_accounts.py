@@ -132,14 +132,14 @@ def _running() -> None:
     op.create_table(
         "sign_in",
         sa.Column("name", sa.String(60), nullable=False),
-        sa.Column("salt", sa.LargeBinary, nullable=False),
         sa.Column("credential", sa.LargeBinary, nullable=False),
+        sa.Column("salt", sa.LargeBinary, nullable=False),
         sa.Column("tried_at", UtcDateTime, nullable=False),
         sa.Column("trying", sa.Boolean, nullable=False),
         sa.Column("taken_before", sa.Boolean, nullable=False),
         sa.Column("refusals", sa.Integer, nullable=False),
         sa.Column("not_before", UtcDateTime),
-        sa.PrimaryKeyConstraint("name", name="pk_sign_in"),
+        sa.PrimaryKeyConstraint("name", "credential", name="pk_sign_in"),
     )
     op.create_table(
         "pause",
