@@ -17,6 +17,7 @@ COMMANDS = {
     "pending": "List everything pending with its verdict and what would be sent.",
     "explain": "Say of one request what is decided, by which rule, and why.",
     "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
+    "migrate": "Bring a ledger up to date.",
     "decisions": "List what was decided and what came of it, from the ledger.",
 }
 """Command → its line in the help. The module of the same name holds it."""

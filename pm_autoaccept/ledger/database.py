@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pm_autoaccept.ledger.committing import Writer
 from pm_autoaccept.ledger.engines import DATABASE_ERRORS, address, only_reading, reading, unavailable, writing
-from pm_autoaccept.ledger.migrations import check, prepare
+from pm_autoaccept.ledger.migrations import check, make_ready
 
 R = TypeVar("R")
 Item = TypeVar("Item")
@@ -37,7 +37,9 @@ class Database:
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reads")
 
     @classmethod
-    async def open(cls, url: str, *, read_only: bool = False) -> Self:
+    async def open(
+        cls, url: str, *, read_only: bool = False, prepare: Callable[[Connection], object] | None = None
+    ) -> Self:
         """Open the database and bring its tables up to date, or open it only to read.
 
         A ledger in PostgreSQL is made where there is none, and otherwise only checked: other replicas may work on it.
@@ -45,6 +47,7 @@ class Database:
         Args:
             url: `sqlite:///FILE`, `sqlite://` for one in memory, or `postgresql://…`.
             read_only: nothing is written, made, migrated or locked; a copy that cannot be written to will do.
+            prepare: what is done with the tables first, instead of that.
 
         Raises:
             ConfigurationError: the address is not one of a ledger.
@@ -55,7 +58,7 @@ class Database:
         where = address(url)
         database = cls(only_reading(where)) if read_only else cls(writing(where), reading(where))
         try:
-            await (database.run(check) if read_only else database.migrate(prepare))
+            await database.on_tables(prepare or (check if read_only else make_ready))
         except BaseException:
             await database.close()
             raise
@@ -100,7 +103,7 @@ class Database:
                 return self._read(engine, work, reconnected=True)
             raise unavailable(engine.url, error) from error
 
-    async def migrate(self, work: Callable[[Connection], R]) -> R:
+    async def on_tables(self, work: Callable[[Connection], R]) -> R:
         """Run work on the tables themselves. SQLite rebuilds one to change it, which foreign keys must not notice."""
         if self._engine.dialect.name != "sqlite":
             return await self.run(work)

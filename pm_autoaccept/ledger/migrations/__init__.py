@@ -16,7 +16,7 @@ _OURS_ALONE = 0x706D_6C65_6467_6572
 """The number of PostgreSQL's advisory lock under which one replica at a time looks at the schema and changes it."""
 
 
-def prepare(connection: Connection) -> None:
+def make_ready(connection: Connection) -> None:
     """Make the tables where there are none; bring SQLite's up to date, and refuse PostgreSQL's that are not.
 
     A ledger in PostgreSQL may be in use by replicas of the version before, so people say when it is changed.
@@ -62,9 +62,9 @@ def version(connection: Connection) -> str | None:
     return found
 
 
-def newest() -> str | None:
+def newest() -> str:
     """The schema's version that this program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def _alone(connection: Connection) -> None:

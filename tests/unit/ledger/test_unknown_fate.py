@@ -1,0 +1,151 @@
+"""The rule of unknowns: how an answer whose fate nobody knows is settled, or sent again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pm_autoaccept.errors import AlreadyAnswered
+from pm_autoaccept.model import (
+    Action,
+    Kind,
+    Outcome,
+    Receipt,
+    Standing,
+    Step,
+)
+from tests.examples import ALICE, NOW, connection, decided, property_share
+from tests.unit.ledger.acting import ACCEPT, MINUTE, REJECT, answer, outcomes, read, see
+
+
+@pytest.mark.parametrize(
+    ("verdict", "connected", "outcome"),
+    [(ACCEPT, True, Outcome.DONE_INFERRED), (ACCEPT, False, Outcome.GONE), (REJECT, True, Outcome.GONE)],
+)
+async def test_an_answer_of_unknown_fate_is_settled_by_two_whole_reads(ledger, verdict, connected, outcome):
+    """The second at least five minutes after the POST; what Portfolio Manager shows decides."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, verdict, minute=0, outcome=Outcome.OPEN)
+    facts = {"connected": frozenset({ALICE} if connected else ())}
+    for minute in (1, 3):
+        await see(ledger, minute=minute, **facts)
+        assert list((await outcomes(ledger)).values()) == [Outcome.OPEN]
+    await see(ledger, minute=6, **facts)
+    assert list((await outcomes(ledger)).values()) == [outcome]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_property_s_accept_of_unknown_fate_is_settled_by_what_is_shared(ledger, shared):
+    """If the property is shared with us, our accept arrived."""
+    request = property_share(11)
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    for minute in (6, 7):
+        await see(ledger, minute=minute, shared_properties={ALICE: frozenset({11} if shared else ())})
+    assert list((await outcomes(ledger)).values()) == [Outcome.DONE_INFERRED if shared else Outcome.GONE]
+
+
+async def test_a_request_with_an_answer_in_doubt_is_not_answered_again_even_if_it_asks_otherwise(ledger):
+    """A POST names only the id: the first may still be on its way when the second stands in the list."""
+    first = connection()
+    second = replace(first, sender_id=7)
+    await see(ledger, first, minute=0)
+    await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    assert (await see(ledger, second, minute=1)).standing[second.key] is Standing.IN_DOUBT
+    with pytest.raises(AlreadyAnswered, match="answered already"):
+        await answer(ledger, second, ACCEPT, minute=1)
+
+
+async def test_the_owners_of_properties_in_doubt_are_named(ledger):
+    """Poll asks what they share, so that the answer of unknown fate can be settled."""
+    first, second = property_share(11), property_share(12, 9)
+    await see(ledger, first, second, minute=0)
+    await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await answer(ledger, second, ACCEPT, minute=0)
+    assert await ledger.owners_in_doubt() == {ALICE}
+
+
+async def repeatable(ledger, request, *, minutes: tuple[int, ...]) -> list[Standing]:
+    """How an accept of unknown fate stands after reads at these minutes."""
+    return [(await see(ledger, request, minute=minute)).standing[request.key] for minute in minutes]
+
+
+async def test_an_answer_of_unknown_fate_may_be_repeated_after_two_whole_reads(ledger):
+    """The second begun at least `unknown_wait` (5 min) after it was sent; a list that is not whole does not count."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    doubt, again = Standing.IN_DOUBT, Standing.REPEATABLE
+    assert await repeatable(ledger, request, minutes=(1, 2, 4)) == [doubt, doubt, doubt]
+    assert await repeatable(ledger, request, minutes=(6,)) == [again]
+    broken = read(request, minute=7, failed=Kind.CONNECTION)
+    await ledger.see(broken, at=NOW + 7 * MINUTE)
+    assert (await ledger.history(broken, at=NOW + 7 * MINUTE)).standing[request.key] is doubt
+
+
+async def test_one_read_late_enough_is_not_two(ledger):
+    """A first read long after the POST may be the lag of one server; the next one decides."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    assert await repeatable(ledger, request, minutes=(9, 10)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+
+
+async def again(ledger, request, verdict, *, minute: int, note: str | None = None) -> tuple[Step, int]:
+    """Intend the same answer once more."""
+    decision = replace(decided(request, verdict), note=note)
+    action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
+    step = Step(decision=decision, action=action, repeats=True)
+    return step, await ledger.intend(step, at=NOW + minute * MINUTE)
+
+
+async def test_a_second_attempt_is_of_the_same_intent_and_waits_longer_for_a_third(ledger):
+    """One row says how often it was sent; nobody else can send it at the same time."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    with pytest.raises(AlreadyAnswered, match="answered otherwise"):
+        await again(ledger, request, REJECT, minute=6)
+    with pytest.raises(AlreadyAnswered, match="answered otherwise"):
+        await again(ledger, request, ACCEPT, minute=6, note="another")
+    await again(ledger, request, ACCEPT, minute=6)
+    with pytest.raises(AlreadyAnswered, match="sent again already"):
+        await again(ledger, request, ACCEPT, minute=6)
+    doubt = Standing.IN_DOUBT
+    assert await repeatable(ledger, request, minutes=(7, 12, 15)) == [doubt, doubt, doubt]
+    assert await repeatable(ledger, request, minutes=(17,)) == [Standing.REPEATABLE]
+    step, intent = await again(ledger, request, ACCEPT, minute=17)
+    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 18 * MINUTE)
+    (row,) = await ledger.decisions()
+    assert (row.outcome, row.attempts) == (Outcome.DONE, 3)
+
+
+async def test_a_second_attempt_that_finds_the_request_fulfilled_claims_nothing(ledger):
+    """The first attempt may have done it: it stays open until reads say what Portfolio Manager shows."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    step, intent = await again(ledger, request, ACCEPT, minute=6)
+    receipt = Receipt(step=step, outcome=Outcome.SETTLED_ELSEWHERE)
+    await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
+    assert (await ledger.decisions())[0].outcome is Outcome.OPEN
+    for minute in (7, 12):
+        await see(ledger, minute=minute, connected=frozenset({request.id}))
+    assert (await ledger.decisions())[0].outcome is Outcome.DONE_INFERRED
+
+
+async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(ledger):
+    """An outcome that comes late: done is the truth; a refusal says nothing of what reads have shown."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    for minute in (1, 6):
+        await see(ledger, minute=minute)
+    step = Step(decision=decided(request, ACCEPT), action=Action.ACCEPT)
+    for outcome, kept in ((Outcome.REFUSED, Outcome.GONE), (Outcome.DONE, Outcome.DONE)):
+        await ledger.conclude(1, Receipt(step=step, outcome=outcome), at=NOW + 7 * MINUTE)
+        assert (await ledger.decisions())[0].outcome is kept
