@@ -35,7 +35,7 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
     )
 
     async def work(stop: Stop) -> int:
-        simulator = Simulator(made, host=host, port=port, latency=latency / 1000)
+        simulator = Simulator(made, host=host, port=port, latency=latency / 1000, fault_seed=seed)
         try:
             await serve(simulator, ready=lambda line: click.echo(json.dumps(line)), stop=stop.asked)
         except OSError as error:

@@ -24,6 +24,8 @@ class Call:
         effects: what the call changed.
         error: the error text of the answer.
         fault: the fault that befell it.
+        processed: 1 for the first call that was processed, None where it was not: calls that are delayed are
+            processed in another order than they came.
     """
 
     number: int
@@ -38,6 +40,7 @@ class Call:
     effects: tuple[Effect, ...] = ()
     error: str | None = None
     fault: str | None = None
+    processed: int | None = None
 
     def shown(self) -> dict[str, Any]:
         """The call as the switchboard shows it."""
@@ -52,6 +55,7 @@ class Call:
             "effect": [shown_effect(effect) for effect in self.effects],
             "error": self.error,
             "fault": self.fault,
+            "processed": self.processed,
         }
 
 
@@ -72,9 +76,15 @@ class Log:
     """All calls, in the order in which they came."""
 
     calls: list[Call] = field(default_factory=list)
+    _processed: int = 0
 
     def begin(self, *, at: datetime, method: str, path: str) -> Call:
         """Note that a call has come."""
         call = Call(number=len(self.calls) + 1, at=at, method=method, path=path)
         self.calls.append(call)
         return call
+
+    def process(self, call: Call) -> None:
+        """Note that a call is being processed now."""
+        self._processed += 1
+        call.processed = self._processed

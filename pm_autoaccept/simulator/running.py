@@ -113,6 +113,7 @@ class Simulator:
         effects = acts.perform(self.world, act, arguments, now=self._clock(), inferred=self._inferred)
         call = self.log.begin(at=self._clock(), method="ACT", path=act)
         call.status, call.effects = 200, effects
+        self.log.process(call)
         return effects
 
     async def start(self) -> None:

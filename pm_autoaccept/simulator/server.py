@@ -82,6 +82,7 @@ class Server:
                 return await self._spoil(request, call, fault, None)
         if self.before_processing is not None:
             self.before_processing(call)
+        self._log.process(call)
         answer = self._processor.process(received, call, now=self._clock())
         if fault is not None and (fault.after or fault.kind is FaultKind.TRUNCATED):
             return await self._spoil(request, call, fault, answer)

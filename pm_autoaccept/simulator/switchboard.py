@@ -51,8 +51,11 @@ class Switchboard:
     async def _world(self, _: web.Request) -> web.Response:
         return web.json_response(shown_world(self._simulator.world))
 
-    async def _log(self, _: web.Request) -> web.Response:
-        return web.json_response([call.shown() for call in self._simulator.log.calls])
+    async def _log(self, request: web.Request) -> web.Response:
+        after = request.query.get("after", "0")
+        if not after.isdecimal():
+            raise _bad("after is the number of the last call that is known already")
+        return web.json_response([call.shown() for call in self._simulator.log.calls[int(after) :]])
 
     async def _faults(self, _: web.Request) -> web.Response:
         standing = self._simulator.faults.standing()

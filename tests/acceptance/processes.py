@@ -64,6 +64,12 @@ class Served:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 — loopback
             return json.load(answer)
 
+    def clear_faults(self) -> None:
+        """Take every fault away, and let go what they withhold."""
+        address = f"{self.url.removesuffix('/wstest')}/simulator/faults"
+        with urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=30):  # noqa: S310 — loopback
+            pass
+
     def posts(self) -> list[dict[str, Any]]:
         """The POSTs that came, in order."""
         return [call for call in self.switchboard("log") if call["method"] == "POST"]

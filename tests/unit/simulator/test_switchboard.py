@@ -64,6 +64,20 @@ async def test_log(serve: Serve, world: World) -> None:
     assert "fulfilled" in log[2]["error"]
 
 
+async def test_the_end_of_the_log(serve: Serve, world: World) -> None:
+    """`after` names the last call that is known; each call says whether it was processed, and in which order."""
+    put(world, "connection", 1, State.PENDING)
+    simulator, ask = await serve(world)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, times=1))
+    await ask("GET", "/account")
+    await ask("GET", "/account")
+    simulator.act("withdraw", account=1)
+    log = json.loads((await ask("GET", "/simulator/log?after=0", user=None)).body)
+    assert [(each["number"], each["processed"]) for each in log] == [(1, None), (2, 1), (3, 2)]
+    assert json.loads((await ask("GET", "/simulator/log?after=2", user=None)).body) == log[2:]
+    assert (await ask("GET", "/simulator/log?after=-1", user=None)).status == 400
+
+
 async def test_every_act(serve: Serve, world: World) -> None:
     """Customers connect, share, change, transfer, add, answer and take back through the switchboard."""
     simulator, ask = await serve(world)
