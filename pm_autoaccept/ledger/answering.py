@@ -1,27 +1,25 @@
-"""Keeps intents, durable before a POST leaves, and what came of them."""
+"""Keeps intents, durable before a POST leaves: those that wait together are recorded together."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Row, func, select
+from sqlalchemy import Connection, Row, bindparam
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
 from pm_autoaccept.ledger.braking import not_paused
 from pm_autoaccept.ledger.counting import counted
 from pm_autoaccept.ledger.deciding import last_decisions, row_of
-from pm_autoaccept.ledger.rows import COLUMNS, RequestRow, current, last_intent, rows_by_key
+from pm_autoaccept.ledger.falling import fell
+from pm_autoaccept.ledger.rows import LONGEST_WAIT, RequestRow, current, last_intent, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.limits import has_room
-from pm_autoaccept.model import Mode, Outcome, Receipt, Step
-
-LONGEST_WAIT = timedelta(days=1)
-"""To which the wait before a refused answer is tried again doubles."""
-
+from pm_autoaccept.model import Mode, Outcome, RequestKey, Step
 
 READS_UNTIL_REPEATED = 2
 """Whole reads, begun after an answer of unknown fate was sent, that must show its request pending still."""
@@ -37,57 +35,93 @@ def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, unknown_wait:
     return bool(row.present_reads >= READS_UNTIL_REPEATED and read >= sent.sent_at + wait)
 
 
-def intend(connection: Connection, provider: int, step: Step, *, at: datetime, unknown_wait: timedelta) -> int:
-    """Record that this answer is about to be sent, by which decision, and what may fall with it.
+class Answer(NamedTuple):
+    """A step that is about to be sent, and when."""
+
+    step: Step
+    at: datetime
+
+
+def intend(connection: Connection, provider: int, answers: Sequence[Answer], *, unknown_wait: timedelta) -> list[int]:
+    """Record that these answers are about to be sent, by which decisions, and what may fall with each: all or none.
 
     Raises:
-        AlreadyAnswered: the ledger knows of an answer to this request, by another process for instance.
-        OverLimit: with it, a limit of the policy would be passed.
+        AlreadyAnswered: the ledger knows of an answer to one of the requests, by another process for instance.
+        OverLimit: with them, a limit of the policy would be passed.
         Paused: somebody has paused answering.
-        LedgerUnavailable: the request was never recorded.
+        LedgerUnavailable: one of the requests was never recorded.
     """
     not_paused(connection, provider)
-    rows = rows_by_key(connection, provider, [step.key], lock=True)[step.key]
-    row = current(rows, step.decision.request)
-    if row is None:
-        raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
-    if step.repeats and row.outcome == Outcome.OPEN:
-        intent = _intend_again(connection, row, step, at=at, unknown_wait=unknown_wait)
-        _may_fall(connection, provider, step, intent)
-        _within_limits(connection, provider, step, at=at)
-        return intent
-    if step.repeats or row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in rows):
-        raise AlreadyAnswered(f"{step.key} was answered already, by another process with this ledger")
-    result = connection.execute(
-        intent_table.insert().values(
-            request_id=row.id,
-            decision_id=_decision_of(connection, step, row, at=at),
-            action=step.action,
-            note=step.decision.note,
-            program=__version__,
-            intended_at=at,
-            attempts=1,
-            sent_at=at,
-            outcome=Outcome.OPEN,
-        )
-    )
-    intent = _number(result)
-    _update(connection, row.id, outcome=Outcome.OPEN, outcome_at=at, present_reads=0)
-    _may_fall(connection, provider, step, intent)
-    _within_limits(connection, provider, step, at=at)
-    return intent
+    rows = rows_by_key(connection, provider, (step.key for step, _ in answers), lock=True)
+    intents: dict[RequestKey, int] = {}
+    first: dict[RequestKey, tuple[Answer, RequestRow]] = {}
+    for answer in answers:
+        step, known = answer.step, rows.get(answer.step.key, [])
+        row = current(known, step.decision.request)
+        if row is None:
+            raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
+        if step.repeats and row.outcome == Outcome.OPEN:
+            intents[step.key] = _intend_again(connection, row, answer, unknown_wait=unknown_wait)
+        elif step.repeats or step.key in first or _answered(row, known):
+            raise AlreadyAnswered(f"{step.key} was answered already, by another process with this ledger")
+        else:
+            first[step.key] = answer, row
+    intents |= _intend_first(connection, first)
+    for step, _ in answers:
+        _may_fall(connection, provider, step, intents[step.key])
+    _within_limits(connection, provider, answers)
+    return [intents[step.key] for step, _ in answers]
+
+
+def _answered(row: RequestRow, known: Sequence[RequestRow]) -> bool:
+    """Whether a request was answered, or one of the same id has an answer of unknown fate."""
+    return row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in known)
+
+
+def _intend_first(
+    connection: Connection, first: Mapping[RequestKey, tuple[Answer, RequestRow]]
+) -> dict[RequestKey, int]:
+    """The intents of requests that were not answered yet."""
+    if not first:
+        return {}
+    decisions = _decisions_of(connection, list(first.values()))
+    new = [
+        {
+            "request_id": row.id,
+            "decision_id": decisions[row.id],
+            "action": step.action,
+            "note": step.decision.note,
+            "program": __version__,
+            "intended_at": at,
+            "attempts": 1,
+            "sent_at": at,
+            "outcome": Outcome.OPEN,
+        }
+        for (step, at), row in first.values()
+    ]
+    made = connection.execute(intent_table.insert().returning(intent_table.c.id, sort_by_parameter_order=True), new)
+    connection.execute(_OPENED, [{"request": row.id, "at": answer.at} for answer, row in first.values()])
+    return dict(zip(first, made.scalars(), strict=True))
+
+
+_OPENED = (
+    request_table.update()
+    .where(request_table.c.id == bindparam("request"))
+    .values(outcome=Outcome.OPEN, outcome_at=bindparam("at"), present_reads=0)
+)
 
 
 def _may_fall(connection: Connection, provider: int, step: Step, intent: int) -> None:
     """Note what Portfolio Manager will, or may, reject along with a reject."""
     for below in rows_by_key(connection, provider, step.falls).values():
         child = below[-1]
-        if child.outcome in (None, Outcome.REFUSED) and not _fell(connection, child):
+        if child.outcome in (None, Outcome.REFUSED) and not fell(connection, child):
             _update(connection, child.id, falls_with=intent)
 
 
-def _intend_again(connection: Connection, row: RequestRow, step: Step, *, at: datetime, unknown_wait: timedelta) -> int:
+def _intend_again(connection: Connection, row: RequestRow, answer: Answer, *, unknown_wait: timedelta) -> int:
     """A further attempt of the intent that is open already: the same answer, word for word."""
+    step, at = answer
     sent = last_intent(connection, row.id)
     if (sent.action, sent.note) != (step.action, step.decision.note):
         raise AlreadyAnswered(f"{step.key} was answered otherwise before, and the fate of that is not known")
@@ -99,89 +133,31 @@ def _intend_again(connection: Connection, row: RequestRow, step: Step, *, at: da
     return int(sent.id)
 
 
-def _within_limits(connection: Connection, provider: int, step: Step, *, at: datetime) -> None:
-    """Undo the intent if with it a limit is passed: plan has counted too, but others may have answered since."""
-    for limit in step.within:
+def _within_limits(connection: Connection, provider: int, answers: Sequence[Answer]) -> None:
+    """Undo the intents if with them a limit is passed: plan has counted too, but others may have answered since."""
+    at = min(at for _, at in answers)
+    for limit in {limit for step, _ in answers for limit in step.within}:
         count, of = counted(connection, provider, limit, at=at)
         if not has_room(limit, count=count, of=of):
-            raise OverLimit(f"others have answered since this was planned, and a limit of {step.action}s is reached")
+            raise OverLimit(f"others have answered since this was planned, and a limit of {limit.action}s is reached")
 
 
-def _decision_of(connection: Connection, step: Step, row: RequestRow, *, at: datetime) -> int:
-    """The decision that sends this answer, just as it was made: the last one on record, or a row of its own."""
-    made = row_of(step.decision, row.id, None, mode=Mode.ENFORCE, at=at)
-    last = last_decisions(connection, [row.id]).get(row.id)
-    if last is not None and all(getattr(last, name) == value for name, value in made.items() if name != "decided_at"):
-        return int(last.id)
-    return _number(connection.execute(decision_table.insert().values(**made)))
-
-
-def _number(inserted: CursorResult[Any]) -> int:
-    """The number of a row that was just inserted."""
-    key = inserted.inserted_primary_key
-    return int(key[0]) if key else 0
+def _decisions_of(connection: Connection, first: Sequence[tuple[Answer, RequestRow]]) -> dict[int, int]:
+    """Request row → the decision that sends its answer, as it was made: the last on record, or a row of its own."""
+    last = last_decisions(connection, [row.id for _, row in first])
+    found = {}
+    for (step, at), row in first:
+        made = row_of(step.decision, row.id, None, mode=Mode.ENFORCE, at=at)
+        before = last.get(row.id)
+        if before is not None and all(
+            getattr(before, name) == value for name, value in made.items() if name != "decided_at"
+        ):
+            found[row.id] = before.id
+        else:
+            inserted = connection.execute(decision_table.insert().values(**made)).inserted_primary_key
+            found[row.id] = int(inserted[0]) if inserted else 0
+    return found
 
 
 def _update(connection: Connection, request: int, **values: object) -> None:
     connection.execute(request_table.update().where(request_table.c.id == request).values(**values))
-
-
-def conclude(connection: Connection, intent: int, receipt: Receipt, *, at: datetime) -> None:
-    """Record what came of an intent."""
-    outcome, text = receipt.outcome, receipt.text
-    sent = connection.execute(select(intent_table).where(intent_table.c.id == intent)).one()
-    row = connection.execute(select(*COLUMNS).where(request_table.c.id == sent.request_id)).one()
-    if sent.outcome != Outcome.OPEN and outcome is not Outcome.DONE:
-        return  # reads, or another replica, have settled it meanwhile; only that we did it is known better
-    if outcome is Outcome.SETTLED_ELSEWHERE and sent.attempts > 1:
-        # The first attempt, of unknown fate, may be what fulfilled it: reads will say.
-        outcome = Outcome.OPEN
-    if outcome is Outcome.SETTLED_ELSEWHERE:
-        outcome, text = ended_without_us(connection, row) or (outcome, text)
-    ended = {"outcome": outcome, "outcome_at": at, "outcome_text": text}
-    connection.execute(intent_table.update().where(intent_table.c.id == intent).values(**ended))
-    _update(connection, row.id, **ended, again_after=_again_after(connection, sent, receipt, at=at))
-    if outcome not in (Outcome.DONE, Outcome.OPEN):
-        # It was not processed, so that nothing fell with it.
-        spared = request_table.update().where(request_table.c.falls_with == intent)
-        connection.execute(spared.values(falls_with=None))
-
-
-def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at: datetime) -> datetime | None:
-    """When the same answer may be tried again: each refusal of this request doubles the wait, to a day."""
-    if receipt.again_after is None:
-        return None
-    refused = (
-        select(func.count())
-        .select_from(intent_table)
-        .where(
-            intent_table.c.request_id == sent.request_id,
-            intent_table.c.id != sent.id,
-            intent_table.c.outcome == Outcome.REFUSED,
-        )
-    )
-    wait = receipt.again_after - at
-    earlier = int(connection.execute(refused).scalar_one())
-    doubled = wait * int(2 ** min(earlier, 10))
-    return at + max(wait, min(doubled, LONGEST_WAIT))
-
-
-def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:
-    """What may be said of a request that ended without an answer of its own, if a reject above it was sent; else None.
-
-    It fell if that reject is done and the request was not seen to pend after it. Otherwise nobody knows: whether a
-    property's reject takes its meters is not confirmed (reference §10.7), and lists lag.
-    """
-    if row.falls_with is None:
-        return None
-    if _fell(connection, row):
-        return Outcome.FALLEN, "it was rejected along with the request above it"
-    return Outcome.GONE, "it is pending no more, by our reject of the request above it or by another"
-
-
-def _fell(connection: Connection, row: RequestRow) -> bool:
-    """Whether a reject explains the fall already: a meter falls with its property before their connection."""
-    if row.falls_with is None:
-        return False
-    cause = connection.execute(select(intent_table).where(intent_table.c.id == row.falls_with)).one()
-    return bool(cause.outcome == Outcome.DONE and row.last_seen <= cause.outcome_at)

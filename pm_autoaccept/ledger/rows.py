@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Column, Connection, Row, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pm_autoaccept.ledger.tables import intent as intent_table
@@ -22,6 +23,9 @@ UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
 
 COLUMNS = [column for column in request_table.c if column.name != "source"]
 """A row without the element's bytes, which only people look at."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""To which the wait before an answer is tried again doubles."""
 
 _AT_ONCE = 500
 """Ids in one query: SQLite takes at most 999 parameters in its oldest supported builds."""
@@ -70,6 +74,16 @@ def last_intent(connection: Connection, request: int) -> Row[Any]:
     """The last answer to a request that has one."""
     sent = select(intent_table).where(intent_table.c.request_id == request)
     return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
+
+
+def by_number(connection: Connection, columns: Iterable[Column[Any]], numbers: list[int]) -> dict[int, Row[Any]]:
+    """Number → these columns, `id` among them, of the rows that have these numbers."""
+    found: dict[int, Row[Any]] = {}
+    columns = list(columns)
+    number = next(column for column in columns if column.name == "id")
+    for some in chunks(numbers):
+        found |= {row.id: row for row in connection.execute(select(*columns).where(number.in_(some)))}
+    return found
 
 
 def chunks(numbers: list[int]) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select
 
-from pm_autoaccept.ledger.answering import ended_without_us
+from pm_autoaccept.ledger.falling import ended_without_us
 from pm_autoaccept.ledger.rows import (
     COLUMNS,
     UNSETTLED,

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger import answering, braking, claiming, deciding, reading, seeing
+from pm_autoaccept.ledger import answering, braking, claiming, concluding, deciding, reading, seeing
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.ledger.leases import Tenure, fence
 from pm_autoaccept.model import (
@@ -108,14 +108,17 @@ class SqlLedger:
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""
-        wait = self._unknown_wait
-        return await self._write(
-            lambda connection, us: answering.intend(connection, us, step, at=at, unknown_wait=wait)
-        )
+        self._us()
+        intent: int = await self.database.together(self._intend, answering.Answer(step, at))
+        return intent
+
+    def _intend(self, connection: Connection, answers: Sequence[answering.Answer]) -> Sequence[int]:
+        fence(connection, self.tenure)
+        return answering.intend(connection, self._us(), answers, unknown_wait=self._unknown_wait)
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent."""
-        await self.database.run(lambda connection: answering.conclude(connection, intent, receipt, at=at))
+        await self.database.together(concluding.conclude, concluding.Conclusion(intent, receipt, at))
 
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate."""

@@ -1,0 +1,84 @@
+"""Keeps what came of intents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
+
+from pm_autoaccept.ledger.falling import ended_without_us
+from pm_autoaccept.ledger.rows import LONGEST_WAIT, by_number
+from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.model import Outcome, Receipt
+
+
+class Conclusion(NamedTuple):
+    """What came of an intent, and when that was known."""
+
+    intent: int
+    receipt: Receipt
+    at: datetime
+
+
+def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[None]:
+    """Record what came of intents, each of which is named once."""
+    sent = by_number(connection, intent_table.c, [each.intent for each in conclusions])
+    columns = (request_table.c.id, request_table.c.falls_with, request_table.c.last_seen)
+    rows = by_number(connection, columns, [row.request_id for row in sent.values()])
+    ended = []
+    for intent, receipt, at in conclusions:
+        answer = sent[intent]
+        outcome, text = receipt.outcome, receipt.text
+        if answer.outcome != Outcome.OPEN and outcome is not Outcome.DONE:
+            continue  # reads, or another replica, have settled it meanwhile; only that we did it is known better
+        if outcome is Outcome.SETTLED_ELSEWHERE and answer.attempts > 1:
+            # The first attempt, of unknown fate, may be what fulfilled it: reads will say.
+            outcome = Outcome.OPEN
+        if outcome is Outcome.SETTLED_ELSEWHERE:
+            outcome, text = ended_without_us(connection, rows[answer.request_id]) or (outcome, text)
+        again_after = _again_after(connection, answer, receipt, at=at)
+        known = {"ended": outcome, "at": at, "text": text}
+        ended.append(known | {"intent": intent, "request": answer.request_id, "again_after": again_after})
+        if outcome not in (Outcome.DONE, Outcome.OPEN):
+            # It was not processed, so that nothing fell with it.
+            spared = request_table.update().where(request_table.c.falls_with == intent)
+            connection.execute(spared.values(falls_with=None))
+    if ended:
+        connection.execute(_INTENT_ENDED, ended)
+        connection.execute(_REQUEST_ENDED, ended)
+    return [None] * len(conclusions)
+
+
+_ENDED: dict[str, BindParameter[Any]] = {
+    "outcome": bindparam("ended"),
+    "outcome_at": bindparam("at"),
+    "outcome_text": bindparam("text"),
+}
+_INTENT_ENDED = intent_table.update().where(intent_table.c.id == bindparam("intent")).values(**_ENDED)
+_REQUEST_ENDED = (
+    request_table.update()
+    .where(request_table.c.id == bindparam("request"))
+    .values(**_ENDED, again_after=bindparam("again_after"))
+)
+
+
+def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at: datetime) -> datetime | None:
+    """When the same answer may be tried again: each refusal of this request doubles the wait, to a day."""
+    if receipt.again_after is None:
+        return None
+    refused = (
+        select(func.count())
+        .select_from(intent_table)
+        .where(
+            intent_table.c.request_id == sent.request_id,
+            intent_table.c.id != sent.id,
+            intent_table.c.outcome == Outcome.REFUSED,
+        )
+    )
+    wait = receipt.again_after - at
+    earlier = int(connection.execute(refused).scalar_one())
+    doubled = wait * int(2 ** min(earlier, 10))
+    return at + max(wait, min(doubled, LONGEST_WAIT))
