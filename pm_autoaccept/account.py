@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
-from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Fact, Receipt
+from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
+from pm_autoaccept.ledger import SigningIn, SqlLedger
+from pm_autoaccept.model import Fact, ProviderAccount, Receipt
 from pm_autoaccept.policy import Policy, Table, load
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read, read_folder
 
@@ -36,57 +38,91 @@ class PolicyInForce:
 async def open_account(
     settings: Settings,
     *,
+    ledger: SqlLedger,
+    records: bool = True,
     in_force: PolicyInForce | None = None,
-    ledger: SqlLedger | None = None,
     stop: Callable[[], str | None] = lambda: None,
     tell: Callable[[Receipt], None] = lambda _receipt: None,
+    told: Callable[[CallMade], None] = lambda _made: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Cycle]:
     """Open everything that one account's cycles work with, and sign in: one GET /account, alone.
 
     Args:
         settings: the account's.
+        ledger: where its work is recorded; it stays open.
+        records: whether the ledger is written; else it is only read, and need not be claimed yet.
         in_force: the policy; loaded from the settings' folder where None.
-        ledger: one that is only read and stays open; None opens and claims the settings' own.
         stop: says why nothing more may be sent, None while it may.
         tell: called with what came of each step.
+        told: called with each attempt at a call.
         sleep: waits so many seconds before a call is repeated.
+        now: the clock.
 
     Raises:
         PolicyRefused, ConfigurationError: the policy folder has faults.
         LedgerError: the ledger cannot be used, or belongs to another account.
-        PortfolioManagerError: signing in failed, `NotAuthorised` where the password is wrong.
+        PortfolioManagerError: signing in failed, `NotAuthorised` where the password is wrong, or was refused so lately
+            that it is not tried.
     """
     judging = in_force or PolicyInForce.load(settings.policy)
-    async with AsyncExitStack() as stack:
-        kept = ledger
-        if kept is None:
-            kept = await SqlLedger.open(settings.ledger, unknown_wait=settings.unknown_wait)
-            stack.push_async_callback(kept.close)
-        pm = await stack.enter_async_context(
-            PortfolioManager(
-                base_url=settings.base_url,
-                username=settings.username,
-                password=settings.password.get_secret_value(),
-                pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
-                timeout=settings.timeout.total_seconds(),
-                sleep=sleep,
-            )
-        )
-        provider = await pm.account()
-        if ledger is None:
-            await kept.claim(service=settings.base_url, provider=provider, at=utc_now())
+    signing_in = SigningIn(
+        database=ledger.database,
+        name=settings.name,
+        service=settings.base_url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+    )
+    async with PortfolioManager(
+        base_url=settings.base_url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+        pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
+        timeout=settings.timeout.total_seconds(),
+        sleep=sleep,
+        told=told,
+    ) as pm:
+        if records:
+            provider = await _sign_in(pm, signing_in, now=now)
+            await ledger.claim(service=settings.base_url, provider=provider, at=now())
         else:
-            await kept.belongs_to(service=settings.base_url, provider=provider)
-        yield Cycle(
+            provider = await pm.account()
+            await ledger.belongs_to(service=settings.base_url, provider=provider)
+        cycle = Cycle(
             pm=pm,
             provider=provider,
-            ledger=kept,
+            ledger=ledger,
             policy=judging.policy,
             tables=judging.tables,
             mode=settings.mode,
+            now=now,
             stop=stop,
             tell=tell,
             # A repetition must not leave when reads may already be settling what became of the answer.
             repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),
         )
+        try:
+            yield cycle
+        except NotAuthorised as error:
+            if records and error.until is None:
+                error.until = await signing_in.refused(at=now())
+            raise
+
+
+async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable[[], datetime]) -> ProviderAccount:
+    """GET /account, unless the password was refused lately; the try is on record before it leaves."""
+    until = await signing_in.trying(at=now())
+    if until is not None:
+        text = f"not tried: the password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}"
+        raise NotAuthorised(f"{text}; another one is tried at once", call="GET /account", until=until)
+    try:
+        provider = await pm.account()
+    except NotAuthorised as error:
+        error.until = await signing_in.refused(at=now())
+        raise
+    except PortfolioManagerError:
+        await signing_in.failed(at=now())
+        raise
+    await signing_in.taken(at=now())
+    return provider

@@ -29,6 +29,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -107,9 +108,17 @@ class PortfolioManagerError(PmAutoacceptError):
 
 
 class NotAuthorised(PortfolioManagerError):
-    """401: the username or the password is wrong. Never repeated at once: an account may lock."""
+    """401: the username or the password is wrong. Never repeated at once: an account may lock.
+
+    Attributes:
+        until: when the same credentials may be tried again; None where nobody has said.
+    """
 
     exit_code = 77
+
+    def __init__(self, text: str, *, call: str, status: int | None = None, until: datetime | None = None) -> None:
+        super().__init__(text, call=call, status=status)
+        self.until = until
 
 
 class NotOurs(PortfolioManagerError):

@@ -50,6 +50,8 @@ def _new_ledger() -> str:
 
 
 async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str) -> int:
+    from contextlib import AsyncExitStack
+
     from pydantic import SecretStr
     from rich.progress import Progress
 
@@ -57,6 +59,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
     from pm_autoaccept.cli.printing import console
     from pm_autoaccept.config import Settings
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode
     from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
@@ -76,7 +79,11 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
         )
         with Progress(console=out, transient=True, disable=not out.is_terminal) as progress:
             story = _Story(out, progress, progress.add_task("answering", total=None))
-            async with open_account(settings, stop=stop.why, tell=story.tell_receipt) as cycle:
+            async with AsyncExitStack() as stack:
+                kept = await SqlLedger.open(ledger)
+                stack.push_async_callback(kept.close)
+                account = open_account(settings, ledger=kept, stop=stop.why, tell=story.tell_receipt)
+                cycle = await stack.enter_async_context(account)
                 story.begin(cycle, seed=seed, pending=pending)
                 cycles = 0
                 while not stop.asked.is_set() and cycles < MOST_CYCLES:

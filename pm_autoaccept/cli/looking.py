@@ -14,11 +14,11 @@ from pm_autoaccept.model import Plan, RequestKey
 async def look_only(settings: Settings) -> Plan:
     """Read, decide, plan. The ledger is read if there is one, and neither written nor made."""
     if ledger_exists(settings.ledger):
-        ledger = await SqlLedger.open(settings.ledger, read_only=True)
+        ledger = await SqlLedger.open(settings.ledger, name=settings.name, read_only=True)
     else:
         ledger = await SqlLedger.open("sqlite://")
     try:
-        async with open_account(settings, ledger=ledger) as cycle:
+        async with open_account(settings, ledger=ledger, records=False) as cycle:
             return await cycle.look(record=False)
     finally:
         await ledger.close()

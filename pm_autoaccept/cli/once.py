@@ -9,8 +9,14 @@ import click
 from pm_autoaccept.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.daemon import Stop
+    from pm_autoaccept.daemon import Hold, Stop
+    from pm_autoaccept.ledger import SqlLedger
+    from pm_autoaccept.ledger.leases import Holding
+    from pm_autoaccept.model import Mode, Plan, Receipt
+    from pm_autoaccept.record import DecisionRow
 
 
 @click.command()
@@ -30,14 +36,43 @@ def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over 
 
 
 async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
+    from pm_autoaccept.daemon import holder_name, holding
+    from pm_autoaccept.ledger import Leases, SqlLedger
+
+    ledger = await SqlLedger.open(settings.ledger, name=settings.name, unknown_wait=settings.unknown_wait)
+    try:
+        leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
+        tenure = await leases.take(settings.name)
+        if tenure is None:
+            holders = await leases.holders()
+            return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
+        answer = settings.timeout
+        async with holding(leases, tenure, ledger, ttl=settings.lease, longest_answer=answer) as hold:
+            return await _cycle(settings, ledger, stop, hold, output=output)
+    finally:
+        await ledger.close()
+
+
+def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
+    """Say that somebody else, `run` as a rule, does the work. That is no failure: cron need not write a letter."""
+    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.printing import console
+
+    holder = held.holder if held is not None else "another process"
+    if output == "json":
+        print_json({"account": account, "held_by": holder})
+    else:
+        until = f", until {held.until:%H:%M:%S %Z} at least" if held is not None else ""
+        console().print(f"Nothing was done: {holder} answers account `{account}` with this ledger{until}.")
+    return 0
+
+
+async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
     from rich.progress import Progress
 
     from pm_autoaccept.account import open_account
-    from pm_autoaccept.cli.as_json import print_json
     from pm_autoaccept.cli.printing import console
-    from pm_autoaccept.cli.summary import print_summary, summarize
     from pm_autoaccept.errors import PmAutoacceptError
-    from pm_autoaccept.model import Mode, Receipt
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
@@ -49,7 +84,11 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             receipts.append(receipt)
             progress.advance(bar)
 
-        async with open_account(settings, stop=stop.why, tell=tell, sleep=stop.sleep) as cycle:
+        def why_not() -> str | None:
+            return stop.why() or hold.why_not()
+
+        account = open_account(settings, ledger=ledger, stop=why_not, tell=tell, sleep=stop.sleep)
+        async with account as cycle:
             planned = await stop.unless_asked(cycle.look())
             if planned is None:
                 return 0
@@ -63,12 +102,25 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             except PmAutoacceptError as error:
                 failed = error  # what was done until then is told all the same
             rows = await cycle.ledger.decisions(keys=[decision.key for decision in planned.decisions])
+            progress.stop()
+            _report(planned, receipts, rows, mode=settings.mode, output=output)
+            if failed is not None:
+                raise failed  # in here, so that a refused password is remembered
+    return 69 if planned.not_whole else 0
+
+
+def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow], *, mode: Mode, output: str) -> None:
+    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.summary import print_summary, summarize
+    from pm_autoaccept.model import Mode
+
     summary = summarize(rows)
     dropped = [receipt for receipt in receipts if receipt.outcome is None]
     if output == "json":
         print_json(
             {
-                "mode": settings.mode,
+                "mode": mode,
                 "pending": len(planned.decisions),
                 "answers_sent": len(receipts) - len(dropped),
                 "not_sent": [{"request": receipt.step.key, "why": receipt.text} for receipt in dropped],
@@ -81,10 +133,8 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
         print_summary(out, summary)
         for receipt in dropped:
             out.print(f"{receipt.step.key} was not answered this time: {receipt.text}")
-        if settings.mode is Mode.OBSERVE:
+        if mode is Mode.OBSERVE:
             out.print("Mode observe: nothing was sent. Say --mode enforce to answer.")
+    messages = console(stderr=True)
     for pending in planned.not_whole:
         messages.print(f"The list of pending {pending.kind} requests is not whole: {pending.failed}")
-    if failed is not None:
-        raise failed
-    return 69 if planned.not_whole else 0

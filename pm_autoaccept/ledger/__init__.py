@@ -1,13 +1,15 @@
-"""Keeps what `record` promises, in SQLite, through SQLAlchemy Core; migrations by Alembic.
+"""Keeps what `record` promises, in SQLite or PostgreSQL, through SQLAlchemy Core; migrations by Alembic.
 
 `claiming` binds an account, `seeing` settles what pends and what does not any more, `answering` keeps intents and
 outcomes, `deciding` appends decisions, `reading` answers questions; `store` runs them for one account, one transaction
-each of the `database`.
+each of the `database`. `leases` says which replica answers which account, `signing_in` when a password may be tried.
 """
 
 from __future__ import annotations
 
 from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger.leases import Leases, Tenure, steady
+from pm_autoaccept.ledger.signing_in import SigningIn
 from pm_autoaccept.ledger.store import SqlLedger
 
-__all__ = ["Database", "SqlLedger"]
+__all__ = ["Database", "Leases", "SigningIn", "SqlLedger", "Tenure", "steady"]

@@ -27,6 +27,13 @@ from pm_autoaccept.ledger.rows import insert
 from pm_autoaccept.ledger.tables import lease as lease_table
 from pm_autoaccept.ledger.tables import replica as replica_table
 
+
+def steady() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine sleeps, as leases do in the database."""
+    clock: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
 LONGEST_AHEAD = 4
 """How many `ttl` a sign of life may lie ahead: what lies further was written before the clock was set back."""
 
@@ -39,7 +46,7 @@ class Tenure:
         name: the account, as the settings call it.
         holder: who holds it.
         epoch: grows with each time that the lease is taken: what an earlier holder writes is refused by it.
-        deadline: until when the holder may act, in seconds of its own monotonic clock (`time.monotonic`).
+        deadline: until when the holder may act, in seconds of its own monotonic clock (`steady`).
         settle_from: until when, by the database's clock, a holder before this one that did not release the lease could
             have had answers on the way; None where each did.
     """
@@ -79,7 +86,7 @@ class Leases:
         holder: str,
         ttl: timedelta,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = steady,
     ) -> None:
         self.holder = f"{holder}/{uuid4().hex[:12]}"
         self._database = database

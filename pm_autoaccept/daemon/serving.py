@@ -1,0 +1,292 @@
+"""Looks after one account: takes its lease, signs in, repeats the cycle, rests while Portfolio Manager is down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from pm_autoaccept.account import open_account
+from pm_autoaccept.config import Settings
+from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
+from pm_autoaccept.daemon.policy_watch import PolicyWatch
+from pm_autoaccept.daemon.stopping import Stop
+from pm_autoaccept.errors import (
+    ConfigurationError,
+    LeaseLost,
+    LedgerUnavailable,
+    NotAuthorised,
+    PolicyRefused,
+    PortfolioManagerError,
+)
+from pm_autoaccept.ledger import Database, Leases, SqlLedger
+from pm_autoaccept.model import Action, Kind, Outcome, Receipt
+from pm_autoaccept.telemetry.account import AccountTelemetry
+from pm_autoaccept.telemetry.health import Trouble
+from pm_autoaccept.telemetry.logs import one_cycle
+
+log = structlog.get_logger()
+
+AFTER_A_FAILURE = timedelta(seconds=5)
+"""The first wait after a cycle that failed, doubling to 15 minutes."""
+
+RESTS_AFTER = 3
+"""After so many failures in a row the account rests: one small call probes whether Portfolio Manager is back."""
+
+LOOKS_FOR_A_PASSWORD = timedelta(seconds=30)
+"""How often the settings are read again while a password waits that was refused."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Serving:
+    """One account, as this process looks after it.
+
+    Attributes:
+        settings: the account's; read again where its password was refused.
+        database: the ledger's.
+        leases: this replica's.
+        telemetry: is told what happens.
+        stop: ends it.
+        wants: whether this replica should have the account, beside those that it has.
+        gives_up: whether it should leave the account to a replica that has fewer.
+        read_again: the settings as they stand now.
+        now: the clock.
+    """
+
+    settings: Settings
+    database: Database
+    leases: Leases
+    telemetry: AccountTelemetry
+    stop: Stop
+    wants: Callable[[], bool] = lambda: True
+    gives_up: Callable[[], bool] = lambda: False
+    read_again: Callable[[], Settings]
+    now: Callable[[], datetime] = utc_now
+    _watch: PolicyWatch | None = field(default=None, init=False)
+    _held: bool = field(default=False, init=False)
+
+    @property
+    def held(self) -> bool:
+        """Whether this replica has the account."""
+        return self._held
+
+    def load_policy(self) -> None:
+        """Load the policy; raises `PolicyRefused` or `ConfigurationError`."""
+        self._watch = PolicyWatch.begin(self.settings.policy)
+        self._policy_loaded(self._watch)
+
+    async def serve(self) -> None:
+        """Answer the account until `stop` is asked. A refused password or a service that is down does not end it.
+
+        Raises:
+            LedgerMismatch: the ledger belongs to another account.
+        """
+        unreachable = 0
+        while not self.stop.asked.is_set():
+            watch = self._policy()
+            try:
+                tenure = await self.leases.take(self.settings.name) if watch is not None and self.wants() else None
+                unreachable = 0
+            except LedgerUnavailable as error:
+                self.telemetry.lease_in_doubt()
+                wait = wait_after(unreachable)
+                unreachable += 1
+                log.warning("lease_not_taken", error=str(error), next_try_in_seconds=wait.total_seconds())
+                await self.stop.wait(wait)
+                continue
+            if tenure is None or watch is None:
+                (self.telemetry.standing_by if watch else self.telemetry.without_policy)()
+                await self.stop.wait(self.settings.lease / RENEWALS)
+                continue
+            ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
+            answer, lease = self.settings.timeout, self.settings.lease
+            async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
+                log.info("lease_taken", epoch=tenure.epoch)
+                self.telemetry.lease_taken()
+                self._held = True
+                try:
+                    await self._sign_in_and_repeat(watch, ledger, hold)
+                finally:
+                    self._held = False
+            log.info("lease_ended" if hold.lost else "lease_released")
+
+    def _policy(self) -> PolicyWatch | None:
+        """The policy's watch; None while the folder has never held a policy without faults."""
+        if self._watch is None:
+            try:
+                self.load_policy()
+            except (PolicyRefused, ConfigurationError) as error:
+                log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text says all
+        return self._watch
+
+    async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, hold: Hold) -> None:
+        """Until `stop` is asked, the lease is over, or another replica should have the account."""
+
+        def why_not() -> str | None:
+            return self.stop.why() or hold.why_not() or watch.why_not() or self._paused()
+
+        failed = 0
+        while not self._ends(hold):
+            self._take_over(watch)
+            try:
+                async with AsyncExitStack() as stack:
+                    account = open_account(
+                        self.settings,
+                        ledger=ledger,
+                        in_force=watch.in_force,
+                        stop=why_not,
+                        sleep=self.stop.sleep,
+                        tell=self._tell,
+                        told=self.telemetry.called,
+                        now=self.now,
+                    )
+                    cycle = await self.stop.unless_asked(stack.enter_async_context(account))
+                    if cycle is None:
+                        return
+                    log.info(
+                        "signed_in",
+                        username=cycle.provider.username,
+                        service=self.settings.base_url,
+                        mode=self.settings.mode,
+                    )
+                    self.telemetry.signed_in()
+                    failed = 0
+                    await self._repeat(cycle, watch, hold)
+            except NotAuthorised as error:
+                await self._wait_for_a_password(error)
+            except LeaseLost as error:
+                hold.lost = True
+                log.warning("lease_lost", error=str(error))
+            except (PortfolioManagerError, LedgerUnavailable) as error:
+                self.telemetry.sign_in_failed(_trouble(error, Trouble.SIGN_IN_FAILED))
+                wait = wait_after(failed)
+                failed += 1
+                log.warning("sign_in_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
+                await self.stop.wait(wait)
+
+    def _ends(self, hold: Hold) -> bool:
+        return self.stop.asked.is_set() or hold.over or self.gives_up()
+
+    async def _repeat(self, cycle: Cycle, watch: PolicyWatch, hold: Hold) -> None:
+        """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
+        failed = 0
+        while not self._ends(hold):
+            if self._take_over(watch):
+                cycle.replace_policy(watch.in_force.policy, watch.in_force.tables)
+            try:
+                with one_cycle():
+                    if failed >= RESTS_AFTER:
+                        await self.stop.unless_asked(cycle.pm.account())
+                    all_failed = await self._once(cycle)
+            except (NotAuthorised, LeaseLost):
+                raise
+            except (PortfolioManagerError, LedgerUnavailable) as error:
+                self.telemetry.cycle_failed(_trouble(error, Trouble.CYCLE_FAILED))
+                all_failed = str(error)
+            if all_failed is None:
+                if failed >= RESTS_AFTER:
+                    log.info("account_resumed", after_failures=failed)
+                failed, wait = 0, self.settings.interval
+                _beat(self.settings.heartbeat)
+            else:
+                wait = wait_after(failed)
+                failed += 1
+                log.warning(
+                    "account_rested" if failed == RESTS_AFTER else "cycle_failed",
+                    error=all_failed,
+                    next_try_in_seconds=wait.total_seconds(),
+                )
+            await self.stop.wait(wait)
+
+    async def _once(self, cycle: Cycle) -> str | None:
+        """One cycle; says what failed where not one list could be read."""
+        planned = await self.stop.unless_asked(cycle.look())
+        if planned is None:
+            return None
+        self.telemetry.planned(planned)
+        for pending in planned.not_whole:
+            log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
+        receipts = await cycle.answer(planned)
+        counts = Counter(str(decision.verdict) for decision in planned.decisions)
+        outcomes = Counter(str(receipt.outcome or "dropped") for receipt in receipts)
+        log.info(
+            "cycle_finished",
+            pending=len(planned.decisions),
+            kept_back=len(planned.kept_back),
+            **{f"decided_{verdict}": count for verdict, count in sorted(counts.items())},
+            **{f"answers_{outcome}": count for outcome, count in sorted(outcomes.items())},
+        )
+        self.telemetry.cycle_finished(planned, at=self.now())
+        every_list = len(planned.not_whole) == len(Kind)
+        return planned.not_whole[0].failed if every_list else None
+
+    async def _wait_for_a_password(self, error: NotAuthorised) -> None:
+        """Wait until the password may be tried again, or the settings have another one."""
+        until = error.until or self.now()
+        self.telemetry.sign_in_failed(Trouble.NOT_AUTHORISED)
+        wait = max(until - self.now(), timedelta(seconds=1))
+        log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        while not self.stop.asked.is_set() and self.now() < until:
+            await self.stop.wait(min(max(until - self.now(), timedelta(seconds=1)), LOOKS_FOR_A_PASSWORD))
+            try:
+                fresh = self.read_again()
+            except ConfigurationError:
+                continue  # a file that is being written; the settings in force stay
+            if fresh.password != self.settings.password:
+                log.info("password_changed")
+                self.settings = fresh
+                return
+
+    def _take_over(self, watch: PolicyWatch) -> bool:
+        before = watch.in_force
+        if watch.changed():
+            self._policy_loaded(watch)
+        elif watch.refused:
+            self.telemetry.policy_refused()
+        return watch.in_force is not before
+
+    def _policy_loaded(self, watch: PolicyWatch) -> None:
+        self.telemetry.policy_loaded(watch.in_force.policy, watch.in_force.tables)
+
+    def _paused(self) -> str | None:
+        """Say so while the pause file is there."""
+        file = self.settings.pause_file
+        return f"answering is paused: {file} is there" if file is not None and file.exists() else None
+
+    def _tell(self, receipt: Receipt) -> None:
+        """One log line for what came of one step, and its count."""
+        self.telemetry.answered(receipt)
+        step = receipt.step
+        told = {"request": str(step.key), "rule": step.decision.rule, "owner": step.decision.request.username}
+        if receipt.outcome is Outcome.DONE:
+            log.info("request_accepted" if step.action is Action.ACCEPT else "request_rejected", **told)
+        elif receipt.outcome is None:
+            log.info("step_dropped", action=step.action, why=receipt.text, **told)
+        else:
+            log.warning("answer_not_done", action=step.action, outcome=receipt.outcome, why=receipt.text, **told)
+
+
+def wait_after(failed: int) -> timedelta:
+    """How long to wait after so many failures in a row before this one."""
+    doubled: timedelta = AFTER_A_FAILURE * 2 ** min(failed, 10)
+    return min(doubled, timedelta(minutes=15))
+
+
+def _trouble(error: Exception, otherwise: Trouble) -> Trouble:
+    return Trouble.LEDGER_UNAVAILABLE if isinstance(error, LedgerUnavailable) else otherwise
+
+
+def _beat(heartbeat: Path | None) -> None:
+    """Touch the file that a health check looks at."""
+    if heartbeat is None:
+        return
+    try:
+        heartbeat.touch()
+    except OSError as error:
+        log.warning("heartbeat_failed", file=str(heartbeat), error=str(error))

@@ -1,0 +1,74 @@
+"""Stopping is an event, never a cancellation: what is in hand is finished and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether the program was asked to stop, and by which signal. Stopping is an event, never a cancellation."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    signal: signal.Signals | None = None
+
+    def why(self) -> str | None:
+        """Say why nothing more may be sent; None while it may."""
+        return "the program is stopping" if self.asked.is_set() else None
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Wait until the program is asked to stop, or so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.asked.wait(), at_most.total_seconds())
+
+    async def unless_asked(self, reading: Coroutine[Any, Any, T]) -> T | None:
+        """Read until done, or give up and return None when the program is asked to stop.
+
+        For what only reads: answers in hand are never given up.
+        """
+        task = asyncio.ensure_future(reading)
+        stopping = asyncio.ensure_future(self.asked.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        return None
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait before a call is repeated; not after the program was asked to stop."""
+        await self.wait(timedelta(seconds=seconds))
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM or SIGINT once what is in hand is finished; a second signal ends the program at once."""
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+
+        def ask(number: signal.Signals) -> None:
+            self.signal = number
+            self.asked.set()
+            for each in numbers:
+                loop.remove_signal_handler(each)
+            log.info("stop_asked", signal=number.name)
+
+        for number in numbers:
+            loop.add_signal_handler(number, ask, number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)

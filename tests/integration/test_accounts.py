@@ -1,0 +1,209 @@
+"""Many accounts in one daemon, and several daemons on one ledger: leases, trouble that stays with its account, rest."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import structlog
+
+from pm_autoaccept.config import Program, load_accounts
+from pm_autoaccept.daemon import Hold, Stop, run
+from pm_autoaccept.ledger import Database, Leases, Tenure
+from pm_autoaccept.simulator import Fault, FaultKind
+from pm_autoaccept.telemetry.health import Lease, ready
+from pm_autoaccept.telemetry.telemetry import Telemetry
+
+HOLD = "version: 1\nrules:\n  - {id: wait, on: [connection, property, meter], when: always, then: hold}\n"
+
+
+@dataclass(slots=True)
+class Rounds(Stop):
+    """A stop whose waits let everybody else have a turn; it asks to stop once `enough` says so."""
+
+    enough: Any = None
+    waits: list[timedelta] = field(default_factory=list)
+    clock: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Note the wait and give the others a turn."""
+        self.waits.append(at_most)
+        self.clock += at_most
+        await asyncio.sleep(0)
+        if self.enough():
+            self.asked.set()
+
+    def now(self) -> datetime:
+        """What time it is by the waits."""
+        return self.clock
+
+
+@pytest.fixture
+def program_of(tmp_path):
+    """A program with an account for each simulator, from a settings file."""
+
+    def make(accounts: dict[str, Any], **more: Any) -> Program:
+        lines = [f"ledger: sqlite:///{tmp_path / 'ledger.db'}", "rate: none", "accounts:"]
+        for name, simulator in accounts.items():
+            policy = tmp_path / f"policy-{name}"
+            policy.mkdir(exist_ok=True)
+            if not list(policy.iterdir()):
+                (policy / "policy.yaml").write_text(HOLD)
+            password = tmp_path / f"password-{name}"
+            if not password.exists():
+                password.write_text(simulator.password)
+            lines += [
+                f"  {name}:",
+                f"    service: {simulator.url}",
+                f"    username: {simulator.username}",
+                f"    password_file: {password}",
+                f"    policy: {policy}",
+            ]
+        (tmp_path / "settings.yaml").write_text("\n".join(lines) + "\n")
+        return load_accounts(settings=tmp_path / "settings.yaml", **more)
+
+    return make
+
+
+def cycles_of(logged: list[dict[str, Any]]) -> int:
+    """How many cycles were finished."""
+    return sum(entry["event"] == "cycle_finished" for entry in logged)
+
+
+async def test_trouble_with_one_account_does_not_keep_the_others_from_their_work(simulate, program_of, tmp_path):
+    """A wrong password, a policy with faults, a service that is down: each is told, and the fourth account goes on."""
+    simulators = {name: await simulate(seed=seed) for seed, name in enumerate(("well", "wrong", "broken", "down"), 7)}
+    (tmp_path / "password-wrong").write_text("Wrong-Password-1")
+    (tmp_path / "policy-broken").mkdir()
+    (tmp_path / "policy-broken" / "policy.yaml").write_text("version: 2\n")
+    simulators["down"].faults.add(Fault(kind=FaultKind.STATUS, status=403, service="GET"))
+    telemetry = Telemetry(version="test")
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=lambda: cycles_of(logged) >= 3)
+        await run(program_of(simulators), stop=stop, telemetry=telemetry, now=stop.now)
+    assert {"not_authorised", "policy_refused", "sign_in_failed"} <= {entry["event"] for entry in logged}
+    told = ready(telemetry.accounts, now=stop.now()).body["accounts"]
+    assert {name: state["ready"] for name, state in told.items()} == {
+        "well": True,
+        "wrong": False,
+        "broken": False,
+        "down": False,
+    }
+
+
+async def test_an_account_that_another_replica_holds_is_stood_by_for_and_taken_over(simulate, program_of):
+    """While the other's lease lasts not one call leaves; once it is free the account is served here."""
+    simulator = await simulate()
+    program = program_of({"only": simulator})
+    database = await Database.open(program.ledger)
+    other = Leases(database, holder="other", ttl=timedelta(minutes=2))
+    tenure = await other.take("only")
+    telemetry = Telemetry(version="test")
+    seen: list[Lease] = []
+
+    def enough() -> bool:
+        seen.append(next(iter(telemetry.accounts)).lease)
+        assert simulator.log.calls == []
+        return len(seen) == 3
+
+    stop = Rounds(enough=enough)
+    await run(program, stop=stop, telemetry=telemetry, now=stop.now)
+    assert seen == [Lease.ELSEWHERE] * 3
+    await other.release(tenure)
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=lambda: cycles_of(logged) >= 1)
+        await run(program, stop=stop, now=stop.now)
+    await database.close()
+    assert cycles_of(logged) == 1
+
+
+async def test_a_lease_that_another_takes_ends_the_work_here(simulate, program_of):
+    """Nothing is recorded any more, since each writing transaction is fenced; another attempt to take it stands by."""
+    simulator = await simulate()
+    program = program_of({"only": simulator})
+    database = await Database.open(program.ledger)
+    thief = Leases(
+        database, holder="thief", ttl=timedelta(minutes=2), now=lambda: datetime.now(UTC) + timedelta(days=1)
+    )
+
+    simulator.faults.add(Fault(kind=FaultKind.DELAY, service="list_pending_meters", times=1))
+
+    async def steal() -> None:
+        await simulator.faults.until_withheld(1)
+        await thief.take("only")
+        simulator.faults.release()
+
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=lambda: len(stop.waits) >= 2)
+        stealing = asyncio.create_task(steal())
+        await run(program, stop=stop, now=stop.now)
+        await stealing
+    await database.close()
+    events = [entry["event"] for entry in logged]
+    assert "lease_lost" in events
+    assert cycles_of(logged) == 0
+
+
+async def test_a_password_that_is_changed_is_tried_at_once(simulate, program_of, tmp_path):
+    """The file is looked at again every half minute, so that nobody has to restart anything."""
+    simulator = await simulate()
+    (tmp_path / "password-only").write_text("Wrong-Password-1")
+    program = program_of({"only": simulator})
+
+    def read_again(name: str) -> Any:
+        (tmp_path / "password-only").write_text(simulator.password)
+        return load_accounts(settings=tmp_path / "settings.yaml", account=name).accounts[0]
+
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=lambda: cycles_of(logged) >= 1)
+        await run(program, stop=stop, read_again=read_again, now=stop.now)
+    events = [entry["event"] for entry in logged if entry["event"] not in ("call_made", "lease_taken")]
+    assert events[:4] == ["not_authorised", "password_changed", "signed_in", "cycle_finished"]
+    assert stop.waits[0] == timedelta(seconds=30)
+
+
+async def test_an_account_rested_after_repeated_failures_and_is_probed_with_one_call(simulate, program_of):
+    """While Portfolio Manager is down, one GET asks whether it is back; then the lists are read again."""
+    simulator = await simulate()
+    program = program_of({"only": simulator})
+    down = Fault(kind=FaultKind.STATUS, status=403, service="GET")
+    rounds: list[list[str]] = []
+
+    def enough() -> bool:
+        if not rounds:
+            simulator.faults.add(down)
+        if len(rounds) == 5:
+            simulator.faults.clear()
+        rounds.append([call.service for call in simulator.log.calls])
+        simulator.log.calls.clear()
+        return len(rounds) == 7
+
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=enough)
+        await run(program, stop=stop, now=stop.now)
+    assert [len(calls) > 1 for calls in rounds] == [True, True, True, True, False, False, True]
+    assert rounds[4] == rounds[5] == ["get_account"]
+    events = [entry["event"] for entry in logged]
+    assert events.count("account_rested") == 1
+    assert events.count("account_resumed") == 1
+    assert [wait.total_seconds() for wait in stop.waits] == [60, 5, 10, 20, 40, 80, 60]
+
+
+def test_no_answer_leaves_that_could_outlive_the_lease():
+    """The holder's own clock says so right before a byte is written; the rest of the lease must hold a whole POST."""
+    clock = [100.0]
+    tenure = Tenure(name="only", holder="us", epoch=1, deadline=220.0, settle_from=None)
+    hold = Hold(tenure=tenure, longest_answer=timedelta(seconds=60), clock=lambda: clock[0])
+    assert (hold.why_not(), hold.over) == (None, False)
+    clock[0] = 160.0
+    assert hold.why_not() is None
+    clock[0] = 160.1
+    assert "could run out" in (hold.why_not() or "")
+    assert not hold.over
+    clock[0] = 220.0
+    assert hold.over
+    hold.lost = True
+    assert "another replica" in (hold.why_not() or "")
