@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pm_autoaccept.account import open_account
+from pm_autoaccept.config import Settings
+from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import (
     Decision,
     Kind,
@@ -76,3 +81,14 @@ def decided(request: PendingRequest, verdict: Verdict, **said: Any) -> Decision:
 def key(kind: str, number: int) -> RequestKey:
     """A request's key."""
     return RequestKey(Kind(kind), number)
+
+
+@asynccontextmanager
+async def at_work(settings: Settings, **more: Any) -> AsyncIterator[Cycle]:
+    """An account signed in, with the ledger that its settings name."""
+    ledger = await SqlLedger.open(settings.ledger, name=settings.name)
+    try:
+        async with open_account(settings, ledger=ledger, **more) as cycle:
+            yield cycle
+    finally:
+        await ledger.close()

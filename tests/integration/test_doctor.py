@@ -12,13 +12,13 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.account import open_account
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine
 from pm_autoaccept.doctor import records as doctor_records
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.acceptance.processes import run
+from tests.examples import at_work
 
 ASKS_WHO = """\
 version: 1
@@ -89,7 +89,7 @@ async def test_only_reads_are_asked_and_the_ledger_stays_as_it_is(simulate, said
     """One GET /account first, notifications with clear=false, no POST; the ledger's rows are the same afterwards."""
     simulator = await simulate(clock=utc_now)
     settings = said(simulator)
-    async with open_account(load_accounts(**settings).accounts[0]) as cycle:
+    async with at_work(load_accounts(**settings).accounts[0]) as cycle:
         await cycle.look()
     path = settings["ledger"].removeprefix("sqlite:///")
     before, seen = rows(path), len(simulator.log.calls)
@@ -263,7 +263,7 @@ async def test_a_ledger_in_a_folder_that_is_not_there_is_a_problem(simulate, sai
 
 async def test_a_ledger_of_another_account_is_a_problem(simulate, said):
     """A ledger never changes hands."""
-    async with open_account(load_accounts(**said(await simulate(clock=utc_now))).accounts[0]):
+    async with at_work(load_accounts(**said(await simulate(clock=utc_now))).accounts[0]):
         pass
     other = await simulate(seed=8, clock=utc_now)
     found = await found_by(**said(other))
@@ -274,7 +274,7 @@ async def test_a_ledger_that_somebody_writes_for_long_is_a_warning(simulate, sai
     """It is not waited for without end."""
     monkeypatch.setattr(doctor_records, "PATIENCE", 0.0)
     settings = said(await simulate(clock=utc_now))
-    async with open_account(load_accounts(**settings).accounts[0]):
+    async with at_work(load_accounts(**settings).accounts[0]):
         pass
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")

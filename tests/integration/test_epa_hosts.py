@@ -11,10 +11,10 @@ import pytest
 from aioresponses import aioresponses
 from yarl import URL
 
-from pm_autoaccept.account import open_account
 from pm_autoaccept.config import Settings, load_settings
 from pm_autoaccept.errors import NotSent
 from pm_autoaccept.reference import example_policy
+from tests.examples import at_work
 
 TEST, LIVE = "https://portfoliomanager.energystar.gov/wstest", "https://portfoliomanager.energystar.gov/ws"
 ACCOUNT = b"<account><id>87267</id><username>prairie_power</username></account>"
@@ -55,7 +55,7 @@ async def no_wait(_seconds: float) -> None:
 async def test_signing_in_is_one_get_account_alone(epa, service, base):
     """Whatever the service is called, its account is asked for first, over TLS, at EPA's own address."""
     epa.get(f"{base}/account", body=ACCOUNT, content_type="application/xml")
-    async with open_account(settings(service), sleep=no_wait) as cycle:
+    async with at_work(settings(service), sleep=no_wait) as cycle:
         assert cycle.provider.id == 87267
         assert list(epa.requests) == [("GET", URL(f"{base}/account"))]
 
@@ -66,6 +66,6 @@ async def test_a_certificate_that_does_not_verify_is_never_passed_over(epa):
     refused = aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError("self-signed certificate"))
     epa.get(f"{TEST}/account", exception=refused, repeat=True)
     with pytest.raises(NotSent, match="self-signed certificate") as raised:
-        async with open_account(settings("test"), sleep=no_wait):
+        async with at_work(settings("test"), sleep=no_wait):
             pass
     assert "Wrong-Meter-1" not in str(raised.value)
