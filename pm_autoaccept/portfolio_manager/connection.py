@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import socket
+import struct
+from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.connector import AddrInfoType
+from aiohttp.connector import Connection as ClientConnection
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.tracing import Trace
 from yarl import URL
 
 import pm_autoaccept
@@ -19,6 +27,52 @@ from pm_autoaccept.portfolio_manager.services import Call
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept. Common servers close theirs after 5: a POST on one that is being closed
 would be of unknown fate, so we are the first to let go."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections that are let go at once, and never used again after something came that was not asked for."""
+
+    def __init__(self, *, timeout: float) -> None:
+        # How many at once is the pace's business; a second limit here would only eat up the time to connect.
+        super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=partial(_socket, timeout=timeout))
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
+    ) -> ClientConnection:
+        """A connection on which nothing lies that would be taken for the answer to what is about to be sent.
+
+        Proxies send a 408 before they close an idle connection: read as a POST's answer it would say what became of a
+        request that nobody has seen.
+        """
+        connection = await super().connect(req, traces, timeout)
+        try:
+            # Twice round the loop, what has reached this machine has been read.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        if connection.protocol is None or connection.protocol.should_close:
+            connection.close()
+            early = OSError(errno.EPROTO, "it had ended, or an answer came on it before anything was asked")
+            raise aiohttp.ClientConnectorError(req.connection_key, early)
+        return connection
+
+
+def _socket(address: AddrInfoType, *, timeout: float) -> socket.socket:
+    """A socket that keeps nothing back: what has not arrived when it is closed, or in time, never arrives.
+
+    Else the system would go on delivering a POST after we, or all of our process, had given it up.
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
+    return made
 
 
 class _Broken(Exception):
@@ -41,7 +95,9 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 class Connection:
     """An HTTP session with one service, signed in as one account. Opened and closed by `async with`.
 
-    `timeout`, in seconds, bounds a call as a whole; parts of it bound its connecting and each silence of the service.
+    `timeout`, in seconds, bounds a call as a whole: finding the address, connecting, TLS, sending, and reading to the
+    last byte, however many there are and however slowly they come. Parts of it bound its connecting and each silence of
+    the service. What has not arrived by then is not delivered later.
 
     Raises:
         ConfigurationError: a base URL that must not carry credentials, or credentials that Basic cannot carry.
@@ -59,13 +115,15 @@ class Connection:
         self._base = checked_base_url(base_url)
         self._authorization = _basic(username, password)
         # A connection comes before an answer, so that one that does not come is told apart: nothing was sent.
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout / 2), sock_read=timeout * 0.75)
+        # aiohttp rounds up what is above `ceil_threshold`.
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout, connect=min(10.0, timeout / 2), sock_read=timeout * 0.75, ceil_threshold=timeout
+        )
         self._connector = connector
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            # How many at once is the pace's business; a second limit here would only eat up the time to connect.
-            connector=self._connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+            connector=self._connector or _Connector(timeout=self._timeout.total or 0.0),
             headers={
                 "Accept": "application/xml",
                 "Authorization": self._authorization,
