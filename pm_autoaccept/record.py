@@ -113,6 +113,9 @@ class Ledger(Protocol):
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate: what they share settles it."""
 
+    async def open_intents(self) -> int:
+        """Count the answers of which it is not known what became of them. Reads only."""
+
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> None:

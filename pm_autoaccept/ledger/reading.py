@@ -126,6 +126,12 @@ def owners_in_doubt(connection: Connection, provider: int) -> frozenset[int]:
     return frozenset(connection.execute(query).scalars())
 
 
+def open_intents(connection: Connection, provider: int) -> int:
+    """How many answers there are of which it is not known what became of them."""
+    query = select(func.count()).where(request_table.c.provider_id == provider, request_table.c.outcome == Outcome.OPEN)
+    return connection.execute(query).scalar_one()
+
+
 def _rejected(connection: Connection, provider: int, properties: list[int]) -> frozenset[int]:
     """Which of these properties' shares were last answered by a reject of ours."""
     last: dict[int, str] = {}

@@ -124,6 +124,10 @@ class SqlLedger:
         """Name the owners of property shares whose answer is of unknown fate."""
         return frozenset() if self._provider is None else await self._read(reading.owners_in_doubt)
 
+    async def open_intents(self) -> int:
+        """Count the answers of which it is not known what became of them. Reads only."""
+        return await self._read(reading.open_intents)
+
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None
     ) -> Sequence[DecisionRow]:

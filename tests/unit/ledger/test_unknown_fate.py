@@ -67,6 +67,19 @@ async def test_the_owners_of_properties_in_doubt_are_named(ledger):
     assert await ledger.owners_in_doubt() == {ALICE}
 
 
+async def test_answers_of_unknown_fate_are_counted_until_they_are_settled(ledger):
+    """What is done, or was refused, is not in doubt; what is gone is not any more."""
+    requests = [property_share(11), property_share(12), property_share(13)]
+    await see(ledger, *requests, minute=0)
+    assert await ledger.open_intents() == 0
+    for request, outcome in zip(requests, (Outcome.OPEN, Outcome.DONE, Outcome.REFUSED), strict=True):
+        await answer(ledger, request, ACCEPT, minute=0, outcome=outcome)
+    assert await ledger.open_intents() == 1
+    for minute in (6, 7):
+        await see(ledger, *requests[1:], minute=minute)
+    assert await ledger.open_intents() == 0
+
+
 async def repeatable(ledger, request, *, minutes: tuple[int, ...]) -> list[Standing]:
     """How an accept of unknown fate stands after reads at these minutes."""
     return [(await see(ledger, request, minute=minute)).standing[request.key] for minute in minutes]
