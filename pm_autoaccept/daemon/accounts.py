@@ -90,7 +90,8 @@ async def run(
         _load_policies(share.accounts)
         if program.listen is not None:
             host, port = host_and_port(program.listen)
-            await stack.enter_async_context(serving(told, host=host, port=port))
+            bound = await stack.enter_async_context(serving(told, host=host, port=port))
+            log.info("probes_served", host=bound[0], port=bound[1])
         await _side_by_side(share, leases, stop, every=program.lease.total_seconds() / RENEWALS)
 
 

@@ -26,7 +26,7 @@ from pm_autoaccept.errors import (
     PortfolioManagerError,
 )
 from pm_autoaccept.ledger import Database, Leases, SqlLedger
-from pm_autoaccept.model import Action, Kind, Outcome, Receipt
+from pm_autoaccept.model import Kind
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
@@ -101,7 +101,12 @@ class Serving:
                 await self.stop.wait(wait)
                 continue
             if tenure is None or watch is None:
-                (self.telemetry.standing_by if watch else self.telemetry.without_policy)()
+                if watch is None:
+                    self.telemetry.without_policy()
+                else:
+                    # All is as it should be, so a health check of this replica must not fail.
+                    self.telemetry.standing_by()
+                    _beat(self.settings.heartbeat)
                 await self.stop.wait(self.settings.lease / RENEWALS)
                 continue
             ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
@@ -142,7 +147,7 @@ class Serving:
                         in_force=watch.in_force,
                         stop=why_not,
                         sleep=self.stop.sleep,
-                        tell=self._tell,
+                        tell=self.telemetry.answered,
                         told=self.telemetry.called,
                         now=self.now,
                     )
@@ -155,7 +160,7 @@ class Serving:
                         service=self.settings.base_url,
                         mode=self.settings.mode,
                     )
-                    self.telemetry.signed_in()
+                    self.telemetry.signed_in(cycle.pm.pace)
                     failed = 0
                     await self._repeat(cycle, watch, hold)
             except NotAuthorised as error:
@@ -184,7 +189,10 @@ class Serving:
                     if failed >= RESTS_AFTER:
                         await self.stop.unless_asked(cycle.pm.account())
                     all_failed = await self._once(cycle)
-            except (NotAuthorised, LeaseLost):
+            except NotAuthorised:
+                self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
+                raise
+            except LeaseLost:
                 raise
             except (PortfolioManagerError, LedgerUnavailable) as error:
                 self.telemetry.cycle_failed(_trouble(error, Trouble.CYCLE_FAILED))
@@ -210,6 +218,7 @@ class Serving:
         if planned is None:
             return None
         self.telemetry.planned(planned)
+        self.telemetry.paused(paused=(self._paused() or await cycle.ledger.paused()) is not None)
         for pending in planned.not_whole:
             log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
         receipts = await cycle.answer(planned)
@@ -222,7 +231,7 @@ class Serving:
             **{f"decided_{verdict}": count for verdict, count in sorted(counts.items())},
             **{f"answers_{outcome}": count for outcome, count in sorted(outcomes.items())},
         )
-        self.telemetry.cycle_finished(planned, at=self.now())
+        self.telemetry.cycle_finished(planned, open_intents=await cycle.ledger.open_intents(), at=self.now())
         every_list = len(planned.not_whole) == len(Kind)
         return planned.not_whole[0].failed if every_list else None
 
@@ -258,18 +267,6 @@ class Serving:
         """Say so while the pause file is there."""
         file = self.settings.pause_file
         return f"answering is paused: {file} is there" if file is not None and file.exists() else None
-
-    def _tell(self, receipt: Receipt) -> None:
-        """One log line for what came of one step, and its count."""
-        self.telemetry.answered(receipt)
-        step = receipt.step
-        told = {"request": str(step.key), "rule": step.decision.rule, "owner": step.decision.request.username}
-        if receipt.outcome is Outcome.DONE:
-            log.info("request_accepted" if step.action is Action.ACCEPT else "request_rejected", **told)
-        elif receipt.outcome is None:
-            log.info("step_dropped", action=step.action, why=receipt.text, **told)
-        else:
-            log.warning("answer_not_done", action=step.action, outcome=receipt.outcome, why=receipt.text, **told)
 
 
 def wait_after(failed: int) -> timedelta:

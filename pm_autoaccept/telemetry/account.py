@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
 
 import structlog
 
-from pm_autoaccept.model import Fact, Kind, Plan, Receipt, Verdict
+from pm_autoaccept.model import Action, Fact, Kind, Outcome, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
-from pm_autoaccept.portfolio_manager import CallMade
+from pm_autoaccept.portfolio_manager import CallMade, Pace
 from pm_autoaccept.telemetry.health import AccountHealth, Lease, Trouble
 from pm_autoaccept.telemetry.metrics import Counters, CycleResult
 
@@ -32,7 +32,7 @@ class AccountTelemetry:
     Attributes:
         health: what the probes look at.
         counters: what is counted over all accounts.
-        rate: how many calls per second may leave now; None where there is no limit.
+        pace: at which calls leave, of the last sign-in.
         pending: how many requests pended when last read, by kind and verdict.
         oldest: when the oldest of them was made.
         kept_back: how many decided answers are not sent now, by kind and why.
@@ -45,7 +45,7 @@ class AccountTelemetry:
 
     health: AccountHealth
     counters: Counters
-    rate: Callable[[], float | None] = lambda: None
+    pace: Pace | None = field(default=None, init=False)
     pending: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
     oldest: datetime | None = field(default=None, init=False)
     kept_back: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
@@ -79,20 +79,20 @@ class AccountTelemetry:
 
     def lease_taken(self) -> None:
         """This process does the account's work from now on."""
-        self.health.lease = Lease.HELD
+        self.health.lease, self.health.trouble = Lease.HELD, None
 
     def standing_by(self) -> None:
         """Another replica does it, and what this one knew of the account grows old: it says nothing of it any more."""
         self.health.lease, self.health.signed_in, self.health.trouble = Lease.ELSEWHERE, False, None
-        self.pending = self.oldest = self.kept_back = self.open_intents = self.undecided_in = None
+        self.pending = self.oldest = self.kept_back = self.open_intents = self.undecided_in = self.pace = None
 
     def lease_in_doubt(self) -> None:
         """The ledger cannot say who holds the lease."""
         self.health.lease, self.health.trouble = Lease.NOT_KNOWN, Trouble.LEDGER_UNAVAILABLE
 
-    def signed_in(self) -> None:
-        """Portfolio Manager took the password."""
-        self.health.signed_in, self.health.trouble = True, None
+    def signed_in(self, pace: Pace) -> None:
+        """Portfolio Manager took the password; calls leave at this pace."""
+        self.health.signed_in, self.health.trouble, self.pace = True, None, pace
 
     def sign_in_failed(self, trouble: Trouble) -> None:
         """Signing in came to nothing, because of this."""
@@ -113,11 +113,20 @@ class AccountTelemetry:
         self.oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
 
     def answered(self, receipt: Receipt) -> None:
-        """One step came to an end."""
+        """One step came to an end: it is counted, and has one line in the log."""
         self.counters.answered(self.name, receipt)
+        step = receipt.step
+        told = {"request": str(step.key), "rule": step.decision.rule, "owner": step.decision.request.username}
+        if receipt.outcome is Outcome.DONE:
+            log.info("request_accepted" if step.action is Action.ACCEPT else "request_rejected", **told)
+        elif receipt.outcome is None:
+            log.info("step_dropped", action=step.action, why=receipt.text, **told)
+        else:
+            log.warning("answer_not_done", action=step.action, outcome=receipt.outcome, why=receipt.text, **told)
 
-    def cycle_finished(self, plan: Plan, *, at: datetime) -> None:
+    def cycle_finished(self, plan: Plan, *, open_intents: int, at: datetime) -> None:
         """A cycle came to its end; it is a good one if every list was read whole."""
+        self.open_intents = open_intents
         if plan.not_whole:
             self.cycle_failed(Trouble.LIST_NOT_WHOLE)
             return

@@ -45,6 +45,12 @@ def _age_of_oldest(account: AccountTelemetry, now: datetime) -> float | None:
     return max(0.0, (now - account.oldest).total_seconds()) if account.oldest is not None else 0.0
 
 
+def _rate(account: AccountTelemetry) -> float | None:
+    if account.pace is None:
+        return None
+    return math.inf if account.pace.rate is None else account.pace.rate
+
+
 GAUGES: tuple[Gauge, ...] = (
     Gauge(
         "pending_requests",
@@ -104,7 +110,7 @@ GAUGES: tuple[Gauge, ...] = (
         "rate_calls_per_second",
         "How many calls per second may leave now: lower after a 429, +Inf where there is no limit",
         (),
-        lambda account, _: _one(math.inf if (rate := account.rate()) is None else rate),
+        lambda account, _: _one(_rate(account)),
     ),
     Gauge(
         "policy_info",

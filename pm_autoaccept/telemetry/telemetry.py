@@ -43,16 +43,13 @@ class Telemetry:
         """What is known of each account."""
         return [account.health for account in self._accounts.values()]
 
-    def account(
-        self, name: str, *, interval: timedelta, rate: Callable[[], float | None] = lambda: None
-    ) -> AccountTelemetry:
+    def account(self, name: str, *, interval: timedelta) -> AccountTelemetry:
         """Begin an account; it is shown from now on, as not ready.
 
         Args:
             name: the settings' name for it, which no other account has.
             interval: from one cycle's end to the next.
-            rate: how many calls per second may leave now; None where there is no limit.
         """
         health = AccountHealth(account=name, interval=interval)
-        self._accounts[name] = AccountTelemetry(health=health, counters=self._counters, rate=rate)
+        self._accounts[name] = AccountTelemetry(health=health, counters=self._counters)
         return self._accounts[name]

@@ -15,7 +15,7 @@ from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Action, History, Kind, NotLearnt, Outcome, Reason, ReasonKind, Receipt, Step, Verdict
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Table, load
-from pm_autoaccept.portfolio_manager import CallMade
+from pm_autoaccept.portfolio_manager import CallMade, Pace
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -58,7 +58,7 @@ def telemetry(clock):
 @pytest.fixture
 def account(telemetry):
     """Its first account."""
-    return telemetry.account("prairie", interval=MINUTE, rate=lambda: 4.0)
+    return telemetry.account("prairie", interval=MINUTE)
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ async def test_an_account_becomes_ready_by_its_first_good_cycle_and_says_on_the_
     assert await why() == (503, "its lease has not been taken yet")
     account.lease_taken()
     assert await why() == (503, "it is not signed in")
-    account.signed_in()
+    account.signed_in(Pace(rate=4.0))
     assert await why() == (503, "no cycle has come to a good end yet")
-    account.cycle_finished(planned(), at=NOW)
+    account.cycle_finished(planned(), open_intents=2, at=NOW)
     assert await why() == (200, "the last good cycle ended at 2026-03-04 12:00:00 UTC")
     assert (await get("/livez"))[0] == 200
     account.died()
@@ -135,7 +135,7 @@ async def test_a_refused_password_leaves_the_process_alive_and_unready(get, acco
 async def test_ages_grow_while_nothing_happens(account, clock, scrape):
     """A daemon that fails cycle after cycle does not show the age that it last saw."""
     account.planned(planned(Verdict.HOLD, requested_at=NOW - timedelta(days=2)))
-    account.cycle_finished(planned(), at=NOW)
+    account.cycle_finished(planned(), open_intents=2, at=NOW)
     clock[0] = NOW + timedelta(hours=1)
     found = await scrape()
     assert found["oldest_pending_age_seconds"] == {(): 49 * 3600}
@@ -170,14 +170,18 @@ async def test_what_pends_is_told_by_kind_and_verdict_zeros_included(account, sc
 async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, scrape, get):
     """The numbers of the replica that lost the lease would stand beside the true ones."""
     account.lease_taken()
-    account.signed_in()
+    account.signed_in(Pace(rate=4.0))
     account.planned(planned(Verdict.HOLD))
-    account.open_intents = account.undecided_in = 3
-    assert (await scrape())["lease_held"] == {(): 1}
+    account.cycle_finished(planned(Verdict.HOLD), open_intents=3, at=NOW)
+    account.undecided_in = 3
+    found = await scrape()
+    assert found["lease_held"] == {(): 1}
+    assert found["open_intents"] == found["undecided_in"] == {(): 3}
     account.standing_by()
     found = await scrape()
     assert found["lease_held"] == found["signed_in"] == {(): 0}
-    assert not {"pending_requests", "kept_back_answers", "open_intents", "undecided_in"} & set(found)
+    gone = {"pending_requests", "kept_back_answers", "open_intents", "undecided_in", "rate_calls_per_second"}
+    assert not gone & set(found)
     assert (await get("/readyz"))[0] == 200
     account.lease_in_doubt()
     assert "its lease has not been taken yet; the ledger cannot be" in (await get("/readyz"))[2]
@@ -230,9 +234,9 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
 
 async def test_cycles_are_counted_by_how_they_ended_from_zero(account, scrape):
     """A cycle that could not read a list whole is no good one."""
-    account.signed_in()
-    account.cycle_finished(planned(), at=NOW)
-    account.cycle_finished(planned(failed=Kind.METER), at=NOW + MINUTE)
+    account.signed_in(Pace(rate=4.0))
+    account.cycle_finished(planned(), open_intents=2, at=NOW)
+    account.cycle_finished(planned(failed=Kind.METER), open_intents=2, at=NOW + MINUTE)
     account.cycle_failed(Trouble.LEDGER_UNAVAILABLE)
     account.cycle_failed(Trouble.CYCLE_FAILED)
     results = {dict(labels)["result"]: value for labels, value in (await scrape())["cycles_total"].items()}
@@ -256,16 +260,17 @@ async def test_calls_are_counted_and_timed(account, scrape):
     assert (buckets["0.25"], buckets["0.5"], buckets["60.0"], buckets["+Inf"]) == (0, 1, 1, 2)
 
 
-async def test_the_pace_and_the_process_are_told(account, telemetry, scrape):
+async def test_the_pace_and_the_process_are_told(account, scrape):
     """A rate without limit is infinite; memory and file handles are there to be watched."""
-    assert account.health.paused is False
+    assert "rate_calls_per_second" not in await scrape()
+    account.signed_in(Pace(rate=4.0))
     account.paused(paused=True)
     found = await scrape()
     assert found["rate_calls_per_second"] == {(): 4}
     assert found["paused"] == {(): 1}
     assert found["build_info"] == {(("version", "1.2.3"),): 1}
     assert found["process_open_fds"][()] > 0
-    telemetry.account("prairie", interval=MINUTE)
+    account.signed_in(Pace(rate=None))
     assert (await scrape())["rate_calls_per_second"] == {(): float("inf")}
 
 
