@@ -21,7 +21,7 @@ import pytest
 
 @dataclass(slots=True)
 class PostgreSQL:
-    """A server of its own, on a socket in a folder of its own. Stop and start it with `server`."""
+    """A server of its own, on a socket in a folder of its own."""
 
     server: Any
     _numbers: Iterator[int] = field(default_factory=count)
@@ -33,6 +33,18 @@ class PostgreSQL:
         with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.server.get_uri(database=name)
+
+    def stop(self) -> None:
+        """Stop the server: who is connected is cut off."""
+        self.server.stop()
+
+    def start(self) -> None:
+        """Start it again, if it was stopped."""
+        self.server.ensure_postgres_running()
+
+    def cut_off(self, name: str) -> None:
+        """End every connection to a database."""
+        self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608 — our name
 
     def sql(self, statement: str) -> None:
         """Run a statement as the server's own user."""
