@@ -9,10 +9,13 @@ import click
 from pm_autoaccept.cli import options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pm_autoaccept.record import DecisionRow
 
 
 @click.command()
+@options.settings
 @options.ledger
 @options.output
 @click.option("--kind", type=click.Choice(["connection", "property", "meter"]), help="Only requests of this kind.")
@@ -20,7 +23,14 @@ if TYPE_CHECKING:
 @click.option("--rule", metavar="ID", help="Only what this rule decided.")
 @click.option("--every", is_flag=True, help="Every decision, not only each request's last.")
 def decisions(
-    ledger: str | None, *, output: str, kind: str | None, verdict: str | None, rule: str | None, every: bool
+    ledger: str | None,
+    *,
+    settings: Path | None,
+    output: str,
+    kind: str | None,
+    verdict: str | None,
+    rule: str | None,
+    every: bool,
 ) -> int:
     """List the last decision of each request, the answer sent, and its outcome. Reads the ledger only."""
     import asyncio
@@ -34,7 +44,7 @@ def decisions(
         asked = ((kind, row.kind), (verdict, row.verdict), (rule, row.rule))
         return all(want is None or want == has for want, has in asked)
 
-    rows = [row for row in asyncio.run(read_ledger(ledger, every=every)) if wanted(row)]
+    rows = [row for row in asyncio.run(read_ledger(ledger, settings=settings, every=every)) if wanted(row)]
     if output == "json":
         print_json(rows)
         return 0

@@ -23,6 +23,8 @@ from pm_autoaccept.model import ProviderAccount
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
+IN_MEMORY = "sqlite://"
+
 SCARCE, LOW = 100_000_000, 1_000_000_000
 """Bytes free on the ledger's disk: a problem below the first, a warning below the second."""
 
@@ -30,6 +32,9 @@ SCARCE, LOW = 100_000_000, 1_000_000_000
 async def look_at_ledger(program: Program) -> AsyncIterator[Finding]:
     """Whether the ledger can be read and written, its schema, and the room on its disk."""
     shown, file = program.accounts[0].ledger_shown, ledger_file(program.ledger)
+    if program.ledger == IN_MEMORY:
+        yield warning("ledger", "it is in memory, and gone when the program ends", "name a file with --ledger")
+        return
     path = None if file is None else Path(file)
     absent = None if path is None else _absent(path, shown)
     if absent is not None:
@@ -127,8 +132,6 @@ def _try_to_write(path: Path) -> Finding:
 def _may_write(connection: Connection) -> Finding:
     """What the database server says of this user's rights."""
     check = "ledger writable"
-    if connection.dialect.name != "postgresql":
-        return warning(check, "the ledger is in memory, and gone when the program ends", "name a file with --ledger")
     asked = "SELECT pg_is_in_recovery(), has_table_privilege('provider', 'INSERT')"
     standby, allowed = connection.exec_driver_sql(asked).one()
     if standby:

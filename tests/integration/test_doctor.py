@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
 import sqlite3
+import ssl
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -16,6 +20,7 @@ from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine
 from pm_autoaccept.doctor import records as doctor_records
+from pm_autoaccept.doctor.reaching import reach
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.acceptance.processes import run
 from tests.examples import at_work
@@ -211,6 +216,37 @@ async def test_a_host_that_speaks_no_tls_is_told(simulate, said):
     found = await found_by(**said(simulator, service=simulator.url.replace("http:", "https:")))
     assert found["host"].state is State.PROBLEM
     assert "TLS" in found["host"].found
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_a_problem(monkeypatch):
+    """It names the way out for those behind a proxy of their own; by that way the certificate is good."""
+    certificate = Path(__file__).parents[1] / "fixtures" / "localhost.pem"
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        found = await reach(f"https://localhost:{port}/ws", timeout=5)
+        assert found.state is State.PROBLEM
+        assert "certificate cannot be verified (self-signed certificate)" in found.found
+        assert "SSL_CERT_FILE" in found.advice
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        found = await reach(f"https://localhost:{port}/ws", timeout=5)
+        assert found.state is State.OK, found.found
+        assert "by TLSv1.3; its certificate is valid until" in found.found
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+async def test_no_fault_of_the_service_brings_out_the_password(simulate, said, kind):
+    """Neither plain, nor as it stands in a header, nor as in a URL."""
+    simulator = await simulate(clock=utc_now)
+    simulator.faults.add(Fault(kind=kind, seconds=0.0, status=503))
+    password = "Wrong/Meter@1"
+    found = repr(await found_by(**said(simulator, password=password)))
+    pair = f"{simulator.username}:{password}".encode()
+    for secret in (password, base64.b64encode(pair).decode(), base64.b64encode(password.encode()).decode()):
+        assert secret not in found
+    assert quote(password, safe="") not in found
 
 
 async def test_places_that_cannot_be_used_are_problems(simulate, said, tmp_path):
