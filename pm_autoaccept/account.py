@@ -87,6 +87,7 @@ async def open_account(
             provider = await _sign_in(pm, signing_in, now=now)
             await ledger.claim(service=settings.base_url, provider=provider, at=now())
         else:
+            _demand(await signing_in.may_try(at=now()))
             provider = await pm.account()
             await ledger.belongs_to(service=settings.base_url, provider=provider)
         cycle = Cycle(
@@ -112,10 +113,7 @@ async def open_account(
 
 async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable[[], datetime]) -> ProviderAccount:
     """GET /account, unless the password was refused lately; the try is on record before it leaves."""
-    until = await signing_in.trying(at=now())
-    if until is not None:
-        text = f"not tried: the password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}"
-        raise NotAuthorised(f"{text}; another one is tried at once", call="GET /account", until=until)
+    _demand(await signing_in.trying(at=now()))
     try:
         provider = await pm.account()
     except NotAuthorised as error:
@@ -126,3 +124,10 @@ async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable
         raise
     await signing_in.taken(at=now())
     return provider
+
+
+def _demand(until: datetime | None) -> None:
+    """Raise `NotAuthorised` where a password is not to be tried before then."""
+    if until is not None:
+        text = f"not tried: the password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}"
+        raise NotAuthorised(f"{text}; another one is tried at once", call="GET /account", until=until)

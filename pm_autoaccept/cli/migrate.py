@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from pm_autoaccept.cli import options
 
 
 @click.command()
+@options.settings
 @options.ledger
 @click.option("--check", is_flag=True, help="Only say what would be done; exit code 1 if there is something to do.")
-def migrate(*, ledger: str | None, check: bool) -> int:
+def migrate(*, settings: Path | None, ledger: str | None, check: bool) -> int:
     """Bring a ledger's tables up to date, and say from which version to which.
 
     A ledger in SQLite is brought up to date by the next `run` or `once` too, one in PostgreSQL only by this command:
@@ -19,7 +22,7 @@ def migrate(*, ledger: str | None, check: bool) -> int:
     from pm_autoaccept.cli.running import run_gently
     from pm_autoaccept.config import ledger_address
 
-    address = ledger_address(ledger)
+    address = ledger_address(ledger, settings=settings)
     return run_gently(lambda _stop: _migrate(address, check=check))
 
 

@@ -15,7 +15,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
 _LARGEST_PORT = 65535
 _SQLITE = "sqlite://"
-_POSTGRESQL = "postgresql"
+_POSTGRESQL = frozenset({"postgresql", "postgres"})
+_PASSWORD_IN_QUERY = re.compile(r"(?i)(?<![^&])((?:ssl)?password=)[^&]+")
 
 
 def parse_duration(text: object) -> object:
@@ -86,7 +87,7 @@ def parse_ledger(text: object) -> object:
 def _is_postgresql(address: str) -> bool:
     try:
         parts = urlsplit(address)
-        return parts.scheme == _POSTGRESQL and len(parts.path) > 1 and (parts.port is None or parts.port > 0)
+        return parts.scheme in _POSTGRESQL and len(parts.path) > 1 and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
 
@@ -99,16 +100,17 @@ def ledger_file(address: str) -> str | None:
 def has_password(address: str) -> bool:
     """Whether a ledger's address holds a password."""
     try:
-        return urlsplit(address).password is not None
+        parts = urlsplit(address)
     except ValueError:
         return "@" in address
+    return bool(parts.password or _PASSWORD_IN_QUERY.search(parts.query))
 
 
 def with_password(address: str, password: str) -> str:
     """The address with this password in it, escaped as URLs want it. One without a user is left as it is."""
     parts = urlsplit(address)
     user, at, rest = parts.netloc.rpartition("@")
-    if not at or parts.scheme != _POSTGRESQL:
+    if not at or parts.scheme not in _POSTGRESQL:
         return address
     return parts._replace(
         netloc=f"{quote(unquote(user.partition(':')[0]), safe='')}:{quote(password, safe='')}@{rest}"
@@ -125,5 +127,5 @@ def without_password(address: str) -> str:
     name, colon, _ = user.partition(":")
     shown = f"{name}:***@{rest}" if colon else f"{name}{at}{rest}"
     # A query may name a password too, as libpq allows.
-    query = re.sub(r"(?i)(password=)[^&]*", r"\1***", parts.query)
+    query = _PASSWORD_IN_QUERY.sub(r"\1***", parts.query)
     return f"{parts.scheme}://{shown}{parts.path}{'?' + query if query else ''}"

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TypeVar
 
 from pm_autoaccept.config import Settings
+from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.decide import FURTHEST
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
-from pm_autoaccept.doctor.records import may_sign_in, owner
+from pm_autoaccept.doctor.records import may_sign_in, opened, owner
 from pm_autoaccept.errors import (
     ConfigurationError,
     NotAuthorised,
@@ -61,26 +62,31 @@ async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Findin
     except ConfigurationError as error:
         yield problem(SIGN_IN, str(error), "put the setting right")
         return
-    if (waiting := await may_sign_in(settings)) is not None:
-        yield waiting
-        return
-    async with client as pm:
-        try:
-            provider = await pm.account()
-        except PortfolioManagerError as error:
-            yield _failed(SIGN_IN, error)
+    async with client as pm, opened(settings) as ledger:
+        refused = None if ledger is None else await may_sign_in(settings, ledger, at=utc_now())
+        provider = refused or await _signed_in(pm)
+        if isinstance(provider, Finding):
+            yield provider
             for check in ("account searchable", "clock", *LISTS, "notifications", "custom fields"):
                 yield not_tried(check, "not signed in")
             return
         yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.base_url}")
-        if (of := await owner(settings, provider)) is not None:
-            yield of
+        if ledger is not None:
+            yield await owner(settings, ledger, provider)
         yield _searchable(provider)
         yield _clock(pm)
         for check, kind in LISTS.items():
             yield await _reading(check, partial(pm.pending_page, kind, 1), _page)
         yield await _reading("notifications", partial(pm.notifications, clear=False), _notifications)
         yield await _custom_fields(pm, policy)
+
+
+async def _signed_in(pm: PortfolioManager) -> ProviderAccount | Finding:
+    """Our own account, or why we were not let in."""
+    try:
+        return await pm.account()
+    except PortfolioManagerError as error:
+        return _failed(SIGN_IN, error)
 
 
 def _failed(check: str, error: PortfolioManagerError) -> Finding:

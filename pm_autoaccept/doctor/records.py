@@ -7,21 +7,32 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from contextlib import asynccontextmanager, closing, suppress
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection
 
 from pm_autoaccept.config import Program, Settings, ledger_file
-from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
+from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
-from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
+from pm_autoaccept.ledger.migrations import newest, version
+from pm_autoaccept.ledger.tables import metadata
 from pm_autoaccept.model import ProviderAccount
+from pm_autoaccept.policy.wording import some
 
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
+
+_NOT_WRITABLE = """
+SELECT tablename FROM pg_tables, quote_ident(schemaname) AS s, quote_ident(tablename) AS t
+WHERE schemaname = current_schema()
+AND NOT (has_table_privilege(s || '.' || t, 'INSERT') AND has_table_privilege(s || '.' || t, 'UPDATE'))
+"""
+
+_UNUSABLE = "see that its address is right, and that this program's user may use it"
 
 IN_MEMORY = "sqlite://"
 
@@ -60,53 +71,94 @@ def _absent(path: Path, shown: str) -> Finding | None:
     return ok("ledger", f"{shown} is not there yet; the first cycle makes it")
 
 
-async def may_sign_in(settings: Settings) -> Finding | None:  # noqa: ARG001 — the ledger will be asked
-    """Why signing in is not to be tried now, since a refused password is tried rarely; None where nothing is known."""
-    return None
-
-
-async def owner(settings: Settings, provider: ProviderAccount) -> Finding | None:
-    """Whether the ledger is of the account that was signed in to; None where there is none that can be read."""
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[SqlLedger | None]:
+    """The ledger, opened to read; None where there is none that can be read, which is told elsewhere."""
     file = ledger_file(settings.ledger)
     if file is not None and _absent(Path(file), "") is not None:
-        return None
-    check = "ledger's account"
+        yield None
+        return
     try:
         ledger = await SqlLedger.open(settings.ledger, name=settings.name, read_only=True)
     except (LedgerError, ConfigurationError):
-        return None  # told already
+        yield None
+        return
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+async def may_sign_in(settings: Settings, ledger: SqlLedger, *, at: datetime) -> Finding | None:
+    """Why signing in is not to be tried now, since a refused password is tried rarely; None if it may."""
+    check = "sign-in"
+    signing_in = SigningIn(
+        database=ledger.database,
+        name=settings.name,
+        service=settings.base_url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+    )
+    try:
+        until = await signing_in.may_try(at=at)
+    except LedgerError as error:
+        return not_tried(check, f"the ledger cannot say whether the password was refused before: {error}")
+    if until is None:
+        return None
+    return problem(
+        check,
+        f"not tried: this password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}",
+        "see that username and password are right: other ones are tried at once, these ones rarely, since Portfolio "
+        "Manager may lock the account",
+    )
+
+
+async def owner(settings: Settings, ledger: SqlLedger, provider: ProviderAccount) -> Finding:
+    """Whether the ledger is of the account that was signed in to."""
+    check = "ledger's account"
     try:
         await ledger.belongs_to(service=settings.base_url, provider=provider)
     except LedgerMismatch as error:
         return problem(check, str(error), "a ledger never changes hands")
     except LedgerError as error:
-        return problem(check, str(error), "see that nobody else works on the ledger's tables")
-    finally:
-        await ledger.close()
+        return problem(check, str(error), "see that the ledger is reachable")
     return ok(check, "the ledger is this account's, or free to be")
 
 
 async def _read(address: str, shown: str, path: Path | None) -> AsyncIterator[Finding]:
     """What a ledger that is there says when it is read, and then when it is to be written."""
+    check = "ledger"
     try:
-        database = await Database.open(address, read_only=True)
-    except LedgerMismatch as error:
-        if "newer" in str(error):
-            yield problem("ledger", str(error), "install the newer version here too, or name another ledger")
-        else:
-            yield warning("ledger", str(error), "back it up first, if it matters")
-        return
+        database = await Database.open(address, read_only=True, prepare=lambda _connection: None)
     except (LedgerError, ConfigurationError) as error:
-        yield problem("ledger", str(error), "see that its address is right, and that this program's user may use it")
+        yield problem(check, str(error), _UNUSABLE)
         return
     try:
-        yield ok("ledger", f"{shown} can be read, and its tables are those of this version")
-        if path is not None:
-            yield await asyncio.to_thread(_try_to_write, path)
-        else:
-            yield await database.run(_may_write)
+        yield _schema(await database.read(version), shown, path)
+        yield await database.read(_may_write) if path is None else await asyncio.to_thread(_try_to_write, path)
+    except LedgerMismatch as error:
+        yield problem(check, str(error), "install the newer version here too, or name another ledger")
+    except LedgerError as error:
+        yield problem(check, str(error), _UNUSABLE)
     finally:
         await database.close()
+
+
+def _schema(found: str | None, shown: str, path: Path | None) -> Finding:
+    """Whether the tables are those of this version; SQLite's are brought up to date by themselves."""
+    check = "ledger"
+    if found is None:
+        return warning(
+            check,
+            f"{shown} can be read, and has no tables of a ledger",
+            "if it is the right place, all is well: the first cycle makes them",
+        )
+    if found == newest():
+        return ok(check, f"{shown} can be read; its tables are version {found}, as this program's")
+    older = f"{shown} has tables of version {found}, and this program wants {newest()}"
+    if path is None:
+        return problem(check, older, "stop every replica, then say `pm-autoaccept migrate`")
+    return warning(check, older, "back it up first, if it matters: the next cycle brings it up to date")
 
 
 def _try_to_write(path: Path) -> Finding:
@@ -130,14 +182,18 @@ def _try_to_write(path: Path) -> Finding:
 
 
 def _may_write(connection: Connection) -> Finding:
-    """What the database server says of this user's rights."""
+    """What PostgreSQL says of this user's rights."""
     check = "ledger writable"
-    asked = "SELECT pg_is_in_recovery(), has_table_privilege('provider', 'INSERT')"
-    standby, allowed = connection.exec_driver_sql(asked).one()
-    if standby:
+    if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
         return problem(check, "the database server is a standby, which only reads", "name the primary server")
-    if not allowed:
-        return problem(check, "the database's user may not write the tables", "grant it INSERT, UPDATE and DELETE")
+    refused = {row.tablename for row in connection.exec_driver_sql(_NOT_WRITABLE)}
+    missing = sorted(refused & set(metadata.tables))
+    if missing:
+        return problem(
+            check,
+            f"the database's user may not write {some(missing)}",
+            "grant it INSERT, UPDATE and DELETE on them, or name their owner",
+        )
     return ok(check, "the database's user may write the tables")
 
 

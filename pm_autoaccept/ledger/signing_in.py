@@ -57,9 +57,13 @@ class SigningIn:
     _digest: bytes | None = field(default=None, init=False, repr=False)
 
     async def may_try(self, *, at: datetime) -> datetime | None:
-        """Say when this credential may be tried: None for now."""
-        digest = await self._known(at)
-        return await self.database.run(lambda connection: _not_before(connection, self.name, digest, at=at))
+        """Say when this credential may be tried: None for now. Reads only."""
+        salt = await self.database.read(lambda connection: _salt_of(connection, self.name))
+        if salt is None:
+            return None
+        digest = await self._slowly_once(salt)
+        row = await self.database.read(lambda connection: _row(connection, self.name, digest, lock=False))
+        return None if row is None else _until(row, at=at)
 
     async def trying(self, *, at: datetime) -> datetime | None:
         """Record durably that it is tried now, and return None; or else when it may be tried, and nothing is recorded.
@@ -104,8 +108,12 @@ class SigningIn:
 
     async def _known(self, at: datetime) -> bytes:
         """The digest of this credential under the salt that all replicas share."""
+        if self._digest is not None:
+            return self._digest
+        return await self._slowly_once(await self.database.run(lambda connection: _salt(connection, self.name, at=at)))
+
+    async def _slowly_once(self, salt: bytes) -> bytes:
         if self._digest is None:
-            salt = await self.database.run(lambda connection: _salt(connection, self.name, at=at))
             self._digest = await asyncio.to_thread(self._slowly, salt)
         return self._digest
 
@@ -134,10 +142,17 @@ def _salt(connection: Connection, name: str, *, at: datetime) -> bytes:
     return salt
 
 
-def _row(connection: Connection, name: str, digest: bytes) -> Row[Any] | None:
-    """What is known of a credential; other transactions about this account wait until this one ends."""
+def _salt_of(connection: Connection, name: str) -> bytes | None:
+    """An account's salt, None where nobody has signed in yet."""
+    first = select(sign_in_table.c.salt).where(*_is(name, _SALT_ALONE))
+    salt: bytes | None = connection.execute(first).scalar_one_or_none()
+    return salt
+
+
+def _row(connection: Connection, name: str, digest: bytes, *, lock: bool = True) -> Row[Any] | None:
+    """What is known of a credential; with `lock` other transactions about this account wait until this one ends."""
     rows = select(sign_in_table).where(sign_in_table.c.name == name).order_by(sign_in_table.c.credential)
-    for row in connection.execute(rows.with_for_update()).all():
+    for row in connection.execute(rows.with_for_update() if lock else rows).all():
         if hmac.compare_digest(row.credential, digest):
             return row
     return None
@@ -148,13 +163,20 @@ def _not_before(connection: Connection, name: str, digest: bytes, *, at: datetim
     row = _row(connection, name, digest)
     if row is None:
         return None
+    until = _until(row, at=at)
+    if until is not None and row.tried_at > at:
+        _set(connection, name, digest, tried_at=at, not_before=until)
+    return until
+
+
+def _until(row: Row[Any], *, at: datetime) -> datetime | None:
+    """When the credential of this row may be tried, None for now."""
     # A try whose end is not on record counts as a refusal, but for the first one of a credential that was taken before.
     wait = wait_after(row.refusals + (1 if row.trying and not row.taken_before else 0))
     until: datetime | None = row.tried_at + wait if row.trying else row.not_before
     if row.tried_at > at and until is not None:
         # The clock was set back since: it waits for no longer than it would from now on.
         until = at + wait
-        _set(connection, name, digest, tried_at=at, not_before=until)
     return until if until is not None and until > at else None
 
 

@@ -14,13 +14,17 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
+from pm_autoaccept.cli.looking import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine
 from pm_autoaccept.doctor import records as doctor_records
 from pm_autoaccept.doctor.reaching import reach
+from pm_autoaccept.errors import NotAuthorised
+from pm_autoaccept.ledger import Database
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.acceptance.processes import run
 from tests.examples import at_work
@@ -323,6 +327,68 @@ async def test_a_full_disk_is_told_before_it_is_full(simulate, said, monkeypatch
     usage = type("Usage", (), {"free": free})
     monkeypatch.setattr(doctor_records.shutil, "disk_usage", lambda _folder: usage)
     assert (await found_by(**said(await simulate(clock=utc_now))))["ledger's disk"].state is state
+
+
+async def test_a_password_that_was_refused_lately_is_not_tried(simulate, said, tmp_path):
+    """As the ledger has it, whoever tried; another password is tried, and the ledger stays as it is."""
+    simulator = await simulate(clock=utc_now)
+    settings = said(simulator, password="Wrong-Meter-1")
+    with pytest.raises(NotAuthorised):
+        async with at_work(load_accounts(**settings).accounts[0]):
+            pass
+    before, seen = rows(tmp_path / "ledger.db"), len(simulator.log.calls)
+
+    finding = (await found_by(**settings))["sign-in"]
+
+    assert (finding.state, finding.found[:9]) == (State.PROBLEM, "not tried")
+    assert "are tried at once" in finding.advice
+    assert len(simulator.log.calls) == seen
+    assert (await found_by(**said(simulator)))["sign-in"].state is State.OK
+    assert rows(tmp_path / "ledger.db") == before
+
+
+async def test_pending_does_not_try_a_password_that_was_refused_lately(simulate, said):
+    """Looking is no way around the wait."""
+    simulator = await simulate(clock=utc_now)
+    account = load_accounts(**said(simulator, password="Wrong-Meter-1")).accounts[0]
+    with pytest.raises(NotAuthorised):
+        async with at_work(account):
+            pass
+    seen = len(simulator.log.calls)
+    with pytest.raises(NotAuthorised, match="not tried"):
+        await look_only(account)
+    assert len(simulator.log.calls) == seen
+
+
+async def test_a_ledger_in_postgresql_is_examined_without_being_changed(simulate, said, postgres, monkeypatch):
+    """Without tables, with them, and with a user who may not write them; its password is never shown."""
+    address = postgres.database()
+    simulator = await simulate(clock=utc_now)
+    found = await found_by(**said(simulator, ledger=address))
+    assert found["ledger"].state is State.WARNING
+    assert "no tables of a ledger" in found["ledger"].found
+    await (await Database.open(address)).close()
+
+    found = await found_by(**said(simulator, ledger=address))
+    assert [found[check].state for check in ("ledger", "ledger writable", "ledger's account")] == [State.OK] * 3
+    assert "ledger's disk" not in found
+
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS reader")
+        connection.execute("CREATE ROLE reader LOGIN PASSWORD 'Wrong-Meter-1'")
+        connection.execute("GRANT USAGE ON SCHEMA public TO reader")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    reader = address.replace("postgres:@", "reader@")
+    assert reader != address
+    monkeypatch.setenv("PM_AUTOACCEPT_LEDGER_PASSWORD", "Wrong-Meter-1")
+    found = await found_by(**said(simulator, ledger=reader))
+    assert found["ledger writable"].state is State.PROBLEM
+    assert "may not write" in found["ledger writable"].found
+    assert "Wrong-Meter-1" not in repr(found)
+
+    found = await found_by(**said(simulator, ledger=reader.replace("/ledger_", "/no_ledger_")))
+    assert found["ledger"].state is State.PROBLEM
+    assert "Wrong-Meter-1" not in repr(found)
 
 
 @pytest.fixture
