@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from pm_autoaccept.act import Answering
 from pm_autoaccept.decide import decide, sources_in_use
-from pm_autoaccept.model import Fact, Mode, Plan, ProviderAccount, Receipt, Snapshot, Step
+from pm_autoaccept.model import Fact, Finding, Mode, Plan, ProviderAccount, Receipt, Snapshot, Step
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
+from pm_autoaccept.telemetry.findings import log_finding
 
 
 def utc_now() -> datetime:
@@ -28,6 +29,8 @@ class Cycle:
     Attributes:
         stop: says why nothing more may be sent, None while it may.
         repeat_within: see `Answering`.
+        tell: called with what came of each step.
+        tell_found: called with what changed in what is connected and shared.
     """
 
     pm: PortfolioManager
@@ -40,6 +43,7 @@ class Cycle:
     stop: Callable[[], str | None] = lambda: None
     tell: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = REPEAT_WITHIN
+    tell_found: Callable[[Finding], None] = log_finding
     _poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +103,11 @@ class Cycle:
         await self._read(record=True)
 
     async def _read(self, *, record: bool) -> Snapshot:
-        snapshot = await self._poller.poll(in_doubt=await self.ledger.owners_in_doubt())
-        if record:
-            await self.ledger.see(snapshot, at=self.now())
+        in_doubt = await self.ledger.owners_in_doubt()
+        if not record:
+            return await self._poller.poll(in_doubt=in_doubt)
+        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.watched())
+        await self.ledger.see(snapshot, at=self.now())
+        for finding in await self.ledger.watch(snapshot, at=self.now()):
+            self.tell_found(finding)
         return snapshot

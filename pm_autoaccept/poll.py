@@ -26,8 +26,10 @@ from pm_autoaccept.model import (
     PendingPage,
     ProviderAccount,
     Snapshot,
+    Watched,
 )
 from pm_autoaccept.portfolio_manager import PortfolioManager
+from pm_autoaccept.watch import owners_to_read
 
 T = TypeVar("T")
 
@@ -56,11 +58,12 @@ class Poller:
     needs: frozenset[Need]
     now: Clock
 
-    async def poll(self, *, in_doubt: frozenset[int] = frozenset()) -> Snapshot:
+    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: Watched | None = None) -> Snapshot:
         """Read everything once.
 
         Args:
             in_doubt: owners of whom it must be known what they share, since an answer to them is of unknown fate.
+            watched: whose shares were read when; None where nobody watches what came in undecided.
 
         Raises:
             NotAuthorised: the account's credentials are refused; nothing else is asked of it.
@@ -90,8 +93,12 @@ class Poller:
             for request in meters.requests
             if request.account_id is not None and request.property_id not in listed
         }
+        watching: frozenset[int] = frozenset()
+        if watched is not None:
+            known = frozenset() if isinstance(connected, NotLearnt) else connected
+            watching = owners_to_read(watched, connected=known, pending=owners)
         shared, answers, accounts = await asyncio.gather(
-            self._of_each(orphans | in_doubt, self.pm.shared_properties),
+            self._of_each(orphans | in_doubt | watching, self.pm.shared_properties),
             self._answers_at_connection(owners - connecting),
             self._accounts(owners - connecting),
         )

@@ -17,6 +17,7 @@ from typing import Protocol
 from pm_autoaccept.model import (
     Decision,
     Evidence,
+    Finding,
     History,
     KeptBack,
     Kind,
@@ -32,6 +33,7 @@ from pm_autoaccept.model import (
     SourceUse,
     Step,
     Verdict,
+    Watched,
 )
 
 REPEAT_WITHIN = timedelta(minutes=2)
@@ -115,6 +117,16 @@ class Ledger(Protocol):
 
     async def open_intents(self) -> int:
         """Count the answers of which it is not known what became of them. Reads only."""
+
+    async def watched(self) -> Watched:
+        """Say whose shares were read when, so that poll can choose whose to read. Reads only."""
+
+    async def watch(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
+        """Compare what is connected and shared with what was decided, after `see` has recorded the same snapshot.
+
+        Returns:
+            What is to be told, each thing once.
+        """
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime

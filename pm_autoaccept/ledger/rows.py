@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Row, Table, select
+from sqlalchemy import Column, Connection, CursorResult, Row, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pm_autoaccept.ledger.tables import intent as intent_table
@@ -90,6 +90,12 @@ def chunks(numbers: list[int]) -> Iterator[list[int]]:
     """Cut a list into pieces that fit one query."""
     for start in range(0, len(numbers), _AT_ONCE):
         yield numbers[start : start + _AT_ONCE]
+
+
+def number_of(inserted: CursorResult[Any]) -> int:
+    """The number of a row that was just inserted."""
+    key = inserted.inserted_primary_key
+    return int(key[0]) if key else 0
 
 
 def insert(connection: Connection, table: Table) -> Insert:

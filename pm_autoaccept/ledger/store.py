@@ -9,11 +9,12 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger import answering, braking, claiming, concluding, deciding, reading, seeing
+from pm_autoaccept.ledger import answering, braking, claiming, concluding, deciding, reading, seeing, watching
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.ledger.leases import Tenure, fence
 from pm_autoaccept.model import (
     Decision,
+    Finding,
     History,
     KeptBack,
     Limit,
@@ -24,6 +25,7 @@ from pm_autoaccept.model import (
     Snapshot,
     Step,
     Tally,
+    Watched,
 )
 from pm_autoaccept.record import DecisionRow
 
@@ -127,6 +129,14 @@ class SqlLedger:
     async def open_intents(self) -> int:
         """Count the answers of which it is not known what became of them. Reads only."""
         return await self._read(reading.open_intents)
+
+    async def watched(self) -> Watched:
+        """Say whose shares were read when, so that poll can choose whose to read. Reads only."""
+        return Watched() if self._provider is None else await self._read(watching.watched)
+
+    async def watch(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
+        """Compare what is connected and shared with what was decided; returns what is to be told, each thing once."""
+        return await self._write(lambda connection, us: watching.watch(connection, us, snapshot, at=at))
 
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None

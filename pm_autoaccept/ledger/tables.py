@@ -69,6 +69,10 @@ provider = Table(
     Column("claimed_at", UtcDateTime, nullable=False),
     # When connections and shares were first compared with what was decided: what stood then was there before us.
     Column("watched_since", UtcDateTime),
+    # When that was done last.
+    Column("watched_at", UtcDateTime),
+    # Until which time what names people was last masked.
+    Column("masked_at", UtcDateTime),
     UniqueConstraint("service", "account_id"),
 )
 
@@ -113,6 +117,8 @@ request = Table(
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Column("again_after", UtcDateTime),
+    # When names, e-mail addresses, phone numbers and what was typed were taken out of it for good.
+    Column("masked_at", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "asked", "time"),
     Index(None, "outcome"),
     Index(None, "falls_with"),
@@ -177,7 +183,8 @@ notification = Table(
     Column("created_by", Text),
     Column("created_by_account_id", Text),
     Column("first_seen", UtcDateTime, nullable=False),
-    # What it changed in what we know, in words; empty where it changed nothing. Each has its effect once.
+    # What it changed in what we know, in words, also where it changed nothing; none while that cannot be said yet.
+    # Each has its effect once.
     Column("effect", Text),
 )
 
@@ -210,12 +217,44 @@ tie = Table(
     # `before_us`, `decided` or `undecided`.
     Column("origin", String(10), nullable=False),
     # The request whose accept brought it; none where nothing was decided.
-    Column("request_id", Integer, ForeignKey("request.id")),
+    Column("request_id", Integer, ForeignKey("request.id"), index=True),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
+    # When a whole read first came back without it.
+    Column("absent_since", UtcDateTime),
     # When it was over, and by what: the notification that said so, or a read that did not show it any more.
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
+    Index(None, "provider_id", "kind", "pm_id"),
+)
+
+# When each owner's shares were last asked for, and last read whole.
+owner = Table(
+    "owner",
+    metadata,
+    _provider_id(primary_key=True),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tried_at", UtcDateTime, nullable=False),
+    Column("read_at", UtcDateTime),
+)
+
+# What people ended by a command of ours: an intent before the POST leaves, and what came of it.
+removal = Table(
+    "removal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _provider_id(),
+    Column("kind", String(10), nullable=False),
+    Column("pm_id", BigInteger, nullable=False),
+    # Connections only.
+    Column("keep_shares", Boolean),
+    Column("note", Text),
+    Column("removed_by", Text, nullable=False),
+    Column("program", String(40), nullable=False),
+    Column("intended_at", UtcDateTime, nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("outcome_at", UtcDateTime),
+    Column("outcome_text", Text, nullable=False, default=""),
     Index(None, "provider_id", "kind", "pm_id"),
 )
 

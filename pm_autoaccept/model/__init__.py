@@ -52,6 +52,7 @@ from pm_autoaccept.model.snapshot import (
     Snapshot,
     Unreadable,
 )
+from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watched, command_that_removes
 
 __all__ = [
     "NOT_ASKED_FOR",
@@ -64,6 +65,8 @@ __all__ = [
     "Evidence",
     "Fact",
     "Facts",
+    "Finding",
+    "FindingKind",
     "Held",
     "History",
     "KeptBack",
@@ -74,6 +77,7 @@ __all__ = [
     "Need",
     "NotLearnt",
     "Notification",
+    "Origin",
     "Outcome",
     "PendingList",
     "PendingPage",
@@ -85,6 +89,7 @@ __all__ = [
     "Reason",
     "ReasonKind",
     "Receipt",
+    "Removal",
     "RequestKey",
     "Snapshot",
     "SourceUse",
@@ -94,4 +99,6 @@ __all__ = [
     "Truth",
     "Unreadable",
     "Verdict",
+    "Watched",
+    "command_that_removes",
 ]

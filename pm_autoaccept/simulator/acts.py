@@ -1,4 +1,4 @@
-"""What customers can be made to do from the switchboard and from tests: one table of acts by name."""
+"""What people can be made to do from the switchboard and from tests: one table of acts by name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pm_autoaccept.model import CustomField, Kind, RequestKey
-from pm_autoaccept.simulator import customers
+from pm_autoaccept.model import Action, CustomField, Kind, RequestKey
+from pm_autoaccept.simulator import answering, customers
 from pm_autoaccept.simulator.inferred import Inferred
 from pm_autoaccept.simulator.world import Access, Effect, Meter, World
 
@@ -128,6 +128,13 @@ def _answer_custom_fields(act: _Act) -> tuple[Effect, ...]:
     return customers.give_values(act.world, act.any_key(), fields)
 
 
+def _answer_in_pages(act: _Act) -> tuple[Effect, ...]:
+    said = act.given("action")
+    if said not in list(Action):
+        raise ActRefused(f"action must be Accept or Reject, not {said!r}")
+    return answering.answer(act.world, act.any_key(), Action(str(said)), inferred=act.inferred)
+
+
 def table() -> dict[str, Callable[[_Act], tuple[Effect, ...]]]:
     """Every act by name; what each needs stands in docs/simulator.md."""
     return {
@@ -140,6 +147,7 @@ def table() -> dict[str, Callable[[_Act], tuple[Effect, ...]]]:
         "transfer": _transfer,
         "add_meter": _add_meter,
         "answer_custom_fields": _answer_custom_fields,
+        "answer_in_pages": _answer_in_pages,
     }
 
 

@@ -26,6 +26,8 @@ from tests.unit.ledger.acting import SERVICE, US
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
+NEWEST = "0003"
+
 FIRST: dict[str, dict[str, Any]] = {
     "provider": {"id": 1, "service": SERVICE, "account_id": 1, "username": "us", "claimed_at": BEFORE},
     "request": {
@@ -150,9 +152,9 @@ async def _write_first(address: str) -> None:
 
 async def test_a_ledger_of_the_first_version_is_migrated_with_nothing_lost(first_version):
     """Its one account is called `default`; every value of every row is there as it was."""
-    assert await migrate(first_version, check_only=True) == ("0001", "0002")
-    assert await migrate(first_version) == ("0001", "0002")
-    assert await migrate(first_version) == ("0002", "0002")
+    assert await migrate(first_version, check_only=True) == ("0001", NEWEST)
+    assert await migrate(first_version) == ("0001", NEWEST)
+    assert await migrate(first_version) == (NEWEST, NEWEST)
     ledger = await SqlLedger.open(first_version)
     await ledger.claim(service=SERVICE, provider=US, at=NOW)
 
@@ -222,5 +224,5 @@ async def test_asking_for_the_version_makes_nothing(tmp_path, postgres):
         await migrate(f"sqlite:///{tmp_path / 'none.db'}", check_only=True)
     assert list(tmp_path.iterdir()) == []
     address = postgres.database()
-    assert await migrate(address, check_only=True) == (None, "0002")
-    assert await migrate(address, check_only=True) == (None, "0002")
+    assert await migrate(address, check_only=True) == (None, NEWEST)
+    assert await migrate(address, check_only=True) == (None, NEWEST)
