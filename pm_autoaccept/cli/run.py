@@ -19,14 +19,15 @@ def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, c
     In `observe` mode, the default, everything is decided and recorded and nothing is sent.
     """
     from pm_autoaccept.cli.running import run_until_stopped
-    from pm_autoaccept.config import Settings, load_accounts
+    from pm_autoaccept.config import Settings, load_accounts, load_settings
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.daemon import run as run_daemon
 
     program = load_accounts(**said)
 
     def read_again(name: str) -> Settings:
-        return next(each for each in load_accounts(**said).accounts if each.name == name)
+        # Only this one: another account's fault must not keep a changed password from being seen.
+        return load_settings(**said | {"account": name})
 
     async def work(stop: Stop) -> int:
         await run_daemon(program, stop=stop, read_again=read_again)
