@@ -210,7 +210,7 @@ class Serving:
                     error=all_failed,
                     next_try_in_seconds=wait.total_seconds(),
                 )
-            await self.stop.wait(wait)
+            await self.stop.rest(wait)
 
     async def _once(self, cycle: Cycle) -> str | None:
         """One cycle; says what failed where not one list could be read."""

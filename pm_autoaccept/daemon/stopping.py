@@ -22,6 +22,7 @@ class Stop:
     """Whether the program was asked to stop, and by which signal. Stopping is an event, never a cancellation."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    hurried: asyncio.Event = field(default_factory=asyncio.Event)
     signal: signal.Signals | None = None
 
     def why(self) -> str | None:
@@ -32,6 +33,17 @@ class Stop:
         """Wait until the program is asked to stop, or so long."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.asked.wait(), at_most.total_seconds())
+
+    async def rest(self, at_most: timedelta) -> None:
+        """Wait between two cycles: as `wait`, or until somebody says SIGHUP."""
+        self.hurried.clear()
+        waiting, hurried = asyncio.ensure_future(self.wait(at_most)), asyncio.ensure_future(self.hurried.wait())
+        await asyncio.wait({waiting, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if waiting.done():
+            waiting.result()
+        waiting.cancel()
+        await asyncio.wait({waiting, hurried})
 
     async def unless_asked(self, reading: Coroutine[Any, Any, T]) -> T | None:
         """Read until done, or give up and return None when the program is asked to stop.
@@ -54,7 +66,10 @@ class Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Stop at SIGTERM or SIGINT once what is in hand is finished; a second signal ends the program at once."""
+        """Stop at SIGTERM or SIGINT once what is in hand is finished; a second signal ends the program at once.
+
+        SIGHUP begins the next cycle now, which takes over a changed policy; it never ends the program.
+        """
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGTERM, signal.SIGINT)
 
@@ -65,10 +80,15 @@ class Stop:
                 loop.remove_signal_handler(each)
             log.info("stop_asked", signal=number.name)
 
+        def hurry() -> None:
+            self.hurried.set()
+            log.info("reload_asked")
+
         for number in numbers:
             loop.add_signal_handler(number, ask, number)
+        loop.add_signal_handler(signal.SIGHUP, hurry)
         try:
             yield
         finally:
-            for number in numbers:
+            for number in (*numbers, signal.SIGHUP):
                 loop.remove_signal_handler(number)

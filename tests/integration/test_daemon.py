@@ -226,6 +226,32 @@ async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):
     assert simulate is not None
 
 
+async def test_sighup_begins_the_next_cycle_at_once_and_ends_nothing(simulate, settings_of):
+    """The default would be to end the program; an interval of a day is not waited for."""
+    stop, cycles = Stop(), []
+
+    def more(call) -> None:
+        if call.service == "list_customers":
+            cycles.append(call)
+        if len(cycles) == 3:
+            stop.asked.set()
+
+    simulator = await simulate()
+    simulator.before_processing = more
+    with stop.on_signals():
+        hurrying = asyncio.create_task(_hurry(stop))
+        await run(settings_of(simulator, interval="1d"), stop=stop)
+        await hurrying
+    assert len(cycles) == 3
+
+
+async def _hurry(stop: Stop) -> None:
+    """Say SIGHUP again and again."""
+    while not stop.asked.is_set():
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+
+
 async def test_reading_is_given_up_when_the_program_is_asked_to_stop(simulate, settings_of):
     """A service that never answers does not keep the daemon from leaving."""
     simulator = await simulate()
