@@ -20,11 +20,29 @@ class FaultKind(StrEnum):
     STATUS = "status"
     """Another answer: `status`, `body`, `content_type`, `headers`."""
     HTML = "html"
-    """A page for people instead of XML, with `status` and `headers`."""
+    """A page for people instead of XML, with `status`, `body` and `headers`."""
     RESET = "reset"
     """The connection is reset."""
     TRUNCATED = "truncated"
     """The body stops half-way, and the connection closes."""
+    OVERLONG = "overlong"
+    """More comes than Content-Length says."""
+    TRICKLE = "trickle"
+    """After the body blanks come, one each `seconds`, and never an end, until released."""
+    TOO_LARGE = "too_large"
+    """Twelve megabytes of blanks stand after the document."""
+    MISLABELLED = "mislabelled"
+    """The right body, as `content_type`."""
+    GZIP = "gzip"
+    """The right body, packed."""
+    BROKEN_GZIP = "broken_gzip"
+    """It cannot be unpacked."""
+    GZIP_BOMB = "gzip_bomb"
+    """Unpacked it is 64 megabytes."""
+
+
+OF_AN_ANSWER = frozenset(FaultKind) - {FaultKind.DELAY, FaultKind.STATUS, FaultKind.HTML, FaultKind.RESET}
+"""What befalls the answer of a call that was processed, always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +54,8 @@ class Fault:
         service: the name of a service (as in services.py), or of a method (`POST`), None for all.
         times: how often it happens, None for always.
         rate: the share of calls that it befalls, 0 to 1.
-        seconds: of a delay; None waits until released.
-        body: of a `status` fault; None makes the XML error that fits.
+        seconds: of a delay; None waits until released. Between two blanks of a `trickle`.
+        body: of a `status` fault; None makes the XML error that fits. Of an `html` fault, the page.
     """
 
     kind: FaultKind
@@ -117,16 +135,20 @@ class Faults:
             return each.fault
         return None
 
-    async def wait(self, fault: Fault) -> None:
-        """Withhold for as long as a delay says, or until released."""
-        released = self._released
+    def releasing(self) -> asyncio.Event:
+        """What happens when the answers that are withheld now are let go."""
+        return self._released
+
+    async def wait(self, seconds: float | None, *, released: asyncio.Event | None = None) -> bool:
+        """Withhold for so long, None for ever, or until released; say whether it was."""
+        released = released or self._released
         self._withheld += 1
         self._one_more.set()
         try:
-            async with asyncio.timeout(fault.seconds):
-                await released.wait()
+            async with asyncio.timeout(seconds):
+                return await released.wait()
         except TimeoutError:
-            return
+            return False
         finally:
             self._withheld -= 1
 

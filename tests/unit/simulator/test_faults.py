@@ -24,6 +24,58 @@ async def accept(ask: Ask) -> Came:
     return await ask("POST", "/connect/account/1", ACCEPT)
 
 
+@pytest.mark.parametrize(
+    ("kind", "size"), [(FaultKind.MISLABELLED, 1), (FaultKind.GZIP, 1), (FaultKind.GZIP_BOMB, 60_000_000)]
+)
+async def test_a_whole_answer_in_another_form(serve: Serve, asking: World, kind: FaultKind, size: int) -> None:
+    """What reads on comes to the same document; the call was processed."""
+    simulator, ask = await serve(asking)
+    simulator.faults.add(Fault(kind=kind, content_type="text/html"))
+    came = await accept(ask)
+    assert came.headers["Content-Type"] == ("text/html" if kind is FaultKind.MISLABELLED else "application/xml")
+    assert came.body.rstrip().endswith(b'<response status="Ok"/>')
+    assert len(came.body) > size
+    assert states(asking) == {"connection:1": "active"}
+
+
+@pytest.mark.parametrize("kind", [FaultKind.BROKEN_GZIP, FaultKind.OVERLONG])
+async def test_an_answer_that_contradicts_itself(serve: Serve, asking: World, kind: FaultKind) -> None:
+    """It cannot be unpacked, or is longer than it says; the call was processed."""
+    simulator, ask = await serve(asking)
+    simulator.faults.add(Fault(kind=kind))
+    with pytest.raises(aiohttp.ClientError):
+        await accept(ask)
+    assert states(asking) == {"connection:1": "active"}
+
+
+async def test_too_large(serve: Serve, asking: World) -> None:
+    """Megabytes of nothing follow the document."""
+    simulator, ask = await serve(asking)
+    simulator.faults.add(Fault(kind=FaultKind.TOO_LARGE))
+    assert len((await accept(ask)).body) > 12_000_000
+
+
+async def test_trickled_until_released(serve: Serve, asking: World) -> None:
+    """Blanks come after the body, and no end until it is released."""
+    simulator, ask = await serve(asking)
+    simulator.faults.add(Fault(kind=FaultKind.TRICKLE, seconds=0.001))
+    waiting = asyncio.create_task(accept(ask))
+    await simulator.faults.until_withheld(1)
+    assert not waiting.done()
+    simulator.faults.clear()
+    assert b"<response" in (await asyncio.wait_for(waiting, 60)).body
+
+
+async def test_headers_may_stand_twice(serve: Serve, asking: World) -> None:
+    """A proxy adds its own Retry-After to the service's."""
+    simulator, _ = await serve(asking)
+    headers = (("Retry-After", "5"), ("retry-after", "7"), ("Content-Type", "text/plain"))
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=429, headers=headers))
+    async with aiohttp.ClientSession() as session, session.get(simulator.url + "/account") as came:
+        assert came.headers.getall("Retry-After") == ["5", "7"]
+        assert came.headers.getall("Content-Type") == ["text/plain"]
+
+
 @pytest.mark.parametrize(("after", "state"), [(False, "pending"), (True, "active")])
 async def test_reset(serve: Serve, asking: World, *, after: bool, state: str) -> None:
     """The connection is reset before or after the call was processed; the log knows which."""
