@@ -31,7 +31,10 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
     if (key is None) == (xml is None):
         raise click.UsageError("give either KEY, as meter:30511977, or --xml FILE")
     if xml is not None:
-        planned = _from_file(xml, said["policy"])
+        from pm_autoaccept.config import policy_folder
+
+        folder = policy_folder(said["policy"], settings=said["settings"], account=said["account"])
+        planned = _from_file(xml, options.policy_folder(folder))
         return _show(planned, planned.decisions, output=output)
     wanted = _KEY.fullmatch(key or "")
     if wanted is None:
@@ -59,7 +62,7 @@ async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
     return _show(planned, tuple(found), output=output)
 
 
-def _from_file(xml: Path, said: Path | None) -> Plan:
+def _from_file(xml: Path, folder: Path) -> Plan:
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.decide import decide
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
@@ -68,7 +71,6 @@ def _from_file(xml: Path, said: Path | None) -> Plan:
     from pm_autoaccept.policy import load
     from pm_autoaccept.reference import read, read_folder
 
-    folder = options.policy_folder(said)
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
     pages = {kind: parse_pending_page(kind, body) for kind in Kind}
     # An element of another kind is unreadable as this one: only what no kind can read is said to be so.

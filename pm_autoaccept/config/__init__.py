@@ -11,6 +11,7 @@ from pm_autoaccept.config.program import (
     load_accounts,
     load_settings,
     load_sound_accounts,
+    policy_folder,
 )
 from pm_autoaccept.config.saying import SaidSetting, said
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
@@ -31,5 +32,6 @@ __all__ = [
     "load_accounts",
     "load_settings",
     "load_sound_accounts",
+    "policy_folder",
     "said",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -101,16 +101,7 @@ def load_sound_accounts(
         ConfigurationError: the settings file itself has faults, or something is said that no account can have.
     """
     file = _settings_file(settings)
-    wide = _program_wide(file)
-    line = _from_command_line(said)
-    named: dict[str, Mapping[str, Given]] = {DEFAULT_NAME: wide | line}
-    if file is not None and file.accounts:
-        _only_for_one(wide | line, file)
-        named = {name: {**wide, **each.given, **line} for name, each in file.accounts.items()}
-    if account is not None:
-        if account not in named:
-            raise ConfigurationError(f"there is no account `{account}`; there is {', '.join(named)}")
-        named = {account: named[account]}
+    named = _named(file, _from_command_line(said), account)
     faults: list[str] = []
     accounts = [_account(name, given, file, faults) for name, given in named.items()]
     made = tuple(each for each in accounts if each is not None)
@@ -129,10 +120,22 @@ def load_settings(*, account: str | None = None, **said: Any) -> Settings:  # no
         ConfigurationError: as `load_accounts`; or there are several, and none is named.
     """
     program = load_accounts(account=account, **said)
-    if len(program.accounts) > 1:
-        names = ", ".join(each.name for each in program.accounts)
-        raise ConfigurationError(f"the settings have several accounts; say --account with one of {names}")
+    _only_one([each.name for each in program.accounts])
     return program.accounts[0]
+
+
+def policy_folder(said: Path | None = None, *, settings: Path | None = None, account: str | None = None) -> Path | None:
+    """The policy folder, for commands that need no other setting; None where nobody names one.
+
+    Raises:
+        ConfigurationError: there are several accounts, and none is named; or the settings file has faults.
+    """
+    if said is not None:
+        return said
+    named = _named(_settings_file(settings), {}, account)
+    _only_one(list(named))
+    (given,) = named.values()
+    return Path(str(given["policy"].read())) if "policy" in given else None
 
 
 def ledger_address(said: str | None = None, *, settings: Path | None = None) -> str:
@@ -158,6 +161,26 @@ def ledger_address(said: str | None = None, *, settings: Path | None = None) -> 
 def _settings_file(said: Path | None) -> SettingsFile | None:
     path = said or os.environ.get(f"{PREFIX}SETTINGS")
     return read_settings_file(Path(path)) if path else None
+
+
+def _named(file: SettingsFile | None, line: Mapping[str, Given], account: str | None) -> dict[str, Mapping[str, Given]]:
+    """What is given of each account, or of the one that is named."""
+    wide = _program_wide(file)
+    named: dict[str, Mapping[str, Given]] = {DEFAULT_NAME: {**wide, **line}}
+    if file is not None and file.accounts:
+        _only_for_one({**wide, **line}, file)
+        named = {name: {**wide, **each.given, **line} for name, each in file.accounts.items()}
+    if account is None:
+        return named
+    if account not in named:
+        raise ConfigurationError(f"there is no account `{account}`; there is {', '.join(named)}")
+    return {account: named[account]}
+
+
+def _only_one(names: Sequence[str]) -> None:
+    """Refuse to guess which account is meant."""
+    if len(names) > 1:
+        raise ConfigurationError(f"the settings have several accounts; say --account with one of {', '.join(names)}")
 
 
 def _program_wide(file: SettingsFile | None) -> dict[str, Given]:

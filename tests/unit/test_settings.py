@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings
+from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings, policy_folder
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Mode
 
@@ -116,6 +116,18 @@ def test_a_command_for_one_account_says_which_there_are(write):
         load_settings(settings=file)
     with pytest.raises(ConfigurationError, match="no account `three`; there is one, two"):
         load_settings(settings=file, account="three")
+
+
+def test_a_policy_is_found_without_the_rest_of_its_account(write, tmp_path, monkeypatch):
+    """For commands that ask nothing of Portfolio Manager: the account's own, the environment's, or none."""
+    monkeypatch.delenv("THE_OTHER")
+    assert policy_folder() is None
+    monkeypatch.setenv("PM_AUTOACCEPT_POLICY", "/policy")
+    assert policy_folder() == Path("/policy")
+    assert policy_folder(settings=write(TWO), account="two") == tmp_path / "policies" / "two"
+    assert policy_folder(tmp_path, settings=write(TWO)) == tmp_path
+    with pytest.raises(ConfigurationError, match="--account with one of one, two"):
+        policy_folder(settings=write(TWO))
 
 
 def test_an_account_that_is_not_named_may_be_broken(write, monkeypatch):
