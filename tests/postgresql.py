@@ -32,7 +32,11 @@ class PostgreSQL:
         template = "template1" if like is None else like.partition("?")[0].rpartition("/")[2]
         with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return self.server.get_uri(database=name)
+        return self.server.get_uri(database=name).replace(":@", "@")  # it trusts us, and there is no password
+
+    def program(self, name: str) -> str:
+        """The path of one of its programs, as pg_dump."""
+        return str(self.server.bin_path / name)
 
     def stop(self) -> None:
         """Stop the server: who is connected is cut off."""

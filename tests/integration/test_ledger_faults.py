@@ -19,13 +19,16 @@ from shutil import which
 from typing import Any
 
 import pytest
+import structlog
 
+from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Mode, Outcome, Plan
+from pm_autoaccept.model import Kind, Mode, Outcome, Plan, RequestKey
 from pm_autoaccept.policy import load
 from tests.integration.test_cycle import EVERYBODY, posts, ticking
+from tests.integration.test_daemon import Counting, run
 from tests.postgresql import postgresql
 
 
@@ -179,7 +182,7 @@ def assert_agreement(simulator: Any, ended: dict[str, Outcome | None]) -> None:
 
 async def test_nothing_is_sent_when_the_ledger_fails_before_the_first_answer(make_cycle, faulty, now):
     """The error says what is wrong; once the ledger works again all is answered, once."""
-    simulator, cycle = await make_cycle(faulty.ledger, pending=300 if faulty.says == "full" else 60)
+    simulator, cycle = await make_cycle(faulty.ledger, pending=110 if faulty.says == "full" else 40)
     planned = await cycle.look()
     await faulty.break_()
     with pytest.raises(LedgerUnavailable, match=faulty.says):
@@ -195,7 +198,7 @@ async def test_nothing_is_sent_when_the_ledger_fails_before_the_first_answer(mak
 
 async def test_every_answer_that_left_has_its_intent_when_the_ledger_fails_in_the_middle(make_cycle, faulty, now):
     """An outcome that could not be recorded stays open, and is settled later by what Portfolio Manager shows."""
-    simulator, cycle = await make_cycle(faulty.ledger, pending=300 if faulty.says == "full" else 60)
+    simulator, cycle = await make_cycle(faulty.ledger, pending=110 if faulty.says == "full" else 40)
     planned = await cycle.look()
     left: list[Any] = []
 
@@ -252,7 +255,7 @@ async def test_a_disk_that_is_really_full(make_cycle, tmp_path, now):
     """With another file in the way; when that is gone all goes on."""
     with small_disk(tmp_path, kilobytes=16384):
         ledger = await SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
-        simulator, cycle = await make_cycle(ledger, pending=300)
+        simulator, cycle = await make_cycle(ledger, pending=110)
         planned = await cycle.look()
         with closing((tmp_path / "another").open("wb", buffering=0)) as another:
             try:
@@ -276,3 +279,39 @@ async def test_a_disk_that_may_only_be_read_is_said_when_the_ledger_is_opened(tm
         await asyncio.to_thread(subprocess.run, read_only, check=True)
         with pytest.raises(LedgerUnavailable, match=r"readonly|unable to open"):
             await SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+async def test_run_stays_up_while_postgresql_is_away_and_goes_on_when_it_is_back(simulate, tmp_path, own_postgres):
+    """It says so each time that it tries, sends nothing, and needs nobody to start it again."""
+    simulator = await simulate(pending=40)
+    (tmp_path / "policy.yaml").write_bytes(EVERYBODY)
+    settings = load_accounts(
+        service=simulator.url,
+        username=simulator.username,
+        password=simulator.password,
+        policy=tmp_path,
+        ledger=own_postgres.database(),
+        rate="none",
+        mode="enforce",
+    )
+    sent: dict[int, int] = {}
+
+    def between(wait: int) -> None:
+        sent[wait] = len(posts(simulator))
+        if wait == 1:
+            simulator.act("connect", account=_stranger(simulator))
+            own_postgres.stop()
+        elif wait == 3:
+            own_postgres.start()
+
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=Counting(after=5, between=between))
+    events = [entry["event"] for entry in logged if entry["event"].startswith("cycle_")]
+    assert events == ["cycle_finished", "cycle_failed", "cycle_failed", "cycle_finished", "cycle_finished"]
+    assert sent[1] == sent[2] == sent[3] < sent[5]
+
+
+def _stranger(simulator: Any) -> int:
+    """A customer who is not connected and does not ask to be."""
+    ties = simulator.world.ties
+    return next(owner for owner in simulator.world.accounts if RequestKey(Kind.CONNECTION, owner) not in ties)
