@@ -72,7 +72,8 @@ def intend(
             first[step.key] = answer, row
     intents |= _intend_first(connection, first)
     for step, _ in answers:
-        _may_fall(connection, provider, step, intents[step.key])
+        if step.falls:
+            _may_fall(connection, provider, step, intents[step.key])
     _within_limits(connection, provider, answers)
     return [intents[step.key] for step, _ in answers]
 
@@ -103,11 +104,12 @@ def _intend_first(
         }
         for (step, at), row in first.values()
     ]
-    made = connection.execute(intent_table.insert().returning(intent_table.c.id, sort_by_parameter_order=True), new)
+    made = connection.execute(_INTENDED, new)
     connection.execute(_OPENED, [{"request": row.id, "at": answer.at} for answer, row in first.values()])
     return dict(zip(first, made.scalars(), strict=True))
 
 
+_INTENDED = intent_table.insert().returning(intent_table.c.id, sort_by_parameter_order=True)
 _OPENED = (
     request_table.update()
     .where(request_table.c.id == bindparam("request"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from pm_autoaccept.errors import ConfigurationError, Paused
 from pm_autoaccept.ledger.tables import lift as lift_table
@@ -32,16 +33,22 @@ class Pause:
 
 def pauses(connection: Connection) -> tuple[Pause, ...]:
     """Every pause that lasts, the oldest first."""
-    query = select(pause_table).where(pause_table.c.resumed_at.is_(None)).order_by(pause_table.c.id)
-    return tuple(
-        Pause(name=row.name, at=row.paused_at, by=row.paused_by, why=row.why) for row in connection.execute(query)
-    )
+    return tuple(_pause(row) for row in connection.execute(_LASTING))
 
 
 def paused(connection: Connection, provider: int) -> str | None:
     """Why nothing may be answered for this account, None where nobody has paused it."""
-    mine = connection.execute(select(provider_table.c.name).where(provider_table.c.id == provider)).scalar_one()
-    return next((str(each) for each in pauses(connection) if each.name in (None, mine)), None)
+    row = connection.execute(_PAUSED, {"provider": provider}).first()
+    return None if row is None else str(_pause(row))
+
+
+_MINE = select(provider_table.c.name).where(provider_table.c.id == bindparam("provider")).scalar_subquery()
+_LASTING = select(pause_table).where(pause_table.c.resumed_at.is_(None)).order_by(pause_table.c.id)
+_PAUSED = _LASTING.where(or_(pause_table.c.name.is_(None), pause_table.c.name == _MINE)).limit(1)
+
+
+def _pause(row: Row[Any]) -> Pause:
+    return Pause(name=row.name, at=row.paused_at, by=row.paused_by, why=row.why)
 
 
 def not_paused(connection: Connection, provider: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
 
 from pm_autoaccept.ledger.falling import ended_without_us
-from pm_autoaccept.ledger.rows import LONGEST_WAIT, by_number
+from pm_autoaccept.ledger.rows import LONGEST_WAIT, by_number, numbered
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Outcome, Receipt
@@ -25,9 +25,8 @@ class Conclusion(NamedTuple):
 
 def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[None]:
     """Record what came of intents, each of which is named once."""
-    sent = by_number(connection, intent_table.c, [each.intent for each in conclusions])
-    columns = (request_table.c.id, request_table.c.falls_with, request_table.c.last_seen)
-    rows = by_number(connection, columns, [row.request_id for row in sent.values()])
+    sent = by_number(connection, _SENT, [each.intent for each in conclusions])
+    rows = by_number(connection, _REQUESTS, [row.request_id for row in sent.values()])
     ended = []
     for intent, receipt, at in conclusions:
         answer = sent[intent]
@@ -52,6 +51,8 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
     return [None] * len(conclusions)
 
 
+_SENT = numbered(intent_table, "request_id", "outcome", "attempts")
+_REQUESTS = numbered(request_table, "falls_with", "last_seen")
 _ENDED: dict[str, BindParameter[Any]] = {
     "outcome": bindparam("ended"),
     "outcome_at": bindparam("at"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.holding import Decided, hold
@@ -74,11 +74,14 @@ def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int,
     """Request row → its last decision."""
     found: dict[int, Row[Any]] = {}
     for some in chunks(list(requests)):
-        newest = (
-            select(func.max(decision_table.c.id))
-            .where(decision_table.c.request_id.in_(some))
-            .group_by(decision_table.c.request_id)
-        )
-        for row in connection.execute(select(decision_table).where(decision_table.c.id.in_(newest))):
+        for row in connection.execute(_LAST, {"requests": some}):
             found[row.request_id] = row
     return found
+
+
+_NEWEST = (
+    select(func.max(decision_table.c.id))
+    .where(decision_table.c.request_id.in_(bindparam("requests", expanding=True)))
+    .group_by(decision_table.c.request_id)
+)
+_LAST = select(decision_table).where(decision_table.c.id.in_(_NEWEST))

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from pm_autoaccept.errors import LeaseLost
 from pm_autoaccept.ledger.database import Database
@@ -198,9 +198,20 @@ def fence(connection: Connection, tenure: Tenure | None) -> None:
     """
     if tenure is None:
         return
-    ours = select(lease_table.c.epoch).where(*_held_by(tenure)).with_for_update(read=True)
-    if connection.execute(ours).one_or_none() is None:
+    said = {"account": tenure.name, "holder": tenure.holder, "epoch": tenure.epoch}
+    if connection.execute(_OURS_STILL, said).one_or_none() is None:
         raise _lost(tenure)
+
+
+_OURS_STILL = (
+    select(lease_table.c.epoch)
+    .where(
+        lease_table.c.name == bindparam("account"),
+        lease_table.c.holder == bindparam("holder"),
+        lease_table.c.epoch == bindparam("epoch"),
+    )
+    .with_for_update(read=True)
+)
 
 
 def _held_by(tenure: Tenure) -> tuple[ColumnElement[bool], ...]:

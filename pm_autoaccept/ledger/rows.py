@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, CursorResult, Row, Table, select
+from sqlalchemy import Column, Connection, CursorResult, Row, Select, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pm_autoaccept.ledger.tables import intent as intent_table
@@ -31,6 +31,19 @@ _AT_ONCE = 500
 """Ids in one query: SQLite takes at most 999 parameters in its oldest supported builds."""
 
 
+# Made once, as all that is asked for each answer: SQLAlchemy takes longer to make a query than SQLite to answer it.
+_BY_KEY = (
+    select(*COLUMNS)
+    .where(
+        request_table.c.provider_id == bindparam("provider"),
+        request_table.c.kind == bindparam("kind"),
+        request_table.c.pm_id.in_(bindparam("numbers", expanding=True)),
+    )
+    .order_by(request_table.c.id)
+)
+_BY_KEY_LOCKED = _BY_KEY.with_for_update()
+
+
 def rows_by_key(
     connection: Connection, provider: int, keys: Iterable[RequestKey], *, lock: bool = False
 ) -> dict[RequestKey, list[RequestRow]]:
@@ -44,13 +57,8 @@ def rows_by_key(
     found: dict[RequestKey, list[RequestRow]] = defaultdict(list)
     for kind, numbers in ids.items():
         for some in chunks(numbers):
-            query = select(*COLUMNS).where(
-                request_table.c.provider_id == provider,
-                request_table.c.kind == kind,
-                request_table.c.pm_id.in_(some),
-            )
-            query = query.order_by(request_table.c.id)
-            for row in connection.execute(query.with_for_update() if lock else query):
+            said = {"provider": provider, "kind": kind, "numbers": some}
+            for row in connection.execute(_BY_KEY_LOCKED if lock else _BY_KEY, said):
                 found[RequestKey(kind, row.pm_id)].append(row)
     return found
 
@@ -76,13 +84,17 @@ def last_intent(connection: Connection, request: int) -> Row[Any]:
     return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
 
 
-def by_number(connection: Connection, columns: Iterable[Column[Any]], numbers: list[int]) -> dict[int, Row[Any]]:
-    """Number → these columns, `id` among them, of the rows that have these numbers."""
+def numbered(table: Table, *names: str) -> Select[Any]:
+    """A query for columns of the rows that have some numbers, to be handed to `by_number`."""
+    columns = [table.c[name] for name in ("id", *names)]
+    return select(*columns).where(table.c.id.in_(bindparam("numbers", expanding=True)))
+
+
+def by_number(connection: Connection, query: Select[Any], numbers: list[int]) -> dict[int, Row[Any]]:
+    """Number → the row that has it."""
     found: dict[int, Row[Any]] = {}
-    columns = list(columns)
-    number = next(column for column in columns if column.name == "id")
     for some in chunks(numbers):
-        found |= {row.id: row for row in connection.execute(select(*columns).where(number.in_(some)))}
+        found |= {row.id: row for row in connection.execute(query, {"numbers": some})}
     return found
 
 
