@@ -378,7 +378,7 @@ async def test_a_ledger_in_postgresql_is_examined_without_being_changed(simulate
         connection.execute("CREATE ROLE reader LOGIN PASSWORD 'Wrong-Meter-1'")
         connection.execute("GRANT USAGE ON SCHEMA public TO reader")
         connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
-    reader = address.replace("postgres:@", "reader@")
+    reader = address.replace("postgres@", "reader@")
     assert reader != address
     monkeypatch.setenv("PM_AUTOACCEPT_LEDGER_PASSWORD", "Wrong-Meter-1")
     found = await found_by(**said(simulator, ledger=reader))
