@@ -8,6 +8,7 @@ nothing of it is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ from typing import Any, TypeAlias
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from pm_autoaccept.ledger.engines import DATABASE_ERRORS, unavailable
+from pm_autoaccept.ledger.engines import DATABASE_ERRORS, hang_up, unavailable
 
 MOST_TOGETHER = 256
 """Pieces of work in one transaction: nobody waits for more than so many others."""
+
+PATIENCE = 15.0
+"""Seconds that one transaction may take in PostgreSQL: longer than each of its own timeouts, which a server that is
+frozen does not keep."""
 
 Handler: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Does many pieces of work of one kind at once: one result for each, an exception where it failed without harm."""
@@ -49,6 +54,9 @@ class Writer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: list[_Piece] = []
         self._running: asyncio.Future[list[Any]] | None = None
+        self._under_way: tuple[float, Any] | None = None
+        self._watching: asyncio.TimerHandle | None = None
+        self.patience: float | None = PATIENCE
 
     async def run(self, handler: Handler, item: Any) -> Any:  # noqa: ANN401 — the handler's own types
         """Hand one item to a handler, together with what waits for the same one.
@@ -76,11 +84,25 @@ class Writer:
         pieces, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, pieces)
         self._running.add_done_callback(lambda done: self._hand_out(pieces, done))
+        self._watch()
+
+    def _watch(self) -> None:
+        """Cut off a database that neither answers nor hangs up, so that what waits fails, and other work goes on."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+        if self._running is None or self.patience is None:
+            return
+        if self._under_way is not None and self._under_way[0] + self.patience < time.monotonic():
+            hang_up(self._under_way[1])
+        self._watching = asyncio.get_running_loop().call_later(self.patience / 3, self._watch)
 
     def _hand_out(self, pieces: list[_Piece], done: asyncio.Future[list[Any]]) -> None:
         self._running = None
         if self._waiting:
             self._begin()
+        else:
+            self._watch()
         failed = done.exception()
         results = [failed] * len(pieces) if failed is not None else done.result()
         for piece, result in zip(pieces, results, strict=True):
@@ -95,6 +117,7 @@ class Writer:
         """One result or exception for each piece; what is a result is durable."""
         try:
             with self._engine.begin() as connection:
+                self._under_way = time.monotonic(), connection.connection.driver_connection
                 return list(_work(connection, pieces))
         except _Spoiled as spoiled:
             error = spoiled.__cause__
@@ -106,6 +129,8 @@ class Writer:
         except DATABASE_ERRORS as error:
             # It could not begin, or the commit failed and nobody knows whether it was done: it is not done again.
             return [self._failure(error)] * len(pieces)
+        finally:
+            self._under_way = None
         return [result for piece in pieces for result in self._commit([piece])]
 
     def _failure(self, error: BaseException | None) -> BaseException:

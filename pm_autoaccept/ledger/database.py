@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from pm_autoaccept.ledger.committing import Writer
+from pm_autoaccept.ledger.committing import PATIENCE, Writer
 from pm_autoaccept.ledger.engines import DATABASE_ERRORS, address, only_reading, reading, unavailable, writing
 from pm_autoaccept.ledger.migrations import check, make_ready
 
@@ -105,6 +105,13 @@ class Database:
 
     async def on_tables(self, work: Callable[[Connection], R]) -> R:
         """Run work on the tables themselves. SQLite rebuilds one to change it, which foreign keys must not notice."""
+        self._writer.patience = None  # a long table takes its time
+        try:
+            return await self._on_tables(work)
+        finally:
+            self._writer.patience = PATIENCE
+
+    async def _on_tables(self, work: Callable[[Connection], R]) -> R:
         if self._engine.dialect.name != "sqlite":
             return await self.run(work)
         await self._writer.on_thread(lambda: self._foreign_keys(on=False))

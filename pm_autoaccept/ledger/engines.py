@@ -6,7 +6,9 @@ No wait on PostgreSQL may outlast half of a lease (a minute): a holder that hang
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -98,6 +100,16 @@ def only_reading(url: URL) -> Engine:
             query["immutable"] = "1"
         url = URL.create("sqlite", database=f"file:{quote(url.database)}", query=query)
     return _sqlite(url, begin="BEGIN", read_only=True)
+
+
+def hang_up(connection: object) -> None:
+    """End a connection to PostgreSQL from another thread than the one that waits for it, which then gets an error."""
+    if isinstance(connection, sqlite3.Connection):
+        return
+    with suppress(Exception):  # it may be closed by now
+        descriptor = os.dup(connection.fileno())  # type: ignore[attr-defined] # psycopg's, which need not be installed
+        with socket.socket(fileno=descriptor) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:

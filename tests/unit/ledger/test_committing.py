@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from dataclasses import replace
 
@@ -205,3 +207,16 @@ async def test_a_text_that_no_database_can_hold_is_refused_for_that_work_only(le
     results = await Held(ledger.database).during(see(ledger, good, minute=0), see(ledger, bad, minute=0))
     assert isinstance(results[1], LedgerUnavailable)
     assert good.key in results[0].standing
+
+
+@pytest.mark.parametrize("ledger_address", ["postgresql"], indirect=True)
+async def test_a_server_that_is_frozen_does_not_keep_the_ledger_waiting_for_ever(database):
+    """It keeps none of its own timeouts then: we hang up, say so, and connect anew."""
+    pid = await database.run(lambda bound: bound.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+    database._writer.patience = 0.3
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert await database.run(add(1)) == 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert await numbers(database) == {1}
