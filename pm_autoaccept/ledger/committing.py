@@ -98,11 +98,6 @@ class Writer:
         self._watching = asyncio.get_running_loop().call_later(self.patience / 3, self._watch)
 
     def _hand_out(self, pieces: list[_Piece], done: asyncio.Future[list[Any]]) -> None:
-        self._running = None
-        if self._waiting:
-            self._begin()
-        else:
-            self._watch()
         failed = done.exception()
         results = [failed] * len(pieces) if failed is not None else done.result()
         for piece, result in zip(pieces, results, strict=True):
@@ -112,6 +107,15 @@ class Writer:
                 piece.result.set_exception(result)
             else:
                 piece.result.set_result(result)
+        # Whoever has waited comes first: what it writes next then shares the next commit.
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._running = None
+        if self._waiting:
+            self._begin()
+        else:
+            self._watch()
 
     def _commit(self, pieces: list[_Piece], *, reconnected: bool = False) -> list[Any]:
         """One result or exception for each piece; what is a result is durable."""
