@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, CursorResult, Row, Select, Table, bindparam, select
+from sqlalchemy import Connection, CursorResult, Row, Select, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pm_autoaccept.ledger.tables import intent as intent_table
