@@ -57,7 +57,7 @@ def history(
     *,
     limits: Collection[Limit] = (),
     at: datetime,
-    unknown_wait: timedelta | None,
+    unknown_wait: timedelta,
 ) -> History:
     """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
     requests = [request for pending in snapshot.lists for request in pending.requests]

@@ -52,10 +52,11 @@ class Switchboard:
         return web.json_response(shown_world(self._simulator.world))
 
     async def _log(self, request: web.Request) -> web.Response:
-        after = request.query.get("after", "0")
-        if not after.isdecimal():
-            raise _bad("after is the number of the last call that is known already")
-        return web.json_response([call.shown() for call in self._simulator.log.calls[int(after) :]])
+        calls = self._simulator.log.calls
+        after, last = request.query.get("after", "0"), request.query.get("last", str(len(calls)))
+        if not after.isdecimal() or not last.isdecimal():
+            raise _bad("after is the number of the last call that is known already, last is how many of the last calls")
+        return web.json_response([call.shown() for call in calls[max(int(after), len(calls) - int(last)) :]])
 
     async def _faults(self, _: web.Request) -> web.Response:
         standing = self._simulator.faults.standing()

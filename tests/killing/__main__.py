@@ -1,4 +1,8 @@
-"""The long form, by hand: `python -m tests.killing --kills 500 --pending 2000`; docs/testing.md says what it shows."""
+"""The long forms, by hand: they print figures, and end with 1 if anything is wrong. docs/testing.md says more.
+
+python -m tests.killing process --kills 500 --pending 2000
+python -m tests.killing replicas --accounts 20 --pending 60 --kills 20 --freezes 5 --cuts 5
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,40 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.processes import simulating
 from tests.killing.harness import Killing
+from tests.killing.judge import Verdict
+from tests.killing.replicas import Replicas
+from tests.postgresql import postgresql
 
 
 def main() -> int:
-    """Print the figures; 1 where anything is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.killing", description=__doc__)
+    """Run one of them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.killing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["process", "replicas"])
     parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--pending", type=int, default=2000)
+    parser.add_argument("--pending", type=int, default=2000, help="requests asked over the run, for each account")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--faults", type=float, default=0.05, help="share of the calls that a fault befalls")
+    parser.add_argument("--accounts", type=int, default=20)
+    parser.add_argument("--freezes", type=int, default=5)
+    parser.add_argument("--cuts", type=int, default=5)
     said = parser.parse_args()
     begun = time.monotonic()
+    figures, wrong = process(said) if said.what == "process" else replicas(said)
+    print(json.dumps({"figures": {"seconds": round(time.monotonic() - begun)} | figures, "wrong": wrong}, indent=2))  # noqa: T201 — what it is run for
+    return int(bool(wrong))
+
+
+def process(said: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """One process, killed again and again."""
     with (
         tempfile.TemporaryDirectory() as folder,
         simulating("--pending", str(said.pending), "--seed", str(said.seed)) as served,
@@ -33,22 +56,49 @@ def main() -> int:
             pending=said.pending,
             seed=said.seed,
             rate=said.faults,
-            tell=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 — progress
+            tell=tell,
         )
         verdict = killing.run()
-    figures = {
-        "seconds": round(time.monotonic() - begun),
-        "kills": sum(killing.killed.values()),
-        "killed in": killing.by_step,
-        "killed at": dict(sorted(killing.killed.items())),
-        "answered twice": len(verdict.answered_twice),
-        "lost": len(verdict.lost),
-        "claims that the world denies": len(verdict.denied),
-        **dict(sorted(verdict.figures.items())),
-    }
-    wrong = [*killing.died, *verdict.wrong]
-    print(json.dumps({"figures": figures, "wrong": wrong}, indent=2))  # noqa: T201 — what it is run for
-    return int(bool(wrong))
+    killed = {"kills": sum(killing.killed.values()), "killed in": killing.by_step}
+    figures = killed | {"killed at": dict(sorted(killing.killed.items()))} | summed([verdict])
+    return figures, [*killing.died, *verdict.wrong]
+
+
+def replicas(said: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Three replicas on one PostgreSQL."""
+    with tempfile.TemporaryDirectory() as folder, postgresql() as server:
+        running = Replicas(
+            folder=Path(folder),
+            uri=server.database(),
+            accounts=said.accounts,
+            pending=said.pending,
+            kills=said.kills,
+            freezes=said.freezes,
+            cuts=said.cuts,
+            seed=said.seed,
+            rate=said.faults,
+            tell=tell,
+        )
+        verdicts = running.run()
+    wrong = [f"{name}: {what}" for name, verdict in verdicts.items() for what in verdict.wrong]
+    figures = {"done": dict(running.done), "takeovers": running.takeovers} | summed(verdicts.values())
+    return figures, [*running.died, *wrong]
+
+
+def summed(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """What was counted, over all accounts."""
+    total: Counter[str] = Counter()
+    for verdict in verdicts:
+        total["answered twice"] += len(verdict.answered_twice)
+        total["lost"] += len(verdict.lost)
+        total["claims that the world denies"] += len(verdict.denied)
+        total.update(verdict.figures)
+    return dict(total)
+
+
+def tell(text: str) -> None:
+    """Progress."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 — for the person who waits
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from pm_autoaccept.ledger import SqlLedger, answering, deciding, seeing
+from pm_autoaccept.ledger import SqlLedger, answering, concluding, deciding, seeing
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.portfolio_manager import services
 from pm_autoaccept.portfolio_manager.connection import Connection
@@ -55,12 +55,12 @@ INSIDE = (
     Boundary("history is read", Step.READ, most=2),
     Boundary("decisions are not committed", Step.READ, most=2),
     Boundary("decisions are committed", Step.READ, most=2),
-    Boundary("the intent is not committed", Step.ANSWER, most=6),
-    Boundary("the intent is committed", Step.ANSWER, most=6),
-    Boundary("before the POST leaves", Step.ANSWER, most=6),
-    Boundary("the answer has come", Step.ANSWER, most=6),
-    Boundary("the outcome is not committed", Step.ANSWER, most=6),
-    Boundary("the outcome is committed", Step.ANSWER, most=6),
+    Boundary("the intent is not committed", Step.ANSWER, most=3),
+    Boundary("the intent is committed", Step.ANSWER, most=3),
+    Boundary("before the POST leaves", Step.ANSWER, most=3),
+    Boundary("the answer has come", Step.ANSWER, most=3),
+    Boundary("the outcome is not committed", Step.ANSWER, most=3),
+    Boundary("the outcome is committed", Step.ANSWER, most=3),
 )
 """The process kills itself here."""
 
@@ -153,7 +153,7 @@ def _commits(passes: Callable[[str], None]) -> None:
     noting(seeing, "see", "what was seen is not committed")
     noting(deciding, "decide", "decisions are not committed")
     noting(answering, "intend", "the intent is not committed")
-    noting(answering, "conclude", "the outcome is not committed")
+    noting(concluding, "conclude", "the outcome is not committed")
 
     @event.listens_for(Engine, "before_cursor_execute")
     def _statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -26,6 +26,7 @@ SETTINGS = {
     "PM_AUTOACCEPT_INTERVAL": "1s",
     "PM_AUTOACCEPT_TIMEOUT": "1s",
     "PM_AUTOACCEPT_UNKNOWN_WAIT": "3s",
+    "PM_AUTOACCEPT_LEASE": "2s",
     "PM_AUTOACCEPT_MODE": "enforce",
     "PM_AUTOACCEPT_LOG_FORMAT": "json",
 }
@@ -47,7 +48,7 @@ FAULTS: tuple[tuple[float, Mapping[str, Any]], ...] = (
 POLICY = Path(__file__).with_name("policy")
 
 PATIENCE = 10.0
-"""Seconds after which a life that does not pass its boundary is killed where it is."""
+"""Seconds after which a life that does not pass its boundary is killed where it is; more in a large world."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class Killing:
     tell: Callable[[str], None] = lambda _text: None
     killed: Counter[str] = field(default_factory=Counter)
     died: list[str] = field(default_factory=list)
+    _first: int = field(default=0, init=False)
     _dice: random.Random = field(init=False)
     _customers: Customers = field(init=False)
     _lives: Lives = field(init=False)
@@ -83,7 +85,8 @@ class Killing:
     def run(self) -> Verdict:
         """Kill, settle, judge."""
         before = self.served.switchboard("world")
-        self._customers.begin(max(40, self.pending // 10))
+        self._customers.begin(max(40, self.pending // 20))
+        self._first = self._customers.asked
         since = len(self.served.switchboard("log"))
         for share, fault in FAULTS:
             self.served.switchboard("faults", {**fault, "rate": self.rate * share, "times": None})
@@ -105,22 +108,26 @@ class Killing:
             steps[name.partition(":")[0]] += count
         return dict(steps)
 
+    @property
+    def _patience(self) -> float:
+        return PATIENCE + self.pending / 400
+
     def _kill_one(self, number: int) -> None:
         target = None if number % 5 == 4 else self._boundary(number)
-        due = self.pending * (number + 1) // self.kills
+        due = self._first + (self.pending - self._first) * (number + 1) // self.kills
         if number % 3 == 0:
             self._customers.change_their_minds()
         inside = target in INSIDE
         life = self._lives.begin(
             "run",
             boundary=target.name if inside and target is not None else None,
-            nth=self._dice.randint(1, target.most) if target is not None else 1,
+            nth=self._nth(target),
         )
         since = self._seen()
         if target in (RECEIVED, PROCESSED):
             late = {"kind": "delay", "after": target is PROCESSED, "service": "POST", "seconds": 1.5, "times": 1}
             self.served.switchboard("faults", late)
-        until = time.monotonic() + (self._dice.uniform(0.2, 5.0) if target is None else PATIENCE)
+        until = time.monotonic() + (self._dice.uniform(0.2, 5.0) if target is None else self._patience)
         from_outside = False
         while not life.wait(0.05):
             if self._customers.asked < due:
@@ -136,14 +143,23 @@ class Killing:
         step = self._dice.choices(list(SHARES), weights=list(SHARES.values()))[0]
         return self._dice.choice([each for each in (*INSIDE, *OUTSIDE) if each.step is step and each is not MAKING])
 
+    def _nth(self, target: Boundary | None) -> int:
+        """Which passing it dies at: later where each life has many requests to answer."""
+        if target is None or target.most == 1:
+            return 1
+        return self._dice.randint(1, target.most * max(1, self.pending // self.kills // 8))
+
     def _seen(self) -> int:
         """The number of the last call."""
-        return len(self.served.switchboard("log"))
+        return max((int(call["number"]) for call in self.served.switchboard("log?last=1")), default=0)
 
     def _reached(self, target: Boundary | None, life: Life, since: int) -> bool:
         """Whether what the harness itself must see has been seen; an aimed life that is idle twice is killed there."""
         if target in (RECEIVED, PROCESSED):
-            posts = [each for each in self._calls(since) if each["method"] == "POST" and each["fault"] == "delay"]
+            # What is delayed came a moment ago.
+            recent = self.served.switchboard("log?last=100")
+            posts = [each for each in recent if each["number"] > since and each["fault"] == "delay"]
+            posts = [each for each in posts if each["method"] == "POST"]
             if any(each["status"] is None and (each["processed"] is None) is (target is RECEIVED) for each in posts):
                 return True
         finished = life.log().count("cycle_finished")
@@ -178,7 +194,7 @@ class Killing:
         """Let the program run in peace until nothing is wrong, for as long as that may take; then stop it gently."""
         life = self._lives.begin("run")
         verdict = Verdict()
-        for _ in range(30):
+        for _ in range(30 + self.pending // 200):
             if life.wait(3):
                 break
             verdict = self._verdict(before, since)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.acceptance.processes import simulating
 from tests.killing.harness import Killing
+from tests.killing.replicas import LEASE, Replicas
+from tests.postgresql import postgresql
 
 
 def test_twenty_kills(tmp_path):
@@ -18,3 +20,19 @@ def test_twenty_kills(tmp_path):
     assert verdict.answered_twice == []
     assert verdict.lost == []
     assert verdict.denied == []
+
+
+def test_three_replicas(tmp_path):
+    """Three replicas on one PostgreSQL, two killed, one stopped for longer than a lease, one cut off: likewise."""
+    with postgresql() as server:
+        replicas = Replicas(
+            folder=tmp_path, uri=server.database(), accounts=4, pending=30, kills=2, freezes=1, cuts=1, seed=7
+        )
+        verdicts = replicas.run()
+    print(replicas.takeovers)  # noqa: T201 — likewise
+    assert replicas.died == []
+    assert replicas.done == {"kill": 2, "freeze": 1, "cut": 1}
+    assert sum(verdict.figures["end: our own answer"] for verdict in verdicts.values()) > 60
+    assert [what for verdict in verdicts.values() for what in verdict.wrong] == []
+    assert replicas.takeovers["takeovers"] > 0
+    assert replicas.takeovers["min"] < 2 * LEASE

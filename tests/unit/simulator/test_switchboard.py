@@ -65,7 +65,7 @@ async def test_log(serve: Serve, world: World) -> None:
 
 
 async def test_the_end_of_the_log(serve: Serve, world: World) -> None:
-    """`after` names the last call that is known; each call says whether it was processed, and in which order."""
+    """`after` names the last call that is known, `last` how many; each says if and in which order it was processed."""
     put(world, "connection", 1, State.PENDING)
     simulator, ask = await serve(world)
     simulator.faults.add(Fault(kind=FaultKind.STATUS, times=1))
@@ -75,6 +75,7 @@ async def test_the_end_of_the_log(serve: Serve, world: World) -> None:
     log = json.loads((await ask("GET", "/simulator/log?after=0", user=None)).body)
     assert [(each["number"], each["processed"]) for each in log] == [(1, None), (2, 1), (3, 2)]
     assert json.loads((await ask("GET", "/simulator/log?after=2", user=None)).body) == log[2:]
+    assert json.loads((await ask("GET", "/simulator/log?last=1", user=None)).body) == log[2:]
     assert (await ask("GET", "/simulator/log?after=-1", user=None)).status == 400
 
 
