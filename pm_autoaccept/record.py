@@ -23,6 +23,7 @@ from pm_autoaccept.model import (
     Kind,
     Limit,
     Mode,
+    Origin,
     Outcome,
     PendingRequest,
     ProviderAccount,
@@ -95,6 +96,81 @@ class DecisionRow:
     def key(self) -> RequestKey:
         """What a POST named."""
         return RequestKey(self.kind, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which decisions somebody wants to see; None asks nothing.
+
+    Attributes:
+        account: the settings' name of the provider account.
+        owner: the owner's account id, or username.
+        since, until: from this moment on, and before that one: when it was decided; with `accepted`, when the answer
+            was sent.
+        accepted: only what was let in by an accept of ours.
+        every: every decision, not only the one behind each request's answer, or else its last.
+    """
+
+    kind: Kind | None = None
+    verdict: Verdict | None = None
+    rule: str | None = None
+    account: str | None = None
+    owner: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    accepted: bool = False
+    every: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TieRow:
+    """A connection or share that stands, as far as we know.
+
+    Attributes:
+        account: the name of the provider account, as the settings have it.
+        owner_name: the owner's username, where a request or a notification said it.
+        since: when it was first seen.
+        absent_since: since when a read does not show it, None while all do.
+        rule: the rule that let it in.
+        command: what removes it.
+    """
+
+    account: str
+    kind: Kind
+    id: int
+    owner: int | None
+    owner_name: str | None
+    property_id: int | None
+    access_level: str | None
+    origin: Origin
+    since: datetime
+    last_seen: datetime
+    absent_since: datetime | None
+    rule: str | None
+    command: str
+
+    @property
+    def key(self) -> RequestKey:
+        """What a command names."""
+        return RequestKey(self.kind, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationRow:
+    """A notification as it is stored. `effect` is what it changed in what we know; None while that cannot be said."""
+
+    account: str
+    id: int
+    type: str
+    description: str
+    account_id: int | None
+    username: str | None
+    property_id: int | None
+    meter_id: int | None
+    created_at: datetime | None
+    created_by: str | None
+    first_seen: datetime
+    effect: str | None
 
 
 class Ledger(Protocol):

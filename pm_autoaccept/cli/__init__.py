@@ -16,6 +16,8 @@ COMMANDS = {
     "check": "Check a policy folder and say all that is wrong with it.",
     "pending": "List everything pending with its verdict and what would be sent.",
     "explain": "Say of one request what is decided, by which rule, and why.",
+    "account": "Say who is connected and what is shared, and end it.",
+    "mask": "Take names and what customers typed out of what is old, for good.",
     "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
     "migrate": "Bring a ledger up to date.",
     "decisions": "List what was decided and what came of it, from the ledger.",

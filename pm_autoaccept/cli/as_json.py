@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,6 +30,22 @@ def plain(value: object) -> object:
     else:
         simple = value
     return simple
+
+
+def print_json_rows(rows: Iterable[object]) -> int:
+    """Print an array, one element at a time as they come; returns how many there were. Escaped as `print_json`."""
+    count = 0
+    try:
+        sys.stdout.write("[")
+        for row in rows:
+            sys.stdout.write(",\n" if count else "\n")
+            sys.stdout.write(json.dumps(plain(row), indent=2))
+            count += 1
+        sys.stdout.write("\n]\n" if count else "]\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        print_nowhere()
+    return count
 
 
 def print_json(value: object) -> None:

@@ -1,4 +1,4 @@
-"""`decisions`: what was decided and what came of it, from the ledger."""
+"""`decisions`: what was decided and what came of it, from the ledger; for auditors, and for the billing system."""
 
 from __future__ import annotations
 
@@ -9,61 +9,152 @@ import click
 from pm_autoaccept.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from pm_autoaccept.record import DecisionRow
+    from sqlalchemy import Connection
+
+    from pm_autoaccept.record import DecisionRow, TieRow, Wanted
 
 
 @click.command()
 @options.settings
 @options.ledger
-@options.output
+@options.table_output
 @click.option("--kind", type=click.Choice(["connection", "property", "meter"]), help="Only requests of this kind.")
 @click.option("--verdict", type=click.Choice(["accept", "reject", "hold"]), help="Only this verdict.")
 @click.option("--rule", metavar="ID", help="Only what this rule decided.")
+@click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
+@click.option("--owner", metavar="ID|USERNAME", help="Only what this owner asked.")
+@click.option("--since", metavar="TIME", help="From then on: a date, or a date and time (UTC where no offset is said).")
+@click.option("--until", metavar="TIME", help="Before then; of a date the whole day is within.")
+@click.option("--accepted", is_flag=True, help="What was let in; as CSV with a column for each custom field.")
+@click.option("--undecided", is_flag=True, help="What came in, not by an answer of ours, with what removes it.")
 @click.option("--every", is_flag=True, help="Every decision, not only each request's last.")
 def decisions(
+    settings: Path | None,
     ledger: str | None,
     *,
-    settings: Path | None,
     output: str,
     kind: str | None,
     verdict: str | None,
     rule: str | None,
+    account: str | None,
+    owner: str | None,
+    since: str | None,
+    until: str | None,
+    accepted: bool,
+    undecided: bool,
     every: bool,
 ) -> int:
-    """List the last decision of each request, the answer sent, and its outcome. Reads the ledger only."""
-    import asyncio
+    """List the last decision of each request, the answer sent, and its outcome. Reads the ledger only.
 
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.printing import coloured, console, print_table
-    from pm_autoaccept.cli.recorded import read_ledger
-    from pm_autoaccept.cli.summary import ending
+    --since and --until go by the time of the decision; with --accepted, by the time the answer was sent. In CSV a text
+    that a spreadsheet would take for a formula has an apostrophe before it; JSON has it as it was.
+    """
+    from pm_autoaccept.cli.exporting import from_ledger, moment
+    from pm_autoaccept.model import Kind, Verdict
+    from pm_autoaccept.record import Wanted
 
-    def wanted(row: DecisionRow) -> bool:
-        asked = ((kind, row.kind), (verdict, row.verdict), (rule, row.rule))
-        return all(want is None or want == has for want, has in asked)
-
-    rows = [row for row in asyncio.run(read_ledger(ledger, settings=settings, every=every)) if wanted(row)]
-    if output == "json":
-        print_json(rows)
-        return 0
-    out = console()
-    print_table(
-        out,
-        ("decided", "request", "owner", "verdict", "rule", "what became of it", "why"),
-        (
-            (
-                f"{row.decided_at:%Y-%m-%d %H:%M:%S}",
-                row.key,
-                row.username or "",
-                coloured(str(row.verdict)),
-                row.rule or "",
-                coloured(ending(row)),
-                row.outcome_text or row.kept_back_text or row.reason_text,
-            )
-            for row in rows
-        ),
+    wanted = Wanted(
+        kind=Kind(kind) if kind else None,
+        verdict=Verdict(verdict) if verdict else None,
+        rule=rule,
+        account=account,
+        owner=owner,
+        since=moment(since),
+        until=moment(until, until=True),
+        accepted=accepted,
+        every=every,
     )
-    out.print(f"{len(rows)} decision{'s' if len(rows) != 1 else ''}.")
+    if undecided and any((verdict, rule, accepted, every)):
+        raise click.UsageError("--undecided lists what nobody decided here; leave out what asks for decisions")
+
+    def show(connection: Connection) -> None:
+        (_show_undecided if undecided else _show)(connection, wanted, output=output)
+
+    from_ledger(ledger, settings, show, account=account)
     return 0
+
+
+def _show(connection: Connection, wanted: Wanted, *, output: str) -> None:
+    from pm_autoaccept.cli.exporting import print_rows
+    from pm_autoaccept.cli.printing import coloured
+    from pm_autoaccept.cli.summary import ending
+    from pm_autoaccept.ledger.auditing import custom_names, wanted_decisions
+
+    names = custom_names(connection, wanted) if wanted.accepted and output == "csv" else None
+    print_rows(
+        wanted_decisions(connection, wanted),
+        output=output,
+        columns=_columns(names),
+        text=(
+            ("decided", lambda row: f"{row.decided_at:%Y-%m-%d %H:%M:%S}"),
+            ("request", lambda row: row.key),
+            ("owner", lambda row: row.username or ""),
+            ("verdict", lambda row: coloured(str(row.verdict))),
+            ("rule", lambda row: row.rule or ""),
+            ("what became of it", lambda row: coloured(ending(row))),
+            ("why", lambda row: row.outcome_text or row.kept_back_text or row.reason_text),
+        ),
+        what=("decision", "decisions"),
+    )
+
+
+_PLAIN = (
+    *("access_level", "requested_at", "first_seen", "last_seen", "decided_at", "mode", "verdict", "rule", "reason"),
+    *("reason_text", "kept_back", "kept_back_text", "evidence", "unknown", "policy_digest", "sources"),
+    *("answer", "note", "answered_at", "attempts", "outcome", "outcome_at", "outcome_text", "cause"),
+)
+"""Columns that are a decision's attributes of the same name."""
+
+
+def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[DecisionRow], object]]]:
+    """The columns of the CSV: with these custom fields each in its own, or (None) with all of them in one."""
+    from pm_autoaccept.model import Kind
+
+    def attribute(name: str) -> tuple[str, Callable[[DecisionRow], object]]:
+        return name, lambda row: getattr(row, name)
+
+    def answers(name: str) -> tuple[str, Callable[[DecisionRow], object]]:
+        return f"custom: {name}", lambda row: "; ".join(value for each, value in row.custom if each == name)
+
+    return [
+        attribute("account"),
+        ("request", lambda row: row.key),
+        attribute("kind"),
+        attribute("time"),
+        ("owner_id", lambda row: row.account_id),
+        ("owner_username", lambda row: row.username),
+        attribute("property_id"),
+        ("meter_id", lambda row: row.id if row.kind is Kind.METER else None),
+        *([("custom", lambda row: row.custom or None)] if custom is None else map(answers, custom)),
+        attribute("sender_id"),
+        attribute("sender_username"),
+        *map(attribute, _PLAIN),
+    ]
+
+
+def _show_undecided(connection: Connection, wanted: Wanted, *, output: str) -> None:
+    from pm_autoaccept.cli.exporting import print_rows
+    from pm_autoaccept.cli.ties import COLUMNS, TEXT
+    from pm_autoaccept.ledger.standing import standing
+    from pm_autoaccept.model import Origin
+
+    def asked(row: TieRow) -> bool:
+        since, until, owner = wanted.since, wanted.until, wanted.owner
+        return (
+            wanted.kind in (None, row.kind)
+            and (owner is None or owner in (str(row.owner), row.owner_name))
+            and (since is None or row.since >= since)
+            and (until is None or row.since < until)
+        )
+
+    rows = standing(connection, account=wanted.account, origin=Origin.UNDECIDED)
+    print_rows(
+        (row for row in rows if asked(row)),
+        output=output,
+        columns=COLUMNS,
+        text=(*TEXT, ("what removes it", lambda row: row.command)),
+        what=("connection or share came in undecided", "connections and shares came in undecided"),
+    )

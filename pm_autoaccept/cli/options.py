@@ -19,6 +19,16 @@ def output(command: Command) -> Command:
     )(command)
 
 
+def table_output(command: Command) -> Command:
+    """`--output text|json|csv`."""
+    return click.option(
+        "--output",
+        type=click.Choice(["text", "json", "csv"]),
+        default="text",
+        help="For people, for machines, or for spreadsheets.",
+    )(command)
+
+
 def ledger(command: Command) -> Command:
     """`--ledger ADDRESS`."""
     return click.option(

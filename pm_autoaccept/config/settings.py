@@ -57,6 +57,9 @@ class Settings(BaseModel):
     lease: Duration = Field(
         default=timedelta(minutes=2), gt=timedelta(0), description="how long a replica keeps an account"
     )
+    retention: Duration | None = Field(
+        default=None, gt=timedelta(0), description="how long names and what customers typed stay in the ledger"
+    )
     heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
     pause_file: Path | None = Field(default=None, description="nothing is answered while this file is there")
     listen: Listen = Field(default=None, description="HOST:PORT for /livez, /readyz and /metrics")

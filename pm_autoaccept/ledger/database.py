@@ -120,6 +120,35 @@ class Database:
         finally:
             await self._writer.on_thread(lambda: self._foreign_keys(on=True))
 
+    @property
+    def is_a_file(self) -> bool:
+        """Whether it is SQLite's: a file, or in memory; else a server's."""
+        return self._engine.dialect.name == "sqlite"
+
+    async def compact(self) -> bool:
+        """Rewrite SQLite's file and its log, so that they hold nothing of what was changed or deleted.
+
+        Returns:
+            Whether they hold nothing of it now: not while another process reads them, and not in PostgreSQL.
+
+        Raises:
+            LedgerUnavailable: the file cannot be rewritten.
+        """
+        return self.is_a_file and bool(await self._writer.on_thread(self._compact))
+
+    def _compact(self) -> bool:
+        try:
+            with self._engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                if not isinstance(raw, sqlite3.Connection):
+                    return False
+                raw.execute("VACUUM")
+                # The rewritten pages stand in the log; only when it is emptied the old ones are gone.
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not busy
+        except (sqlite3.Error, *DATABASE_ERRORS) as error:
+            raise unavailable(self._engine.url, error) from error
+
     def _foreign_keys(self, *, on: bool) -> None:
         try:
             with self._engine.connect() as connection:

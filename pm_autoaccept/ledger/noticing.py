@@ -9,7 +9,7 @@ lists still show it, waits, since lists lag; after an hour it is told to people 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -17,10 +17,11 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, select
 
+from pm_autoaccept.ledger.rows import insert
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import tie as tie_table
 from pm_autoaccept.ledger.ties import Tie, accepted_after, begin, end, ground_sent_at, live_one
-from pm_autoaccept.model import Finding, FindingKind, Kind, NotLearnt, Origin, RequestKey, Snapshot
+from pm_autoaccept.model import Finding, FindingKind, Kind, Notification, NotLearnt, Origin, RequestKey, Snapshot
 
 PATIENCE = timedelta(hours=1)
 """How long a notification waits for reads to say the same."""
@@ -93,6 +94,16 @@ class _News:
 
 _Handler: TypeAlias = Callable[[_News], _Effect | None]
 """Says the effect, None while it cannot be said yet."""
+
+
+def store(connection: Connection, provider: int, notifications: Iterable[Notification], *, at: datetime) -> int:
+    """Store each notification once, by its id, and say how many were new."""
+    new = 0
+    for each in notifications:
+        values = {name: getattr(each, name) for name in each.__slots__}
+        statement = insert(connection, notification_table).values(provider_id=provider, **values, first_seen=at)
+        new += connection.execute(statement.on_conflict_do_nothing()).rowcount
+    return new
 
 
 def notice(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -88,9 +87,3 @@ def end_shares_removed_with(connection: Connection, connected: Tie, *, at: datet
         tie_table.c.ended_at.is_(None),
     )
     end(connection, connection.execute(shares).all(), at=at, by="our disconnect, which removed the shares")
-
-
-def removals(connection: Connection, provider: int | None) -> Sequence[object]:
-    """What people ended by a command, the oldest first."""
-    query = select(removal_table).order_by(removal_table.c.id)
-    return connection.execute(query if provider is None else query.where(removal_table.c.provider_id == provider)).all()

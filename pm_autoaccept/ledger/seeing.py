@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, or_, select
 
 from pm_autoaccept.ledger.falling import ended_without_us
+from pm_autoaccept.ledger.noticing import store
 from pm_autoaccept.ledger.rows import (
     COLUMNS,
     UNSETTLED,
@@ -25,7 +26,6 @@ from pm_autoaccept.ledger.rows import (
     rows_by_key,
 )
 from pm_autoaccept.ledger.tables import intent as intent_table
-from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.ledger.tables import unreadable as unreadable_table
 from pm_autoaccept.model import (
@@ -67,15 +67,8 @@ def see(connection: Connection, provider: int, snapshot: Snapshot, *, at: dateti
             _see_unreadable(connection, provider, element, at=at)
         if pending.shows_absence:
             _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
-    _see_notifications(connection, provider, snapshot, at=at)
-
-
-def _see_notifications(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> None:
-    """Store each notification once, by its id."""
-    for each in () if isinstance(snapshot.notifications, NotLearnt) else snapshot.notifications:
-        values = {name: getattr(each, name) for name in each.__slots__}
-        statement = insert(connection, notification_table).values(provider_id=provider, **values, first_seen=at)
-        connection.execute(statement.on_conflict_do_nothing())
+    if not isinstance(snapshot.notifications, NotLearnt):
+        store(connection, provider, snapshot.notifications, at=at)
 
 
 def _still_open(connection: Connection, snapshot: Snapshot, still: frozenset[int]) -> None:

@@ -9,7 +9,19 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger import answering, braking, claiming, concluding, deciding, reading, seeing, watching
+from pm_autoaccept.ledger import (
+    answering,
+    auditing,
+    braking,
+    claiming,
+    concluding,
+    deciding,
+    noticing,
+    reading,
+    removing,
+    seeing,
+    watching,
+)
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.ledger.leases import Tenure, fence
 from pm_autoaccept.model import (
@@ -19,8 +31,11 @@ from pm_autoaccept.model import (
     KeptBack,
     Limit,
     Mode,
+    Notification,
+    Outcome,
     ProviderAccount,
     Receipt,
+    Removal,
     RequestKey,
     Snapshot,
     Step,
@@ -138,6 +153,22 @@ class SqlLedger:
         """Compare what is connected and shared with what was decided; returns what is to be told, each thing once."""
         return await self._write(lambda connection, us: watching.watch(connection, us, snapshot, at=at))
 
+    async def undecided(self) -> int:
+        """Count the connections and shares that came in and stand, by no answer of ours. Reads only."""
+        return await self._read(watching.undecided)
+
+    async def intend_removal(self, removal: Removal, *, by: str, at: datetime) -> int:
+        """Record durably that somebody is about to end a connection or a share; the number returned names it."""
+        return await self._write(lambda connection, us: removing.intend_removal(connection, us, removal, by=by, at=at))
+
+    async def conclude_removal(self, number: int, outcome: Outcome, text: str, *, at: datetime) -> None:
+        """Record durably what came of it; `open` leaves it to later reads."""
+        await self.database.run(lambda connection: removing.conclude_removal(connection, number, outcome, text, at=at))
+
+    async def store_notifications(self, notifications: Sequence[Notification], *, at: datetime) -> int:
+        """Store those that are not stored yet, and say how many those were."""
+        return await self._write(lambda connection, us: noticing.store(connection, us, notifications, at=at))
+
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None
     ) -> Sequence[DecisionRow]:
@@ -146,7 +177,7 @@ class SqlLedger:
         Of the account that the ledger was claimed for; of all accounts where it was not, as for an auditor.
         """
         us = self._provider
-        return await self.database.read(lambda connection: reading.decisions(connection, us, every=every, keys=keys))
+        return await self.database.read(lambda connection: auditing.decisions(connection, us, every=every, keys=keys))
 
     async def _write(self, work: Callable[[Connection, int], R]) -> R:
         """Run work that writes for the account that the ledger was claimed for, while its lease is ours."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.ledger.noticing import notice, owners_of_waiting
 from pm_autoaccept.ledger.removing import end_shares_removed_with, settle_removals
@@ -72,6 +72,14 @@ def watch(connection: Connection, provider: int, snapshot: Snapshot, *, at: date
     settle_removals(connection, provider, at=at)
     connection.execute(provider_table.update().where(provider_table.c.id == provider).values(**changed))
     return tuple(findings)
+
+
+def undecided(connection: Connection, provider: int) -> int:
+    """Count what stands and came in by no answer of ours. Reads only."""
+    table = tie_table.c
+    standing = select(func.count()).select_from(tie_table).where(table.provider_id == provider)
+    query = standing.where(table.origin == Origin.UNDECIDED, table.ended_at.is_(None))
+    return int(connection.execute(query).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)

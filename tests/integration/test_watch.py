@@ -13,9 +13,11 @@ from sqlalchemy import select
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.tables import notification as notification_table
+from pm_autoaccept.ledger.tables import removal as removal_table
 from pm_autoaccept.ledger.tables import tie as tie_table
-from pm_autoaccept.model import Finding, Mode, Notification, RequestKey
+from pm_autoaccept.model import Finding, Kind, Mode, Notification, Outcome, Removal, RequestKey
 from pm_autoaccept.policy import load
+from pm_autoaccept.remove import remove
 from pm_autoaccept.simulator import Fault, FaultKind, Inferred, Simulator, load_world
 
 WORLD = b"""\
@@ -355,3 +357,37 @@ async def test_looking_without_recording_reads_nobody_s_shares_for_the_watch(mak
     house = await make_house()
     await house.cycle.look(record=False)
     assert "list_properties" not in {call.service for call in house.simulator.log.calls}
+
+
+async def test_what_became_of_a_removal_of_unknown_fate_is_settled_by_reads(make_house):
+    """Its shares end with the connection, which nobody can read any more."""
+    house = await make_house()
+    await house.pass_by(answering=True)
+    await house.pass_by()
+    house.simulator.faults.add(Fault(kind=FaultKind.RESET, after=True, service="disconnect"))
+    removal = Removal(RequestKey(Kind.CONNECTION, 2), keep_shares=False)
+    ledger = house.cycle.ledger
+    assert isinstance(ledger, SqlLedger)
+    outcome, _ = await remove(removal, pm=house.cycle.pm, ledger=ledger, by="operator", now=house.cycle.now)
+    assert outcome is Outcome.OPEN
+    assert await house.pass_by() == []
+    assert await house.pass_by() == ["connection_ended connection:2"]
+    assert set(await house.ties()) == {"connection:1", "property:10"}
+    (row,) = await house._rows(select(removal_table))
+    assert (row.outcome, row.keep_shares, row.removed_by) == (Outcome.DONE_INFERRED, False, "operator")
+
+
+async def test_a_meter_s_share_that_we_end_is_ended_at_once(make_house):
+    """No list shows meters, and nothing else would end it."""
+    house = await make_house()
+    await house.pass_by(answering=True)
+    await house.pass_by()
+    ledger = house.cycle.ledger
+    assert isinstance(ledger, SqlLedger)
+    removal = Removal(RequestKey(Kind.METER, 200), note="By mistake?")
+    done = await remove(removal, pm=house.cycle.pm, ledger=ledger, by="operator", now=house.cycle.now)
+    assert done == (Outcome.DONE, "")
+    assert (await house.ended())["meter:200"] == "our unshare"
+    again = await remove(removal, pm=house.cycle.pm, ledger=ledger, by="operator", now=house.cycle.now)
+    assert again[0] is Outcome.REFUSED
+    assert "403" in again[1]

@@ -1,0 +1,39 @@
+"""The columns in which connections and shares are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from pm_autoaccept.model import Origin
+from pm_autoaccept.record import TieRow
+
+Column: TypeAlias = tuple[str, Callable[[TieRow], object]]
+
+_WORDS = {Origin.BEFORE_US: "before us", Origin.DECIDED: "decided", Origin.UNDECIDED: "not by an answer of ours"}
+
+COLUMNS: tuple[Column, ...] = (
+    ("account", lambda row: row.account),
+    ("what", lambda row: row.key),
+    ("kind", lambda row: row.kind),
+    ("owner_id", lambda row: row.owner),
+    ("owner_username", lambda row: row.owner_name),
+    ("property_id", lambda row: row.property_id),
+    ("access_level", lambda row: row.access_level),
+    ("origin", lambda row: row.origin),
+    ("rule", lambda row: row.rule),
+    ("since", lambda row: row.since),
+    ("last_seen", lambda row: row.last_seen),
+    ("absent_since", lambda row: row.absent_since),
+    ("command", lambda row: row.command),
+)
+"""For CSV."""
+
+TEXT: tuple[Column, ...] = (
+    ("since", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),
+    ("what", lambda row: row.key),
+    ("owner", lambda row: " ".join(str(each) for each in (row.owner, row.owner_name) if each)),
+    ("access", lambda row: row.access_level or ""),
+    ("how it came in", lambda row: f"rule {row.rule}" if row.rule else _WORDS[row.origin]),
+)
+"""For people."""

@@ -1,0 +1,185 @@
+"""`decisions` and `account list` as auditors, the billing system and spreadsheets meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pm_autoaccept.cli import cli
+from pm_autoaccept.cli.as_csv import cell
+from pm_autoaccept.ledger import Database, SqlLedger
+from pm_autoaccept.ledger.auditing import wanted_decisions
+from pm_autoaccept.model import (
+    Action,
+    CustomField,
+    Mode,
+    Outcome,
+    PendingRequest,
+    ProviderAccount,
+    Receipt,
+    Step,
+    Verdict,
+)
+from pm_autoaccept.record import Wanted
+from tests.examples import ALICE, BOB, NOW, connection, decided, meter_share, property_share, snapshot
+
+SERVICE = "http://127.0.0.1/wstest"
+DAY = timedelta(days=1)
+REQUESTS: list[tuple[PendingRequest, Verdict]] = [
+    (connection(ALICE, username="=HYPERLINK()", custom=(CustomField("Number", "0041"),)), Verdict.ACCEPT),
+    (property_share(11, custom=(CustomField("Parcel", 'line one\nline "two", more'),)), Verdict.ACCEPT),
+    (meter_share(21, 11, custom=(CustomField("Number", "-5"), CustomField("Number", "7"))), Verdict.HOLD),
+    (connection(BOB, username="bob"), Verdict.REJECT),
+]
+
+
+async def _fill(address: str, requests: list[tuple[PendingRequest, Verdict]], *, name: str = "default") -> None:
+    ledger = await SqlLedger.open(address, name=name)
+    us = ProviderAccount(1 if name == "default" else 2, name)
+    await ledger.claim(service=SERVICE, provider=us, at=NOW)
+    await ledger.see(snapshot(*(request for request, _ in requests)), at=NOW)
+    for day, (request, verdict) in enumerate(requests):
+        at = NOW + day * DAY
+        decision = decided(request, verdict, note="+ a note" if verdict is Verdict.REJECT else None)
+        await ledger.decide([decision], [], mode=Mode.ENFORCE, at=at)
+        if verdict is Verdict.HOLD:
+            continue
+        step = Step(decision=decision, action=Action.ACCEPT if verdict is Verdict.ACCEPT else Action.REJECT)
+        intent = await ledger.intend(step, at=at)
+        await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=at)
+    await ledger.close()
+
+
+@pytest.fixture
+def address(tmp_path) -> str:
+    """A ledger in a file with four decided requests, one a day."""
+    made = f"sqlite:///{tmp_path / 'ledger.db'}"
+    asyncio.run(_fill(made, REQUESTS))
+    return made
+
+
+def ask(address: str, *arguments: str) -> Result:
+    """Run a command on this ledger."""
+    return CliRunner().invoke(cli, [*arguments, "--ledger", address], standalone_mode=False)
+
+
+def rows(address: str, *arguments: str) -> list[dict[str, str]]:
+    """The rows of `decisions --output csv`."""
+    result = ask(address, "decisions", "--output", "csv", *arguments)
+    assert result.exception is None, result.exception
+    return list(csv.DictReader(io.StringIO(result.stdout_bytes.decode("utf-8"), newline="")))
+
+
+def test_csv_is_what_rfc_4180_says(address):
+    """Header always, CRLF, quotes doubled, newlines within them."""
+    raw = ask(address, "decisions", "--output", "csv", "--accepted").stdout_bytes
+    head, _, body = raw.partition(b"\r\n")
+    assert head.startswith(
+        b"account,request,kind,time,owner_id,owner_username,property_id,meter_id,custom: Number,custom: Parcel,"
+    )
+    assert b'"line one\nline ""two"", more"' in body
+    assert raw.endswith(b"\r\n")
+    empty = ask(address, "decisions", "--output", "csv", "--rule", "none-such").stdout_bytes
+    assert empty.count(b"\r\n") == 1
+
+
+def test_no_text_of_a_customer_is_a_formula_to_a_spreadsheet(address):
+    """An apostrophe stands before it; numbers and moments stay what they are, and JSON has the text itself."""
+    found = rows(address)
+    assert [row["owner_username"] for row in found] == ["'=HYPERLINK()", "", "", "bob"]
+    assert found[3]["note"] == "'+ a note"
+    assert found[0]["owner_id"] == str(ALICE)
+    said = json.loads(ask(address, "decisions", "--output", "json").stdout)
+    assert [row["username"] for row in said] == ["=HYPERLINK()", None, None, "bob"]
+    for begins in "=+-@\t\r":
+        assert cell(f"{begins}1") == f"'{begins}1"
+    assert cell(-14) == -14
+
+
+def test_accepted_has_each_custom_field_in_its_own_column_beside_the_ids(address):
+    """One row for each that was let in, as the billing system wants it."""
+    found = rows(address, "--accepted")
+    assert [(row["request"], row["property_id"], row["custom: Number"]) for row in found] == [
+        (f"connection:{ALICE}", "", "0041"),
+        ("property:11", "11", ""),
+    ]
+    assert {row["outcome"] for row in found} == {"done"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("--kind", "meter"), ["meter:21"]),
+        (("--verdict", "reject"), [f"connection:{BOB}"]),
+        (("--rule", "a-rule", "--owner", "bob"), [f"connection:{BOB}"]),
+        (("--owner", str(BOB)), [f"connection:{BOB}"]),
+        (("--owner", "9" * 40), []),
+        (("--since", "2026-03-06"), ["meter:21", f"connection:{BOB}"]),
+        (("--until", "2026-03-04"), [f"connection:{ALICE}"]),
+        (("--since", "2026-03-05T07:00-05:00", "--until", "2026-03-05T12:00:01"), ["property:11"]),
+        (("--account", "default", "--accepted"), [f"connection:{ALICE}", "property:11"]),
+    ],
+    ids=str,
+)
+def test_what_is_asked_for_is_what_comes(address, asked, expected):
+    """By kind, verdict, rule, owner, time with its zone, and account."""
+    assert [row["request"] for row in rows(address, *asked)] == expected
+
+
+def test_an_account_that_the_ledger_does_not_know_and_a_time_that_is_none_are_usage_errors(address):
+    """Rather than an empty list, which would look like an answer."""
+    for asked, said in ((("--account", "nobody"), "it knows default"), (("--since", "yesterday"), "2026-03-31")):
+        error = ask(address, "decisions", *asked).exception
+        assert error is not None
+        assert said in str(getattr(error, "message", ""))
+
+
+def test_accounts_stand_apart_in_one_ledger(address):
+    """Each row says whose it is."""
+    asyncio.run(_fill(address, [(connection(777), Verdict.HOLD)], name="second"))
+    assert [row["account"] for row in rows(address)] == ["default"] * 4 + ["second"]
+    assert [row["request"] for row in rows(address, "--account", "second")] == ["connection:777"]
+
+
+async def test_a_ledger_of_any_size_is_read_row_by_row(ledger_address):
+    """What 2,000 decisions hold, 30 MB and more, is never in memory at once."""
+    wide = "x" * 15_000
+    requests = [(connection(number, custom=(CustomField("N", wide),)), Verdict.HOLD) for number in range(1, 2_001)]
+    ledger = await SqlLedger.open(ledger_address)
+    await ledger.claim(service=SERVICE, provider=ProviderAccount(1, "us"), at=NOW)
+    await ledger.see(snapshot(*(request for request, _ in requests)), at=NOW)
+    await ledger.decide([decided(request, verdict) for request, verdict in requests], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.close()
+    del requests
+    database = await Database.open(ledger_address, read_only=True)
+
+    def count(connection) -> int:
+        tracemalloc.start()
+        try:
+            found = sum(1 for _ in wanted_decisions(connection, Wanted()))
+            return found if tracemalloc.get_traced_memory()[1] < 20_000_000 else -1
+        finally:
+            tracemalloc.stop()
+
+    assert await database.read(count) == 2_000
+    await database.close()
+
+
+def test_text_is_for_people_and_says_how_many(address):
+    """The default output."""
+    said = ask(address, "decisions").stdout
+    assert "meter:21" in said
+    assert said.endswith("4 decisions.\n")
+    assert "0 connections and shares came in undecided." in ask(address, "decisions", "--undecided").stdout
+
+
+def test_undecided_does_not_go_with_what_asks_for_decisions(address):
+    """Nothing of it was decided."""
+    assert ask(address, "decisions", "--undecided", "--rule", "x").exception is not None
