@@ -33,12 +33,13 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
         outcome, text = receipt.outcome, receipt.text
         if answer.outcome != Outcome.OPEN and outcome is not Outcome.DONE:
             continue  # reads, or another replica, have settled it meanwhile; only that we did it is known better
-        if outcome is Outcome.SETTLED_ELSEWHERE and answer.attempts > 1:
-            # The first attempt, of unknown fate, may be what fulfilled it: reads will say.
-            outcome = Outcome.OPEN
+        again_after = _again_after(connection, answer, receipt, at=at)
+        if answer.attempts > 1 and (outcome is Outcome.SETTLED_ELSEWHERE or again_after is not None):
+            # An earlier attempt of unknown fate may be what fulfilled it, or may still do so though this one did not
+            # arrive: reads will say.
+            outcome, again_after = Outcome.OPEN, None
         if outcome is Outcome.SETTLED_ELSEWHERE:
             outcome, text = ended_without_us(connection, rows[answer.request_id]) or (outcome, text)
-        again_after = _again_after(connection, answer, receipt, at=at)
         known = {"ended": outcome, "at": at, "text": text}
         ended.append(known | {"intent": intent, "request": answer.request_id, "again_after": again_after})
         if outcome not in (Outcome.DONE, Outcome.OPEN):

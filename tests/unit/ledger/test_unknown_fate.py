@@ -151,6 +151,19 @@ async def test_a_second_attempt_that_finds_the_request_fulfilled_claims_nothing(
     assert (await ledger.decisions())[0].outcome is Outcome.DONE_INFERRED
 
 
+async def test_a_second_attempt_that_did_not_arrive_leaves_the_first_one_s_fate_unknown(ledger):
+    """It is not called refused, which would say that nothing was ever processed; reads settle it."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    step, intent = await again(ledger, request, ACCEPT, minute=6)
+    receipt = Receipt(step=step, outcome=Outcome.REFUSED, again_after=NOW + 6 * MINUTE)
+    await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
+    assert (await ledger.decisions())[0].outcome is Outcome.OPEN
+    assert await repeatable(ledger, request, minutes=(7, 12, 17)) == [*[Standing.IN_DOUBT] * 2, Standing.REPEATABLE]
+
+
 async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(ledger):
     """An outcome that comes late: done is the truth; a refusal says nothing of what reads have shown."""
     request = connection()
