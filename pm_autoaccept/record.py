@@ -174,7 +174,10 @@ class NotificationRow:
 
 
 class Ledger(Protocol):
-    """The only memory. Every method raises `LedgerUnavailable` where the ledger cannot be read or written."""
+    """The only memory. Every method raises `LedgerUnavailable` where the ledger cannot be read or written.
+
+    `see`, `decide` and `intend` raise `LeaseLost` where another replica has taken over the account meanwhile.
+    """
 
     async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
         """Take the ledger for this provider account; raises `LedgerMismatch` if it belongs to another."""

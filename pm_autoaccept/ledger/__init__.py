@@ -1,8 +1,9 @@
 """Keeps what `record` promises, in SQLite or PostgreSQL, through SQLAlchemy Core; migrations by Alembic.
 
 `claiming` binds an account, `seeing` settles what pends and what does not any more, `answering` keeps intents and
-outcomes, `deciding` appends decisions, `reading` answers questions; `store` runs them for one account, one transaction
-each of the `database`. `leases` says which replica answers which account, `signing_in` when a password may be tried.
+`concluding` what came of them, `deciding` appends decisions, `reading` answers questions; `store` runs them for one
+account, each in a transaction of the `database` that `committing` shares among those that wait. `leases` says which
+replica answers which account, `signing_in` when a password may be tried. `engines` knows how both databases differ.
 """
 
 from __future__ import annotations
