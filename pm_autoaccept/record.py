@@ -197,6 +197,9 @@ class Ledger(Protocol):
     async def open_intents(self) -> int:
         """Count the answers of which it is not known what became of them. Reads only."""
 
+    async def undecided(self) -> int:
+        """Count what is connected or shared without having been decided."""
+
     async def watched(self) -> Watched:
         """Say whose shares were read when, so that poll can choose whose to read. Reads only."""
 

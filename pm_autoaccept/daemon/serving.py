@@ -26,6 +26,7 @@ from pm_autoaccept.errors import (
     PortfolioManagerError,
 )
 from pm_autoaccept.ledger import Database, Leases, SqlLedger
+from pm_autoaccept.ledger.masking import keep_retention
 from pm_autoaccept.model import Kind
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
@@ -231,9 +232,18 @@ class Serving:
             **{f"decided_{verdict}": count for verdict, count in sorted(counts.items())},
             **{f"answers_{outcome}": count for outcome, count in sorted(outcomes.items())},
         )
-        self.telemetry.cycle_finished(planned, open_intents=await cycle.ledger.open_intents(), at=self.now())
+        open_intents, undecided = await cycle.ledger.open_intents(), await cycle.ledger.undecided()
+        self.telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=self.now())
+        await self._mask()
         every_list = len(planned.not_whole) == len(Kind)
         return planned.not_whole[0].failed if every_list else None
+
+    async def _mask(self) -> None:
+        """Take names out of what has grown older than the settings let it, at most once a day."""
+        retention = self.settings.retention
+        masked = await keep_retention(self.database, retention, account=self.settings.name, at=self.now())
+        if masked is not None:
+            log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
     async def _wait_for_a_password(self, error: NotAuthorised) -> None:
         """Wait until the password may be tried again, or the settings have another one."""

@@ -124,9 +124,9 @@ class AccountTelemetry:
         else:
             log.warning("answer_not_done", action=step.action, outcome=receipt.outcome, why=receipt.text, **told)
 
-    def cycle_finished(self, plan: Plan, *, open_intents: int, at: datetime) -> None:
+    def cycle_finished(self, plan: Plan, *, open_intents: int, undecided_in: int, at: datetime) -> None:
         """A cycle came to its end; it is a good one if every list was read whole."""
-        self.open_intents = open_intents
+        self.open_intents, self.undecided_in = open_intents, undecided_in
         if plan.not_whole:
             self.cycle_failed(Trouble.LIST_NOT_WHOLE)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,8 @@ import structlog
 from pm_autoaccept.config import Program, load_accounts
 from pm_autoaccept.daemon import Hold, Stop, run
 from pm_autoaccept.ledger import Database, Leases, Tenure
-from pm_autoaccept.simulator import Fault, FaultKind
+from pm_autoaccept.model import Kind
+from pm_autoaccept.simulator import Fault, FaultKind, State
 from pm_autoaccept.telemetry.health import Lease, ready
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
@@ -207,3 +208,27 @@ def test_no_answer_leaves_that_could_outlive_the_lease():
     assert hold.over
     hold.lost = True
     assert "another replica" in (hold.why_not() or "")
+
+
+async def test_what_came_in_undecided_and_what_was_masked_is_told(simulate, program_of):
+    """An account that connects by no answer of ours stands in the metrics; rows that are too old lose their names."""
+    simulator = await simulate(pending=20)
+    program = program_of({"only": simulator})
+    settings = program.accounts[0].model_copy(update={"retention": timedelta(days=30)})
+    telemetry = Telemetry(version="test")
+
+    def enough() -> bool:
+        if len(stop.waits) == 1:
+            (tie, *_) = simulator.world.having(Kind.CONNECTION, "pending")
+            simulator.world.ties[tie.key] = replace(tie, state=State.ACTIVE)
+            stop.clock += timedelta(days=60)
+        return cycles_of(logged) >= 3
+
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=enough)
+        await run(replace(program, accounts=(settings,)), stop=stop, telemetry=telemetry, now=stop.now)
+    (account,) = telemetry._accounts.values()
+    assert account.undecided_in == 1
+    events = [entry["event"] for entry in logged]
+    assert "came_in_undecided" in events
+    assert events.count("old_rows_masked") == 2

@@ -105,7 +105,7 @@ async def test_an_account_becomes_ready_by_its_first_good_cycle_and_says_on_the_
     assert await why() == (503, "it is not signed in")
     account.signed_in(Pace(rate=4.0))
     assert await why() == (503, "no cycle has come to a good end yet")
-    account.cycle_finished(planned(), open_intents=2, at=NOW)
+    account.cycle_finished(planned(), open_intents=2, undecided_in=1, at=NOW)
     assert await why() == (200, "the last good cycle ended at 2026-03-04 12:00:00 UTC")
     assert (await get("/livez"))[0] == 200
     account.died()
@@ -135,7 +135,7 @@ async def test_a_refused_password_leaves_the_process_alive_and_unready(get, acco
 async def test_ages_grow_while_nothing_happens(account, clock, scrape):
     """A daemon that fails cycle after cycle does not show the age that it last saw."""
     account.planned(planned(Verdict.HOLD, requested_at=NOW - timedelta(days=2)))
-    account.cycle_finished(planned(), open_intents=2, at=NOW)
+    account.cycle_finished(planned(), open_intents=2, undecided_in=1, at=NOW)
     clock[0] = NOW + timedelta(hours=1)
     found = await scrape()
     assert found["oldest_pending_age_seconds"] == {(): 49 * 3600}
@@ -172,8 +172,7 @@ async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, sc
     account.lease_taken()
     account.signed_in(Pace(rate=4.0))
     account.planned(planned(Verdict.HOLD))
-    account.cycle_finished(planned(Verdict.HOLD), open_intents=3, at=NOW)
-    account.undecided_in = 3
+    account.cycle_finished(planned(Verdict.HOLD), open_intents=3, undecided_in=3, at=NOW)
     found = await scrape()
     assert found["lease_held"] == {(): 1}
     assert found["open_intents"] == found["undecided_in"] == {(): 3}
@@ -235,8 +234,8 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
 async def test_cycles_are_counted_by_how_they_ended_from_zero(account, scrape):
     """A cycle that could not read a list whole is no good one."""
     account.signed_in(Pace(rate=4.0))
-    account.cycle_finished(planned(), open_intents=2, at=NOW)
-    account.cycle_finished(planned(failed=Kind.METER), open_intents=2, at=NOW + MINUTE)
+    account.cycle_finished(planned(), open_intents=2, undecided_in=1, at=NOW)
+    account.cycle_finished(planned(failed=Kind.METER), open_intents=2, undecided_in=1, at=NOW + MINUTE)
     account.cycle_failed(Trouble.LEDGER_UNAVAILABLE)
     account.cycle_failed(Trouble.CYCLE_FAILED)
     results = {dict(labels)["result"]: value for labels, value in (await scrape())["cycles_total"].items()}
