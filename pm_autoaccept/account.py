@@ -99,6 +99,7 @@ async def open_account(
             mode=settings.mode,
             now=now,
             stop=stop,
+            pause_file=settings.pause_file,
             tell=tell,
             # A repetition must not leave when reads may already be settling what became of the answer.
             repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),

@@ -111,6 +111,13 @@ class Answering:
         """Say why the step must not be sent now."""
         return self._halted or self.pm.resting or self.still_good(step)
 
+    async def _paused(self) -> str | None:
+        """Say why nothing more may leave: somebody may have paused answering since the intent was recorded."""
+        try:
+            return await self.ledger.paused()
+        except LedgerError as error:
+            return str(error)
+
     def _too_late(self, begun: datetime) -> str | None:
         """Say why an answer that was begun then must not be repeated any more."""
         return "it was begun too long ago" if self.now() - begun > self.repeat_within else None
@@ -127,6 +134,7 @@ class Answering:
                 step.action,
                 step.decision.note,
                 still_good=lambda: self._why_not(step) or self._too_late(begun),
+                may_repeat=self._paused,
             )
             receipt = Receipt(step=step, outcome=Outcome.DONE)
         except PortfolioManagerError as error:

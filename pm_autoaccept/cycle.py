@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pm_autoaccept.act import Answering
 from pm_autoaccept.decide import decide, sources_in_use
@@ -22,12 +23,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def paused_by(file: Path | None) -> str | None:
+    """Say so while the file is there that pauses answering; also where nobody can say whether it is."""
+    try:
+        return f"answering is paused while {file} is there" if file is not None and file.exists() else None
+    except OSError as error:
+        return f"answering is paused, because nobody can say whether {file} is there: {error}"
+
+
 @dataclass(slots=True)
 class Cycle:
     """Everything that one provider account's cycle works with.
 
     Attributes:
         stop: says why nothing more may be sent, None while it may.
+        pause_file: while it is there nothing is answered.
         repeat_within: see `Answering`.
         tell: called with what came of each step.
         tell_found: called with what changed in what is connected and shared.
@@ -41,6 +51,7 @@ class Cycle:
     mode: Mode
     now: Callable[[], datetime] = utc_now
     stop: Callable[[], str | None] = lambda: None
+    pause_file: Path | None = None
     tell: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = REPEAT_WITHIN
     tell_found: Callable[[Finding], None] = log_finding
@@ -61,7 +72,7 @@ class Cycle:
             record: whether what was seen and decided goes into the ledger; otherwise the ledger is only read.
         """
         snapshot = await self._read(record=record)
-        planned = await self.judge(snapshot)
+        planned = replace(await self.judge(snapshot), paused=await self.paused())
         if record:
             await self.ledger.decide(planned.decisions, planned.kept_back, mode=self.mode, at=self.now())
         return planned
@@ -73,14 +84,14 @@ class Cycle:
         return plan(decisions, snapshot=snapshot, history=history)
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:
-        """Send what was planned, in `enforce` mode only; in `observe` mode nothing is sent."""
-        if self.mode is not Mode.ENFORCE:
+        """Send what was planned, in `enforce` mode only; in `observe` mode, or while paused, nothing is sent."""
+        if self.mode is not Mode.ENFORCE or await self.paused() is not None:
             return ()
 
         in_force = sources_in_use(self.policy, self.tables)
 
         def still_good(step: Step) -> str | None:
-            if (why := self.stop()) is not None:
+            if (why := self.stop() or paused_by(self.pause_file)) is not None:
                 return why
             if step.decision.policy_digest != self.policy.digest or step.decision.sources != in_force:
                 return "the policy or its data has changed since this was decided"
@@ -97,6 +108,10 @@ class Cycle:
             repeat_within=self.repeat_within,
         )
         return await answering.act(planned)
+
+    async def paused(self) -> str | None:
+        """Say who or what has paused answering, None where nobody has."""
+        return paused_by(self.pause_file) or await self.ledger.paused()
 
     async def settle(self) -> None:
         """Read once more and record what became of requests that fell along with a reject of ours."""

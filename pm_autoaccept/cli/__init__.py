@@ -21,6 +21,8 @@ COMMANDS = {
     "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
     "migrate": "Bring a ledger up to date.",
     "decisions": "List what was decided and what came of it, from the ledger.",
+    "pause": "Stop answering, also of a program that runs.",
+    "resume": "Go on answering, or lift a limit for a while.",
 }
 """Command → its line in the help. The module of the same name holds it."""
 

@@ -24,6 +24,13 @@ async def look_only(settings: Settings) -> Plan:
         await ledger.close()
 
 
+def notices(plan: Plan) -> list[str]:
+    """What people must know beside the plan itself: that answering is paused, that a list is not whole."""
+    paused = [f"Nothing is answered now: {plan.paused}."] if plan.paused is not None else []
+    lists = (f"The list of pending {each.kind} requests is not whole: {each.failed}" for each in plan.not_whole)
+    return [*paused, *lists]
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """What a plan holds for one request: `send`, `keep back`, `fall` with its parent, or `nothing`; and a sentence."""

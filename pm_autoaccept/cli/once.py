@@ -111,6 +111,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
 
 def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow], *, mode: Mode, output: str) -> None:
     from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.looking import notices
     from pm_autoaccept.cli.printing import console
     from pm_autoaccept.cli.summary import print_summary, summarize
     from pm_autoaccept.model import Mode
@@ -121,6 +122,7 @@ def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow],
         print_json(
             {
                 "mode": mode,
+                "paused": planned.paused,
                 "pending": len(planned.decisions),
                 "answers_sent": len(receipts) - len(dropped),
                 "not_sent": [{"request": receipt.step.key, "why": receipt.text} for receipt in dropped],
@@ -136,5 +138,5 @@ def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow],
         if mode is Mode.OBSERVE:
             out.print("Mode observe: nothing was sent. Say --mode enforce to answer.")
     messages = console(stderr=True)
-    for pending in planned.not_whole:
-        messages.print(f"The list of pending {pending.kind} requests is not whole: {pending.failed}")
+    for notice in notices(planned):
+        messages.print(notice)

@@ -32,7 +32,7 @@ def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ov
 
 def _show(plan: Plan, settings: Settings, *, output: str) -> int:
     from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.looking import planned
+    from pm_autoaccept.cli.looking import notices, planned
     from pm_autoaccept.cli.printing import coloured, console, print_table
 
     then = planned(plan)
@@ -40,6 +40,7 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
         print_json(
             {
                 "service": settings.base_url,
+                "paused": plan.paused,
                 "lists_not_whole": {each.kind: each.failed for each in plan.not_whole},
                 "requests": [
                     {
@@ -76,6 +77,6 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
         print_table(out, ("request", "owner", "verdict", "rule", "what would follow"), rows)
         steps, kept = len(plan.steps), len(plan.kept_back)
         out.print(f"{len(rows)} pending: {steps} would be answered, {kept} kept back, {len(rows) - steps - kept} held.")
-    for each in plan.not_whole:
-        click.echo(f"The list of pending {each.kind} requests is not whole: {each.failed}", err=True)
+    for notice in notices(plan):
+        click.echo(notice, err=True)
     return 69 if plan.not_whole else 0

@@ -95,10 +95,10 @@ class Settings(BaseModel):
             )
         if self.is_simulator:
             return self
-        if self.mode is Mode.ENFORCE and self.base_url != SERVICES["test"]:
+        if self.mode is Mode.ENFORCE and self.base_url not in SERVICES.values():
             raise ValueError(
-                "enforce is not allowed with the live service in this version, because limits and pause do not exist "
-                "yet; use observe, or service=test, or a simulator"
+                "enforce is for EPA's services and for a simulator on this machine: any other host would get the "
+                "password and the answers; use observe, or service=live, or service=test"
             )
         if self.rate is None:
             raise ValueError("rate none is for a simulator only; write as 4 per 1s")

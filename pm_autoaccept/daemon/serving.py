@@ -135,7 +135,7 @@ class Serving:
         """Until `stop` is asked, the lease is over, or another replica should have the account."""
 
         def why_not() -> str | None:
-            return self.stop.why() or hold.why_not() or watch.why_not() or self._paused()
+            return self.stop.why() or hold.why_not() or watch.why_not()
 
         failed = 0
         while not self._ends(hold):
@@ -219,9 +219,11 @@ class Serving:
         if planned is None:
             return None
         self.telemetry.planned(planned)
-        self.telemetry.paused(paused=(self._paused() or await cycle.ledger.paused()) is not None)
+        self.telemetry.paused(paused=planned.paused is not None)
         for pending in planned.not_whole:
             log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
+        if planned.paused is not None:
+            log.warning("answering_paused", why=planned.paused)
         receipts = await cycle.answer(planned)
         counts = Counter(str(decision.verdict) for decision in planned.decisions)
         outcomes = Counter(str(receipt.outcome or "dropped") for receipt in receipts)
@@ -272,11 +274,6 @@ class Serving:
 
     def _policy_loaded(self, watch: PolicyWatch) -> None:
         self.telemetry.policy_loaded(watch.in_force.policy, watch.in_force.tables)
-
-    def _paused(self) -> str | None:
-        """Say so while the pause file is there."""
-        file = self.settings.pause_file
-        return f"answering is paused: {file} is there" if file is not None and file.exists() else None
 
 
 def wait_after(failed: int) -> timedelta:

@@ -36,10 +36,9 @@ def pauses(connection: Connection) -> tuple[Pause, ...]:
     return tuple(_pause(row) for row in connection.execute(_LASTING))
 
 
-def paused(connection: Connection, provider: int) -> str | None:
-    """Why nothing may be answered for this account, None where nobody has paused it."""
-    row = connection.execute(_PAUSED, {"provider": provider}).first()
-    return None if row is None else str(_pause(row))
+def paused(connection: Connection, name: str) -> str | None:
+    """Why nothing may be answered for the account of this name, None where nobody has paused it."""
+    return next((str(each) for each in pauses(connection) if each.name in (None, name)), None)
 
 
 _MINE = select(provider_table.c.name).where(provider_table.c.id == bindparam("provider")).scalar_subquery()
@@ -53,9 +52,9 @@ def _pause(row: Row[Any]) -> Pause:
 
 def not_paused(connection: Connection, provider: int) -> None:
     """Raise `Paused` where answering is paused for this account."""
-    why = paused(connection, provider)
-    if why is not None:
-        raise Paused(why)
+    row = connection.execute(_PAUSED, {"provider": provider}).first()
+    if row is not None:
+        raise Paused(str(_pause(row)))
 
 
 def pause(connection: Connection, name: str | None, *, by: str, why: str, at: datetime) -> bool:

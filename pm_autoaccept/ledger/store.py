@@ -113,7 +113,7 @@ class SqlLedger:
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, None where nobody did. Reads only."""
-        return None if self._provider is None else await self._read(braking.paused)
+        return await self.database.read(lambda connection: braking.paused(connection, self.name))
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime

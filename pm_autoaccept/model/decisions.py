@@ -220,6 +220,7 @@ class Plan:
         fresh_from: when the last list had been read; before it, as after a clock was set back, nothing is answered.
         fresh_until: after this moment the lists are too old to answer from.
         not_whole: the lists that could not be read to their end.
+        paused: who or what has paused answering, None where nobody has.
     """
 
     decisions: tuple[Decision, ...]
@@ -228,6 +229,7 @@ class Plan:
     fresh_from: datetime
     fresh_until: datetime
     not_whole: tuple[PendingList, ...] = ()
+    paused: str | None = None
 
 
 class Outcome(StrEnum):

@@ -29,7 +29,7 @@ from pm_autoaccept.portfolio_manager import services
 from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.documents import sharing_response, terminate_sharing_response
 from pm_autoaccept.portfolio_manager.pace import Pace
-from pm_autoaccept.portfolio_manager.sending import CallMade, Sending
+from pm_autoaccept.portfolio_manager.sending import CallMade, Sending, nothing_against_it
 
 
 class PortfolioManager:
@@ -175,12 +175,14 @@ class PortfolioManager:
         note: str | None,
         *,
         still_good: Callable[[], str | None],
+        may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
     ) -> None:
         """Accepts or rejects a pending request. To be called within `async with turn()`.
 
         It is sent once. Only what surely was not processed (TooFast, NotSent) is sent again. `still_good` is asked just
         before each attempt, the first included: if it returns a text, nothing is sent, and the last error is raised
-        with that text as its note, or NotSent where there was none.
+        with that text as its note, or NotSent where there was none. `may_repeat` is asked before that, of repetitions
+        only: it may take its time.
 
         An attempt is over, one way or the other, `timeout` seconds after `still_good` was asked: that bounds all of
         it, from the name's resolution to the last byte of the answer.
@@ -193,7 +195,11 @@ class PortfolioManager:
             PortfolioManagerError: another of its kinds, by design.md's table.
         """
         await self._sending.post(
-            services.ANSWER[kind], id, partial(sharing_response, action, note), still_good=still_good
+            services.ANSWER[kind],
+            id,
+            partial(sharing_response, action, note),
+            still_good=still_good,
+            may_repeat=may_repeat,
         )
 
     async def disconnect(self, account_id: int, *, keep_shares: bool, note: str | None = None) -> None:

@@ -29,6 +29,10 @@ LONGEST_BACKOFF = 30.0
 CANCELLED = "Cancelled"
 
 
+async def nothing_against_it() -> None:
+    """Nothing stands against it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMade:
     """One attempt at a call, for those who count.
@@ -82,6 +86,7 @@ class Sending:
         document: Callable[[], bytes],
         *,
         still_good: Callable[[], str | None] = lambda: None,
+        may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
         **query: str,
     ) -> None:
         """Tells, within a turn that the caller holds. Only what surely was not processed is sent again.
@@ -100,7 +105,7 @@ class Sending:
             # A turn may have begun before somebody else's 429 asked for a pause.
             if last is not None or self.pace.held:
                 await self.pace.again(unless=lambda: self._rests() or still_good() is not None)
-            why = still_good()
+            why = (await may_repeat() if last is not None else None) or still_good()
             if why is not None and last is not None:
                 last.add_note(f"not repeated: {why}")
                 raise last

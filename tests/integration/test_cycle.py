@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 
-from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
-from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger import SqlLedger, braking
 from pm_autoaccept.model import Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
-from pm_autoaccept.policy import load
+from pm_autoaccept.policy import Table, load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.simulator import Fault, FaultKind
+
+IN_FLIGHT = 8
+"""At once, by the clients that `sign_in` makes."""
 
 EVERYBODY = b"""\
 version: 1
@@ -67,6 +70,17 @@ def ticking(start: datetime) -> Callable[[], datetime]:
     """A clock that is a millisecond later each time it is looked at."""
     ticks = count()
     return lambda: start + next(ticks) * timedelta(milliseconds=1)
+
+
+def clock_of(cycle: Cycle) -> Callable[[float], None]:
+    """Let so many hours pass on the cycle's clock, at once."""
+    clock, passed = cycle.now, [timedelta()]
+    cycle.now = cycle._poller.now = lambda: clock() + passed[0]
+
+    def wait(hours: float) -> None:
+        passed[0] += hours * timedelta(hours=1)
+
+    return wait
 
 
 def posts(simulator) -> list[Any]:
@@ -417,3 +431,111 @@ async def test_look_fails_as_a_whole_only_when_signing_in_does(make_cycle):
     planned = await cycle.look()
     assert (planned.decisions, len(planned.not_whole)) == ((), 3)
     assert issubclass(NotAuthorised, PortfolioManagerError)
+
+
+async def pause(ledger) -> None:
+    """Somebody says `pause`."""
+    await ledger.database.run(lambda it: braking.pause(it, None, by="ada", why="", at=datetime.now(UTC)))
+
+
+async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make_cycle, ledger):
+    """A pause that comes between two answers stops the rest of the plan; the next cycles send nothing until it ends."""
+    simulator, cycle = await make_cycle(pending=40)
+    first: list[Receipt] = []
+    pausing: list[asyncio.Future[None]] = []
+
+    def pause_after_five(receipt: Receipt) -> None:
+        first.append(receipt)
+        if len(first) == 5:
+            pausing.append(asyncio.ensure_future(pause(ledger)))
+
+    cycle.tell = pause_after_five
+    planned = await cycle.look()
+    receipts = await cycle.answer(planned)
+    await pausing[0]
+    sent = len(posts(simulator))
+    assert 5 <= sent <= 5 + IN_FLIGHT
+    assert sent == len([receipt for receipt in receipts if receipt.outcome is Outcome.DONE])
+    assert {receipt.text for receipt in receipts if receipt.outcome is None} >= {await cycle.paused()}
+    for _ in range(2):
+        again = await cycle.look()
+        assert again.paused is not None
+        assert await cycle.answer(again) == ()
+    assert len(posts(simulator)) == sent
+    await ledger.database.run(lambda it: braking.resume(it, None, by="ada", at=cycle.now()))
+    assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
+    assert len(posts(simulator)) == len(planned.steps)
+
+
+async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path):
+    """The file is looked at before each answer: it may be touched while a plan is being answered."""
+    simulator, cycle = await make_cycle(pending=40)
+    cycle.pause_file = tmp_path / "pause"
+    cycle.tell = lambda _receipt: cycle.pause_file.touch()
+    planned = await cycle.look()
+    receipts = await cycle.answer(planned)
+    sent = len(posts(simulator))
+    assert 1 <= sent <= IN_FLIGHT
+    dropped = {receipt.text for receipt in receipts if receipt.outcome is None}
+    assert f"answering is paused while {cycle.pause_file} is there" in dropped
+    assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} is there"
+    assert await cycle.answer(await cycle.look()) == ()
+    cycle.pause_file.unlink()
+    cycle.tell = lambda _receipt: None
+    assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
+    assert len(posts(simulator)) == len(planned.steps)
+
+
+async def test_a_pause_file_that_nobody_can_look_at_pauses(tmp_path):
+    """Doubt is hold."""
+    assert "nobody can say" in (paused_by(tmp_path / ("x" * 300)) or "")
+    assert paused_by(tmp_path / "pause") is None
+    assert paused_by(None) is None
+
+
+async def test_an_answer_is_not_repeated_after_a_pause(make_cycle, ledger):
+    """Portfolio Manager did not take it, and somebody paused while it asked us to wait."""
+    simulator, cycle = await make_cycle(pending=5)
+    planned = await cycle.look()
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=429, service="POST"))
+    cycle.pm._sending.sleep = lambda _seconds: pause(ledger)
+    receipts = await cycle.answer(planned)
+    answered = [receipt for receipt in receipts if receipt.outcome is not None]
+    assert len(posts(simulator)) == len(answered) <= IN_FLIGHT
+
+
+async def test_limits_hold_over_cycles_and_go_on_when_the_period_is_over(make_cycle, ledger):
+    """What a limit keeps back says so, waits, and is answered when there is room again."""
+    text = NOBODY.replace(b"reject: none", b"reject: 7 per 1h")
+    simulator, cycle = await make_cycle(text, pending=20)
+    wait = clock_of(cycle)
+    for hours, answered in ((0, 7), (0, 7), (1.1, 14), (1.1, 20)):
+        wait(hours)
+        planned = await cycle.look()
+        await cycle.answer(planned)
+        assert len(posts(simulator)) == answered
+    assert sum(simulator.world.pending().values()) == 0
+    every = await ledger.decisions(every=True)
+    assert ReasonKind.OVER_LIMIT in {row.kept_back for row in every}
+
+
+async def test_a_hold_expires_by_the_ledger_s_clock(make_cycle, ledger):
+    """Held, held on while a table is gone, which does not count, and then sent away with the note of the expiry."""
+    text = (
+        b"version: 1\ndata: {gone: {values: [x]}}\nrules:\n"
+        b"- {id: waits, on: connection, when: {not: {account.username: {in: gone}}}, then: hold,\n"
+        b"   expire: {after: 2h, then: reject, note: Please ask again.}}\n"
+    )
+    simulator, cycle = await make_cycle(text, pending=20)
+    wait, table = clock_of(cycle), Table(name="gone", keys=frozenset({"x"}), rows=1, digest="")
+    for hours, tables in ((0, {"gone": table}), (1, {}), (1, {"gone": table}), (0.9, {"gone": table})):
+        wait(hours)
+        cycle.tables = tables
+        await cycle.answer(await cycle.look())
+    assert posts(simulator) == []
+    wait(0.2)
+    await cycle.answer(await cycle.look())
+    rows = [row for row in await ledger.decisions() if row.kind is Kind.CONNECTION]
+    assert {(row.outcome, row.reason, row.rule, row.note) for row in rows} == {
+        (Outcome.DONE, ReasonKind.EXPIRED, "waits", "Please ask again.")
+    }

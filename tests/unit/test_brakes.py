@@ -37,12 +37,6 @@ SHARE = Limit(action=Action.REJECT, percent=Decimal(10), period=DAY)
 
 
 @pytest.fixture
-def ledger_address(tmp_path):
-    """The address of a ledger of the test's own."""
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
-
-
-@pytest.fixture
 async def ledger(ledger_address):
     """A ledger claimed for one account."""
     made = await SqlLedger.open(ledger_address)
@@ -198,7 +192,6 @@ async def test_while_an_account_is_paused_no_intent_is_recorded(ledger, name):
 async def test_another_account_s_pause_stops_only_that_account(ledger, ledger_address):
     """And what is paused for all is not resumed by resuming one."""
     other = await SqlLedger.open(ledger_address, name="other")
-    assert await other.paused() is None
     await other.claim(service=SERVICE, provider=THEM, at=NOW)
     await ledger.database.run(lambda it: braking.pause(it, "other", by="ada", why="", at=NOW))
     assert await other.paused() == "ada paused account other at 2026-03-04 12:00 UTC"

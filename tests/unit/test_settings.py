@@ -254,3 +254,11 @@ def test_a_lease_outlives_the_answer_in_hand():
     assert load_settings(**KNOWN, lease="90s").lease == timedelta(seconds=90)
     with pytest.raises(ConfigurationError, match=r"lease \(89s\) must be at least"):
         load_settings(**KNOWN, lease="89s")
+
+
+def test_enforce_is_for_epa_s_services_and_simulators():
+    """No other host gets the password and the answers, however it was written."""
+    for service in ("live", "test", "https://portfoliomanager.energystar.gov/ws/"):
+        assert load_settings(**KNOWN | {"service": service}, mode="enforce").mode is Mode.ENFORCE
+    with pytest.raises(ConfigurationError, match="enforce is for EPA's services and for a simulator"):
+        load_settings(**KNOWN | {"service": "https://pm.example/ws"}, mode="enforce")

@@ -137,6 +137,25 @@ async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_
     assert len(simulator.log.calls) == 2
 
 
+async def test_whoever_must_take_their_time_is_asked_before_a_repetition_only(simulate, sign_in) -> None:
+    """Answering may be paused, in the ledger, while a 429 is waited out."""
+    simulator = await simulate()
+    simulator.faults.add(too_fast(None))
+    asked: list[int] = []
+
+    async def may_repeat() -> str | None:
+        asked.append(len(simulator.log.calls))
+        return "paused" if len(asked) == 2 else None
+
+    pm = await sign_in(simulator)
+    async with pm.turn():
+        with pytest.raises(TooFast) as raised:
+            await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None, may_repeat=may_repeat)
+    assert raised.value.__notes__ == ["not repeated: paused"]
+    assert asked == [1, 2]
+    assert len(simulator.log.calls) == 2
+
+
 async def test_an_answer_does_not_leave_if_it_is_no_longer_good(simulate, sign_in) -> None:
     """While a turn was waited for and the intent recorded, a lease may have ended."""
     simulator = await simulate()
