@@ -44,6 +44,7 @@ def check(folder: Path | None, output: str) -> int:
                     for name, table in tables.items()
                 },
                 "rules": [rule.id for rule in policy.rules] if policy else [],
+                "holding_for_ever": policy.holding_for_ever if policy else [],
                 "tests_not_run": policy.tests_not_run if policy else [],
             }
         )
@@ -55,6 +56,13 @@ def check(folder: Path | None, output: str) -> int:
     if policy is not None:
         for file in policy.tests_not_run:
             click.echo(f"{file}: this version does not run policy tests yet; its cases were not tried", err=True)
+        if policy.holding_for_ever:
+            rules = ", ".join(policy.holding_for_ever)
+            click.echo(
+                f"{named}: without `expire` what these rules hold waits for people, however long, and its customer "
+                f"cannot send a corrected request meanwhile: {rules}",
+                err=True,
+            )
     problems = len(faults) + len(broken)
     if problems or policy is None:
         click.echo(

@@ -25,7 +25,9 @@ WHY_KEPT_BACK = {
     ReasonKind.LIST_NOT_WHOLE: "a list could not be read to its end",
     ReasonKind.ANSWERED: "it was answered already and the list lags",
     ReasonKind.IN_DOUBT: "what became of an earlier answer is not known yet",
+    ReasonKind.VERDICT_CHANGED: "another answer was sent before, and what became of that is not known",
     ReasonKind.REFUSED: "Portfolio Manager refused the answer",
+    ReasonKind.OVER_LIMIT: "one more would have passed a limit of the policy",
 }
 
 
@@ -90,9 +92,7 @@ def print_summary(to: Console, summary: Summary) -> None:
             (*(counts.get(word, 0) for word in words), WHY_KEPT_BACK[ReasonKind(why)])
             for why, counts in summary.kept_back.items()
         ]
-        print_table(
-            to, (*words, "because"), reasons, title="Decided, but kept back because of what it would carry along"
-        )
+        print_table(to, (*words, "because"), reasons, title="Decided, but kept back")
 
 
 def _words(counts: dict[str, dict[str, int]]) -> list[str]:

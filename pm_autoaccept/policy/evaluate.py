@@ -74,6 +74,11 @@ class Policy:
     tests_not_run: tuple[str, ...] = ()
 
     @property
+    def holding_for_ever(self) -> tuple[str, ...]:
+        """The ids of the rules that hold and say no end of it."""
+        return tuple(rule.id for rule in self.rules if rule.then is Verdict.HOLD and rule.expire is None)
+
+    @property
     def needs(self) -> frozenset[Need]:
         """The facts that its rules ask for beyond the pending lists."""
         return frozenset(need for field, on in self._asked() for need in _needs_of(field, on))

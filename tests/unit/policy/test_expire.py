@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from pm_autoaccept.cli import cli
 from pm_autoaccept.model import Held, Need, NotLearnt, ReasonKind, Verdict
 from pm_autoaccept.policy.durations import written_duration
 
@@ -191,3 +193,14 @@ def test_a_date_that_could_not_be_read_makes_age_unknown(ask, meter):
 def test_a_length_reads_in_its_largest_units(length, read):
     """As people read it in evidence and notes."""
     assert written_duration(length) == read
+
+
+def test_check_warns_of_a_rule_that_holds_and_says_no_end_of_it(load, tmp_path):
+    """A request that pends keeps its customer from sending a corrected one."""
+    ends = f"{{id: ends, on: meter, when: always, then: hold, {EXPIRE}}}"
+    rules = f"rules: [{{id: waits, on: connection, when: always, then: hold}}, {ends}]"
+    assert load(rules).holding_for_ever == ("waits",)
+    (tmp_path / "policy.yaml").write_text(f"version: 1\n{rules}\n")
+    result = CliRunner().invoke(cli, ["check", str(tmp_path)])
+    assert result.stderr.splitlines()[0].endswith("cannot send a corrected request meanwhile: waits")
+    assert "no problems" in result.stdout
