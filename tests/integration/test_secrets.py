@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
@@ -22,6 +20,7 @@ from pm_autoaccept.simulator import Fault, FaultKind, world_from_seed
 from pm_autoaccept.telemetry.health import ready
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from pm_autoaccept.telemetry.telemetry import Telemetry
+from tests.secrets import forms
 
 PASSWORD = "Sécret/& +<42>"
 """It looks different in each of its forms."""
@@ -45,16 +44,6 @@ FAULTS = {
     "reset": Fault(kind=FaultKind.RESET),
     "truncated": Fault(kind=FaultKind.TRUNCATED),
 }
-
-
-def forms(username: str) -> list[bytes]:
-    """Every form in which the password could stand somewhere."""
-    pair = f"{username}:{PASSWORD}".encode()
-    plain = PASSWORD.encode()
-    escaped = PASSWORD.encode("ascii", "backslashreplace")
-    texts = [quote(PASSWORD, safe=""), quote_plus(PASSWORD), PASSWORD.replace("&", "&amp;").replace("<", "&lt;")]
-    coded = [base64.b64encode(each) for each in (pair, plain, PASSWORD.encode("latin-1"))]
-    return [plain, escaped, *(text.encode() for text in texts), *coded, *(each.rstrip(b"=") for each in coded)]
 
 
 class Twice(Stop):
@@ -131,4 +120,4 @@ async def test_the_password_is_nowhere_under_any_fault(fault, service, simulator
     everything = b"".join([*(each.encode() for each in said), generate_latest(telemetry.registry), *written])
     assert written
     assert "call_made" in told.err
-    assert [form for form in forms(simulator.username) if form in everything] == []
+    assert [form for form in forms(simulator.username, PASSWORD) if form in everything] == []
