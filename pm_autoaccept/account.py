@@ -41,6 +41,7 @@ async def open_account(
     ledger: SqlLedger,
     records: bool = True,
     in_force: PolicyInForce | None = None,
+    pace: Pace | None = None,
     stop: Callable[[], str | None] = lambda: None,
     tell: Callable[[Receipt], None] = lambda _receipt: None,
     told: Callable[[CallMade], None] = lambda _made: None,
@@ -54,6 +55,7 @@ async def open_account(
         ledger: where its work is recorded; it stays open.
         records: whether the ledger is written; else it is only read, and need not be claimed yet.
         in_force: the policy; loaded from the settings' folder where None.
+        pace: at which calls leave; a new one by the settings where None.
         stop: says why nothing more may be sent, None while it may.
         tell: called with what came of each step.
         told: called with each attempt at a call.
@@ -78,7 +80,7 @@ async def open_account(
         base_url=settings.base_url,
         username=settings.username,
         password=settings.password.get_secret_value(),
-        pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
+        pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
         timeout=settings.timeout.total_seconds(),
         sleep=sleep,
         told=told,

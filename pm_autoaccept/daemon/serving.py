@@ -28,6 +28,7 @@ from pm_autoaccept.errors import (
 from pm_autoaccept.ledger import Database, Leases, SqlLedger
 from pm_autoaccept.ledger.masking import keep_retention
 from pm_autoaccept.model import Kind
+from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
@@ -70,6 +71,7 @@ class Serving:
     read_again: Callable[[], Settings]
     now: Callable[[], datetime] = utc_now
     _watch: PolicyWatch | None = field(default=None, init=False)
+    _pace: Pace | None = field(default=None, init=False)
     _held: bool = field(default=False, init=False)
 
     @property
@@ -140,12 +142,15 @@ class Serving:
         failed = 0
         while not self._ends(hold):
             self._take_over(watch)
+            # What a 429 asked for holds for the next sign-in too.
+            self._pace = self._pace or Pace(in_flight=self.settings.in_flight, rate=self.settings.rate)
             try:
                 async with AsyncExitStack() as stack:
                     account = open_account(
                         self.settings,
                         ledger=ledger,
                         in_force=watch.in_force,
+                        pace=self._pace,
                         stop=why_not,
                         sleep=self.stop.sleep,
                         tell=self.telemetry.answered,
@@ -261,7 +266,7 @@ class Serving:
                 continue  # a file that is being written; the settings in force stay
             if fresh.password != self.settings.password:
                 log.info("password_changed")
-                self.settings = fresh
+                self.settings, self._pace = fresh, None
                 return
 
     def _take_over(self, watch: PolicyWatch) -> bool:

@@ -109,6 +109,16 @@ async def test_a_wrong_password_is_tried_rarely_and_does_not_end_it(simulate, se
     assert "Wrong-Password-1" not in str(logged)
 
 
+async def test_what_a_429_asked_for_is_kept_from_one_sign_in_to_the_next(simulate, settings_of):
+    """An hour that was asked for is an hour, though the program tries to sign in again before."""
+    simulator = await simulate()
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=429, headers=(("Retry-After", "3600"),)))
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=Counting(after=5))
+    assert events(logged) == ["sign_in_failed"] * 5
+    assert len(simulator.log.calls) == 1
+
+
 async def test_a_password_that_is_refused_later_stops_the_account_and_is_tried_again_after_a_while(
     simulate, settings_of
 ):
