@@ -163,18 +163,18 @@ class DrawnPace(Pace):
         self._drawn = turns
         self._asked = 0
 
-    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[None]:
+    def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[bool]:
         """A turn, as soon as the loop has gone round as often as was drawn."""
         rounds = self._drawn[self._asked % len(self._drawn)]
         self._asked += 1
         return self._later(rounds, unless)
 
     @asynccontextmanager
-    async def _later(self, rounds: int, unless: Callable[[], bool]) -> AsyncIterator[None]:
+    async def _later(self, rounds: int, unless: Callable[[], bool]) -> AsyncIterator[bool]:
         for _ in range(rounds):
             await asyncio.sleep(0)
-        async with super().turn(unless=unless):
-            yield
+        async with super().turn(unless=unless) as free:
+            yield free
 
 
 class Stories:
