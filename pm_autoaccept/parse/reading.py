@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from pm_autoaccept.parse.document import Element, attribute, children, own_bytes
+from pm_autoaccept.parse.document import Element, attribute, local_name, own_bytes
 
 T = TypeVar("T")
 
@@ -112,12 +113,15 @@ class Reading:
     and is noted in `faults` under the name given as `field`.
     """
 
-    __slots__ = ("_doubt", "_element", "faults")
+    __slots__ = ("_children", "_doubt", "_element", "faults")
 
     def __init__(self, element: Element | None, faults: dict[str, str], *, doubt: str | None = None) -> None:
         self._element = element
         self._doubt = doubt
         self.faults = faults
+        self._children = defaultdict[str, list[Element]](list)
+        for child in () if element is None else element:
+            self._children[local_name(child)].append(child)
 
     def group(self, name: str) -> Reading:
         """The child of that name, to be read in turn."""
@@ -164,8 +168,8 @@ class Reading:
 
     def _only(self, name: str) -> Element | None:
         """The one child of that name; several are one if they say the same."""
-        found = [] if self._element is None else list(children(self._element, name))
-        if len({own_bytes(child) for child in found}) > 1:
+        found = self._children.get(name, ())
+        if len(found) > 1 and len({own_bytes(child) for child in found}) > 1:
             raise Unread("stands more than once, with different contents")
         return found[0] if found else None
 

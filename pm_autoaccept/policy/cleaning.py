@@ -19,6 +19,8 @@ _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 def fold(text: str) -> str:
     """The text without outer blanks, NFKC-folded, every dash a hyphen; what is no character at all becomes U+FFFD."""
+    if text.isascii():
+        return text.strip()
     folded = unicodedata.normalize("NFKC", _SURROGATES.sub("\ufffd", text))
     return "".join("-" if _is_dash(character) else character for character in folded).strip()
 
