@@ -33,9 +33,6 @@ from pm_autoaccept.watch import owners_to_read
 
 T = TypeVar("T")
 
-PAGES_AHEAD = 4
-"""Pages asked for at once after the first: the page number is ours to name."""
-
 MOST_PAGES = 5_000
 """A list of more pages (100,000 requests) is not believed: a service that always says "next page" would never end."""
 
@@ -140,14 +137,18 @@ class Poller:
         )
 
     async def _pages(self, kind: Kind) -> AsyncGenerator[PendingPage, None]:
-        """Yield pages in order until one has no next; those fetched beyond it are thrown away unread."""
+        """Yield pages in order until one has no next; those fetched beyond it are thrown away unread.
+
+        As many are asked for ahead, since the page number is ours to name, as have been read, and never more than may
+        be in flight: a long list is read at full width after a few pages, and a short one asks for few in vain.
+        """
         page = await self.pm.pending_page(kind, 1)
         yield page
         number = 1
         ahead: deque[asyncio.Task[PendingPage]] = deque()
         try:
             while page.has_next and number < MOST_PAGES:
-                while len(ahead) < PAGES_AHEAD:
+                while len(ahead) < min(number, self.pm.pace.in_flight):
                     wanted = number + len(ahead) + 1
                     read = self.pm.pending_page(kind, wanted)
                     ahead.append(asyncio.create_task(read, name=f"read {kind} page {wanted}"))

@@ -31,6 +31,7 @@ class Pace:
         sleep: waits so many seconds of that clock.
 
     Attributes:
+        in_flight: calls at once, at most.
         slowed: how often a 429 has slowed it.
 
     Raises:
@@ -51,6 +52,7 @@ class Pace:
                 f"a pace of {in_flight} in flight and {rate} per {period} s: "
                 "let at least one call be in flight, at a rate above 0"
             )
+        self.in_flight = in_flight
         self.slowed = 0
         self._places = asyncio.Semaphore(in_flight)
         self._clock = clock

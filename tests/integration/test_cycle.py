@@ -99,6 +99,20 @@ async def test_every_page_of_every_list_is_read(make_cycle):
     )
 
 
+@pytest.mark.parametrize("pending", [10, 90, 600])
+async def test_few_pages_are_asked_for_in_vain(make_cycle, pending):
+    """Beyond a list's last page fewer are asked for than it has pages, and fewer than may be in flight."""
+    simulator, cycle = await make_cycle(pending=pending)
+    await cycle.look()
+    for kind, name in ((Kind.CONNECTION, "connections"), (Kind.PROPERTY, "properties"), (Kind.METER, "meters")):
+        pages = max(1, -(-simulator.world.pending()[kind] // 20))
+        calls = [call for call in simulator.log.calls if call.service == f"list_pending_{name}"]
+        asked = [int(call.path.rpartition("=")[2]) for call in calls]
+        reads = asked.count(1)  # a list may have to be read again after another
+        assert set(asked) >= set(range(1, pages + 1))
+        assert len(asked) - reads * pages <= reads * max(0, min(cycle.pm.pace.in_flight, pages - 1) - 1)
+
+
 async def test_a_page_that_stays_failed_makes_its_list_not_whole(make_cycle):
     """Nothing in it is answered; what was read of it is held and says why; the other lists go on."""
     simulator, cycle = await make_cycle(pending=60)
