@@ -97,15 +97,24 @@ class Answering:
             if why is not None:
                 return self._dropped(step, why)
             try:
-                return await self._send(step)
+                begun = self.now()
+                intent = await self.ledger.intend(step, at=begun)
             except (AlreadyAnswered, OverLimit) as error:
                 return self._dropped(step, str(error))
             except Paused as error:
                 self._halted = str(error)
                 return self._dropped(step, str(error))
-            except (LedgerError, NotAuthorised) as error:
+            except LedgerError as error:
                 self._halted = str(error)
                 raise
+            receipt, refusal = await self._send(step, begun=begun)
+            if refusal is not None:
+                self._halted = str(refusal)
+        # While the outcome is recorded, the place in flight is free for the next answer.
+        await self._conclude(intent, receipt)
+        if refusal is not None:
+            raise refusal
+        return receipt
 
     def _why_not(self, step: Step) -> str | None:
         """Say why the step must not be sent now."""
@@ -122,11 +131,8 @@ class Answering:
         """Say why an answer that was begun then must not be repeated any more."""
         return "it was begun too long ago" if self.now() - begun > self.repeat_within else None
 
-    async def _send(self, step: Step) -> Receipt:
-        """Record the intent, POST, record the outcome."""
-        begun = self.now()
-        intent = await self.ledger.intend(step, at=begun)
-        refusal: NotAuthorised | None = None
+    async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
+        """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
         try:
             await self.pm.answer(
                 step.key.kind,
@@ -136,15 +142,17 @@ class Answering:
                 still_good=lambda: self._why_not(step) or self._too_late(begun),
                 may_repeat=self._paused,
             )
-            receipt = Receipt(step=step, outcome=Outcome.DONE)
         except PortfolioManagerError as error:
-            receipt = self._failed(step, error)
-            refusal = error if isinstance(error, NotAuthorised) else None
-        await self.ledger.conclude(intent, receipt, at=self.now())
+            return self._failed(step, error), error if isinstance(error, NotAuthorised) else None
+        return Receipt(step=step, outcome=Outcome.DONE), None
+
+    async def _conclude(self, intent: int, receipt: Receipt) -> None:
+        try:
+            await self.ledger.conclude(intent, receipt, at=self.now())
+        except LedgerError as error:
+            self._halted = str(error)
+            raise
         self.tell(receipt)
-        if refusal is not None:
-            raise refusal
-        return receipt
 
     def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
         """The row of design.md's table. What no row names is of unknown fate, the careful reading."""
