@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 
 from lxml import etree
@@ -18,8 +19,25 @@ PAGE = 20
 """How many requests stand on a page (reference §7)."""
 
 
-def _pending(kind: Kind, path: str, asked: Asked) -> Answer:
-    waiting = _ordered(asked.world, kind, asked.inferred)
+class _Lists:
+    """What pends of each kind, in the order of its list: ordered anew only after a change, not for each page."""
+
+    def __init__(self) -> None:
+        self._known: dict[Kind, tuple[int, list[RequestKey]]] = {}
+
+    def of(self, world: World, kind: Kind, inferred: Inferred) -> list[RequestKey]:
+        """The list of this kind."""
+        changes, waiting = self._known.get(kind, (None, []))
+        if changes != world.changes:
+            waiting = _ordered(world, kind, inferred)
+            self._known[kind] = world.changes, waiting
+        if kind is not Kind.CONNECTION and not inferred.forwarded_shares_listed_when_unconnected:
+            return [key for key in waiting if world.connected(world.owner_of(key))]
+        return waiting
+
+
+def _pending(lists: _Lists, kind: Kind, path: str, asked: Asked) -> Answer:
+    waiting = lists.of(asked.world, kind, asked.inferred)
     page = _page(asked)
     begin = (page - 1) * PAGE
     if page > 1 and begin >= len(waiting) and asked.inferred.page_beyond_the_end == "not_found":
@@ -30,7 +48,8 @@ def _pending(kind: Kind, path: str, asked: Asked) -> Answer:
     if page > 1 and asked.inferred.previous_links:
         links.append(elements.link("previous page", f"{path}?page={page - 1}"))
     empty_links = asked.inferred.empty_list_has_links
-    return Answer(documents.pending_list(asked.world, waiting[begin : begin + PAGE], links, empty_links=empty_links))
+    shown = [asked.world.ties[key] for key in waiting[begin : begin + PAGE]]
+    return Answer(documents.pending_list(asked.world, shown, links, empty_links=empty_links))
 
 
 def _page(asked: Asked) -> int:
@@ -44,13 +63,12 @@ def _page(asked: Asked) -> int:
     return max(page, 1)
 
 
-def _ordered(world: World, kind: Kind, inferred: Inferred) -> list[Tie]:
-    waiting = list(world.having(kind, State.PENDING))
-    if kind is not Kind.CONNECTION and not inferred.forwarded_shares_listed_when_unconnected:
-        waiting = [tie for tie in waiting if world.connected(world.owner_of(tie.key))]
-    if inferred.order == "by_id":
-        return sorted(waiting, key=lambda tie: tie.key.id)
-    return sorted(waiting, key=lambda tie: (tie.asked_at, tie.key.id), reverse=inferred.order == "newest_first")
+def _ordered(world: World, kind: Kind, inferred: Inferred) -> list[RequestKey]:
+    def place(tie: Tie) -> tuple[datetime, int] | int:
+        return tie.key.id if inferred.order == "by_id" else (tie.asked_at, tie.key.id)
+
+    waiting = sorted(world.having(kind, State.PENDING), key=place, reverse=inferred.order == "newest_first")
+    return [tie.key for tie in waiting]
 
 
 def _notifications(asked: Asked) -> Answer:
@@ -156,10 +174,11 @@ def _custom_field(asked: Asked) -> Answer:
 
 def reading() -> dict[str, Callable[[Asked], Answer]]:
     """What answers each service that only reads, by the service's name."""
+    lists = _Lists()
     return {
-        "list_pending_connections": partial(_pending, Kind.CONNECTION, "/connect/account/pending/list"),
-        "list_pending_properties": partial(_pending, Kind.PROPERTY, "/share/property/pending/list"),
-        "list_pending_meters": partial(_pending, Kind.METER, "/share/meter/pending/list"),
+        "list_pending_connections": partial(_pending, lists, Kind.CONNECTION, "/connect/account/pending/list"),
+        "list_pending_properties": partial(_pending, lists, Kind.PROPERTY, "/share/property/pending/list"),
+        "list_pending_meters": partial(_pending, lists, Kind.METER, "/share/meter/pending/list"),
         "list_notifications": _notifications,
         "get_account": _account,
         "list_customers": _customers,

@@ -133,6 +133,7 @@ class World:
             `Property` to the property, `Meter` to the meter.
         meter_types: what the provider supports; empty for all.
         read: ids of notifications that were returned with clear=true.
+        changes: how often something was asked for or came to stand otherwise.
     """
 
     provider: Account
@@ -146,6 +147,7 @@ class World:
     answers: dict[RequestKey, tuple[CustomField, ...]] = field(default_factory=dict)
     notifications: list[Notification] = field(default_factory=list)
     read: set[int] = field(default_factory=set)
+    changes: int = 0
 
     def state(self, kind: Kind, id_: int) -> State:
         """How this stands with the provider; `none` where it was never asked for."""
@@ -187,16 +189,19 @@ class World:
 
     def add(self, tie: Tie) -> None:
         """Put a tie into a world that is being made. It is no effect of anything."""
+        self.changes += 1
         self.ties[tie.key] = tie
 
     def move(self, key: RequestKey, state: State, *, cascade: bool = False) -> Effect:
         """Let what was asked for stand otherwise, and say what changed."""
+        self.changes += 1
         tie = self.ties[key]
         self.ties[key] = replace(tie, state=state)
         return Effect(kind=key.kind, id=key.id, before=tie.state, after=state, cascade=cascade)
 
     def ask(self, tie: Tie, *, cascade: bool = False) -> Effect:
         """Let something be asked for, anew or again, and say what changed."""
+        self.changes += 1
         before = self.state(tie.key.kind, tie.key.id)
         self.ties[tie.key] = tie
         return Effect(kind=tie.key.kind, id=tie.key.id, before=before, after=tie.state, cascade=cascade)
