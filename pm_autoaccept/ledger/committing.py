@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Connection, Engine
@@ -43,7 +42,7 @@ class _Piece:
 
 
 class Writer:
-    """Runs work on a thread of its own, in the order in which it came, as many pieces in one transaction as wait.
+    """Runs work on a thread of its own, as many pieces in one transaction as wait: none before what came earlier.
 
     A piece that raises is rolled back, and with it all that was in its transaction: each is then done again in one of
     its own. Work must bear that: it has no effect but on the database.
@@ -122,7 +121,7 @@ class Writer:
         try:
             with self._engine.begin() as connection:
                 self._under_way = time.monotonic(), connection.connection.driver_connection
-                return list(_work(connection, pieces))
+                return _work(connection, pieces)
         except _Spoiled as spoiled:
             error = spoiled.__cause__
             if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -150,10 +149,20 @@ class Writer:
         return self._engine.url
 
 
-def _work(connection: Connection, pieces: list[_Piece]) -> Iterator[Any]:
-    """The results of neighbours that wait for the same handler are made together; the order is kept."""
-    for handler, some in groupby(pieces, key=lambda piece: piece.handler):
+def _work(connection: Connection, pieces: list[_Piece]) -> list[Any]:
+    """One result for each piece; those for the same handler are made together.
+
+    Nobody who waits knows what came of the others, so that any order is one in which they might have come.
+    """
+    alike: dict[Handler, list[int]] = {}
+    for place, piece in enumerate(pieces):
+        alike.setdefault(piece.handler, []).append(place)
+    results: list[Any] = [None] * len(pieces)
+    for handler, places in alike.items():
         try:
-            yield from handler(connection, [piece.item for piece in some])
+            made = handler(connection, [pieces[place].item for place in places])
         except Exception as error:
             raise _Spoiled from error
+        for place, result in zip(places, made, strict=True):
+            results[place] = result
+    return results
