@@ -553,3 +553,29 @@ async def test_a_hold_expires_by_the_ledger_s_clock(make_cycle, ledger):
     assert {(row.outcome, row.reason, row.rule, row.note) for row in rows} == {
         (Outcome.DONE, ReasonKind.EXPIRED, "waits", "Please ask again.")
     }
+
+
+async def test_an_outcome_that_is_being_recorded_keeps_no_place_in_flight(simulate, sign_in, ledger, now):
+    """With one call in flight, the next answer leaves while the outcome of the one before is still being recorded."""
+    simulator = await simulate(pending=4)
+    pm = await sign_in(simulator, pace=Pace(in_flight=1, rate=None))
+    provider = await pm.account()
+    await ledger.claim(service=simulator.url, provider=provider, at=now)
+    second = asyncio.Event()
+    conclude = ledger.conclude
+
+    async def slowly(*arguments: Any, **named: Any) -> None:
+        await second.wait()
+        await conclude(*arguments, **named)
+
+    ledger.conclude = slowly
+    simulator.before_processing = lambda _call: second.set() if len(posts(simulator)) > 1 else None
+    policy = load({"policy.yaml": EVERYBODY})
+    cycle = Cycle(
+        pm=pm, provider=provider, ledger=ledger, policy=policy, tables={}, mode=Mode.ENFORCE, now=ticking(now)
+    )
+    planned = await cycle.look()
+    assert sum(not step.needs for step in planned.steps) > 1
+    async with asyncio.timeout(30):
+        receipts = await cycle.answer(planned)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
