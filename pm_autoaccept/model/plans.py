@@ -1,0 +1,165 @@
+"""What is planned and sent, within which limits, what came of it, and what the ledger knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pm_autoaccept.model.decisions import Action, Decision, Held, Reason
+from pm_autoaccept.model.requests import RequestKey
+from pm_autoaccept.model.snapshot import PendingList
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How many answers of one kind may leave within any period of this length.
+
+    Attributes:
+        at_most: so many; None where a share is said.
+        percent: so many of a hundred answers of both kinds; None where a number is said.
+    """
+
+    action: Action
+    at_most: int | None = None
+    percent: Decimal | None = None
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the ledger counts within a limit's period: intents, whatever became of them, and what fell along with them.
+
+    Attributes:
+        count: answers of the limit's action.
+        of: answers of both actions.
+        frees_from: since when the oldest of the newest `at_most` counts; when that is as long ago as the period, there
+            is room again. None where nothing counts.
+    """
+
+    limit: Limit
+    count: int = 0
+    of: int = 0
+    frees_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One POST to come.
+
+    Attributes:
+        needs: the requests whose own steps must be done before this one may start.
+        falls: pending requests that Portfolio Manager will, or may, reject along with this reject.
+        within: the limits that must still have room when its intent is recorded.
+        repeats: an answer of unknown fate is sent once more, word for word, by the rule of unknowns.
+    """
+
+    decision: Decision
+    action: Action
+    needs: tuple[RequestKey, ...] = ()
+    falls: tuple[RequestKey, ...] = ()
+    within: tuple[Limit, ...] = ()
+    repeats: bool = False
+
+    @property
+    def key(self) -> RequestKey:
+        """The request's key."""
+        return self.decision.key
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBack:
+    """An accept or reject that was decided and is not sent now, and why."""
+
+    decision: Decision
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything decided in one cycle, and what follows from it.
+
+    Attributes:
+        decisions: every pending request, connections first, then properties, then meters.
+        steps: what is to be sent, each after those it needs.
+        kept_back: accepts and rejects that were decided and are not sent now.
+        fresh_from: when the last list had been read; before it, as after a clock was set back, nothing is answered.
+        fresh_until: after this moment the lists are too old to answer from.
+        not_whole: the lists that could not be read to their end.
+        paused: who or what has paused answering, None where nobody has.
+    """
+
+    decisions: tuple[Decision, ...]
+    steps: tuple[Step, ...]
+    kept_back: tuple[KeptBack, ...]
+    fresh_from: datetime
+    fresh_until: datetime
+    not_whole: tuple[PendingList, ...] = ()
+    paused: str | None = None
+
+
+class Outcome(StrEnum):
+    """What became of a request. A closed set; only `done` claims that we did it."""
+
+    DONE = "done"
+    DONE_INFERRED = "done_inferred"
+    FALLEN = "fallen"
+    SETTLED_ELSEWHERE = "settled_elsewhere"
+    GONE = "gone"
+    REFUSED = "refused"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What came of one step. `outcome` None: the step was not sent (`text` says why), nothing was recorded.
+
+    Attributes:
+        again_after: for `refused`: when the same answer may be tried again; None: not until the request,
+            the policy or the program changes.
+    """
+
+    step: Step
+    outcome: Outcome | None
+    text: str = ""
+    again_after: datetime | None = None
+
+
+class Standing(StrEnum):
+    """How a request that pends now stands in the ledger."""
+
+    UNANSWERED = "unanswered"
+    """No answer was sent, or one that is known not to have been processed."""
+    ACCEPTED = "accepted"
+    """Our accept is done; the list lags."""
+    REJECTED = "rejected"
+    """Our reject is done; the list lags."""
+    SETTLED = "settled"
+    """It was answered, by us or by somebody else, it is not known how, and the list lags."""
+    IN_DOUBT = "in_doubt"
+    """An answer was sent and what became of it is not known."""
+    REPEATABLE = "repeatable"
+    """An answer was sent, no more can come of it, and the request still pends: the same may be sent again."""
+    REFUSED = "refused"
+    """Portfolio Manager refused our answer, and it is not time to try again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the ledger knows that decide and plan must know.
+
+    Attributes:
+        standing: of each request that pends now; a key without an entry is unanswered.
+        sent: of those that stand refused or repeatable, what was sent last.
+        rejected_properties: ids of properties whose latest answer of ours was a reject.
+        held: who holds which of them since when; a key without an entry nobody holds.
+        tallies: what counts for each limit of the policy that is in force, and not lifted, now.
+    """
+
+    standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
+    sent: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
+    rejected_properties: frozenset[int] = frozenset()
+    held: Mapping[RequestKey, Held] = field(default_factory=dict)
+    tallies: tuple[Tally, ...] = ()
