@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -136,24 +136,26 @@ def _undecided(key: RequestKey, owner: int | None) -> Finding:
     return Finding(FindingKind.CAME_IN_UNDECIDED, key, text, command_that_removes(key))
 
 
-def accepts_since(connection: Connection, provider: int, since: datetime | None) -> Sequence[Row[Any]]:
-    """What we accepted, where it is known since this moment that it was taken (None: ever); the oldest first."""
-    query = (
-        _sent(Outcome.DONE, Outcome.DONE_INFERRED)
-        .add_columns(request_table.c.kind, tie_table.c.id.label("tie"))
-        .outerjoin(tie_table, tie_table.c.request_id == request_table.c.id)
-        .where(request_table.c.provider_id == provider)
-    )
+def accepts_since(provider: int, since: datetime | None) -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
+    """Ask what we accepted, where it is known since this moment that it was taken (None: ever); the oldest first.
+
+    It may be very much: to be narrowed down before it is read.
+    """
+    query = _sent(Outcome.DONE, Outcome.DONE_INFERRED).where(request_table.c.provider_id == provider)
     if since is not None:
         # By an index: what an answer of unknown fate came to is known a day after it at the latest.
         query = query.where(intent_table.c.sent_at >= since - KNOWN_WITHIN, intent_table.c.outcome_at >= since)
-    return connection.execute(query).all()
+    return query
 
 
 def begin_accepted_meters(connection: Connection, provider: int, *, since: datetime | None) -> None:
     """Begin a tie for each meter share that we accepted: no list that we read shows meters."""
-    accepted = accepts_since(connection, provider, since)
-    meters = {row.pm_id: row for row in accepted if row.kind == Kind.METER and row.tie is None}
+    without_tie = (
+        accepts_since(provider, since)
+        .outerjoin(tie_table, tie_table.c.request_id == request_table.c.id)
+        .where(request_table.c.kind == Kind.METER, tie_table.c.id.is_(None))
+    )
+    meters = {row.pm_id: row for row in connection.execute(without_tie)}
     known = live(connection, provider, Kind.METER) if meters else {}
     for number, row in meters.items():
         if number in known:  # it pended again, so that the share before it had ended

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from pm_autoaccept.ledger.noticing import notice, owners_of_waiting
 from pm_autoaccept.ledger.removing import end_shares_removed_with, settle_removals
 from pm_autoaccept.ledger.rows import chunks, insert
+from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import owner as owner_table
 from pm_autoaccept.ledger.tables import provider as provider_table
+from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.ledger.tables import tie as tie_table
 from pm_autoaccept.ledger.ties import (
     Tie,
@@ -38,19 +40,45 @@ LOOKING_BACK = timedelta(hours=1)
 
 def watched(connection: Connection, provider: int) -> Watched:
     """Say when each owner's shares were last asked for, and with whom something has happened since. Reads only."""
-    rows = connection.execute(select(owner_table).where(owner_table.c.provider_id == provider))
-    tried = {row.account_id: row.tried_at for row in rows}
-    accepted = accepts_since(connection, provider, _looking_back(_provider(connection, provider).watched_at))
-    new = {row.account_id for row in accepted if row.account_id not in tried or tried[row.account_id] < row.sent_at}
     standing = select(tie_table.c.owner_id).where(
         tie_table.c.provider_id == provider, tie_table.c.ended_at.is_(None), tie_table.c.kind == Kind.PROPERTY
     )
     going = connection.execute(standing.where(tie_table.c.absent_since.is_not(None))).scalars()
+    new = _not_read_since_an_accept(connection, provider)
+    touched = _callable([*new, *owners_of_waiting(connection, provider), *going])
     return Watched(
-        tried=tried,
-        touched=_callable([*new, *owners_of_waiting(connection, provider), *going]),
+        tried=_tried(connection, provider, touched),
+        touched=touched,
         sharing=_callable(connection.execute(standing.distinct()).scalars()),
     )
+
+
+def _not_read_since_an_accept(connection: Connection, provider: int) -> Iterable[int | None]:
+    """Owners of whom something was accepted since their shares were last asked for."""
+    since = _looking_back(_provider(connection, provider).watched_at)
+    asked = and_(owner_table.c.provider_id == provider, owner_table.c.account_id == request_table.c.account_id)
+    query = (
+        accepts_since(provider, since)
+        .with_only_columns(request_table.c.account_id)
+        .order_by(None)
+        .distinct()
+        .outerjoin(owner_table, asked)
+        .where(or_(owner_table.c.tried_at.is_(None), owner_table.c.tried_at < intent_table.c.sent_at))
+    )
+    owners: Iterable[int | None] = connection.execute(query).scalars()
+    return owners
+
+
+def _tried(connection: Connection, provider: int, touched: Collection[int]) -> dict[int, datetime]:
+    """When owners were last asked: those who have a tie, and these. All who ever had one may be very many."""
+    table = owner_table.c
+    standing = select(tie_table.c.owner_id).where(tie_table.c.provider_id == provider, tie_table.c.ended_at.is_(None))
+    queries = [table.account_id.in_(standing), *(table.account_id.in_(some) for some in chunks(sorted(touched)))]
+    found = {}
+    for among in queries:
+        for row in connection.execute(select(owner_table).where(table.provider_id == provider, among)):
+            found[row.account_id] = row.tried_at
+    return found
 
 
 def watch(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> tuple[Finding, ...]:

@@ -352,6 +352,21 @@ async def test_each_owner_is_read_in_a_bounded_number_of_cycles(make_house):
     assert all(len(read[at] | read[at + 1] | read[at + 2]) == 45 for at in range(7))
 
 
+async def test_owners_who_are_gone_are_not_carried_along(make_house):
+    """Only owners with something that stands, or with whom something happened since, are read from the ledger."""
+    house = await make_house()
+    await house.pass_by(answering=True)
+    assert (await house.cycle.ledger.watched()).touched == {2}
+    await house.pass_by()
+    watched = await house.cycle.ledger.watched()
+    assert watched.touched == set()
+    assert watched.tried.keys() == {1, 2}
+    house.simulator.act("disconnect", account=1)
+    for _ in range(3):
+        await house.pass_by()
+    assert (await house.cycle.ledger.watched()).tried.keys() == {2}
+
+
 async def test_looking_without_recording_reads_nobody_s_shares_for_the_watch(make_house):
     """`pending` and `explain` cost no more than they must."""
     house = await make_house()
