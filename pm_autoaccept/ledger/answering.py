@@ -25,12 +25,14 @@ READS_UNTIL_REPEATED = 2
 """Whole reads, begun after an answer of unknown fate was sent, that must show its request pending still."""
 
 
-def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, unknown_wait: timedelta) -> bool:
+def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, unknown_wait: timedelta | None) -> bool:
     """Whether an open answer may be sent once more, by the rule of unknowns.
 
     It may if two whole reads show the request pending still, the second (begun at `read`) so long after the answer was
-    sent that no more can come of it. Each attempt doubles the wait, to a day.
+    sent that no more can come of it. Each attempt doubles the wait, to a day. None: no wait is long enough yet.
     """
+    if unknown_wait is None:
+        return False
     wait = max(unknown_wait, min(unknown_wait * int(2 ** min(sent.attempts - 1, 10)), LONGEST_WAIT))
     return bool(row.present_reads >= READS_UNTIL_REPEATED and read >= sent.sent_at + wait)
 
@@ -42,7 +44,9 @@ class Answer(NamedTuple):
     at: datetime
 
 
-def intend(connection: Connection, provider: int, answers: Sequence[Answer], *, unknown_wait: timedelta) -> list[int]:
+def intend(
+    connection: Connection, provider: int, answers: Sequence[Answer], *, unknown_wait: timedelta | None
+) -> list[int]:
     """Record that these answers are about to be sent, by which decisions, and what may fall with each: all or none.
 
     Raises:
@@ -121,7 +125,7 @@ def _may_fall(connection: Connection, provider: int, step: Step, intent: int) ->
             _update(connection, child.id, falls_with=intent)
 
 
-def _intend_again(connection: Connection, row: RequestRow, answer: Answer, *, unknown_wait: timedelta) -> int:
+def _intend_again(connection: Connection, row: RequestRow, answer: Answer, *, unknown_wait: timedelta | None) -> int:
     """A further attempt of the intent that is open already: the same answer, word for word."""
     step, at = answer
     sent = last_intent(connection, row.id)

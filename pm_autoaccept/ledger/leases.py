@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -47,6 +47,7 @@ class Tenure:
         holder: who holds it.
         epoch: grows with each time that the lease is taken: what an earlier holder writes is refused by it.
         deadline: until when the holder may act, in seconds of its own monotonic clock (`steady`).
+        taken: when it was taken, by the same clock.
         settle_from: until when, by the database's clock, a holder before this one that did not release the lease could
             have had answers on the way; None where each did.
     """
@@ -55,6 +56,7 @@ class Tenure:
     holder: str
     epoch: int
     deadline: float
+    taken: float
     settle_from: datetime | None
 
 
@@ -104,19 +106,20 @@ class Leases:
         if taken is None:
             return None
         epoch, settle_from = taken
-        return Tenure(name=name, holder=self.holder, epoch=epoch, deadline=deadline, settle_from=settle_from)
+        return Tenure(
+            name=name,
+            holder=self.holder,
+            epoch=epoch,
+            deadline=deadline,
+            taken=self._monotonic(),
+            settle_from=settle_from,
+        )
 
     async def renew(self, tenure: Tenure) -> Tenure:
         """Hold on to a lease for another `ttl`, with the same epoch; raises `LeaseLost` if another took it."""
         deadline = self._deadline()
         await self._database.run(lambda connection: self._renew(connection, tenure))
-        return Tenure(
-            name=tenure.name,
-            holder=tenure.holder,
-            epoch=tenure.epoch,
-            deadline=deadline,
-            settle_from=tenure.settle_from,
-        )
+        return replace(tenure, deadline=deadline)
 
     async def release(self, tenure: Tenure) -> None:
         """Free a lease at once. Only when nothing is on the way any more; one that was lost meanwhile is left alone."""

@@ -46,7 +46,7 @@ def history(
     *,
     limits: Collection[Limit] = (),
     at: datetime,
-    unknown_wait: timedelta,
+    unknown_wait: timedelta | None,
 ) -> History:
     """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
     requests = [request for pending in snapshot.lists for request in pending.requests]

@@ -44,7 +44,9 @@ from pm_autoaccept.record import asked
 READS_UNTIL_GONE = 2
 
 
-def see(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta) -> None:
+def see(
+    connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta | None
+) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
     present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
     known = rows_by_key(connection, provider, (key for key, _ in present))
@@ -129,7 +131,7 @@ def _miss(
     present: frozenset[tuple[RequestKey, str]],
     snapshot: Snapshot,
     *,
-    unknown_wait: timedelta,
+    unknown_wait: timedelta | None,
 ) -> None:
     """Note each request of this kind that does not pend any more, and settle it where the rules say so."""
     table = request_table.c
@@ -166,12 +168,12 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    unknown_wait: timedelta,
+    unknown_wait: timedelta | None,
 ) -> tuple[Outcome, str] | None:
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if reads < READS_UNTIL_GONE or pending.begun < sent.sent_at + unknown_wait:
+        if unknown_wait is None or reads < READS_UNTIL_GONE or pending.begun < sent.sent_at + unknown_wait:
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:

@@ -23,7 +23,7 @@ from pm_autoaccept.ledger import (
     watching,
 )
 from pm_autoaccept.ledger.database import Database
-from pm_autoaccept.ledger.leases import Tenure, fence
+from pm_autoaccept.ledger.leases import Tenure, fence, steady
 from pm_autoaccept.model import (
     Decision,
     Finding,
@@ -63,13 +63,22 @@ class SqlLedger:
         database: where it is kept.
         name: what the settings call the account.
         unknown_wait: see `UNKNOWN_WAIT`.
+        clock: the holder's own, in seconds.
     """
 
-    def __init__(self, database: Database, *, name: str = ONLY, unknown_wait: timedelta = UNKNOWN_WAIT) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        name: str = ONLY,
+        unknown_wait: timedelta = UNKNOWN_WAIT,
+        clock: Callable[[], float] = steady,
+    ) -> None:
         self.database = database
         self.name = name
         self.tenure: Tenure | None = None
         self._unknown_wait = unknown_wait
+        self._clock = clock
         self._provider: int | None = None
 
     @classmethod
@@ -99,14 +108,14 @@ class SqlLedger:
 
     async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
         """Record what pends, what does not any more, and what thereby became of earlier answers."""
-        wait = self._unknown_wait
+        wait = self._wait_for_the_unknown()
         await self._write(lambda connection, us: seeing.see(connection, us, snapshot, at=at, unknown_wait=wait))
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
         if self._provider is None:
             return History(tallies=tuple(Tally(limit=limit) for limit in limits))
-        wait = self._unknown_wait
+        wait = self._wait_for_the_unknown()
         return await self._read(
             lambda connection, us: reading.history(connection, us, snapshot, limits=limits, at=at, unknown_wait=wait)
         )
@@ -131,7 +140,7 @@ class SqlLedger:
 
     def _intend(self, connection: Connection, answers: Sequence[answering.Answer]) -> Sequence[int]:
         fence(connection, self.tenure)
-        return answering.intend(connection, self._us(), answers, unknown_wait=self._unknown_wait)
+        return answering.intend(connection, self._us(), answers, unknown_wait=self._wait_for_the_unknown())
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent."""
@@ -197,3 +206,13 @@ class SqlLedger:
         if self._provider is None:
             raise LedgerUnavailable("the ledger was not claimed for an account yet; this is a fault of the program")
         return self._provider
+
+    def _wait_for_the_unknown(self) -> timedelta | None:
+        """How long an answer of unknown fate is given; None while none may be settled or repeated at all.
+
+        A holder before us that was killed or frozen may have sent to the end of its lease. That had run out when ours
+        began, and our own steady clock says how long ago that was, whatever the wall clocks of two machines say.
+        """
+        tenure, wait = self.tenure, self._unknown_wait
+        quiet = tenure is None or tenure.settle_from is None or self._clock() >= tenure.taken + wait.total_seconds()
+        return wait if quiet else None

@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.record import DecisionRow
 from pm_autoaccept.simulator import Call, Effect, Fault, FaultKind, Simulator, Tie, World
 from tests.property.customers_acting import CYCLES, Act, Moment, acts, perform
+from tests.property.dying import Death, Killed, Life, mortal
 from tests.property.policies_made import MadePolicy, policies
 from tests.property.small_worlds import START, SmallWorld, small_worlds
 
@@ -30,6 +31,10 @@ LISTS = {
     Kind.METER: "list_pending_meters",
 }
 ANSWERS = {"answer_connection": Kind.CONNECTION, "answer_property": Kind.PROPERTY, "answer_meter": Kind.METER}
+
+
+CYCLES_AFTER_DEATH = 6
+"""How often a story looks in which the process dies: until what was left open can be settled or sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,17 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One story as it was drawn. `turns` shuffle the order in which steps that need not wait get their turn."""
+    """One story as it was drawn.
+
+    `turns` shuffle the order in which steps that need not wait get their turn; at its `death` the process dies.
+    """
 
     world: SmallWorld
     policy: MadePolicy
     acts: tuple[Act, ...]
     failed: Failed | None
     turns: tuple[int, ...]
+    death: Death | None = None
 
 
 failures = st.builds(
@@ -96,6 +105,8 @@ class Posted:
     call: Call
     ties: Mapping[RequestKey, Tie]
     answers: Mapping[RequestKey, tuple[CustomField, ...]]
+    unread: bool = False
+    """The process died before it had recorded what came."""
 
     @property
     def effects(self) -> tuple[Effect, ...]:
@@ -105,7 +116,7 @@ class Posted:
     @property
     def lost(self) -> bool:
         """Whether its answer never came to us, processed or not."""
-        return self.call.fault is not None
+        return self.unread or self.call.fault is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +143,12 @@ class Story:
     rows: Sequence[DecisionRow] = ()
     unprocessed: set[tuple[RequestKey, datetime | None]] = field(default_factory=set)
     """The requests, and when they were asked, to which an answer of ours failed before it was processed."""
+    died: bool = False
+
+    @property
+    def lost(self) -> list[Posted]:
+        """Our answers that changed something, and of which the process never learnt what came."""
+        return [posted for _, posted in self.posts if posted.lost and posted.effects]
 
     @property
     def posts(self) -> list[tuple[int, Posted]]:
@@ -229,7 +246,7 @@ class Stories:
                 cycle = Cycle(pm=pm, provider=provider, ledger=ledger, policy=policy, tables={}, mode=mode, now=clock)
                 telling = _Telling(story, simulator)
                 simulator.before_processing = telling.before
-                for number in range(CYCLES):
+                for number in range(CYCLES if drawn.death is None else CYCLES_AFTER_DEATH):
                     await telling.cycle(cycle, number)
                     clock.wait(timedelta(minutes=10))
                 for _ in range(2):
@@ -259,20 +276,42 @@ class _Telling:
         now_failing = failed is not None and failed.cycle == number
         if now_failing:
             self.simulator.faults.add(failed.fault())
+        death = story.drawn.death
+        life = Life(death if death is not None and death.cycle == number else None)
+        alive = mortal(cycle, life) if life.death is not None else cycle
         self._moment, self._calls = Moment.READING, 0
-        planned = await cycle.look()
+        planned = Plan(decisions=(), steps=(), kept_back=(), fresh_from=START, fresh_until=START)
+        try:
+            planned = await alive.look()
+        except Killed:
+            story.died = True
         if now_failing and not failed.answer:
             self.simulator.faults.clear()
         story.looks.append(Look(planned, begun))
         self._moment, self._calls = Moment.ANSWERING, 0
-        await cycle.answer(planned)
+        try:
+            await alive.answer(planned)
+        except Killed:
+            story.died = True
         self._moment = None
         self.simulator.faults.clear()
+        self._bury(life, begun)
         processed = {posted.call.number for _, posted in story.posts}
         for call in self.simulator.log.calls[calls:]:
             if call.service in ANSWERS and call.number not in processed:
                 meant = story.looks[number].decision(_key(call))
                 story.unprocessed.add((_key(call), meant.request.requested_at if meant else None))
+
+    def _bury(self, life: Life, begun: int) -> None:
+        """Write down what a process that died in this cycle never knew."""
+        if not life.dead:
+            return
+        events, processed = self.story.events, set()
+        for place, event in enumerate(events):
+            if place >= begun and isinstance(event, Posted):
+                processed.add(event.key)
+                events[place] = replace(event, unread=event.key not in life.concluded)
+        self.story.unprocessed |= {each for each in life.intended if each[0] not in processed}
 
     def before(self, call: Call) -> None:
         """Called right before a call is processed."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.errors import AlreadyAnswered
+from pm_autoaccept.ledger import Leases, SqlLedger
 from pm_autoaccept.model import (
     Action,
     Kind,
@@ -16,7 +17,7 @@ from pm_autoaccept.model import (
     Step,
 )
 from tests.examples import ALICE, NOW, connection, decided, property_share
-from tests.unit.ledger.acting import ACCEPT, MINUTE, REJECT, answer, outcomes, read, see
+from tests.unit.ledger.acting import ACCEPT, MINUTE, REJECT, SERVICE, US, answer, outcomes, read, see
 
 
 @pytest.mark.parametrize(
@@ -175,3 +176,27 @@ async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(led
     for outcome, kept in ((Outcome.REFUSED, Outcome.GONE), (Outcome.DONE, Outcome.DONE)):
         await ledger.conclude(1, Receipt(step=step, outcome=outcome), at=NOW + 7 * MINUTE)
         assert (await ledger.decisions())[0].outcome is kept
+
+
+async def test_a_new_holder_settles_nothing_before_the_last_answer_of_the_old_one_must_be_over(ledger):
+    """It waits by its own steady clock, whatever the wall clocks of two machines say; then reads settle as ever."""
+    request, other = connection(), property_share(11)
+    old = await Leases(ledger.database, holder="old", ttl=MINUTE, now=lambda: NOW).take(ledger.name)
+    ledger.tenure = old
+    for each in (request, other):
+        await see(ledger, request, other, minute=0)
+        await answer(ledger, each, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    taking = Leases(ledger.database, holder="new", ttl=MINUTE, now=lambda: NOW + 2 * MINUTE, monotonic=lambda: 0.0)
+    clock = [0.0]
+    new = SqlLedger(ledger.database, name=ledger.name, clock=lambda: clock[0])
+    await new.claim(service=SERVICE, provider=US, at=NOW)
+    await taking.release(old)
+    taken = await taking.take(ledger.name)
+    assert taken is not None
+    new.tenure = replace(taken, settle_from=NOW + MINUTE)
+    doubt = Standing.IN_DOUBT
+    assert await repeatable(new, request, minutes=(30, 31, 40)) == [doubt, doubt, doubt]
+    assert set((await outcomes(new)).values()) == {Outcome.OPEN}
+    clock[0] = 300.0
+    assert await repeatable(new, request, minutes=(41,)) == [Standing.REPEATABLE]
+    assert sorted(filter(None, (await outcomes(new)).values())) == [Outcome.GONE, Outcome.OPEN]
