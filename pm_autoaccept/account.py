@@ -125,6 +125,9 @@ async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable
     except PortfolioManagerError:
         await signing_in.failed(at=now())
         raise
+    except asyncio.CancelledError:
+        await signing_in.given_up(at=now())
+        raise
     await signing_in.taken(at=now())
     return provider
 

@@ -102,6 +102,20 @@ class SigningIn:
         """Record that no answer came of it, or another one than yes or no: it does not count."""
         await self._outcome(at)
 
+    async def given_up(self, *, at: datetime) -> None:
+        """Record that nobody waits for its answer any more: it does not count where the credential was taken before.
+
+        Restarts while Portfolio Manager hangs would else keep a good password waiting for longer and longer.
+        """
+        digest = await self._known(at)
+
+        def record(connection: Connection) -> None:
+            row = _row(connection, self.name, digest)
+            if row is not None and row.taken_before:
+                _set(connection, self.name, digest, trying=False)
+
+        await self.database.run(record)
+
     async def _outcome(self, at: datetime, **values: object) -> None:
         digest = await self._known(at)
         await self.database.run(lambda connection: _set(connection, self.name, digest, trying=False, **values))

@@ -285,6 +285,23 @@ async def test_waiting_to_repeat_a_call_ends_when_the_program_is_asked_to_stop()
     assert await stop.unless_asked(asyncio.sleep(0, result="read")) == "read"
 
 
+async def test_restarts_while_the_service_hangs_do_not_keep_a_good_password_waiting(simulate, settings_of):
+    """Who is told to stop while it signs in knows that nobody has said no: that try does not count."""
+    simulator = await simulate()
+    settings = settings_of(simulator)
+    await run(settings, stop=Counting())
+    for _ in range(3):
+        stop = Counting()
+        simulator.before_processing = lambda _call, stop=stop: stop.asked.set()
+        simulator.faults.add(Fault(kind=FaultKind.DELAY, service="get_account", after=True))
+        await run(settings, stop=stop)
+        simulator.faults.clear()
+    simulator.before_processing = lambda _call: None
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=Counting())
+    assert events(logged) == ["signed_in", "cycle_finished"]
+
+
 async def test_a_policy_that_is_faulty_when_it_signs_in_again_does_not_end_it(simulate, settings_of, tmp_path):
     """Once it has started, the last good policy stays in force, and no trouble with the heartbeat ends it."""
     simulator = await simulate()
