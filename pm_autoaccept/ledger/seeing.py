@@ -158,7 +158,9 @@ def _miss(
                 .where(intent_table.c.request_id == row.id, intent_table.c.outcome == Outcome.OPEN)
                 .values(outcome=outcome, outcome_at=pending.ended, outcome_text=text)
             )
-        connection.execute(request_table.update().where(table.id == row.id).values(**values))
+        # What another has recorded since the row was read is known better: an old holder that knows what it did.
+        unchanged = table.outcome.is_not_distinct_from(row.outcome)
+        connection.execute(request_table.update().where(table.id == row.id, unchanged).values(**values))
 
 
 def _settle(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from pm_autoaccept.errors import AlreadyAnswered
 from pm_autoaccept.ledger import Leases, SqlLedger
+from pm_autoaccept.ledger.concluding import Conclusion, conclude
+from pm_autoaccept.ledger.engines import address, writing
 from pm_autoaccept.model import (
     Action,
     Kind,
@@ -163,6 +167,45 @@ async def test_a_second_attempt_that_did_not_arrive_leaves_the_first_one_s_fate_
     await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
     assert (await ledger.decisions())[0].outcome is Outcome.OPEN
     assert await repeatable(ledger, request, minutes=(7, 12, 17)) == [*[Standing.IN_DOUBT] * 2, Standing.REPEATABLE]
+
+
+async def test_reads_before_an_attempt_do_not_count_for_it(ledger):
+    """Each attempt, the first and any further one, needs two whole reads of its own."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    doubt, repeats = Standing.IN_DOUBT, Standing.REPEATABLE
+    assert await repeatable(ledger, request, minutes=(1, 2)) == [doubt, doubt]
+    step = Step(decision=decided(request, ACCEPT), action=Action.ACCEPT)
+    late = Receipt(step=step, outcome=Outcome.REFUSED, again_after=NOW + 3 * MINUTE)
+    await ledger.conclude(1, late, at=NOW + 2 * MINUTE)
+    await see(ledger, request, minute=4)
+    await answer(ledger, request, ACCEPT, minute=4, outcome=Outcome.OPEN)
+    assert await repeatable(ledger, request, minutes=(10, 11)) == [doubt, repeats]
+    await again(ledger, request, ACCEPT, minute=11)
+    assert await repeatable(ledger, request, minutes=(22, 23)) == [doubt, repeats]
+
+
+@pytest.mark.parametrize("ledger_address", ["postgresql"], indirect=True)
+async def test_an_outcome_that_is_recorded_while_a_read_settles_it_stands(ledger, ledger_address):
+    """An old holder wakes and knows that it did it, just as the new one infers that nobody knows."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await see(ledger, minute=1)
+    done = Receipt(step=Step(decision=decided(request, ACCEPT), action=Action.ACCEPT), outcome=Outcome.DONE)
+    old = writing(address(ledger_address))
+    with old.begin() as transaction:
+        conclude(transaction, [Conclusion(1, done, NOW + 7 * MINUTE)])
+        settling = asyncio.create_task(see(ledger, minute=7))
+        with psycopg.connect(ledger_address, autocommit=True) as watching:
+            waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            while not settling.done() and not watching.execute(waits).fetchone():  # noqa: ASYNC110 — only a query says so
+                await asyncio.sleep(0)
+    await settling
+    old.dispose()
+    (row,) = await ledger.decisions()
+    assert row.outcome is Outcome.DONE
 
 
 async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(ledger):
