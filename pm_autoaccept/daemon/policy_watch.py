@@ -61,6 +61,15 @@ class PolicyWatch:
 def _files(folder: Path) -> _Files | None:
     """What a policy folder holds: names, sizes and times. None while it changes under our eyes: look again later."""
     try:
-        return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*")))
+        return tuple(_looks(path) for path in sorted(folder.rglob("*")))
     except OSError:
         return None
+
+
+def _looks(path: Path) -> tuple[str, int, int]:
+    """A file's name, size and time; of a link to nowhere, which may stand there for ever, the link's own."""
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        seen = path.lstat()
+    return str(path), seen.st_size, seen.st_mtime_ns

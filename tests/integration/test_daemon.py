@@ -352,6 +352,19 @@ def test_a_folder_that_changes_while_it_is_walked_is_looked_at_again_later(tmp_p
     assert watch.changed() is True
 
 
+def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_path):
+    """Else the old policy would go on answering, and nobody would be told."""
+    (tmp_path / "policy.yaml").write_text(HOLD)
+    (tmp_path / "last-year.csv").symlink_to("archive/2025.csv")
+    watch = PolicyWatch.begin(tmp_path)
+    before = watch.in_force.policy.digest
+    assert watch.changed() is False
+    (tmp_path / "policy.yaml").write_text(REJECT)
+    assert watch.why_not() == "the policy's files have changed"
+    assert watch.changed() is True
+    assert watch.in_force.policy.digest != before
+
+
 async def test_a_policy_that_changes_in_mid_cycle_stops_the_answers_decided_by_the_old_one(
     simulate, settings_of, tmp_path
 ):
