@@ -47,7 +47,8 @@ class Tenure:
         holder: who holds it.
         epoch: grows with each time that the lease is taken: what an earlier holder writes is refused by it.
         deadline: until when the holder may act, in seconds of its own monotonic clock (`steady`).
-        taken: when it was taken, by the same clock.
+        silent_from: by the same clock, from when on no holder before this one that did not release the lease can have
+            been sending: when it was taken, or earlier where others have held it in between.
         settle_from: until when, by the database's clock, a holder before this one that did not release the lease could
             have had answers on the way; None where each did.
     """
@@ -56,7 +57,7 @@ class Tenure:
     holder: str
     epoch: int
     deadline: float
-    taken: float
+    silent_from: float
     settle_from: datetime | None
 
 
@@ -105,13 +106,13 @@ class Leases:
         taken = await self._database.run(lambda connection: self._take(connection, name))
         if taken is None:
             return None
-        epoch, settle_from = taken
+        epoch, settle_from, silent = taken
         return Tenure(
             name=name,
             holder=self.holder,
             epoch=epoch,
             deadline=deadline,
-            taken=self._monotonic(),
+            silent_from=self._monotonic() - silent.total_seconds(),
             settle_from=settle_from,
         )
 
@@ -149,7 +150,7 @@ class Leases:
             return shared.astimezone(UTC)
         return self._now()
 
-    def _take(self, connection: Connection, name: str) -> tuple[int, datetime | None] | None:
+    def _take(self, connection: Connection, name: str) -> tuple[int, datetime | None, timedelta] | None:
         table = lease_table.c
         fresh = insert(connection, lease_table).values(name=name, epoch=0, until=self._clock(connection))
         connection.execute(fresh.on_conflict_do_nothing())
@@ -164,7 +165,9 @@ class Leases:
         settle_from = _could_send_until(row)
         values = {"holder": self.holder, "epoch": row.epoch + 1, "until": now + self._ttl}
         connection.execute(this.values(**values, held_before_until=settle_from))
-        return row.epoch + 1, settle_from
+        # Who took it from a holder that was not heard of may have held it for a moment only, as `once` does.
+        silent = now - settle_from if row.holder is None and settle_from is not None else timedelta()
+        return row.epoch + 1, settle_from, max(silent, timedelta())
 
     def _renew(self, connection: Connection, tenure: Tenure) -> None:
         until = self._clock(connection) + self._ttl

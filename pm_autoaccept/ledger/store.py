@@ -214,5 +214,7 @@ class SqlLedger:
         began, and our own steady clock says how long ago that was, whatever the wall clocks of two machines say.
         """
         tenure, wait = self.tenure, self._unknown_wait
-        quiet = tenure is None or tenure.settle_from is None or self._clock() >= tenure.taken + wait.total_seconds()
+        quiet = (
+            tenure is None or tenure.settle_from is None or self._clock() >= tenure.silent_from + wait.total_seconds()
+        )
         return wait if quiet else None

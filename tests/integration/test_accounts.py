@@ -196,7 +196,7 @@ async def test_an_account_rested_after_repeated_failures_and_is_probed_with_one_
 def test_no_answer_leaves_that_could_outlive_the_lease():
     """The holder's own clock says so right before a byte is written; the rest of the lease must hold a whole POST."""
     clock = [100.0]
-    tenure = Tenure(name="only", holder="us", epoch=1, deadline=220.0, taken=100.0, settle_from=None)
+    tenure = Tenure(name="only", holder="us", epoch=1, deadline=220.0, silent_from=100.0, settle_from=None)
     hold = Hold(tenure=tenure, longest_answer=timedelta(seconds=60), clock=lambda: clock[0])
     assert (hold.why_not(), hold.over) == (None, False)
     clock[0] = 160.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -219,6 +220,28 @@ async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(led
     for outcome, kept in ((Outcome.REFUSED, Outcome.GONE), (Outcome.DONE, Outcome.DONE)):
         await ledger.conclude(1, Receipt(step=step, outcome=outcome), at=NOW + 7 * MINUTE)
         assert (await ledger.decisions())[0].outcome is kept
+
+
+async def test_holders_that_never_stay_long_settle_what_one_that_was_killed_left(ledger, ledger_address):
+    """As `once` from cron, which holds an account for seconds: what has passed between them counts."""
+    request = connection()
+    wall = datetime.now(UTC) - 60 * MINUTE
+    killed = Leases(ledger.database, holder="killed", ttl=MINUTE, now=lambda: wall)
+    ledger.tenure = await killed.take(ledger.name)
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    if ledger_address.startswith("postgresql"):
+        with psycopg.connect(ledger_address, autocommit=True) as database:
+            database.execute("UPDATE lease SET until = until - interval '1 hour'")
+    stands = []
+    for minute in (10, 20, 30):
+        now = wall + minute * MINUTE
+        leases = Leases(ledger.database, holder=f"once at {minute}", ttl=MINUTE, now=lambda now=now: now)
+        ledger.tenure = await leases.take(ledger.name)
+        assert ledger.tenure is not None
+        stands += await repeatable(ledger, request, minutes=(minute,))
+        await leases.release(ledger.tenure)
+    assert stands == [Standing.IN_DOUBT, Standing.REPEATABLE, Standing.REPEATABLE]
 
 
 async def test_a_new_holder_settles_nothing_before_the_last_answer_of_the_old_one_must_be_over(ledger):
