@@ -306,6 +306,7 @@ BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 50}">' for n
         (b"<a>" * 10_000 + b"</a>" * 10_000, "depth|deep"),
         (b"<pendingList>" * 201 + b"</pendingList>" * 201, "more than 200 deep"),
         (b"<pendingList>" + b" " * parse.MAX_BYTES + b"</pendingList>", "bytes; at most"),
+        (b"<pendingList>" + b"<a/>" * (parse.MAX_MARKS + 1) + b"</pendingList>", "too many elements"),
         (gzip.compress(b"<pendingList/>"), "not well-formed"),
     ],
 )
