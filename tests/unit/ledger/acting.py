@@ -25,7 +25,7 @@ SERVICE, US = "http://127.0.0.1/wstest", ProviderAccount(1, "us")
 ACCEPT, REJECT, HOLD = Verdict.ACCEPT, Verdict.REJECT, Verdict.HOLD
 
 
-def read(*requests: PendingRequest, minute: int, **said: object) -> Snapshot:
+def read(*requests: PendingRequest, minute: float, **said: object) -> Snapshot:
     """A snapshot whose lists were read at this minute."""
     made = snapshot(*requests, **said)
     begun = NOW + minute * MINUTE
@@ -38,7 +38,7 @@ def read(*requests: PendingRequest, minute: int, **said: object) -> Snapshot:
     )
 
 
-async def see(ledger: SqlLedger, *requests: PendingRequest, minute: int, **said: object) -> History:
+async def see(ledger: SqlLedger, *requests: PendingRequest, minute: float, **said: object) -> History:
     """Record a read of this minute and say how its requests stand."""
     seen = read(*requests, minute=minute, **said)
     at = NOW + minute * MINUTE + timedelta(seconds=2)

@@ -112,6 +112,38 @@ async def test_one_read_late_enough_is_not_two(ledger):
     assert await repeatable(ledger, request, minutes=(9, 10)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
 
 
+async def test_reads_on_both_sides_of_an_absence_are_not_two(ledger):
+    """A list that flickers is looked at again before anything is repeated."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await see(ledger, request, minute=1)
+    await see(ledger, minute=6)
+    assert await repeatable(ledger, request, minutes=(7, 8)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+
+
+BEFORE_THE_ANSWER = 2.5 / 60
+"""A minute between the read that `see` recorded at 0 and the answer that `answer` gave at 0."""
+
+
+async def test_a_read_begun_before_an_answer_does_not_show_that_it_pends_still(ledger):
+    """It is recorded after the answer left, by a replica that was slow; it is none of the two."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await see(ledger, request, minute=BEFORE_THE_ANSWER)
+    assert await repeatable(ledger, request, minutes=(6, 7)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+
+
+async def test_a_read_begun_before_an_answer_does_not_show_its_absence(ledger):
+    """Else what is answered and listed still would be the next time that it is asked, and answered twice."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0)
+    await see(ledger, minute=BEFORE_THE_ANSWER)
+    assert (await see(ledger, request, minute=1)).standing[request.key] is Standing.ACCEPTED
+
+
 async def again(ledger, request, verdict, *, minute: int, note: str | None = None) -> tuple[Step, int]:
     """Intend the same answer once more."""
     decision = replace(decided(request, verdict), note=note)
