@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -66,9 +67,11 @@ def process(said: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 def replicas(said: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """Three replicas on one PostgreSQL."""
-    with tempfile.TemporaryDirectory() as folder, postgresql() as server:
+    folder = Path(tempfile.mkdtemp(prefix="replicas-"))
+    tell(f"the replicas' logs are in {folder}")
+    with postgresql() as server:
         running = Replicas(
-            folder=Path(folder),
+            folder=folder,
             uri=server.database(),
             accounts=said.accounts,
             pending=said.pending,
@@ -80,6 +83,8 @@ def replicas(said: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
             tell=tell,
         )
         verdicts = running.run()
+    if not running.died:
+        shutil.rmtree(folder)
     wrong = [f"{name}: {what}" for name, verdict in verdicts.items() for what in verdict.wrong]
     figures = {"done": dict(running.done), "takeovers": running.takeovers} | summed(verdicts.values())
     return figures, [*running.died, *wrong]

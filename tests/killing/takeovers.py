@@ -59,6 +59,14 @@ class Takeovers:
             self._orphans |= {name: (process, time.monotonic()) for name in orphans}
             return len(orphans)
 
+    def back(self, process: int) -> int:
+        """A process goes on: what nobody had taken until then it may keep, and the number of these is returned."""
+        with self._lock:
+            kept = [name for name, (lost_by, _) in self._orphans.items() if lost_by == process]
+            for name in kept:
+                del self._orphans[name]
+            return len(kept)
+
     def waiting(self) -> int:
         """How many accounts have not been taken over yet."""
         with self._lock:

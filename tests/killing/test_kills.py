@@ -31,7 +31,7 @@ def test_three_replicas(tmp_path):
         verdicts = replicas.run()
     print(replicas.takeovers)  # noqa: T201 — likewise
     assert replicas.died == []
-    assert replicas.done == {"kill": 2, "freeze": 1, "cut": 1}
+    assert (replicas.done["kill"], replicas.done["freeze"], replicas.done["cut"]) == (2, 1, 1)
     assert sum(verdict.figures["end: our own answer"] for verdict in verdicts.values()) > 60
     assert [what for verdict in verdicts.values() for what in verdict.wrong] == []
     assert replicas.takeovers["takeovers"] > 0
