@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--pending", type=int, default=2000, help="requests asked over the run, for each account")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--faults", type=float, default=0.05, help="share of the calls that a fault befalls")
+    parser.add_argument("--minutes", type=float, default=600.0, help="of killing one process; then the rest in peace")
     parser.add_argument("--accounts", type=int, default=20)
     parser.add_argument("--freezes", type=int, default=5)
     parser.add_argument("--cuts", type=int, default=5)
@@ -57,6 +58,7 @@ def process(said: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
             pending=said.pending,
             seed=said.seed,
             rate=said.faults,
+            minutes=said.minutes,
             tell=tell,
         )
         verdict = killing.run()

@@ -26,7 +26,6 @@ SETTINGS = {
     "PM_AUTOACCEPT_INTERVAL": "1s",
     "PM_AUTOACCEPT_TIMEOUT": "1s",
     "PM_AUTOACCEPT_UNKNOWN_WAIT": "3s",
-    "PM_AUTOACCEPT_LEASE": "2s",
     "PM_AUTOACCEPT_MODE": "enforce",
     "PM_AUTOACCEPT_LOG_FORMAT": "json",
 }
@@ -61,6 +60,7 @@ class Killing:
         kills: how many.
         pending: how many requests are asked over the run, those at the beginning included.
         rate: of injected faults.
+        minutes: after which no more are killed, and what is left is asked and answered in peace.
     """
 
     served: Served
@@ -69,6 +69,7 @@ class Killing:
     pending: int
     seed: int = 7
     rate: float = 0.05
+    minutes: float = 600.0
     tell: Callable[[str], None] = lambda _text: None
     killed: Counter[str] = field(default_factory=Counter)
     died: list[str] = field(default_factory=list)
@@ -80,7 +81,9 @@ class Killing:
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)  # noqa: S311 — reproducible dice, no secret
         self._customers = Customers(self.served, self._dice)
-        self._lives = Lives(self.folder, SETTINGS | self.served.settings | {"PM_AUTOACCEPT_POLICY": str(POLICY)})
+        variables = SETTINGS | self.served.settings | {"PM_AUTOACCEPT_POLICY": str(POLICY)}
+        # Whoever reads and decides very much at once is busy with it for seconds, and renews no lease meanwhile.
+        self._lives = Lives(self.folder, variables | {"PM_AUTOACCEPT_LEASE": f"{2 + self.pending // 1000}s"})
 
     def run(self) -> Verdict:
         """Kill, settle, judge."""
@@ -91,7 +94,10 @@ class Killing:
         for share, fault in FAULTS:
             self.served.switchboard("faults", {**fault, "rate": self.rate * share, "times": None})
         with self._lives.launcher():
+            end = time.monotonic() + self.minutes * 60
             for number in range(self.kills):
+                if time.monotonic() > end:
+                    break
                 self._kill_one(number)
                 if number % 20 == 0:
                     self.tell(f"{number + 1} of {self.kills} killed, {self._customers.asked} asked: {self.by_step}")

@@ -17,7 +17,8 @@ from tests.killing.judge import judge
 def test_once_beside_run(tmp_path):
     """Each is killed three times while the other goes on: nothing is lost or answered twice, none ends with a fault."""
     with simulating("--pending", "150", "--seed", "5") as served:
-        variables = SETTINGS | served.settings | {"PM_AUTOACCEPT_POLICY": str(POLICY)}
+        more = {"PM_AUTOACCEPT_POLICY": str(POLICY), "PM_AUTOACCEPT_LEASE": "2s"}
+        variables = SETTINGS | served.settings | more
         before = served.switchboard("world")
         customers = Customers(served, random.Random(5))  # noqa: S311 — reproducible dice, no secret
         customers.begin(40)
