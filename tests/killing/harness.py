@@ -146,6 +146,9 @@ class Killing:
     def _boundary(self, number: int) -> Boundary:
         if number == 0:
             return MAKING
+        if number == 1:
+            # Killed during the very first signing in, it would wait for 15 minutes: the password may be wrong.
+            return next(each for each in INSIDE if each.step is Step.READ)
         step = self._dice.choices(list(SHARES), weights=list(SHARES.values()))[0]
         return self._dice.choice([each for each in (*INSIDE, *OUTSIDE) if each.step is step and each is not MAKING])
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.acceptance.processes import PROGRAM, Served, environment, run
 from tests.killing.customers import Customers
 from tests.killing.harness import FAULTS, POLICY
-from tests.killing.judge import Verdict, judge
+from tests.killing.judge import LISTS, Verdict, judge
 from tests.killing.proxy import Proxy
 from tests.killing.takeovers import Takeovers
 
@@ -130,6 +130,8 @@ class Replicas:
                 replica.begin()
             try:
                 self._until(lambda: self._in_order(accounts, replicas, watch), accounts, share=0.0)
+                # Whoever is killed during an account's very first signing in leaves 15 minutes' waiting behind.
+                self._until(lambda: all(map(_is_read, accounts)), accounts, share=0.0)
                 self._trouble(accounts, replicas, watch)
                 verdicts = self._settled(accounts)
                 for replica in replicas:
@@ -269,3 +271,8 @@ class Replicas:
                 self.died.append(f"replica {replica.number} ended with {replica.ended}:\n{said[-3000:]}")
             if "Traceback" in said or "account_ended" in said:
                 self.died.append(f"replica {replica.number} said:\n{said[said.find('Traceback') - 2000 :][:5000]}")
+
+
+def _is_read(account: Account) -> bool:
+    """Whether somebody has signed in to it."""
+    return any(call["service"] in LISTS for call in account.served.switchboard(f"log?after={account.since}"))
