@@ -95,6 +95,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
             progress.update(bar, description="Answering", total=len(planned.steps))
             failed: PmAutoacceptError | None = None
             try:
+                await hold.renew()  # reading and deciding may have taken long
                 await cycle.answer(planned)
                 if any(step.falls for step in planned.steps):
                     progress.update(bar, description="Reading once more", total=None)

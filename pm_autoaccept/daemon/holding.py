@@ -26,12 +26,14 @@ class Hold:
     """One account's lease, as this process holds it.
 
     Attributes:
+        leases: this replica's.
         tenure: as it was last renewed.
         longest_answer: a POST is over after this time, one way or another.
         clock: the holder's own clock, in seconds; it goes on while the machine sleeps.
         lost: another replica has taken the account.
     """
 
+    leases: Leases
     tenure: Tenure
     longest_answer: timedelta
     clock: Callable[[], float] = steady
@@ -45,10 +47,18 @@ class Hold:
             return "the lease on this account could run out before the answer is over"
         return None
 
-    @property
-    def over(self) -> bool:
-        """Whether the lease is lost, or has run out without being renewed."""
-        return self.lost or self.clock() >= self.tenure.deadline
+    async def renew(self) -> None:
+        """Hold on to the lease for another whole length.
+
+        Raises:
+            LeaseLost: another replica has taken the account.
+            LedgerUnavailable: the ledger cannot be asked; the lease runs on.
+        """
+        try:
+            self.tenure = await self.leases.renew(self.tenure)
+        except LeaseLost:
+            self.lost = True
+            raise
 
 
 def holder_name() -> str:
@@ -69,9 +79,9 @@ async def holding(
         ttl: how long a lease lasts that is not renewed.
         longest_answer: the client's timeout.
     """
-    hold = Hold(tenure=tenure, longest_answer=longest_answer)
+    hold = Hold(leases=leases, tenure=tenure, longest_answer=longest_answer)
     ledger.tenure = tenure
-    renewing = asyncio.create_task(_renew(leases, hold, every=ttl / RENEWALS), name=f"renew the lease on {tenure.name}")
+    renewing = asyncio.create_task(_renew(hold, every=ttl / RENEWALS), name=f"renew the lease on {tenure.name}")
     try:
         yield hold
     finally:
@@ -83,16 +93,15 @@ async def holding(
                 await leases.release(hold.tenure)
 
 
-async def _renew(leases: Leases, hold: Hold, *, every: timedelta) -> None:
+async def _renew(hold: Hold, *, every: timedelta) -> None:
     """Renew until the lease is lost; a ledger that cannot be reached is asked again, more often."""
     wait = every
     while True:
         await asyncio.sleep(wait.total_seconds())
         try:
-            hold.tenure = await leases.renew(hold.tenure)
+            await hold.renew()
             wait = every
         except LeaseLost as error:
-            hold.lost = True
             log.warning("lease_lost", error=str(error))
             return
         except LedgerUnavailable as error:

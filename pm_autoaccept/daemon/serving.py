@@ -182,7 +182,7 @@ class Serving:
                 await self.stop.wait(wait)
 
     def _ends(self, hold: Hold) -> bool:
-        return self.stop.asked.is_set() or hold.over or self.gives_up()
+        return self.stop.asked.is_set() or hold.lost or self.gives_up()
 
     async def _repeat(self, cycle: Cycle, watch: PolicyWatch, hold: Hold) -> None:
         """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
@@ -194,7 +194,7 @@ class Serving:
                 with one_cycle():
                     if failed >= RESTS_AFTER:
                         await self.stop.unless_asked(cycle.pm.account())
-                    all_failed = await self._once(cycle)
+                    all_failed = await self._once(cycle, hold)
             except NotAuthorised:
                 self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
                 raise
@@ -218,8 +218,13 @@ class Serving:
                 )
             await self.stop.rest(wait)
 
-    async def _once(self, cycle: Cycle) -> str | None:
-        """One cycle; says what failed where not one list could be read."""
+    async def _once(self, cycle: Cycle, hold: Hold) -> str | None:
+        """One cycle; says what failed where not one list could be read.
+
+        The lease is renewed before both halves, since either may have kept the loop or the ledger busy for long: the
+        answers of a large account must find a lease that lasts.
+        """
+        await hold.renew()
         planned = await self.stop.unless_asked(cycle.look())
         if planned is None:
             return None
@@ -229,6 +234,8 @@ class Serving:
             log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
         if planned.paused is not None:
             log.warning("answering_paused", why=planned.paused)
+        if planned.steps:
+            await hold.renew()
         receipts = await cycle.answer(planned)
         counts = Counter(str(decision.verdict) for decision in planned.decisions)
         outcomes = Counter(str(receipt.outcome or "dropped") for receipt in receipts)
