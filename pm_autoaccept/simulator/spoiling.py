@@ -7,6 +7,7 @@ import socket
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -112,8 +113,9 @@ async def _truncated(request: web.Request, answer: Answer, headers: dict[str, st
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
     response.force_close()
-    await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2])
+    with suppress(ConnectionResetError):  # the other side has gone already
+        await response.prepare(request)
+        await response.write(answer.body[: len(answer.body) // 2])
     if request.transport is not None:
         request.transport.close()
     return response
