@@ -72,6 +72,7 @@ class Coming:
                 self._families.append(number)
                 continue
             for key in keys:
+                self._world.move(key, State.ENDED)  # so that no list holds it any more
                 del self._world.ties[key]
                 self._world.answers.pop(key, None)
             for meter in range(METERS):
