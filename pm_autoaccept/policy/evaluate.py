@@ -21,9 +21,11 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.policy.conditions import Circumstances, Comparison, Condition, Not, Outcome, judge
+from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.fields import ALL, SHARES, Field, held_for
+from pm_autoaccept.policy.implied import tested
+from pm_autoaccept.policy.judging import Circumstances, Outcome, judge
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
 from pm_autoaccept.policy.rules import Default, Rule
@@ -175,23 +177,13 @@ def _says_none(test: Comparison) -> bool:
 
 
 def _fields(rule: Rule) -> Iterator[Field]:
-    yield from _tested(rule.when)
+    yield from tested(rule.when)
     for note in _notes(rule):
         yield from note.fields
 
 
 def _notes(holder: Rule | Default) -> Iterator[Note]:
     yield from (note for note in (holder.note, holder.expire and holder.expire.note) if note)
-
-
-def _tested(condition: Condition) -> Iterator[Field]:
-    if isinstance(condition, Comparison):
-        yield condition.field
-    elif isinstance(condition, Not):
-        yield from _tested(condition.part)
-    else:
-        for part in condition.parts:
-            yield from _tested(part)
 
 
 def _needs_of(field: Field, on: frozenset[Kind]) -> Iterator[Need]:

@@ -10,8 +10,9 @@ from datetime import timedelta
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.condition_reading import ConditionReader
-from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Comparison, Condition, Not
+from pm_autoaccept.policy.conditions import ALWAYS, Condition
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
+from pm_autoaccept.policy.implied import asks_who, ensured
 from pm_autoaccept.policy.notes import Note, read_note
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
 from pm_autoaccept.policy.sources import Source
@@ -52,32 +53,6 @@ class Default:
     then: Verdict = Verdict.HOLD
     note: Note | None = None
     expire: Expiry | None = None
-
-
-def asks_who(condition: Condition) -> bool:
-    """Whether the condition, being true, has said who is let in: in each branch of an `any`.
-
-    A test under a `not` says who is kept out, so it does not count; nor does `present`, which lets in whoever
-    fills in the field.
-    """
-    if isinstance(condition, Comparison):
-        return condition.field.asks_who and condition.operator.name != "present"
-    if isinstance(condition, AllOf):
-        return any(map(asks_who, condition.parts))
-    return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
-
-
-def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
-    """The names of fields that have a value wherever the condition is true."""
-    if isinstance(condition, Not):
-        return ensured(condition.part, negated=not negated)
-    if isinstance(condition, Comparison):
-        absent = condition.operator.name == "present" and condition.literals[0] is negated
-        return frozenset() if absent else frozenset({condition.field.name})
-    parts = [ensured(part, negated=negated) for part in condition.parts]
-    if isinstance(condition, AllOf) is not negated:
-        return frozenset().union(*parts)
-    return frozenset.intersection(*parts) if parts else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

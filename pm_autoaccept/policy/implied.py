@@ -1,0 +1,45 @@
+"""What follows from a condition without asking it of a request: whom it names, what is there, what it must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pm_autoaccept.policy.conditions import AllOf, AnyOf, Comparison, Condition, Not
+from pm_autoaccept.policy.fields import Field
+
+
+def asks_who(condition: Condition) -> bool:
+    """Whether the condition, being true, has said who is let in: in each branch of an `any`.
+
+    A test under a `not` says who is kept out, so it does not count; nor does `present`, which lets in whoever
+    fills in the field.
+    """
+    if isinstance(condition, Comparison):
+        return condition.field.asks_who and condition.operator.name != "present"
+    if isinstance(condition, AllOf):
+        return any(map(asks_who, condition.parts))
+    return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
+
+
+def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
+    """The names of fields that have a value wherever the condition is true."""
+    if isinstance(condition, Not):
+        return ensured(condition.part, negated=not negated)
+    if isinstance(condition, Comparison):
+        absent = condition.operator.name == "present" and condition.literals[0] is negated
+        return frozenset() if absent else frozenset({condition.field.name})
+    parts = [ensured(part, negated=negated) for part in condition.parts]
+    if isinstance(condition, AllOf) is not negated:
+        return frozenset().union(*parts)
+    return frozenset.intersection(*parts) if parts else frozenset()
+
+
+def tested(condition: Condition) -> Iterator[Field]:
+    """The fields that a condition asks for."""
+    if isinstance(condition, Comparison):
+        yield condition.field
+    elif isinstance(condition, Not):
+        yield from tested(condition.part)
+    else:
+        for part in condition.parts:
+            yield from tested(part)
