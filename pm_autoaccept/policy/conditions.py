@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
+from pm_autoaccept.policy.values import FieldType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,7 @@ class Comparison:
         expected: what was asked, for people, as `in billing_accounts`.
         source: the name of the data in which the value is looked up, instead of literals.
         clean: how the value is cleaned; literals are cleaned already.
+        read_as: what a custom field's text is read as; what cannot be read so counts as absent.
     """
 
     field: Field
@@ -28,6 +31,24 @@ class Comparison:
     expected: str
     source: str | None = None
     clean: tuple[Cleaning, ...] = ()
+    read_as: FieldType | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SameAs:
+    """One test: two fields have the same value.
+
+    Attributes:
+        within: by how much two numbers may differ.
+        clean: how both values are cleaned.
+        read_as: what a text among the two is read as; what cannot be read so counts as absent.
+    """
+
+    field: Field
+    other: Field
+    within: Decimal | None = None
+    clean: tuple[Cleaning, ...] = ()
+    read_as: FieldType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +72,6 @@ class Not:
     part: Condition
 
 
-Condition: TypeAlias = Comparison | AllOf | AnyOf | Not
+Test: TypeAlias = Comparison | SameAs
+Condition: TypeAlias = Test | AllOf | AnyOf | Not
 ALWAYS = AllOf(())

@@ -21,10 +21,10 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.policy.conditions import Comparison
+from pm_autoaccept.policy.conditions import Comparison, Test
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.fields import ALL, SHARES, Field, held_for
-from pm_autoaccept.policy.implied import tested
+from pm_autoaccept.policy.implied import fields_tested
 from pm_autoaccept.policy.judging import Circumstances, Outcome, judge
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
@@ -171,13 +171,15 @@ def _expired(holder: Rule | Default, rule: str | None, circumstances: Circumstan
     )
 
 
-def _says_none(test: Comparison) -> bool:
+def _says_none(test: Test) -> bool:
+    if not isinstance(test, Comparison):
+        return False
     written = test.operator.name in {"equals", "in"} and PropertyShare.NONE.value in test.literals
     return test.field.name == "property.share" and written
 
 
 def _fields(rule: Rule) -> Iterator[Field]:
-    yield from tested(rule.when)
+    yield from fields_tested(rule.when)
     for note in _notes(rule):
         yield from note.fields
 

@@ -266,6 +266,11 @@ def field_named(name: str) -> Field | None:
     return None
 
 
+def is_custom(field: Field) -> bool:
+    """Whether customers typed its value."""
+    return field.name.startswith(CUSTOM)
+
+
 def _custom_field(prefix: str, name: str) -> Field:
     answers: Callable[[PendingRequest, Facts], Fact[tuple[CustomField, ...]]]
     if prefix == "connection.custom.":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pm_autoaccept.policy.conditions import AllOf, AnyOf, Comparison, Condition, Not
+from pm_autoaccept.policy.conditions import AllOf, AnyOf, Comparison, Condition, Not, SameAs
 from pm_autoaccept.policy.fields import Field
 
 
@@ -16,6 +16,8 @@ def asks_who(condition: Condition) -> bool:
     """
     if isinstance(condition, Comparison):
         return condition.field.asks_who and condition.operator.name != "present"
+    if isinstance(condition, SameAs):
+        return condition.field.asks_who or condition.other.asks_who
     if isinstance(condition, AllOf):
         return any(map(asks_who, condition.parts))
     return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
@@ -28,18 +30,22 @@ def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
     if isinstance(condition, Comparison):
         absent = condition.operator.name == "present" and condition.literals[0] is negated
         return frozenset() if absent else frozenset({condition.field.name})
+    if isinstance(condition, SameAs):
+        return frozenset({condition.field.name, condition.other.name})
     parts = [ensured(part, negated=negated) for part in condition.parts]
     if isinstance(condition, AllOf) is not negated:
         return frozenset().union(*parts)
     return frozenset.intersection(*parts) if parts else frozenset()
 
 
-def tested(condition: Condition) -> Iterator[Field]:
+def fields_tested(condition: Condition) -> Iterator[Field]:
     """The fields that a condition asks for."""
     if isinstance(condition, Comparison):
         yield condition.field
+    elif isinstance(condition, SameAs):
+        yield from (condition.field, condition.other)
     elif isinstance(condition, Not):
-        yield from tested(condition.part)
+        yield from fields_tested(condition.part)
     else:
         for part in condition.parts:
-            yield from tested(part)
+            yield from fields_tested(part)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
 from pm_autoaccept.model import Evidence, Fact, Facts, NotLearnt, PendingRequest, Truth
 from pm_autoaccept.policy.cleaning import cleaned
-from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Not
+from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Not, SameAs, Test
 from pm_autoaccept.policy.sources import Table
-from pm_autoaccept.policy.values import Relative, Value, text_of
+from pm_autoaccept.policy.values import Relative, Value, read_answer, text_of
+
+_DIGITS = 60
+"""More than two numbers that can be read, or their difference, ever have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,15 @@ class Outcome:
     truth: Truth
     evidence: tuple[Evidence, ...] = ()
     gaps: tuple[Gap, ...] = ()
-    grounds: tuple[Comparison, ...] = ()
+    grounds: tuple[Test, ...] = ()
 
 
 def judge(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Outcome:
     """How the condition comes out under the circumstances."""
     if isinstance(condition, Comparison):
         return _judge_test(condition, circumstances, negated=negated)
+    if isinstance(condition, SameAs):
+        return _judge_sameness(condition, circumstances, negated=negated)
     if isinstance(condition, Not):
         return judge(condition.part, circumstances, negated=not negated)
     outcomes = [judge(part, circumstances, negated=negated) for part in condition.parts]
@@ -81,8 +87,9 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
     value = test.field.value(circumstances.request, circumstances.facts)
     if isinstance(value, NotLearnt):
         return _unknown(Gap(test.field.name, value.why), Evidence(test.field.name, expected, None, Truth.UNKNOWN))
-    found = None if value is None else text_of(value)
-    value = _cleaned(value, test)
+    found = _found(value)
+    # What is looked up is looked up as text.
+    value = _comparable(found if test.source is not None else value, test)
     if test.operator.name == "present":
         holds = (value is not None) is test.literals[0]
     elif value is None:
@@ -112,11 +119,49 @@ def _at_this_time(test: Comparison, facts: Facts) -> Fact[tuple[Any, ...]]:
     return tuple(literal.at(now) if isinstance(literal, Relative) else literal for literal in test.literals)
 
 
-def _cleaned(value: Value | None, test: Comparison) -> Value | None:
-    """The value as it is compared: None where nothing is left of it after cleaning; text where it is a key."""
-    if value is not None and test.source is not None:
-        value = text_of(value)
-    return (cleaned(value, test.clean) or None) if isinstance(value, str) else value
+def _judge_sameness(test: SameAs, circumstances: Circumstances, *, negated: bool) -> Outcome:
+    """Both need a value. If one is absent the test is false, whatever may be learnt of the other."""
+    how = f"{'not ' if negated else ''}the same as"
+    within = f" within {test.within:f}" if test.within is not None else ""
+    pairs = ((test.field, test.other), (test.other, test.field))
+    values = [field.value(circumstances.request, circumstances.facts) for field, _ in pairs]
+    ready = [value if isinstance(value, NotLearnt) else _comparable(value, test) for value in values]
+    gaps = [
+        Gap(field.name, value.why)
+        for (field, _), value in zip(pairs, values, strict=True)
+        if isinstance(value, NotLearnt)
+    ]
+    one, other = ready
+    if one is None or other is None:
+        truth = Truth.FALSE
+    elif gaps or isinstance(one, NotLearnt) or isinstance(other, NotLearnt):
+        truth = Truth.UNKNOWN
+    else:
+        truth = Truth.TRUE if _same(one, other, test.within) is not negated else Truth.FALSE
+    return Outcome(
+        truth=truth,
+        evidence=tuple(
+            Evidence(field.name, f"{how} {against.name}{within}", _found(value), truth)
+            for (field, against), value in zip(pairs, values, strict=True)
+        ),
+        gaps=tuple(gaps) if truth is Truth.UNKNOWN else (),
+        grounds=(test,) if truth is Truth.TRUE else (),
+    )
+
+
+def _same(one: Any, other: Any, within: Decimal | None) -> bool:  # noqa: ANN401 - two values of one type, or two numbers
+    return one == other if within is None else Context(prec=_DIGITS).subtract(one, other).copy_abs() <= within
+
+
+def _found(value: Fact[Value | None]) -> str | None:
+    return None if value is None or isinstance(value, NotLearnt) else text_of(value)
+
+
+def _comparable(value: Value | None, test: Test) -> Value | None:
+    """The value as it is compared: None where nothing is left of it after cleaning, or it cannot be read as asked."""
+    if not isinstance(value, str):
+        return value
+    return (cleaned(value, test.clean) or None) if test.read_as is None else read_answer(value, test.read_as)
 
 
 def _unknown(gap: Gap, evidence: Evidence) -> Outcome:

@@ -14,6 +14,7 @@ from pm_autoaccept.policy.values import FieldType
 _TEXTS = frozenset({FieldType.TEXT, FieldType.CHOICE})
 _ORDERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.DATE, FieldType.MOMENT, FieldType.DURATION})
 _EVERY = frozenset(FieldType)
+NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
 
 
 class Takes(StrEnum):
@@ -26,6 +27,7 @@ class Takes(StrEnum):
     """Texts that need not be members of the field's choice."""
     PATTERN = "an RE2 pattern"
     YES_OR_NO = "true or false"
+    FIELD = "the name of another field"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,26 @@ def _table() -> tuple[Operator, ...]:
         Operator("at_most", _ORDERED, Takes.ONE, operator.le, "at most "),
         Operator("above", _ORDERED, Takes.ONE, operator.gt, "above "),
         Operator("below", _ORDERED, Takes.ONE, operator.lt, "below "),
+        Operator("same_as", _EVERY, Takes.FIELD, operator.eq, "the same as "),
         Operator("present", _EVERY, Takes.YES_OR_NO, operator.eq, ""),
     )
 
 
+def likeness(kind: FieldType) -> frozenset[FieldType]:
+    """The types whose values may be the same as one of this type."""
+    return next((alike for alike in (_TEXTS, NUMBERS) if kind in alike), frozenset({kind}))
+
+
 OPERATORS: Mapping[str, Operator] = MappingProxyType({each.name: each for each in _table()})
-NOT_YET = ("same_as", "taken", "within", "as", "lookup")
+MODIFIERS: Mapping[str, str] = MappingProxyType(
+    {
+        "clean": "cleanings",
+        "as": "`number` or `date`",
+        "within": "a number",
+    }
+)
+"""What may stand beside an operator, and what it takes."""
+READ_AS: Mapping[str, FieldType] = MappingProxyType({"number": FieldType.NUMBER, "date": FieldType.DATE})
+"""What a custom field may be read as."""
+NOT_YET = ("taken", "lookup")
 """What the language has and this version has not."""

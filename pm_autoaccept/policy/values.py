@@ -91,6 +91,18 @@ def read_value(text: str, kind: FieldType, members: tuple[str, ...] = ()) -> Val
     raise NotAValue(f"`{text}` stands where {_WANTED[kind]} is expected")
 
 
+def read_answer(text: str, kind: FieldType) -> Value | None:
+    """What a customer's answer says when it is read as a number or a date; None where it is none.
+
+    A customer's `today` is a word: it is a date only in a policy.
+    """
+    try:
+        value = read_value(text, kind)
+    except NotAValue:
+        return None
+    return None if isinstance(value, Relative) else value
+
+
 _TIMES = frozenset({FieldType.DATE, FieldType.MOMENT})
 
 

@@ -113,8 +113,6 @@ def test_what_this_version_does_not_support_in_rules(refused, key):
     [
         ("{lookup: {in: x}}", f"`lookup` {LANGUAGE}"),
         ("{custom.A: {taken: true}}", f"`taken` {LANGUAGE}"),
-        ("{custom.A: {same_as: custom.B}}", f"`same_as` {LANGUAGE}"),
-        ("{custom.A: {as: number, at_least: 3}}", f"`as` {LANGUAGE}"),
         ("{age: {above: 30}}", "`30` stands where a length of time (a number and s, m, h or d, as 30d) is expected"),
         ("{held_for: {above: [30d]}}", "`above` takes one value"),
         ("{requested_at: {above: today}}", "`today` stands where a date and time with its zone"),

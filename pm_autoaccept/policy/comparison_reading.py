@@ -1,0 +1,180 @@
+"""From a field and what stands after it to tests: operators, literals and types are checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy import operators
+from pm_autoaccept.policy.cleaning import Cleaning, read_cleanings
+from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, SameAs, Test
+from pm_autoaccept.policy.field_names import FieldNames
+from pm_autoaccept.policy.fields import Field, is_custom
+from pm_autoaccept.policy.literal_reading import LiteralReader
+from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS, Operator, Takes
+from pm_autoaccept.policy.reading_as import ReadingAs, beside
+from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
+from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
+from pm_autoaccept.policy.wording import listed, not_yet, perhaps, some
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How the field's value, and what it is compared with, is read in one mapping of operators."""
+
+    type: FieldType
+    clean: tuple[Cleaning, ...] = ()
+    read_as: FieldType | None = None
+    within: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonReader:
+    """Reads the tests of one field at a time.
+
+    Attributes:
+        names: reads the names of the fields that a field is compared with.
+        sources: the data that the policy declares; None for a name whose declaration has faults.
+        all_declared: whether every file could be read, so that a missing declaration is really missing.
+        faults: what is wrong is added here.
+    """
+
+    names: FieldNames
+    sources: Mapping[str, Source | None]
+    all_declared: bool
+    faults: list[Fault]
+
+    def test(self, field: Field, node: Node) -> Condition | None:
+        """What stands after the field: a value, a list of values, or operators."""
+        how = _How(field.type)
+        if isinstance(node, Text):
+            return self._compare(field, OPERATORS["equals"], node, how)
+        if isinstance(node, Items):
+            return self._compare(field, OPERATORS["in"], node, how)
+        return self._operators(field, node) if isinstance(node, Entries) else None
+
+    def _refuse(self, place: Place, message: str) -> None:
+        self.faults.append(place.fault(message))
+
+    def _operators(self, field: Field, node: Entries) -> Condition:
+        tests: list[Test | None] = []
+        how = self._how(field, node)
+        for key, value in node.entries:
+            if key.value in OPERATORS:
+                tests.append(self._compare(field, OPERATORS[key.value], value, how))
+            elif key.value in operators.NOT_YET:
+                self._refuse(key.place, not_yet(key.value, "take it out, or hold such requests for people"))
+            elif key.value not in MODIFIERS:
+                meant = perhaps(key.value, (*OPERATORS, *MODIFIERS))
+                self._refuse(key.place, f"there is no operator `{key.value}`{meant}; there are {listed(OPERATORS)}")
+        if all(key.value in MODIFIERS for key, _ in node.entries):
+            first = node.entries[0][0].value
+            self._refuse(node.place, f"`{first}` stands beside a test; say what the value must be")
+        return AllOf(tuple(test for test in tests if test is not None))
+
+    def _how(self, field: Field, node: Entries) -> _How:
+        found = {key.value: (key, value) for key, value in node.entries}
+        read_as = ReadingAs(self.faults).of(field, node)
+        kind = read_as or field.type
+        return _How(
+            type=kind,
+            clean=self._clean(field, node, kind) if "clean" in found else (),
+            read_as=read_as,
+            within=self._within(field, *found["within"], kind, found) if "within" in found else None,
+        )
+
+    def _clean(self, field: Field, node: Entries, kind: FieldType) -> tuple[Cleaning, ...]:
+        """What stands after `clean:` beside a test."""
+        key, value = next(entry for entry in node.entries if entry[0].value == "clean")
+        if kind is not FieldType.TEXT:
+            self._refuse(key.place, f"`clean` is for text, and `{field.name}` is {_a(kind, field)}; take it out")
+        if any(each.value == "in" and isinstance(test, Text) for each, test in node.entries):
+            self._refuse(key.place, "data says itself how its keys are cleaned; move `clean` to where it is declared")
+        return read_cleanings(value, self.faults)
+
+    def _within(
+        self, field: Field, key: Text, node: Node, kind: FieldType, found: Mapping[str, tuple[Text, Node]]
+    ) -> Decimal | None:
+        """What stands after `within:` beside `same_as`."""
+        if "same_as" not in found:
+            self._refuse(key.place, "`within` stands beside `same_as`: by how much the two may differ")
+        if kind not in operators.NUMBERS:
+            self._refuse(key.place, f"`within` is for numbers, and `{field.name}` is {_a(kind, field)}; take it out")
+        try:
+            most = read_value(node.value, FieldType.NUMBER) if isinstance(node, Text) else None
+        except NotAValue:
+            most = None
+        if isinstance(most, Decimal) and most >= 0:
+            return most
+        if not isinstance(node, Broken):
+            self._refuse(node.place, "`within` is a number, 0 or more, as within: 0.01")
+        return None
+
+    def _compare(self, field: Field, operator: Operator, node: Node, how: _How) -> Test | None:
+        if isinstance(node, Broken):
+            return None
+        if how.type not in operator.types:
+            wanted = f"`{operator.name}` is for {listed(sorted(operator.types))}"
+            hint = "; a custom field is compared so with a number or a date" if is_custom(field) else ""
+            self._refuse(node.place, f"{wanted}, and `{field.name}` is {_a(how.type, field)}{hint}")
+            return None
+        if operator.name == "in" and isinstance(node, Text):
+            return self._look_up(field, operator, node, how)
+        if operator.takes is Takes.FIELD:
+            return self._same_as(field, node, how)
+        reader = LiteralReader(self.faults)
+        texts = reader.texts(operator, node)
+        read = (reader.literal(field, operator, text, kind=how.type, clean=how.clean) for text in texts)
+        literals = tuple(literal for literal in read if literal is not None)
+        if len(literals) < len(texts) or not texts:
+            return None
+        if operator.takes is Takes.YES_OR_NO:
+            expected = "present" if literals[0] else "absent"
+        else:
+            expected = operator.reads + ("one of " if len(texts) > 1 else "") + some(text.value for text in texts)
+        return Comparison(
+            field=field, operator=operator, literals=literals, expected=expected, clean=how.clean, read_as=how.read_as
+        )
+
+    def _look_up(self, field: Field, operator: Operator, name: Text, how: _How) -> Comparison:
+        source = self.sources.get(name.value)
+        if name.value not in self.sources and self.all_declared:
+            meant = perhaps(name.value, self.sources)
+            instead = f"declare it under `data:`, or write a list: [{name.value}]"
+            self._refuse(name.place, f"no data is called `{name.value}`{meant}; {instead}")
+        if how.read_as is not None:
+            why = f"and `{field.name}` is read as a {how.read_as} here; give each a test of its own, under `all:`"
+            self._refuse(name.place, f"what is looked up in data is a text, {why}")
+        clean = source.clean if source is not None else ()
+        return Comparison(field=field, operator=operator, expected=f"in {name.value}", source=name.value, clean=clean)
+
+    def _same_as(self, field: Field, node: Text | Items | Entries, how: _How) -> SameAs | None:
+        if not isinstance(node, Text):
+            self._refuse(node.place, "`same_as` is followed by the name of one other field")
+            return None
+        other = self.names.field(node)
+        if other is None:
+            return None
+        if other.name.casefold() == field.name.casefold():
+            self._refuse(node.place, f"`{other.name}` is always the same as itself; name another field")
+            return None
+        read_as = how.read_as or beside(other, how.type)
+        if operators.likeness(how.type) != operators.likeness(beside(other, how.type) or other.type):
+            what = f"`{other.name}` is {_a(other.type, other)}, and `{field.name}` is {_a(how.type, field)}"
+            self._refuse(node.place, f"{what}; the two can never be the same")
+            return None
+        return SameAs(
+            field=field,
+            other=other,
+            within=how.within,
+            clean=(*how.clean, Cleaning("fold_case")) if field.lower_case or other.lower_case else how.clean,
+            read_as=read_as,
+        )
+
+
+def _a(kind: FieldType, field: Field) -> str:
+    """`a date`, and whether it is only read so: for messages."""
+    return f"{'read as ' if kind is not field.type else ''}{'an' if kind is FieldType.INTEGER else 'a'} {kind}"

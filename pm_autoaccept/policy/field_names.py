@@ -1,0 +1,38 @@
+"""Names of fields as a rule writes them: each must be a field that every kind of request has which the rule is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.model import Kind
+from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
+from pm_autoaccept.policy.operators import OPERATORS
+from pm_autoaccept.policy.source_text import Text
+from pm_autoaccept.policy.wording import listed, perhaps
+
+GROUPS = ("all", "any", "not")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """Reads the names of fields in one rule: the kinds that the rule is on, and where what is wrong is added."""
+
+    kinds: frozenset[Kind]
+    faults: list[Fault]
+
+    def field(self, key: Text) -> Field | None:
+        """The field of this name; None, and a fault, where these requests have none."""
+        name = key.value
+        field = field_named(name)
+        if field is None and name in OPERATORS:
+            instead = f"write the field before it, as `field: {{{name}: …}}`"
+            self.faults.append(key.place.fault(f"`{name}` is an operator; {instead}"))
+        elif field is None:
+            meant = perhaps(name, (*FIELDS, *CUSTOM, *GROUPS))
+            names = "`account.username`, `meter.type`, `custom.NAME`"
+            self.faults.append(key.place.fault(f"there is no field `{name}`{meant}; fields are named as in {names}"))
+        elif lacking := sorted(self.kinds - field.kinds):
+            where = f"it stands on {listed(sorted(field.kinds))} requests only: make a rule of its own for those"
+            self.faults.append(key.place.fault(f"a {lacking[0]} request never has `{name}`; {where}"))
+        return field

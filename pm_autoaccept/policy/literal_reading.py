@@ -1,0 +1,76 @@
+"""What stands after an operator: values of the type that the field has, texts, patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
+from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.operators import Operator, Takes
+from pm_autoaccept.policy.source_text import Entries, Items, Place, Text
+from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralReader:
+    """Reads literals. What is wrong is added to `faults`."""
+
+    faults: list[Fault]
+
+    def _refuse(self, place: Place, message: str) -> None:
+        self.faults.append(place.fault(message))
+
+    def texts(self, operator: Operator, node: Text | Items | Entries) -> tuple[Text, ...]:
+        """The literals as written; none if what stands there is not what the operator takes."""
+        if isinstance(node, Text):
+            return (node,)
+        if isinstance(node, Items) and operator.takes in {Takes.LIST_OR_DATA, Takes.TEXTS}:
+            texts = tuple(item for item in node.items if isinstance(item, Text))
+            for item in node.items:
+                if isinstance(item, Items | Entries):
+                    self._refuse(item.place, "one value stands here, not a list or a mapping")
+            return texts
+        hint = "; for several values use `in: [a, b]`" if isinstance(node, Items) and operator.name == "equals" else ""
+        self._refuse(node.place, f"`{operator.name}` takes {operator.takes}{hint}")
+        return ()
+
+    def literal(
+        self, field: Field, operator: Operator, text: Text, *, kind: FieldType, clean: Iterable[Cleaning]
+    ) -> Any | None:  # noqa: ANN401 - a value or a compiled pattern
+        """What the text stands for, where the field's value is of this kind; None where it stands for nothing."""
+        if operator.takes is Takes.PATTERN:
+            return self._pattern(text)
+        if operator.takes is Takes.YES_OR_NO:
+            kind = FieldType.BOOLEAN
+        elif operator.takes is Takes.TEXTS:
+            kind = FieldType.TEXT
+        try:
+            literal = read_value(text.value, kind, field.members)
+        except NotAValue as error:
+            self._refuse(text.place, f"`{field.name}`: {error}")
+            return None
+        if not isinstance(literal, str):
+            return literal
+        literal = cleaned(literal.casefold() if field.lower_case else literal, tuple(clean))
+        if not literal:
+            self._refuse(text.place, f"`{text.value}` is blank after cleaning and would match nothing")
+        return literal or None
+
+    def _pattern(self, text: Text) -> Any | None:  # noqa: ANN401 - google-re2 ships no types
+        if fold(text.value) != text.value:
+            rule = "values are compared without outer blanks, in NFKC, with hyphens for all dashes"
+            self._refuse(text.place, f"{rule}; write the pattern so too: {fold(text.value)}")
+            return None
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            return re2.compile(text.value, options)
+        except re2.error as error:
+            why = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+            self._refuse(text.place, f"RE2 refuses this pattern: {why}")
+            return None
