@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pm_autoaccept.cli import options
 
+if TYPE_CHECKING:
+    from pm_autoaccept.policy.definitions import Compared
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--live", is_flag=True, help="Compare it with the custom fields that the account defines, too.")
+@options.account_of_folder
 @options.output
-def check(folder: Path | None, output: str) -> int:
+def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
     """Check the policy in FOLDER (default: PM_AUTOACCEPT_POLICY) and its data.
 
-    Every fault is listed with file, line and column. Exit code 0 if there is none, 1 otherwise.
+    Every fault is listed with file, line and column. Exit code 0 if there is none, 1 otherwise. With --live the account
+    is signed in to and its custom fields are read; the options that say which account and how are for that alone.
     """
     from pm_autoaccept.cli.as_json import print_json
     from pm_autoaccept.errors import Fault, PolicyRefused
@@ -30,6 +37,8 @@ def check(folder: Path | None, output: str) -> int:
         policy = load(read_folder(named))
     except PolicyRefused as error:
         faults = error.faults
+    compared = _compare(named, said) if live and policy else None
+    faults += compared.faults if compared else ()
     tables = read(policy.sources, named) if policy else {}
     broken = {name: table.why for name, table in tables.items() if isinstance(table, NotLearnt)}
     if output == "json":
@@ -46,6 +55,7 @@ def check(folder: Path | None, output: str) -> int:
                 "rules": [rule.id for rule in policy.rules] if policy else [],
                 "holding_for_ever": policy.holding_for_ever if policy else [],
                 "tests_not_run": policy.tests_not_run if policy else [],
+                "never_asked": compared.never_asked if compared else [],
             }
         )
         return int(bool(faults or broken))
@@ -63,6 +73,8 @@ def check(folder: Path | None, output: str) -> int:
                 f"cannot send a corrected request meanwhile: {rules}",
                 err=True,
             )
+    for name in compared.never_asked if compared else ():
+        click.echo(f"{named}: customers must fill in `{name}`, and no rule asks for it", err=True)
     problems = len(faults) + len(broken)
     if problems or policy is None:
         click.echo(
@@ -74,3 +86,13 @@ def check(folder: Path | None, output: str) -> int:
     )
     click.echo(f"{named}: {len(policy.rules)} rules, no problems" + (f"; data: {rows}" if rows else ""))
     return 0
+
+
+def _compare(folder: Path, said: dict[str, Any]) -> Compared:
+    """Lay the policy beside the custom fields of the account."""
+    from pm_autoaccept.cli.definitions import definitions_of
+    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.policy.definitions import compare
+    from pm_autoaccept.reference import read_folder
+
+    return compare(read_folder(folder), definitions_of(load_settings(policy=folder, **said)))

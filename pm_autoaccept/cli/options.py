@@ -43,21 +43,30 @@ def settings(command: Command) -> Command:
     )(command)
 
 
-_ACCOUNT = (
+_WHOSE = (
     settings,
     click.option("--account", metavar="NAME", help="One of the accounts in the settings file."),
     click.option("--service", metavar="SERVICE", help="test, live, or a base URL."),
     click.option("--username", metavar="NAME", help="The provider account's username."),
-    click.option("--policy", type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder."),
+)
+_HOW = (
     ledger,
     click.option("--in-flight", type=int, metavar="N", help="Calls at once (4)."),
     click.option("--rate", metavar="RATE", help="Calls over time (4 per 1s; none for a simulator)."),
 )
+_POLICY = click.option("--policy", type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder.")
 
 
 def account(command: Command) -> Command:
     """What says which account is looked at, by which policy."""
-    for option in reversed(_ACCOUNT):
+    for option in reversed((*_WHOSE, _POLICY, *_HOW)):
+        command = option(command)
+    return command
+
+
+def account_of_folder(command: Command) -> Command:
+    """The same for commands that are given the policy's folder as their argument."""
+    for option in reversed((*_WHOSE, *_HOW)):
         command = option(command)
     return command
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pm_autoaccept.account import PolicyInForce, open_account
+from pm_autoaccept.cli.recorded import ledger_exists
 from pm_autoaccept.config import Settings
 from pm_autoaccept.daemon import Stop
 from pm_autoaccept.ledger import SqlLedger
@@ -27,5 +28,22 @@ async def signed_in(settings: Settings, *, stop: Stop) -> AsyncIterator[tuple[Po
         policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
         async with open_account(settings, ledger=ledger, in_force=policy, sleep=stop.sleep) as cycle:
             yield cycle.pm, ledger
+    finally:
+        await ledger.close()
+
+
+@asynccontextmanager
+async def signed_in_to_read(settings: Settings) -> AsyncIterator[PortfolioManager]:
+    """A signed-in client for what only reads. The ledger, if there is one, is read: it knows of refused passwords.
+
+    Raises:
+        LedgerError, PortfolioManagerError: as `open_account`.
+    """
+    there_is = ledger_exists(settings.ledger)
+    ledger = await SqlLedger.open(settings.ledger if there_is else "sqlite://", name=settings.name, read_only=there_is)
+    try:
+        policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
+        async with open_account(settings, ledger=ledger, records=False, in_force=policy) as cycle:
+            yield cycle.pm
     finally:
         await ledger.close()
