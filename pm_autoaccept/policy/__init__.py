@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from pm_autoaccept.policy.evaluate import Judgement, Policy
 from pm_autoaccept.policy.load import load
-from pm_autoaccept.policy.sources import Form, Source, Table
+from pm_autoaccept.policy.sources import Form, Guard, Query, Source
+from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate
 
-__all__ = ["Form", "Judgement", "Policy", "Source", "Table", "load"]
+__all__ = [
+    "Form",
+    "Guard",
+    "Judgement",
+    "Policy",
+    "Query",
+    "Row",
+    "Source",
+    "Table",
+    "Tabulation",
+    "load",
+    "tabulate",
+]

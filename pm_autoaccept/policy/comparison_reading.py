@@ -148,7 +148,10 @@ class ComparisonReader:
         if how.read_as is not None:
             why = f"and `{field.name}` is read as a {how.read_as} here; give each a test of its own, under `all:`"
             self._refuse(name.place, f"what is looked up in data is a text, {why}")
-        clean = source.clean if source is not None else ()
+        if source is not None and len(source.key) > 1:
+            columns = listed(source.key)
+            self._refuse(name.place, f"the key of `{name.value}` has several columns ({columns}); use `lookup`")
+        clean = source.clean.get(source.key[0], ()) if source is not None else ()
         return Comparison(field=field, operator=operator, expected=f"in {name.value}", source=name.value, clean=clean)
 
     def _same_as(self, field: Field, node: Text | Items | Entries, how: _How) -> SameAs | None:

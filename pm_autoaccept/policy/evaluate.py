@@ -29,7 +29,8 @@ from pm_autoaccept.policy.judging import Circumstances, Outcome, judge
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
 from pm_autoaccept.policy.rules import Default, Rule
-from pm_autoaccept.policy.sources import Source, Table
+from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.tables import Table
 
 _OF_THE_REQUEST = frozenset({"account.id", "account.username", "account.connected"})
 

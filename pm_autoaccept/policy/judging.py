@@ -14,7 +14,7 @@ from typing import Any
 from pm_autoaccept.model import Evidence, Fact, Facts, NotLearnt, PendingRequest, Truth
 from pm_autoaccept.policy.cleaning import cleaned
 from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Not, SameAs, Test
-from pm_autoaccept.policy.sources import Table
+from pm_autoaccept.policy.tables import Table
 from pm_autoaccept.policy.values import Relative, Value, read_answer, text_of
 
 _DIGITS = 60
@@ -98,7 +98,10 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
         table = circumstances.tables.get(test.source, NotLearnt("it was not read"))
         if isinstance(table, NotLearnt):
             return _unknown(Gap(test.source, table.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
-        holds = value in table.keys
+        held = table.has((str(value),))
+        if isinstance(held, NotLearnt):
+            return _unknown(Gap(test.source, held.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
+        holds = held
     else:
         literals = _at_this_time(test, circumstances.facts)
         if isinstance(literals, NotLearnt):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.policy import source_text
+from pm_autoaccept.policy.data_reading import read_sources
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
 from pm_autoaccept.policy.rules import Default, Rule, RuleReader
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.sources import Source, read_sources
+from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.wording import listed, not_yet, perhaps
 
 _KEYS = ("version", "data", "rules", "default", "limits")

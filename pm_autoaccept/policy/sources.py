@@ -1,28 +1,58 @@
-"""Data that a policy declares: what it is, where it lies, how its keys are cleaned; and the table read from it."""
+"""Data that a policy declares: where its rows stand, what its columns are, how its keys are cleaned, what guards it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 
-from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.wording import listed, not_yet, perhaps
+from pm_autoaccept.policy.cleaning import Cleaning, cleaned
+from pm_autoaccept.policy.values import FieldType
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_KEYS = ("values", "lines", "csv", "key", "clean")
-_NOT_YET = ("sql", "url", "require", "columns", "dated", "refresh")
+VALUE = "value"
+"""What the one column is called where rows are keys and nothing else."""
+
+REFRESH = timedelta(minutes=15)
 
 
 class Form(StrEnum):
-    """Where a table's rows stand: in the policy, one a line in a file, or in a column of a csv file."""
+    """Where a table's rows stand: in the policy, one a line in a file, in a csv file, in a database, at an address."""
 
     VALUES = "values"
     LINES = "lines"
     CSV = "csv"
+    SQL = "sql"
+    URL = "url"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What brings the rows of an `sql` source: the name of a connection in the settings, and the query."""
+
+    connection: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What must be true of a table, or what depends on it is unknown; None is not asked for.
+
+    Attributes:
+        rows: it has at least so many.
+        age: its contents are no older.
+        shrink: it has at most so many percent fewer rows than it had in the last 7 days.
+        grow: likewise more.
+    """
+
+    rows: int | None = None
+    age: timedelta | None = None
+    shrink: Decimal | None = None
+    grow: Decimal | None = None
+
+
+NO_GUARD = Guard()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,116 +62,42 @@ class Source:
     Attributes:
         values: the keys themselves, for `values`.
         path: the file, relative to the policy's folder, for `lines` and `csv`.
-        key: the key column, for `csv`.
-        clean: how keys, and what is looked up, are cleaned.
+        query: for `sql`.
+        url: for `url`: csv where key columns are named, otherwise one key a line.
+        key: the names of the key columns; `("value",)` where rows are keys and nothing else.
+        columns: name → type of the declared columns beyond the key.
+        clean: key column → how it, and what is looked up there, is cleaned; a column that is not cleaned is not in it.
+        require: what guards it.
+        refresh: how long it is good before it is read again.
+        dated: the column that says when a row was written.
     """
 
     name: str
     form: Form
     values: tuple[str, ...] = ()
     path: str | None = None
-    key: str | None = None
-    clean: tuple[Cleaning, ...] = ()
+    query: Query | None = None
+    url: str | None = None
+    key: tuple[str, ...] = (VALUE,)
+    columns: Mapping[str, FieldType] = field(default_factory=dict)
+    clean: Mapping[str, tuple[Cleaning, ...]] = field(default_factory=dict)
+    require: Guard = NO_GUARD
+    refresh: timedelta = REFRESH
+    dated: str | None = None
 
-    def table(self, keys: Iterable[str], *, digest: str) -> Table:
-        """The table of these keys: cleaned, blank ones dropped."""
-        kept = [key for key in (cleaned(key, self.clean) for key in keys) if key]
-        return Table(name=self.name, keys=frozenset(kept), rows=len(kept), digest=digest)
+    @property
+    def has_header(self) -> bool:
+        """Whether its rows have named columns, of which `key` names some."""
+        return self.key != (VALUE,) or self.form in {Form.CSV, Form.SQL}
 
+    @property
+    def where(self) -> str:
+        """Where its rows stand, for people, without what may be secret."""
+        if self.query is not None:
+            return f"connection {self.query.connection}"
+        return self.path or (self.url or "the policy").partition("?")[0]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table as it was read: its cleaned keys, how many rows had one, and a digest of what was read."""
-
-    name: str
-    keys: frozenset[str]
-    rows: int
-    digest: str
-
-
-def read_sources(node: Node, faults: list[Fault]) -> tuple[tuple[Text, Source | None], ...]:
-    """What stands after `data:`: each name with its source, None for one that has faults."""
-    if not isinstance(node, Entries):
-        faults.append(node.place.fault("`data` is a mapping: a name, and below it `values`, `lines` or `csv`"))
-        return ()
-    return tuple((name, _read_source(name, declared, faults)) for name, declared in node.entries)
-
-
-def _read_source(name: Text, node: Node, faults: list[Fault]) -> Source | None:
-    before = len(faults)
-    if not _NAME.fullmatch(name.value):
-        faults.append(name.place.fault("a data name is letters, digits and underscores, and begins with a letter"))
-    if not isinstance(node, Entries):
-        if not isinstance(node, Broken):
-            faults.append(node.place.fault("say `values`, `lines` or `csv` below the name"))
-        return None
-    for key, _ in node.entries:
-        if key.value in _NOT_YET:
-            faults.append(key.place.fault(not_yet(key.value)))
-        elif key.value not in _KEYS:
-            meant = perhaps(key.value, _KEYS)
-            faults.append(key.place.fault(f"data has no `{key.value}`{meant}; it has {listed(_KEYS)}"))
-    found = {key.value: value for key, value in node.entries}
-    form = _form(name, found, faults)
-    if form is None:
-        return None
-    clean = read_cleanings(found["clean"], faults) if "clean" in found else ()
-    source = Source(
-        name=name.value,
-        form=form,
-        values=_values(found["values"], clean, faults) if form is Form.VALUES else (),
-        path=None if form is Form.VALUES else _path(found[form], faults),
-        key=_key(found["key"], faults) if "key" in found else None,
-        clean=clean,
-    )
-    broken = any(isinstance(value, Broken) for value in found.values())
-    return None if broken or len(faults) > before else source
-
-
-def _form(name: Text, found: Mapping[str, Node], faults: list[Fault]) -> Form | None:
-    """The one form in which the rows stand; None where there is none, or more than one."""
-    forms = [form for form in Form if form in found]
-    if len(forms) != 1:
-        if forms or not set(_NOT_YET) & set(found):
-            faults.append(name.place.fault("say where the rows stand: one of `values`, `lines` or `csv`"))
-        return None
-    if forms[0] is Form.CSV and "key" not in found:
-        faults.append(name.place.fault("say which column of the csv file is the key, as `key: account_number`"))
-    if forms[0] is not Form.CSV and "key" in found:
-        faults.append(found["key"].place.fault(f"`{forms[0]}` has no columns; take `key` out"))
-    return forms[0]
-
-
-def _values(node: Node, clean: tuple[Cleaning, ...], faults: list[Fault]) -> tuple[str, ...]:
-    if not isinstance(node, Items):
-        if not isinstance(node, Broken):
-            faults.append(node.place.fault("`values` is a list, as [green_consult, watt_watchers]"))
-        return ()
-    values = []
-    for item in node.items:
-        if isinstance(item, Text):
-            if not cleaned(item.value, clean):
-                faults.append(item.place.fault(f"`{item.value}` is blank after cleaning and would match nothing"))
-            values.append(item.value)
-        elif not isinstance(item, Broken):
-            faults.append(item.place.fault("a value is one text, not a list or a mapping"))
-    return tuple(values)
-
-
-def _path(node: Node, faults: list[Fault]) -> str | None:
-    if not isinstance(node, Text):
-        if not isinstance(node, Broken):
-            faults.append(node.place.fault("one file stands here, as data/billing_accounts.csv"))
-        return None
-    path = node.value
-    if path.startswith(("/", "~")) or "\\" in path or ":" in path or ".." in path.split("/"):
-        faults.append(node.place.fault("a file lies in the policy's folder: write its path from there, as data/x.csv"))
-    return path
-
-
-def _key(node: Node, faults: list[Fault]) -> str | None:
-    if isinstance(node, Text):
-        return node.value
-    if not isinstance(node, Broken):
-        faults.append(node.place.fault(not_yet("key: [several columns]", "name one column")))
-    return None
+    def cleaned(self, key: tuple[str, ...]) -> tuple[str, ...] | None:
+        """One text for each key column, cleaned as the column is; None where nothing is left of one."""
+        parts = tuple(cleaned(part, self.clean.get(name, ())) for name, part in zip(self.key, key, strict=True))
+        return parts if all(parts) else None

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
 
 LARGEST = 100_000_000
 """Bytes in one file of data."""
@@ -37,23 +37,25 @@ def read(sources: Mapping[str, Source], folder: Path, *, largest: int = LARGEST)
 
 
 def _table(source: Source, folder: Path, largest: int) -> Fact[Table]:
-    if source.path is None:
+    if source.form is Form.VALUES:
         data = "\n".join(source.values).encode("utf-8", "backslashreplace")
-        return source.table(source.values, digest=hashlib.sha256(data).hexdigest())
+        return tabulate(source, ((value,) for value in source.values), digest=hashlib.sha256(data).hexdigest())
+    if source.path is None:
+        return NotLearnt(f"this version does not read `{source.form}` yet")
+    made = Tabulation(source)
     try:
         data = _contents(folder / source.path, folder, largest)
-        text = data.decode("utf-8-sig")
-        keys = [key for key in _keys(source, text) if key.strip()]
+        for line, cells in _rows(source, data.decode("utf-8-sig")):
+            _add(made, cells, line)
     except _Doubtful as doubt:
         return NotLearnt(f"{source.path}: {doubt}")
     except UnicodeDecodeError as error:
         return NotLearnt(f"{source.path}: byte {error.start} is not UTF-8; save it as UTF-8")
-    except csv.Error as error:
-        return NotLearnt(f"{source.path}: it is not a csv file: {error}")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (csv.Error, OSError, ValueError, RuntimeError) as error:
         # ValueError: a NUL in the path; RuntimeError: a loop of symbolic links.
-        return NotLearnt(f"{source.path}: it cannot be read: {error}")
-    table = source.table(keys, digest=hashlib.sha256(data).hexdigest())
+        what = "is not a csv file" if isinstance(error, csv.Error) else "cannot be read"
+        return NotLearnt(f"{source.path}: it {what}: {error}")
+    table = made.table(hashlib.sha256(data).hexdigest())
     # A file that was emptied, or caught half-written, would let in everybody whom it should have stopped.
     return table if table.rows else NotLearnt(f"{source.path}: it has no keys")
 
@@ -71,24 +73,31 @@ def _contents(path: Path, folder: Path, largest: int) -> bytes:
     return data
 
 
-def _keys(source: Source, text: str) -> Iterator[str]:
-    rows = enumerate(text.splitlines(), 1) if source.form is Form.LINES else _column(source.key or "", text)
-    for line, key in rows:
+def _add(made: Tabulation, cells: list[str], line: int) -> None:
+    count = len(made.source.key)
+    for key in cells[:count]:
         if _BY_EXCEL.fullmatch(key.strip()):
             raise _Doubtful(f"line {line}: a spreadsheet wrote {key.strip()} over the key; format the column as text")
-        yield key
+    made.add(tuple(cells[:count]), tuple(cells[count:]))
 
 
-def _column(name: str, text: str) -> Iterator[tuple[int, str]]:
-    """Line number and cell of one column of a csv file with a header."""
+def _rows(source: Source, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells, those of the key and then those of the declared columns."""
+    if source.form is Form.LINES:
+        yield from ((number, [line]) for number, line in enumerate(text.splitlines(), 1))
+        return
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     header = [cell.strip() for cell in next(rows, [])]
-    if header.count(name) != 1:
-        how = "twice" if name in header else "nowhere"
-        raise _Doubtful(f"the key column {name} stands {how} in its header ({', '.join(header) or 'which is empty'})")
-    at = header.index(name)
+    at = [_position(name, header) for name in (*source.key, *source.columns)]
     for row in rows:
         if row and len(row) != len(header):
             raise _Doubtful(f"line {rows.line_num} has {len(row)} cells and the header {len(header)}; quote commas")
         if row:
-            yield rows.line_num, row[at]
+            yield rows.line_num, [row[number] for number in at]
+
+
+def _position(name: str, header: list[str]) -> int:
+    if header.count(name) != 1:
+        how = "twice" if name in header else "nowhere"
+        raise _Doubtful(f"the column {name} stands {how} in its header ({', '.join(header) or 'which is empty'})")
+    return header.index(name)

@@ -541,7 +541,7 @@ async def test_a_hold_expires_by_the_ledger_s_clock(make_cycle, ledger):
         b"   expire: {after: 2h, then: reject, note: Please ask again.}}\n"
     )
     simulator, cycle = await make_cycle(text, pending=20)
-    wait, table = clock_of(cycle), Table(name="gone", keys=frozenset({"x"}), rows=1, digest="")
+    wait, table = clock_of(cycle), Table.of_keys("gone", {"x"}, digest="")
     for hours, tables in ((0, {"gone": table}), (1, {}), (1, {"gone": table}), (0.9, {"gone": table})):
         wait(hours)
         cycle.tables = tables

@@ -222,7 +222,7 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
     account.policy_loaded(first, {})
     account.policy_refused()
     assert (await scrape())["policy_refused"] == {(): 1}
-    customers = Table(name="customers", keys=frozenset({"1"}), rows=7, digest="d1")
+    customers = Table.of_keys("customers", {"1"}, digest="d1", rows=7)
     account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")})
     found = await scrape()
     assert found["policy_refused"] == {(): 0}

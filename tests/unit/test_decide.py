@@ -116,7 +116,7 @@ def test_a_decision_carries_all_that_a_record_needs():
 """.encode()
         }
     )
-    table = Table(name="accounts", keys=frozenset({"7"}), rows=2, digest="abc")
+    table = Table.of_keys("accounts", {"7"}, digest="abc", rows=2)
     (decision,) = decide(
         snapshot(connection()), policy=rules, tables={"accounts": table, "idle": NotLearnt("gone")}, now=NOW
     )
@@ -400,7 +400,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 tables = st.dictionaries(
     st.sampled_from(["accounts", "idle"]),
-    fact(st.just(Table(name="accounts", keys=frozenset({"7"}), rows=1, digest="d"))),
+    fact(st.just(Table.of_keys("accounts", {"7"}, digest="d"))),
 )
 
 

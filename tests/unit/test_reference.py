@@ -39,24 +39,31 @@ def test_a_csv_file(tmp_path):
     text = '\ufeffname, account_number \r\n"Tower, ""A""",00-41\r\n\r\nLofts, \r\n"two\nlines",0042\r\n'
     learnt = table(tmp_path, text)
     assert isinstance(learnt, Table)
-    assert (learnt.name, learnt.rows, learnt.keys) == ("accounts", 2, {"0041", "0042"})
+    assert (learnt.name, learnt.rows) == ("accounts", 2)
+    assert [learnt.has((key,)) for key in ("0041", "0042", "", "Lofts")] == [True, True, False, False]
     assert learnt.digest != table(tmp_path, text + "x,3\r\n").digest
     assert len(learnt.digest) == 64
 
 
 def test_lines(tmp_path):
     """One key a line, spelt as it stands but for outer blanks."""
-    learnt = table(tmp_path, "green_consult\n\n  watt_watchers \n", form=Form.LINES, key=None, clean=())
+    learnt = table(tmp_path, "green_consult\n\n  watt_watchers \n", form=Form.LINES, key=("value",), clean={})
     assert isinstance(learnt, Table)
-    assert learnt.keys == {"green_consult", "watt_watchers"}
+    assert [learnt.has((key,)) for key in ("green_consult", "watt_watchers", "")] == [True, True, False]
 
 
 def test_values_are_not_read_from_a_file(tmp_path):
     """Inline values are a table without a file."""
-    source = accounts(form=Form.VALUES, values=("00-1", "2"), path=None, key=None)
+    source = accounts(
+        form=Form.VALUES,
+        values=("00-1", "2"),
+        path=None,
+        key=("value",),
+        clean={"value": accounts().clean["account_number"]},
+    )
     learnt = read({"accounts": source}, tmp_path / "nowhere")["accounts"]
     assert isinstance(learnt, Table)
-    assert (learnt.keys, learnt.rows) == ({"001", "2"}, 2)
+    assert (learnt.rows, learnt.has(("001",)), learnt.has(("2",))) == (2, True, True)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_a_csv_file_that_is_doubtful(tmp_path, contents, why):
 
 def test_an_emptied_list(tmp_path):
     """A blocklist that was emptied would let everybody in: it is not learnt."""
-    assert isinstance(table(tmp_path, "\n", form=Form.LINES, key=None), NotLearnt)
+    assert isinstance(table(tmp_path, "\n", form=Form.LINES, key=("value",), clean={}), NotLearnt)
 
 
 @pytest.mark.parametrize("path", ["data/missing.csv", "data", "../outside.csv", "link.csv", "loop.csv", "a\0b"])

@@ -7,7 +7,6 @@ import pytest
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Kind, Need, Verdict
-from pm_autoaccept.policy import Form
 
 GOOD = "rules: [{id: a, on: meter, when: always, then: hold}]"
 LANGUAGE = "is part of the policy language, but this version does not support it yet"
@@ -69,31 +68,6 @@ def test_all_faults_at_once(refused):
         (GOOD + "\ndefault: {then: hold, note: 'a {meter.name}'}", "`meter.name` may be absent"),
         (GOOD + "\ntime_zone: America/Chicago", f"`time_zone` {LANGUAGE}"),
         (GOOD + "\nprivate: [custom.Key]", f"`private` {LANGUAGE}"),
-        (GOOD + "\ndata: [a]", "`data` is a mapping"),
-        (GOOD + "\ndata: {a: b}", "say `values`, `lines` or `csv` below the name"),
-        (GOOD + "\ndata: {1a: {values: [b]}}", "a data name is letters"),
-        (GOOD + "\ndata: {a: {clean: digits}}", "say where the rows stand"),
-        (GOOD + "\ndata: {a: {csv: x.csv, lines: y.txt, key: k}}", "say where the rows stand"),
-        (GOOD + "\ndata: {a: {csv: x.csv}}", "say which column of the csv file is the key"),
-        (GOOD + "\ndata: {a: {lines: x.txt, key: k}}", "`lines` has no columns"),
-        (GOOD + "\ndata: {a: {lines: x.txt, kee: k}}", "data has no `kee`; did you mean `key`?"),
-        (GOOD + "\ndata: {a: {csv: x.csv, key: [a, b]}}", f"`key: [several columns]` {LANGUAGE}"),
-        (GOOD + "\ndata: {a: {sql: select, require: {rows: 1}}}", f"`require` {LANGUAGE}"),
-        (GOOD + "\ndata: {a: {url: 'https://x'}}", f"`url` {LANGUAGE}"),
-        (GOOD + "\ndata: {a: {csv: x.csv, key: k, columns: {b: date}}}", f"`columns` {LANGUAGE}"),
-        (GOOD + "\ndata: {a: {values: b}}", "`values` is a list"),
-        (GOOD + "\ndata: {a: {values: [[b]]}}", "a value is one text"),
-        (GOOD + "\ndata: {a: {values: [b], clean: digits}}", "`b` is blank after cleaning"),
-        (GOOD + "\ndata: {a: {lines: [b]}}", "one file stands here"),
-        (GOOD + "\ndata: {a: {lines: /etc/passwd}}", "a file lies in the policy's folder"),
-        (GOOD + "\ndata: {a: {lines: ../x}}", "a file lies in the policy's folder"),
-        (GOOD + "\ndata: {a: {lines: 'C:\\x'}}", "a file lies in the policy's folder"),
-        (GOOD + "\ndata: {a: {values: ['1'], clean: digit}}", "no cleaning `digit`; did you mean `digits`?"),
-        (GOOD + "\ndata: {a: {values: ['1'], clean: first}}", "`first` needs a number"),
-        (GOOD + "\ndata: {a: {values: ['1'], clean: digits 4}}", "`digits` stands alone"),
-        (GOOD + "\ndata: {a: {values: ['1'], clean: zero_fill 0}}", "`zero_fill` needs a number"),
-        (GOOD + "\ndata: {a: {values: ['1'], clean: {digits: x}}}", "`clean` is one of"),
-        (GOOD + "\ndata: {a: {values: ['1'], clean: digits no_spaces x}}", "`clean` is one of"),
     ],
 )
 def test_faults_of_a_policy(refused, text, message):
@@ -288,18 +262,6 @@ def test_the_digest_is_of_what_decides():
     assert policy.load({"a.yaml": text, "a.test.yaml": b"x"}).digest == digest
     assert policy.load({"b.yaml": text}).digest != digest
     assert policy.load({"a.yaml": text + b"\n"}).digest != digest
-
-
-def test_declared_data(load):
-    """A policy says what data it declares: form, path, key column, cleaning."""
-    sources = load(
-        f"{GOOD}\ndata:\n  a: {{csv: data/a.csv, key: number, clean: [digits, zero_fill 10]}}\n"
-        "  b: {lines: b.txt}\n  c: {values: [x, y]}\n"
-    ).sources
-    assert (sources["a"].form, sources["a"].path, sources["a"].key) == (Form.CSV, "data/a.csv", "number")
-    assert [(each.name, each.count) for each in sources["a"].clean] == [("digits", 0), ("zero_fill", 10)]
-    assert (sources["b"].form, sources["b"].path) == (Form.LINES, "b.txt")
-    assert (sources["c"].form, sources["c"].values, sources["c"].path) == (Form.VALUES, ("x", "y"), None)
 
 
 @pytest.mark.parametrize(

@@ -143,14 +143,14 @@ DATA = "data: {accounts: {csv: accounts.csv, key: number, clean: [digits, zero_f
 
 def test_looking_up(ask, connection):
     """What is looked up is cleaned as the table's keys are."""
-    table = Table(name="accounts", keys=frozenset({"0000099817"}), rows=1, digest="d")
+    table = Table.of_keys("accounts", {"0000099817"}, digest="d")
     when = f"{{{NUMBER}: {{in: accounts}}}}"
     assert ask(when, connection, data=DATA, tables={"accounts": table}) == "true"
     assert ask(f"{{not: {when}}}", connection, data=DATA, tables={"accounts": table}) == "false"
-    other = replace(table, keys=frozenset({"99817"}))
+    other = Table.of_keys("accounts", {"99817"}, digest="d")
     assert ask(when, connection, data=DATA, tables={"accounts": other}) == "false"
     assert ask("{account.id: {in: accounts}}", connection, data=DATA, tables={"accounts": table}) == "false"
-    by_id = replace(table, keys=frozenset({"0000410221"}))
+    by_id = Table.of_keys("accounts", {"0000410221"}, digest="d")
     assert ask("{account.id: {in: accounts}}", connection, data=DATA, tables={"accounts": by_id}) == "true"
 
 

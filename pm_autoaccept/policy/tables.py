@@ -1,0 +1,169 @@
+"""Tables of our own data, as conditions ask them: is this a key, and what stands in its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol, TypeAlias
+
+from pm_autoaccept.model import Fact, NotLearnt
+from pm_autoaccept.policy.cells import read_cell
+from pm_autoaccept.policy.sources import VALUE, Source
+from pm_autoaccept.policy.values import FieldType, Value
+
+Row: TypeAlias = Mapping[str, Fact[Value]]
+"""Column → what stands there: every key column (cleaned text) and every declared one; not learnt where our table
+leaves it blank, or where it cannot be read as the column's type."""
+
+Cells: TypeAlias = tuple[str, ...]
+"""The declared columns of one row, as they were written."""
+
+REPEATED: Cells = ("\0",)
+"""What stands for the cells of a key that repeats with other contents."""
+_REPEATED = NotLearnt("the key stands in several rows with different contents")
+
+_SEPARATOR = "\0"
+"""Between the parts of a key: neither XML nor a table that was read whole brings this character."""
+
+
+class Contents(Protocol):
+    """The keys of a table and what stands beside them; a key is one text, its parts joined."""
+
+    def __contains__(self, key: str) -> bool: ...
+
+    def cells(self, key: str) -> Cells | None:
+        """The cells beside a key, `REPEATED` where they differ; None where there is no such key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Contents without declared columns."""
+
+    keys: frozenset[str]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+    def cells(self, key: str) -> Cells | None:
+        """No cells for a key that is there."""
+        return () if key in self.keys else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Contents with declared columns."""
+
+    rows: Mapping[str, Cells]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.rows
+
+    def cells(self, key: str) -> Cells | None:
+        """What stands beside the key."""
+        return self.rows.get(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table as it was read. New contents are another table, with another digest.
+
+    Attributes:
+        rows: how many rows had a key.
+        digest: of what was read.
+        key: the names of its key columns.
+        columns: its declared columns.
+    """
+
+    name: str
+    rows: int
+    digest: str
+    key: tuple[str, ...] = (VALUE,)
+    columns: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
+    contents: Contents = field(repr=False, compare=False)
+
+    @classmethod
+    def of_keys(cls, name: str, keys: Iterable[str], *, digest: str = "", rows: int | None = None) -> Table:
+        """A table of cleaned keys, without columns."""
+        found = frozenset(keys)
+        return cls(name=name, rows=len(found) if rows is None else rows, digest=digest, contents=Keys(found))
+
+    def has(self, key: tuple[str, ...]) -> Fact[bool]:
+        """Whether a row has this key, one cleaned text for each key column.
+
+        Not learnt where the key repeats with other contents.
+        """
+        if not self.columns:
+            return _joined(key) in self.contents
+        cells = self._cells(key)
+        return cells if isinstance(cells, NotLearnt) else cells is not None
+
+    def row(self, key: tuple[str, ...]) -> Fact[Row | None]:
+        """The row of this key; None where there is none.
+
+        Not learnt where the key repeats with other contents.
+        """
+        cells = self._cells(key)
+        if cells is None or isinstance(cells, NotLearnt):
+            return cells
+        row: dict[str, Fact[Value]] = dict(zip(self.key, key, strict=True))
+        for (name, kind), cell in zip(self.columns.items(), cells, strict=True):
+            row[name] = read_cell(cell, kind, column=name)
+        return MappingProxyType(row)
+
+    def _cells(self, key: tuple[str, ...]) -> Fact[Cells | None]:
+        cells = self.contents.cells(_joined(key))
+        return _REPEATED if cells == REPEATED else cells
+
+
+def _joined(key: tuple[str, ...]) -> str:
+    """A key as one text. No part may have the separator in it: of a request none has, and of a table none was taken."""
+    return key[0] if len(key) == 1 else _SEPARATOR.join(key)
+
+
+@dataclass(slots=True)
+class Tabulation:
+    """A table in the making, row by row.
+
+    Attributes:
+        rows: how many rows had a key.
+        dropped: how many had none, or a part of one that was blank after cleaning.
+    """
+
+    source: Source
+    rows: int = 0
+    dropped: int = 0
+    _found: dict[str, Cells] = field(default_factory=dict)
+
+    def add(self, key: tuple[str, ...], cells: Cells = ()) -> None:
+        """Add a row: one text for each key column, and one for each declared column, as they were written."""
+        parts = self.source.cleaned(key)
+        if parts is None or any(_SEPARATOR in part for part in parts):
+            self.dropped += 1
+            return
+        self.rows += 1
+        written = tuple(cell.strip() for cell in cells)
+        if self._found.setdefault(_joined(parts), written) != written:
+            self._found[_joined(parts)] = REPEATED
+
+    def table(self, digest: str) -> Table:
+        """The table of what was added."""
+        source = self.source
+        return Table(
+            name=source.name,
+            rows=self.rows,
+            digest=digest,
+            key=source.key,
+            columns=source.columns,
+            contents=Rows(self._found) if source.columns else Keys(frozenset(self._found)),
+        )
+
+
+def tabulate(source: Source, rows: Iterable[Sequence[str]], *, digest: str = "") -> Table:
+    """The table of these rows: each has a text for every key column and then for every declared column."""
+    made = Tabulation(source)
+    count = len(source.key)
+    for row in rows:
+        made.add(tuple(row[:count]), tuple(row[count:]))
+    return made.table(digest)
