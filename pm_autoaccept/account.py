@@ -69,13 +69,7 @@ async def open_account(
             that it is not tried.
     """
     judging = in_force or PolicyInForce.load(settings.policy)
-    signing_in = SigningIn(
-        database=ledger.database,
-        name=settings.name,
-        service=settings.base_url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-    )
+    signing_in = credential(settings, ledger)
     async with PortfolioManager(
         base_url=settings.base_url,
         username=settings.username,
@@ -112,6 +106,17 @@ async def open_account(
             if records and error.until is None:
                 error.until = await signing_in.refused(at=now())
             raise
+
+
+def credential(settings: Settings, ledger: SqlLedger) -> SigningIn:
+    """The account's credential, with what its ledger remembers of it."""
+    return SigningIn(
+        database=ledger.database,
+        name=settings.name,
+        service=settings.base_url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+    )
 
 
 async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable[[], datetime]) -> ProviderAccount:

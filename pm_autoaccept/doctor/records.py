@@ -14,10 +14,11 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
+from pm_autoaccept.account import credential
 from pm_autoaccept.config import Program, Settings, ledger_file
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
-from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
+from pm_autoaccept.ledger import Database, SqlLedger
 from pm_autoaccept.ledger.migrations import newest, version
 from pm_autoaccept.ledger.tables import metadata
 from pm_autoaccept.model import ProviderAccount
@@ -92,15 +93,8 @@ async def opened(settings: Settings) -> AsyncIterator[SqlLedger | None]:
 async def may_sign_in(settings: Settings, ledger: SqlLedger, *, at: datetime) -> Finding | None:
     """Why signing in is not to be tried now, since a refused password is tried rarely; None if it may."""
     check = "sign-in"
-    signing_in = SigningIn(
-        database=ledger.database,
-        name=settings.name,
-        service=settings.base_url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-    )
     try:
-        until = await signing_in.may_try(at=at)
+        until = await credential(settings, ledger).may_try(at=at)
     except LedgerError as error:
         return not_tried(check, f"the ledger cannot say whether the password was refused before: {error}")
     if until is None:
