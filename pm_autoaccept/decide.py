@@ -134,6 +134,8 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
         unknown=judgement.unknown,
         note=judgement.note,
         accepts_unshared_property=judgement.accepts_unshared_property,
+        tell=judgement.tell,
+        shadows=judgement.shadows,
     )
 
 

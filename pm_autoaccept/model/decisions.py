@@ -106,6 +106,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """What a rule with `enforce: false` would have decided: a hold where `unknown` names what could not be learnt."""
+
+    rule: str
+    verdict: Verdict
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SourceUse:
     """A data source as it stood when it was used: rows and a digest of its contents."""
 
@@ -124,6 +133,8 @@ class Decision:
         note: the text for the customer, None for none. 1 to 1,000 characters, as EPA's schema demands.
         accepts_unshared_property: the deciding rule itself tests `property.share: none`, so plan may let the meter
             share the property read-only.
+        tell: the group of people to be told of it, None for nobody.
+        shadows: what rules with `enforce: false` above the one that decided would have decided.
     """
 
     request: PendingRequest
@@ -136,6 +147,8 @@ class Decision:
     policy_digest: str = ""
     sources: tuple[SourceUse, ...] = ()
     accepts_unshared_property: bool = False
+    tell: str | None = None
+    shadows: tuple[Shadow, ...] = ()
 
     @property
     def key(self) -> RequestKey:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.policy.evaluate import Judgement, Policy
+from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.load import load
 from pm_autoaccept.policy.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate
+from pm_autoaccept.policy.verdicts import Judgement
 
 __all__ = [
     "Form",

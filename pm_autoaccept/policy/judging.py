@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from decimal import Context, Decimal
 from typing import Any
 
@@ -23,11 +24,12 @@ _DIGITS = 60
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a condition is asked of: the request, the facts, and the tables."""
+    """What a condition is asked of: the request, the facts, the tables, and the time zone in which days are days."""
 
     request: PendingRequest
     facts: Facts
     tables: Mapping[str, Fact[Table]]
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ def judge(condition: Condition, circumstances: Circumstances, *, negated: bool =
     return _combine(outcomes, every=every)
 
 
+def both(one: Outcome, other: Outcome) -> Outcome:
+    """How it comes out where both are asked for."""
+    return _combine((one, other), every=True)
+
+
 def _combine(outcomes: Iterable[Outcome], *, every: bool) -> Outcome:
     """`every`: false if any is false, else unknown if any is, else true; otherwise the dual."""
     outcomes = tuple(outcomes)
@@ -103,7 +110,7 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
             return _unknown(Gap(test.source, held.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
         holds = held
     else:
-        literals = _at_this_time(test, circumstances.facts)
+        literals = _at_this_time(test, circumstances)
         if isinstance(literals, NotLearnt):
             return _unknown(Gap("now", literals.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
         holds = any(test.operator.holds(value, literal) for literal in literals)
@@ -112,14 +119,14 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
     return Outcome(truth=truth, evidence=(Evidence(test.field.name, expected, found, truth),), grounds=grounds)
 
 
-def _at_this_time(test: Comparison, facts: Facts) -> Fact[tuple[Any, ...]]:
+def _at_this_time(test: Comparison, circumstances: Circumstances) -> Fact[tuple[Any, ...]]:
     """What the value is compared with, `today` and `now` being those of the decision."""
     if not any(isinstance(literal, Relative) for literal in test.literals):
         return test.literals
-    now = facts.now
+    now, zone = circumstances.facts.now, circumstances.zone
     if isinstance(now, NotLearnt):
         return now
-    return tuple(literal.at(now) if isinstance(literal, Relative) else literal for literal in test.literals)
+    return tuple(literal.at(now, zone) if isinstance(literal, Relative) else literal for literal in test.literals)
 
 
 def _judge_sameness(test: SameAs, circumstances: Circumstances, *, negated: bool) -> Outcome:

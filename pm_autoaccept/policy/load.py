@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.policy import source_text
 from pm_autoaccept.policy.data_reading import read_sources
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
-from pm_autoaccept.policy.rules import Default, Rule, RuleReader
+from pm_autoaccept.policy.rule_reading import RuleReader
+from pm_autoaccept.policy.rules import Default, Rule
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.time_zone import read_time_zone
 from pm_autoaccept.policy.wording import listed, not_yet, perhaps
 
-_KEYS = ("version", "data", "rules", "default", "limits")
-_NOT_YET = ("time_zone", "private", "cases")
+_KEYS = ("version", "time_zone", "data", "rules", "default", "limits")
+_ONCE = ("time_zone", "default", "limits")
+_NOT_YET = ("private", "cases")
 _TESTS = ".test.yaml"
 _MOST_FAULTS = 200
 """Faults that are told: more would be one mistake that was made over and over, or no policy at all."""
@@ -30,7 +34,7 @@ class _Folder:
     faults: list[Fault] = field(default_factory=list)
     declared: list[tuple[Text, Source | None]] = field(default_factory=list)
     rules: list[Node] = field(default_factory=list)
-    once: dict[str, list[tuple[Text, Node]]] = field(default_factory=lambda: {"default": [], "limits": []})
+    once: dict[str, list[tuple[Text, Node]]] = field(default_factory=lambda: {name: [] for name in _ONCE})
     """What may stand in one file only."""
     all_read: bool = True
 
@@ -56,10 +60,13 @@ def load(files: Mapping[str, bytes]) -> Policy:
     reader = RuleReader(sources, folder.all_read, folder.faults)
     rules = _rules(folder, reader)
     default, limits = Default(), DEFAULT_LIMITS
+    zone: tzinfo = UTC
     for node in _once(folder, "default"):
         default = reader.default(node)
     for node in _once(folder, "limits"):
         limits = read_limits(node, folder.faults)
+    for node in _once(folder, "time_zone"):
+        zone = read_time_zone(node, folder.faults)
     if not folder.rules and folder.all_read:
         where = names[0] if names else "the policy folder"
         folder.faults.append(Fault(where, 0, 0, "the folder has no rule; `rules:` with one rule is the least"))
@@ -70,6 +77,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
         rules=rules,
         default=default,
         limits=limits,
+        time_zone=zone,
         sources={name: source for name, source in sources.items() if source is not None},
         tests_not_run=tuple(sorted(set(files) - set(names))),
     )

@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.source_text import Broken, Node, Text
 from pm_autoaccept.policy.values import text_of
-from pm_autoaccept.policy.wording import not_yet, perhaps
+from pm_autoaccept.policy.wording import listed, perhaps
 
 LONGEST = 1_000
 """Characters in a note, by EPA's schema."""
 
 _SEGMENT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][sS]\b)?")
 _UNFIT = re.compile(r"[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FILTERS_NOT_YET = ("mask", "upper", "title")
-_FILTERS = ("last4", "or")
+
+
+def last4(text: str) -> str:
+    """The last four letters or digits; of fewer than eight, the last two."""
+    kept = "".join(filter(str.isalnum, text))
+    return kept[-4:] if len(kept) >= 8 else kept[-2:]  # noqa: PLR2004 - the language's own number
+
+
+def mask(text: str) -> str:
+    """The text with a star for each letter and digit that `last4` would not show."""
+    hidden = sum(map(str.isalnum, text)) - len(last4(text))
+    counted = accumulate(map(str.isalnum, text))
+    return "".join(
+        "*" if each.isalnum() and count <= hidden else each for each, count in zip(text, counted, strict=True)
+    )
+
+
+def title(text: str) -> str:
+    """Each word with a capital, the rest of it in small letters; an `'s` stays small."""
+    return _WORD.sub(lambda word: word.group().capitalize(), text)
+
+
+FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {"last4": last4, "mask": mask, "upper": str.upper, "title": title}
+)
+"""What may follow a bar, beside `or TEXT`, and what it makes of a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """Where a value goes: the field, whether only its end is shown, and what stands there instead of none."""
+    """Where a value goes: the field, the filters that it passes in order, and what stands there instead of none."""
 
     field: Field
-    last4: bool = False
+    filters: tuple[str, ...] = ()
     otherwise: str = ""
 
     def text(self, request: PendingRequest, facts: Facts) -> str:
@@ -35,7 +63,9 @@ class Placeholder:
         if value is None or isinstance(value, NotLearnt):
             return self.otherwise
         text = " ".join(_UNFIT.sub("", text_of(value)).split())
-        return (last4(text) if self.last4 else text) or self.otherwise
+        for name in self.filters:
+            text = FILTERS[name](text)
+        return text or self.otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +95,6 @@ class Note:
     def fields(self) -> tuple[Field, ...]:
         """The fields whose values it shows."""
         return tuple(part.field for part in self.parts if isinstance(part, Placeholder))
-
-
-def last4(text: str) -> str:
-    """The last four letters or digits; of fewer than eight, the last two."""
-    kept = "".join(filter(str.isalnum, text))
-    return kept[-4:] if len(kept) >= 8 else kept[-2:]  # noqa: PLR2004 - the language's own number
 
 
 def read_note(
@@ -119,15 +143,14 @@ def _placeholder(
         return None
     placeholder = Placeholder(field)
     for each in filters:
-        if each == "last4":
-            placeholder = replace(placeholder, last4=True)
+        if each in FILTERS:
+            placeholder = replace(placeholder, filters=(*placeholder.filters, each))
         elif each.startswith("or ") and each[3:].strip():
             placeholder = replace(placeholder, otherwise=each[3:].strip())
-        elif each in _FILTERS_NOT_YET:
-            faults.append(node.place.fault(not_yet(f"|{each}")))
         else:
-            meant = perhaps(each, _FILTERS)
-            faults.append(node.place.fault(f"there is no filter `{each}`{meant}; there are `last4` and `or TEXT`"))
+            meant = perhaps(each, FILTERS)
+            known = listed((*FILTERS, "or TEXT"))
+            faults.append(node.place.fault(f"there is no filter `{each}`{meant}; there are {known}"))
     always_there = ensured is None or field.name in ensured or (field.required and kinds <= field.kinds)
     if not placeholder.otherwise and not always_there:
         faults.append(node.place.fault(f"`{name}` may be absent; say what stands there then, as {{{name}|or your …}}"))

@@ -1,28 +1,13 @@
-"""Rules, and what stands where none of them is true; and the check that an accept asks who it lets in."""
+"""Rules, and what stands where none of them is true."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
-from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
-from pm_autoaccept.policy.condition_reading import ConditionReader
-from pm_autoaccept.policy.conditions import ALWAYS, Condition
-from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
-from pm_autoaccept.policy.implied import asks_who, ensured
-from pm_autoaccept.policy.notes import Note, read_note
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
-from pm_autoaccept.policy.sources import Source
-from pm_autoaccept.policy.wording import listed, not_yet, perhaps
-
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_RULE_KEYS = ("id", "about", "on", "when", "then", "note", "expire", "i_accept_everyone")
-_DEFAULT_KEYS = ("then", "note", "expire", "i_accept_everyone")
-_EXPIRE_KEYS = ("after", "then", "note")
-_NOT_YET = ("tell", "enforce", "until")
+from pm_autoaccept.policy.conditions import Condition
+from pm_autoaccept.policy.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +20,14 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: what it is on, when it is true, and what it says then."""
+    """One rule: what it is on, when it is true, and what it says then.
+
+    Attributes:
+        about: one line for people.
+        tell: the group of people that is told when it decides.
+        enforce: false: it decides nothing, and what it would have decided is recorded.
+        until: the last day on which it applies, in the policy's time zone.
+    """
 
     id: str
     on: frozenset[Kind]
@@ -44,6 +36,9 @@ class Rule:
     note: Note | None = None
     expire: Expiry | None = None
     about: str | None = None
+    tell: str | None = None
+    enforce: bool = True
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,141 +48,3 @@ class Default:
     then: Verdict = Verdict.HOLD
     note: Note | None = None
     expire: Expiry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RuleReader:
-    """Reads rules and the default.
-
-    Attributes:
-        sources: the data that the policy declares; None for a name whose declaration has faults.
-        all_declared: whether every file could be read.
-        faults: what is wrong is added here.
-    """
-
-    sources: Mapping[str, Source | None]
-    all_declared: bool
-    faults: list[Fault]
-
-    def rule(self, node: Node) -> tuple[Text, Rule | None] | None:
-        """One entry of `rules:`: its id as written, and the rule; None for what has faults."""
-        keys = self._keys(node, _RULE_KEYS, "a rule")
-        if keys is None:
-            return None
-        if lacking := [f"`{name}`" for name in ("id", "on", "when", "then") if name not in keys]:
-            self._refuse(node.place, f"the rule lacks {' and '.join(lacking)}")
-        written = keys.get("id", Broken(node.place))
-        if isinstance(written, Text) and not _ID.fullmatch(written.value):
-            self._refuse(written.place, "an id is lower-case words joined by hyphens, as known-customer")
-        on = self._on(keys["on"]) if "on" in keys else frozenset()
-        before = len(self.faults)
-        when = self._when(keys, on)
-        # What follows from conditions is said only of conditions that could be read.
-        sound = is_sound(node) and len(self.faults) == before
-        then = self._then(keys)
-        sure = ensured(when) if sound else None
-        note = self._note(keys, on, sure) if on else None
-        expire = self._expire(keys, then, on, sure)
-        about = keys.get("about")
-        if about is not None and not isinstance(about, Text | Broken):
-            self._refuse(about.place, "`about` is one line of text")
-        self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT or not sound or asks_who(when))
-        if not isinstance(written, Text):
-            return None
-        if not on or then is None:
-            return written, None
-        told = about.value if isinstance(about, Text) else None
-        return written, Rule(id=written.value, on=on, when=when, then=then, note=note, expire=expire, about=told)
-
-    def default(self, node: Node) -> Default:
-        """What stands after `default:`."""
-        keys = self._keys(node, _DEFAULT_KEYS, "the default")
-        if keys is None:
-            return Default()
-        if "then" not in keys:
-            self._refuse(node.place, "the default lacks `then`")
-        then = self._then(keys)
-        self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT)
-        every, sure = frozenset(Kind), frozenset[str]()
-        return Default(then or Verdict.HOLD, self._note(keys, every, sure), self._expire(keys, then, every, sure))
-
-    def _refuse(self, place: Place, message: str) -> None:
-        self.faults.append(place.fault(message))
-
-    def _keys(self, node: Node, known: tuple[str, ...], what: str) -> dict[str, Node] | None:
-        if not isinstance(node, Entries):
-            if not isinstance(node, Broken):
-                self._refuse(node.place, f"{what} is a mapping of {listed(known)}")
-            return None
-        for key, _ in node.entries:
-            if key.value in _NOT_YET:
-                self._refuse(key.place, not_yet(key.value))
-            elif key.value not in known:
-                self._refuse(
-                    key.place, f"{what} has no `{key.value}`{perhaps(key.value, known)}; it has {listed(known)}"
-                )
-        return {key.value: value for key, value in node.entries}
-
-    def _on(self, node: Node) -> frozenset[Kind]:
-        kinds = set()
-        for item in node.items if isinstance(node, Items) else (node,):
-            if isinstance(item, Text) and item.value in set(Kind):
-                kinds.add(Kind(item.value))
-            elif not isinstance(item, Broken):
-                meant = perhaps(item.value, Kind) if isinstance(item, Text) else ""
-                self._refuse(item.place, f"`on` is {listed(Kind)}, or a list of them{meant}")
-        return frozenset(kinds)
-
-    def _when(self, keys: Mapping[str, Node], on: frozenset[Kind]) -> Condition:
-        if "when" not in keys:
-            return ALWAYS
-        return ConditionReader(on, self.sources, self.all_declared, self.faults).when(keys["when"])
-
-    def _then(self, keys: Mapping[str, Node]) -> Verdict | None:
-        node = keys.get("then")
-        if isinstance(node, Text) and node.value in set(Verdict):
-            return Verdict(node.value)
-        if node is not None and not isinstance(node, Broken):
-            meant = perhaps(node.value, Verdict) if isinstance(node, Text) else ""
-            self._refuse(node.place, f"`then` is {listed(Verdict)}{meant}")
-        return None
-
-    def _note(self, keys: Mapping[str, Node], on: frozenset[Kind], sure: frozenset[str] | None) -> Note | None:
-        if "note" not in keys:
-            return None
-        return read_note(keys["note"], kinds=on, ensured=sure, faults=self.faults)
-
-    def _expire(
-        self, keys: Mapping[str, Node], then: Verdict | None, on: frozenset[Kind], sure: frozenset[str] | None
-    ) -> Expiry | None:
-        """What stands after `expire:`. Nothing is ever accepted by waiting."""
-        if "expire" not in keys:
-            return None
-        node = keys["expire"]
-        if then not in (Verdict.HOLD, None):
-            self._refuse(node.place, f"`expire` is for what is held, and this says {then}; take it out")
-        said = self._keys(node, _EXPIRE_KEYS, "`expire`")
-        if said is None:
-            return None
-        if lacking := [f"`{name}`" for name in ("after", "then") if name not in said]:
-            self._refuse(node.place, f"`expire` lacks {' and '.join(lacking)}, as {{after: 30d, then: reject}}")
-        end, after = said.get("then"), said.get("after")
-        if end is not None and not isinstance(end, Broken) and not (isinstance(end, Text) and end.value == "reject"):
-            self._refuse(end.place, "a hold ends with `then: reject`; nothing is accepted by waiting")
-        length = read_duration(after.value) if isinstance(after, Text) else None
-        if not length and after is not None and not isinstance(after, Broken):
-            self._refuse(after.place, f"`after` is a length of time: {AS_WRITTEN}")
-        note = self._note(said, on, sure if sure is None else sure | {"held_for"}) if on else None
-        return Expiry(length, note) if length else None
-
-    def _check_accept(self, place: Place, keys: Mapping[str, Node], *, asked: bool) -> None:
-        said = keys.get("i_accept_everyone")
-        if said is not None and not (isinstance(said, Text) and said.value == "true"):
-            self._refuse(said.place, "`i_accept_everyone` is true, or is not there")
-        if said is None and not asked:
-            self._refuse(
-                place,
-                "this accepts without asking who it lets in: test a custom field, the account, the sender, "
-                "`property.share` or `property.verdict` (in each branch of an `any`; `present`, and what stands under "
-                "`not`, do not count), or say `i_accept_everyone: true`",
-            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -45,10 +45,11 @@ class Relative:
     distance: timedelta
     day: bool
 
-    def at(self, now: datetime) -> date:
-        """The day (in UTC) or the moment that it stands for."""
-        moment = now.astimezone(UTC) + self.distance
-        return moment.date() if self.day else moment
+    def at(self, now: datetime, zone: tzinfo = UTC) -> date:
+        """The day in that time zone, or the moment, that it stands for."""
+        if self.day:
+            return now.astimezone(zone).date() + self.distance
+        return now.astimezone(UTC) + self.distance
 
 
 _WANTED: Mapping[FieldType, str] = MappingProxyType(

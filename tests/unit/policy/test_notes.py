@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pm_autoaccept.model import CustomField, Facts, Kind, PendingRequest, PropertyInfo
-from pm_autoaccept.policy.notes import Note, Placeholder, last4, read_note
+from pm_autoaccept.policy.notes import Note, Placeholder, last4, mask, read_note, title
 from pm_autoaccept.policy.source_text import Place, Text
 
 
@@ -31,7 +31,12 @@ def note(text: str, *, kinds: frozenset[Kind] = frozenset({Kind.METER}), ensured
             "Since 2015-01-01, 120500 sq ft, true",
         ),
         ("{custom.Utility Customer Number|last4}", "9817"),
+        ("{custom.Utility Customer Number|mask}", "**-**98-17"),
+        ("{custom.Utility Customer Number|last4|mask}", "**17"),
+        ("{meter.name|upper}", "MAIN ELECTRIC"),
+        ("{meter.name|upper|title}", "Main Electric"),
         ("{custom.Key|last4|or your key}", "your key"),
+        ("{custom.Key|or your key|upper}", "your key"),
         ("{ custom.Key | or your key }", "your key"),
         ("{custom.Undefined|or nothing}", "nothing"),
         ("{{ and }}", "{ and }"),
@@ -53,7 +58,7 @@ def test_rendering(meter, facts, text, expected):
     [
         ("{meter.nam}", "there is no such field; did you mean `meter.name`?"),
         ("{age}", "`age` may be absent; say what stands there then"),
-        ("{access_level|upper}", "`|upper` is part of the policy language"),
+        ("{access_level|lower}", "there is no filter `lower`; there are last4, mask, upper, title or or TEXT"),
         ("{access_level|last5}", "there is no filter `last5`; did you mean `last4`?"),
         ("{access_level|or }", "there is no filter `or`"),
         ("{custom.A}", "`custom.A` may be absent"),
@@ -115,13 +120,28 @@ def test_last4(text, end):
     assert last4(text) == end
 
 
+@pytest.mark.parametrize(("text", "shown"), [("0041-001-234", "****-**1-234"), ("0099817", "*****17"), ("7", "7")])
+def test_mask(text, shown):
+    """Stars for all that last4 hides; what is neither letter nor digit stays."""
+    assert mask(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("ST. MARY'S o'neil-smith", "St. Mary's O'Neil-Smith"), ("2ND FLOOR", "2nd Floor"), ("école", "École")],
+)
+def test_title(text, shown):
+    """Each word has one capital, also after a dash, and not in `'s`."""
+    assert title(text) == shown
+
+
 values = st.text(st.characters(exclude_categories=()), max_size=1500)
 
 
 @given(values, values, st.text(st.characters(codec="utf-8", exclude_characters="{}"), min_size=1, max_size=1000))
 def test_every_note_fits(facts_of_nothing, first, second, fixed):
     """However long the values, the note has 1 to 1,000 characters that XML can carry, its fixed text whole."""
-    made, faults = note(fixed + "{property.name|or a}|{custom.A|or b}")
+    made, faults = note(fixed + "{property.name|upper|or a}|{custom.A|mask|title|or b}")
     if faults:
         return
     request = PendingRequest(

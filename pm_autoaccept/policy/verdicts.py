@@ -1,0 +1,135 @@
+"""How one rule comes out, and what it then says; and what is said where none is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from pm_autoaccept.model import Evidence, NotLearnt, PropertyShare, Reason, ReasonKind, Shadow, Truth, Verdict
+from pm_autoaccept.policy.conditions import Comparison, Test
+from pm_autoaccept.policy.durations import written_duration
+from pm_autoaccept.policy.fields import held_for
+from pm_autoaccept.policy.judging import Circumstances, Gap, Outcome, both, judge
+from pm_autoaccept.policy.rules import Default, Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a policy says of one request.
+
+    Attributes:
+        rule: the id of the rule that decided or stopped the search; None for the default.
+        evidence: each test of that rule.
+        unknown: the names of what could not be learnt.
+        note: the note, rendered; None for none.
+        accepts_unshared_property: this accepts, and rests on a plain test that `property.share` is `none`.
+        tell: the group of people to be told, None for nobody.
+        shadows: what rules with `enforce: false` that were looked at would have decided.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    rule: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    unknown: tuple[str, ...] = ()
+    note: str | None = None
+    accepts_unshared_property: bool = False
+    tell: str | None = None
+    shadows: tuple[Shadow, ...] = ()
+
+
+def look_at(rule: Rule, circumstances: Circumstances) -> Outcome:
+    """How a rule comes out: its conditions, and that its last day has not passed."""
+    outcome = judge(rule.when, circumstances)
+    return outcome if rule.until is None else both(outcome, _still_applies(rule.until, circumstances))
+
+
+def _still_applies(until: date, circumstances: Circumstances) -> Outcome:
+    """Whether this is that day, or one before it."""
+    now = circumstances.facts.now
+    expected = f"at most {until}"
+    if isinstance(now, NotLearnt):
+        evidence = Evidence("today", expected, None, Truth.UNKNOWN)
+        return Outcome(truth=Truth.UNKNOWN, evidence=(evidence,), gaps=(Gap("now", now.why),))
+    today = now.astimezone(circumstances.zone).date()
+    truth = Truth.TRUE if today <= until else Truth.FALSE
+    return Outcome(truth=truth, evidence=(Evidence("today", expected, str(today), truth),))
+
+
+def by_default(default: Default, circumstances: Circumstances) -> Judgement:
+    """What is said where no rule is true."""
+    if (expired := _expired(default, None, circumstances)) is not None:
+        return expired
+    text = "so people decide" if default.then is Verdict.HOLD else f"and the default says {default.then}"
+    return Judgement(
+        verdict=default.then,
+        reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
+        note=default.note.render(circumstances.request, circumstances.facts) if default.note else None,
+    )
+
+
+def said_of(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judgement:
+    """What a rule says that is true, or unknown: then it holds."""
+    return _stopped(rule, outcome) if outcome.truth is Truth.UNKNOWN else _decided(rule, outcome, circumstances)
+
+
+def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
+    names = tuple(dict.fromkeys(gap.name for gap in outcome.gaps))
+    first = outcome.gaps[0]
+    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+    text = f"Rule {rule.id} cannot be judged, because {first.name}{more} could not be learnt: {first.why}."
+    return Judgement(
+        verdict=Verdict.HOLD,
+        reason=Reason(ReasonKind.UNKNOWN, text),
+        rule=rule.id,
+        evidence=outcome.evidence,
+        unknown=names,
+    )
+
+
+def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judgement:
+    if (expired := _expired(rule, rule.id, circumstances)) is not None:
+        return replace(expired, evidence=outcome.evidence, tell=rule.tell)
+    request, facts = circumstances.request, circumstances.facts
+    true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
+    why = rule.about or " and ".join(true) or "it is true of every such request"
+    # A negated test that names `none` is never true of a property that is not shared.
+    unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
+    return Judgement(
+        verdict=rule.then,
+        reason=Reason(ReasonKind.RULE, f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}."),
+        rule=rule.id,
+        evidence=outcome.evidence,
+        note=rule.note.render(request, facts) if rule.note else None,
+        accepts_unshared_property=rule.then is Verdict.ACCEPT and unshared,
+        tell=rule.tell,
+    )
+
+
+def _expired(holder: Rule | Default, rule: str | None, circumstances: Circumstances) -> Judgement | None:
+    """The reject of what just this rule (None: the default) has held for long enough; None where it has not.
+
+    Where it is not known for how long, it goes on being held: doubt is hold.
+    """
+    expire, facts = holder.expire, circumstances.facts
+    if expire is None or facts.held is None or isinstance(facts.held, NotLearnt) or facts.held.rule != rule:
+        return None
+    held = held_for(facts)
+    if not isinstance(held, timedelta) or held < expire.after:
+        return None
+    who = "The default" if rule is None else f"Rule {rule}"
+    length = written_duration(expire.after)
+    text = f"{who} has held it for {written_duration(held)}, and rejects what it held for {length}."
+    return Judgement(
+        verdict=Verdict.REJECT,
+        reason=Reason(ReasonKind.EXPIRED, text),
+        rule=rule,
+        note=expire.note.render(circumstances.request, facts) if expire.note else None,
+    )
+
+
+def _says_none(test: Test) -> bool:
+    if not isinstance(test, Comparison):
+        return False
+    written = test.operator.name in {"equals", "in"} and PropertyShare.NONE.value in test.literals
+    return test.field.name == "property.share" and written
