@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SigningIn, SqlLedger
-from pm_autoaccept.model import Fact, ProviderAccount, Receipt
+from pm_autoaccept.model import Fact, PolicyRevision, ProviderAccount, Receipt
 from pm_autoaccept.policy import Policy, Table, load
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
@@ -22,16 +23,41 @@ from pm_autoaccept.reference import read, read_folder
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """A policy that has no faults, with its tables as they were read."""
+    """A policy that has no faults, with its tables as they were read.
+
+    Attributes:
+        files: name → SHA-256 of each file that it was loaded from.
+        refused: why the folder's present policy has not taken its place; None where this is the present one.
+    """
 
     policy: Policy
     tables: Mapping[str, Fact[Table]]
+    files: Mapping[str, str] = field(default_factory=dict)
+    refused: str | None = None
 
     @classmethod
     def load(cls, folder: Path) -> PolicyInForce:
         """Load a policy folder and read its tables; raises `PolicyRefused` or `ConfigurationError`."""
-        policy = load(read_folder(folder))
-        return cls(policy, read(policy.sources, folder))
+        loaded = load_policy(folder)
+        return loaded.with_tables(read(loaded.policy.sources, folder))
+
+    def with_tables(self, tables: Mapping[str, Fact[Table]]) -> PolicyInForce:
+        """The same policy with these tables."""
+        return replace(self, tables=tables)
+
+    @property
+    def revision(self) -> PolicyRevision:
+        """What the ledger keeps of it."""
+        files = self.files if self.refused is None else {}
+        return PolicyRevision(
+            digest=self.policy.digest, rules=len(self.policy.rules), refused=self.refused, files=files
+        )
+
+
+def load_policy(folder: Path) -> PolicyInForce:
+    """Load a policy folder, without its tables; raises `PolicyRefused` or `ConfigurationError`."""
+    files = read_folder(folder)
+    return PolicyInForce(load(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
 
 
 @asynccontextmanager

@@ -36,6 +36,7 @@ class Cycle:
     """Everything that one provider account's cycle works with.
 
     Attributes:
+        tables: the policy's data; they may change at any moment, and an answer that was decided by others is dropped.
         stop: says why nothing more may be sent, None while it may.
         pause_file: while it is there nothing is answered.
         repeat_within: see `Answering`.
@@ -88,12 +89,11 @@ class Cycle:
         if self.mode is not Mode.ENFORCE or await self.paused() is not None:
             return ()
 
-        in_force = sources_in_use(self.policy, self.tables)
-
         def still_good(step: Step) -> str | None:
             if (why := self.stop() or paused_by(self.pause_file)) is not None:
                 return why
-            if step.decision.policy_digest != self.policy.digest or step.decision.sources != in_force:
+            in_force = self.policy.digest, sources_in_use(self.policy, self.tables)
+            if in_force != (step.decision.policy_digest, step.decision.sources):
                 return "the policy or its data has changed since this was decided"
             if not planned.fresh_from <= self.now() <= planned.fresh_until:
                 return "the list that showed it has grown too old, or the clock was set back"

@@ -66,11 +66,15 @@ class Fault:
     message: str
     text: str = ""
 
+    @property
+    def where(self) -> str:
+        """`file:line:column`, or the file alone."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
     def __str__(self) -> str:
         """`file:line:column: message`, with the line shown and the column marked below it."""
-        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         shown = f"\n    {self.text}\n    {' ' * (self.column - 1)}^" if self.text else ""
-        return f"{where}: {self.message}{shown}"
+        return f"{self.where}: {self.message}{shown}"
 
 
 class PolicyRefused(PmAutoacceptError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -26,6 +26,7 @@ from pm_autoaccept.model import (
     Origin,
     Outcome,
     PendingRequest,
+    PolicyRevision,
     ProviderAccount,
     ReasonKind,
     Receipt,
@@ -173,6 +174,25 @@ class NotificationRow:
     effect: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRow:
+    """A policy that came into force then, or that was refused, so that the one with this digest stayed in force.
+
+    Attributes:
+        refused: why; None where it came into force.
+        files: name → SHA-256 of each of its files; empty where it was refused.
+        program: the version that read it.
+    """
+
+    account: str
+    at: datetime
+    digest: str
+    rules: int
+    refused: str | None
+    files: Mapping[str, str]
+    program: str
+
+
 class Ledger(Protocol):
     """The only memory. Every method raises `LedgerUnavailable` where the ledger cannot be read or written.
 
@@ -214,6 +234,9 @@ class Ledger(Protocol):
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> None:
         """Append what was decided, where verdict, rule or kind of reason differs from the request's last decision."""
+
+    async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
+        """Record that a policy came into force, or was refused, unless the last record says just that."""
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="TIME", help="Before then; of a date the whole day is within.")
 @click.option("--accepted", is_flag=True, help="What was let in; as CSV with a column for each custom field.")
 @click.option("--undecided", is_flag=True, help="What came in, not by an answer of ours, with what removes it.")
+@click.option("--policies", is_flag=True, help="Which policy was in force from when on, and which were refused.")
 @click.option("--every", is_flag=True, help="Every decision, not only each request's last.")
 def decisions(
     settings: Path | None,
@@ -45,6 +46,7 @@ def decisions(
     until: str | None,
     accepted: bool,
     undecided: bool,
+    policies: bool,
     every: bool,
 ) -> int:
     """List the last decision of each request, the answer sent, and its outcome. Reads the ledger only.
@@ -53,6 +55,7 @@ def decisions(
     that a spreadsheet would take for a formula has an apostrophe before it; JSON has it as it was.
     """
     from pm_autoaccept.cli.exporting import from_ledger, moment
+    from pm_autoaccept.cli.policies import show_policies
     from pm_autoaccept.model import Kind, Verdict
     from pm_autoaccept.record import Wanted
 
@@ -70,8 +73,12 @@ def decisions(
     if undecided and any((verdict, rule, accepted, every)):
         raise click.UsageError("--undecided lists what nobody decided here; leave out what asks for decisions")
 
+    if policies and any((kind, verdict, rule, owner, accepted, undecided, every)):
+        raise click.UsageError("--policies lists policies; leave out what asks for decisions")
+
     def show(connection: Connection) -> None:
-        (_show_undecided if undecided else _show)(connection, wanted, output=output)
+        how = show_policies if policies else _show_undecided if undecided else _show
+        how(connection, wanted, output=output)
 
     from_ledger(ledger, settings, show, account=account)
     return 0

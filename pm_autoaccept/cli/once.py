@@ -70,7 +70,7 @@ def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
 async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
     from rich.progress import Progress
 
-    from pm_autoaccept.account import open_account
+    from pm_autoaccept.account import PolicyInForce, open_account
     from pm_autoaccept.cli.printing import console
     from pm_autoaccept.errors import PmAutoacceptError
 
@@ -87,8 +87,10 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def why_not() -> str | None:
             return stop.why() or hold.why_not()
 
-        account = open_account(settings, ledger=ledger, stop=why_not, tell=tell, sleep=stop.sleep)
+        policy = PolicyInForce.load(settings.policy)
+        account = open_account(settings, ledger=ledger, in_force=policy, stop=why_not, tell=tell, sleep=stop.sleep)
         async with account as cycle:
+            await ledger.revise(policy.revision, at=cycle.now())
             planned = await stop.unless_asked(cycle.look())
             if planned is None:
                 return 0

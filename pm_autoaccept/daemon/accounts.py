@@ -87,7 +87,7 @@ async def run(
                     now=now,
                 )
             )
-        _load_policies(share.accounts)
+        await _load_policies(share.accounts)
         if program.listen is not None:
             host, port = host_and_port(program.listen)
             bound = await stack.enter_async_context(serving(told, host=host, port=port))
@@ -99,12 +99,12 @@ def _reader(settings: Settings, read_again: Callable[[str], Settings] | None) ->
     return (lambda: settings) if read_again is None else (lambda: read_again(settings.name))
 
 
-def _load_policies(accounts: list[Serving]) -> None:
+async def _load_policies(accounts: list[Serving]) -> None:
     """Load each account's policy; raises the first fault where not one account has a policy without faults."""
     faults: list[PmAutoacceptError] = []
     for each in accounts:
         try:
-            each.load_policy()
+            await each.load_policy()
         except (PolicyRefused, ConfigurationError) as error:
             faults.append(error)
     if len(faults) == len(accounts):

@@ -1,75 +1,124 @@
-"""The policy in force, and the files that it was loaded from, to notice when they change."""
+"""The policy in force and its data, and the files that they were read from, to notice when they change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Self
 
 import structlog
 
-from pm_autoaccept.account import PolicyInForce
+from pm_autoaccept.account import PolicyInForce, load_policy
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
+from pm_autoaccept.reference import Keeper, apart
+from pm_autoaccept.reference.looking import Looks, look_at_policy, settled
+from pm_autoaccept.telemetry.health import Refusal
 
 log = structlog.get_logger()
 
-_Files: TypeAlias = tuple[tuple[str, int, int], ...]
+LOOKS_EVERY = timedelta(seconds=1)
+"""How often files are looked at between two cycles, so that held requests are judged again as soon as one changes."""
+
+_TRIES = 3
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class PolicyWatch:
-    """The policy in force, and the files that it was loaded from, to notice when they change.
+    """The policy in force and its data, and the files that they were read from, to notice when they change.
 
     Attributes:
-        refused: the folder holds a policy with faults now.
+        folder: the policy's.
+        now: the clock.
+        in_force: the policy, with its tables as they are now.
+        refusal: the folder's present policy is refused; None where it is in force.
+        stirred: set when something has changed that a cycle should begin for.
     """
 
     folder: Path
+    now: Callable[[], datetime]
     in_force: PolicyInForce
-    _seen: _Files | None
-    refused: bool = False
+    refusal: Refusal | None = None
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: Looks
+    _keeper: Keeper
 
     @classmethod
-    def begin(cls, folder: Path) -> PolicyWatch:
-        """Load the policy; raises `PolicyRefused` or `ConfigurationError`."""
+    async def begin(cls, folder: Path, *, now: Callable[[], datetime]) -> Self:
+        """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
         # Looked at before they are read: what changes in between is noticed as a change.
-        seen = _files(folder)
-        return cls(folder, PolicyInForce.load(folder), seen)
+        seen = look_at_policy(folder)
+        loaded = await apart(lambda: load_policy(folder), name="load the policy")
+        keeper = Keeper(sources=loaded.policy.sources, folder=folder, now=now)
+        await keeper.begin()
+        in_force = loaded.with_tables(keeper.tables)
+        return cls(folder=folder, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
 
     def why_not(self) -> str | None:
-        """Say why nothing more may be answered by the policy in force; None while its files are as they were read."""
-        files = _files(self.folder)
-        return "the policy's files have changed" if files not in (None, self._seen) else None
+        """Say why nothing more may be answered by the policy in force; None while its files are as they were read.
 
-    def changed(self) -> bool:
-        """Take over a changed policy, and say whether there is one. One with faults never replaces one without."""
-        files = _files(self.folder)
-        if files is None or files == self._seen:
+        Asked before each answer: some 20 µs for a policy of a few files. An event of the file system would come later
+        than the change itself, and an answer could leave in between.
+        """
+        if look_at_policy(self.folder) != self._seen:
+            return "the policy's files have changed"
+        return self._keeper.why_not()
+
+    async def changed(self) -> bool:
+        """Take over what has changed, and say whether there is another policy. A bad one never replaces a good one."""
+        self.stirred.clear()
+        replaced = look_at_policy(self.folder) != self._seen and await self._load()
+        if not replaced:
+            await self._keeper.catch_up()
+        return replaced
+
+    async def keep(self) -> None:
+        """Look again and again, until cancelled; `stirred` is set when a cycle should begin."""
+        while True:
+            await asyncio.sleep(LOOKS_EVERY.total_seconds())
+            if look_at_policy(self.folder) != self._seen:
+                self.stirred.set()
+            else:
+                self._keeper.look()
+
+    async def close(self) -> None:
+        """Wait for no data any more."""
+        await self._keeper.close()
+
+    async def _load(self) -> bool:
+        for _ in range(_TRIES):
+            await settled(lambda: look_at_policy(self.folder), now=self.now)
+            seen = look_at_policy(self.folder)
+            try:
+                loaded = await apart(lambda: load_policy(self.folder), name="load the policy")
+            except (PolicyRefused, ConfigurationError) as error:
+                if look_at_policy(self.folder) == seen:
+                    self._refuse(error, seen)
+                    return False
+                continue
+            # Else some files may have been read before the change and some after it.
+            if look_at_policy(self.folder) == seen:
+                return await self._take_over(loaded, seen)
+        return False
+
+    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: Looks) -> None:
+        faults = error.faults if isinstance(error, PolicyRefused) else ()
+        self._seen, self.refusal = seen, Refusal(self.now(), len(faults), faults[0].where if faults else "")
+        # Without the lines themselves: what goes on record stays there, and a policy may hold what is private.
+        why = "\n".join(f"{fault.where}: {fault.message}" for fault in faults) or str(error)
+        self.in_force = replace(self.in_force, refused=why)
+        log.error("policy_refused", error=str(error), in_force=self.in_force.policy.digest)
+
+    async def _take_over(self, loaded: PolicyInForce, seen: Looks) -> bool:
+        self._seen, self.refusal = seen, None
+        if loaded.revision == self.in_force.revision:
             return False
-        self._seen = files
-        self.refused = True
-        try:
-            self.in_force = PolicyInForce.load(self.folder)
-        except (PolicyRefused, ConfigurationError) as error:
-            log.error("policy_refused", error=str(error), in_force=self.in_force.policy.digest)  # noqa: TRY400 — its text says all; a traceback would not help
-            return False
-        self.refused = False
-        log.info("policy_loaded", digest=self.in_force.policy.digest, rules=len(self.in_force.policy.rules))
+        before = self._keeper
+        self._keeper = Keeper(sources=loaded.policy.sources, folder=self.folder, now=self.now, stirred=self.stirred)
+        await self._keeper.begin(before)
+        await before.close()
+        self.in_force = loaded.with_tables(self._keeper.tables)
+        log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
         return True
-
-
-def _files(folder: Path) -> _Files | None:
-    """What a policy folder holds: names, sizes and times. None while it changes under our eyes: look again later."""
-    try:
-        return tuple(_looks(path) for path in sorted(folder.rglob("*")))
-    except OSError:
-        return None
-
-
-def _looks(path: Path) -> tuple[str, int, int]:
-    """A file's name, size and time; of a link to nowhere, which may stand there for ever, the link's own."""
-    try:
-        seen = path.stat()
-    except FileNotFoundError:
-        seen = path.lstat()
-    return str(path), seen.st_size, seen.st_mtime_ns

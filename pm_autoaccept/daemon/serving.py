@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 
@@ -17,6 +17,7 @@ from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.stopping import Stop
+from pm_autoaccept.daemon.waiting import RESTS_AFTER, beat, wait_after
 from pm_autoaccept.errors import (
     ConfigurationError,
     LeaseLost,
@@ -34,12 +35,6 @@ from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
 
 log = structlog.get_logger()
-
-AFTER_A_FAILURE = timedelta(seconds=5)
-"""The first wait after a cycle that failed, doubling to 15 minutes."""
-
-RESTS_AFTER = 3
-"""After so many failures in a row the account rests: one small call probes whether Portfolio Manager is back."""
 
 LOOKS_FOR_A_PASSWORD = timedelta(seconds=30)
 """How often the settings are read again while a password waits that was refused."""
@@ -79,10 +74,10 @@ class Serving:
         """Whether this replica has the account."""
         return self._held
 
-    def load_policy(self) -> None:
-        """Load the policy; raises `PolicyRefused` or `ConfigurationError`."""
-        self._watch = PolicyWatch.begin(self.settings.policy)
-        self._policy_loaded(self._watch)
+    async def load_policy(self) -> None:
+        """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
+        self._watch = await PolicyWatch.begin(self.settings.policy, now=self.now)
+        self.telemetry.policy_loaded(self._watch.in_force.policy, self._watch.in_force.tables, at=self.now())
 
     async def serve(self) -> None:
         """Answer the account until `stop` is asked. A refused password or a service that is down does not end it.
@@ -92,7 +87,7 @@ class Serving:
         """
         unreachable = 0
         while not self.stop.asked.is_set():
-            watch = self._policy()
+            watch = await self._policy()
             try:
                 tenure = await self.leases.take(self.settings.name) if watch is not None and self.wants() else None
                 unreachable = 0
@@ -107,9 +102,10 @@ class Serving:
                 if watch is None:
                     self.telemetry.without_policy()
                 else:
+                    await self._take_over(watch)
                     # All is as it should be, so a health check of this replica must not fail.
                     self.telemetry.standing_by()
-                    _beat(self.settings.heartbeat)
+                    beat(self.settings.heartbeat)
                 await self.stop.wait(self.settings.lease / RENEWALS)
                 continue
             ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
@@ -118,17 +114,20 @@ class Serving:
                 log.info("lease_taken", epoch=tenure.epoch)
                 self.telemetry.lease_taken()
                 self._held = True
+                keeping = asyncio.create_task(watch.keep(), name=f"keep the data of {self.settings.name}")
                 try:
                     await self._sign_in_and_repeat(watch, ledger, hold)
                 finally:
                     self._held = False
+                    keeping.cancel()
+                    await asyncio.wait({keeping})
             log.info("lease_ended" if hold.lost else "lease_released")
 
-    def _policy(self) -> PolicyWatch | None:
+    async def _policy(self) -> PolicyWatch | None:
         """The policy's watch; None while the folder has never held a policy without faults."""
         if self._watch is None:
             try:
-                self.load_policy()
+                await self.load_policy()
             except (PolicyRefused, ConfigurationError) as error:
                 log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text says all
         return self._watch
@@ -141,7 +140,7 @@ class Serving:
 
         failed = 0
         while not self._ends(hold):
-            self._take_over(watch)
+            await self._take_over(watch)
             # What a 429 asked for holds for the next sign-in too.
             self._pace = self._pace or Pace(in_flight=self.settings.in_flight, rate=self.settings.rate)
             try:
@@ -186,12 +185,15 @@ class Serving:
 
     async def _repeat(self, cycle: Cycle, watch: PolicyWatch, hold: Hold) -> None:
         """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
-        failed = 0
+        failed, on_record = 0, None
         while not self._ends(hold):
-            if self._take_over(watch):
-                cycle.replace_policy(watch.in_force.policy, watch.in_force.tables)
+            await self._take_over(watch)
+            cycle.replace_policy(watch.in_force.policy, watch.in_force.tables)
             try:
                 with one_cycle():
+                    if watch.in_force.revision != on_record:
+                        await cycle.ledger.revise(watch.in_force.revision, at=self.now())
+                        on_record = watch.in_force.revision
                     if failed >= RESTS_AFTER:
                         await self.stop.unless_asked(cycle.pm.account())
                     all_failed = await self._once(cycle, hold)
@@ -207,7 +209,7 @@ class Serving:
                 if failed >= RESTS_AFTER:
                     log.info("account_resumed", after_failures=failed)
                 failed, wait = 0, self.settings.interval
-                _beat(self.settings.heartbeat)
+                beat(self.settings.heartbeat)
             else:
                 wait = wait_after(failed)
                 failed += 1
@@ -216,7 +218,7 @@ class Serving:
                     error=all_failed,
                     next_try_in_seconds=wait.total_seconds(),
                 )
-            await self.stop.rest(wait)
+            await self.stop.rest(wait, unless=watch.stirred if failed == 0 else None)
 
     async def _once(self, cycle: Cycle, hold: Hold) -> str | None:
         """One cycle; says what failed where not one list could be read.
@@ -276,33 +278,12 @@ class Serving:
                 self.settings, self._pace = fresh, None
                 return
 
-    def _take_over(self, watch: PolicyWatch) -> bool:
-        before = watch.in_force
-        if watch.changed():
-            self._policy_loaded(watch)
-        elif watch.refused:
-            self.telemetry.policy_refused()
-        return watch.in_force is not before
-
-    def _policy_loaded(self, watch: PolicyWatch) -> None:
-        self.telemetry.policy_loaded(watch.in_force.policy, watch.in_force.tables)
-
-
-def wait_after(failed: int) -> timedelta:
-    """How long to wait after so many failures in a row before this one."""
-    doubled: timedelta = AFTER_A_FAILURE * 2 ** min(failed, 10)
-    return min(doubled, timedelta(minutes=15))
+    async def _take_over(self, watch: PolicyWatch) -> None:
+        """Take over what has changed in the policy's folder."""
+        if await watch.changed():
+            self.telemetry.policy_loaded(watch.in_force.policy, watch.in_force.tables, at=self.now())
+        self.telemetry.policy_refused(watch.refusal)
 
 
 def _trouble(error: Exception, otherwise: Trouble) -> Trouble:
     return Trouble.LEDGER_UNAVAILABLE if isinstance(error, LedgerUnavailable) else otherwise
-
-
-def _beat(heartbeat: Path | None) -> None:
-    """Touch the file that a health check looks at."""
-    if heartbeat is None:
-        return
-    try:
-        heartbeat.touch()
-    except OSError as error:
-        log.warning("heartbeat_failed", file=str(heartbeat), error=str(error))

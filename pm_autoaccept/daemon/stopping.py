@@ -34,16 +34,18 @@ class Stop:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.asked.wait(), at_most.total_seconds())
 
-    async def rest(self, at_most: timedelta) -> None:
-        """Wait between two cycles: as `wait`, or until somebody says SIGHUP."""
+    async def rest(self, at_most: timedelta, *, unless: asyncio.Event | None = None) -> None:
+        """Wait between two cycles: as `wait`, or until somebody says SIGHUP, or this event is set."""
         self.hurried.clear()
-        waiting, hurried = asyncio.ensure_future(self.wait(at_most)), asyncio.ensure_future(self.hurried.wait())
-        await asyncio.wait({waiting, hurried}, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if waiting.done():
-            waiting.result()
-        waiting.cancel()
-        await asyncio.wait({waiting, hurried})
+        events = [self.hurried] if unless is None else [self.hurried, unless]
+        tasks = [asyncio.ensure_future(each) for each in (self.wait(at_most), *(event.wait() for event in events))]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks[1:]:
+            task.cancel()
+        if tasks[0].done():
+            tasks[0].result()
+        tasks[0].cancel()
+        await asyncio.wait(tasks)
 
     async def unless_asked(self, reading: Coroutine[Any, Any, T]) -> T | None:
         """Read until done, or give up and return None when the program is asked to stop.

@@ -15,6 +15,7 @@ from pm_autoaccept.doctor.judging import load_policy, read_data
 from pm_autoaccept.doctor.places import look_around
 from pm_autoaccept.doctor.reaching import reach
 from pm_autoaccept.doctor.records import look_at_ledger
+from pm_autoaccept.doctor.revisions import look_at_revisions
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 
@@ -41,6 +42,9 @@ async def _examine_account(settings: Settings) -> AsyncIterator[Finding]:
     if policy is not None:
         for finding in read_data(policy, settings.policy):
             yield finding
+    in_force = await look_at_revisions(settings, policy)
+    if in_force is not None:
+        yield in_force
     reached = await reach(settings.base_url, timeout=settings.timeout.total_seconds())
     yield reached
     if reached.state is State.PROBLEM:

@@ -20,10 +20,9 @@ def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
     except PolicyRefused as error:
         more = f" (and {len(error.faults) - 1} more)" if len(error.faults) > 1 else ""
         first = error.faults[0]
-        where = f"{first.file}:{first.line}:{first.column}" if first.line else first.file
         return None, problem(
             check,
-            f"{folder} has faults: {where}: {first.message}{more}",
+            f"{folder} has faults: {first.where}: {first.message}{more}",
             f"see all with `pm-autoaccept check {folder}`",
         )
     except ConfigurationError as error:

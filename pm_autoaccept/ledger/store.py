@@ -19,6 +19,7 @@ from pm_autoaccept.ledger import (
     noticing,
     reading,
     removing,
+    revising,
     seeing,
     watching,
 )
@@ -33,6 +34,7 @@ from pm_autoaccept.model import (
     Mode,
     Notification,
     Outcome,
+    PolicyRevision,
     ProviderAccount,
     Receipt,
     Removal,
@@ -131,6 +133,10 @@ class SqlLedger:
         await self._write(
             lambda connection, us: deciding.decide(connection, us, decisions, kept_back, mode=mode, at=at)
         )
+
+    async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
+        """Record that a policy came into force, or was refused, unless the last record says just that."""
+        await self._write(lambda connection, us: revising.revise(connection, us, revision, at=at))
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""

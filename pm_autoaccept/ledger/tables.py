@@ -319,3 +319,49 @@ lift = Table(
     Column("lifted_by", Text, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
+
+# Each policy that came into force, and each that was refused while `digest` stayed in force.
+policy_revision = Table(
+    "policy_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _provider_id(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("rules", Integer, nullable=False),
+    # Why the new one was refused; none where it came into force.
+    Column("refused", Text),
+    # Name → SHA-256 of each file.
+    Column("files", JSON, nullable=False),
+    Column("program", String(40), nullable=False),
+    Index(None, "provider_id", "id"),
+)
+
+# What each data source held while it was good, one row for each time that its contents changed: by the settings' name
+# of the account, since sources are read before anybody has signed in.
+source_count = Table(
+    "source_count",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(60), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("first_read", UtcDateTime, nullable=False),
+    Column("last_read", UtcDateTime, nullable=False),
+    Index(None, "name", "source", "last_read"),
+)
+
+# Each time that somebody took the contents of a data source as good.
+confirmation = Table(
+    "confirmation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(60), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("confirmed_at", UtcDateTime, nullable=False),
+    Column("confirmed_by", Text, nullable=False),
+    Index(None, "name", "source"),
+)

@@ -43,6 +43,7 @@ from pm_autoaccept.model.requests import (
     PropertyInfo,
     RequestKey,
 )
+from pm_autoaccept.model.revisions import PolicyRevision, Remembered
 from pm_autoaccept.model.snapshot import (
     NOT_ASKED_FOR,
     Fact,
@@ -86,12 +87,14 @@ __all__ = [
     "PendingPage",
     "PendingRequest",
     "Plan",
+    "PolicyRevision",
     "PropertyInfo",
     "PropertyShare",
     "ProviderAccount",
     "Reason",
     "ReasonKind",
     "Receipt",
+    "Remembered",
     "Removal",
     "RequestKey",
     "Shadow",

@@ -13,7 +13,7 @@ import structlog
 from pm_autoaccept.model import Action, Fact, Kind, Outcome, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.portfolio_manager import CallMade, Pace
-from pm_autoaccept.telemetry.health import AccountHealth, Lease, Trouble
+from pm_autoaccept.telemetry.health import AccountHealth, Lease, Refusal, Trouble
 from pm_autoaccept.telemetry.metrics import Counters, CycleResult
 
 log = structlog.get_logger()
@@ -39,7 +39,8 @@ class AccountTelemetry:
         open_intents: answers of which it is not known what became of them.
         undecided_in: connections and shares that came in without having been decided.
         policy_digest: of the policy in force.
-        policy_is_refused: whether the folder holds a policy with faults.
+        policy_since: since when it is, in this process.
+        never_a_policy: the folder has never held a policy without faults.
         tables: the policy's data as it was read.
     """
 
@@ -52,7 +53,8 @@ class AccountTelemetry:
     open_intents: int | None = field(default=None, init=False)
     undecided_in: int | None = field(default=None, init=False)
     policy_digest: str = field(default="", init=False)
-    policy_is_refused: bool = field(default=False, init=False)
+    policy_since: datetime | None = field(default=None, init=False)
+    never_a_policy: bool = field(default=False, init=False)
     tables: Mapping[str, Fact[Table]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -63,18 +65,26 @@ class AccountTelemetry:
         """The settings' name for the account."""
         return self.health.account
 
-    def policy_loaded(self, policy: Policy, tables: Mapping[str, Fact[Table]]) -> None:
-        """A policy is in force, with its tables: the first one, or another, or the same with newer tables."""
-        self.policy_digest, self.policy_is_refused, self.tables = policy.digest, False, tables
+    @property
+    def policy_is_refused(self) -> bool:
+        """Whether the folder holds a policy with faults."""
+        return self.never_a_policy or self.health.refusal is not None
+
+    def policy_loaded(self, policy: Policy, tables: Mapping[str, Fact[Table]], *, at: datetime) -> None:
+        """A policy is in force from then on, with its tables, which are looked at whenever somebody asks."""
+        self.policy_digest, self.policy_since, self.tables = policy.digest, at, tables
+        self.never_a_policy, self.health.refusal = False, None
         self.counters.rules_in_force(self.name, [rule.id for rule in policy.rules])
 
-    def policy_refused(self) -> None:
-        """The folder holds a policy with faults; the one before it stays in force."""
-        self.policy_is_refused = True
+    def policy_refused(self, refusal: Refusal | None) -> None:
+        """The folder holds a policy with faults, and the one before it stays in force; None where it does not."""
+        if refusal is not None and refusal != self.health.refusal:
+            self.counters.policy_refused(self.name)
+        self.health.refusal = refusal
 
     def without_policy(self) -> None:
         """The folder has never held a policy without faults, so the account is not begun."""
-        self.policy_is_refused = True
+        self.never_a_policy = True
         self.health.lease, self.health.trouble = Lease.NOT_KNOWN, Trouble.POLICY_REFUSED
 
     def lease_taken(self) -> None:

@@ -119,6 +119,12 @@ GAUGES: tuple[Gauge, ...] = (
         lambda account, _: (((account.policy_digest,), 1.0),) if account.policy_digest else (),
     ),
     Gauge(
+        "policy_in_force_timestamp_seconds",
+        "Since when this process judges by the policy in force",
+        (),
+        lambda account, _: _one(since.timestamp() if (since := account.policy_since) else None),
+    ),
+    Gauge(
         "policy_refused",
         "1 while the policy folder holds a policy with faults, and the one before it stays in force",
         (),

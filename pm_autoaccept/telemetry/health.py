@@ -56,6 +56,30 @@ SENTENCES: Mapping[Trouble, str] = MappingProxyType(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A changed policy that was refused, so that the one before it stays in force.
+
+    Attributes:
+        at: when.
+        faults: how many it has; 0 where its files cannot be read.
+        first: where the first one stands, as `policy.yaml:4:7`; what it says, the log and `check` tell.
+    """
+
+    at: datetime
+    faults: int
+    first: str
+
+    def __str__(self) -> str:
+        """One sentence, which quotes nothing of the policy."""
+        faults = f"{self.faults} fault{'s' if self.faults != 1 else ''}, the first in {self.first}"
+        why = faults if self.faults else "its files cannot be read"
+        return (
+            f"its policy folder was changed and refused at {_written(self.at)} ({why}), and the policy before it stays "
+            "in force; pm-autoaccept check lists the faults"
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class AccountHealth:
     """What the daemon last knew of one account. Plain data that the daemon keeps up to date.
@@ -67,6 +91,7 @@ class AccountHealth:
         paused: nothing is answered, because somebody said `pause`.
         last_good_cycle: when the last cycle ended that read every list whole, decided and recorded.
         trouble: what went wrong last; None since a cycle was good.
+        refusal: the policy folder's present contents are refused.
         died: its task has ended, which only stopping may bring about.
     """
 
@@ -77,6 +102,7 @@ class AccountHealth:
     paused: bool = False
     last_good_cycle: datetime | None = None
     trouble: Trouble | None = None
+    refusal: Refusal | None = None
     died: bool = False
 
 
@@ -102,11 +128,14 @@ def live(accounts: Collection[AccountHealth]) -> Answer:
 
 def ready(accounts: Collection[AccountHealth], *, now: datetime) -> Answer:
     """200 when every account is either looked after here, or by another replica; the body says each account's state."""
-    told = {each.account: _account(each, now) for each in accounts}
+    told = {each.account: _account(each, now) for each in sorted(accounts, key=lambda each: each.account)}
     whole = bool(told) and all(is_ready for is_ready, _ in told.values())
+    refused = {each.account: {"policy_refused": str(each.refusal)} for each in accounts if each.refusal}
     body: dict[str, object] = {
         "ready": whole,
-        "accounts": {name: {"ready": is_ready, "why": why} for name, (is_ready, why) in sorted(told.items())},
+        "accounts": {
+            name: {"ready": is_ready, "why": why} | refused.get(name, {}) for name, (is_ready, why) in told.items()
+        },
     }
     if not told:
         body["why"] = "no account has been begun yet"
@@ -122,8 +151,9 @@ def _account(health: AccountHealth, now: datetime) -> tuple[bool, str]:
     why_not = _at_no_work(health) or _without_a_good_cycle(health, now)
     paused = "it is paused, nothing is answered" if health.paused else None
     trouble = SENTENCES[health.trouble] if health.trouble else None
+    refused = str(health.refusal) if health.refusal else None
     last = f"the last good cycle ended at {_written(health.last_good_cycle)}" if health.last_good_cycle else None
-    return why_not is None, "; ".join(part for part in (why_not or last, paused, trouble) if part)
+    return why_not is None, "; ".join(part for part in (why_not or last, paused, trouble, refused) if part)
 
 
 def _at_no_work(health: AccountHealth) -> str | None:

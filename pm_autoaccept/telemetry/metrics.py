@@ -57,13 +57,20 @@ class Counters:
             buckets=SECONDS,
             registry=registry,
         )
+        self._refusals = Counter(
+            f"{PREFIX}_policy_refusals_total",
+            "Changed policies that were refused, so that the one before stayed in force",
+            ("account",),
+            registry=registry,
+        )
         self._rules: dict[str, frozenset[str]] = {}
         self._answered: set[tuple[str, str, str, str, str]] = set()
 
     def begin(self, account: str) -> None:
-        """Show an account's cycles from zero, so that the first failed one is seen as an increase."""
+        """Show what an account counts from zero, so that the first failed cycle is seen as an increase."""
         for result in CycleResult:
             self._cycles.labels(account, result)
+        self._refusals.labels(account)
 
     def rules_in_force(self, account: str, rules: Collection[str]) -> None:
         """Take these as the account's rules; the series of those that are gone go too."""
@@ -88,6 +95,10 @@ class Counters:
         labels = (account, str(receipt.step.key.kind), str(receipt.step.action), rule, str(receipt.outcome))
         self._answered.add(labels)
         self._answers.labels(*labels).inc()
+
+    def policy_refused(self, account: str) -> None:
+        """Count one policy that was refused."""
+        self._refusals.labels(account).inc()
 
     def cycle_ended(self, account: str, result: CycleResult) -> None:
         """Count one cycle."""

@@ -17,7 +17,7 @@ import structlog
 
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.daemon import PolicyWatch, Stop
+from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.errors import LedgerMismatch, PolicyRefused
 from pm_autoaccept.simulator import Fault, FaultKind
@@ -339,30 +339,6 @@ async def test_a_policy_that_changes_while_it_signs_in_is_taken_over(simulate, s
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator), stop=Counting())
     assert events(logged) == ["signed_in", "policy_loaded", "cycle_finished"]
-
-
-def test_a_folder_that_changes_while_it_is_walked_is_looked_at_again_later(tmp_path, monkeypatch):
-    """Kubernetes swaps a directory under our eyes; that is no reason to end."""
-    (tmp_path / "policy.yaml").write_text(HOLD)
-    watch = PolicyWatch.begin(tmp_path)
-    monkeypatch.setattr("pathlib.Path.rglob", lambda *_: iter([tmp_path / "gone"]))
-    assert watch.changed() is False
-    monkeypatch.undo()
-    (tmp_path / "policy.yaml").write_text(REJECT)
-    assert watch.changed() is True
-
-
-def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_path):
-    """Else the old policy would go on answering, and nobody would be told."""
-    (tmp_path / "policy.yaml").write_text(HOLD)
-    (tmp_path / "last-year.csv").symlink_to("archive/2025.csv")
-    watch = PolicyWatch.begin(tmp_path)
-    before = watch.in_force.policy.digest
-    assert watch.changed() is False
-    (tmp_path / "policy.yaml").write_text(REJECT)
-    assert watch.why_not() == "the policy's files have changed"
-    assert watch.changed() is True
-    assert watch.in_force.policy.digest != before
 
 
 async def test_a_policy_that_changes_in_mid_cycle_stops_the_answers_decided_by_the_old_one(

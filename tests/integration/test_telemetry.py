@@ -16,7 +16,7 @@ from pm_autoaccept.model import Action, History, Kind, NotLearnt, Outcome, Reaso
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.portfolio_manager import CallMade, Pace
-from pm_autoaccept.telemetry.health import Trouble
+from pm_autoaccept.telemetry.health import Refusal, Trouble
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.examples import NOW, connection, decided, meter_share, property_share, snapshot
@@ -188,7 +188,7 @@ async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, sc
 
 async def test_answers_are_counted_by_rule_and_outcome_and_what_was_not_sent_is_none(account, scrape):
     """A decision without a rule is counted by why it has none."""
-    account.policy_loaded(policy_of("a-rule"), {})
+    account.policy_loaded(policy_of("a-rule"), {}, at=NOW)
     for outcome in (Outcome.DONE, Outcome.DONE, Outcome.REFUSED, None):
         account.answered(receipt(outcome))
     account.answered(receipt(Outcome.DONE, rule=None, reason=Reason(ReasonKind.DEFAULT, "because")))
@@ -206,10 +206,10 @@ async def test_answers_are_counted_by_rule_and_outcome_and_what_was_not_sent_is_
 async def test_rules_that_come_and_go_leave_no_series_behind(account, telemetry, scrape):
     """A hundred policies, each with a rule of its own, and the page is as long as after the first."""
     other = telemetry.account("river", interval=MINUTE)
-    other.policy_loaded(policy_of("a-rule"), {})
+    other.policy_loaded(policy_of("a-rule"), {}, at=NOW)
     other.answered(receipt(Outcome.DONE))
     for number in range(100):
-        account.policy_loaded(policy_of(f"rule-{number}"), {})
+        account.policy_loaded(policy_of(f"rule-{number}"), {}, at=NOW)
         account.answered(receipt(Outcome.DONE, rule=f"rule-{number}"))
         account.answered(receipt(Outcome.DONE, rule=f"rule-{number - 1}"))
     rules = {dict(labels)["rule"]: value for labels, value in (await scrape())["answers_total"].items()}
@@ -219,11 +219,11 @@ async def test_rules_that_come_and_go_leave_no_series_behind(account, telemetry,
 async def test_one_policy_and_its_data_are_told_with_their_digests(account, scrape):
     """After a reload the old digest is gone; a table that cannot be read has no rows and no digest."""
     first, second = policy_of("one"), policy_of("two")
-    account.policy_loaded(first, {})
-    account.policy_refused()
+    account.policy_loaded(first, {}, at=NOW)
+    account.policy_refused(Refusal(NOW, 1, "policy.yaml:4:7"))
     assert (await scrape())["policy_refused"] == {(): 1}
     customers = Table.of_keys("customers", {"1"}, digest="d1", rows=7)
-    account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")})
+    account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")}, at=NOW)
     found = await scrape()
     assert found["policy_refused"] == {(): 0}
     assert found["policy_info"] == {(("digest", second.digest),): 1}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.telemetry.health import SENTENCES, AccountHealth, Lease, Trouble, live, ready
+from pm_autoaccept.telemetry.health import SENTENCES, AccountHealth, Lease, Refusal, Trouble, live, ready
 
 
 @pytest.fixture
@@ -87,3 +87,15 @@ def test_each_trouble_is_said_in_a_sentence(health, now, trouble):
     """Whoever reads the probe knows what is wrong and whether there is something to do."""
     told = ready([health(signed_in=False, trouble=trouble)], now=now)
     assert told.body["accounts"]["prairie"]["why"] == f"it is not signed in; {SENTENCES[trouble]}"
+
+
+def test_a_policy_that_was_refused_is_told_and_the_account_stays_ready(health, now):
+    """The policy before it answers on; what the faults quote of the policy stands in the log alone."""
+    told = ready([health(refusal=Refusal(now, 2, "policy.yaml:4:7")), health("river")], now=now)
+    assert told.status == 200
+    accounts = told.body["accounts"]
+    said = "refused at 2026-03-04 12:00:00 UTC (2 faults, the first in policy.yaml:4:7), and the policy before it"
+    assert said in accounts["prairie"]["policy_refused"]
+    assert said in accounts["prairie"]["why"]
+    assert "policy_refused" not in accounts["river"]
+    assert "(its files cannot be read)" in str(Refusal(now, 0, ""))

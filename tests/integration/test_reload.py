@@ -1,0 +1,333 @@
+"""How a running daemon takes over changed policies and data: swapped links, half-written files, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from click.testing import CliRunner
+
+from pm_autoaccept.cli import cli
+from pm_autoaccept.config import load_accounts
+from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.daemon import PolicyWatch, Stop, policy_watch
+from pm_autoaccept.daemon import run as run_daemon
+from pm_autoaccept.doctor import State, examine
+from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.telemetry.telemetry import Telemetry
+
+RULE = "  - {id: RULE, on: [connection, property, meter], when: always, then: THEN}\n"
+LONG_AGO = time.time() - 3600
+
+
+def text(rule: str, then: str) -> str:
+    """A policy of one rule, as long as every other."""
+    return "version: 1\nrules:\n" + RULE.replace("RULE", rule).replace("THEN", then)
+
+
+HOLD, REJECT, FAULTY = text("wait-a-bit", "hold"), text("turn-away", "reject"), text("turn-away", "rejekt")
+ASKS = """\
+version: 1
+data: {known: {lines: data/known.txt}}
+rules:
+  - {id: known, on: connection, when: {account.username: {in: known}}, then: accept}
+"""
+
+
+def write(path: Path, contents: str) -> None:
+    """Write a file as if long ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(contents)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+class Kubernetes:
+    """A folder as Kubernetes mounts a config map: its files are links through `..data`, which is swapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._versions = 0
+
+    def show(self, files: dict[str, str]) -> None:
+        """Put these files there, all at once."""
+        self._versions += 1
+        version = self.folder / f"..2026_03_04_12_00_{self._versions:02}"
+        for name, contents in files.items():
+            write(version / name, contents)
+        link = self.folder / "..data_tmp"
+        link.symlink_to(version.name)
+        link.rename(self.folder / "..data")
+        for name in {name.partition("/")[0] for name in files}:
+            if not (self.folder / name).is_symlink():
+                (self.folder / name).symlink_to(f"..data/{name}")
+
+
+async def watch_of(folder: Path, now=utc_now) -> PolicyWatch:
+    """The watch over a folder."""
+    return await PolicyWatch.begin(folder, now=now)
+
+
+def rules(watch: PolicyWatch) -> list[str]:
+    """The rules in force."""
+    return [rule.id for rule in watch.in_force.policy.rules]
+
+
+async def test_a_folder_that_kubernetes_swaps_is_taken_over_though_its_files_look_alike(tmp_path):
+    """The new files are as large and as old as those before; only where the link leads has changed."""
+    mounted = Kubernetes(tmp_path)
+    mounted.show({"policy.yaml": text("wait-1", "hold")})
+    watch = await watch_of(tmp_path)
+    assert (rules(watch), watch.why_not(), await watch.changed()) == (["wait-1"], None, False)
+    mounted.show({"policy.yaml": text("wait-2", "hold")})
+    assert watch.why_not() == "the policy's files have changed"
+    assert (await watch.changed(), rules(watch), watch.why_not()) == (True, ["wait-2"], None)
+
+
+async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tmp_path):
+    """Policy and data are told apart: the table is another, the policy the very same one."""
+    mounted = Kubernetes(tmp_path)
+    mounted.show({"policy.yaml": ASKS, "data/known.txt": "anna\n"})
+    watch = await watch_of(tmp_path)
+    before, table = watch.in_force, watch.in_force.tables["known"]
+    mounted.show({"policy.yaml": ASKS, "data/known.txt": "otto\n"})
+    # Every file is another one now, though only the data's contents changed.
+    assert watch.why_not() == "the policy's files have changed"
+    assert await watch.changed() is False
+    assert watch.in_force is before
+    assert watch.in_force.tables["known"] not in (table, NotLearnt("it is still being read"))
+    write(tmp_path / "..data" / "data" / "known.txt", "jana\n")
+    assert watch.why_not() == "the data have changed: known"
+
+
+async def test_the_folder_itself_may_be_a_link_that_is_swapped(tmp_path):
+    """As tools do that keep each release in a folder of its own; also one that leads nowhere for a while."""
+    for name, contents in (("one", HOLD), ("two", REJECT)):
+        write(tmp_path / name / "policy.yaml", contents)
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    watch = await watch_of(current)
+    current.unlink()
+    assert watch.why_not() == "the policy's files have changed"
+    assert await watch.changed() is False
+    assert "is not a folder" in (watch.in_force.refused or "")
+    current.symlink_to("two")
+    assert (await watch.changed(), rules(watch), watch.refusal) == (True, ["turn-away"], None)
+
+
+async def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_path):
+    """Else the old policy would go on answering, and nobody would be told."""
+    write(tmp_path / "policy.yaml", HOLD)
+    (tmp_path / "last-year.csv").symlink_to("archive/2025.csv")
+    watch = await watch_of(tmp_path)
+    assert await watch.changed() is False
+    write(tmp_path / "policy.yaml", REJECT)
+    assert watch.why_not() == "the policy's files have changed"
+    assert await watch.changed() is True
+    (tmp_path / "more.yaml").symlink_to("nowhere.yaml")
+    assert await watch.changed() is False
+    assert (rules(watch), watch.why_not()) == (["turn-away"], None)
+    assert watch.refusal is not None
+
+
+async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path, monkeypatch):
+    """The first half of a list of blocked accounts is a policy without faults too."""
+    write(tmp_path / "policy.yaml", HOLD)
+    clock, waited = [utc_now()], []
+
+    async def sleep(seconds: float) -> None:
+        clock[0] += timedelta(seconds=seconds)
+        waited.append(seconds)
+        (tmp_path / "policy.yaml").write_text(REJECT)
+        moment = clock[0].timestamp() if len(waited) == 1 else LONG_AGO
+        os.utime(tmp_path / "policy.yaml", (moment, moment))
+
+    watch = await watch_of(tmp_path, now=lambda: clock[0])
+    monkeypatch.setattr("pm_autoaccept.reference.looking.asyncio.sleep", sleep)
+    (tmp_path / "policy.yaml").write_text(text("half", "hold"))
+    os.utime(tmp_path / "policy.yaml", (clock[0].timestamp() - 0.25,) * 2)
+    assert await watch.changed() is True
+    assert waited == [pytest.approx(0.75, abs=0.01), pytest.approx(1, abs=0.01)]
+    assert rules(watch) == ["turn-away"]
+
+
+async def test_a_policy_that_changes_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    """No policy is put together from files of before and after; one that changes for ever never comes into force."""
+    write(tmp_path / "policy.yaml", HOLD)
+    watch = await watch_of(tmp_path)
+    load, loads = policy_watch.load_policy, []
+
+    def load_and_change(folder: Path) -> Any:
+        loaded = load(folder)
+        loads.append(loaded)
+        write(tmp_path / "policy.yaml", text(f"number-{len(loads)}", "hold"))
+        return loaded
+
+    monkeypatch.setattr(policy_watch, "load_policy", load_and_change)
+    write(tmp_path / "policy.yaml", REJECT)
+    assert await watch.changed() is False
+    assert (rules(watch), len(loads)) == (["wait-a-bit"], 3)
+    assert watch.why_not() == "the policy's files have changed"
+    monkeypatch.setattr(policy_watch, "load_policy", load)
+    assert await watch.changed() is True
+
+
+@pytest.fixture
+def said(tmp_path):
+    """Settings for a simulator, with a policy folder that the test changes."""
+    write(tmp_path / "policy" / "policy.yaml", HOLD)
+
+    def make(simulator, **more):
+        return {
+            "service": simulator.url,
+            "username": simulator.username,
+            "password": simulator.password,
+            "policy": tmp_path / "policy",
+            "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
+            "rate": "none",
+            "interval": "1d",
+        } | more
+
+    return make
+
+
+async def run_until(settings, *steps, telemetry=None) -> list[dict[str, Any]]:
+    """Run the daemon; before each cycle after the first does one of the steps; then it stops. What was logged."""
+    stop, coming = Stop(), list(steps)
+    logged: list[dict[str, Any]] = []
+
+    def heard(_logger, _method, event) -> Any:
+        logged.append(event)
+        if event["event"] == "cycle_finished":
+            coming.pop(0)() if coming else stop.asked.set()
+        raise structlog.DropEvent
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[heard])
+    try:
+        await run_daemon(load_accounts(**settings), stop=stop, telemetry=telemetry)
+    finally:
+        structlog.configure(processors=before)
+    return logged
+
+
+async def say(*words: str) -> str:
+    """What a command prints."""
+    return (await asyncio.to_thread(CliRunner().invoke, cli, words, catch_exceptions=False)).stdout
+
+
+def events(logged: list[dict[str, Any]]) -> list[str]:
+    """The events in order, but for those of the lease and of each call."""
+    return [entry["event"] for entry in logged if not entry["event"].startswith(("lease_", "call_"))]
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """Files are looked at much more often than every second."""
+    monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
+
+
+@pytest.mark.usefixtures("quickly")
+async def test_held_requests_are_judged_again_at_once_after_a_change(simulate, said, tmp_path):
+    """Nobody waits for the interval, a day here: not after a changed policy, and not after changed data."""
+    policy = tmp_path / "policy"
+    write(policy / "data" / "known.txt", "nobody\n")
+    write(policy / "policy.yaml", ASKS)
+    simulator = await simulate(clock=utc_now)
+    everybody = "\n".join(account.username for account in simulator.world.accounts.values())
+    logged = await run_until(
+        said(simulator),
+        lambda: write(policy / "data" / "known.txt", everybody),
+        lambda: write(policy / "policy.yaml", REJECT),
+    )
+    assert events(logged) == [
+        "data_read",
+        "signed_in",
+        "cycle_finished",
+        "data_read",
+        "cycle_finished",
+        "policy_loaded",
+        "cycle_finished",
+    ]
+    cycles = [entry for entry in logged if entry["event"] == "cycle_finished"]
+    assert ["decided_accept" in cycle for cycle in cycles] == [False, True, False]
+    assert "decided_reject" in cycles[2]
+
+
+@pytest.mark.usefixtures("quickly")
+async def test_a_refusal_is_seen_by_everybody(simulate, said, tmp_path):
+    """In the log, the metrics, `/readyz`, `doctor` and the ledger, until it is put right; and the old policy stays."""
+    policy = tmp_path / "policy" / "policy.yaml"
+    simulator = await simulate(clock=utc_now)
+    settings = said(simulator)
+    telemetry = Telemetry(version="1")
+    seen: list[tuple[str, float | None, float | None]] = []
+
+    def look() -> None:
+        (health,) = telemetry.accounts
+        labels = {"account": "default"}
+        refused = telemetry.registry.get_sample_value("pm_autoaccept_policy_refused", labels)
+        total = telemetry.registry.get_sample_value("pm_autoaccept_policy_refusals_total", labels)
+        seen.append((str(health.refusal or ""), refused, total))
+
+    logged = await run_until(
+        settings,
+        lambda: (look(), write(policy, FAULTY)),
+        lambda: (look(), write(policy, REJECT)),
+        lambda: (look(), write(policy, FAULTY)),
+        telemetry=telemetry,
+    )
+    assert events(logged) == [
+        "signed_in",
+        "cycle_finished",
+        "policy_refused",
+        "cycle_finished",
+        "policy_loaded",
+        "cycle_finished",
+        "policy_refused",
+        "cycle_finished",
+    ]
+    cycles = [entry for entry in logged if entry["event"] == "cycle_finished"]
+    assert ["decided_hold" in cycle for cycle in cycles] == [True, True, False, False]
+    assert [(refused, total) for _, refused, total in seen] == [(0, 0), (1, 1), (0, 1)]
+    assert seen[0][0] == seen[2][0] == ""
+    assert "(1 fault, the first in policy.yaml:3:76), and the policy before it stays in force" in seen[1][0]
+
+    rows = json.loads(await say("decisions", "--policies", "--ledger", settings["ledger"], "--output", "json"))
+    where = [(row["refused"] or "").partition(": ")[0] for row in rows]
+    assert where == ["", "policy.yaml:3:76", "", "policy.yaml:3:76"]
+    digests = [row["digest"] for row in rows]
+    assert (digests[0], digests[2]) == (digests[1], digests[3])
+    assert digests[0] != digests[2]
+    assert [list(row["files"]) for row in rows] == [["policy.yaml"], [], ["policy.yaml"], []]
+    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
+    in_words = await say("decisions", "--policies", "--ledger", settings["ledger"])
+    assert "4 revisions." in in_words
+    assert "did you mean `reject`?" in in_words
+
+    found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
+    assert found["policy in force"].state is found["policy"].state is State.PROBLEM
+    assert "stays in force:\npolicy.yaml:3:76" in found["policy in force"].found
+    write(policy, HOLD)
+    found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
+    assert found["policy"].state is State.OK
+
+
+async def test_doctor_says_whether_the_folder_holds_what_is_in_force(simulate, said, tmp_path):
+    """A running program that reads another folder than the one that was edited takes nothing over."""
+    simulator = await simulate(clock=utc_now)
+    settings = said(simulator)
+    await run_until(settings)
+
+    async def found() -> State:
+        return {each.check: each.state async for each in examine(load_accounts(**settings))}["policy in force"]
+
+    assert await found() is State.OK
+    write(tmp_path / "policy" / "policy.yaml", REJECT)
+    assert await found() is State.WARNING
