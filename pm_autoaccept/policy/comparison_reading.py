@@ -9,7 +9,7 @@ from decimal import Decimal
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy import operators
 from pm_autoaccept.policy.cleaning import Cleaning, read_cleanings
-from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, SameAs, Test
+from pm_autoaccept.policy.conditions import AllOf, Column, Comparison, Condition, SameAs, Test
 from pm_autoaccept.policy.field_names import FieldNames
 from pm_autoaccept.policy.fields import Field, is_custom
 from pm_autoaccept.policy.literal_reading import LiteralReader
@@ -47,7 +47,7 @@ class ComparisonReader:
     all_declared: bool
     faults: list[Fault]
 
-    def test(self, field: Field, node: Node) -> Condition | None:
+    def test(self, field: Field | Column, node: Node) -> Condition | None:
         """What stands after the field: a value, a list of values, or operators."""
         how = _How(field.type)
         if isinstance(node, Text):
@@ -59,7 +59,7 @@ class ComparisonReader:
     def _refuse(self, place: Place, message: str) -> None:
         self.faults.append(place.fault(message))
 
-    def _operators(self, field: Field, node: Entries) -> Condition:
+    def _operators(self, field: Field | Column, node: Entries) -> Condition:
         tests: list[Test | None] = []
         how = self._how(field, node)
         for key, value in node.entries:
@@ -75,7 +75,7 @@ class ComparisonReader:
             self._refuse(node.place, f"`{first}` stands beside a test; say what the value must be")
         return AllOf(tuple(test for test in tests if test is not None))
 
-    def _how(self, field: Field, node: Entries) -> _How:
+    def _how(self, field: Field | Column, node: Entries) -> _How:
         found = {key.value: (key, value) for key, value in node.entries}
         read_as = ReadingAs(self.faults).of(field, node)
         kind = read_as or field.type
@@ -86,7 +86,7 @@ class ComparisonReader:
             within=self._within(field, *found["within"], kind, found) if "within" in found else None,
         )
 
-    def _clean(self, field: Field, node: Entries, kind: FieldType) -> tuple[Cleaning, ...]:
+    def _clean(self, field: Field | Column, node: Entries, kind: FieldType) -> tuple[Cleaning, ...]:
         """What stands after `clean:` beside a test."""
         key, value = next(entry for entry in node.entries if entry[0].value == "clean")
         if kind is not FieldType.TEXT:
@@ -96,13 +96,13 @@ class ComparisonReader:
         return read_cleanings(value, self.faults)
 
     def _within(
-        self, field: Field, key: Text, node: Node, kind: FieldType, found: Mapping[str, tuple[Text, Node]]
+        self, field: Field | Column, key: Text, node: Node, kind: FieldType, found: Mapping[str, tuple[Text, Node]]
     ) -> Decimal | None:
         """What stands after `within:` beside `same_as`."""
         if "same_as" not in found:
             self._refuse(key.place, "`within` stands beside `same_as`: by how much the two may differ")
         if kind not in operators.NUMBERS:
-            self._refuse(key.place, f"`within` is for numbers, and `{field.name}` is {_a(kind, field)}; take it out")
+            self._refuse(key.place, f"`within` is for numbers, and `{field.name}` is {_a(kind, field)}{_hint(field)}")
         try:
             most = read_value(node.value, FieldType.NUMBER) if isinstance(node, Text) else None
         except NotAValue:
@@ -113,13 +113,8 @@ class ComparisonReader:
             self._refuse(node.place, "`within` is a number, 0 or more, as within: 0.01")
         return None
 
-    def _compare(self, field: Field, operator: Operator, node: Node, how: _How) -> Test | None:
-        if isinstance(node, Broken):
-            return None
-        if how.type not in operator.types:
-            wanted = f"`{operator.name}` is for {listed(sorted(operator.types))}"
-            hint = "; a custom field is compared so with a number or a date" if is_custom(field) else ""
-            self._refuse(node.place, f"{wanted}, and `{field.name}` is {_a(how.type, field)}{hint}")
+    def _compare(self, field: Field | Column, operator: Operator, node: Node, how: _How) -> Test | None:
+        if isinstance(node, Broken) or not self._fits(field, operator, node, how):
             return None
         if operator.name == "in" and isinstance(node, Text):
             return self._look_up(field, operator, node, how)
@@ -139,7 +134,19 @@ class ComparisonReader:
             field=field, operator=operator, literals=literals, expected=expected, clean=how.clean, read_as=how.read_as
         )
 
-    def _look_up(self, field: Field, operator: Operator, name: Text, how: _How) -> Comparison:
+    def _fits(self, field: Field | Column, operator: Operator, node: Node, how: _How) -> bool:
+        """Whether the operator is for what the field holds; otherwise it is refused."""
+        if how.type not in operator.types:
+            wanted = f"`{operator.name}` is for {listed(sorted(operator.types))}"
+            self._refuse(node.place, f"{wanted}, and `{field.name}` is {_a(how.type, field)}{_hint(field)}")
+        elif operator.name == "present" and isinstance(field, Column):
+            why = "a blank cell of your own table is no gap of the customer's, and makes the rule unknown"
+            self._refuse(node.place, f"`present` is for fields of the request; {why}: take it out")
+        else:
+            return True
+        return False
+
+    def _look_up(self, field: Field | Column, operator: Operator, name: Text, how: _How) -> Comparison:
         source = self.sources.get(name.value)
         if name.value not in self.sources and self.all_declared:
             meant = perhaps(name.value, self.sources)
@@ -154,7 +161,7 @@ class ComparisonReader:
         clean = source.clean.get(source.key[0], ()) if source is not None else ()
         return Comparison(field=field, operator=operator, expected=f"in {name.value}", source=name.value, clean=clean)
 
-    def _same_as(self, field: Field, node: Text | Items | Entries, how: _How) -> SameAs | None:
+    def _same_as(self, field: Field | Column, node: Text | Items | Entries, how: _How) -> SameAs | None:
         if not isinstance(node, Text):
             self._refuse(node.place, "`same_as` is followed by the name of one other field")
             return None
@@ -178,6 +185,13 @@ class ComparisonReader:
         )
 
 
-def _a(kind: FieldType, field: Field) -> str:
+def _a(kind: FieldType, field: Field | Column) -> str:
     """`a date`, and whether it is only read so: for messages."""
     return f"{'read as ' if kind is not field.type else ''}{'an' if kind is FieldType.INTEGER else 'a'} {kind}"
+
+
+def _hint(field: Field | Column) -> str:
+    """What may have been meant where a text is compared like a number or a date."""
+    if isinstance(field, Column) and field.type is FieldType.TEXT:
+        return f"; declare its type with the data, as columns: {{{field.column}: number}}"
+    return "; a custom field is compared so with a number or a date" if is_custom(field) else ""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
-from pm_autoaccept.policy import operators
 from pm_autoaccept.policy.comparison_reading import ComparisonReader
-from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Not
+from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Lookup, Not
 from pm_autoaccept.policy.field_names import GROUPS, FieldNames
+from pm_autoaccept.policy.lookup_reading import LookupReader
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
 from pm_autoaccept.policy.sources import Source
-from pm_autoaccept.policy.wording import not_yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +24,20 @@ class ConditionReader:
         sources: the data that the policy declares; None for a name whose declaration has faults.
         all_declared: whether every file could be read, so that a missing declaration is really missing.
         faults: what is wrong is added here.
+        table: inside `where`: the table whose columns stand there instead of fields.
     """
 
     kinds: frozenset[Kind]
     sources: Mapping[str, Source | None]
     all_declared: bool
     faults: list[Fault]
+    table: Source | None = None
 
     def when(self, node: Node) -> Condition:
         """What stands after `when:`."""
         if isinstance(node, Text) and node.value == "always":
             return ALWAYS
-        return self._conditions(node)
+        return self.conditions(node)
 
     @property
     def _names(self) -> FieldNames:
@@ -46,32 +47,48 @@ class ConditionReader:
     def _tests(self) -> ComparisonReader:
         return ComparisonReader(self._names, self.sources, self.all_declared, self.faults)
 
+    @property
+    def _lookups(self) -> LookupReader:
+        return LookupReader(self._names, self.sources, self.all_declared, self.faults)
+
     def _refuse(self, place: Place, message: str) -> None:
         self.faults.append(place.fault(message))
 
-    def _conditions(self, node: Node) -> Condition:
+    def conditions(self, node: Node) -> Condition:
+        """A mapping of conditions, as after `when`, `not` and `where`."""
         if isinstance(node, Entries):
             parts = [self._entry(key, value) for key, value in node.entries]
             return AllOf(tuple(part for part in parts if part is not None))
         if not isinstance(node, Broken):
             message = "conditions are fields and their tests, as `account.username: spam_one`; `always` stands for none"
+            if self.table is not None:
+                message = "`where` holds columns and their tests, as `{tenants: {at_least: 4}}`"
             self._refuse(node.place, message)
         return ALWAYS
 
     def _entry(self, key: Text, node: Node) -> Condition | None:
         if key.value == "not":
-            return Not(self._conditions(node))
+            return Not(self.conditions(node))
         if key.value in GROUPS:
             return self._group(key, node)
-        if key.value in operators.NOT_YET:
-            self._refuse(key.place, not_yet(key.value, "take it out, or hold such requests for people"))
+        if key.value == "lookup":
+            return self._lookup(key, node)
+        subject = self._names.field(key) if self.table is None else self._lookups.column(key, self.table)
+        return None if subject is None else self._tests.test(subject, node)
+
+    def _lookup(self, key: Text, node: Node) -> Lookup | None:
+        if self.table is not None:
+            self._refuse(key.place, "a `lookup` does not stand inside another; let it stand beside it, under `all:`")
             return None
-        field = self._names.field(key)
-        return None if field is None else self._tests.test(field, node)
+        head = self._lookups.head(node)
+        if head is None:
+            return None
+        where = ALWAYS if head.where is None else replace(self, table=head.source).conditions(head.where)
+        return Lookup(source=head.source, by=head.by, where=where)
 
     def _group(self, key: Text, node: Node) -> Condition | None:
         if isinstance(node, Items):
-            parts = tuple(self._conditions(item) for item in node.items)
+            parts = tuple(self.conditions(item) for item in node.items)
             return AllOf(parts) if key.value == "all" else AnyOf(parts)
         if not isinstance(node, Broken):
             self._refuse(node.place, f"`{key.value}` is followed by a list of conditions; begin each with a dash")

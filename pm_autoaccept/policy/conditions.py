@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
+from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.values import FieldType
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the row that a lookup found. Inside `where` it stands where a field stands elsewhere."""
+
+    source: str
+    column: str
+    type: FieldType
+
+    members: ClassVar[tuple[str, ...]] = ()
+    lower_case: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """What people read; no field is called so."""
+        return f"{self.column} in {self.source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +43,7 @@ class Comparison:
         read_as: what a custom field's text is read as; what cannot be read so counts as absent.
     """
 
-    field: Field
+    field: Field | Column
     operator: Operator
     literals: tuple[Any, ...] = ()
     expected: str
@@ -36,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SameAs:
-    """One test: two fields have the same value.
+    """One test: a field, or a column, has the same value as another field.
 
     Attributes:
         within: by how much two numbers may differ.
@@ -44,7 +62,7 @@ class SameAs:
         read_as: what a text among the two is read as; what cannot be read so counts as absent.
     """
 
-    field: Field
+    field: Field | Column
     other: Field
     within: Decimal | None = None
     clean: tuple[Cleaning, ...] = ()
@@ -72,6 +90,22 @@ class Not:
     part: Condition
 
 
-Test: TypeAlias = Comparison | SameAs
-Condition: TypeAlias = Test | AllOf | AnyOf | Not
 ALWAYS = AllOf(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """True if the table has the row, and the row passes.
+
+    Attributes:
+        by: for each key column of the source the field whose value is looked for there.
+        where: what the row must pass.
+    """
+
+    source: Source
+    by: tuple[Field, ...]
+    where: Condition = ALWAYS
+
+
+Test: TypeAlias = Comparison | SameAs | Lookup
+Condition: TypeAlias = Test | AllOf | AnyOf | Not

@@ -266,9 +266,9 @@ def field_named(name: str) -> Field | None:
     return None
 
 
-def is_custom(field: Field) -> bool:
-    """Whether customers typed its value."""
-    return field.name.startswith(CUSTOM)
+def is_custom(field: object) -> bool:
+    """Whether it is a field whose value customers typed."""
+    return isinstance(field, Field) and field.name.startswith(CUSTOM)
 
 
 def _custom_field(prefix: str, name: str) -> Field:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pm_autoaccept.policy.conditions import AllOf, AnyOf, Comparison, Condition, Not, SameAs
+from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, SameAs
 from pm_autoaccept.policy.fields import Field
 
 
@@ -14,13 +14,27 @@ def asks_who(condition: Condition) -> bool:
     A test under a `not` says who is kept out, so it does not count; nor does `present`, which lets in whoever
     fills in the field.
     """
+    if isinstance(condition, Lookup):
+        return True
     if isinstance(condition, Comparison):
-        return condition.field.asks_who and condition.operator.name != "present"
+        return _says_who(condition.field) and condition.operator.name != "present"
     if isinstance(condition, SameAs):
-        return condition.field.asks_who or condition.other.asks_who
+        return _says_who(condition.field) or condition.other.asks_who
     if isinstance(condition, AllOf):
         return any(map(asks_who, condition.parts))
     return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
+
+
+def _says_who(field: Field | Column) -> bool:
+    return isinstance(field, Field) and field.asks_who
+
+
+def _fields(*fields: Field | Column) -> Iterator[Field]:
+    yield from (field for field in fields if isinstance(field, Field))
+
+
+def _named(*fields: Field | Column) -> frozenset[str]:
+    return frozenset(field.name for field in _fields(*fields))
 
 
 def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
@@ -29,9 +43,13 @@ def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
         return ensured(condition.part, negated=not negated)
     if isinstance(condition, Comparison):
         absent = condition.operator.name == "present" and condition.literals[0] is negated
-        return frozenset() if absent else frozenset({condition.field.name})
+        return frozenset() if absent else _named(condition.field)
     if isinstance(condition, SameAs):
-        return frozenset({condition.field.name, condition.other.name})
+        return _named(condition.field, condition.other)
+    if isinstance(condition, Lookup):
+        # Of a row that is not there nothing is asked.
+        passed = frozenset[str]() if negated else ensured(condition.where)
+        return passed | _named(*condition.by)
     parts = [ensured(part, negated=negated) for part in condition.parts]
     if isinstance(condition, AllOf) is not negated:
         return frozenset().union(*parts)
@@ -41,9 +59,12 @@ def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
 def fields_tested(condition: Condition) -> Iterator[Field]:
     """The fields that a condition asks for."""
     if isinstance(condition, Comparison):
-        yield condition.field
+        yield from _fields(condition.field)
     elif isinstance(condition, SameAs):
-        yield from (condition.field, condition.other)
+        yield from _fields(condition.field, condition.other)
+    elif isinstance(condition, Lookup):
+        yield from condition.by
+        yield from fields_tested(condition.where)
     elif isinstance(condition, Not):
         yield from fields_tested(condition.part)
     else:

@@ -7,15 +7,18 @@ unknown. `present` asks whether there is a value, so it alone needs none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from decimal import Context, Decimal
 from typing import Any
 
 from pm_autoaccept.model import Evidence, Fact, Facts, NotLearnt, PendingRequest, Truth
 from pm_autoaccept.policy.cleaning import cleaned
-from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Not, SameAs, Test
-from pm_autoaccept.policy.tables import Table
+from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs, Test
+from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.operators import Operator
+from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.tables import Row, Table
 from pm_autoaccept.policy.values import Relative, Value, read_answer, text_of
 
 _DIGITS = 60
@@ -24,12 +27,18 @@ _DIGITS = 60
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a condition is asked of: the request, the facts, the tables, and the time zone in which days are days."""
+    """What a condition is asked of.
+
+    Attributes:
+        zone: the time zone in which days are days.
+        row: inside `where`: the row that was found.
+    """
 
     request: PendingRequest
     facts: Facts
     tables: Mapping[str, Fact[Table]]
     zone: tzinfo = UTC
+    row: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ def judge(condition: Condition, circumstances: Circumstances, *, negated: bool =
         return _judge_test(condition, circumstances, negated=negated)
     if isinstance(condition, SameAs):
         return _judge_sameness(condition, circumstances, negated=negated)
+    if isinstance(condition, Lookup):
+        return _judge_lookup(condition, circumstances, negated=negated)
     if isinstance(condition, Not):
         return judge(condition.part, circumstances, negated=not negated)
     outcomes = [judge(part, circumstances, negated=negated) for part in condition.parts]
@@ -91,32 +102,32 @@ def _combine(outcomes: Iterable[Outcome], *, every: bool) -> Outcome:
 
 def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool) -> Outcome:
     expected = f"not {test.expected}" if negated else test.expected
-    value = test.field.value(circumstances.request, circumstances.facts)
-    if isinstance(value, NotLearnt):
-        return _unknown(Gap(test.field.name, value.why), Evidence(test.field.name, expected, None, Truth.UNKNOWN))
-    found = _found(value)
+    given = _value(test.field, circumstances)
+    found = _found(given)
     # What is looked up is looked up as text.
-    value = _comparable(found if test.source is not None else value, test)
+    value = _comparable(test.field, found if test.source is not None and found is not None else given, test)
+    if isinstance(value, NotLearnt):
+        return _unknown(_gap(test.field, value), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
     if test.operator.name == "present":
-        holds = (value is not None) is test.literals[0]
+        holds: Fact[bool] = (value is not None) is test.literals[0]
     elif value is None:
-        return Outcome(truth=Truth.FALSE, evidence=(Evidence(test.field.name, expected, found, Truth.FALSE),))
+        holds = negated
     elif test.source is not None:
-        table = circumstances.tables.get(test.source, NotLearnt("it was not read"))
-        if isinstance(table, NotLearnt):
-            return _unknown(Gap(test.source, table.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
-        held = table.has((str(value),))
-        if isinstance(held, NotLearnt):
-            return _unknown(Gap(test.source, held.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
-        holds = held
+        table = _table(test.source, circumstances)
+        holds = table if isinstance(table, NotLearnt) else table.has((str(value),))
     else:
         literals = _at_this_time(test, circumstances)
-        if isinstance(literals, NotLearnt):
-            return _unknown(Gap("now", literals.why), Evidence(test.field.name, expected, found, Truth.UNKNOWN))
-        holds = any(test.operator.holds(value, literal) for literal in literals)
+        holds = literals if isinstance(literals, NotLearnt) else _any_holds(test.operator, value, literals)
+    if isinstance(holds, NotLearnt):
+        gap = Gap(test.source or "now", holds.why)
+        return _unknown(gap, Evidence(test.field.name, expected, found, Truth.UNKNOWN))
     truth = Truth.TRUE if holds is not negated else Truth.FALSE
     grounds = (test,) if truth is Truth.TRUE else ()
     return Outcome(truth=truth, evidence=(Evidence(test.field.name, expected, found, truth),), grounds=grounds)
+
+
+def _any_holds(operator: Operator, value: Value, literals: tuple[Any, ...]) -> bool:
+    return any(operator.holds(value, literal) for literal in literals)
 
 
 def _at_this_time(test: Comparison, circumstances: Circumstances) -> Fact[tuple[Any, ...]]:
@@ -134,13 +145,9 @@ def _judge_sameness(test: SameAs, circumstances: Circumstances, *, negated: bool
     how = f"{'not ' if negated else ''}the same as"
     within = f" within {test.within:f}" if test.within is not None else ""
     pairs = ((test.field, test.other), (test.other, test.field))
-    values = [field.value(circumstances.request, circumstances.facts) for field, _ in pairs]
-    ready = [value if isinstance(value, NotLearnt) else _comparable(value, test) for value in values]
-    gaps = [
-        Gap(field.name, value.why)
-        for (field, _), value in zip(pairs, values, strict=True)
-        if isinstance(value, NotLearnt)
-    ]
+    values = [_value(field, circumstances) for field, _ in pairs]
+    ready = [_comparable(field, value, test) for (field, _), value in zip(pairs, values, strict=True)]
+    gaps = [_gap(field, value) for (field, _), value in zip(pairs, ready, strict=True) if isinstance(value, NotLearnt)]
     one, other = ready
     if one is None or other is None:
         truth = Truth.FALSE
@@ -167,11 +174,70 @@ def _found(value: Fact[Value | None]) -> str | None:
     return None if value is None or isinstance(value, NotLearnt) else text_of(value)
 
 
-def _comparable(value: Value | None, test: Test) -> Value | None:
+def _judge_lookup(lookup: Lookup, circumstances: Circumstances, *, negated: bool) -> Outcome:
+    """The row is there and passes; `not` is carried into `where`, and of a row that is not there nothing is asked."""
+    source = lookup.source
+    values = [_value(field, circumstances) for field in lookup.by]
+
+    def evidence(truth: Truth) -> tuple[Evidence, ...]:
+        how = "not in" if negated else "in"
+        return tuple(
+            Evidence(field.name, f"{how} {source.name} as {column}", _found(value), truth)
+            for field, column, value in zip(lookup.by, source.key, values, strict=True)
+        )
+
+    parts = [
+        value if value is None or isinstance(value, NotLearnt) else _part(source, column, value)
+        for column, value in zip(source.key, values, strict=True)
+    ]
+    if None in parts:
+        return Outcome(truth=Truth.FALSE, evidence=evidence(Truth.FALSE))
+    gaps = [_gap(field, part) for field, part in zip(lookup.by, parts, strict=True) if isinstance(part, NotLearnt)]
+    if gaps:
+        return Outcome(truth=Truth.UNKNOWN, evidence=evidence(Truth.UNKNOWN), gaps=tuple(gaps))
+    table = _table(source.name, circumstances)
+    row = table if isinstance(table, NotLearnt) else table.row(tuple(str(part) for part in parts))
+    if isinstance(row, NotLearnt):
+        return Outcome(truth=Truth.UNKNOWN, evidence=evidence(Truth.UNKNOWN), gaps=(Gap(source.name, row.why),))
+    there = Truth.TRUE if (row is not None) is not negated else Truth.FALSE
+    if row is None or lookup.where == ALWAYS:
+        return Outcome(truth=there, evidence=evidence(there), grounds=(lookup,) if there is Truth.TRUE else ())
+    passed = judge(lookup.where, replace(circumstances, row=row), negated=negated)
+    return replace(
+        passed,
+        evidence=(*evidence(there), *passed.evidence),
+        grounds=(lookup, *passed.grounds) if passed.truth is Truth.TRUE else (),
+    )
+
+
+def _part(source: Source, column: str, value: Value) -> str | None:
+    return cleaned(text_of(value), source.clean.get(column, ())) or None
+
+
+def _value(field: Field | Column, circumstances: Circumstances) -> Fact[Value | None]:
+    if isinstance(field, Field):
+        return field.value(circumstances.request, circumstances.facts)
+    return (circumstances.row or {}).get(field.column, NotLearnt("there is no such row"))
+
+
+def _comparable(field: Field | Column, value: Fact[Value | None], test: Comparison | SameAs) -> Fact[Value | None]:
     """The value as it is compared: None where nothing is left of it after cleaning, or it cannot be read as asked."""
     if not isinstance(value, str):
         return value
-    return (cleaned(value, test.clean) or None) if test.read_as is None else read_answer(value, test.read_as)
+    ready = (cleaned(value, test.clean) or None) if test.read_as is None else read_answer(value, test.read_as)
+    if ready is None and isinstance(field, Column):
+        # A cell that says nothing is our gap, not the customer's.
+        return NotLearnt(f"nothing is left of what our table says in {field.column}")
+    return ready
+
+
+def _table(name: str, circumstances: Circumstances) -> Fact[Table]:
+    return circumstances.tables.get(name, NotLearnt("it was not read"))
+
+
+def _gap(field: Field | Column, what: NotLearnt) -> Gap:
+    """What could not be learnt: a field, or the data in which a cell says nothing."""
+    return Gap(field.source if isinstance(field, Column) else field.name, what.why)
 
 
 def _unknown(gap: Gap, evidence: Evidence) -> Outcome:

@@ -10,6 +10,7 @@ import re2
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
+from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator, Takes
 from pm_autoaccept.policy.source_text import Entries, Items, Place, Text
@@ -40,7 +41,7 @@ class LiteralReader:
         return ()
 
     def literal(
-        self, field: Field, operator: Operator, text: Text, *, kind: FieldType, clean: Iterable[Cleaning]
+        self, field: Field | Column, operator: Operator, text: Text, *, kind: FieldType, clean: Iterable[Cleaning]
     ) -> Any | None:  # noqa: ANN401 - a value or a compiled pattern
         """What the text stands for, where the field's value is of this kind; None where it stands for nothing."""
         if operator.takes is Takes.PATTERN:

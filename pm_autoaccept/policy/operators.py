@@ -78,5 +78,5 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
 """What may stand beside an operator, and what it takes."""
 READ_AS: Mapping[str, FieldType] = MappingProxyType({"number": FieldType.NUMBER, "date": FieldType.DATE})
 """What a custom field may be read as."""
-NOT_YET = ("taken", "lookup")
+NOT_YET = ("taken",)
 """What the language has and this version has not."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
 from pm_autoaccept.policy.operators import NUMBERS, OPERATORS, READ_AS
 from pm_autoaccept.policy.source_text import Broken, Entries, Text
@@ -19,7 +20,7 @@ class ReadingAs:
 
     faults: list[Fault]
 
-    def of(self, field: Field, node: Entries) -> FieldType | None:
+    def of(self, field: Field | Column, node: Entries) -> FieldType | None:
         """The type that `as` says, or else what the value is compared with; None where a text stays a text."""
         for key, value in node.entries:
             if key.value == "as":
@@ -35,14 +36,14 @@ class ReadingAs:
         return next(_compared_with(field, node), None) if is_custom(field) else None
 
 
-def beside(field: Field, kind: FieldType) -> FieldType | None:
+def beside(field: Field | Column, kind: FieldType) -> FieldType | None:
     """What a field's text is read as where it is compared with a value of this type; None where it stays as it is."""
     if not is_custom(field):
         return None
     return FieldType.NUMBER if kind in NUMBERS else FieldType.DATE if kind is FieldType.DATE else None
 
 
-def _compared_with(field: Field, node: Entries) -> Iterator[FieldType]:
+def _compared_with(field: Field | Column, node: Entries) -> Iterator[FieldType]:
     for key, value in node.entries:
         if key.value == "within":
             yield FieldType.NUMBER
