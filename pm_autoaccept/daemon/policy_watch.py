@@ -13,7 +13,8 @@ import structlog
 
 from pm_autoaccept.account import PolicyInForce, load_policy
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
-from pm_autoaccept.reference import Keeper, apart
+from pm_autoaccept.reference.apart import apart
+from pm_autoaccept.reference.keeping import Keeper
 from pm_autoaccept.reference.looking import Looks, look_at_policy, settled
 from pm_autoaccept.telemetry.health import Refusal
 

@@ -1,11 +1,13 @@
-"""Serves decide: the policy's folder, and the tables that the policy declares, read and kept up to date."""
+"""Serves decide: the policy's folder, and the tables that the policy declares, read and kept up to date.
+
+`fetching` reads any source and `keeping` keeps them; neither is imported here, so that `check` starts at once.
+"""
 
 from __future__ import annotations
 
-from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.examples import example_policy
 from pm_autoaccept.reference.folder import read_folder
-from pm_autoaccept.reference.keeping import Keeper
-from pm_autoaccept.reference.tables import read
+from pm_autoaccept.reference.reading import Reading
+from pm_autoaccept.reference.tables import LOCAL, read
 
-__all__ = ["Keeper", "apart", "example_policy", "read", "read_folder"]
+__all__ = ["LOCAL", "Reading", "example_policy", "read", "read_folder"]

@@ -14,6 +14,7 @@ import structlog
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Source, Table
 from pm_autoaccept.reference.apart import apart
+from pm_autoaccept.reference.fetching import Places, read_source
 from pm_autoaccept.reference.looking import Look, look, settled
 from pm_autoaccept.reference.tables import read
 
@@ -111,7 +112,7 @@ class Keeper:
     async def _read_now(self, name: str, *, settle: bool) -> None:
         source = self.sources[name]
         if source.path is None:
-            self._replace(name, read({name: source}, self.folder)[name])
+            self._replace(name, (await read_source(source, Places(self.folder))).table)
             return
         path = self._path(name)
         # Looked at before it is read: what changes in between is noticed as a change.

@@ -15,6 +15,7 @@ from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
 from pm_autoaccept.reference import example_policy, read, read_folder
+from pm_autoaccept.reference.files import read_file
 
 RULES = b"rules: [{id: everything, on: meter, when: always, then: hold}]\n"
 
@@ -30,8 +31,7 @@ def table(folder: Path, contents: bytes | str, **more: object) -> Table | NotLea
     """What is read of data/a.csv with these contents."""
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "a.csv").write_bytes(contents.encode() if isinstance(contents, str) else contents)
-    learnt = read({"accounts": accounts(**more)}, folder, largest=1_000)
-    return learnt["accounts"]
+    return read_file(accounts(**more), folder, largest=1_000).table
 
 
 def test_a_csv_file(tmp_path):
@@ -84,7 +84,7 @@ def test_values_are_not_read_from_a_file(tmp_path):
         ("account_number,name\n12\n", "line 2 has 1 cells and the header 2"),
         ("account_number,name\n12,Tower, A\n", "line 2 has 3 cells"),
         ('account_number\n"12\n', "it is not a csv file"),
-        (b"account_number\nZ\xfcrich\n", "byte 16 is not UTF-8"),
+        (b"account_number\nZ\xfcrich\n", "line 2 is not UTF-8"),
         ("account_number\n" + "1\n" * 1_000, "larger than 1,000 bytes"),
     ],
 )

@@ -1,0 +1,42 @@
+"""Reads one source, wherever its rows stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from pm_autoaccept.policy import Form, Source
+from pm_autoaccept.reference.apart import apart
+from pm_autoaccept.reference.files import read_file
+from pm_autoaccept.reference.reading import Reading, doubt, read_values
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where sources may be.
+
+    Attributes:
+        folder: the policy's folder, with its files.
+        connections: name → the address of a database, of which policies know the name only.
+    """
+
+    folder: Path
+    connections: Mapping[str, SecretStr] = field(default_factory=dict)
+
+
+async def read_source(source: Source, places: Places, *, before: Reading | None = None) -> Reading:
+    """Read a source now. Whatever goes wrong is in the reading; only cancellation is raised.
+
+    Args:
+        source: what the policy declares.
+        places: where sources may be.
+        before: the last reading of it that brought a table: what has not changed since is not read again.
+    """
+    if source.form is Form.VALUES:
+        return read_values(source)
+    if source.form in {Form.LINES, Form.CSV}:
+        return await apart(lambda: read_file(source, places.folder, before=before), name=f"read data {source.name}")
+    return doubt(source, f"this version does not read `{source.form}` yet")
