@@ -15,7 +15,7 @@ from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SigningIn, SqlLedger
 from pm_autoaccept.model import Fact, PolicyRevision, ProviderAccount, Receipt
-from pm_autoaccept.policy import Policy, Table, load
+from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read, read_folder
@@ -37,7 +37,7 @@ class PolicyInForce:
 
     @classmethod
     def load(cls, folder: Path) -> PolicyInForce:
-        """Load a policy folder and read its tables; raises `PolicyRefused` or `ConfigurationError`."""
+        """Load a policy folder, try its tests, and read its tables; raises `PolicyRefused` or `ConfigurationError`."""
         loaded = load_policy(folder)
         return loaded.with_tables(read(loaded.policy.sources, folder))
 
@@ -55,9 +55,11 @@ class PolicyInForce:
 
 
 def load_policy(folder: Path) -> PolicyInForce:
-    """Load a policy folder, without its tables; raises `PolicyRefused` or `ConfigurationError`."""
+    """Load a policy folder and try its tests, without its tables; raises `PolicyRefused` or `ConfigurationError`."""
     files = read_folder(folder)
-    return PolicyInForce(load(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    return PolicyInForce(
+        load_checked(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    )
 
 
 @asynccontextmanager

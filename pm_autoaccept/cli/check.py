@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.account_of_folder
 @options.output
 def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """Check the policy in FOLDER (default: PM_AUTOACCEPT_POLICY) and its data.
+    """Check the policy in FOLDER (default: PM_AUTOACCEPT_POLICY) and its data, and run its tests.
 
     Every fault is listed with file, line and column. Exit code 0 if there is none, 1 otherwise. With --live the account
     is signed in to and its custom fields are read; the options that say which account and how are for that alone.
@@ -27,7 +27,7 @@ def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int: 
     from pm_autoaccept.cli.as_json import print_json
     from pm_autoaccept.errors import Fault, PolicyRefused
     from pm_autoaccept.model import NotLearnt
-    from pm_autoaccept.policy import load
+    from pm_autoaccept.policy import load, run_cases
     from pm_autoaccept.reference import read, read_folder
 
     named = options.policy_folder(folder)
@@ -39,6 +39,8 @@ def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int: 
         faults = error.faults
     compared = _compare(named, said) if live and policy else None
     faults += compared.faults if compared else ()
+    results = run_cases(policy) if policy else ()
+    faults += tuple(result.fault for result in results if result.fault is not None)
     tables = read(policy.sources, named) if policy else {}
     broken = {name: table.why for name, table in tables.items() if isinstance(table, NotLearnt)}
     if output == "json":
@@ -54,7 +56,15 @@ def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int: 
                 },
                 "rules": [rule.id for rule in policy.rules] if policy else [],
                 "holding_for_ever": policy.holding_for_ever if policy else [],
-                "tests_not_run": policy.tests_not_run if policy else [],
+                "cases": [
+                    {
+                        "about": result.case.about,
+                        "file": result.case.place.file,
+                        "line": result.case.place.line,
+                        "passed": result.fault is None,
+                    }
+                    for result in results
+                ],
                 "never_asked": compared.never_asked if compared else [],
             }
         )
@@ -63,16 +73,13 @@ def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int: 
         click.echo(str(fault))
     for name, why in broken.items():
         click.echo(f"{named}: data {name}: {why}")
-    if policy is not None:
-        for file in policy.tests_not_run:
-            click.echo(f"{file}: this version does not run policy tests yet; its cases were not tried", err=True)
-        if policy.holding_for_ever:
-            rules = ", ".join(policy.holding_for_ever)
-            click.echo(
-                f"{named}: without `expire` what these rules hold waits for people, however long, and its customer "
-                f"cannot send a corrected request meanwhile: {rules}",
-                err=True,
-            )
+    if policy is not None and policy.holding_for_ever:
+        rules = ", ".join(policy.holding_for_ever)
+        click.echo(
+            f"{named}: without `expire` what these rules hold waits for people, however long, and its customer "
+            f"cannot send a corrected request meanwhile: {rules}",
+            err=True,
+        )
     for name in compared.never_asked if compared else ():
         click.echo(f"{named}: customers must fill in `{name}`, and no rule asks for it", err=True)
     problems = len(faults) + len(broken)
@@ -84,7 +91,8 @@ def check(folder: Path | None, output: str, *, live: bool, **said: Any) -> int: 
     rows = ", ".join(
         f"{name} ({table.rows} rows)" for name, table in tables.items() if not isinstance(table, NotLearnt)
     )
-    click.echo(f"{named}: {len(policy.rules)} rules, no problems" + (f"; data: {rows}" if rows else ""))
+    tried = f"{len(results)} test{'s' if len(results) != 1 else ''} passed" if results else "no tests"
+    click.echo(f"{named}: {len(policy.rules)} rules, no problems; {tried}" + (f"; data: {rows}" if rows else ""))
     return 0
 
 

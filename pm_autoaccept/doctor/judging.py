@@ -8,7 +8,7 @@ from pathlib import Path
 from pm_autoaccept.doctor.finding import Finding, ok, problem
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Policy, load
+from pm_autoaccept.policy import Policy, load_checked
 from pm_autoaccept.reference import read, read_folder
 
 
@@ -16,7 +16,7 @@ def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
     """The policy, None where it does not load, and what to say of it."""
     check = "policy"
     try:
-        policy = load(read_folder(folder))
+        policy = load_checked(read_folder(folder))
     except PolicyRefused as error:
         more = f" (and {len(error.faults) - 1} more)" if len(error.faults) > 1 else ""
         first = error.faults[0]

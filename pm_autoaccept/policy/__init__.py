@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pm_autoaccept.policy.cases.case import Case
+from pm_autoaccept.policy.cases.running import CaseResult, rules_not_decided, run_cases
 from pm_autoaccept.policy.evaluate import Policy
-from pm_autoaccept.policy.load import load
+from pm_autoaccept.policy.load import load, load_checked
 from pm_autoaccept.policy.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate
 from pm_autoaccept.policy.verdicts import Judgement
 
 __all__ = [
+    "Case",
+    "CaseResult",
     "Form",
     "Guard",
     "Judgement",
@@ -19,5 +23,8 @@ __all__ = [
     "Table",
     "Tabulation",
     "load",
+    "load_checked",
+    "rules_not_decided",
+    "run_cases",
     "tabulate",
 ]

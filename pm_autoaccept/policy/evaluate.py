@@ -17,6 +17,7 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
+from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.fields import ALL, SHARES, Field
 from pm_autoaccept.policy.implied import fields_tested
 from pm_autoaccept.policy.judging import Circumstances
@@ -41,7 +42,7 @@ class Policy:
         sources: the data it declares, by name.
         limits: how many answers may leave within which periods.
         time_zone: in which its days begin and end.
-        tests_not_run: names of its test files, which this version does not run.
+        cases: its tests, in the order of files and lines; `cases.running` tries them.
     """
 
     digest: str
@@ -50,7 +51,7 @@ class Policy:
     sources: Mapping[str, Source]
     limits: tuple[Limit, ...] = DEFAULT_LIMITS
     time_zone: tzinfo = UTC
-    tests_not_run: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
 
     @property
     def holding_for_ever(self) -> tuple[str, ...]:

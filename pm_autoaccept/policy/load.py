@@ -9,6 +9,8 @@ from datetime import UTC, tzinfo
 
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.policy import source_text
+from pm_autoaccept.policy.cases.reading import CaseReader
+from pm_autoaccept.policy.cases.running import run_cases
 from pm_autoaccept.policy.data_reading import read_sources
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
@@ -21,8 +23,8 @@ from pm_autoaccept.policy.wording import listed, not_yet, perhaps
 
 _KEYS = ("version", "time_zone", "data", "rules", "default", "limits")
 _ONCE = ("time_zone", "default", "limits")
-_NOT_YET = ("private", "cases")
-_TESTS = ".test.yaml"
+_NOT_YET = ("private",)
+_TESTS, _DOCUMENT = ".test.yaml", ".xml"
 _MOST_FAULTS = 200
 """Faults that are told: more would be one mistake that was made over and over, or no policy at all."""
 
@@ -39,17 +41,29 @@ class _Folder:
     all_read: bool = True
 
 
+def load_checked(files: Mapping[str, bytes]) -> Policy:
+    """The policy that these files make, if it passes its own tests: what is to be in force is loaded so.
+
+    Raises:
+        PolicyRefused: with every fault that was found, or with every case that fails.
+    """
+    policy = load(files)
+    if failed := [result.fault for result in run_cases(policy) if result.fault is not None]:
+        raise PolicyRefused(_told(failed))
+    return policy
+
+
 def load(files: Mapping[str, bytes]) -> Policy:
-    """The policy that these files make; `NAME.test.yaml` are its tests, which this version leaves aside.
+    """The policy that these files make, with its cases, which are not tried here.
 
     Args:
-        files: file name → contents, of every YAML file in the folder.
+        files: file name → contents, of every YAML file in the folder, and of every XML file that cases may name.
 
     Raises:
         PolicyRefused: with every fault that was found, up to 200.
     """
     folder = _Folder()
-    names = sorted(name for name in files if not name.endswith(_TESTS))
+    names = sorted(name for name in files if not name.endswith((_TESTS, _DOCUMENT)))
     for name in names:
         _read_file(name, files[name], folder)
     sources: dict[str, Source | None] = {}
@@ -70,6 +84,9 @@ def load(files: Mapping[str, bytes]) -> Policy:
     if not folder.rules and folder.all_read:
         where = names[0] if names else "the policy folder"
         folder.faults.append(Fault(where, 0, 0, "the folder has no rule; `rules:` with one rule is the least"))
+    ids = None if folder.faults else tuple(rule.id for rule in rules)
+    tests = CaseReader(files=files, sources=sources, rules=ids, faults=folder.faults)
+    cases = tuple(case for name in sorted(files) if name.endswith(_TESTS) for case in tests.file(name))
     if folder.faults:
         raise PolicyRefused(_told(folder.faults))
     return Policy(
@@ -79,7 +96,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
         limits=limits,
         time_zone=zone,
         sources={name: source for name, source in sources.items() if source is not None},
-        tests_not_run=tuple(sorted(set(files) - set(names))),
+        cases=cases,
     )
 
 
@@ -112,6 +129,8 @@ def _read_file(name: str, data: bytes, folder: _Folder) -> None:
 def _read_entry(key: Text, node: Node, folder: _Folder) -> None:
     if key.value in _NOT_YET:
         folder.faults.append(key.place.fault(not_yet(key.value)))
+    elif key.value == "cases":
+        folder.faults.append(key.place.fault("cases stand in a file of their own, whose name ends in .test.yaml"))
     elif key.value not in _KEYS:
         meant = perhaps(key.value, _KEYS)
         folder.faults.append(key.place.fault(f"a policy has no `{key.value}`{meant}; it has {listed(_KEYS)}"))

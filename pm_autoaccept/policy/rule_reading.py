@@ -50,6 +50,8 @@ class RuleReader:
         written = keys.get("id", Broken(node.place))
         if isinstance(written, Text) and not _ID.fullmatch(written.value):
             self._refuse(written.place, "an id is lower-case words joined by hyphens, as known-customer")
+        if isinstance(written, Text) and written.value == "default":
+            self._refuse(written.place, "`default` stands for what is said where no rule is true; choose another id")
         on = self._on(keys["on"]) if "on" in keys else frozenset()
         before = len(self.faults)
         when = self._when(keys, on)

@@ -8,10 +8,14 @@ from pm_autoaccept.errors import ConfigurationError, Fault, PolicyRefused
 
 LARGEST = 250_001
 """Bytes read of one file: one more than a policy may have, so that the loader sees that it is too large."""
+LARGEST_DOCUMENT = 5_000_000
+"""Bytes of an XML file that a case names."""
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """File name → contents of every `*.yaml` in the folder, tests included.
+    """File name → contents of every `*.yaml` in the folder, tests included, and of every `*.xml` in and below it.
+
+    An XML file's name is its path from the folder, as cases name it.
 
     Raises:
         ConfigurationError: the folder is not there, is no folder, or a file in it cannot be read.
@@ -40,4 +44,15 @@ def _read(folder: Path) -> dict[str, bytes]:
         faults.append(Fault(str(folder), 0, 0, "the folder has no .yaml file; write rules into one, as policy.yaml"))
     if faults:
         raise PolicyRefused(tuple(faults))
-    return files
+    return files | _documents(folder)
+
+
+def _documents(folder: Path) -> dict[str, bytes]:
+    """What cases may name; what begins with a dot, as the folders behind an atomic swap, is passed over."""
+    documents = {}
+    for path in sorted(folder.rglob("*.xml")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            with path.open("rb") as file:
+                documents[name.as_posix()] = file.read(LARGEST_DOCUMENT)
+    return documents

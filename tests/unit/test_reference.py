@@ -130,11 +130,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 def test_a_folder(tmp_path):
-    """Every .yaml file is read, tests included; other files are left alone."""
-    for name in ("b.yaml", "a.yaml", "a.test.yaml", "notes.txt"):
+    """Every .yaml file is read, tests included, and the documents that tests may name; other files are left alone."""
+    (tmp_path / "requests").mkdir()
+    (tmp_path / "..swapped").mkdir()
+    for name in ("b.yaml", "a.yaml", "a.test.yaml", "notes.txt", "requests/a.xml", "..swapped/a.xml"):
         (tmp_path / name).write_bytes(b"version: 1\n")
-    (tmp_path / "data").mkdir()
-    assert list(read_folder(tmp_path)) == ["a.test.yaml", "a.yaml", "b.yaml"]
+    (tmp_path / "data.xml").mkdir()
+    assert list(read_folder(tmp_path)) == ["a.test.yaml", "a.yaml", "b.yaml", "requests/a.xml"]
 
 
 @pytest.mark.parametrize("name", ["b.yml", "b.YAML", "B.YML"])

@@ -227,10 +227,9 @@ def test_files_of_a_folder():
     """Rules come in the order of file names; ids, data and the default stand once; each file says its version."""
     one = b"version: 1\ndata: {a: {values: [b]}}\ndefault: {then: reject}\n" + GOOD.encode()
     two = one.replace(b"id: a", b"id: b").replace(b"data: {a", b"data: {b").replace(b"default: {then: reject}\n", b"")
-    loaded = policy.load({"2.yaml": one, "1.yaml": two, "x.test.yaml": b"cases: broken ["})
+    loaded = policy.load({"2.yaml": one, "1.yaml": two})
     assert [rule.id for rule in loaded.rules] == ["b", "a"]
     assert sorted(loaded.sources) == ["a", "b"]
-    assert loaded.tests_not_run == ("x.test.yaml",)
     with pytest.raises(PolicyRefused) as caught:
         policy.load(
             {
@@ -261,7 +260,8 @@ def test_the_digest_is_of_what_decides():
     """Names and contents make the digest, tests do not; no two folders share one by moving a byte across a border."""
     text = b"version: 1\n" + GOOD.encode()
     digest = policy.load({"a.yaml": text}).digest
-    assert policy.load({"a.yaml": text, "a.test.yaml": b"x"}).digest == digest
+    case = b"cases: [{about: b, request: {kind: meter}, expect: {verdict: hold, rule: default}}]"
+    assert policy.load({"a.yaml": text, "a.test.yaml": case, "x.xml": b"<x/>"}).digest == digest
     assert policy.load({"b.yaml": text}).digest != digest
     assert policy.load({"a.yaml": text + b"\n"}).digest != digest
 
