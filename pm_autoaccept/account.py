@@ -14,11 +14,12 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SigningIn, SqlLedger
-from pm_autoaccept.model import Fact, PolicyRevision, ProviderAccount, Receipt
+from pm_autoaccept.model import Decision, Fact, PolicyRevision, ProviderAccount, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read, read_folder
+from pm_autoaccept.telemetry.findings import log_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ async def open_account(
     stop: Callable[[], str | None] = lambda: None,
     tell: Callable[[Receipt], None] = lambda _receipt: None,
     told: Callable[[CallMade], None] = lambda _made: None,
+    decided: Callable[[Decision], None] = log_told,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Cycle]:
@@ -87,6 +89,7 @@ async def open_account(
         stop: says why nothing more may be sent, None while it may.
         tell: called with what came of each step.
         told: called with each attempt at a call.
+        decided: called with each decision that is new, or differs from the request's last one.
         sleep: waits so many seconds before a call is repeated.
         now: the clock.
 
@@ -125,6 +128,7 @@ async def open_account(
             stop=stop,
             pause_file=settings.pause_file,
             tell=tell,
+            tell_decided=decided,
             # A repetition must not leave when reads may already be settling what became of the answer.
             repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),
         )

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pm_autoaccept.act import Answering
 from pm_autoaccept.decide import decide, sources_in_use
-from pm_autoaccept.model import Fact, Finding, Mode, Plan, ProviderAccount, Receipt, Snapshot, Step
+from pm_autoaccept.model import Decision, Fact, Finding, Mode, Plan, ProviderAccount, Receipt, Snapshot, Step
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
-from pm_autoaccept.telemetry.findings import log_finding
+from pm_autoaccept.telemetry.findings import log_finding, log_told
 
 
 def utc_now() -> datetime:
@@ -42,6 +42,7 @@ class Cycle:
         repeat_within: see `Answering`.
         tell: called with what came of each step.
         tell_found: called with what changed in what is connected and shared.
+        tell_decided: called with each decision that is new, or differs from the request's last one.
     """
 
     pm: PortfolioManager
@@ -56,6 +57,7 @@ class Cycle:
     tell: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = REPEAT_WITHIN
     tell_found: Callable[[Finding], None] = log_finding
+    tell_decided: Callable[[Decision], None] = log_told
     _poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,9 @@ class Cycle:
         snapshot = await self._read(record=record)
         planned = replace(await self.judge(snapshot), paused=await self.paused())
         if record:
-            await self.ledger.decide(planned.decisions, planned.kept_back, mode=self.mode, at=self.now())
+            decisions, kept_back = planned.decisions, planned.kept_back
+            for decision in await self.ledger.decide(decisions, kept_back, mode=self.mode, at=self.now()):
+                self.tell_decided(decision)
         return planned
 
     async def judge(self, snapshot: Snapshot) -> Plan:

@@ -31,6 +31,7 @@ from pm_autoaccept.model import (
     ReasonKind,
     Receipt,
     RequestKey,
+    Shadow,
     Snapshot,
     SourceUse,
     Step,
@@ -50,6 +51,8 @@ class DecisionRow:
     Attributes:
         account: the name of the provider account that was asked, as the settings have it.
         time: 1 for the first time that just this was asked, 2 for the next, …
+        tell: the group of people to be told of it.
+        shadows: what rules with `enforce: false` would have decided.
         kept_back: why a decided answer was not sent at that time, None if nothing kept it back.
         answer: `Accept` or `Reject` where an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
@@ -84,6 +87,8 @@ class DecisionRow:
     unknown: Sequence[str]
     policy_digest: str
     sources: Sequence[SourceUse]
+    tell: str | None
+    shadows: Sequence[Shadow]
     answer: str | None
     note: str | None
     answered_at: datetime | None
@@ -232,8 +237,12 @@ class Ledger(Protocol):
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
-    ) -> None:
-        """Append what was decided, where verdict, rule or kind of reason differs from the request's last decision."""
+    ) -> Sequence[Decision]:
+        """Append what was decided, where it differs from the request's last decision; returns what was appended.
+
+        It differs if verdict, rule, kind of reason, the people who are told, or what rules that are not enforced would
+        have decided does.
+        """
 
     async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force, or was refused, unless the last record says just that."""

@@ -154,6 +154,7 @@ class Serving:
                         sleep=self.stop.sleep,
                         tell=self.telemetry.answered,
                         told=self.telemetry.called,
+                        decided=self.telemetry.decided,
                         now=self.now,
                     )
                     cycle = await self.stop.unless_asked(stack.enter_async_context(account))

@@ -20,6 +20,7 @@ from pm_autoaccept.model import (
     Outcome,
     ReasonKind,
     RequestKey,
+    Shadow,
     SourceUse,
     Truth,
     Verdict,
@@ -170,6 +171,10 @@ def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joi
         unknown=list(row.decision_unknown),
         policy_digest=row.decision_policy_digest,
         sources=[SourceUse(name, rows, digest) for name, rows, digest in row.decision_sources],
+        tell=row.decision_tell,
+        shadows=[
+            Shadow(rule, Verdict(verdict), tuple(unknown)) for rule, verdict, unknown in row.decision_shadows or ()
+        ],
         answer=row.intent_action,
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,

@@ -1,4 +1,4 @@
-"""Appends decisions: a new row only when verdict, rule or kind of reason changes."""
+"""Appends decisions: a new row only when what was decided changes, who is told of it, or what was only tried."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def decide(
     *,
     mode: Mode,
     at: datetime,
-) -> None:
-    """Append what was decided, each to the request that `see` recorded before."""
+) -> list[Decision]:
+    """Append what was decided, each to the request that `see` recorded before, and return what made a new row."""
     why = {kept.decision.key: kept.reason for kept in kept_back}
     rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
     requests: list[tuple[RequestRow, Decision]] = []
@@ -36,18 +36,30 @@ def decide(
             )
         requests.append((row, decision))
     last = last_decisions(connection, [row.id for row, _ in requests])
-    new, decided = [], []
+    new, decided, appended = [], [], []
     for row, decision in requests:
         back = why.get(decision.key)
         before = last.get(row.id)
-        now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None)
-        changed = before is None or (before.verdict, before.rule, before.reason, before.kept_back) != now
+        now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None, decision.tell)
+        tried = [[each.rule, each.verdict] for each in decision.shadows]
+        changed = before is None or (_what_counts(before), _tried(before)) != (now, tried)
         if changed:
             new.append(row_of(decision, row.id, back, mode=mode, at=at))
+            appended.append(decision)
         decided.append(Decided(row, before, decision, changed))
     hold(connection, decided, mode=mode, at=at)
     if new:
         connection.execute(decision_table.insert(), new)
+    return appended
+
+
+def _what_counts(row: Row[Any]) -> tuple[object, ...]:
+    return row.verdict, row.rule, row.reason, row.kept_back, row.tell
+
+
+def _tried(row: Row[Any]) -> list[list[str]]:
+    """What rules that are not enforced would have decided."""
+    return [[rule, verdict] for rule, verdict, _ in row.shadows or ()]
 
 
 def row_of(decision: Decision, request: int, back: Reason | None, *, mode: Mode, at: datetime) -> dict[str, object]:
@@ -67,6 +79,8 @@ def row_of(decision: Decision, request: int, back: Reason | None, *, mode: Mode,
         "note": decision.note,
         "policy_digest": decision.policy_digest,
         "sources": [[each.name, each.rows, each.digest] for each in decision.sources],
+        "tell": decision.tell,
+        "shadows": [[each.rule, each.verdict, list(each.unknown)] for each in decision.shadows],
     }
 
 

@@ -128,9 +128,9 @@ class SqlLedger:
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
-    ) -> None:
-        """Append what was decided, where verdict, rule or kind of reason differs from the request's last decision."""
-        await self._write(
+    ) -> Sequence[Decision]:
+        """Append what was decided, where it differs from the request's last decision; returns what was appended."""
+        return await self._write(
             lambda connection, us: deciding.decide(connection, us, decisions, kept_back, mode=mode, at=at)
         )
 

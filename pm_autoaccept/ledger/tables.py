@@ -143,6 +143,10 @@ decision = Table(
     Column("note", Text),
     Column("policy_digest", String(64), nullable=False),
     Column("sources", JSON, nullable=False),
+    # The group of people to be told of it.
+    Column("tell", Text),
+    # What rules with `enforce: false` would have decided; none in rows from before there were such rules.
+    Column("shadows", JSON),
 )
 
 # Durable before the POST leaves.

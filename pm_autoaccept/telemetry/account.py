@@ -10,9 +10,10 @@ from itertools import product
 
 import structlog
 
-from pm_autoaccept.model import Action, Fact, Kind, Outcome, Plan, Receipt, Verdict
+from pm_autoaccept.model import Action, Decision, Fact, Kind, Outcome, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.portfolio_manager import CallMade, Pace
+from pm_autoaccept.telemetry.findings import log_told
 from pm_autoaccept.telemetry.health import AccountHealth, Lease, Refusal, Trouble
 from pm_autoaccept.telemetry.metrics import Counters, CycleResult
 
@@ -121,6 +122,11 @@ class AccountTelemetry:
         self.kept_back = dict.fromkeys(self.kept_back or {}, 0) | kept
         made = (decision.request.requested_at for decision in plan.decisions)
         self.oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
+
+    def decided(self, decision: Decision) -> None:
+        """A request was decided for the first time, or otherwise than before: who is told, and what was only tried."""
+        self.counters.decided(self.name, decision)
+        log_told(decision)
 
     def answered(self, receipt: Receipt) -> None:
         """One step came to an end: it is counted, and has one line in the log."""

@@ -1,10 +1,10 @@
-"""One log line for each thing that changed in what is connected and shared."""
+"""One log line for each thing of which people are to be told."""
 
 from __future__ import annotations
 
 import structlog
 
-from pm_autoaccept.model import Finding, FindingKind
+from pm_autoaccept.model import Decision, Finding, FindingKind
 
 log = structlog.get_logger()
 
@@ -28,3 +28,10 @@ def log_finding(finding: Finding) -> None:
             log.info("owner_changed", **told)
         case FindingKind.NOTIFICATION_NOTED:
             log.warning("notification_noted", **told)
+
+
+def log_told(decision: Decision) -> None:
+    """Log that a group of people is to be told of a decision, if one is."""
+    if decision.tell is not None:
+        what = {"request": str(decision.key), "verdict": decision.verdict, "rule": decision.rule}
+        log.info("people_told", group=decision.tell, text=decision.reason.text, **what)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from pm_autoaccept.model import Receipt
+from pm_autoaccept.model import Decision, Receipt
 from pm_autoaccept.portfolio_manager import CallMade
 
 PREFIX = "pm_autoaccept"
@@ -41,6 +41,19 @@ class Counters:
             ("account", "kind", "action", "rule", "outcome"),
             registry=registry,
         )
+        self._told = Counter(
+            f"{PREFIX}_told_total",
+            "Decisions of which a group of people is to be told, by the rule that says so; each decision once",
+            ("account", "group", "rule"),
+            registry=registry,
+        )
+        self._shadows = Counter(
+            f"{PREFIX}_shadow_decisions_total",
+            "What rules with enforce: false would have decided; each request again only when that, or its decision, "
+            "changes",
+            ("account", "kind", "rule", "verdict"),
+            registry=registry,
+        )
         self._cycles = Counter(
             f"{PREFIX}_cycles_total", "Cycles by how they ended", ("account", "result"), registry=registry
         )
@@ -64,7 +77,9 @@ class Counters:
             registry=registry,
         )
         self._rules: dict[str, frozenset[str]] = {}
-        self._answered: set[tuple[str, str, str, str, str]] = set()
+        self._rule_at = {self._answers: 3, self._told: 2, self._shadows: 2}
+        """Where among its labels a counter has the rule: the series of a rule that is gone go too."""
+        self._series: set[tuple[Counter, tuple[str, ...]]] = set()
 
     def begin(self, account: str) -> None:
         """Show what an account counts from zero, so that the first failed cycle is seen as an increase."""
@@ -75,14 +90,11 @@ class Counters:
     def rules_in_force(self, account: str, rules: Collection[str]) -> None:
         """Take these as the account's rules; the series of those that are gone go too."""
         self._rules[account] = frozenset(rules)
-        gone = {
-            labels
-            for labels in self._answered
-            if labels[0] == account and not labels[3].startswith("(") and labels[3] not in self._rules[account]
-        }
-        for labels in gone:
-            self._answers.remove(*labels)
-        self._answered -= gone
+        for counter, labels in set(self._series):
+            rule = labels[self._rule_at[counter]]
+            if labels[0] == account and not rule.startswith("(") and rule not in self._rules[account]:
+                counter.remove(*labels)
+                self._series.discard((counter, labels))
 
     def answered(self, account: str, receipt: Receipt) -> None:
         """Count one answer; a step that was not sent is none."""
@@ -93,8 +105,18 @@ class Counters:
         if decision.rule is not None and decision.rule not in self._rules.get(account, ()):
             rule = REMOVED
         labels = (account, str(receipt.step.key.kind), str(receipt.step.action), rule, str(receipt.outcome))
-        self._answered.add(labels)
-        self._answers.labels(*labels).inc()
+        self._count(self._answers, *labels)
+
+    def decided(self, account: str, decision: Decision) -> None:
+        """Count who is told of a decision that is new, and what rules that are not enforced would have decided."""
+        if decision.tell is not None:
+            self._count(self._told, account, decision.tell, decision.rule or "")
+        for shadow in decision.shadows:
+            self._count(self._shadows, account, str(decision.key.kind), shadow.rule, str(shadow.verdict))
+
+    def _count(self, counter: Counter, *labels: str) -> None:
+        self._series.add((counter, labels))
+        counter.labels(*labels).inc()
 
     def policy_refused(self, account: str) -> None:
         """Count one policy that was refused."""

@@ -12,7 +12,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.model import Action, History, Kind, NotLearnt, Outcome, Reason, ReasonKind, Receipt, Step, Verdict
+from pm_autoaccept.model import (
+    Action,
+    History,
+    Kind,
+    NotLearnt,
+    Outcome,
+    Reason,
+    ReasonKind,
+    Receipt,
+    Shadow,
+    Step,
+    Verdict,
+)
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.portfolio_manager import CallMade, Pace
@@ -289,3 +301,19 @@ async def test_an_address_in_use_is_an_error_that_says_what_to_do(telemetry):
         with pytest.raises(ConfigurationError, match="name another HOST:PORT in PM_AUTOACCEPT_LISTEN"):
             async with serving(telemetry, host="127.0.0.1", port=port):
                 pass
+
+
+async def test_what_is_told_and_what_is_only_tried_is_counted_by_rule(account, scrape):
+    """Each decision once; when a rule goes, so do its series."""
+    account.policy_loaded(policy_of("waits", "tried"), {}, at=NOW)
+    held = decided(meter_share(21, 11), Verdict.HOLD)
+    shadows = (Shadow("tried", Verdict.ACCEPT),)
+    account.decided(replace(held, rule="waits", tell="tenant-forms", shadows=shadows))
+    account.decided(replace(held, rule="waits"))
+    found = await scrape()
+    assert found["told_total"] == {(("group", "tenant-forms"), ("rule", "waits")): 1}
+    assert found["shadow_decisions_total"] == {(("kind", "meter"), ("rule", "tried"), ("verdict", "accept")): 1}
+    account.policy_loaded(policy_of("waits"), {}, at=NOW)
+    found = await scrape()
+    assert "shadow_decisions_total" not in found
+    assert len(found["told_total"]) == 1
