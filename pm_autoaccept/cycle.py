@@ -9,7 +9,19 @@ from pathlib import Path
 
 from pm_autoaccept.act import Answering
 from pm_autoaccept.decide import decide, sources_in_use
-from pm_autoaccept.model import Decision, Fact, Finding, Mode, Plan, ProviderAccount, Receipt, Snapshot, Step
+from pm_autoaccept.model import (
+    NOT_ASKED_FOR,
+    Decision,
+    Fact,
+    Finding,
+    Mode,
+    Need,
+    Plan,
+    ProviderAccount,
+    Receipt,
+    Snapshot,
+    Step,
+)
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.poll import Poller
@@ -85,7 +97,16 @@ class Cycle:
     async def judge(self, snapshot: Snapshot) -> Plan:
         """Decide and plan what a snapshot shows."""
         history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
-        decisions = decide(snapshot, policy=self.policy, tables=self.tables, now=self.now(), held=history.held)
+        claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
+        accepted = await self.ledger.accepted() if claims else NOT_ASKED_FOR
+        decisions = decide(
+            snapshot,
+            policy=self.policy,
+            tables=self.tables,
+            now=self.now(),
+            held=history.held,
+            accepted=accepted,
+        )
         return plan(decisions, snapshot=snapshot, history=history)
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:

@@ -6,13 +6,15 @@ is in doubt is held: a list that is not whole, an id with two contents, a reques
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
     NOT_ASKED_FOR,
     AccountInfo,
+    Claim,
+    Claims,
     CustomField,
     Decision,
     Fact,
@@ -30,7 +32,7 @@ from pm_autoaccept.model import (
     SourceUse,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.policy import Policy, Table, collect, name_key
 
 FURTHEST = timedelta(minutes=5)
 """How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
@@ -43,6 +45,7 @@ def decide(
     tables: Mapping[str, Fact[Table]],
     now: datetime,
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
+    accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -52,10 +55,12 @@ def decide(
         tables: the policy's data; what depends on a table that is not here is unknown.
         now: the time of the decision.
         held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
+        accepted: what accepted requests say in their custom fields, by the ledger; asked for where policy.needs it.
     """
     time = _time(snapshot, now)
     sources = sources_in_use(policy, tables)
     pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
+    claims = _claims(policy, pending, accepted)
     decisions: list[Decision] = []
     properties: dict[int, Verdict] = {}
     for kind in Kind:
@@ -66,7 +71,7 @@ def decide(
             else:
                 facts = _facts(request, snapshot, pending=pending, properties=properties)
                 since = held if isinstance(held, NotLearnt) else held.get(request.key)
-                facts = replace(facts, now=time, held=since)
+                facts = replace(facts, now=time, held=since, claims=claims)
                 decision = _ask(policy, request, facts=facts, tables=tables)
             decisions.append(replace(decision, policy_digest=policy.digest, sources=sources))
             if kind is Kind.PROPERTY:
@@ -139,6 +144,33 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
     )
 
 
+def _claims(policy: Policy, pending: Mapping[Kind, _Pending], accepted: Fact[Sequence[Claim]]) -> Fact[Claims]:
+    """Who has said what in the custom fields that the policy asks about with `taken`."""
+    tests = policy.taken
+    if not tests or isinstance(accepted, NotLearnt):
+        return accepted if isinstance(accepted, NotLearnt) else NOT_ASKED_FOR
+    unseen = [kind for kind in pending if not pending[kind].list.shows_absence]
+    missing = f"the list of pending {unseen[0]} requests is not whole" if unseen else None
+    waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
+    return collect(tests, (*accepted, *waiting), missing=missing)
+
+
+def _claim(request: PendingRequest, pending: _Pending) -> Claim:
+    twice = request.id in pending.contradictory
+    return Claim(
+        key=request.key,
+        owner=None if "account.id" in request.faults else request.account_id,
+        username=request.username,
+        custom=request.custom,
+        unread=frozenset(name_key(name.partition(".")[2]) for name in request.faults if _is_custom(name)),
+        doubt="it stands twice in its list with different content" if twice else None,
+    )
+
+
+def _is_custom(faulty: str) -> bool:
+    return faulty.partition(".")[0] == "custom"
+
+
 def _time(snapshot: Snapshot, now: datetime) -> Fact[datetime]:
     """The time, if our clock can be trusted."""
     apart = snapshot.clock
@@ -185,7 +217,7 @@ def _facts(
 
 
 def _custom(request: PendingRequest) -> Fact[tuple[CustomField, ...]]:
-    faulty = next((name for name in request.faults if name.partition(".")[0] == "custom"), None)
+    faulty = next(filter(_is_custom, request.faults), None)
     return request.custom if faulty is None else NotLearnt(f"{request.faults[faulty]} ({request.key})")
 
 

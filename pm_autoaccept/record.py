@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pm_autoaccept.model import (
+    Claim,
     Decision,
     Evidence,
     Finding,
@@ -212,6 +213,9 @@ class Ledger(Protocol):
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
+
+    async def accepted(self) -> Sequence[Claim]:
+        """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, None where nobody did. Reads only."""

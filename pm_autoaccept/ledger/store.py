@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import (
+    accepted,
     answering,
     auditing,
     braking,
@@ -26,6 +27,7 @@ from pm_autoaccept.ledger import (
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.ledger.leases import Tenure, fence, steady
 from pm_autoaccept.model import (
+    Claim,
     Decision,
     Finding,
     History,
@@ -121,6 +123,10 @@ class SqlLedger:
         return await self._read(
             lambda connection, us: reading.history(connection, us, snapshot, limits=limits, at=at, unknown_wait=wait)
         )
+
+    async def accepted(self) -> Sequence[Claim]:
+        """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
+        return () if self._provider is None else await self._read(accepted.accepted)
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, None where nobody did. Reads only."""

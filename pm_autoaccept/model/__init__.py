@@ -6,6 +6,7 @@ poll brings a `Snapshot` of `PendingRequest`s and facts; decide makes a `Decisio
 
 from __future__ import annotations
 
+from pm_autoaccept.model.claims import ANY, Claim, Claimed, Claims
 from pm_autoaccept.model.decisions import (
     Action,
     Decision,
@@ -59,10 +60,14 @@ from pm_autoaccept.model.snapshot import (
 from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watched, command_that_removes
 
 __all__ = [
+    "ANY",
     "NOT_ASKED_FOR",
     "AccountInfo",
     "Action",
     "Address",
+    "Claim",
+    "Claimed",
+    "Claims",
     "CustomField",
     "CustomFieldDefinition",
     "Decision",

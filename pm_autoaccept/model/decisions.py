@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from pm_autoaccept.model.claims import Claims
 from pm_autoaccept.model.requests import AccountInfo, CustomField, PendingRequest, RequestKey
 from pm_autoaccept.model.snapshot import NOT_ASKED_FOR, Fact
 
@@ -181,6 +182,7 @@ class Facts:
         property_custom: what came with the property share (meters only).
         property_share: meters only.
         property_verdict: meters only; None where the property's share is not pending.
+        claims: who has said what in the custom fields that the policy asks about with `taken`.
     """
 
     now: Fact[datetime] = NOT_ASKED_FOR
@@ -192,3 +194,4 @@ class Facts:
     property_custom: Fact[tuple[CustomField, ...]] = NOT_ASKED_FOR
     property_share: Fact[PropertyShare] = NOT_ASKED_FOR
     property_verdict: Fact[Verdict | None] = NOT_ASKED_FOR
+    claims: Fact[Claims] = NOT_ASKED_FOR

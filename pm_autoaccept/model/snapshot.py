@@ -103,11 +103,12 @@ class ProviderAccount:
 
 
 class Need(StrEnum):
-    """A fact that a policy asks for beyond the pending lists. poll brings only what is needed."""
+    """A fact that a policy asks for beyond the pending lists. poll (the ledger for `CLAIMS`) brings only those."""
 
     CUSTOM_FIELDS = "custom_fields"
     ANSWERS_AT_CONNECTION = "answers_at_connection"
     ACCOUNTS = "accounts"
+    CLAIMS = "claims"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.running import CaseResult, rules_not_decided, run_cases
 from pm_autoaccept.policy.evaluate import Policy
+from pm_autoaccept.policy.fields import name_key
 from pm_autoaccept.policy.load import load, load_checked
 from pm_autoaccept.policy.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate
+from pm_autoaccept.policy.taken import collect
 from pm_autoaccept.policy.verdicts import Judgement
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "Source",
     "Table",
     "Tabulation",
+    "collect",
     "load",
     "load_checked",
+    "name_key",
     "rules_not_decided",
     "run_cases",
     "tabulate",

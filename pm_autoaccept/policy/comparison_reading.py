@@ -18,7 +18,7 @@ from pm_autoaccept.policy.reading_as import ReadingAs, beside
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
-from pm_autoaccept.policy.wording import listed, not_yet, perhaps, some
+from pm_autoaccept.policy.wording import listed, perhaps, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,6 @@ class ComparisonReader:
         for key, value in node.entries:
             if key.value in OPERATORS:
                 tests.append(self._compare(field, OPERATORS[key.value], value, how))
-            elif key.value in operators.NOT_YET:
-                self._refuse(key.place, not_yet(key.value, "take it out, or hold such requests for people"))
             elif key.value not in MODIFIERS:
                 meant = perhaps(key.value, (*OPERATORS, *MODIFIERS))
                 self._refuse(key.place, f"there is no operator `{key.value}`{meant}; there are {listed(OPERATORS)}")
@@ -127,7 +125,7 @@ class ComparisonReader:
         if len(literals) < len(texts) or not texts:
             return None
         if operator.takes is Takes.YES_OR_NO:
-            expected = "present" if literals[0] else "absent"
+            expected = operators.SAID[operator.name][literals[0]]
         else:
             expected = operator.reads + ("one of " if len(texts) > 1 else "") + some(text.value for text in texts)
         return Comparison(
@@ -142,6 +140,8 @@ class ComparisonReader:
         elif operator.name == "present" and isinstance(field, Column):
             why = "a blank cell of your own table is no gap of the customer's, and makes the rule unknown"
             self._refuse(node.place, f"`present` is for fields of the request; {why}: take it out")
+        elif operator.name == "taken" and not is_custom(field):
+            self._refuse(node.place, f"`taken` is for custom fields, and `{field.name}` is none; take it out")
         else:
             return True
         return False

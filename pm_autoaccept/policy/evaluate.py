@@ -18,8 +18,9 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cases.case import Case
+from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.fields import ALL, SHARES, Field
-from pm_autoaccept.policy.implied import fields_tested
+from pm_autoaccept.policy.implied import comparisons, fields_tested
 from pm_autoaccept.policy.judging import Circumstances
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
@@ -61,7 +62,14 @@ class Policy:
     @property
     def needs(self) -> frozenset[Need]:
         """The facts that its rules ask for beyond the pending lists."""
-        return frozenset(need for field, on in self._asked() for need in _needs_of(field, on))
+        claims = frozenset({Need.CLAIMS} if self.taken else ())
+        return claims | frozenset(need for field, on in self._asked() for need in _needs_of(field, on))
+
+    @property
+    def taken(self) -> tuple[Comparison, ...]:
+        """Its tests whether another owner has the same value."""
+        tests = (test for rule in self.rules for test in comparisons(rule.when))
+        return tuple(test for test in tests if test.operator.name == "taken")
 
     @property
     def fields(self) -> frozenset[str]:

@@ -11,13 +11,13 @@ from pm_autoaccept.policy.fields import Field
 def asks_who(condition: Condition) -> bool:
     """Whether the condition, being true, has said who is let in: in each branch of an `any`.
 
-    A test under a `not` says who is kept out, so it does not count; nor does `present`, which lets in whoever
-    fills in the field.
+    A test under a `not` says who is kept out, so it does not count; nor do `present` and `taken`, which let
+    in whoever fills in the field, or fills in what nobody else has.
     """
     if isinstance(condition, Lookup):
         return True
     if isinstance(condition, Comparison):
-        return _says_who(condition.field) and condition.operator.name != "present"
+        return _says_who(condition.field) and condition.operator.name not in {"present", "taken"}
     if isinstance(condition, SameAs):
         return _says_who(condition.field) or condition.other.asks_who
     if isinstance(condition, AllOf):
@@ -70,3 +70,14 @@ def fields_tested(condition: Condition) -> Iterator[Field]:
     else:
         for part in condition.parts:
             yield from fields_tested(part)
+
+
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """The comparisons of fields that stand in a condition; those of columns, inside lookups, are not among them."""
+    if isinstance(condition, Comparison):
+        yield condition
+    elif isinstance(condition, Not):
+        yield from comparisons(condition.part)
+    elif isinstance(condition, AllOf | AnyOf):
+        for part in condition.parts:
+            yield from comparisons(part)

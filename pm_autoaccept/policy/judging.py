@@ -12,13 +12,14 @@ from datetime import UTC, tzinfo
 from decimal import Context, Decimal
 from typing import Any
 
-from pm_autoaccept.model import Evidence, Fact, Facts, NotLearnt, PendingRequest, Truth
+from pm_autoaccept.model import Claim, Evidence, Fact, Facts, NotLearnt, PendingRequest, Truth
 from pm_autoaccept.policy.cleaning import cleaned
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs, Test
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.tables import Row, Table
+from pm_autoaccept.policy.taken import claimant
 from pm_autoaccept.policy.values import Relative, Value, read_answer, text_of
 
 _DIGITS = 60
@@ -57,12 +58,14 @@ class Outcome:
         evidence: every test that was looked at, in order.
         gaps: for unknown: what made it so.
         grounds: for true: the tests, plain or negated, that it rests on.
+        others: for true: the other owners' requests by which a value is taken.
     """
 
     truth: Truth
     evidence: tuple[Evidence, ...] = ()
     gaps: tuple[Gap, ...] = ()
     grounds: tuple[Test, ...] = ()
+    others: tuple[Claim, ...] = ()
 
 
 def judge(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Outcome:
@@ -97,6 +100,7 @@ def _combine(outcomes: Iterable[Outcome], *, every: bool) -> Outcome:
         evidence=tuple(each for outcome in outcomes for each in outcome.evidence),
         gaps=tuple(each for outcome in bearing for each in outcome.gaps),
         grounds=tuple(each for outcome in bearing for each in outcome.grounds),
+        others=tuple(each for outcome in bearing for each in outcome.others),
     )
 
 
@@ -112,6 +116,8 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
         holds: Fact[bool] = (value is not None) is test.literals[0]
     elif value is None:
         holds = negated
+    elif test.operator.name == "taken":
+        return _judge_taken(test, str(value), circumstances, expected=expected, found=found, negated=negated)
     elif test.source is not None:
         table = _table(test.source, circumstances)
         holds = table if isinstance(table, NotLearnt) else table.has((str(value),))
@@ -124,6 +130,26 @@ def _judge_test(test: Comparison, circumstances: Circumstances, *, negated: bool
     truth = Truth.TRUE if holds is not negated else Truth.FALSE
     grounds = (test,) if truth is Truth.TRUE else ()
     return Outcome(truth=truth, evidence=(Evidence(test.field.name, expected, found, truth),), grounds=grounds)
+
+
+def _judge_taken(
+    test: Comparison, value: str, circumstances: Circumstances, *, expected: str, found: str | None, negated: bool
+) -> Outcome:
+    name = test.field.name
+    claim = claimant(test, value, circumstances.request, circumstances.facts)
+    if isinstance(claim, NotLearnt):
+        return _unknown(_gap(test.field, claim), Evidence(name, expected, found, Truth.UNKNOWN))
+    taken = claim is not None
+    truth = Truth.TRUE if (taken is test.literals[0]) is not negated else Truth.FALSE
+    if claim is not None:
+        found = f"{found}, as {claim.key} of {claim.username or claim.owner} says too"
+    true = truth is Truth.TRUE
+    return Outcome(
+        truth=truth,
+        evidence=(Evidence(name, expected, found, truth),),
+        grounds=(test,) if true else (),
+        others=(claim,) if true and claim is not None else (),
+    )
 
 
 def _any_holds(operator: Operator, value: Value, literals: tuple[Any, ...]) -> bool:

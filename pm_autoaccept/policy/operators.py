@@ -58,6 +58,7 @@ def _table() -> tuple[Operator, ...]:
         Operator("above", _ORDERED, Takes.ONE, operator.gt, "above "),
         Operator("below", _ORDERED, Takes.ONE, operator.lt, "below "),
         Operator("same_as", _EVERY, Takes.FIELD, operator.eq, "the same as "),
+        Operator("taken", frozenset({FieldType.TEXT}), Takes.YES_OR_NO, operator.eq, ""),
         Operator("present", _EVERY, Takes.YES_OR_NO, operator.eq, ""),
     )
 
@@ -68,6 +69,10 @@ def likeness(kind: FieldType) -> frozenset[FieldType]:
 
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType({each.name: each for each in _table()})
+SAID: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"present": ("absent", "present"), "taken": ("free", "taken by another owner")}
+)
+"""How an operator that takes true or false reads with false, and with true."""
 MODIFIERS: Mapping[str, str] = MappingProxyType(
     {
         "clean": "cleanings",
@@ -78,5 +83,3 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
 """What may stand beside an operator, and what it takes."""
 READ_AS: Mapping[str, FieldType] = MappingProxyType({"number": FieldType.NUMBER, "date": FieldType.DATE})
 """What a custom field may be read as."""
-NOT_YET = ("taken",)
-"""What the language has and this version has not."""

@@ -205,6 +205,6 @@ class RuleReader:
             self._refuse(
                 place,
                 "this accepts without asking who it lets in: test a custom field, the account, the sender, "
-                "`property.share` or `property.verdict` (in each branch of an `any`; `present`, and what stands under "
-                "`not`, do not count), or say `i_accept_everyone: true`",
+                "`property.share` or `property.verdict` (in each branch of an `any`; `present`, `taken` and what "
+                "stands under `not` do not count), or say `i_accept_everyone: true`",
             )

@@ -93,11 +93,18 @@ def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judg
     request, facts = circumstances.request, circumstances.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
     why = rule.about or " and ".join(true) or "it is true of every such request"
+    other = next(iter(outcome.others), None)
+    # The other owner's id stays when the ledger masks names.
+    also = f" The same stands in {other.key} of account {other.owner}." if other is not None else ""
     # A negated test that names `none` is never true of a property that is not shared.
     unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
     return Judgement(
         verdict=rule.then,
-        reason=Reason(ReasonKind.RULE, f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}."),
+        reason=Reason(
+            ReasonKind.RULE,
+            f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}.{also}",
+            other=other.key if other is not None else None,
+        ),
         rule=rule.id,
         evidence=outcome.evidence,
         note=rule.note.render(request, facts) if rule.note else None,

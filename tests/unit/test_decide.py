@@ -15,6 +15,7 @@ from pm_autoaccept import policy
 from pm_autoaccept.decide import decide
 from pm_autoaccept.model import (
     AccountInfo,
+    Claim,
     CustomField,
     CustomFieldDefinition,
     Decision,
@@ -539,3 +540,73 @@ def test_each_request_is_judged_by_how_long_it_was_held_itself():
     kinds = [each.reason.kind for each in decide(seen, policy=waits, tables={}, now=NOW, held=held)]
     assert kinds == [ReasonKind.EXPIRED, ReasonKind.RULE]
     assert {each.verdict for each in decide(seen, policy=waits, tables={}, now=NOW)} == {Verdict.HOLD}
+
+
+TAKEN = "{custom.Number: {taken: true, clean: digits}}"
+ASKED = meter(custom=(NUMBER,))
+SILENT = replace(connection(2), custom=())
+
+
+@pytest.mark.parametrize(
+    ("world", "accepted", "verdict"),
+    [
+        (snapshot(ASKED), (), "hold by default"),
+        (snapshot(ASKED, connection()), (), "hold by default"),
+        (snapshot(ASKED, connection(2)), (), "reject by connection:2"),
+        (
+            snapshot(ASKED, connection(2, custom=(CustomField("number", "No. 7"),))),
+            (),
+            "reject by connection:2",
+        ),
+        (snapshot(ASKED, connection(2, custom=(CustomField("Number", "8"),))), (), "hold by default"),
+        (snapshot(ASKED, connection(2), connection(2, username="x")), (), "hold by unknown"),
+        (
+            snapshot(ASKED, replace(SILENT, faults={"custom.number": "x"})),
+            (),
+            "hold by unknown",
+        ),
+        (snapshot(ASKED, replace(SILENT, faults={"custom.": "x"})), (), "hold by unknown"),
+        (
+            snapshot(ASKED, replace(SILENT, faults={"custom.Parcel": "x"})),
+            (),
+            "hold by default",
+        ),
+        (snapshot(ASKED, connection(2, account_id=None)), (), "hold by unknown"),
+        (snapshot(ASKED, properties=pending(Kind.PROPERTY, failed="500")), (), "hold by unknown"),
+        (
+            snapshot(ASKED, connection(2), properties=pending(Kind.PROPERTY, failed="500")),
+            (),
+            "reject by connection:2",
+        ),
+        (
+            snapshot(
+                ASKED,
+                properties=pending(Kind.PROPERTY, unreadable=(Unreadable(Kind.PROPERTY, "no id", b"<p/>"),)),
+            ),
+            (),
+            "hold by unknown",
+        ),
+        (snapshot(ASKED), NotLearnt("away"), "hold by unknown"),
+        (
+            snapshot(ASKED),
+            (Claim(key=RequestKey(Kind.PROPERTY, 9), owner=2, custom=(NUMBER,)),),
+            "reject by property:9",
+        ),
+        (
+            snapshot(ASKED),
+            (Claim(key=RequestKey(Kind.PROPERTY, 9), owner=OWNER, custom=(NUMBER,)),),
+            "hold by default",
+        ),
+    ],
+)
+def test_what_another_owner_has_taken(world, accepted, verdict):
+    """The pending lists and the ledger say who has the same value; what they cannot say is unknown."""
+    decision = decide(world, policy=probe(TAKEN), tables={}, now=NOW, accepted=accepted)[-1]
+    assert f"{decision.verdict} by {decision.reason.other or decision.reason.kind}" == verdict
+
+
+def test_both_have_taken_it():
+    """Of two owners who ask at once with the same value each sees the other."""
+    rules = probe(TAKEN, "connection")
+    decisions = decide(snapshot(connection(2), connection(3)), policy=rules, tables={}, now=NOW, accepted=())
+    assert [str(decision.reason.other) for decision in decisions] == ["connection:3", "connection:2"]

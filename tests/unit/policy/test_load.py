@@ -88,7 +88,6 @@ def test_faults_of_a_policy(refused, text, message):
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        ("{custom.A: {taken: true}}", f"`taken` {LANGUAGE}"),
         ("{age: {above: 30}}", "`30` stands where a length of time (a number and s, m, h or d, as 30d) is expected"),
         ("{held_for: {above: [30d]}}", "`above` takes one value"),
         ("{requested_at: {above: today}}", "`today` stands where a date and time with its zone"),

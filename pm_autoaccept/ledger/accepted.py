@@ -1,0 +1,47 @@
+"""Says what customers have said in the requests that were accepted: who else has the same, by policies with `taken`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.model import Action, Claim, CustomField, Kind, Outcome, RequestKey
+from pm_autoaccept.policy.fields import name_key
+
+_DOUBTS = {
+    Outcome.OPEN: "it is not known yet whether it was accepted",
+    Outcome.GONE: "nobody knows whether it was accepted",
+    Outcome.SETTLED_ELSEWHERE: "it was answered elsewhere, and nobody knows how",
+}
+"""Outcomes after which an accept may stand."""
+_STANDS = (Outcome.DONE, Outcome.DONE_INFERRED)
+
+
+def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
+    """Every request with custom fields that was accepted, or may have been; also where it has ended since."""
+    request, intent = request_table.c, intent_table.c
+    query = (
+        select(request.kind, request.pm_id, request.account_id, request.username, request.custom, request.masked_at)
+        .add_columns(intent.outcome)
+        .join(intent_table, intent.request_id == request.id)
+        .where(
+            request.provider_id == provider, intent.action == Action.ACCEPT, intent.outcome.in_((*_STANDS, *_DOUBTS))
+        )
+        .order_by(request.id)
+    )
+    return tuple(_claim(row) for row in connection.execute(query) if row.custom)
+
+
+def _claim(row: Row[Any]) -> Claim:
+    masked = row.masked_at is not None
+    return Claim(
+        key=RequestKey(Kind(row.kind), row.pm_id),
+        owner=row.account_id,
+        username=row.username,
+        custom=() if masked else tuple(CustomField(name, value) for name, value in row.custom),
+        unread=frozenset(name_key(name) for name, _ in row.custom) if masked else frozenset(),
+        doubt=_DOUBTS.get(Outcome(row.outcome)),
+    )

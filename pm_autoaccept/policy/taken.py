@@ -1,0 +1,65 @@
+"""`taken`: whether the same value stands in this custom field of another owner's accepted or pending request."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from pm_autoaccept.model import ANY, Claim, Claimed, Claims, Fact, Facts, NotLearnt, PendingRequest
+from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
+from pm_autoaccept.policy.conditions import Comparison
+from pm_autoaccept.policy.fields import CUSTOM, name_key
+
+
+def asked_of(test: Comparison) -> tuple[str, tuple[Cleaning, ...]]:
+    """What a test with `taken` asks about: the custom field, wherever it stands, and how its values are cleaned."""
+    prefix = next(prefix for prefix in CUSTOM if test.field.name.startswith(prefix))
+    return name_key(test.field.name.removeprefix(prefix)), test.clean
+
+
+def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: str | None = None) -> Claims:
+    """What there is to know about what these tests ask.
+
+    Args:
+        tests: those with `taken`.
+        claims: what accepted and pending requests say.
+        missing: why there may be others.
+    """
+    claims = tuple(claims)
+    return Claims({asked: _claimed(*asked, claims, missing) for asked in {asked_of(test) for test in tests}})
+
+
+def _claimed(name: str, clean: tuple[Cleaning, ...], claims: tuple[Claim, ...], missing: str | None) -> Claimed:
+    found: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        if missing is None and not claim.unread.isdisjoint({name, ANY}):
+            missing = f"what {claim.key} says there is not known"
+        for value, doubt in _said(name, claim):
+            if key := cleaned(value, clean):
+                found[key].append(claim if doubt is None else replace(claim, doubt=doubt))
+    return Claimed({value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}, missing)
+
+
+def _said(name: str, claim: Claim) -> Iterator[tuple[str, str | None]]:
+    """The values that a request has in this field, and why it is not sure that it has them."""
+    values = {fold(each.value) for each in claim.custom if name_key(each.name) == name}
+    doubt = claim.doubt or ("it says two different things there" if len(values) > 1 else None)
+    yield from ((value, doubt) for value in values)
+
+
+def _sure_first(claim: Claim) -> tuple[bool, str, int]:
+    return claim.doubt is not None or claim.owner is None, claim.key.kind, claim.key.id
+
+
+def claimant(test: Comparison, value: str, request: PendingRequest, facts: Facts) -> Fact[Claim | None]:
+    """The first other owner's request in which this cleaned value stands, None where there is none."""
+    if isinstance(facts.claims, NotLearnt):
+        return NotLearnt(f"whether another owner has the same could not be learnt: {facts.claims.why}")
+    claimed = facts.claims.of.get(asked_of(test), Claimed(missing="nobody was asked who else has the same"))
+    for claim in claimed.by_value.get(value, ()):
+        if claim.owner is None or claim.owner != request.account_id:
+            if claim.doubt is None and claim.owner is not None:
+                return claim
+            return NotLearnt(f"{claim.key} may have the same: {claim.doubt or 'its owner is not known'}")
+    return None if claimed.missing is None else NotLearnt(f"another owner may have the same: {claimed.missing}")

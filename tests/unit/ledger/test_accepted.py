@@ -1,0 +1,54 @@
+"""What customers said in requests that were accepted, as policies with `taken` ask."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pm_autoaccept.ledger.masking import mask
+from pm_autoaccept.model import CustomField, Kind, Outcome, RequestKey
+from tests.examples import ALICE, BOB, NOW, connection, property_share
+from tests.unit.ledger.acting import ACCEPT, REJECT, answer, see
+
+NUMBER = (CustomField("Number", "7"),)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "doubted"),
+    [
+        (ACCEPT, Outcome.DONE, False),
+        (ACCEPT, Outcome.OPEN, True),
+        (ACCEPT, Outcome.SETTLED_ELSEWHERE, True),
+        (ACCEPT, Outcome.REFUSED, None),
+        (REJECT, Outcome.DONE, None),
+        (REJECT, Outcome.OPEN, None),
+    ],
+)
+async def test_what_was_accepted(ledger, verdict, outcome, doubted):
+    """An accept that is done stands, one of unknown fate may; nothing else is a claim."""
+    asked = connection(BOB, username="bob", custom=NUMBER)
+    await see(ledger, asked, connection(ALICE, custom=NUMBER), minute=0)
+    await answer(ledger, asked, verdict, minute=0, outcome=outcome)
+    claims = await ledger.accepted()
+    assert [(each.key, each.owner, each.username, each.custom, each.doubt is not None) for each in claims] == (
+        [] if doubted is None else [(asked.key, BOB, "bob", NUMBER, doubted)]
+    )
+
+
+async def test_requests_without_custom_fields_claim_nothing(ledger):
+    """They are not even brought."""
+    asked = property_share(5)
+    await see(ledger, asked, minute=0)
+    await answer(ledger, asked, ACCEPT, minute=0)
+    assert await ledger.accepted() == ()
+
+
+async def test_what_was_masked_is_known_no_more(ledger):
+    """Of masked rows the names of the fields stay, so that nobody takes what they said for free."""
+    asked = connection(BOB, custom=(CustomField("NUMBER ", "7"),))
+    await see(ledger, asked, minute=0)
+    await answer(ledger, asked, ACCEPT, minute=0)
+    await mask(ledger.database, before=NOW + timedelta(days=1))
+    (claim,) = await ledger.accepted()
+    assert (claim.key, claim.custom, claim.unread) == (RequestKey(Kind.CONNECTION, BOB), (), {"number"})

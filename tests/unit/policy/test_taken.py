@@ -1,0 +1,130 @@
+"""Whether another owner has said the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
+from pm_autoaccept.policy.implied import asks_who, ensured
+from pm_autoaccept.policy.taken import collect
+
+NUMBER = "Utility Customer Number"
+WHEN = f"{{custom.{NUMBER}: {{taken: true, clean: digits}}}}"
+OTHER = RequestKey(Kind.METER, 7)
+
+
+def claim(value: str = "0099817", owner: int | None = 2, name: str = NUMBER, **said) -> Claim:
+    """Another request that says this."""
+    return Claim(key=said.pop("key", OTHER), owner=owner, custom=(CustomField(name, value),), **said)
+
+
+@pytest.fixture
+def asked(rule, connection, facts):
+    """How a condition comes out for the connection, whose number is 0099817, beside these claims."""
+
+    def _asked(*claims, when=WHEN, missing=None, request=connection):
+        policy = rule(when, on="connection")
+        given = replace(facts, claims=collect(policy.taken, claims, missing=missing))
+        judgement = policy.judge(request, given, {})
+        return {"rule": "true", "default": "false"}.get(judgement.reason.kind, "unknown")
+
+    return _asked
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, "true"),
+        ({"value": "00-998-17 "}, "true"),
+        ({"name": "utility CUSTOMER number"}, "true"),
+        ({"value": "99817"}, "false"),
+        ({"value": "call me"}, "false"),
+        ({"name": "Parcel"}, "false"),
+        ({"owner": 410221}, "false"),
+        ({"owner": None}, "unknown"),
+        ({"doubt": "nobody knows"}, "unknown"),
+        ({"doubt": "nobody knows", "value": "1"}, "false"),
+        ({"value": "1", "unread": frozenset({"utility customer number"})}, "unknown"),
+        ({"value": "1", "unread": frozenset({""})}, "unknown"),
+        ({"value": "1", "unread": frozenset({"parcel"})}, "false"),
+    ],
+)
+def test_another_owner(asked, said, expected):
+    """The same value, cleaned the same way, in the same field of another owner; doubt is unknown."""
+    opposite = {"true": "false", "false": "true"}.get(expected, expected)
+    false = WHEN.replace("true", "false")
+    assert asked(claim(**said)) == expected
+    assert asked(claim(**said), when=false) == opposite
+    assert asked(claim(**said), when=f"{{not: {WHEN}}}") == opposite
+    assert asked(claim(**said), when=f"{{not: {false}}}") == expected
+
+
+def test_what_is_sure_stands_before_what_is_not(asked):
+    """One that surely has it suffices, whatever else is not known."""
+    doubtful = claim(doubt="nobody knows", key=RequestKey(Kind.CONNECTION, 1))
+    assert asked(doubtful, claim(), missing="a list is not whole") == "true"
+    assert asked(claim("1"), missing="a list is not whole") == "unknown"
+    twice = Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, "0099817"), CustomField(NUMBER, "5")))
+    assert asked(twice) == "unknown"
+    same = Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, "0099817"), CustomField(NUMBER, "0099817 ")))
+    assert asked(same) == "true"
+
+
+def test_no_value_is_nobodys(asked, connection):
+    """Whoever left it out has taken nothing: false, plain and negated."""
+    for value in ("", "call me"):
+        request = replace(connection, custom=(CustomField(NUMBER, value),))
+        for when in (WHEN, WHEN.replace("true", "false"), f"{{not: {WHEN}}}"):
+            assert asked(claim(""), when=when, request=request, missing="a list is not whole") == "false"
+
+
+def test_what_was_not_learnt(rule, ask, connection, facts):
+    """Without the ledger nobody can say."""
+    assert ask(WHEN, connection) == "unknown"
+    given = replace(facts, claims=NotLearnt("the ledger is away"))
+    judgement = rule(WHEN, on="connection").judge(connection, given, {})
+    assert judgement.unknown == (f"custom.{NUMBER}",)
+    assert "the ledger is away" in judgement.reason.text
+    others = rule("{custom.Parcel: {taken: true}}", on="connection")
+    assert ask(WHEN, connection, given=replace(facts, claims=collect(others.taken, [claim()]))) == "unknown"
+
+
+def test_the_other_is_named(rule, connection, facts):
+    """The reason says which request of which account, the evidence also by what name it goes."""
+    policy = rule(WHEN, on="connection", more=", about: This number is bound already")
+    given = replace(facts, claims=collect(policy.taken, [claim(username="harbor_realty")]))
+    judgement = policy.judge(connection, given, {})
+    assert judgement.reason.other == OTHER
+    assert judgement.reason.text == (
+        "Rule asked says hold: This number is bound already. The same stands in meter:7 of account 2."
+    )
+    (evidence,) = judgement.evidence
+    assert (evidence.expected, evidence.truth) == ("taken by another owner", Truth.TRUE)
+    assert evidence.found == "00-998-17, as meter:7 of harbor_realty says too"
+
+
+def test_fields_of_the_requests_above(rule, meter, facts):
+    """What was answered at connection is looked for in the same custom field, in requests of every kind."""
+    policy = rule(f"{{connection.custom.{NUMBER}: {{taken: true, clean: digits}}}}")
+    for said, decided in (("0041001234", True), ("1", False)):
+        given = replace(facts, claims=collect(policy.taken, [claim(said)]))
+        assert (policy.judge(meter, given, {}).rule is not None) is decided
+
+
+def test_what_follows_from_it(rule, refused):
+    """It needs the ledger, has a value, and lets nobody in by itself."""
+    policy = rule(WHEN, on="connection")
+    assert policy.needs == {Need.CLAIMS, Need.CUSTOM_FIELDS}
+    condition = policy.rules[0].when
+    assert ensured(condition) == {f"custom.{NUMBER}"}
+    assert not asks_who(condition)
+    for when, message in {
+        "{meter.name: {taken: true}}": "`taken` is for custom fields",
+        "{property.year_built: {taken: true}}": "`taken` is for text",
+        "{custom.A: {taken: maybe}}": "`maybe` stands where true or false",
+        "{custom.A: {taken: true, at_least: 4}}": "`custom.A` is read as a number",
+    }.items():
+        faults = refused(f"rules: [{{id: a, on: meter, when: {when}, then: hold}}]")
+        assert any(message in fault.message for fault in faults), faults
