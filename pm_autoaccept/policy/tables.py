@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.cells import read_cell
+from pm_autoaccept.policy.contents import REPEATED, Cells, Contents, Keys, Rows
+from pm_autoaccept.policy.packed import Packing
 from pm_autoaccept.policy.sources import VALUE, Source
 from pm_autoaccept.policy.values import FieldType, Value
 
@@ -16,53 +18,13 @@ Row: TypeAlias = Mapping[str, Fact[Value]]
 """Column → what stands there: every key column (cleaned text) and every declared one; not learnt where our table
 leaves it blank, or where it cannot be read as the column's type."""
 
-Cells: TypeAlias = tuple[str, ...]
-"""The declared columns of one row, as they were written."""
-
-REPEATED: Cells = ("\0",)
-"""What stands for the cells of a key that repeats with other contents."""
 _REPEATED = NotLearnt("the key stands in several rows with different contents")
+
+LARGE = 100_000
+"""Keys from which on contents are packed: below, a set takes some 10 MB and finds a key ten times as fast."""
 
 _SEPARATOR = "\0"
 """Between the parts of a key: neither XML nor a table that was read whole brings this character."""
-
-
-class Contents(Protocol):
-    """The keys of a table and what stands beside them; a key is one text, its parts joined."""
-
-    def __contains__(self, key: str) -> bool: ...
-
-    def cells(self, key: str) -> Cells | None:
-        """The cells beside a key, `REPEATED` where they differ; None where there is no such key."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Contents without declared columns."""
-
-    keys: frozenset[str]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.keys
-
-    def cells(self, key: str) -> Cells | None:
-        """No cells for a key that is there."""
-        return () if key in self.keys else None
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Contents with declared columns."""
-
-    rows: Mapping[str, Cells]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.rows
-
-    def cells(self, key: str) -> Cells | None:
-        """What stands beside the key."""
-        return self.rows.get(key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +91,15 @@ class Tabulation:
     Attributes:
         rows: how many rows had a key.
         dropped: how many had none, or a part of one that was blank after cleaning.
+        large: from how many keys on they are packed.
     """
 
     source: Source
     rows: int = 0
     dropped: int = 0
+    large: int = LARGE
     _found: dict[str, Cells] = field(default_factory=dict)
+    _packing: Packing | None = None
 
     def add(self, key: tuple[str, ...], cells: Cells = ()) -> None:
         """Add a row: one text for each key column, and one for each declared column, as they were written."""
@@ -143,12 +108,19 @@ class Tabulation:
             self.dropped += 1
             return
         self.rows += 1
-        written = tuple(cell.strip() for cell in cells)
-        if self._found.setdefault(_joined(parts), written) != written:
-            self._found[_joined(parts)] = REPEATED
+        joined, written = _joined(parts), tuple([cell.strip() for cell in cells])
+        if self._packing is not None:
+            self._packing.add(joined, written)
+        elif self._found.setdefault(joined, written) != written:
+            self._found[joined] = REPEATED
+        elif len(self._found) > self.large:
+            self._packing = Packing(with_cells=bool(self.source.columns))
+            for each, beside in self._found.items():
+                self._packing.add(each, beside)
+            self._found.clear()
 
     def table(self, digest: str) -> Table:
-        """The table of what was added."""
+        """The table of what was added; it can be asked for once."""
         source = self.source
         return Table(
             name=source.name,
@@ -156,8 +128,13 @@ class Tabulation:
             digest=digest,
             key=source.key,
             columns=source.columns,
-            contents=Rows(self._found) if source.columns else Keys(frozenset(self._found)),
+            contents=self._contents(),
         )
+
+    def _contents(self) -> Contents:
+        if self._packing is not None:
+            return self._packing.packed()
+        return Rows(self._found) if self.source.columns else Keys(frozenset(self._found))
 
 
 def tabulate(source: Source, rows: Iterable[Sequence[str]], *, digest: str = "") -> Table:
