@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.cells import read_cell
+from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.contents import REPEATED, Cells, Contents, Keys, Rows
 from pm_autoaccept.policy.packed import Packing
 from pm_autoaccept.policy.sources import VALUE, Source
@@ -100,15 +101,19 @@ class Tabulation:
     large: int = LARGE
     _found: dict[str, Cells] = field(default_factory=dict)
     _packing: Packing | None = None
+    _clean: list[tuple[Cleaning, ...]] = field(init=False)
 
-    def add(self, key: tuple[str, ...], cells: Cells = ()) -> None:
+    def __post_init__(self) -> None:
+        self._clean = [self.source.clean.get(name, ()) for name in self.source.key]
+
+    def add(self, key: Sequence[str], cells: Iterable[str] = ()) -> None:
         """Add a row: one text for each key column, and one for each declared column, as they were written."""
-        parts = self.source.cleaned(key)
-        if parts is None or any(_SEPARATOR in part for part in parts):
+        joined = self._joined(key)
+        if not joined:
             self.dropped += 1
             return
         self.rows += 1
-        joined, written = _joined(parts), tuple([cell.strip() for cell in cells])
+        written = tuple([cell.strip() for cell in cells])
         if self._packing is not None:
             self._packing.add(joined, written)
         elif self._found.setdefault(joined, written) != written:
@@ -118,6 +123,14 @@ class Tabulation:
             for each, beside in self._found.items():
                 self._packing.add(each, beside)
             self._found.clear()
+
+    def _joined(self, key: Sequence[str]) -> str:
+        """The cleaned key as one text; empty where nothing is left of a part of it."""
+        parts = [cleaned(part, clean) for part, clean in zip(key, self._clean, strict=True)]
+        if not all(parts):
+            return ""
+        joined = _SEPARATOR.join(parts)
+        return joined if joined.count(_SEPARATOR) == len(parts) - 1 else ""
 
     def table(self, digest: str) -> Table:
         """The table of what was added; it can be asked for once."""
@@ -142,5 +155,5 @@ def tabulate(source: Source, rows: Iterable[Sequence[str]], *, digest: str = "")
     made = Tabulation(source)
     count = len(source.key)
     for row in rows:
-        made.add(tuple(row[:count]), tuple(row[count:]))
+        made.add(row[:count], row[count:])
     return made.table(digest)

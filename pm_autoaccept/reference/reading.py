@@ -76,22 +76,23 @@ class Taking:
         columns = [_position(name, header) for name in source.columns]
         dated = None if source.dated is None else _position(source.dated, header)
         for number, cells in rows:
-            self.row(number, tuple([cells[at] for at in keys]), tuple([cells[at] for at in columns]))
+            self.row(number, [cells[at] for at in keys], [cells[at] for at in columns])
             if dated is not None:
                 self._date(cells[dated])
 
-    def row(self, number: int, key: tuple[str, ...], cells: tuple[str, ...] = ()) -> None:
+    def row(self, number: int, key: list[str], cells: Iterable[str] = ()) -> None:
         """Take in one row: what stands in its key columns, and in its declared ones."""
         for part in key:
             # Most keys are letters and digits, and nothing is wrong with those.
-            if not part.isalnum() and (_BY_EXCEL.fullmatch(part.strip()) or _NUL in part):
-                self._spoilt(number, part.strip())
+            if not part.isalnum():
+                self._look_at(number, part.strip())
         self.made.add(key, cells)
 
-    def _spoilt(self, number: int, part: str) -> None:
+    def _look_at(self, number: int, part: str) -> None:
         if _NUL in part:
             raise Doubtful(f"{self.unit} {number}: a NUL character stands in the key; export the data again")
-        raise Doubtful(f"{self.unit} {number}: a spreadsheet wrote {part} over the key; format the column as text")
+        if _BY_EXCEL.fullmatch(part):
+            raise Doubtful(f"{self.unit} {number}: a spreadsheet wrote {part} over the key; format the column as text")
 
     def _date(self, cell: str) -> None:
         for kind in (FieldType.DATE, FieldType.MOMENT):

@@ -32,7 +32,7 @@ def take(source: Source, file: BinaryIO, *, largest: int = LARGEST) -> tuple[Tak
             _take_csv(taking, text)
         else:
             for number, line in _lines(text):
-                taking.row(number, (line,))
+                taking.row(number, [line.strip()])
     except UnicodeDecodeError as error:
         file.seek(0)
         raise Doubtful(f"line {_first_not_utf8(file)} is not UTF-8; save it as UTF-8") from error
