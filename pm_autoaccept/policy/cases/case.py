@@ -40,6 +40,7 @@ class Case:
         place: where it begins.
         about: what it shows, in one line.
         facts: what holds around the request; the names of custom fields that the policy asks for come to them.
+        taken: custom field → whether another owner has said the same there.
         held_for: for how long the rule that holds it has held it; None where it is new.
         tables: each source that the policy declares.
     """
@@ -48,6 +49,7 @@ class Case:
     about: str
     request: PendingRequest
     facts: Facts
+    taken: Mapping[str, bool] = field(default_factory=dict)
     held_for: timedelta | None = None
     tables: Mapping[str, Fact[Table]]
     expect: Expectation

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Facts, Kind, NotLearnt, PropertyShare, Verdict
 from pm_autoaccept.policy.cases.case import NOT_SAID
 from pm_autoaccept.policy.cases.requests import FACTS, account_info, is_fact
+from pm_autoaccept.policy.cases.taken import TAKEN, read_taken
 from pm_autoaccept.policy.cases.values import Said, read_said
 from pm_autoaccept.policy.source_text import Broken, Entries, Node
 from pm_autoaccept.policy.wording import listed
@@ -15,13 +18,30 @@ from pm_autoaccept.policy.wording import listed
 _UNSAID = NotLearnt(NOT_SAID)
 
 
-def read_facts(
-    node: Node | None, *, kind: Kind, now: Fact[datetime], faults: list[Fault]
-) -> tuple[Facts, timedelta | None]:
-    """What is known around a request, and for how long it has been held (None: it is new). All else is unknown."""
-    said = Said()
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known around a request: facts, for how long it has been held (None: it is new), and what is taken.
+
+    All else is unknown.
+    """
+
+    facts: Facts
+    held_for: timedelta | None = None
+    taken: Mapping[str, bool] = field(default_factory=dict)
+
+
+def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: list[Fault]) -> Around:
+    """What stands there; nothing of it where nothing does."""
+    said, taken = Said(), {}
     if isinstance(node, Entries):
-        said = read_said(node, kind=kind, faults=faults)
+        taken = {
+            key: read
+            for name, value in node.entries
+            if name.value == TAKEN
+            for key, read in read_taken(value, faults).items()
+        }
+        others = tuple(entry for entry in node.entries if entry[0].value != TAKEN)
+        said = read_said(replace(node, entries=others), kind=kind, faults=faults)
         _check(said, kind, faults)
     elif node is not None and not isinstance(node, Broken):
         faults.append(node.place.fault("`facts` is a mapping of fields, as {property.share: pending}"))
@@ -43,13 +63,15 @@ def read_facts(
         property_share=share,
         property_verdict=verdict,
     )
-    return facts, held_for if isinstance(held_for, timedelta) else None
+    return Around(facts, held_for if isinstance(held_for, timedelta) else None, taken)
 
 
 def _check(said: Said, kind: Kind, faults: list[Fault]) -> None:
     for name, place in said.places.items():
         if not is_fact(name, kind):
-            facts = listed(f"`{each}NAME`" if each.endswith(".") else f"`{each}`" for each in (*FACTS, "account."))
+            facts = listed(
+                f"`{each}NAME`" if each.endswith(".") else f"`{each}`" for each in (*FACTS, TAKEN, "account.")
+            )
             faults.append(place.fault(f"`{name}` stands under `request:`; facts are {facts} (of shares)"))
 
 

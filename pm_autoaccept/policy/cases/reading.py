@@ -89,15 +89,16 @@ class CaseReader:
         expect = self._expect(keys["expect"])
         if request is None or expect is None or not isinstance(about, Text):
             return None
-        facts, held_for = read_facts(keys.get("facts"), kind=request.kind, now=now, faults=self.faults)
+        around = read_facts(keys.get("facts"), kind=request.kind, now=now, faults=self.faults)
         if len(self.faults) > before:
             return None
         return Case(
             place=node.place,
             about=about.value,
             request=request,
-            facts=facts,
-            held_for=held_for,
+            facts=around.facts,
+            taken=around.taken,
+            held_for=around.held_for,
             tables=tables,
             expect=expect,
         )

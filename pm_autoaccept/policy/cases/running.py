@@ -10,8 +10,9 @@ from pm_autoaccept.model import Held, NotLearnt, ReasonKind, Truth
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.reading import DEFAULT
 from pm_autoaccept.policy.cases.requests import WORKED_OUT, is_fact
+from pm_autoaccept.policy.cases.taken import claims_of
 from pm_autoaccept.policy.evaluate import Policy
-from pm_autoaccept.policy.fields import CUSTOM, field_named
+from pm_autoaccept.policy.fields import CUSTOM, field_named, is_custom
 from pm_autoaccept.policy.judging import Circumstances
 from pm_autoaccept.policy.verdicts import Judgement, look_at
 from pm_autoaccept.policy.wording import listed
@@ -71,7 +72,9 @@ def _circumstances(case: Case, policy: Policy) -> Circumstances:
     names |= {answer.name for answer in case.request.custom}
     said = case.facts.defined
     defined = names if isinstance(said, NotLearnt) else names | said
-    return Circumstances(case.request, replace(case.facts, defined=frozenset(defined)), case.tables, policy.time_zone)
+    facts = replace(case.facts, defined=frozenset(defined))
+    facts = replace(facts, claims=claims_of(policy.taken, case.taken, case.request, facts))
+    return Circumstances(case.request, facts, case.tables, policy.time_zone)
 
 
 def _judge(circumstances: Circumstances, policy: Policy) -> Judgement:
@@ -131,7 +134,15 @@ def _why_not(rule: str | None, circumstances: Circumstances, policy: Policy) -> 
 
 def _what_to_give(case: Case, came: Judgement) -> str:
     """What the case would have to say so that nothing is unknown that it does not expect to be."""
-    give = [_to_say(name, case) for name in came.unknown if name not in case.expect.unknown]
+    # Whose value is there and whose test is unknown all the same asks whether another owner has it.
+    there = {test.field for test in came.evidence if test.truth is Truth.UNKNOWN and test.found is not None}
+    unexpected = [name for name in came.unknown if name not in case.expect.unknown]
+    give = [
+        f"`taken: {{{name}: true}}`, or `false`, under `facts`"
+        if name in there and is_custom(field_named(name))
+        else _to_say(name, case)
+        for name in unexpected
+    ]
     return f" A case says all that its rules ask for: give {' and '.join(give)}." if give else ""
 
 

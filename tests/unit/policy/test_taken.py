@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
+from pm_autoaccept.policy import load, run_cases
 from pm_autoaccept.policy.implied import asks_who, ensured
 from pm_autoaccept.policy.taken import collect
 
@@ -128,3 +130,55 @@ def test_what_follows_from_it(rule, refused):
     }.items():
         faults = refused(f"rules: [{{id: a, on: meter, when: {when}, then: hold}}]")
         assert any(message in fault.message for fault in faults), faults
+
+
+CASE = """
+cases:
+- about: a number that somebody else has
+  request: {{kind: connection, account: {{id: 1, username: a}}, custom: {{Number: {value}}}}}
+  facts: {{{facts}}}
+  expect: {{verdict: {verdict}, rule: {rule}}}
+"""
+RULES = b"""
+version: 1
+rules:
+- {id: conflict, on: connection, when: {custom.Number: {taken: true, clean: digits}}, then: reject}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "facts", "verdict", "rule"),
+    [
+        ("no. 7", "taken: {custom.number: true}", "reject", "conflict"),
+        ("no. 7", "taken: {custom.Number: false}", "hold", "default"),
+        ("no. 7", "account.connected: true", "hold", "conflict, unknown: custom.Number"),
+        ("call me", "taken: {custom.Number: true}", "hold", "default"),
+    ],
+)
+def test_a_case_says_what_is_taken(value, facts, verdict, rule):
+    """A fact of a case says whether another owner has the same; where it says nothing, that is unknown."""
+    case = CASE.format(value=value, facts=facts, verdict=verdict, rule=rule)
+    (result,) = run_cases(load({"p.yaml": RULES, "p.test.yaml": case.encode()}))
+    assert result.fault is None
+
+
+def test_a_case_that_does_not_say_what_is_taken():
+    """It is told how to say it."""
+    case = CASE.format(value=7, facts="account.connected: true", verdict="reject", rule="conflict")
+    (result,) = run_cases(load({"p.yaml": RULES, "p.test.yaml": case.encode()}))
+    assert "give `taken: {custom.Number: true}`, or `false`, under `facts`" in result.fault.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ("taken: custom.Number", "write it as `taken:"),
+        ("taken: {account.id: true}", "`account.id` is no custom field"),
+        ("taken: {custom.Number: perhaps}", "true or false"),
+    ],
+)
+def test_faults_of_what_a_case_says_is_taken(facts, message):
+    """It is said of custom fields, with true or false."""
+    case = CASE.format(value=7, facts=facts, verdict="hold", rule="default")
+    with pytest.raises(PolicyRefused, match=message):
+        load({"p.yaml": RULES, "p.test.yaml": case.encode()})

@@ -1,0 +1,49 @@
+"""What stands after `taken:` among a case's facts: whether another owner has said the same in a custom field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.model import Claim, Claimed, Claims, Facts, Kind, PendingRequest, RequestKey
+from pm_autoaccept.policy.cleaning import cleaned
+from pm_autoaccept.policy.conditions import Comparison
+from pm_autoaccept.policy.fields import Field, field_named, is_custom, name_key
+from pm_autoaccept.policy.source_text import Broken, Entries, Node, Text
+from pm_autoaccept.policy.taken import asked_of
+
+TAKEN = "taken"
+_SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")
+_UNSAID = Claimed(missing="the case does not say whether it is taken")
+
+
+def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
+    """Custom field → whether another owner has the value that the request has."""
+    if not isinstance(node, Entries):
+        if not isinstance(node, Broken):
+            faults.append(node.place.fault(f"write it as `{TAKEN}: {{custom.Utility Customer Number: true}}`"))
+        return {}
+    said = {}
+    for key, value in node.entries:
+        if not is_custom(field_named(key.value)):
+            faults.append(key.place.fault(f"`{key.value}` is no custom field; `{TAKEN}` is said of custom.NAME"))
+        elif isinstance(value, Text) and value.value in {"true", "false"}:
+            said[name_key(key.value)] = value.value == "true"
+        elif not isinstance(value, Broken):
+            faults.append(value.place.fault(f"`{key.value}` is taken by another owner, or not: true or false"))
+    return said
+
+
+def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: PendingRequest, facts: Facts) -> Claims:
+    """What these tests find in the world of a case; what it does not say is unknown."""
+    return Claims({asked_of(test): _claimed(test, taken, request, facts) for test in tests})
+
+
+def _claimed(test: Comparison, taken: Mapping[str, bool], request: PendingRequest, facts: Facts) -> Claimed:
+    said = taken.get(name_key(test.field.name))
+    value = test.field.value(request, facts) if isinstance(test.field, Field) else None
+    if said is None:
+        return _UNSAID
+    if not said or not isinstance(value, str):
+        return Claimed()
+    return Claimed({cleaned(value, test.clean): (_SOMEBODY,)})
