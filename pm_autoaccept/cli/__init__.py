@@ -13,6 +13,7 @@ COMMANDS = {
     "once": "Run one cycle, then print a summary.",
     "demo": "Watch it work on a simulated Portfolio Manager.",
     "simulate": "Be a Portfolio Manager that other programs can talk to.",
+    "init": "Write a policy to start from, made from the account's custom fields.",
     "check": "Check a policy folder and say all that is wrong with it.",
     "pending": "List everything pending with its verdict and what would be sent.",
     "explain": "Say of one request what is decided, by which rule, and why.",

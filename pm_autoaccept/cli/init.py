@@ -1,0 +1,43 @@
+"""`init`: a policy to start from, made from the custom fields that the account defines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pm_autoaccept.cli import options
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@options.account_of_folder
+def init(folder: Path, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
+    """Write a policy to start from into FOLDER: rules, tests, and a list to fill in for each custom field.
+
+    The account is signed in to, and its custom fields are read. Nothing is written over.
+    """
+    import secrets
+
+    from pm_autoaccept.cli.definitions import definitions_of
+    from pm_autoaccept.cli.starter import starter
+    from pm_autoaccept.config import load_settings
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise click.UsageError(f"{folder} is there already; nothing is written over, so name another folder")
+    settings = load_settings(policy=folder, **said)
+    definitions = definitions_of(settings)
+    files = starter(definitions, username=settings.username, nobody=secrets.token_hex(16))
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    number = len(definitions)
+    click.echo(f"{folder}: made from the {number} custom field{'s' * (number != 1)} of {settings.username}")
+    for name in files:
+        click.echo(f"  {name}")
+    click.echo("Put your own values into the lists under data/, then say:")
+    click.echo(f"  pm-autoaccept check {folder}")
+    return 0
