@@ -54,7 +54,7 @@ def _of_lists(match: Match) -> Iterator[_Case]:
     other = listed | {first: f"'{question.other}'"}
     yield _case(match, f"{of} {question.says} is not in our list waits", other, lists, "hold, rule: default")
     if "custom." in first:
-        blank = listed | {first: "' '"}
+        blank = listed | {first: "''"}
         yield _case(match, f"{of} {question.says} is blank waits", blank, lists, "hold, rule: default")
     unknown = f"hold, rule: {match.rule}, unknown: [{', '.join(down)}]"
     yield _case(match, f"a {match.kind} waits while our list cannot be read", listed, down, unknown)

@@ -95,10 +95,12 @@ def read(
     faults: list[Fault],
     *,
     empty: str = "the file is empty; write `version: 1` and the rules",
+    blanks: bool = False,
 ) -> Node | None:
     """The one document of a file; what is wrong with it is added to `faults`. None: the file could not be read.
 
-    `empty` is what to say of a file with nothing in it.
+    `empty` is what to say of a file with nothing in it. With `blanks` a text in quotes may be blank, as `''`: where a
+    file tells of what a customer typed, and not of what is wanted.
     """
     if len(data) > LARGEST:
         faults.append(Fault(file, 0, 0, f"the file is larger than {LARGEST:,} bytes; keep long lists in a csv file"))
@@ -118,7 +120,7 @@ def read(
         code = f"U+{ord(found.group()):04X}"
         faults.append(Fault(file, line, column, f"a control character ({code}) stands here; take it out"))
         return None
-    builder = _Builder(file, lines, faults)
+    builder = _Builder(file, lines, faults, blanks=blanks)
     try:
         return builder.document(yaml.parse(text, Loader=yaml.BaseLoader), empty)
     except yaml.MarkedYAMLError as error:
@@ -143,10 +145,11 @@ def _spot(mark: _Mark | None) -> tuple[int, int]:
 class _Builder:
     """Makes nodes from events, and notes what is refused on the way."""
 
-    def __init__(self, file: str, lines: tuple[str, ...], faults: list[Fault]) -> None:
+    def __init__(self, file: str, lines: tuple[str, ...], faults: list[Fault], *, blanks: bool) -> None:
         self._file = file
         self._lines = lines
         self._faults = faults
+        self._blanks = blanks
 
     def document(self, events: Iterator[yaml.Event], empty: str) -> Node | None:
         """The one document among the events; None where there is none."""
@@ -194,7 +197,7 @@ class _Builder:
         return refused or node
 
     def _text(self, event: yaml.ScalarEvent) -> Text | Broken:
-        if not event.value.strip():
+        if not event.value.strip() and not (self._blanks and event.style in {"'", '"'}):
             return self._refuse(
                 event, "a value is missing here; write one, or take the key out (text with braces needs single quotes)"
             )

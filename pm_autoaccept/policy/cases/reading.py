@@ -46,7 +46,7 @@ class CaseReader:
     def file(self, name: str) -> tuple[Case, ...]:
         """The cases of one file. One without a case is refused: it looks like a test, and tests nothing."""
         empty = "the file has no case; write `cases:` and the first one, or delete the file"
-        root = source_text.read(name, self.files[name], self.faults, empty=empty)
+        root = source_text.read(name, self.files[name], self.faults, empty=empty, blanks=True)
         if not isinstance(root, Entries):
             if isinstance(root, Text | Items):
                 self._refuse(root, f"a test file is a mapping of {listed(FILE_KEYS)}")
@@ -82,7 +82,7 @@ class CaseReader:
             self._refuse(node, f"the case lacks {listed(lacking)}")
             return None
         about, now = keys["about"], self._now(keys.get("now"))
-        if not isinstance(about, Text):
+        if not isinstance(about, Text) or not about.value.strip():
             self._refuse(about, "`about` says in one line what the case shows")
         request = read_request(keys["request"], self.files, self.faults)
         tables = read_data(keys.get("data"), self.sources, self.faults)

@@ -539,3 +539,24 @@ def test_the_page_on_tests():
     assert len(load_checked({"policy.yaml": POLICY.encode(), "a.test.yaml": shown.encode()}).cases) == 2
     assert tuple(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == (*CASE_KEYS, *EXPECT_KEYS)
     assert {name.removesuffix(".") for name in FACTS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
+
+
+def test_what_a_customer_left_blank_is_written_as_two_quotes(run):
+    """A blank answer finds no blank key of a table, and no test is true of it, plain or negated."""
+    number = "custom.Utility Customer Number: ''"
+    case = f"request: {{{ALICE}, {number}}}, data: {{billing_accounts: ['', '0099817']}}, {DEFAULT}"
+    assert run(case).fault is None
+    negated = (
+        POLICY + "  - {id: other, on: connection, when: {not: {custom.Utility Customer Number: '1'}}, then: reject}\n"
+    )
+    (result,) = run_cases(load(files(f"- {{about: a, {case}}}", negated)))
+    assert result.fault is None
+
+
+def test_what_is_not_a_text_of_a_customer_may_not_be_blank(refused):
+    """A case says what it shows, and a missing value is a value missing."""
+    assert "says in one line" in refused(f"- {{about: '', request: {{{HOUSE}}}, {DEFAULT}}}").message
+    assert (
+        "a value is missing here"
+        in refused(f"- {{about: a, request: {{{HOUSE}, property.name: }}, {DEFAULT}}}").message
+    )
