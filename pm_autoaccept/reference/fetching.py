@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pm_autoaccept.policy import Form, Source
+from pm_autoaccept.policy import Form, Query, Source
 from pm_autoaccept.reference.apart import apart
+from pm_autoaccept.reference.databases import read_query
 from pm_autoaccept.reference.files import read_file
 from pm_autoaccept.reference.reading import Reading, doubt, read_values
 
@@ -39,4 +40,14 @@ async def read_source(source: Source, places: Places, *, before: Reading | None 
         return read_values(source)
     if source.form in {Form.LINES, Form.CSV}:
         return await apart(lambda: read_file(source, places.folder, before=before), name=f"read data {source.name}")
+    if source.query is not None:
+        return await _ask(source, source.query, places)
     return doubt(source, f"this version does not read `{source.form}` yet")
+
+
+async def _ask(source: Source, query: Query, places: Places) -> Reading:
+    address = places.connections.get(query.connection)
+    if address is None:
+        there_is = f"; there is {', '.join(places.connections)}" if places.connections else ""
+        return doubt(source, f"the settings file has no connection of this name under `connections`{there_is}")
+    return await apart(lambda: read_query(source, address.get_secret_value()), name=f"read data {source.name}")
