@@ -73,7 +73,7 @@ def parse_ledger(text: object) -> object:
     if not isinstance(text, str):
         return text
     address = text.strip()
-    if address.startswith(_SQLITE) or _is_postgresql(address):
+    if is_database(address):
         return address
     scheme, found, _ = address.partition("://")
     raise ValueError(
@@ -82,6 +82,11 @@ def parse_ledger(text: object) -> object:
         if found and re.fullmatch(r"[a-z0-9+]+", scheme)
         else "that is no ledger's address; write sqlite:///FILE or postgresql://USER@HOST/DB"
     )
+
+
+def is_database(address: str) -> bool:
+    """Whether it is the address of an SQLite file or of a database in PostgreSQL."""
+    return address.startswith(_SQLITE) or _is_postgresql(address)
 
 
 def _is_postgresql(address: str) -> bool:

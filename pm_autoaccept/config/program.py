@@ -9,15 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pm_autoaccept.config.forms import has_password, parse_ledger, with_password
 from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
-from pm_autoaccept.config.settings_file import SECRETS, SettingsFile, read_settings_file
+from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.errors import ConfigurationError
 
-IN_THE_ENVIRONMENT = tuple(name for name in Settings.model_fields if name != "name")
+IN_THE_ENVIRONMENT = tuple(name for name in Settings.model_fields if name not in OF_THE_FILE)
 """Each of them is a variable `PM_AUTOACCEPT_…`."""
 
 _ITS_OWN = ("username", "password")
@@ -109,6 +109,9 @@ def load_sound_accounts(
     if not made:
         return None, tuple(dict.fromkeys(faults))
     origins = {each.name: {name: given.origin for name, given in named[each.name].items()} for each in made}
+    for name, connection in (file.connections if file is not None else {}).items():
+        for of_account in origins.values():
+            of_account[f"connections.{name}"] = connection.origin
     program = Program(accounts=made, origins=origins, file=None if file is None else file.path)
     return program, tuple(dict.fromkeys(faults))
 
@@ -214,10 +217,11 @@ def _account(name: str, given: Mapping[str, Given], file: SettingsFile | None, f
     """One account's settings; what is wrong with them is added to `faults`."""
     before = len(faults)
     values = _values(given, faults)
+    connections = _connections(file, faults)
     if len(faults) > before:
         return None
     try:
-        return Settings(name=name, **values)
+        return Settings(name=name, connections=connections, **values)
     except ValidationError as error:
         entry = file.accounts.get(name) if file is not None else None
         for each in error.errors(include_url=False, include_input=False):
@@ -230,6 +234,17 @@ def _account(name: str, given: Mapping[str, Given], file: SettingsFile | None, f
             else:
                 faults.append(_missing(name, field, file))
     return None
+
+
+def _connections(file: SettingsFile | None, faults: list[str]) -> dict[str, SecretStr]:
+    """The addresses of databases that policies ask, with their passwords."""
+    read: dict[str, SecretStr] = {}
+    for name, connection in (file.connections if file is not None else {}).items():
+        try:
+            read[name] = connection.read()
+        except ConfigurationError as error:
+            faults.append(str(error))
+    return read
 
 
 def _missing(name: str, field: str, file: SettingsFile | None) -> str:

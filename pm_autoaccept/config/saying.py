@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from pydantic import SecretStr
 
+from pm_autoaccept.config.forms import without_password
 from pm_autoaccept.config.program import IN_THE_ENVIRONMENT, Program
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import OF_AN_ACCOUNT
@@ -32,6 +33,12 @@ def said(program: Program) -> Iterator[SaidSetting]:
     for name in IN_THE_ENVIRONMENT:
         if name not in OF_AN_ACCOUNT:
             yield _said(program, program.accounts[0], name, None)
+    first = program.accounts[0]
+    for name, address in first.connections.items():
+        setting = f"connections.{name}"
+        shown = without_password(address.get_secret_value())
+        origin = program.origins[first.name][setting].text
+        yield SaidSetting(account=None, setting=setting, value=shown, origin=origin)
     for account in program.accounts:
         for name in OF_AN_ACCOUNT:
             yield _said(program, account, name, account.name)

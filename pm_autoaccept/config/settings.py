@@ -66,6 +66,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="from which level on events are logged"
     )
+    connections: dict[str, SecretStr] = Field(default={}, description="databases that policies ask for data, by name")
     log_format: Literal["auto", "text", "json"] = Field(default="auto", description="how events are logged")
 
     @property

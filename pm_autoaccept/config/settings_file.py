@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pm_autoaccept.config.connections import Connection, read_connections
 from pm_autoaccept.config.forms import has_password, ledger_file
 from pm_autoaccept.config.given import Given, Origin
 from pm_autoaccept.config.settings import Settings
@@ -18,6 +19,8 @@ from pm_autoaccept.policy.wording import listed, perhaps
 OF_AN_ACCOUNT = ("service", "username", "password", "policy", "mode", "interval", "in_flight", "rate", "timeout")
 """What each account may say for itself; the rest is the whole program's."""
 
+OF_THE_FILE = ("name", "connections")
+"""What is no setting of one value: an account's name, and what stands in the settings file only."""
 SECRETS = ("password", "ledger_password")
 _PATHS = ("policy", "heartbeat", "pause_file")
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
@@ -41,6 +44,7 @@ class SettingsFile:
     path: Path
     program: Mapping[str, Given] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    connections: Mapping[str, Connection] = field(default_factory=dict)
 
 
 def read_settings_file(path: Path) -> SettingsFile:
@@ -73,7 +77,7 @@ def keys_of(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(key for name in names for key in ([f"{name}_file", f"{name}_env"] if name in SECRETS else [name]))
 
 
-PROGRAM_KEYS = keys_of(tuple(name for name in Settings.model_fields if name != "name"))
+PROGRAM_KEYS = keys_of(tuple(name for name in Settings.model_fields if name not in OF_THE_FILE))
 ACCOUNT_KEYS = keys_of(OF_AN_ACCOUNT)
 
 
@@ -97,16 +101,19 @@ class _Reader:
     def file(self, root: Entries) -> SettingsFile:
         """The whole file."""
         accounts: dict[str, Account] = {}
+        connections: Mapping[str, Connection] = {}
         settings = []
         for key, node in root.entries:
-            if key.value != "accounts":
+            if key.value == "connections":
+                connections = read_connections(node, self._path, self._faults)
+            elif key.value != "accounts":
                 settings.append((key, node))
             elif isinstance(node, Entries):
                 accounts = dict(map(self._account, *zip(*node.entries, strict=True)))
             elif not isinstance(node, Broken):
                 self._faults.append(node.place.fault("`accounts` is a mapping of names, each with its settings below"))
-        program = self._settings(settings, (*PROGRAM_KEYS, "accounts"), "a settings file")
-        return SettingsFile(path=self._path, program=program, accounts=accounts)
+        program = self._settings(settings, (*PROGRAM_KEYS, "accounts", "connections"), "a settings file")
+        return SettingsFile(path=self._path, program=program, accounts=accounts, connections=connections)
 
     def _account(self, name: Text, node: source_text.Node) -> tuple[str, Account]:
         if not _NAME.fullmatch(name.value) or len(name.value) > _LONGEST_NAME:
@@ -176,6 +183,6 @@ def _refused(key: str, known: tuple[str, ...], what: str) -> str | None:
         return None
     if key in SECRETS:
         return f"a password does not stand in this file; put it into a file of its own and name that with {key}_file"
-    if key in PROGRAM_KEYS:
+    if key in (*PROGRAM_KEYS, "connections"):
         return f"`{key}` is the whole program's; put it above `accounts`"
     return f"{what} has no `{key}`{perhaps(key, known)}; it has {listed(known)}"

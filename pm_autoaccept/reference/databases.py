@@ -34,7 +34,7 @@ class Bounds:
 
     rows: int = 20_000_000
     first: timedelta = timedelta(minutes=2)
-    whole: timedelta = timedelta(minutes=10)
+    whole: timedelta = timedelta(minutes=5)
 
 
 BOUNDS = Bounds()

@@ -238,16 +238,18 @@ def test_each_variable_in_the_documents_is_a_setting(document: Path) -> None:
 
 
 def test_the_settings_file_in_operations_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever copies the settings file, and brings the passwords, has two accounts."""
-    (block,) = _fenced((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "yaml")
-    (tmp_path / "settings.yaml").write_text(block)
+    """Whoever copies the settings file with its connections, and brings the passwords, has two accounts with both."""
+    blocks = _fenced((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "yaml")
+    (tmp_path / "settings.yaml").write_text("\n".join(blocks))
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "our-city").write_text("secret\n")
+    for name in ("our-city", "billing"):
+        (tmp_path / "secrets" / name).write_text("secret\n")
     monkeypatch.setenv("OUR_UTILITY_PASSWORD", "secret")
 
     program = load_accounts(settings=tmp_path / "settings.yaml")
 
     assert [account.name for account in program.accounts] == ["our-city", "our-utility"]
+    assert [list(account.connections) for account in program.accounts] == [["billing", "points"]] * 2
 
 
 def _commands(text: str) -> list[str]:
