@@ -147,7 +147,7 @@ class Cycle:
         if not record:
             return await self._poller.poll(in_doubt=in_doubt)
         snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.watched())
-        await self.ledger.see(snapshot, at=self.now())
+        await self.ledger.see(snapshot, at=self.now(), private=self.policy.private)
         for finding in await self.ledger.watch(snapshot, at=self.now()):
             self.tell_found(finding)
         return snapshot

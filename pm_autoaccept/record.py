@@ -208,8 +208,11 @@ class Ledger(Protocol):
     async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
         """Take the ledger for this provider account; raises `LedgerMismatch` if it belongs to another."""
 
-    async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
-        """Record what pends, what does not pend any more, and what thereby became of earlier answers."""
+    async def see(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
+        """Record what pends, what does not pend any more, and what thereby became of earlier answers.
+
+        Of custom fields whose names are among `private`, a keyed digest is kept instead of the value.
+        """
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""

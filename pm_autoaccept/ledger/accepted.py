@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from pm_autoaccept.ledger.hiding import DIGEST
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Action, Claim, CustomField, Kind, Outcome, RequestKey
@@ -37,11 +38,12 @@ def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
 
 def _claim(row: Row[Any]) -> Claim:
     masked = row.masked_at is not None
+    gone = {name for name, value in row.custom if masked or value.startswith(DIGEST)}
     return Claim(
         key=RequestKey(Kind(row.kind), row.pm_id),
         owner=row.account_id,
         username=row.username,
-        custom=() if masked else tuple(CustomField(name, value) for name, value in row.custom),
-        unread=frozenset(name_key(name) for name, _ in row.custom) if masked else frozenset(),
+        custom=tuple(CustomField(name, value) for name, value in row.custom if name not in gone),
+        unread=frozenset(map(name_key, gone)),
         doubt=_DOUBTS.get(Outcome(row.outcome)),
     )

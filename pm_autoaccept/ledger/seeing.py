@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, or_, select
 
 from pm_autoaccept.ledger.falling import ended_without_us
+from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.noticing import store
 from pm_autoaccept.ledger.rows import (
     COLUMNS,
@@ -45,7 +46,13 @@ READS_UNTIL_GONE = 2
 
 
 def see(
-    connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime, unknown_wait: timedelta | None
+    connection: Connection,
+    provider: int,
+    snapshot: Snapshot,
+    *,
+    at: datetime,
+    unknown_wait: timedelta | None,
+    hiding: Hiding,
 ) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
     present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
@@ -55,7 +62,7 @@ def see(
         row = current(known.get(key, []), request)
         if row is None or is_over(row):
             time = 1 if row is None else row.time + 1
-            new.append({"provider_id": provider, **_first_seen(request, digest, time=time, at=at)})
+            new.append({"provider_id": provider, **_first_seen(request, digest, time=time, at=at, hiding=hiding)})
         else:
             still.append(row.id)
     for some in chunks(still):
@@ -66,7 +73,7 @@ def see(
         connection.execute(request_table.insert(), new)
     for pending in snapshot.lists:
         for element in pending.unreadable:
-            _see_unreadable(connection, provider, element, at=at)
+            _see_unreadable(connection, provider, element, at=at, hiding=hiding)
         if pending.shows_absence:
             _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
     if not isinstance(snapshot.notifications, NotLearnt):
@@ -85,7 +92,7 @@ def _still_open(connection: Connection, snapshot: Snapshot, still: frozenset[int
             connection.execute(counted.values(present_reads=table.present_reads + 1))
 
 
-def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime) -> dict[str, object]:
+def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime, hiding: Hiding) -> dict[str, object]:
     """The row of a request that pends for the first time, or again after it had ended and was absent."""
     return {
         "kind": request.kind,
@@ -98,9 +105,9 @@ def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime
         "sender_username": request.sender_username,
         "property_id": request.property_id,
         "access_level": request.access_level,
-        "custom": [[custom.name, custom.value] for custom in request.custom],
+        "custom": hiding.answers(request.custom),
         "requested_at": _with_zone(request.requested_at),
-        "source": request.source,
+        "source": hiding.source(request.source),
         "first_seen": at,
         "last_seen": at,
     }
@@ -110,13 +117,15 @@ def _with_zone(moment: datetime | None) -> datetime | None:
     return moment if moment is not None and moment.tzinfo is not None else None
 
 
-def _see_unreadable(connection: Connection, provider: int, element: Unreadable, *, at: datetime) -> None:
+def _see_unreadable(
+    connection: Connection, provider: int, element: Unreadable, *, at: datetime, hiding: Hiding
+) -> None:
     statement = insert(connection, unreadable_table).values(
         provider_id=provider,
         kind=element.kind,
         digest=hashlib.sha256(element.kind.encode() + b":" + element.source).hexdigest(),
         why=element.why,
-        source=element.source,
+        source=hiding.source(element.source),
         first_seen=at,
         last_seen=at,
     )

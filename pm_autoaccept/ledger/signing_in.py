@@ -156,6 +156,12 @@ def _salt(connection: Connection, name: str, *, at: datetime) -> bytes:
     return salt
 
 
+def key_for(connection: Connection, name: str, purpose: str, *, at: datetime) -> bytes:
+    """An account's own key for digests of one purpose. It never changes, and all replicas have the same."""
+    salt = _salt_of(connection, name) or _salt(connection, name, at=at)
+    return hmac.new(salt, purpose.encode(), hashlib.sha256).digest()
+
+
 def _salt_of(connection: Connection, name: str) -> bytes | None:
     """An account's salt, None where nobody has signed in yet."""
     first = select(sign_in_table.c.salt).where(*_is(name, _SALT_ALONE))

@@ -25,7 +25,9 @@ from pm_autoaccept.ledger import (
     watching,
 )
 from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.leases import Tenure, fence, steady
+from pm_autoaccept.ledger.signing_in import key_for
 from pm_autoaccept.model import (
     Claim,
     Decision,
@@ -110,10 +112,15 @@ class SqlLedger:
             lambda connection: claiming.owned(connection, name, service=service, provider=provider)
         )
 
-    async def see(self, snapshot: Snapshot, *, at: datetime) -> None:
+    async def see(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
         """Record what pends, what does not any more, and what thereby became of earlier answers."""
         wait = self._wait_for_the_unknown()
-        await self._write(lambda connection, us: seeing.see(connection, us, snapshot, at=at, unknown_wait=wait))
+
+        def record(connection: Connection, us: int) -> None:
+            hiding = Hiding(private, key_for(connection, self.name, "private", at=at)) if private else Hiding()
+            seeing.see(connection, us, snapshot, at=at, unknown_wait=wait, hiding=hiding)
+
+        await self._write(record)
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""

@@ -19,7 +19,7 @@ from pm_autoaccept.parse.answers import (
     parse_property_links,
 )
 from pm_autoaccept.parse.document import MAX_BYTES, MAX_DEPTH, MAX_MARKS
-from pm_autoaccept.parse.pending import parse_pending_page
+from pm_autoaccept.parse.pending import parse_pending_page, replace_answers
 from pm_autoaccept.parse.response import Link, Response, ServiceError, parse_response
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "parse_pending_page",
     "parse_property_links",
     "parse_response",
+    "replace_answers",
 ]

@@ -80,6 +80,18 @@ def own_bytes(element: Element) -> bytes:
     return etree.tostring(element, encoding="utf-8", with_tail=False)
 
 
+def again(source: bytes) -> Element:
+    """The element that `own_bytes` gave these bytes of.
+
+    Raises:
+        DocumentRefused: it did not.
+    """
+    try:
+        return etree.fromstring(source, _parser())
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise DocumentRefused(f"not well-formed XML: {_one_line(error)}") from error
+
+
 def _parser() -> etree.XMLParser:
     """A parser for one document: no entities, no network, no DTD, nothing huge; text in one piece."""
     return etree.XMLParser(

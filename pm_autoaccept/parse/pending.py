@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from pm_autoaccept.model import (
     PropertyInfo,
     Unreadable,
 )
-from pm_autoaccept.parse.document import Element, attribute, children, local_name, open_document, own_bytes
+from pm_autoaccept.parse.document import Element, again, attribute, children, local_name, open_document, own_bytes
 from pm_autoaccept.parse.reading import (
     Reading,
     Unread,
@@ -88,6 +88,30 @@ def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[Cu
         except Unread as error:
             faults.setdefault(f"custom.{name}", f"customField {error}")
     return tuple(fields)
+
+
+def replace_answers(source: bytes, instead: Callable[[str, str], str | None]) -> bytes:
+    """The bytes of one request with other answers in its custom fields.
+
+    Args:
+        source: as in `PendingRequest.source`, or `Unreadable.source`.
+        instead: called with the name and the text of each custom field, wherever it stands; None: it stays.
+
+    Raises:
+        DocumentRefused: they are not the bytes of an element.
+    """
+    element = again(source)
+    changed = False
+    for field in [each for each in element.iter() if local_name(each) == "customField"]:
+        name = attribute(field, "name") or ""
+        text = instead(name, "".join(map(str, field.itertext())))
+        if text is not None:
+            tail = field.tail
+            field.clear()
+            field.text, field.tail = text, tail
+            field.set("name", name)
+            changed = True
+    return own_bytes(element) if changed else source
 
 
 def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:

@@ -14,6 +14,7 @@ from pm_autoaccept.policy.field_names import FieldNames
 from pm_autoaccept.policy.fields import Field, is_custom
 from pm_autoaccept.policy.literal_reading import LiteralReader
 from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS, Operator, Takes
+from pm_autoaccept.policy.private import HIDDEN
 from pm_autoaccept.policy.reading_as import ReadingAs, beside
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
 from pm_autoaccept.policy.sources import Source
@@ -127,7 +128,8 @@ class ComparisonReader:
         if operator.takes is Takes.YES_OR_NO:
             expected = operators.SAID[operator.name][literals[0]]
         else:
-            expected = operator.reads + ("one of " if len(texts) > 1 else "") + some(text.value for text in texts)
+            shown = HIDDEN if field.private else some(text.value for text in texts)
+            expected = operator.reads + ("one of " if len(texts) > 1 else "") + shown
         return Comparison(
             field=field, operator=operator, literals=literals, expected=expected, clean=how.clean, read_as=how.read_as
         )
@@ -142,6 +144,9 @@ class ComparisonReader:
             self._refuse(node.place, f"`present` is for fields of the request; {why}: take it out")
         elif operator.name == "taken" and not is_custom(field):
             self._refuse(node.place, f"`taken` is for custom fields, and `{field.name}` is none; take it out")
+        elif operator.name == "taken" and field.private:
+            why = "the ledger does not have the values of a private field, so nobody can say who else has the same"
+            self._refuse(node.place, f"`taken` cannot be asked of `{field.name}`: {why}; take one of the two out")
         else:
             return True
         return False

@@ -24,6 +24,7 @@ class ConditionReader:
         sources: the data that the policy declares; None for a name whose declaration has faults.
         all_declared: whether every file could be read, so that a missing declaration is really missing.
         faults: what is wrong is added here.
+        private: the custom fields that are never shown.
         table: inside `where`: the table whose columns stand there instead of fields.
     """
 
@@ -31,6 +32,7 @@ class ConditionReader:
     sources: Mapping[str, Source | None]
     all_declared: bool
     faults: list[Fault]
+    private: frozenset[str] = frozenset()
     table: Source | None = None
 
     def when(self, node: Node) -> Condition:
@@ -41,7 +43,7 @@ class ConditionReader:
 
     @property
     def _names(self) -> FieldNames:
-        return FieldNames(self.kinds, self.faults)
+        return FieldNames(self.kinds, self.faults, self.private)
 
     @property
     def _tests(self) -> ComparisonReader:

@@ -23,6 +23,7 @@ class Column:
 
     members: ClassVar[tuple[str, ...]] = ()
     lower_case: ClassVar[bool] = False
+    private: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -105,6 +106,13 @@ class Lookup:
     source: Source
     by: tuple[Field, ...]
     where: Condition = ALWAYS
+
+
+def is_private(test: Test) -> bool:
+    """Whether a private field is among those that the test asks for."""
+    if isinstance(test, Lookup):
+        return any(field.private for field in test.by)
+    return test.field.private or (isinstance(test, SameAs) and test.other.private)
 
 
 Test: TypeAlias = Comparison | SameAs | Lookup

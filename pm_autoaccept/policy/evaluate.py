@@ -43,6 +43,7 @@ class Policy:
         sources: the data it declares, by name.
         limits: how many answers may leave within which periods.
         time_zone: in which its days begin and end.
+        private: the names of custom fields that are never shown, as `name_key` writes them.
         cases: its tests, in the order of files and lines; `cases.running` tries them.
     """
 
@@ -52,6 +53,7 @@ class Policy:
     sources: Mapping[str, Source]
     limits: tuple[Limit, ...] = DEFAULT_LIMITS
     time_zone: tzinfo = UTC
+    private: frozenset[str] = frozenset()
     cases: tuple[Case, ...] = ()
 
     @property

@@ -8,6 +8,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.operators import OPERATORS
+from pm_autoaccept.policy.private import as_declared
 from pm_autoaccept.policy.source_text import Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
@@ -16,10 +17,17 @@ GROUPS = ("all", "any", "not")
 
 @dataclass(frozen=True, slots=True)
 class FieldNames:
-    """Reads the names of fields in one rule: the kinds that the rule is on, and where what is wrong is added."""
+    """Reads the names of fields in one rule.
+
+    Attributes:
+        kinds: the kinds of request that the rule is on.
+        faults: what is wrong is added here.
+        private: the custom fields that are never shown.
+    """
 
     kinds: frozenset[Kind]
     faults: list[Fault]
+    private: frozenset[str] = frozenset()
 
     def field(self, key: Text) -> Field | None:
         """The field of this name; None, and a fault, where these requests have none."""
@@ -35,4 +43,4 @@ class FieldNames:
         elif lacking := sorted(self.kinds - field.kinds):
             where = f"it stands on {listed(sorted(field.kinds))} requests only: make a rule of its own for those"
             self.faults.append(key.place.fault(f"a {lacking[0]} request never has `{name}`; {where}"))
-        return field
+        return field and as_declared(field, self.private)

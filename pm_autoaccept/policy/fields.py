@@ -57,6 +57,7 @@ class Field:
         required: EPA's schema requires its element, so that its absence is our gap and not the customer's.
         asks_who: a test on it says who is let in, which an accept rule must.
         lower_case: its value comes in lower case, so that what it is compared with is put in lower case too.
+        private: its value is tested and never shown.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Field:
     required: bool = False
     asks_who: bool = False
     lower_case: bool = False
+    private: bool = False
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
         """What the request or the facts say of it: a value, None, or what hindered us."""

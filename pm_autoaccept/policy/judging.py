@@ -14,9 +14,21 @@ from typing import Any
 
 from pm_autoaccept.model import Claim, Evidence, Fact, Facts, NotLearnt, PendingRequest, Truth
 from pm_autoaccept.policy.cleaning import cleaned
-from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs, Test
+from pm_autoaccept.policy.conditions import (
+    ALWAYS,
+    AllOf,
+    Column,
+    Comparison,
+    Condition,
+    Lookup,
+    Not,
+    SameAs,
+    Test,
+    is_private,
+)
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
+from pm_autoaccept.policy.private import hide
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.tables import Row, Table
 from pm_autoaccept.policy.taken import claimant
@@ -70,17 +82,22 @@ class Outcome:
 
 def judge(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Outcome:
     """How the condition comes out under the circumstances."""
-    if isinstance(condition, Comparison):
-        return _judge_test(condition, circumstances, negated=negated)
-    if isinstance(condition, SameAs):
-        return _judge_sameness(condition, circumstances, negated=negated)
-    if isinstance(condition, Lookup):
-        return _judge_lookup(condition, circumstances, negated=negated)
+    if isinstance(condition, Comparison | SameAs | Lookup):
+        outcome = _judge_one(condition, circumstances, negated=negated)
+        return replace(outcome, evidence=hide(outcome.evidence, condition)) if is_private(condition) else outcome
     if isinstance(condition, Not):
         return judge(condition.part, circumstances, negated=not negated)
     outcomes = [judge(part, circumstances, negated=negated) for part in condition.parts]
     every = isinstance(condition, AllOf) is not negated
     return _combine(outcomes, every=every)
+
+
+def _judge_one(test: Test, circumstances: Circumstances, *, negated: bool) -> Outcome:
+    if isinstance(test, Comparison):
+        return _judge_test(test, circumstances, negated=negated)
+    if isinstance(test, SameAs):
+        return _judge_sameness(test, circumstances, negated=negated)
+    return _judge_lookup(test, circumstances, negated=negated)
 
 
 def both(one: Outcome, other: Outcome) -> Outcome:

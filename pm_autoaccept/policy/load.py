@@ -14,16 +14,16 @@ from pm_autoaccept.policy.cases.running import run_cases
 from pm_autoaccept.policy.data_reading import read_sources
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
+from pm_autoaccept.policy.private import read_private
 from pm_autoaccept.policy.rule_reading import RuleReader
 from pm_autoaccept.policy.rules import Default, Rule
 from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.time_zone import read_time_zone
-from pm_autoaccept.policy.wording import listed, not_yet, perhaps
+from pm_autoaccept.policy.wording import listed, perhaps
 
-_KEYS = ("version", "time_zone", "data", "rules", "default", "limits")
-_ONCE = ("time_zone", "default", "limits")
-_NOT_YET = ("private",)
+_KEYS = ("version", "time_zone", "private", "data", "rules", "default", "limits")
+_ONCE = ("time_zone", "private", "default", "limits")
 _TESTS, _DOCUMENT = ".test.yaml", ".xml"
 _MOST_FAULTS = 200
 """Faults that are told: more would be one mistake that was made over and over, or no policy at all."""
@@ -71,7 +71,8 @@ def load(files: Mapping[str, bytes]) -> Policy:
         if declared.value in sources:
             folder.faults.append(declared.place.fault(f"data `{declared.value}` is declared twice; rename one of them"))
         sources[declared.value] = source
-    reader = RuleReader(sources, folder.all_read, folder.faults)
+    private = frozenset(name for node in _once(folder, "private") for name in read_private(node, folder.faults))
+    reader = RuleReader(sources, folder.all_read, folder.faults, private)
     rules = _rules(folder, reader)
     default, limits = Default(), DEFAULT_LIMITS
     zone: tzinfo = UTC
@@ -95,6 +96,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
         default=default,
         limits=limits,
         time_zone=zone,
+        private=private,
         sources={name: source for name, source in sources.items() if source is not None},
         cases=cases,
     )
@@ -127,9 +129,7 @@ def _read_file(name: str, data: bytes, folder: _Folder) -> None:
 
 
 def _read_entry(key: Text, node: Node, folder: _Folder) -> None:
-    if key.value in _NOT_YET:
-        folder.faults.append(key.place.fault(not_yet(key.value)))
-    elif key.value == "cases":
+    if key.value == "cases":
         folder.faults.append(key.place.fault("cases stand in a file of their own, whose name ends in .test.yaml"))
     elif key.value not in _KEYS:
         meant = perhaps(key.value, _KEYS)

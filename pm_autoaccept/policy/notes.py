@@ -11,6 +11,7 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
+from pm_autoaccept.policy.private import as_declared
 from pm_autoaccept.policy.source_text import Broken, Node, Text
 from pm_autoaccept.policy.values import text_of
 from pm_autoaccept.policy.wording import listed, perhaps
@@ -98,7 +99,12 @@ class Note:
 
 
 def read_note(
-    node: Node, *, kinds: frozenset[Kind], ensured: frozenset[str] | None, faults: list[Fault]
+    node: Node,
+    *,
+    kinds: frozenset[Kind],
+    ensured: frozenset[str] | None,
+    faults: list[Fault],
+    private: frozenset[str] = frozenset(),
 ) -> Note | None:
     """What stands after `note:`.
 
@@ -107,6 +113,7 @@ def read_note(
         kinds: the kinds of request to which the note is sent.
         ensured: names of fields that have a value wherever the rule is true; None where that is not known.
         faults: what is wrong is added here.
+        private: the custom fields that are never shown.
     """
     if not isinstance(node, Text):
         if not isinstance(node, Broken):
@@ -117,6 +124,9 @@ def read_note(
         written = found.group()
         if found.group(1) is not None:
             placeholder = _placeholder(found.group(1), node, kinds, ensured, faults)
+            if placeholder is not None and as_declared(placeholder.field, private).private:
+                named = placeholder.field.name
+                faults.append(node.place.fault(f"the note names `{named}`, which is private: it is never shown"))
             parts.extend([placeholder] if placeholder else [])
         elif written in {"{", "}"}:
             faults.append(node.place.fault(f"a `{written}` stands alone in the note; double it where a brace is meant"))

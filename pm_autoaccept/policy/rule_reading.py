@@ -34,11 +34,13 @@ class RuleReader:
         sources: the data that the policy declares; None for a name whose declaration has faults.
         all_declared: whether every file could be read.
         faults: what is wrong is added here.
+        private: the custom fields that are never shown.
     """
 
     sources: Mapping[str, Source | None]
     all_declared: bool
     faults: list[Fault]
+    private: frozenset[str] = frozenset()
 
     def rule(self, node: Node) -> tuple[Text, Rule | None] | None:
         """One entry of `rules:`: its id as written, and the rule; None for what has faults."""
@@ -122,7 +124,7 @@ class RuleReader:
     def _when(self, keys: Mapping[str, Node], on: frozenset[Kind]) -> Condition:
         if "when" not in keys:
             return ALWAYS
-        return ConditionReader(on, self.sources, self.all_declared, self.faults).when(keys["when"])
+        return ConditionReader(on, self.sources, self.all_declared, self.faults, self.private).when(keys["when"])
 
     def _then(self, keys: Mapping[str, Node]) -> Verdict | None:
         node = keys.get("then")
@@ -172,7 +174,7 @@ class RuleReader:
     def _note(self, keys: Mapping[str, Node], on: frozenset[Kind], sure: frozenset[str] | None) -> Note | None:
         if "note" not in keys:
             return None
-        return read_note(keys["note"], kinds=on, ensured=sure, faults=self.faults)
+        return read_note(keys["note"], kinds=on, ensured=sure, private=self.private, faults=self.faults)
 
     def _expire(
         self, keys: Mapping[str, Node], then: Verdict | None, on: frozenset[Kind], sure: frozenset[str] | None

@@ -16,11 +16,6 @@ def perhaps(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{by_folded[close[0]]}`?" if close else ""
 
 
-def not_yet(name: str, instead: str = "take it out") -> str:
-    """The message for what the language has and this version has not."""
-    return f"`{name}` is part of the policy language, but this version does not support it yet; {instead}"
-
-
 def listed(names: Iterable[str]) -> str:
     """`a, b or c`."""
     *most, last = names

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
 
@@ -185,21 +184,12 @@ def test_the_page_tabulates_the_cleanings_and_the_keys_that_there_are() -> None:
     assert _names(default)[1:] == list(rule_reading.DEFAULT_KEYS)
 
 
-def test_the_page_names_what_this_version_refuses() -> None:
-    """What will come later is listed by the place where it will stand, exactly as the loader refuses it."""
-    listed = [set(_names(names)) for _, names in _table(POLICIES, "What will come later")]
-
-    assert listed == [
-        set(import_module("pm_autoaccept.policy.load")._NOT_YET),  # the package shows the function of this name
-    ]
-    assert f"At most {notes.LONGEST:,} characters" in POLICIES
-
-
 def test_the_page_names_the_filters_that_there_are() -> None:
     """In the order of the table, and `or TEXT`."""
     section = POLICIES.partition("\n## Notes\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`\|([a-z0-9]+)", section)
     assert shown == [*notes.FILTERS, "or"]
+    assert f"At most {notes.LONGEST:,} characters" in section
 
 
 VARIABLES = {name.upper() for name in IN_THE_ENVIRONMENT} | {"SETTINGS"}

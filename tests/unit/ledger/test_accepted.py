@@ -9,7 +9,7 @@ import pytest
 from pm_autoaccept.ledger.masking import mask
 from pm_autoaccept.model import CustomField, Kind, Outcome, RequestKey
 from tests.examples import ALICE, BOB, NOW, connection, property_share
-from tests.unit.ledger.acting import ACCEPT, REJECT, answer, see
+from tests.unit.ledger.acting import ACCEPT, REJECT, answer, read, see
 
 NUMBER = (CustomField("Number", "7"),)
 
@@ -52,3 +52,12 @@ async def test_what_was_masked_is_known_no_more(ledger):
     await mask(ledger.database, before=NOW + timedelta(days=1))
     (claim,) = await ledger.accepted()
     assert (claim.key, claim.custom, claim.unread) == (RequestKey(Kind.CONNECTION, BOB), (), {"number"})
+
+
+async def test_what_is_private_is_not_known(ledger):
+    """A digest is no value: whoever asks for it once it is private no more must not take it for free."""
+    request = connection(custom=(CustomField("Key", "s3cret"), CustomField("Parcel", "R-1")))
+    await ledger.see(read(request, minute=0), at=NOW, private=frozenset({"key"}))
+    await answer(ledger, request, ACCEPT, minute=0)
+    (claim,) = await ledger.accepted()
+    assert (claim.unread, claim.custom) == ({"key"}, (CustomField("Parcel", "R-1"),))

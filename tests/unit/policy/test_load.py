@@ -77,7 +77,6 @@ def test_all_faults_at_once(refused):
         ("rules: [{id: a, on: meter, when: always, then: hold, until: today}]", "`until` is the last day"),
         ("rules: [{id: a, on: meter, when: always, then: hold, until: 2026-02-30}]", "`until` is the last day"),
         ("rules: [{id: a, on: meter, when: always, then: accept, enforce: false}]", "accepts without asking who"),
-        (GOOD + "\nprivate: [custom.Key]", f"`private` {LANGUAGE}"),
     ],
 )
 def test_faults_of_a_policy(refused, text, message):
