@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pm_autoaccept.policy import Form, Query, Source
+from pm_autoaccept.reference.addresses import read_url
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.databases import read_query
 from pm_autoaccept.reference.files import read_file
@@ -42,7 +43,7 @@ async def read_source(source: Source, places: Places, *, before: Reading | None 
         return await apart(lambda: read_file(source, places.folder, before=before), name=f"read data {source.name}")
     if source.query is not None:
         return await _ask(source, source.query, places)
-    return doubt(source, f"this version does not read `{source.form}` yet")
+    return await read_url(source, before=before)
 
 
 async def _ask(source: Source, query: Query, places: Places) -> Reading:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO
 
 from pm_autoaccept.policy import Source, Tabulation
 from pm_autoaccept.reference.reading import Doubtful, Taking
@@ -18,7 +18,7 @@ LONGEST = 1_000_000
 _CHUNK = 1 << 18
 
 
-def take(source: Source, file: BinaryIO, *, largest: int = LARGEST) -> tuple[Taking, str]:
+def take(source: Source, file: IO[bytes], *, largest: int = LARGEST) -> tuple[Taking, str]:
     """Take in the rows of a stream that can be read twice, and the digest of its bytes.
 
     Raises:
@@ -44,7 +44,7 @@ def take(source: Source, file: BinaryIO, *, largest: int = LARGEST) -> tuple[Tak
 class _Counted(io.RawIOBase):
     """Counts and digests what is read through it."""
 
-    def __init__(self, file: BinaryIO, largest: int) -> None:
+    def __init__(self, file: IO[bytes], largest: int) -> None:
         self._file = file
         self._left = self._largest = largest
         self.digest = hashlib.sha256()
@@ -87,7 +87,7 @@ def _fitting(rows: Iterator[list[str]], width: int) -> Iterator[tuple[int, list[
             yield line, row
 
 
-def _first_not_utf8(file: BinaryIO) -> int:
+def _first_not_utf8(file: IO[bytes]) -> int:
     for number, line in enumerate(file, 1):
         try:
             line.decode()
