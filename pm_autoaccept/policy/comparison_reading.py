@@ -131,7 +131,13 @@ class ComparisonReader:
             shown = HIDDEN if field.private else some(text.value for text in texts)
             expected = operator.reads + ("one of " if len(texts) > 1 else "") + shown
         return Comparison(
-            field=field, operator=operator, literals=literals, expected=expected, clean=how.clean, read_as=how.read_as
+            field=field,
+            operator=operator,
+            literals=literals,
+            expected=expected,
+            clean=how.clean,
+            read_as=how.read_as,
+            place=node.place,
         )
 
     def _fits(self, field: Field | Column, operator: Operator, node: Node, how: _How) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
+from pm_autoaccept.policy.source_text import Place
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.values import FieldType
 
@@ -42,6 +44,7 @@ class Comparison:
         source: the name of the data in which the value is looked up, instead of literals.
         clean: how the value is cleaned; literals are cleaned already.
         read_as: what a custom field's text is read as; what cannot be read so counts as absent.
+        place: where what it is compared with stands.
     """
 
     field: Field | Column
@@ -51,6 +54,7 @@ class Comparison:
     source: str | None = None
     clean: tuple[Cleaning, ...] = ()
     read_as: FieldType | None = None
+    place: Place | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ class Use:
 def custom_uses(files: Mapping[str, bytes]) -> Iterator[Use]:
     """Every use in a policy that loads, by file and line; tests are left aside."""
     unheeded: list[Fault] = []
-    for name in sorted(name for name in files if not name.endswith(".test.yaml")):
+    for name in sorted(name for name in files if name.endswith(".yaml") and not name.endswith(".test.yaml")):
         for key, node in _entries(source_text.read(name, files[name], unheeded)):
             if key == "rules" and isinstance(node, Items):
                 for rule in node.items:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import CustomFieldDefinition, Kind
-from pm_autoaccept.policy.characters import ANY, BLANKS, CAPITALS, DIGITS, LETTERS, Characters, common, joined, others
-from pm_autoaccept.policy.characters import holds as made_of
+from pm_autoaccept.policy.answers import Answers
+from pm_autoaccept.policy.characters import ANY, DIGITS
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
 from pm_autoaccept.policy.custom_uses import Use, custom_uses
 from pm_autoaccept.policy.fields import name_key
-from pm_autoaccept.policy.pattern_reach import may_fit
 from pm_autoaccept.policy.source_text import Entries, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps, some
 
@@ -37,61 +36,6 @@ _CARRIED: Mapping[str, Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
 
 _WHOLE = frozenset({"equals", "in"})
 _PARTS = frozenset({"starts_with", "ends_with", "contains"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What customers can answer: of which characters, how long at least and at most."""
-
-    allowed: Characters
-    shortest: int
-    longest: int | None
-
-    @classmethod
-    def of(cls, definition: CustomFieldDefinition) -> _Answers:
-        """What Portfolio Manager lets them type; blank is no answer."""
-        # Whether EPA counts a blank within a text as alphanumeric is not said anywhere, so it is not ruled out.
-        some_only = {"Numeric": DIGITS, "Alphanumeric": joined((*DIGITS, *LETTERS, *BLANKS))}
-        allowed = some_only.get(definition.valid_characters or "", ANY)
-        return cls(allowed, max(definition.min_chars or 0, 1), definition.max_chars or None)
-
-    def after(self, cleanings: Iterable[Cleaning]) -> _Answers:
-        """What is left of them; where a cleaning may take something away, any length may be left."""
-        answers = self
-        for cleaning in cleanings:
-            answers = answers._after(cleaning)
-        return answers
-
-    def _after(self, cleaning: Cleaning) -> _Answers:
-        longest = self.longest
-        if cleaning.name == "zero_fill":
-            filled = None if longest is None else max(longest, cleaning.count)
-            return _Answers(joined((*self.allowed, *DIGITS)), max(self.shortest, cleaning.count), filled)
-        if cleaning.name in {"first", "last"}:
-            cut = cleaning.count if longest is None else min(longest, cleaning.count)
-            return replace(self, shortest=1, longest=cut)
-        kept = {
-            "digits": DIGITS,
-            "letters_digits": joined((*DIGITS, *LETTERS)),
-            "no_spaces": others(BLANKS),
-            "fold_case": others(CAPITALS),
-        }.get(cleaning.name, ANY)
-        left = common(self.allowed, kept)
-        takes_away = left != self.allowed or cleaning.name == "no_leading_zeros"
-        return replace(self, allowed=left, shortest=1 if takes_away and cleaning.name != "fold_case" else self.shortest)
-
-    def may_be(self, text: str) -> bool:
-        """Whether one of them is this text."""
-        fits = self.shortest <= len(text) and (self.longest is None or len(text) <= self.longest)
-        return fits and made_of(self.allowed, text)
-
-    def may_have(self, text: str) -> bool:
-        """Whether this text is a part of one of them."""
-        return (self.longest is None or len(text) <= self.longest) and made_of(self.allowed, text)
-
-    def may_fit(self, pattern: str) -> bool:
-        """Whether one of them may fit the pattern."""
-        return may_fit(pattern, allowed=self.allowed, shortest=self.shortest, longest=self.longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +101,7 @@ def _asked_elsewhere(use: Use, definition: CustomFieldDefinition) -> str | None:
 
 def _impossible(test: Node, definition: CustomFieldDefinition) -> Iterator[Fault]:
     """Each literal, and each pattern, that no answer can be, or can fit."""
-    answers = _Answers.of(definition)
+    answers = Answers.of(definition)
     clean: tuple[Cleaning, ...] = ()
     tests = {"equals": test}
     if isinstance(test, Items):
@@ -186,7 +130,7 @@ def _then(clean: tuple[Cleaning, ...]) -> str:
     return ", and the answer is cleaned before it is compared" if clean else ""
 
 
-def _described(answers: _Answers) -> str:
+def _described(answers: Answers) -> str:
     least, most = answers.shortest, answers.longest
     of = {DIGITS: "digits", ANY: "characters"}.get(answers.allowed, "letters and digits")
     if most is None:

@@ -82,6 +82,7 @@ class RuleReader:
             tell=tell,
             enforce=enforce,
             until=until,
+            place=written.place,
         )
 
     def default(self, node: Node) -> Default:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.conditions import Condition
 from pm_autoaccept.policy.notes import Note
+from pm_autoaccept.policy.source_text import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Rule:
         tell: the group of people that is told when it decides.
         enforce: false: it decides nothing, and what it would have decided is recorded.
         until: the last day on which it applies, in the policy's time zone.
+        place: where its id stands.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Rule:
     tell: str | None = None
     enforce: bool = True
     until: date | None = None
+    place: Place | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,156 @@
+"""Everything that `check` finds about a policy folder, whatever form it is then shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from pm_autoaccept.errors import Fault, PolicyRefused
+from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
+from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
+from pm_autoaccept.policy.definitions import Compared, compare
+from pm_autoaccept.policy.lint.warnings import warnings
+from pm_autoaccept.reference import read, read_folder
+
+
+class Level(StrEnum):
+    """An error keeps the policy from being used, or would let it do nothing but hold; a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+CODES: Mapping[str, str] = {
+    "fault": "A mistake in the policy or in its tests: nothing is answered by it.",
+    "test-failed": "A test of the policy expects what does not come: nothing is answered by the policy.",
+    "data": "Data that cannot be read: what depends on it is held.",
+    "custom-fields": "The policy does not go with the custom fields that the account defines.",
+    "not-covered": "No test is decided by this rule.",
+    "pattern-matches-nothing": "No value can fit this pattern.",
+    "never-true": "No request makes the rule true.",
+    "never-reached": "The rules above decide all that the rule is about.",
+    "hold-without-end": "A hold without `expire` keeps its customer from sending a corrected request.",
+    "until-passed": "The rule's last day has passed.",
+    "empty-table": "Data without a row.",
+    "unused-data": "Data in which no rule looks.",
+    "never-asked": "Customers must fill in a field that no rule asks for.",
+}
+"""Each kind of finding, and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: which kind (one of `CODES`), how bad, where, and what to do."""
+
+    code: str
+    level: Level
+    fault: Fault
+
+
+Live: TypeAlias = tuple[CustomFieldDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found about a folder.
+
+    Attributes:
+        policy: None where it has faults.
+        tables: its data, as far as it lies in the folder.
+        not_decided: the ids of the rules that decide no test.
+        compared: what came of laying it beside the account's custom fields; None where that was not asked for.
+    """
+
+    folder: Path
+    findings: tuple[Finding, ...]
+    policy: Policy | None = None
+    tables: Mapping[str, Fact[Table]]
+    results: tuple[CaseResult, ...] = ()
+    not_decided: tuple[str, ...] = ()
+    compared: Compared | None = None
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What keeps the policy from being used."""
+        return tuple(finding for finding in self.findings if finding.level is Level.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What does not."""
+        return tuple(finding for finding in self.findings if finding.level is Level.WARNING)
+
+    def path(self, fault: Fault) -> str | None:
+        """Where a fault's file lies, seen from here; None where no file is at fault."""
+        return (self.folder / fault.file).as_posix() if fault.line or fault.file.endswith((".yaml", ".yml")) else None
+
+
+def report_on(
+    folder: Path, *, now: datetime, definitions: Live | None = None, require_coverage: bool = False
+) -> Report:
+    """Load a folder, read its data, run its tests, and say everything that is wrong.
+
+    Args:
+        folder: the policy's.
+        now: the time, for what has passed.
+        definitions: the custom fields of the account, where the policy is to be laid beside them.
+        require_coverage: whether a rule that decides no test is an error.
+
+    Raises:
+        ConfigurationError: there is no such folder, or it cannot be read.
+    """
+    try:
+        files = read_folder(folder)
+        policy = load(files)
+    except PolicyRefused as error:
+        faults = tuple(Finding("fault", Level.ERROR, fault) for fault in error.faults)
+        return Report(folder=folder, findings=faults, tables={})
+    compared = compare(files, definitions) if definitions is not None else None
+    tables, results = read(policy.sources, folder), run_cases(policy)
+    not_decided = rules_not_decided(policy, results)
+    findings = [
+        *_of_cases(results),
+        *_of_data(folder, tables),
+        *(_uncovered(policy, not_decided) if require_coverage else ()),
+        *(_of_account(folder, compared) if compared else ()),
+    ]
+    for warned in warnings(policy, tables=tables, now=now):
+        fault = warned.fault
+        placed = fault if fault.file else Fault(str(folder), 0, 0, fault.message)
+        findings.append(Finding(warned.code, Level.WARNING, placed))
+    return Report(
+        folder=folder,
+        findings=tuple(findings),
+        policy=policy,
+        tables=tables,
+        results=results,
+        not_decided=not_decided,
+        compared=compared,
+    )
+
+
+def _of_cases(results: tuple[CaseResult, ...]) -> Iterator[Finding]:
+    yield from (Finding("test-failed", Level.ERROR, result.fault) for result in results if result.fault)
+
+
+def _of_data(folder: Path, tables: Mapping[str, Fact[Table]]) -> Iterator[Finding]:
+    for name, table in tables.items():
+        if isinstance(table, NotLearnt):
+            yield Finding("data", Level.ERROR, Fault(str(folder), 0, 0, f"data {name}: {table.why}"))
+
+
+def _uncovered(policy: Policy, not_decided: tuple[str, ...]) -> Iterator[Finding]:
+    for rule in policy.rules:
+        if rule.id in not_decided and rule.place:
+            fault = rule.place.fault(f"no test is decided by rule {rule.id}; write a case that it decides")
+            yield Finding("not-covered", Level.ERROR, fault)
+
+
+def _of_account(folder: Path, compared: Compared) -> Iterator[Finding]:
+    yield from (Finding("custom-fields", Level.ERROR, fault) for fault in compared.faults)
+    for name in compared.never_asked:
+        fault = Fault(str(folder), 0, 0, f"customers must fill in `{name}`, and no rule asks for it")
+        yield Finding("never-asked", Level.WARNING, fault)

@@ -1,0 +1,152 @@
+"""Warnings about a policy that loads: what stands there in vain, or will wait for ever. Each of them is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pm_autoaccept.errors import Fault
+from pm_autoaccept.model import Fact, NotLearnt, Verdict
+from pm_autoaccept.policy.answers import Answers
+from pm_autoaccept.policy.cleaning import Cleaning
+from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs
+from pm_autoaccept.policy.evaluate import Policy
+from pm_autoaccept.policy.lint.implying import never_true, stops_wherever
+from pm_autoaccept.policy.lint.normal import Normal, Some, normal
+from pm_autoaccept.policy.rules import Rule
+from pm_autoaccept.policy.source_text import Place
+from pm_autoaccept.policy.tables import Table
+from pm_autoaccept.policy.values import FieldType
+from pm_autoaccept.policy.wording import listed
+
+MOST_RULES = 1_000
+"""Rules that are compared with those above them; of a longer policy the rest is not looked into."""
+_NOWHERE = Place("", 0, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One warning: its kind, as `never-reached`, and where it stands with what to do."""
+
+    code: str
+    fault: Fault
+
+
+def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime) -> tuple[Warned, ...]:
+    """Everything that is to be said of a policy without faults, in the order of its rules.
+
+    Args:
+        policy: it.
+        tables: its data as read; what is not among them is not spoken of.
+        now: the time, for `until`.
+    """
+    rules = {rule.id: normal(rule.when) for rule in policy.rules}
+    told: list[Warned] = []
+    for number, rule in enumerate(policy.rules):
+        above = policy.rules[:number] if number < MOST_RULES else ()
+        told.extend(_of_conditions(rule, rules[rule.id], above, rules))
+        told.extend(_of_time(rule, policy, now))
+    told.extend(_of_data(policy, tables))
+    return tuple(told)
+
+
+def _warn(code: str, place: Place | None, message: str) -> Warned:
+    return Warned(code, (place or _NOWHERE).fault(message))
+
+
+def _of_conditions(
+    rule: Rule, condition: Normal, above: tuple[Rule, ...], conditions: Mapping[str, Normal]
+) -> Iterator[Warned]:
+    """One warning of a rule is enough: what is never true is never reached either."""
+    in_vain = tuple(_patterns_in_vain(rule.when))
+    for test in in_vain:
+        shown = test.literals[0].pattern
+        message = f"no value that `{test.field.name}` can have here fits `{shown}`; see `clean`, capitals and anchors"
+        yield _warn("pattern-matches-nothing", test.place, message)
+    if in_vain:
+        return
+    if never_true(condition):
+        yield _warn("never-true", rule.place, f"rule {rule.id} is never true: what it asks for excludes itself")
+        return
+    # A rule that is not enforced stops nothing, and one with `until` does so for a time only.
+    blocking = [each for each in above if each.enforce and not each.until]
+    stops = {kind: _stopping(condition, [each for each in blocking if kind in each.on], conditions) for kind in rule.on}
+    if dead := sorted(kind for kind, by in stops.items() if by):
+        names = ", ".join(dict.fromkeys(name for kind in dead for name in stops[kind]))
+        of = "" if len(dead) == len(stops) else f" by {listed(dead)} requests"
+        message = f"rule {rule.id} is never reached{of}: what it is about is decided above it, by {names}; move it up"
+        yield _warn("never-reached", rule.place, message)
+
+
+def _stopping(condition: Normal, above: list[Rule], conditions: Mapping[str, Normal]) -> tuple[str, ...]:
+    """The ids of the rules above, of one kind, that leave nothing to it: one of them alone, or all that it takes."""
+    for rule in above:
+        if stops_wherever(conditions[rule.id], condition):
+            return (rule.id,)
+    if len(above) > 1 and stops_wherever(Some(tuple(conditions[rule.id] for rule in above)), condition):
+        return tuple(rule.id for rule in above if not _not_needed(rule, condition, above, conditions))
+    return ()
+
+
+def _not_needed(rule: Rule, condition: Normal, above: list[Rule], conditions: Mapping[str, Normal]) -> bool:
+    rest = tuple(conditions[each.id] for each in above if each is not rule)
+    return stops_wherever(Some(rest), condition)
+
+
+def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[Warned]:
+    if rule.enforce and rule.then is Verdict.HOLD and rule.expire is None:
+        message = (
+            f"what rule {rule.id} holds waits for people, however long, and its customer cannot send a corrected "
+            "request meanwhile; say `expire: {after: 30d, then: reject}`"
+        )
+        yield _warn("hold-without-end", rule.place, message)
+    if rule.until is not None and rule.until < now.astimezone(policy.time_zone).date():
+        message = f"rule {rule.id} has not applied since {rule.until}; take it out, or give it another `until`"
+        yield _warn("until-passed", rule.place, message)
+
+
+def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[Warned]:
+    for name, table in tables.items():
+        if not isinstance(table, NotLearnt) and not table.rows:
+            yield _warn("empty-table", None, f"data {name} has no rows, so nobody is found there")
+    used = {name for rule in policy.rules for name in _sources(rule.when)}
+    for name in policy.sources:
+        if name not in used:
+            yield _warn("unused-data", None, f"data {name} is declared, and no rule looks there")
+
+
+def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
+    if isinstance(condition, Not):
+        yield from _tests(condition.part)
+    elif isinstance(condition, Comparison | SameAs):
+        yield condition
+    elif isinstance(condition, Lookup):
+        yield condition
+        yield from _tests(condition.where)
+    else:
+        for part in condition.parts:
+            yield from _tests(part)
+
+
+def _sources(condition: Condition) -> Iterator[str]:
+    for test in _tests(condition):
+        if isinstance(test, Lookup):
+            yield test.source.name
+        elif isinstance(test, Comparison) and test.source:
+            yield test.source
+
+
+def _patterns_in_vain(condition: Condition) -> Iterator[Comparison]:
+    """Patterns that nothing can fit: no text that is left after cleaning, or none of a choice's values."""
+    for test in _tests(condition):
+        if not isinstance(test, Comparison) or test.operator.name != "matches":
+            continue
+        (pattern,) = test.literals
+        if test.field.type is FieldType.CHOICE:
+            fits = any(pattern.fullmatch(member) for member in test.field.members)
+        else:
+            clean = (*test.clean, *([Cleaning("fold_case")] if test.field.lower_case else []))
+            fits = Answers.anything().after(clean).may_fit(pattern.pattern)
+        if not fits:
+            yield test
