@@ -12,6 +12,7 @@ from typing import Any
 from pm_autoaccept.policy.cleaning import cleaned
 from pm_autoaccept.policy.conditions import Column, Comparison, Condition, Lookup, SameAs, Test
 from pm_autoaccept.policy.lint.normal import All, Atom, Case, Normal, Some, cases_of, normal
+from pm_autoaccept.policy.operators import Takes
 from pm_autoaccept.policy.values import FieldType, Relative
 
 _VALUES = frozenset({"equals", "in"})
@@ -145,6 +146,9 @@ def _tried(value: Any, named: Comparison, asked: Atom) -> bool | None:  # noqa: 
     """What the asked test says of a value that the other names; None where that cannot be told."""
     test = asked.test
     if not isinstance(test, Comparison) or named.read_as != test.read_as or _moves(test):
+        return None
+    if test.operator.takes is Takes.YES_OR_NO:
+        # Whether a value is taken does not hang on the value.
         return None
     if named.clean != test.clean:
         if named.clean or not isinstance(value, str):

@@ -96,6 +96,8 @@ def test_a_rule_that_is_never_reached(warn, above, below):
         ("{property.year_built: {at_least: 1990}}", "{property.year_built: {at_most: 2000}}"),
         ("{property.year_built: {present: true}, access_level: Read}", "{property.year_built: {at_most: 2000}}"),
         ("{requested_at: {below: 'now - 30d'}}", "{requested_at: {below: 'now - 20d'}}"),
+        ("{not: {custom.A: {taken: true}}}", "{custom.A: a}"),
+        ("{custom.A: {taken: false}}", "{not: {custom.A: {taken: true}}}"),
     ],
 )
 def test_a_rule_that_may_be_reached(warn, above, below):
@@ -148,6 +150,7 @@ def test_a_rule_that_is_never_true(warn, when):
         "{property.year_built: {at_least: 2000, at_most: 2000}}",
         "{custom.A: {as: number, present: false}, all: [{custom.A: {contains: x}}]}",
         "{not: {account.username: a, access_level: Read}}",
+        "{custom.A: a, all: [{custom.A: {taken: true}}]}",
     ],
 )
 def test_a_rule_that_may_be_true(warn, when):
