@@ -35,10 +35,12 @@ class Claimed:
 
     Attributes:
         by_value: cleaned value → the claims to it, those that are sure first.
+        unread: the claims of which it is not known what they say there.
         missing: why there may be others; None where all is known.
     """
 
     by_value: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
+    unread: tuple[Claim, ...] = ()
     missing: str | None = None
 
 

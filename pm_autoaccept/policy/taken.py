@@ -33,12 +33,12 @@ def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: st
 def _claimed(name: str, clean: tuple[Cleaning, ...], claims: tuple[Claim, ...], missing: str | None) -> Claimed:
     found: dict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
-        if missing is None and not claim.unread.isdisjoint({name, ANY}):
-            missing = f"what {claim.key} says there is not known"
         for value, doubt in _said(name, claim):
             if key := cleaned(value, clean):
                 found[key].append(claim if doubt is None else replace(claim, doubt=doubt))
-    return Claimed({value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}, missing)
+    by_value = {value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}
+    unread = tuple(claim for claim in claims if not claim.unread.isdisjoint({name, ANY}))
+    return Claimed(by_value, unread, missing)
 
 
 def _said(name: str, claim: Claim) -> Iterator[tuple[str, str | None]]:
@@ -57,9 +57,17 @@ def claimant(test: Comparison, value: str, request: PendingRequest, facts: Facts
     if isinstance(facts.claims, NotLearnt):
         return NotLearnt(f"whether another owner has the same could not be learnt: {facts.claims.why}")
     claimed = facts.claims.of.get(asked_of(test), Claimed(missing="nobody was asked who else has the same"))
-    for claim in claimed.by_value.get(value, ()):
-        if claim.owner is None or claim.owner != request.account_id:
-            if claim.doubt is None and claim.owner is not None:
-                return claim
-            return NotLearnt(f"{claim.key} may have the same: {claim.doubt or 'its owner is not known'}")
-    return None if claimed.missing is None else NotLearnt(f"another owner may have the same: {claimed.missing}")
+    others = [claim for claim in claimed.by_value.get(value, ()) if _is_another(claim, request)]
+    if others and others[0].doubt is None and others[0].owner is not None:
+        return others[0]
+    if others:
+        return NotLearnt(f"{others[0].key} may have the same: {others[0].doubt or 'its owner is not known'}")
+    if claimed.missing is not None:
+        return NotLearnt(f"another owner may have the same: {claimed.missing}")
+    unread = next((claim for claim in claimed.unread if _is_another(claim, request)), None)
+    return None if unread is None else NotLearnt(f"what {unread.key} says there is not known")
+
+
+def _is_another(claim: Claim, request: PendingRequest) -> bool:
+    """Whether it is, or may be, another owner's."""
+    return claim.owner is None or claim.owner != request.account_id

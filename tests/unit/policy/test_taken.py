@@ -51,6 +51,7 @@ def asked(rule, connection, facts):
         ({"value": "1", "unread": frozenset({"utility customer number"})}, "unknown"),
         ({"value": "1", "unread": frozenset({""})}, "unknown"),
         ({"value": "1", "unread": frozenset({"parcel"})}, "false"),
+        ({"value": "1", "unread": frozenset({""}), "owner": 410221}, "false"),
     ],
 )
 def test_another_owner(asked, said, expected):

@@ -1,0 +1,300 @@
+"""The language page, word by word: how conditions come out, and which rule decides.
+
+It shares no code with the program. `come_out` is the section *True, false, unknown*; below it is what each test says.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+OURS = object()
+"""Stands for a value that we could not learn."""
+
+Unknown: TypeAlias = frozenset[str]
+"""The names of what could not be learnt."""
+
+
+@dataclass(frozen=True)
+class Not:
+    """`not`."""
+
+    part: Any
+
+
+@dataclass(frozen=True)
+class Group:
+    """`all` or `any`."""
+
+    word: str
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """`lookup`: `by` are the fields for the key columns, in order."""
+
+    source: str
+    by: tuple[str, ...]
+    where: Any = None
+
+
+@dataclass(frozen=True)
+class Test:
+    """One operator on one field, or inside `where` on one column; `kind` is what its value is read as."""
+
+    field: str
+    operator: str
+    literal: Any
+    kind: str = "text"
+    clean: tuple[str, ...] = ()
+    within: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table as it stands in our file: `rows` have a text for each key column, then for each declared column."""
+
+    key: tuple[str, ...]
+    clean: Mapping[str, tuple[str, ...]]
+    columns: Mapping[str, str]
+    rows: Any
+    """Rows, or OURS where they could not be read."""
+
+
+@dataclass(frozen=True)
+class Other:
+    """What another request says in its custom field A; OURS where that is not known."""
+
+    owner: int
+    value: Any
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class World:
+    """Field → value, None for their gap, OURS for ours; and what there is beside the request."""
+
+    fields: Mapping[str, Any]
+    sources: Mapping[str, Source]
+    now: Any
+    zone: tzinfo
+    others: Any = OURS
+    all_seen: bool = True
+    owner: int = 1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule."""
+
+    id: str
+    on: frozenset[str]
+    when: Any
+    then: str
+    enforce: bool = True
+    until: date | None = None
+
+
+def decided(rules: tuple[Rule, ...], default: str, kind: str, world: World) -> tuple[Any, ...]:
+    """Verdict, rule, what is unknown; and what rules that are not enforced would have said."""
+    shadows = []
+    for rule in rules:
+        applies = True if rule.until is None else at_most(rule.until, world)
+        came = every([come_out(rule.when, world), applies]) if kind in rule.on else False
+        if came is False:
+            continue
+        said = (rule.then, rule.id, frozenset()) if came is True else ("hold", rule.id, came)
+        if rule.enforce:
+            return (*said, shadows)
+        shadows.append((rule.id, said[0], said[2]))
+    return default, None, frozenset(), shadows
+
+
+def come_out(condition: Any, world: World, *, no: bool = False, row: Any = None) -> bool | Unknown:
+    """True, false, or the names of what makes it unknown. `no`: it stands under `not`, which is carried inward."""
+    if isinstance(condition, Not):
+        return come_out(condition.part, world, no=not no, row=row)
+    if isinstance(condition, Group):
+        parts = [come_out(part, world, no=no, row=row) for part in condition.parts]
+        return every(parts) if (condition.word == "all") is not no else some(parts)
+    if isinstance(condition, Lookup):
+        found = row_of(condition, world)
+        if isinstance(found, dict) and found and condition.where is not None:
+            return come_out(condition.where, world, no=no, row=found)
+        holds = bool(found) if isinstance(found, dict) else found
+    else:
+        holds = test(condition, world, row)
+    return holds if isinstance(holds, frozenset) else holds is not None and holds is not no
+
+
+def every(parts: list[bool | Unknown]) -> bool | Unknown:
+    """`all` is false if any part is false, else unknown if any is."""
+    return False if False in parts else Unknown().union(*(part for part in parts if part is not True)) or True
+
+
+def some(parts: list[bool | Unknown]) -> bool | Unknown:
+    """`any` is true if any part is true, else unknown if any is."""
+    return True if True in parts else Unknown().union(*(part for part in parts if part is not False)) or False
+
+
+def row_of(lookup: Lookup, world: World) -> Any:
+    """The row as column → text; {} for none; None for their gap; names for ours."""
+    source = world.sources[lookup.source]
+    parts = [
+        name_or(
+            world.fields[name], name, lambda value, column=column: cleaned(as_text(value), source.clean[column]) or None
+        )
+        for name, column in zip(lookup.by, source.key, strict=True)
+    ]
+    if None in parts:
+        return None
+    if ours := Unknown().union(*(part for part in parts if isinstance(part, frozenset))):
+        return ours
+    if source.rows is OURS:
+        return Unknown({lookup.source})
+    found = {}
+    for row in source.rows:
+        cells = dict(zip((*source.key, *source.columns), row, strict=True))
+        for column in source.key:
+            cells[column] = cleaned(cells[column], source.clean[column])
+        if [cells[column] for column in source.key] == parts:
+            found[tuple(cell.strip() for cell in cells.values())] = cells | {"": lookup.source}
+    return Unknown({lookup.source}) if len(found) > 1 else next(iter(found.values()), {})
+
+
+def name_or(value: Any, name: str, ready: Any) -> Any:
+    """The value made ready, None for none; the name of what could not be learnt."""
+    return Unknown({name}) if value is OURS else value if value is None else ready(value)
+
+
+def test(asked: Test, world: World, row: Any) -> bool | Unknown | None:  # noqa: PLR0911 - one for each case of the page
+    """Whether a test holds; None for their gap, names for ours."""
+    if row is not None:
+        # A blank or unreadable cell of our own table is our gap.
+        value = comparable(row[asked.field], asked)
+        value = Unknown({row[""]}) if value is None else value
+    else:
+        value = name_or(world.fields[asked.field], asked.field, lambda value: comparable(value, asked))
+    if asked.operator == "present":
+        return value if isinstance(value, frozenset) else (value is not None) is asked.literal
+    if asked.operator == "same_as":
+        other = name_or(world.fields[asked.literal], asked.literal, lambda value: comparable(value, asked))
+        if value is None or other is None:
+            return None
+        ours = [side for side in (value, other) if isinstance(side, frozenset)]
+        return Unknown().union(*ours) if ours else same(value, other, asked.within)
+    if value is None or isinstance(value, frozenset):
+        return value
+    if asked.operator == "taken":
+        return taken(asked, value, world)
+    if asked.operator == "in data":
+        found = row_of(Lookup(asked.literal, (asked.field,)), replace(world, fields={asked.field: value}))
+        return bool(found) if isinstance(found, dict) else found
+    return compare(asked, value, world)
+
+
+def compare(asked: Test, value: Any, world: World) -> bool | Unknown:
+    """The operators that take a literal, or a list of them."""
+    literals = asked.literal if isinstance(asked.literal, tuple) else (asked.literal,)
+    if asked.operator == "matches":
+        return re.fullmatch(asked.literal, value) is not None
+    if asked.kind in {"date", "moment"} and literals[0].startswith(("today", "now")):
+        if world.now is OURS:
+            return Unknown({"now"})
+        literals = (moment(literals[0], world),)
+    else:
+        literals = tuple(comparable(literal, asked) for literal in literals)
+    holds = {
+        "equals": lambda literal: value == literal,
+        "in": lambda literal: value == literal,
+        "starts_with": lambda literal: value[: len(literal)] == literal,
+        "ends_with": lambda literal: value[-len(literal) :] == literal,
+        "contains": lambda literal: literal in value,
+        "at_least": lambda literal: value >= literal,
+        "at_most": lambda literal: value <= literal,
+        "above": lambda literal: value > literal,
+        "below": lambda literal: value < literal,
+    }[asked.operator]
+    return any(map(holds, literals))
+
+
+def same(value: Any, other: Any, within: str | None) -> bool:
+    """`same_as`, with an allowed difference."""
+    return value == other if within is None else abs(Fraction(value) - Fraction(other)) <= Fraction(within)
+
+
+def taken(asked: Test, value: Any, world: World) -> bool | Unknown:
+    """The same value stands in this field of another owner."""
+    if world.others is OURS:
+        return Unknown({asked.field})
+    others = [other for other in world.others if other.owner != world.owner]
+    said = [other for other in others if other.value is not OURS and cleaned(other.value, asked.clean) == value]
+    if any(other.sure for other in said):
+        return asked.literal
+    if said or not world.all_seen or any(other.value is OURS for other in others):
+        return Unknown({asked.field})
+    return not asked.literal
+
+
+def at_most(day: date, world: World) -> bool | Unknown:
+    """`until`: that day included."""
+    return Unknown({"now"}) if world.now is OURS else world.now.astimezone(world.zone).date() <= day
+
+
+def moment(written: str, world: World) -> date:
+    """`today`, `today - 30d`, `now`, `now + 12h`."""
+    word, sign, distance = (*written.split(), "+", "0d")[:3]
+    length = timedelta(**{{"d": "days", "h": "hours"}[distance[-1]]: int(distance[:-1])})
+    far = length if sign == "+" else -length
+    if word == "now":
+        return world.now.astimezone(UTC) + far
+    return world.now.astimezone(world.zone).date() + far
+
+
+def comparable(value: Any, asked: Test) -> Any:  # noqa: PLR0911 - one for each type
+    """The value as it is compared; None where nothing is left of it, or it cannot be read so."""
+    if not isinstance(value, str):
+        return value
+    text = cleaned(value, ())
+    if asked.kind in {"number", "integer"}:
+        number = re.fullmatch(r"([+-]?)\$?([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?", text)
+        return Decimal(number[1] + number[2].replace(",", "") + (number[3] or "")) if number else None
+    if asked.kind == "date":
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+    if asked.kind == "boolean":
+        return {"true": True, "false": False}.get(text)
+    if asked.kind == "moment":
+        return datetime.fromisoformat(text)
+    if asked.kind == "duration":
+        return timedelta(**{{"d": "days", "h": "hours"}[text[-1]]: int(text[:-1])})
+    return cleaned(value, asked.clean) or None
+
+
+def as_text(value: Any) -> str:
+    """A value as a key of a table."""
+    return str(value)
+
+
+def cleaned(text: str, clean: tuple[str, ...]) -> str:
+    """Outer blanks trimmed, NFKC, one dash; then each cleaning in order."""
+    text = unicodedata.normalize("NFKC", text)
+    text = re.sub("[\N{MINUS SIGN}\N{EN DASH}\N{EM DASH}\N{HYPHEN}]", "-", text).strip()
+    for name, _, count in (each.partition(" ") for each in clean):
+        text = {
+            "digits": lambda text: re.sub("[^0-9]", "", text),
+            "letters_digits": lambda text: "".join(each for each in text if each.isalpha() or each.isdigit()),
+            "no_spaces": lambda text: re.sub(r"\s", "", text),
+            "no_leading_zeros": lambda text: re.sub("^0+", "", text),
+            "fold_case": str.casefold,
+            "first": lambda text, count=count: text[: int(count)],
+            "last": lambda text, count=count: text[-int(count) :],
+            "zero_fill": lambda text, count=count: text and "0" * (int(count) - len(text)) + text,
+        }[name](text).strip()
+    return text

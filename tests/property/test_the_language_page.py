@@ -1,0 +1,80 @@
+"""The program's evaluator beside the language page, word by word, over policies and requests that are drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, seed, settings
+
+from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.policy import collect, load, tabulate
+from pm_autoaccept.policy.operators import OPERATORS
+from tests.property import page
+from tests.property.budget import asked_for
+from tests.property.page_drawn import Question, questions
+from tests.property.page_worlds import WHY
+
+
+def answered(question: Question) -> tuple[object, ...]:
+    """What the program says: verdict, rule, what is unknown, and what rules that are not enforced would have said."""
+    policy = load({"policy.yaml": question.text.encode()})
+    tables = {
+        name: WHY if source.rows is page.OURS else tabulate(policy.sources[name], source.rows)
+        for name, source in question.world.sources.items()
+    }
+    asked = question.asked
+    claims = asked.claims
+    if not isinstance(claims, NotLearnt):
+        claims = collect(policy.taken, claims, missing=None if question.world.all_seen else WHY.why)
+    judgement = policy.judge(asked.request, replace(asked.facts, claims=claims), tables)
+    shadows = [(each.rule, each.verdict, frozenset(each.unknown)) for each in judgement.shadows]
+    return judgement.verdict, judgement.rule, frozenset(judgement.unknown), shadows
+
+
+def outcomes(condition: object, world: page.World) -> Iterator[tuple[str, str]]:
+    """Each test outside of lookups, and each lookup, with how it comes out by itself."""
+    if isinstance(condition, page.Not):
+        yield from outcomes(condition.part, world)
+    elif isinstance(condition, page.Group):
+        for part in condition.parts:
+            yield from outcomes(part, world)
+    elif isinstance(condition, page.Lookup):
+        yield "lookup", _said(page.row_of(condition, world))
+        yield "lookup where", _said(page.come_out(condition, world))
+    elif isinstance(condition, page.Test):
+        yield condition.operator, _said(page.test(condition, world, None))
+
+
+def _said(came: object) -> str:
+    return "absent" if came is None else "unknown" if isinstance(came, frozenset) else "true" if came else "false"
+
+
+def test_the_evaluator_does_what_the_page_says(tell):
+    """Verdict, rule and unknowns are those of the page, whatever a policy asks and a request says."""
+    decided: Counter[str] = Counter()
+    met: set[tuple[str, str]] = set()
+
+    @seed(1)
+    @settings(
+        max_examples=asked_for(300),
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+    )
+    @given(questions())
+    def agree(question: Question) -> None:
+        expected = page.decided(question.rules, question.default, question.asked.request.kind, question.world)
+        assert answered(question) == expected
+        decided["a rule" if expected[1] and not expected[2] else "unknown" if expected[2] else "the default"] += 1
+        for rule in question.rules:
+            if question.asked.request.kind in rule.on:
+                met.update(outcomes(rule.when, question.world))
+
+    agree()
+    tell(f"policies drawn: {', '.join(f'{count} decided by {what}' for what, count in decided.most_common())}")
+    assert min(decided.values()) > sum(decided.values()) / 10
+    every = {*OPERATORS, "in data", "lookup", "lookup where"}
+    never = {(each, came) for each in every for came in ("true", "false", "unknown", "absent")} - met
+    assert never == {("present", "absent"), ("lookup where", "absent")}
