@@ -140,6 +140,7 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
         note=judgement.note,
         accepts_unshared_property=judgement.accepts_unshared_property,
         tell=judgement.tell,
+        facts=facts,
         shadows=judgement.shadows,
     )
 

@@ -11,8 +11,9 @@ import click
 from pm_autoaccept.cli import options
 
 if TYPE_CHECKING:
+    from pm_autoaccept.cli.looking import Looked
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.model import Decision, Plan, RequestKey
+    from pm_autoaccept.model import Decision, RequestKey
 
 _KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
 
@@ -34,8 +35,8 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
         from pm_autoaccept.config import policy_folder
 
         folder = policy_folder(said["policy"], settings=said["settings"], account=said["account"])
-        planned = _from_file(xml, options.policy_folder(folder))
-        return _show(planned, planned.decisions, output=output)
+        looked = _from_file(xml, options.policy_folder(folder))
+        return _show(looked, looked.plan.decisions, output=output)
     wanted = _KEY.fullmatch(key or "")
     if wanted is None:
         raise click.UsageError(f"{key!r} names no request; write connection:ID, property:ID or meter:ID")
@@ -52,17 +53,18 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
 async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
     from pm_autoaccept.cli.looking import look_only
 
-    planned = await look_only(settings)
-    found = [decision for decision in planned.decisions if decision.key == key]
+    looked = await look_only(settings)
+    found = [decision for decision in looked.plan.decisions if decision.key == key]
     if not found:
         click.echo(
             f"{key} does not pend now; `pm-autoaccept decisions` says what became of it, if we knew it", err=True
         )
         return 1
-    return _show(planned, tuple(found), output=output)
+    return _show(looked, tuple(found), output=output)
 
 
-def _from_file(xml: Path, folder: Path) -> Plan:
+def _from_file(xml: Path, folder: Path) -> Looked:
+    from pm_autoaccept.cli.looking import Looked
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.decide import decide
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
@@ -90,63 +92,50 @@ def _from_file(xml: Path, folder: Path) -> Plan:
         custom_fields=NotLearnt("a file does not tell which custom fields the account defines"),
         ended=now,
     )
-    decisions = decide(snapshot, policy=policy, tables=read(policy.sources, folder), now=now)
-    return plan(decisions, snapshot=snapshot, history=History())
+    tables = read(policy.sources, folder)
+    decisions = decide(snapshot, policy=policy, tables=tables, now=now)
+    return Looked(plan(decisions, snapshot=snapshot, history=History()), policy, tables)
 
 
-def _show(plan: Plan, decisions: tuple[Decision, ...], *, output: str) -> int:
+def _show(looked: Looked, decisions: tuple[Decision, ...], *, output: str) -> int:
     from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.looking import planned
+    from pm_autoaccept.cli.explained import tell
+    from pm_autoaccept.cli.printing import console
 
     if output == "json":
-        print_json(
-            [
-                {
-                    "request": decision.key,
-                    "account_id": decision.request.account_id,
-                    "username": decision.request.username,
-                    "verdict": decision.verdict,
-                    "rule": decision.rule,
-                    "reason": decision.reason,
-                    "evidence": decision.evidence,
-                    "unknown": decision.unknown,
-                    "note": decision.note,
-                    "sources": decision.sources,
-                    "policy_digest": decision.policy_digest,
-                    "plan": planned(plan)[decision.key],
-                }
-                for decision in decisions
-            ]
-        )
+        print_json([_as_data(looked, decision) for decision in decisions])
         return 0
+    out = console()
     for decision in decisions:
-        _tell(plan, decision)
+        tell(out, looked.plan, decision, looked.policy, looked.tables)
     return 0
 
 
-def _tell(plan: Plan, decision: Decision) -> None:
-    """Print one decision for a person."""
-    from rich.text import Text
-
+def _as_data(looked: Looked, decision: Decision) -> dict[str, object]:
+    """One decision for machines."""
+    from pm_autoaccept.cli.explained import looked_at
     from pm_autoaccept.cli.looking import planned
-    from pm_autoaccept.cli.printing import coloured, console, print_table
-    from pm_autoaccept.telemetry.printable import printable
+    from pm_autoaccept.model import NotLearnt
 
-    out = console()
-    request = decision.request
-    owner = f"{printable(request.username or 'an unnamed owner')} (account {request.account_id or 'unknown'})"
-    out.print(Text(f"{decision.key} of {owner}", style="bold"))
-    out.print(Text.assemble("verdict  ", coloured(str(decision.verdict)), f"  by {decision.rule or 'no rule'}"))
-    out.print(f"because  {printable(decision.reason.text)}")
-    out.print(f"plan     {planned(plan)[decision.key].text}")
-    if decision.note:
-        out.print(f"note     {printable(decision.note)}")
-    for source in decision.sources:
-        out.print(f"data     {source.name}: {source.rows} rows, digest {source.digest[:12]}")
-    if decision.evidence:
-        rows = [
-            (each.field, each.expected, each.found if each.found is not None else "nothing", each.truth)
-            for each in decision.evidence
-        ]
-        print_table(out, ("test of", "expected", "found", "came out"), rows)
-    out.print()
+    rules, near = looked_at(decision, looked.policy, looked.tables)
+    return {
+        "request": decision.key,
+        "account_id": decision.request.account_id,
+        "username": decision.request.username,
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "evidence": decision.evidence,
+        "unknown": decision.unknown,
+        "note": decision.note,
+        "tell": decision.tell,
+        "shadows": decision.shadows,
+        "sources": decision.sources,
+        "sources_not_available": {
+            name: table.why for name, table in looked.tables.items() if isinstance(table, NotLearnt)
+        },
+        "policy_digest": decision.policy_digest,
+        "plan": planned(looked.plan)[decision.key],
+        "rules": rules,
+        "nearest": None if near is None else {"rule": near.id, "then": near.then, "lacking": near.lacking},
+    }

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pm_autoaccept.account import open_account
 from pm_autoaccept.cli.recorded import ledger_exists
 from pm_autoaccept.config import Settings
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Plan, RequestKey
+from pm_autoaccept.model import Fact, Plan, RequestKey
+from pm_autoaccept.policy import Policy, Table
 
 
-async def look_only(settings: Settings) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A plan, and the policy and the data by which it was made."""
+
+    plan: Plan
+    policy: Policy
+    tables: Mapping[str, Fact[Table]]
+
+
+async def look_only(settings: Settings) -> Looked:
     """Read, decide, plan. The ledger is read if there is one, and neither written nor made."""
     if ledger_exists(settings.ledger):
         ledger = await SqlLedger.open(settings.ledger, name=settings.name, read_only=True)
@@ -19,7 +30,7 @@ async def look_only(settings: Settings) -> Plan:
         ledger = await SqlLedger.open("sqlite://")
     try:
         async with open_account(settings, ledger=ledger, records=False) as cycle:
-            return await cycle.look(record=False)
+            return Looked(await cycle.look(record=False), cycle.policy, cycle.tables)
     finally:
         await ledger.close()
 

@@ -25,7 +25,7 @@ def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ov
     settings = load_settings(**said)
 
     async def read() -> int:
-        return _show(await look_only(settings), settings, output=output)
+        return _show((await look_only(settings)).plan, settings, output=output)
 
     return read_gently(read, settings=settings)
 

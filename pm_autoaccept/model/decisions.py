@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -136,6 +136,7 @@ class Decision:
             share the property read-only.
         tell: the group of people to be told of it, None for nobody.
         shadows: what rules with `enforce: false` above the one that decided would have decided.
+        facts: what the policy was told; None where it was not asked. Not on record, for explaining only.
     """
 
     request: PendingRequest
@@ -150,6 +151,7 @@ class Decision:
     accepts_unshared_property: bool = False
     tell: str | None = None
     shadows: tuple[Shadow, ...] = ()
+    facts: Facts | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> RequestKey:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.running import CaseResult, rules_not_decided, run_cases
 from pm_autoaccept.policy.evaluate import Policy
+from pm_autoaccept.policy.explaining import Came, Clause, RuleLookedAt, nearest
 from pm_autoaccept.policy.fields import name_key
 from pm_autoaccept.policy.load import load, load_checked
 from pm_autoaccept.policy.sources import Form, Guard, Query, Source
@@ -13,14 +14,17 @@ from pm_autoaccept.policy.taken import collect
 from pm_autoaccept.policy.verdicts import Judgement
 
 __all__ = [
+    "Came",
     "Case",
     "CaseResult",
+    "Clause",
     "Form",
     "Guard",
     "Judgement",
     "Policy",
     "Query",
     "Row",
+    "RuleLookedAt",
     "Source",
     "Table",
     "Tabulation",
@@ -28,6 +32,7 @@ __all__ = [
     "load",
     "load_checked",
     "name_key",
+    "nearest",
     "rules_not_decided",
     "run_cases",
     "tabulate",

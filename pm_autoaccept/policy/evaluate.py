@@ -19,6 +19,7 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.conditions import Comparison
+from pm_autoaccept.policy.explaining import RuleLookedAt, look_through
 from pm_autoaccept.policy.fields import ALL, SHARES, Field
 from pm_autoaccept.policy.implied import comparisons, fields_tested
 from pm_autoaccept.policy.judging import Circumstances
@@ -101,6 +102,12 @@ class Policy:
                 return replace(judgement, shadows=tuple(shadows))
             shadows.append(Shadow(rule.id, judgement.verdict, judgement.unknown))
         return replace(by_default(self.default, circumstances), shadows=tuple(shadows))
+
+    def explain(
+        self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]
+    ) -> tuple[RuleLookedAt, ...]:
+        """How each rule comes out for a request, clause by clause, in the order in which they are tried."""
+        return look_through(self.rules, Circumstances(request, facts, tables, self.time_zone))
 
 
 def _fields(rule: Rule) -> Iterator[Field]:

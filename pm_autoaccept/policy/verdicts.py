@@ -41,10 +41,10 @@ class Judgement:
 def look_at(rule: Rule, circumstances: Circumstances) -> Outcome:
     """How a rule comes out: its conditions, and that its last day has not passed."""
     outcome = judge(rule.when, circumstances)
-    return outcome if rule.until is None else both(outcome, _still_applies(rule.until, circumstances))
+    return outcome if rule.until is None else both(outcome, still_applies(rule.until, circumstances))
 
 
-def _still_applies(until: date, circumstances: Circumstances) -> Outcome:
+def still_applies(until: date, circumstances: Circumstances) -> Outcome:
     """Whether this is that day, or one before it."""
     now = circumstances.facts.now
     expected = f"at most {until}"

@@ -1,0 +1,95 @@
+"""`explain --xml`: whoever reads it sees each rule, what it lacked, and what was not available."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pm_autoaccept.cli import cli
+
+POLICY = """
+version: 1
+data:
+  accounts: {values: ['0041']}
+  gone: {lines: gone.txt}
+rules:
+  - {id: on-meters, on: meter, when: {account.username: {in: gone}}, then: reject}
+  - {id: blocked, on: connection, when: {account.username: spam_one}, then: reject}
+  - {id: tried, on: connection, when: {account.username: riverside}, then: accept, enforce: false}
+  - id: in-illinois
+    on: connection
+    when: {account.address.state: IL, any: [{account.username: x}, {account.job_title: Engineer}]}
+    then: accept
+"""
+
+LIST = """<pendingList><account><accountId>410221</accountId><username>riverside</username><accountInfo>
+<jobTitle>Engi\x7fneer</jobTitle><address address1="1" city="x" postalCode="1" country="US" state="OR"/></accountInfo>
+</account></pendingList>"""
+
+TEXT = """\
+connection:410221 of riverside (account 410221)
+verdict  hold by no rule
+because  No rule is true of it, so people decide.
+plan     nothing is sent
+tried    tried, which is not enforced, would have said accept
+data     accounts: 1 rows, digest DIGEST
+data     gone: not available, since WHY
+nearest  in-illinois would accept it, if this came out otherwise:
+         false    account.address.state: OR (expected: IL)
+         false    account.username: riverside (expected: x)
+
+The rules, in the order in which they are tried:
+
+not on connection requests: on-meters
+blocked, reject: false
+  false    account.username: riverside (expected: spam_one)
+tried, accept (not enforced): true
+  true     account.username: riverside (expected: riverside)
+in-illinois, accept: false
+  false    account.address.state: OR (expected: IL)
+  false    one of these:
+           false    account.username: riverside (expected: x)
+           false    account.job_title: Engi�neer (expected: Engineer)
+"""
+
+
+@pytest.fixture
+def explain(tmp_path):
+    """What `explain --xml` prints of the list."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "list.xml").write_text(LIST)
+
+    def _explain(output):
+        asked = ["explain", "--xml", str(tmp_path / "list.xml"), "--policy", str(tmp_path), "--output", output]
+        result = CliRunner().invoke(cli, asked, standalone_mode=False)
+        assert result.return_value == 0, result.exception
+        return result.stdout
+
+    return _explain
+
+
+def test_people_read_each_rule_and_what_it_lacked(explain):
+    """Line by line, without the manual; and no control character of a customer's reaches the terminal."""
+    said = [line.rstrip() for line in explain("text").splitlines()]
+    expected = TEXT.splitlines()
+    assert len(said) >= len(expected)
+    for line, wanted in zip(said, expected, strict=False):
+        assert line.startswith(wanted.partition(" DIGEST")[0].partition(" WHY")[0])
+
+
+def test_machines_get_the_same(explain):
+    """Rules with their clauses, the nearest one, what was only tried, and data that were not available."""
+    (said,) = json.loads(explain("json"))
+    assert [(rule["id"], rule["came"]) for rule in said["rules"]] == [
+        ("on-meters", "not on such requests"),
+        ("blocked", "false"),
+        ("tried", "true"),
+        ("in-illinois", "false"),
+    ]
+    assert said["rules"][3]["clauses"][1]["group"] == "one of"
+    assert said["nearest"]["rule"] == "in-illinois"
+    assert [each["tests"][0]["expected"] for each in said["nearest"]["lacking"]] == ["IL", "x"]
+    assert said["shadows"] == [{"rule": "tried", "verdict": "accept", "unknown": []}]
+    assert "gone.txt" in said["sources_not_available"]["gone"]
