@@ -16,6 +16,7 @@ from pm_autoaccept.doctor.places import look_around
 from pm_autoaccept.doctor.reaching import reach
 from pm_autoaccept.doctor.records import look_at_ledger
 from pm_autoaccept.doctor.revisions import look_at_revisions
+from pm_autoaccept.reference.fetching import Places
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 
@@ -40,7 +41,7 @@ async def _examine_account(settings: Settings) -> AsyncIterator[Finding]:
     policy, told = load_policy(settings.policy)
     yield told
     if policy is not None:
-        for finding in read_data(policy, settings.policy):
+        async for finding in read_data(policy, Places(settings.policy, settings.connections)):
             yield finding
     in_force = await look_at_revisions(settings, policy)
     if in_force is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from pm_autoaccept.doctor.finding import Finding, ok, problem
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Policy, load_checked
-from pm_autoaccept.reference import read, read_folder
+from pm_autoaccept.reference import read_folder
+from pm_autoaccept.reference.fetching import Places, read_source
 
 
 def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
@@ -30,10 +31,14 @@ def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
     return policy, ok(check, f"{folder} has {len(policy.rules)} rules, without faults")
 
 
-def read_data(policy: Policy, folder: Path) -> Iterator[Finding]:
-    """Each table that the policy declares."""
-    for name, table in read(policy.sources, folder).items():
-        if isinstance(table, NotLearnt):
-            yield problem(f"data {name}", table.why, "put the file right: until then requests that need it are held")
+async def read_data(policy: Policy, places: Places) -> AsyncIterator[Finding]:
+    """Each table that the policy declares, wherever its rows stand."""
+    for name, source in policy.sources.items():
+        reading = await read_source(source, places)
+        if isinstance(reading.table, NotLearnt):
+            advice = "put that right: until then requests that need it are held"
+            yield problem(f"data {name}", reading.table.why, advice)
         else:
-            yield ok(f"data {name}", f"{table.rows} rows")
+            blank = f", {reading.dropped:,} more without a key" if reading.dropped else ""
+            since = f", from {reading.dated:%Y-%m-%d %H:%M %Z}" if reading.dated else ""
+            yield ok(f"data {name}", f"{reading.table.rows:,} rows{blank}{since}")

@@ -16,7 +16,11 @@ from pm_autoaccept.policy import Source, Table, Tabulation, tabulate
 from pm_autoaccept.policy.cells import read_cell
 from pm_autoaccept.policy.values import FieldType
 
-_BY_EXCEL = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE)
+_BY_EXCEL = re.compile(
+    r"[0-9]([.,][0-9]+)?E\+[0-9]+|[0-9]{4,}\.0|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE
+)
+"""What spreadsheets and scripts make of a key that they take for a number. `99817.0` cleaned of its point would be the
+key of somebody else."""
 _NUL = "\0"
 
 

@@ -434,3 +434,23 @@ async def test_the_command_tells_people_what_to_do(simulate, two_accounts, tmp_p
     assert "test and live have separate accounts" in done.stdout
     assert "2 problems" in done.stdout
     assert "Wrong-Meter-1" not in done.stdout + done.stderr
+
+
+async def test_data_of_a_database_is_tried(simulate, said, tmp_path):
+    """Doctor asks the connection that the policy names, says how many rows came, and shows its address."""
+    with sqlite3.connect(tmp_path / "billing.db") as connection:
+        connection.execute("CREATE TABLE accounts (n TEXT)")
+        connection.execute("INSERT INTO accounts VALUES ('1'), ('2'), (NULL)")
+    connection.close()
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("connections: {billing: {url: sqlite:///billing.db}}\n")
+    (tmp_path / "policy" / "data.yaml").write_text(
+        "version: 1\ndata:\n"
+        "  known: {sql: {connection: billing, query: select n from accounts}, key: n}\n"
+        "  other: {sql: {connection: crm, query: select n from accounts}, key: n}\n"
+    )
+    simulator = await simulate(clock=utc_now)
+    found = await found_by(settings=settings, **said(simulator))
+    assert (found["data known"].state, found["data known"].found) == (State.OK, "2 rows, 1 more without a key")
+    assert found["data other"].state is State.PROBLEM
+    assert "no connection of this name under `connections`; there is billing" in found["data other"].found
