@@ -60,7 +60,7 @@ def decide(
     time = _time(snapshot, now)
     sources = sources_in_use(policy, tables)
     pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
-    claims = _claims(policy, pending, accepted)
+    known = Facts(now=time, defined=_defined(snapshot), claims=_claims(policy, pending, accepted))
     decisions: list[Decision] = []
     properties: dict[int, Verdict] = {}
     for kind in Kind:
@@ -69,9 +69,9 @@ def decide(
             if doubt is not None:
                 decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
             else:
-                facts = _facts(request, snapshot, pending=pending, properties=properties)
                 since = held if isinstance(held, NotLearnt) else held.get(request.key)
-                facts = replace(facts, now=time, held=since, claims=claims)
+                facts = _facts(request, snapshot, known=known, pending=pending, properties=properties)
+                facts = replace(facts, held=since)
                 decision = _ask(policy, request, facts=facts, tables=tables)
             decisions.append(replace(decision, policy_digest=policy.digest, sources=sources))
             if kind is Kind.PROPERTY:
@@ -183,20 +183,26 @@ def _time(snapshot: Snapshot, now: datetime) -> Fact[datetime]:
     return now
 
 
+def _defined(snapshot: Snapshot) -> Fact[frozenset[str]]:
+    fields = snapshot.custom_fields
+    return fields if isinstance(fields, NotLearnt) else frozenset(name_key(field.name) for field in fields)
+
+
 def _facts(
     request: PendingRequest,
     snapshot: Snapshot,
     *,
+    known: Facts,
     pending: Mapping[Kind, _Pending],
     properties: Mapping[int, Verdict],
 ) -> Facts:
-    """What the snapshot says about one request beyond the request itself. Its owner and property are known."""
+    """What the snapshot says about one request beyond the request itself. Its owner and property are known.
+
+    `known` is what holds for every request.
+    """
     owner = request.account_id or 0
-    connected, fields = snapshot.connected, snapshot.custom_fields
-    facts = Facts(
-        connected=connected if isinstance(connected, NotLearnt) else owner in connected,
-        defined=fields if isinstance(fields, NotLearnt) else frozenset(field.name for field in fields),
-    )
+    connected = snapshot.connected
+    facts = replace(known, connected=connected if isinstance(connected, NotLearnt) else owner in connected)
     if request.kind is Kind.CONNECTION:
         return facts
     connection = pending[Kind.CONNECTION]

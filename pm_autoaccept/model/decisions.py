@@ -179,7 +179,8 @@ class Facts:
         held: who has held it since when; None where nobody does.
         connected: whether the owner is connected with us.
         account: who the owner is (shares only; a connection carries it itself).
-        defined: names of the custom fields that our account defines.
+        defined: names of the custom fields that our account defines; those that come as they are compared (`name_key`)
+            are found sooner.
         connection_custom: what the owner answered when connecting (shares only).
         property_custom: what came with the property share (meters only).
         property_share: meters only.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.running import CaseResult, rules_not_decided, run_cases
+from pm_autoaccept.policy.custom_answers import name_key
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.explaining import Came, Clause, RuleLookedAt, nearest
-from pm_autoaccept.policy.fields import name_key
 from pm_autoaccept.policy.load import load, load_checked
 from pm_autoaccept.policy.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate

@@ -14,6 +14,7 @@ from pm_autoaccept.policy.wording import listed, perhaps
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _WRITTEN = re.compile(r"(\S+)(?: +(\S+))?")
+_NO_DIGIT = re.compile(r"[^0-9]")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 
@@ -38,7 +39,7 @@ Change = Callable[[str, int], str]
 
 _PLAIN: Mapping[str, Change] = MappingProxyType(
     {
-        "digits": lambda text, _: re.sub(r"[^0-9]", "", text),
+        "digits": lambda text, _: text if text.isascii() and text.isdigit() else _NO_DIGIT.sub("", text),
         "letters_digits": lambda text, _: "".join(filter(str.isalnum, text)),
         "no_spaces": lambda text, _: "".join(text.split()),
         "no_leading_zeros": lambda text, _: text.lstrip("0"),
@@ -63,18 +64,27 @@ class Cleaning:
     name: str
     count: int = 0
 
-    def __call__(self, text: str) -> str:
-        """The text, cleaned."""
-        change = _COUNTED[self.name] if self.count else _PLAIN[self.name]
-        return change(text, self.count)
+    @property
+    def change(self) -> Change:
+        """What it does to a text, given its count."""
+        return _COUNTED[self.name] if self.count else _PLAIN[self.name]
+
+
+def cleaner(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
+    """What makes of a folded text what is left after each cleaning in order; empty where nothing is."""
+    changes = tuple((cleaning.change, cleaning.count) for cleaning in cleanings)
+
+    def clean(text: str) -> str:
+        for change, count in changes:
+            text = change(text, count).strip()
+        return text
+
+    return clean
 
 
 def cleaned(text: str, cleanings: tuple[Cleaning, ...]) -> str:
     """The folded text after each cleaning in order; empty where nothing is left."""
-    text = fold(text)
-    for cleaning in cleanings:
-        text = cleaning(text).strip()
-    return text
+    return cleaner(cleanings)(fold(text))
 
 
 def read_cleanings(node: Node, faults: list[Fault]) -> tuple[Cleaning, ...]:

@@ -112,12 +112,5 @@ class Lookup:
     where: Condition = ALWAYS
 
 
-def is_private(test: Test) -> bool:
-    """Whether a private field is among those that the test asks for."""
-    if isinstance(test, Lookup):
-        return any(field.private for field in test.by)
-    return test.field.private or (isinstance(test, SameAs) and test.other.private)
-
-
 Test: TypeAlias = Comparison | SameAs | Lookup
 Condition: TypeAlias = Test | AllOf | AnyOf | Not

@@ -11,8 +11,8 @@ from pm_autoaccept.model import CustomFieldDefinition, Kind
 from pm_autoaccept.policy.answers import Answers
 from pm_autoaccept.policy.characters import ANY, DIGITS
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
+from pm_autoaccept.policy.custom_answers import name_key
 from pm_autoaccept.policy.custom_uses import Use, custom_uses
-from pm_autoaccept.policy.fields import name_key
 from pm_autoaccept.policy.source_text import Entries, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps, some
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
 from pm_autoaccept.model import (
@@ -14,7 +14,6 @@ from pm_autoaccept.model import (
     Need,
     PendingRequest,
     Shadow,
-    Truth,
     Verdict,
 )
 from pm_autoaccept.policy.cases.case import Case
@@ -22,13 +21,15 @@ from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.explaining import RuleLookedAt, look_through
 from pm_autoaccept.policy.fields import ALL, SHARES, Field
 from pm_autoaccept.policy.implied import comparisons, fields_tested
-from pm_autoaccept.policy.judging import Circumstances
+from pm_autoaccept.policy.judging import Preparation
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
 from pm_autoaccept.policy.rules import Default, Rule
+from pm_autoaccept.policy.searching import AskedRule, Search
 from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.tables import Table
-from pm_autoaccept.policy.verdicts import Judgement, by_default, look_at, said_of
+from pm_autoaccept.policy.verdicts import Judgement, by_default, said_of
+from pm_autoaccept.policy.view import Circumstances, View
 
 _OF_THE_REQUEST = frozenset({"account.id", "account.username", "account.connected"})
 
@@ -56,6 +57,13 @@ class Policy:
     time_zone: tzinfo = UTC
     private: frozenset[str] = frozenset()
     cases: tuple[Case, ...] = ()
+    _searches: Mapping[Kind, Search] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        preparation = Preparation()
+        asked = [AskedRule.of(rule, preparation) for rule in self.rules]
+        searches = {kind: Search.among(each for each in asked if kind in each.rule.on) for kind in Kind}
+        object.__setattr__(self, "_searches", searches)
 
     @property
     def holding_for_ever(self) -> tuple[str, ...]:
@@ -89,19 +97,20 @@ class Policy:
 
         A rule with `enforce: false` never stops it: what it would have decided is added to the judgement.
         """
-        circumstances = Circumstances(request, facts, tables, self.time_zone)
-        shadows: list[Shadow] = []
-        for rule in self.rules:
-            if request.kind not in rule.on:
-                continue
-            outcome = look_at(rule, circumstances)
-            if outcome.truth is Truth.FALSE:
-                continue
-            judgement = said_of(rule, outcome, circumstances)
-            if rule.enforce:
-                return replace(judgement, shadows=tuple(shadows))
-            shadows.append(Shadow(rule.id, judgement.verdict, judgement.unknown))
-        return replace(by_default(self.default, circumstances), shadows=tuple(shadows))
+        view = View(request, facts, tables, self.time_zone)
+        rule, passed = self._searches[request.kind].first(view)
+        judgement = (
+            by_default(self.default, view) if rule is None else said_of(rule.rule, rule.when.outcome(view), view)
+        )
+        if not passed:
+            return judgement
+        would = [said_of(each.rule, each.when.outcome(view), view) for each in passed]
+        return replace(judgement, shadows=tuple(Shadow(each.rule or "", each.verdict, each.unknown) for each in would))
+
+    def decides(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Rule | None:
+        """The rule whose judgement `judge` gives, without the judgement; None for the default."""
+        rule, _ = self._searches[request.kind].first(View(request, facts, tables, self.time_zone))
+        return None if rule is None else rule.rule
 
     def explain(
         self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]

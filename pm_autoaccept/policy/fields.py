@@ -28,6 +28,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
+from pm_autoaccept.policy.custom_answers import Custom, answer, by_name, name_key
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
@@ -58,6 +59,7 @@ class Field:
         asks_who: a test on it says who is let in, which an accept rule must.
         lower_case: its value comes in lower case, so that what it is compared with is put in lower case too.
         private: its value is tested and never shown.
+        custom: which answer of the customer's it is, for a custom field.
     """
 
     name: str
@@ -69,10 +71,11 @@ class Field:
     asks_who: bool = False
     lower_case: bool = False
     private: bool = False
+    custom: Custom | None = None
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
         """What the request or the facts say of it: a value, None, or what hindered us."""
-        if why := fault_of(request, self.name):
+        if request.faults and (why := fault_of(request, self.name)):
             return NotLearnt(f"it could not be read: {why}")
         value = self.read(request, facts)
         if value is None and self.required:
@@ -85,11 +88,6 @@ def fault_of(request: PendingRequest, name: str) -> str | None:
     wanted = name_key(name)
     faults = ((name_key(faulty), why) for faulty, why in request.faults.items())
     return next((why for faulty, why in faults if wanted == faulty or wanted.startswith(f"{faulty}.")), None)
-
-
-def name_key(name: str) -> str:
-    """A name of a custom field as names are compared: without regard to case, outer blanks and kind of dash."""
-    return fold(name).casefold()
 
 
 def _account(request: PendingRequest, facts: Facts) -> Fact[AccountInfo]:
@@ -274,30 +272,27 @@ def is_custom(field: object) -> bool:
 
 
 def _custom_field(prefix: str, name: str) -> Field:
-    answers: Callable[[PendingRequest, Facts], Fact[tuple[CustomField, ...]]]
     if prefix == "connection.custom.":
-        kinds, answers = SHARES, lambda _, facts: facts.connection_custom
+        kinds, custom = SHARES, Custom(_answers_at_connection, name_key(name))
     elif prefix == "property.custom.":
-        kinds, answers = METERS, lambda _, facts: facts.property_custom
+        kinds, custom = METERS, Custom(_answers_of_property, name_key(name))
     else:
-        kinds, answers = ALL, lambda request, _: request.custom
+        kinds, custom = ALL, Custom(_answers, name_key(name))
 
     def read(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
-        given = answers(request, facts)
-        return given if isinstance(given, NotLearnt) else _answer(name, given, facts.defined)
+        given = custom.among(request, facts)
+        return given if isinstance(given, NotLearnt) else answer(custom.key, by_name(given), facts.defined)
 
-    return Field(prefix + name, FieldType.TEXT, kinds, read, asks_who=True)
+    return Field(prefix + name, FieldType.TEXT, kinds, read, asks_who=True, custom=custom)
 
 
-def _answer(name: str, given: tuple[CustomField, ...], defined: Fact[frozenset[str]]) -> Fact[Value | None]:
-    wanted = name_key(name)
-    known = not isinstance(defined, NotLearnt)
-    if not isinstance(defined, NotLearnt) and wanted not in {name_key(one) for one in defined}:
-        return NotLearnt("our account defines no custom field of this name")
-    values = {fold(field.value) for field in given if name_key(field.name) == wanted}
-    if len(values) > 1:
-        return NotLearnt("it stands twice with different values")
-    value = next(iter(values), "")
-    if not value and not known:
-        return NotLearnt("it was left out, and our account's custom fields could not be learnt")
-    return value or None
+def _answers(request: PendingRequest, _: Facts) -> Fact[tuple[CustomField, ...]]:
+    return request.custom
+
+
+def _answers_at_connection(_: PendingRequest, facts: Facts) -> Fact[tuple[CustomField, ...]]:
+    return facts.connection_custom
+
+
+def _answers_of_property(_: PendingRequest, facts: Facts) -> Fact[tuple[CustomField, ...]]:
+    return facts.property_custom

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import replace
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.model import Evidence, Truth
+from pm_autoaccept.model import Truth
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.conditions import Lookup, Test
-from pm_autoaccept.policy.fields import CUSTOM, Field, name_key
+from pm_autoaccept.policy.custom_answers import name_key
+from pm_autoaccept.policy.fields import CUSTOM, Field
 from pm_autoaccept.policy.source_text import Broken, Items, Node, Text
 
 HIDDEN = "(private)"
@@ -39,13 +39,6 @@ def as_declared(field: Field, private: Container[str]) -> Field:
     return replace(field, private=True) if hidden else field
 
 
-def hide(evidence: Iterable[Evidence], test: Test) -> tuple[Evidence, ...]:
-    """The evidence of a test without what a private field holds; where two fields are compared, of neither."""
-    if isinstance(test, Lookup):
-        secret = {field.name for field in test.by if field.private}
-        return tuple(_without_value(each) if each.field in secret else each for each in evidence)
-    return tuple(map(_without_value, evidence))
-
-
-def _without_value(evidence: Evidence) -> Evidence:
-    return evidence if evidence.found is None else replace(evidence, found=_FOUND.get(evidence.truth))
+def instead(truth: Truth) -> str | None:
+    """What evidence shows instead of what a private field holds."""
+    return _FOUND.get(truth)

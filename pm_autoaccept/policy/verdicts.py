@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 
 from pm_autoaccept.model import Evidence, NotLearnt, PropertyShare, Reason, ReasonKind, Shadow, Truth, Verdict
 from pm_autoaccept.policy.conditions import Comparison, Test
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.fields import held_for
-from pm_autoaccept.policy.judging import Circumstances, Gap, Outcome, both, judge
+from pm_autoaccept.policy.judging import Preparation
+from pm_autoaccept.policy.outcomes import Outcome
 from pm_autoaccept.policy.rules import Default, Rule
+from pm_autoaccept.policy.searching import AskedRule
+from pm_autoaccept.policy.view import Circumstances, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,38 +42,25 @@ class Judgement:
 
 
 def look_at(rule: Rule, circumstances: Circumstances) -> Outcome:
-    """How a rule comes out: its conditions, and that its last day has not passed."""
-    outcome = judge(rule.when, circumstances)
-    return outcome if rule.until is None else both(outcome, still_applies(rule.until, circumstances))
+    """How one rule comes out: its conditions, and that its last day has not passed."""
+    return AskedRule.of(rule, Preparation()).when.outcome(circumstances.view)
 
 
-def still_applies(until: date, circumstances: Circumstances) -> Outcome:
-    """Whether this is that day, or one before it."""
-    now = circumstances.facts.now
-    expected = f"at most {until}"
-    if isinstance(now, NotLearnt):
-        evidence = Evidence("today", expected, None, Truth.UNKNOWN)
-        return Outcome(truth=Truth.UNKNOWN, evidence=(evidence,), gaps=(Gap("now", now.why),))
-    today = now.astimezone(circumstances.zone).date()
-    truth = Truth.TRUE if today <= until else Truth.FALSE
-    return Outcome(truth=truth, evidence=(Evidence("today", expected, str(today), truth),))
-
-
-def by_default(default: Default, circumstances: Circumstances) -> Judgement:
+def by_default(default: Default, view: View) -> Judgement:
     """What is said where no rule is true."""
-    if (expired := _expired(default, None, circumstances)) is not None:
+    if (expired := _expired(default, None, view)) is not None:
         return expired
     text = "so people decide" if default.then is Verdict.HOLD else f"and the default says {default.then}"
     return Judgement(
         verdict=default.then,
         reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
-        note=default.note.render(circumstances.request, circumstances.facts) if default.note else None,
+        note=default.note.render(view.request, view.facts) if default.note else None,
     )
 
 
-def said_of(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judgement:
+def said_of(rule: Rule, outcome: Outcome, view: View) -> Judgement:
     """What a rule says that is true, or unknown: then it holds."""
-    return _stopped(rule, outcome) if outcome.truth is Truth.UNKNOWN else _decided(rule, outcome, circumstances)
+    return _stopped(rule, outcome) if outcome.truth is Truth.UNKNOWN else _decided(rule, outcome, view)
 
 
 def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
@@ -87,10 +77,10 @@ def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
     )
 
 
-def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judgement:
-    if (expired := _expired(rule, rule.id, circumstances)) is not None:
+def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
+    if (expired := _expired(rule, rule.id, view)) is not None:
         return replace(expired, evidence=outcome.evidence, tell=rule.tell)
-    request, facts = circumstances.request, circumstances.facts
+    request, facts = view.request, view.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
     why = rule.about or " and ".join(true) or "it is true of every such request"
     other = next(iter(outcome.others), None)
@@ -113,12 +103,12 @@ def _decided(rule: Rule, outcome: Outcome, circumstances: Circumstances) -> Judg
     )
 
 
-def _expired(holder: Rule | Default, rule: str | None, circumstances: Circumstances) -> Judgement | None:
+def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement | None:
     """The reject of what just this rule (None: the default) has held for long enough; None where it has not.
 
     Where it is not known for how long, it goes on being held: doubt is hold.
     """
-    expire, facts = holder.expire, circumstances.facts
+    expire, facts = holder.expire, view.facts
     if expire is None or facts.held is None or isinstance(facts.held, NotLearnt) or facts.held.rule != rule:
         return None
     held = held_for(facts)
@@ -131,7 +121,7 @@ def _expired(holder: Rule | Default, rule: str | None, circumstances: Circumstan
         verdict=Verdict.REJECT,
         reason=Reason(ReasonKind.EXPIRED, text),
         rule=rule,
-        note=expire.note.render(circumstances.request, facts) if expire.note else None,
+        note=expire.note.render(view.request, facts) if expire.note else None,
     )
 
 

@@ -20,6 +20,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -63,10 +64,10 @@ def sides(rules: Sequence[MadeRule], requests: int) -> tuple[Side, tuple[Side, .
     own = [asked for asked, _ in made]
     policy = load(files_made(rules))
     chain = chain_of(rules)
-    program = Side("deciding", lambda asked: _judged(policy, asked), own)
+    program = Side("deciding", partial(_decided, policy), own)
     others = [
         Side("the generated chain of ifs", lambda asked: chain(*asked), own),
-        Side("a whole judgement", lambda asked: _judged(policy, asked), own),
+        Side("a whole judgement", partial(_judged, policy), own),
     ]
     for engine in ENGINES:
         try:
@@ -74,6 +75,11 @@ def sides(rules: Sequence[MadeRule], requests: int) -> tuple[Side, tuple[Side, .
         except ModuleNotFoundError as error:
             click.echo(f"{engine.name} is not installed: {error}")
     return program, tuple(others)
+
+
+def _decided(policy: Policy, asked: tuple[Any, Any]) -> str | None:
+    rule = policy.decides(asked[0], asked[1], {})
+    return None if rule is None else rule.id
 
 
 def _judged(policy: Policy, asked: tuple[Any, Any]) -> str | None:

@@ -20,10 +20,12 @@ from pm_autoaccept.model import (
     PropertyInfo,
     PropertyShare,
 )
+from pm_autoaccept.policy import name_key
 from tests.bench.rules_made import FUELS, FUNCTIONS, METER, NUMBER, POINT, STATES, TITLES, MadeRule, named
 from tests.examples import NOW
 
-DEFINED = frozenset({NUMBER, METER, POINT})
+DEFINED = frozenset(map(name_key, (NUMBER, METER, POINT)))
+"""As decide gives the names: once for all requests."""
 
 Asked: TypeAlias = tuple[PendingRequest, Facts]
 Values: TypeAlias = Mapping[str, str | int]

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from pm_autoaccept import policy, reference
 from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingRequest, PropertyInfo, Truth
 from pm_autoaccept.policy import Table
-from pm_autoaccept.policy.judging import Circumstances, judge
+from pm_autoaccept.policy.judging import judge
 from pm_autoaccept.policy.lint.implying import never_true, stops_wherever
 from pm_autoaccept.policy.lint.normal import normal
 from pm_autoaccept.policy.lint.warnings import warnings
+from pm_autoaccept.policy.view import Circumstances
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DATA = "data: {idle: {values: [x]}, used: {values: [y]}}"

@@ -1,0 +1,116 @@
+"""Finding the rule that decides, among very many, without asking each of them.
+
+Most rules of a long policy name somebody: an account, a number, a domain. Such a rule cannot do without that value, so
+it is asked only of requests that have it, or of which that could not be learnt. What is left is asked in order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.policy.asking import Asked, AskedGroup, Necessary
+from pm_autoaccept.policy.judging import Preparation
+from pm_autoaccept.policy.rules import Rule
+from pm_autoaccept.policy.values import Value
+from pm_autoaccept.policy.view import Reading, View
+
+Places = tuple[int, ...]
+"""Where rules stand in the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRule:
+    """A rule, and what is asked of a request: its conditions, and that its last day has not passed."""
+
+    rule: Rule
+    when: Asked
+
+    @classmethod
+    def of(cls, rule: Rule, preparation: Preparation) -> AskedRule:
+        """A rule, ready to be asked."""
+        when = preparation.of(rule.when)
+        if rule.until is not None:
+            when = AskedGroup.of((when, preparation.until(rule.until)), every=True)
+        return cls(rule, when)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Rules that cannot do without one of some values of a reading.
+
+    Attributes:
+        by_value: value → the rules that name it.
+        every: all of them: where the value is not learnt, each may be unknown.
+    """
+
+    reading: Reading
+    by_value: Mapping[Value, Places]
+    every: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The rules on one kind of request, in order.
+
+    Attributes:
+        always: where those stand that are asked of every request.
+    """
+
+    rules: tuple[AskedRule, ...]
+    always: Places
+    named: tuple[Named, ...]
+
+    @classmethod
+    def among(cls, rules: Iterable[AskedRule]) -> Search:
+        """What finds the first of these rules."""
+        rules = tuple(rules)
+        chosen = _chosen([rule.when.necessary for rule in rules])
+        found: dict[Reading, dict[Value, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for place, necessary in enumerate(chosen):
+            for reading, value in necessary or ():
+                found[reading][value].append(place)
+        return cls(
+            rules,
+            tuple(place for place, necessary in enumerate(chosen) if necessary is None),
+            tuple(
+                Named(reading, {value: tuple(places) for value, places in by_value.items()}, _all_of(by_value.values()))
+                for reading, by_value in found.items()
+            ),
+        )
+
+    def first(self, view: View) -> tuple[AskedRule | None, tuple[AskedRule, ...]]:
+        """The first rule that is not false and is enforced, None where there is none; those above it that are not."""
+        rules = self.rules
+        passed: tuple[AskedRule, ...] = ()
+        for place in self._places(view):
+            rule = rules[place]
+            if rule.when.came(view) is not False:
+                if rule.rule.enforce:
+                    return rule, passed
+                passed += (rule,)
+        return None, passed
+
+    def _places(self, view: View) -> Iterable[int]:
+        """Where the rules stand that may not be false, in order."""
+        places = list(self.always)
+        for named in self.named:
+            value = view[named.reading]
+            places += named.every if isinstance(value, NotLearnt) else named.by_value.get(value, ())
+        return sorted(set(places)) if len(places) > 1 else places
+
+
+def _all_of(places: Iterable[Sequence[int]]) -> Places:
+    return tuple(sorted({place for each in places for place in each}))
+
+
+def _chosen(necessary: Sequence[tuple[Necessary, ...]]) -> Sequence[Necessary | None]:
+    """Of what each rule cannot do without, that which the fewest rules name; None where there is nothing."""
+    named = Counter(pair for each in necessary for pairs in each for pair in pairs)
+
+    def crowd(pairs: Necessary) -> int:
+        return sum(named[pair] for pair in pairs)
+
+    return [min(each, key=crowd, default=None) for each in necessary]
