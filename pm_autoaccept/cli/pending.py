@@ -14,10 +14,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--recorded", is_flag=True, help="Every request in the ledger, by the policy in FOLDER; no network.")
 @options.account
 @options.output
-def pending(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """List what pends, what the policy says of it, and what would be sent. Nothing is sent, nothing is recorded."""
+def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
+    """List what pends, what the policy says of it, and what would be sent. Nothing is sent, nothing is recorded.
+
+    With --recorded and another --policy FOLDER: what that policy would have decided of every request in the ledger, as
+    of the time of its decision, and where this differs. Facts that the ledger does not have are not learnt.
+    """
+    if recorded:
+        from pm_autoaccept.cli.rejudged import show_recorded
+        from pm_autoaccept.config import policy_folder
+
+        whose = {"settings": said["settings"], "account": said["account"]}
+        folder = options.policy_folder(policy_folder(said["policy"], **whose))
+        return show_recorded(folder, ledger=said["ledger"], output=output, **whose)
     from pm_autoaccept.cli.looking import look_only
     from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings

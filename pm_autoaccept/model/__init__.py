@@ -33,6 +33,7 @@ from pm_autoaccept.model.plans import (
     Step,
     Tally,
 )
+from pm_autoaccept.model.recalled import Memory, Recalled
 from pm_autoaccept.model.requests import (
     AccountInfo,
     Address,
@@ -81,6 +82,7 @@ __all__ = [
     "KeptBack",
     "Kind",
     "Limit",
+    "Memory",
     "MeterInfo",
     "Mode",
     "Need",
@@ -98,6 +100,7 @@ __all__ = [
     "ProviderAccount",
     "Reason",
     "ReasonKind",
+    "Recalled",
     "Receipt",
     "Remembered",
     "Removal",
