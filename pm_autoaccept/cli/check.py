@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--live", is_flag=True, help="Compare it with the custom fields that the account defines, too.")
 @click.option("--coverage", is_flag=True, help="List the rules that decide no test.")
 @click.option("--require-coverage", is_flag=True, help="Such a rule is a problem.")
+@click.option("--schema", is_flag=True, help="Print the schema with which editors help to write policies, and stop.")
 @options.account_of_folder
 @click.option(
     "--output",
@@ -33,6 +34,7 @@ def check(
     live: bool,
     coverage: bool,
     require_coverage: bool,
+    schema: bool,
     **said: Any,  # noqa: ANN401 — click hands over the options, config checks them
 ) -> int:
     """Check the policy in FOLDER (default: PM_AUTOACCEPT_POLICY) and its data, and run its tests.
@@ -40,6 +42,13 @@ def check(
     Every fault is listed with file, line and column. Exit code 0 if there is none, 1 otherwise. With --live the account
     is signed in to and its custom fields are read; the options that say which account and how are for that alone.
     """
+    if schema:
+        from pm_autoaccept.cli.as_json import print_json
+        from pm_autoaccept.policy.language.schema import schema as editor_schema
+
+        print_json(editor_schema())
+        return 0
+
     from pm_autoaccept.cli.checking.report import report_on
 
     named = options.policy_folder(folder)

@@ -24,6 +24,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy import Judgement, Policy
+from tests.editor import complaints
 
 
 @pytest.fixture
@@ -118,7 +119,11 @@ def load() -> Callable[..., Policy]:
 
     def _load(text: str, **more: str) -> Policy:
         files = {"policy.yaml": f"version: 1\n{textwrap.dedent(text)}".encode()}
-        return policy.load(files | {f"{name}.yaml": textwrap.dedent(other).encode() for name, other in more.items()})
+        files |= {f"{name}.yaml": textwrap.dedent(other).encode() for name, other in more.items()}
+        loaded = policy.load(files)
+        # What the loader accepts, the editor schema accepts.
+        assert [each for data in files.values() for each in complaints(data, quoted=False)] == []
+        return loaded
 
     return _load
 
