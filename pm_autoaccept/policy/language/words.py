@@ -126,7 +126,7 @@ CLEANINGS: Mapping[str, str] = MappingProxyType(
 FILTERS: Mapping[str, str] = MappingProxyType(
     {
         "last4": "the last four letters or digits; of fewer than eight, the last two",
-        "mask": "the same with a mark in place of each letter or digit before",
+        "mask": "a star for each letter and digit that `last4` would not show",
         "upper": "in capitals",
         "title": "each word with a capital",
         "or TEXT": "this text where there is no value",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +16,7 @@ from pm_autoaccept.policy.cases import reading
 from pm_autoaccept.policy.cleaning import CLEANINGS
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS
 from pm_autoaccept.policy.language import words
+from pm_autoaccept.policy.language.page import page
 from pm_autoaccept.policy.language.schema import schema
 from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS
 from tests.editor import complaints
@@ -109,3 +112,21 @@ def test_everything_has_words():
     assert tuple(words.DATA) == data_reading._KEYS
     assert tuple(words.CASE) == reading.CASE_KEYS
     assert tuple(words.EXPECT) == reading.EXPECT_KEYS
+
+
+def test_the_reference_page_is_the_programs():
+    """The page in the documents is what the program writes: `python -m pm_autoaccept.policy.language`."""
+    written = subprocess.run(
+        [sys.executable, "-m", "pm_autoaccept.policy.language"], capture_output=True, text=True, check=True
+    )
+    assert written.stdout == page() == (ROOT / "docs" / "policy-reference.md").read_text()
+
+
+def test_the_reference_page_has_every_value():
+    """Whoever looks for a field, an operator, or a value of a choice finds it there, spelt as it is to be written."""
+    told = page()
+    for name, field in FIELDS.items():
+        assert f"| `{name}` | {field.type} |" in told
+        if len(field.members) > 8:
+            assert all(f"`{member}`" in told for member in field.members)
+    assert all(f"| `{name}` |" in told for name in (*OPERATORS, *MODIFIERS, *CLEANINGS))
