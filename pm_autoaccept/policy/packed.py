@@ -56,19 +56,23 @@ class Packing:
     """Contents on their way into boxes, entry by entry: all with cells, or none."""
 
     with_cells: bool
-    _shelves: list[bytearray] = field(default_factory=lambda: [bytearray() for _ in range(_SHELVES)])
+    shelves: int = _SHELVES
+    _shelves: list[bytearray] = field(init=False)
     _entries: int = 0
+
+    def __post_init__(self) -> None:
+        self._shelves = [bytearray() for _ in range(self.shelves)]
 
     def add(self, key: str, cells: Cells) -> None:
         """Add what stands beside a key; a key may come again."""
         written = _written(key)
         beside = _DIFFERS if cells == REPEATED else _CELL.join(map(_written, cells))
-        self._shelves[crc32(written) % _SHELVES] += _ENTRY + written + _CELL + beside
+        self._shelves[crc32(written) % self.shelves] += _ENTRY + written + _CELL + beside
         self._entries += 1
 
     def packed(self) -> Packed:
         """All that was added; the shelves are cleared away meanwhile, so that it is never held twice."""
-        boxes = [_ENTRY] * (_SHELVES * max(1, self._entries // (_SHELVES * _TOGETHER)))
+        boxes = [_ENTRY] * (self.shelves * max(1, self._entries // (self.shelves * _TOGETHER)))
         for number, shelf in enumerate(self._shelves):
             self._shelves[number] = bytearray()
             sorted_in: dict[int, list[bytes]] = {}

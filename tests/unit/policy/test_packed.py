@@ -15,10 +15,15 @@ keys = st.text(st.sampled_from("01aé\n,\x01\xff\ud800"), max_size=4)
 cells = st.lists(keys, min_size=2, max_size=2).map(tuple)
 
 
-@given(st.lists(st.tuples(keys, cells), max_size=40), st.lists(keys, max_size=10), st.booleans())
-def test_they_are_what_a_dict_is(rows, others, with_cells):
+@given(
+    st.lists(st.tuples(keys, cells), max_size=40),
+    st.lists(keys, max_size=10),
+    st.booleans(),
+    st.sampled_from([1, 2, 4096]),
+)
+def test_they_are_what_a_dict_is(rows, others, with_cells, shelves):
     """Every key is found with its cells, a repeated one as repeated, and no other: whatever characters it has."""
-    packing = Packing(with_cells=with_cells)
+    packing = Packing(with_cells=with_cells, shelves=shelves)
     expected: dict[str, tuple[str, ...]] = {}
     for key, beside in rows:
         written = beside if with_cells else ()
