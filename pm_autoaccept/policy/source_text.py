@@ -86,7 +86,11 @@ def is_sound(node: Node) -> bool:
 
 
 class _TooDeep(Exception):
-    """Mappings and lists stand inside one another deeper than anybody writes by hand."""
+    """Mappings and lists stand inside one another, from this place on, deeper than anybody writes by hand."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.place = place
 
 
 def read(
@@ -103,13 +107,14 @@ def read(
     file tells of what a customer typed, and not of what is wanted.
     """
     if len(data) > LARGEST:
-        faults.append(Fault(file, 0, 0, f"the file is larger than {LARGEST:,} bytes; keep long lists in a csv file"))
+        line, column = _where(data, LARGEST)
+        message = f"the file is larger than {LARGEST:,} bytes; keep long lists in a csv file"
+        faults.append(Fault(file, line, column, message))
         return None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
+        line, column = _where(data, error.start)
         faults.append(Fault(file, line, column, "the file is not UTF-8 here; save it as UTF-8"))
         return None
     lines = tuple(text.splitlines())
@@ -127,9 +132,15 @@ def read(
         fault = explain(error, file=file, lines=lines)
         # What was said of that line before came of the same mistake.
         faults[:] = [each for each in faults if (each.file, each.line) != (file, fault.line)] + [fault]
-    except _TooDeep:
-        faults.append(Fault(file, 0, 0, f"lists and mappings stand more than {DEEPEST} deep inside one another"))
+    except _TooDeep as error:
+        message = f"lists and mappings stand more than {DEEPEST} deep inside one another; write it flatter"
+        faults.append(error.place.fault(message))
     return None
+
+
+def _where(data: bytes, byte: int) -> tuple[int, int]:
+    """Line and column of a byte, from 1."""
+    return data.count(b"\n", 0, byte) + 1, byte - data.rfind(b"\n", 0, byte)
 
 
 class _Mark(Protocol):
@@ -177,7 +188,7 @@ class _Builder:
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         if depth > DEEPEST:
-            raise _TooDeep
+            raise _TooDeep(self._place(event))
         refused: Broken | None = None
         if isinstance(event, yaml.AliasEvent):
             text = f"*{event.anchor}"

@@ -66,7 +66,7 @@ def test_scalars_stay_what_was_written():
         ("a: b\n---\nc: d", (2, 1), "a second document begins here"),
         ("a: the # on your bill", (1, 4), "as 'the # on your bill', or the comment on a line of its own"),
         ("a: the\n  number # on it", (1, 4), "as 'number # on it'"),
-        ("[" * 22, (0, 0), "more than 20 deep"),
+        ("[" * 22, (1, 22), "more than 20 deep"),
         ("# nothing but a remark", (0, 0), "the file is empty"),
         ("a: b\nc: \x07", (2, 4), "a control character (U+0007) stands here"),
     ],
