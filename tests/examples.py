@@ -31,17 +31,18 @@ ALICE, BOB = 410221, 410222
 
 def connection(owner: int = ALICE, **said: Any) -> PendingRequest:
     """A pending connection request."""
-    return PendingRequest(kind=Kind.CONNECTION, id=owner, account_id=owner, **said)
+    return PendingRequest(**({"kind": Kind.CONNECTION, "id": owner, "account_id": owner} | said))
 
 
 def property_share(number: int, owner: int = ALICE, **said: Any) -> PendingRequest:
     """A pending property share."""
-    return PendingRequest(kind=Kind.PROPERTY, id=number, account_id=owner, property_id=number, **said)
+    whose = {"kind": Kind.PROPERTY, "id": number, "account_id": owner, "property_id": number}
+    return PendingRequest(**(whose | said))
 
 
 def meter_share(number: int, of: int, owner: int = ALICE, **said: Any) -> PendingRequest:
     """A pending meter share of property `of`."""
-    return PendingRequest(kind=Kind.METER, id=number, account_id=owner, property_id=of, **said)
+    return PendingRequest(**({"kind": Kind.METER, "id": number, "account_id": owner, "property_id": of} | said))
 
 
 def pending_list(kind: Kind, requests: Iterable[PendingRequest] = (), **said: Any) -> PendingList:
@@ -53,24 +54,21 @@ def pending_list(kind: Kind, requests: Iterable[PendingRequest] = (), **said: An
 def snapshot(
     *requests: PendingRequest, failed: Kind | None = None, strange: Kind | None = None, **facts: Any
 ) -> Snapshot:
-    """A snapshot in which these requests pend; the list `failed` is not whole, `strange` has an unreadable element."""
-    lists = {}
-    for kind in Kind:
-        lists[kind] = pending_list(
+    """A snapshot in which these requests pend; the list `failed` is not whole, `strange` has an unreadable element.
+
+    `facts` may also bring whole lists: `connections`, `properties`, `meters`.
+    """
+    lists = {
+        name: pending_list(
             kind,
             (request for request in requests if request.kind is kind),
             failed="GET: 500" if kind is failed else None,
             unreadable=(Unreadable(kind, "no id", b"<x/>"),) if kind is strange else (),
         )
-    facts.setdefault("connected", frozenset())
-    facts.setdefault("ended", NOW + timedelta(seconds=1))
-    return Snapshot(
-        provider=ProviderAccount(1, "provider"),
-        connections=lists[Kind.CONNECTION],
-        properties=lists[Kind.PROPERTY],
-        meters=lists[Kind.METER],
-        **facts,
-    )
+        for name, kind in zip(("connections", "properties", "meters"), Kind, strict=True)
+    }
+    learnt = {"connected": frozenset(), "ended": NOW + timedelta(seconds=1)}
+    return Snapshot(provider=ProviderAccount(1, "provider"), **(lists | learnt | facts))
 
 
 def decided(request: PendingRequest, verdict: Verdict, **said: Any) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
@@ -24,7 +24,6 @@ from pm_autoaccept.model import (
     Kind,
     MeterInfo,
     NotLearnt,
-    PendingList,
     PendingRequest,
     PropertyInfo,
     ProviderAccount,
@@ -36,8 +35,9 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy import Policy, Table
+from tests import examples
+from tests.examples import NOW, pending_list
 
-NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 OWNER, HOUSE, METER = 410221, 8120045, 30511977
 NUMBER = CustomField("Number", "7")
 PROBE = """
@@ -49,39 +49,25 @@ rules:
 
 def connection(owner: int = OWNER, **more: object) -> PendingRequest:
     """A connection request."""
-    values = {"kind": Kind.CONNECTION, "id": owner, "account_id": owner, "custom": (NUMBER,)}
-    return PendingRequest(**(values | {"account_info": AccountInfo(email="a@b.example")} | more))
+    return examples.connection(
+        owner, **({"custom": (NUMBER,), "account_info": AccountInfo(email="a@b.example")} | more)
+    )
 
 
 def share(property_id: int = HOUSE, **more: object) -> PendingRequest:
     """A property share."""
-    values = {"kind": Kind.PROPERTY, "id": property_id, "account_id": OWNER, "property_id": property_id}
-    return PendingRequest(**(values | {"custom": (NUMBER,), "property_info": PropertyInfo()} | more))
+    return examples.property_share(property_id, **({"custom": (NUMBER,), "property_info": PropertyInfo()} | more))
 
 
 def meter(**more: object) -> PendingRequest:
     """A meter share."""
-    values = {"kind": Kind.METER, "id": METER, "account_id": OWNER, "property_id": HOUSE, "meter_info": MeterInfo()}
-    return PendingRequest(**(values | more))
-
-
-def pending(kind: Kind, *requests: PendingRequest, **more: object) -> PendingList:
-    """A pending list."""
-    return PendingList(kind=kind, requests=requests, begun=NOW, ended=NOW, **more)
+    return replace(examples.meter_share(METER, HOUSE, meter_info=MeterInfo()), **more)
 
 
 def snapshot(*requests: PendingRequest, **more: object) -> Snapshot:
     """A snapshot with these requests in three whole lists; the account defines one custom field."""
-    lists = {
-        name: pending(kind, *(request for request in requests if request.kind is kind))
-        for name, kind in (("connections", Kind.CONNECTION), ("properties", Kind.PROPERTY), ("meters", Kind.METER))
-    }
-    learnt = {
-        "ended": NOW,
-        "connected": frozenset({OWNER}),
-        "custom_fields": (CustomFieldDefinition(id=1, name="Number"),),
-    }
-    return Snapshot(provider=ProviderAccount(id=1, username="utility"), **(lists | learnt | more))
+    learnt = {"connected": frozenset({OWNER}), "custom_fields": (CustomFieldDefinition(id=1, name="Number"),)}
+    return examples.snapshot(*requests, **(learnt | more))
 
 
 def probe(when: str, on: str = "meter") -> Policy:
@@ -173,10 +159,10 @@ def test_property_verdict_where_the_property_list_is_in_doubt(tell):
     whole = snapshot(share(), meter())
     assert tell(asked, whole) == "true"
     assert tell(asked, snapshot(meter())) == "false"
-    broken = pending(Kind.PROPERTY, share(), failed="page 2: timeout")
+    broken = pending_list(Kind.PROPERTY, [share()], failed="page 2: timeout")
     assert tell(asked, snapshot(meter(), properties=broken)) == "unknown"
     assert tell(asked, snapshot(meter(), properties=replace(broken, requests=()))) == "unknown"
-    strange = pending(Kind.PROPERTY, share(), unreadable=unreadable)
+    strange = pending_list(Kind.PROPERTY, [share()], unreadable=unreadable)
     assert tell(asked, snapshot(meter(), properties=strange)) == "true"
     assert tell(asked, snapshot(meter(), properties=replace(strange, requests=()))) == "unknown"
 
@@ -190,11 +176,11 @@ def test_property_share(tell):
     assert tell(asked.format("none"), snapshot(meter(), shared_properties={OWNER: frozenset({1})})) == "true"
     assert tell(asked.format("none"), snapshot(meter())) == "unknown"
     assert tell(asked.format("none"), snapshot(meter(), shared_properties={OWNER: NotLearnt("403")})) == "unknown"
-    broken = pending(Kind.PROPERTY, failed="timeout")
+    broken = pending_list(Kind.PROPERTY, failed="timeout")
     assert tell(asked.format("shared"), snapshot(meter(), properties=broken, **shared)) == "unknown"
-    strange = pending(Kind.PROPERTY, unreadable=(Unreadable(Kind.PROPERTY, "no id", b""),))
+    strange = pending_list(Kind.PROPERTY, unreadable=(Unreadable(Kind.PROPERTY, "no id", b""),))
     assert tell(asked.format("shared"), snapshot(meter(), properties=strange, **shared)) == "unknown"
-    seen = pending(Kind.PROPERTY, share(), failed="timeout")
+    seen = pending_list(Kind.PROPERTY, [share()], failed="timeout")
     assert tell(asked.format("pending"), snapshot(meter(), properties=seen)) == "true"
 
 
@@ -263,7 +249,7 @@ def test_answers_with_the_property_share(tell):
 def test_a_list_that_is_not_whole():
     """From a list that could not be read to its end nothing is answered; the other lists are."""
     rules = probe("always", on="[connection, property, meter]")
-    broken = pending(Kind.PROPERTY, share(), failed="page 2: timeout")
+    broken = pending_list(Kind.PROPERTY, [share()], failed="page 2: timeout")
     decisions = decide(snapshot(connection(), meter(), properties=broken), policy=rules, tables={}, now=NOW)
     assert [each.verdict for each in decisions] == [Verdict.REJECT, Verdict.HOLD, Verdict.REJECT]
     assert decisions[1].reason.kind is ReasonKind.LIST_NOT_WHOLE
@@ -377,9 +363,9 @@ def fact(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[Fact[object]]
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Worlds in which everything may be missing, repeated or garbled."""
     lists = [
-        pending(
+        pending_list(
             kind,
-            *draw(_of_kind(kind)),
+            draw(_of_kind(kind)),
             failed=draw(st.sampled_from([None, None, "timeout"])),
             unreadable=draw(st.sampled_from([(), (Unreadable(kind, "no id", b""),)])),
         )
@@ -459,12 +445,12 @@ FAULTY = connection(faults={"account.address.state": "'XX' is no state"})
         ("{property.share: shared}", snapshot(meter()), "nobody was asked what the owner shares"),
         (
             "{property.share: shared}",
-            snapshot(meter(), properties=pending(Kind.PROPERTY, failed="500")),
+            snapshot(meter(), properties=pending_list(Kind.PROPERTY, failed="500")),
             "the list of pending property shares is not whole",
         ),
         (
             "{property.verdict: accept}",
-            snapshot(meter(), properties=pending(Kind.PROPERTY, failed="500")),
+            snapshot(meter(), properties=pending_list(Kind.PROPERTY, failed="500")),
             "the list of pending property shares is not whole",
         ),
     ],
@@ -572,16 +558,16 @@ SILENT = replace(connection(2), custom=())
             "hold by default",
         ),
         (snapshot(ASKED, connection(2, account_id=None)), (), "hold by unknown"),
-        (snapshot(ASKED, properties=pending(Kind.PROPERTY, failed="500")), (), "hold by unknown"),
+        (snapshot(ASKED, properties=pending_list(Kind.PROPERTY, failed="500")), (), "hold by unknown"),
         (
-            snapshot(ASKED, connection(2), properties=pending(Kind.PROPERTY, failed="500")),
+            snapshot(ASKED, connection(2), properties=pending_list(Kind.PROPERTY, failed="500")),
             (),
             "reject by connection:2",
         ),
         (
             snapshot(
                 ASKED,
-                properties=pending(Kind.PROPERTY, unreadable=(Unreadable(Kind.PROPERTY, "no id", b"<p/>"),)),
+                properties=pending_list(Kind.PROPERTY, unreadable=(Unreadable(Kind.PROPERTY, "no id", b"<p/>"),)),
             ),
             (),
             "hold by unknown",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -17,17 +16,16 @@ from pm_autoaccept.model import (
     Decision,
     Kind,
     MeterInfo,
-    PendingList,
     PendingRequest,
     PropertyInfo,
-    ProviderAccount,
     Snapshot,
     Verdict,
 )
 from pm_autoaccept.policy import Table
 from pm_autoaccept.simulator import story
+from tests import examples
+from tests.examples import ALICE, NOW
 
-NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 FIELD = "Utility Customer Number"
 
 
@@ -45,44 +43,30 @@ def tables(utility):
 
 def seen(*requests: PendingRequest, number: str = "0041-001-234", shared: int = 0) -> Snapshot:
     """What is seen of these requests of one connected owner who answered with this number."""
-    lists = [
-        PendingList(kind=kind, requests=tuple(each for each in requests if each.kind is kind), begun=NOW, ended=NOW)
-        for kind in Kind
-    ]
-    return Snapshot(
-        ended=NOW,
-        provider=ProviderAccount(id=1, username="prairie_power"),
-        connections=lists[0],
-        properties=lists[1],
-        meters=lists[2],
-        connected=frozenset({410221}),
-        shared_properties={410221: frozenset({shared})},
-        answers_at_connection={410221: (CustomField(FIELD, number),)},
+    return examples.snapshot(
+        *requests,
+        connected=frozenset({ALICE}),
+        shared_properties={ALICE: frozenset({shared})},
+        answers_at_connection={ALICE: (CustomField(FIELD, number),)},
         custom_fields=(CustomFieldDefinition(id=46, name=FIELD),),
     )
 
 
 def connection(number: str | None) -> PendingRequest:
     """A connection request with this customer number."""
-    return PendingRequest(
-        kind=Kind.CONNECTION,
-        id=410221,
-        account_id=410221,
+    return examples.connection(
         username="riverside_props",
         custom=() if number is None else (CustomField(FIELD, number),),
         account_info=AccountInfo(email="ops@riverside.example"),
     )
 
 
-PROPERTY = PendingRequest(
-    kind=Kind.PROPERTY,
-    id=8120045,
-    account_id=410221,
+PROPERTY = examples.property_share(
+    8120045,
     username="riverside_props",
-    sender_id=410221,
+    sender_id=ALICE,
     sender_username="riverside_props",
     access_level="Read Write",
-    property_id=8120045,
     property_info=PropertyInfo(name="Dockside Tower", construction_status="Existing"),
 )
 METER = replace(
