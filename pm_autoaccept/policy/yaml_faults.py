@@ -11,6 +11,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.wording import shown
 
 _BEFORE_TEXT = re.compile(r"\s*(?:- +)*(?:[^\s'\"{\[:][^:]*: +)?")
+_ENTRY = re.compile(r"[^,\]}]+")
 _WORD = re.compile(r"[^\s,\]}]+")
 
 
@@ -20,14 +21,21 @@ def quoted(text: str) -> str:
     return f"'{doubled}'"
 
 
-def put_right(line: str) -> str:
-    """The line with what follows its key, or its dash, in single quotes."""
+def put_right(line: str, column: int = 0) -> str:
+    """The line with what follows its key, or its dash, in single quotes; inside braces with what begins there."""
+    if _inside(line[:column]) and (word := _ENTRY.match(line, column)):
+        return f"{line[:column]}{quoted(word.group().strip())}{line[word.end() :]}".strip()
     found = _BEFORE_TEXT.match(line)
     end = found.end() if found else 0
     before, text = line[:end].strip(), line[end:].strip()
     if text.startswith("'") and text.endswith("'"):
         text = text[1:-1]
     return f"{before} {quoted(text)}".lstrip()
+
+
+def _inside(before: str) -> bool:
+    """Whether a brace or a bracket is open there."""
+    return any(before.count(first) > before.count(last) for first, last in ("{}", "[]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,9 @@ def explain(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -
         row, column, line = _spot(error.context_mark or error.problem_mark, lines)
     found = _WORD.match(line, column)
     word = found.group() if found else line[column : column + 1]
-    message = meaning.message.format(first=word[:1], word=quoted(word), right=put_right(line), problem=error.problem)
+    message = meaning.message.format(
+        first=word[:1], word=quoted(word), right=put_right(line, column), problem=error.problem
+    )
     return Fault(file, row + 1, column + 1, message, shown(line))
 
 

@@ -43,6 +43,7 @@ def test_scalars_stay_what_was_written():
         ("a: {}", (1, 4), "the mapping is empty"),
         ("a: []", (1, 4), "the list is empty"),
         ("a: @b", (1, 4), "cannot begin with `@`; put the text in single quotes: a: '@b'"),
+        ("a: {b: @c d, e: f}", (1, 8), "cannot begin with `@`; put the text in single quotes: a: {b: '@c d', e: f}"),
         ("a: ,b", (1, 4), "cannot begin with `,`"),
         ("a: *b", (1, 4), "write '*b'"),
         ("a: [*.example.com]", (1, 5), "cannot begin with `*`; put the text in single quotes: '*.example.com'"),
