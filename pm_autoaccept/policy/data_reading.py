@@ -105,6 +105,7 @@ class _Reader:
             path=self._path(found[form]) if form in {Form.LINES, Form.CSV} else None,
             query=self._query(found[form]) if form is Form.SQL else None,
             url=self._url(found[form]) if form is Form.URL else None,
+            plain=form is Form.URL and "key" not in found,
             key=key,
             columns=columns,
             clean=clean,

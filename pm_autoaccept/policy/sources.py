@@ -63,7 +63,8 @@ class Source:
         values: the keys themselves, for `values`.
         path: the file, relative to the policy's folder, for `lines` and `csv`.
         query: for `sql`.
-        url: for `url`: csv where key columns are named, otherwise one key a line.
+        url: for `url`.
+        plain: what is at the address is one key a line, since no key column is named.
         key: the names of the key columns; `("value",)` where rows are keys and nothing else.
         columns: name → type of the declared columns beyond the key.
         clean: key column → how it, and what is looked up there, is cleaned; a column that is not cleaned is not in it.
@@ -78,6 +79,7 @@ class Source:
     path: str | None = None
     query: Query | None = None
     url: str | None = None
+    plain: bool = False
     key: tuple[str, ...] = (VALUE,)
     columns: Mapping[str, FieldType] = field(default_factory=dict)
     clean: Mapping[str, tuple[Cleaning, ...]] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class Source:
     @property
     def has_header(self) -> bool:
         """Whether its rows have named columns, of which `key` names some."""
-        return self.key != (VALUE,) or self.form in {Form.CSV, Form.SQL}
+        return self.form in {Form.CSV, Form.SQL} or (self.form is Form.URL and not self.plain)
 
     @property
     def where(self) -> str:

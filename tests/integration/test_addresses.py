@@ -85,7 +85,7 @@ async def test_a_table_at_an_address(shelf, source, tmp_path):
 async def test_one_key_a_line(shelf, source):
     """Without a key column it is a list; nobody says when it is from."""
     shelf.gives("a\n\n b \n", Content_Type="text/plain")
-    reading = await read_url(replace(source, key=("value",), columns={}))
+    reading = await read_url(replace(source, key=("value",), columns={}, plain=True))
     assert isinstance(reading.table, Table)
     assert reading.table.has(("b",)) is True
     assert (reading.table.rows, reading.dated) == (2, None)
@@ -173,7 +173,7 @@ async def test_what_is_no_table(shelf, source, answer, why):
 async def test_a_list_that_is_csv(shelf, source):
     """A csv file is not read as a list, whose keys would be whole lines."""
     shelf.gives(TEXT)
-    learnt = (await read_url(replace(source, key=("value",), columns={}))).table
+    learnt = (await read_url(replace(source, key=("value",), columns={}, plain=True))).table
     assert isinstance(learnt, NotLearnt)
     assert "it is csv; say which column is the key" in learnt.why
 

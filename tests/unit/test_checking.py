@@ -77,6 +77,17 @@ def test_text(check):
     assert err.endswith("my policy: 2 problems; nothing would be answered by it\n")
 
 
+def test_data_that_lie_elsewhere(check):
+    """A check needs no database and no network: what lies there is named, and is no fault."""
+    data = "version: 1\ndata:\n  known: {sql: {connection: billing, query: select n from t}, key: n}\n"
+    data += "  spam: {url: 'https://data.example.org/spam.txt'}\n"
+    code, out, err = check(**{"b.yaml": data})
+    assert code == 0
+    assert "data: accounts (1 rows)" in out
+    assert "my policy: not read, since they lie elsewhere: known, spam; `doctor` tries them\n" in err
+    assert json.loads(check("--output", "json", **{"b.yaml": data})[1])["data_elsewhere"] == ["known", "spam"]
+
+
 def test_coverage(check):
     """Rules that no test decides are listed, and are problems only where that is asked for."""
     code, out, _ = check("--coverage")

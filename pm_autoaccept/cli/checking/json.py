@@ -21,6 +21,7 @@ def print_as_json(report: Report) -> None:
                 else {"rows": table.rows, "digest": table.digest}
                 for name, table in report.tables.items()
             },
+            "data_elsewhere": report.elsewhere,
             "rules": [rule.id for rule in policy.rules] if policy else [],
             "holding_for_ever": policy.holding_for_ever if policy else [],
             "cases": [

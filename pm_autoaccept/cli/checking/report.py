@@ -74,6 +74,11 @@ class Report:
     compared: Compared | None = None
 
     @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The names of the data that lie in a database or at an address, and were not read."""
+        return tuple(name for name in (self.policy.sources if self.policy else ()) if name not in self.tables)
+
+    @property
     def errors(self) -> tuple[Finding, ...]:
         """What keeps the policy from being used."""
         return tuple(finding for finding in self.findings if finding.level is Level.ERROR)

@@ -30,6 +30,9 @@ def print_text(report: Report, *, coverage: bool) -> None:
     tried = f"{_many(len(report.results), 'test')} passed" if report.results else "no tests"
     warned = f"; {_many(len(report.warnings), 'warning')}" if report.warnings else ""
     data = f"; data: {rows}" if rows else ""
+    if report.elsewhere:
+        names = ", ".join(report.elsewhere)
+        click.echo(f"{folder}: not read, since they lie elsewhere: {names}; `doctor` tries them", err=True)
     click.echo(f"{folder}: {_many(len(report.policy.rules), 'rule')}, no problems; {tried}{warned}{data}")
 
 

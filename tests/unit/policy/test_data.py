@@ -28,6 +28,7 @@ data:
   d: {sql: {connection: billing, query: 'select n from t;'}, key: n, clean: [digits, zero_fill 10]}
   e: {url: 'https://data.example.org/e.csv', key: n, dated: written}
   f: {url: 'http://127.0.0.1:8080/f.txt'}
+  g: {url: 'https://data.example.org/g.csv', key: value}
 """
 
 
@@ -64,6 +65,7 @@ def test_declared_data(load):
     assert d.clean == {"n": (Cleaning("digits"), Cleaning("zero_fill", 10))}
     assert (sources["e"].url, sources["e"].dated) == ("https://data.example.org/e.csv", "written")
     assert (sources["f"].url, sources["f"].has_header) == ("http://127.0.0.1:8080/f.txt", False)
+    assert (sources["g"].key, sources["g"].has_header) == (("value",), True)
 
 
 def test_what_is_looked_up_is_cleaned_as_the_key_is(load):
