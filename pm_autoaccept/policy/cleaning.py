@@ -73,6 +73,9 @@ class Cleaning:
 def cleaner(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
     """What makes of a folded text what is left after each cleaning in order; empty where nothing is."""
     changes = tuple((cleaning.change, cleaning.count) for cleaning in cleanings)
+    if len(changes) == 1:
+        ((change, count),) = changes
+        return lambda text: change(text, count).strip()
 
     def clean(text: str) -> str:
         for change, count in changes:

@@ -10,9 +10,11 @@ from pm_autoaccept.model import CustomField, Fact, Facts, NotLearnt, PendingRequ
 from pm_autoaccept.policy.cleaning import fold
 
 Answers: TypeAlias = Mapping[str, Fact[str]]
-"""Name, as names are compared → what was answered there, folded."""
+"""Name, as names are compared → what was answered there."""
 
 _TWICE = NotLearnt("it stands twice with different values")
+_LEFT_OUT = NotLearnt("it was left out, and our account's custom fields could not be learnt")
+_UNDEFINED = NotLearnt("our account defines no custom field of this name")
 
 
 def name_key(name: str) -> str:
@@ -29,27 +31,31 @@ class Custom:
 
 
 def by_name(given: Iterable[CustomField]) -> Answers:
-    """The answers by their names; not learnt where one stands twice with different values."""
+    """The answers by their names, as they were typed; not learnt where one stands twice with different values."""
     answers: dict[str, Fact[str]] = {}
     for field in given:
-        key, value = name_key(field.name), fold(field.value)
-        if answers.setdefault(key, value) != value:
-            answers[key] = _TWICE
+        key, value = name_key(field.name), field.value
+        answers[key] = value if key not in answers or _same(answers[key], value) else _TWICE
     return answers
 
 
+def _same(one: Fact[str], other: str) -> bool:
+    return not isinstance(one, NotLearnt) and fold(one) == fold(other)
+
+
 def answer(key: str, answers: Answers, defined: Fact[frozenset[str]]) -> Fact[str | None]:
-    """What was answered in the custom field of this name; None where it was left out or blank.
+    """What was answered in the custom field of this name, folded; None where it was left out or blank.
 
     Args:
         key: its name as names are compared.
         answers: everything that was answered.
         defined: the names of the custom fields that our account defines, at best as names are compared.
     """
-    known = not isinstance(defined, NotLearnt)
-    if not isinstance(defined, NotLearnt) and key not in defined and key not in map(name_key, defined):
-        return NotLearnt("our account defines no custom field of this name")
     value = answers.get(key, "")
-    if not value and not known:
-        return NotLearnt("it was left out, and our account's custom fields could not be learnt")
-    return value or None
+    if not isinstance(value, NotLearnt):
+        value = fold(value)
+    if isinstance(defined, NotLearnt):
+        return value or _LEFT_OUT
+    if key in defined or key in map(name_key, defined):
+        return value or None
+    return _UNDEFINED

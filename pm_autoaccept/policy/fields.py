@@ -75,7 +75,7 @@ class Field:
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
         """What the request or the facts say of it: a value, None, or what hindered us."""
-        if request.faults and (why := fault_of(request, self.name)):
+        if why := fault_of(request, self.name):
             return NotLearnt(f"it could not be read: {why}")
         value = self.read(request, facts)
         if value is None and self.required:
@@ -85,6 +85,8 @@ class Field:
 
 def fault_of(request: PendingRequest, name: str) -> str | None:
     """Why the element behind a field, or one around it, could not be read; None if nothing was wrong."""
+    if not request.faults:
+        return None
     wanted = name_key(name)
     faults = ((name_key(faulty), why) for faulty, why in request.faults.items())
     return next((why for faulty, why in faults if wanted == faulty or wanted.startswith(f"{faulty}.")), None)
@@ -125,9 +127,9 @@ def _in_address(
         return held
     value: str | None = getattr(held.address, attribute)
     # An account's address is required, a property's is optional; within either, these four attributes are required.
-    absent_as_a_whole = isinstance(held, PropertyInfo) and held.address == Address()
-    if value is None and attribute in {"line1", "city", "postal_code", "country"} and not absent_as_a_whole:
-        return NotLearnt("the address lacks it, though EPA's schema requires it")
+    if value is None and attribute in {"line1", "city", "postal_code", "country"}:
+        absent_as_a_whole = isinstance(held, PropertyInfo) and held.address == Address()
+        return None if absent_as_a_whole else NotLearnt("the address lacks it, though EPA's schema requires it")
     return value
 
 

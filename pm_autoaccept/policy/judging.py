@@ -13,10 +13,13 @@ from decimal import Context, Decimal
 from functools import partial
 from typing import Any
 
+import re2
+
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.asking import Asked, AskedGroup, AskedLookup, AskedTest, Decides, Necessary, Shown
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs
 from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.operators import Takes
 from pm_autoaccept.policy.outcomes import Came, Gap, Outcome
 from pm_autoaccept.policy.tables import Row
 from pm_autoaccept.policy.taken import claimant
@@ -81,6 +84,8 @@ class Preparation:
             literals = frozenset(test.literals)
             necessary = () if negated else (frozenset((value, literal) for literal in literals),)
             came = _being_one_of(value, literals, _gap_of(test.field), negated=negated)
+        elif len(test.literals) == 1 and not _moves(test) and test.operator.takes is not Takes.PATTERN:
+            came = _holding(value, test.operator.holds, test.literals[0], _gap_of(test.field), negated=negated)
         else:
             came = _asking(value, _passes(test), _gap_of(test.field), "now", negated=negated)
         expected = f"not {test.expected}" if negated else test.expected
@@ -157,6 +162,16 @@ def _being_one_of(value: Reading, literals: frozenset[Any], gap: str, *, negated
     return came
 
 
+def _holding(value: Reading, holds: Callable[[Any, Any], bool], literal: Any, gap: str, *, negated: bool) -> Decides:  # noqa: ANN401 - of the field's own type
+    def came(view: View) -> Came:
+        found = view[value]
+        if isinstance(found, NotLearnt):
+            return (Gap(gap, found.why),)
+        return found is not None and holds(found, literal) is not negated
+
+    return came
+
+
 def _asking(value: Reading, asks: Asks, gap: str, other: str, *, negated: bool) -> Decides:
     """`gap` is what is not learnt where the value is not, `other` where what it is compared with is not."""
 
@@ -176,9 +191,10 @@ def _passes(test: Comparison) -> Asks:
     holds, literals = test.operator.holds, test.literals
     if _moves(test):
         return lambda value, view: _at_this_time(test, value, view)
-    if len(literals) == 1:
-        literal = literals[0]
-        return lambda value, _: holds(value, literal)
+    if test.operator.takes is Takes.PATTERN:
+        # Bytes: re2 needs more time to say where in a text it matched than to match.
+        matching = [re2.compile(each.pattern.encode(), each.options).fullmatch for each in literals]
+        return lambda value, _: any(match(value.encode()) is not None for match in matching)
     return lambda value, _: any(holds(value, literal) for literal in literals)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy.asking import Asked, AskedGroup, Necessary
+from pm_autoaccept.policy.asking import Asked, AskedGroup, Decides, Necessary
 from pm_autoaccept.policy.judging import Preparation
 from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.values import Value
@@ -37,18 +37,9 @@ class AskedRule:
         return cls(rule, when)
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Rules that cannot do without one of some values of a reading.
-
-    Attributes:
-        by_value: value → the rules that name it.
-        every: all of them: where the value is not learnt, each may be unknown.
-    """
-
-    reading: Reading
-    by_value: Mapping[Value, Places]
-    every: Places
+Named = tuple[Reading, Mapping[Value, Places], Places]
+"""A reading; value → the rules that cannot do without it; all of these rules: where it is not learnt, each may be
+unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +47,12 @@ class Search:
     """The rules on one kind of request, in order.
 
     Attributes:
+        asks: how each comes out.
         always: where those stand that are asked of every request.
     """
 
     rules: tuple[AskedRule, ...]
+    asks: tuple[Decides, ...]
     always: Places
     named: tuple[Named, ...]
 
@@ -74,20 +67,21 @@ class Search:
                 found[reading][value].append(place)
         return cls(
             rules,
+            tuple(rule.when.came for rule in rules),
             tuple(place for place, necessary in enumerate(chosen) if necessary is None),
             tuple(
-                Named(reading, {value: tuple(places) for value, places in by_value.items()}, _all_of(by_value.values()))
+                (reading, {value: tuple(places) for value, places in by_value.items()}, _all_of(by_value.values()))
                 for reading, by_value in found.items()
             ),
         )
 
     def first(self, view: View) -> tuple[AskedRule | None, tuple[AskedRule, ...]]:
         """The first rule that is not false and is enforced, None where there is none; those above it that are not."""
-        rules = self.rules
         passed: tuple[AskedRule, ...] = ()
+        asks = self.asks
         for place in self._places(view):
-            rule = rules[place]
-            if rule.when.came(view) is not False:
+            if asks[place](view) is not False:
+                rule = self.rules[place]
                 if rule.rule.enforce:
                     return rule, passed
                 passed += (rule,)
@@ -95,10 +89,11 @@ class Search:
 
     def _places(self, view: View) -> Iterable[int]:
         """Where the rules stand that may not be false, in order."""
-        places = list(self.always)
-        for named in self.named:
-            value = view[named.reading]
-            places += named.every if isinstance(value, NotLearnt) else named.by_value.get(value, ())
+        places = self.always
+        for reading, by_value, every in self.named:
+            value = view[reading]
+            if value is not None:
+                places += every if isinstance(value, NotLearnt) else by_value.get(value, ())
         return sorted(set(places)) if len(places) > 1 else places
 
 

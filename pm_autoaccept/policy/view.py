@@ -8,9 +8,9 @@ from datetime import UTC, tzinfo
 from typing import Any, TypeAlias
 
 from pm_autoaccept.model import Fact, Facts, NotLearnt, PendingRequest
-from pm_autoaccept.policy.cleaning import Cleaning, cleaner
+from pm_autoaccept.policy.cleaning import Cleaning, cleaner, fold
 from pm_autoaccept.policy.conditions import Column
-from pm_autoaccept.policy.custom_answers import Answers, answer, by_name
+from pm_autoaccept.policy.custom_answers import Answers, Custom, answer, by_name
 from pm_autoaccept.policy.fields import Field, fault_of
 from pm_autoaccept.policy.tables import Row, Table
 from pm_autoaccept.policy.values import FieldType, Value, read_answer, text_of
@@ -92,19 +92,17 @@ class Readings:
         """What the request, the facts, or the row say: a `Told`."""
         if isinstance(field, Column):
             return self.one(field, lambda view: _cell(field, view))
-        if field.custom is None:
-            return self.one(field.name, lambda view: field.value(view.request, view.facts))
-        name, custom = field.name, field.custom
-        among = self.one(custom.among, lambda view: _answers(custom.among(view.request, view.facts)))
+        if (custom := field.custom) is None:
+            return self.one(field.name, _plainly(field))
+        key, among = custom.key, self.one(custom.among, _among(custom))
 
         def find(view: View) -> Told:
-            request = view.request
-            if request.faults and fault_of(request, name):
-                return field.value(request, view.facts)
+            if view.request.faults and fault_of(view.request, field.name):
+                return field.value(view.request, view.facts)
             answers = view[among]
-            return answers if isinstance(answers, NotLearnt) else answer(custom.key, answers, view.facts.defined)
+            return answers if isinstance(answers, NotLearnt) else answer(key, answers, view.facts.defined)
 
-        return self.one(name, find)
+        return self.one(field.name, find)
 
     def comparable(
         self, field: Field | Column, clean: tuple[Cleaning, ...] = (), read_as: FieldType | None = None
@@ -139,12 +137,34 @@ class Readings:
         return self.one((given, clean, "key"), find)
 
 
+def _plainly(field: Field) -> Callable[[View], Told]:
+    """`Field.value`, without the calls that most requests do not need: this is what deciding waits for."""
+    read = field.read
+
+    def find(view: View) -> Told:
+        request = view.request
+        if request.faults:
+            return field.value(request, view.facts)
+        value = read(request, view.facts)
+        if isinstance(value, str):
+            return fold(value) or None
+        return field.value(request, view.facts) if value is None else value
+
+    return find
+
+
 def _cell(column: Column, view: View) -> Told:
     return (view.row or {}).get(column.column, NotLearnt("there is no such row"))
 
 
-def _answers(given: Fact[Any]) -> Fact[Answers]:
-    return given if isinstance(given, NotLearnt) else by_name(given)
+def _among(custom: Custom) -> Callable[[View], Fact[Answers]]:
+    find_all = custom.among
+
+    def find(view: View) -> Fact[Answers]:
+        given = find_all(view.request, view.facts)
+        return given if isinstance(given, NotLearnt) else by_name(given)
+
+    return find
 
 
 def _nothing_left(field: Field | Column) -> NotLearnt | None:
