@@ -13,11 +13,12 @@ import pytest
 from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SqlLedger, braking
-from pm_autoaccept.model import Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
+from pm_autoaccept.model import CustomField, Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
-from pm_autoaccept.simulator import Fault, FaultKind
+from pm_autoaccept.simulator import Fault, FaultKind, customers
+from pm_autoaccept.simulator.inferred import Inferred
 
 IN_FLIGHT = 8
 """At once, by the clients that `sign_in` makes."""
@@ -579,3 +580,34 @@ async def test_an_outcome_that_is_being_recorded_keeps_no_place_in_flight(simula
     async with asyncio.timeout(30):
         receipts = await cycle.answer(planned)
     assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
+
+
+async def test_nobody_takes_what_another_owner_has(make_cycle, now):
+    """A number that pends twice is held for both; one that was accepted stays its owner's, as the ledger says."""
+    text = (
+        b"version: 1\nrules:\n"
+        b"- {id: bound, on: connection, then: hold,\n"
+        b"   when: {custom.Utility Customer Number: {taken: true, clean: digits}}}\n"
+        b"- {id: free, on: connection, when: {custom.Utility Customer Number: {taken: false}}, then: accept,\n"
+        b"   i_accept_everyone: true}\n"
+    )
+    simulator, cycle = await make_cycle(text, pending=20)
+    world = simulator.world
+    one, two = [
+        decision.key for decision in (await cycle.look(record=False)).decisions if decision.key.kind is Kind.CONNECTION
+    ][:2]
+
+    async def answered() -> dict[Any, str]:
+        planned = await cycle.look()
+        await cycle.answer(planned)
+        return {each.key: f"{each.rule} {each.reason.other}" for each in planned.decisions if each.key in {one, two}}
+
+    customers.give_values(world, one, (CustomField("Utility Customer Number", "0041-1"),))
+    customers.give_values(world, two, (CustomField("Utility Customer Number", "00411"),))
+    assert await answered() == {one: f"bound {two}", two: f"bound {one}"}
+    customers.give_values(world, two, (CustomField("Utility Customer Number", "00412"),))
+    assert await answered() == {one: "free None", two: "free None"}
+    customers.disconnect(world, two.id, now=now, inferred=Inferred())
+    customers.connect(world, two.id, now=now)
+    customers.give_values(world, two, (CustomField("Utility Customer Number", "00 411"),))
+    assert await answered() == {two: f"bound {one}"}
