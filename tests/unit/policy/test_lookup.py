@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 
 import pytest
@@ -118,6 +119,48 @@ def test_what_is_missing_of_ours(asked, facts):
         blind = replace(facts, connection_custom=NotLearnt("500"))
         assert asked("7", given=blind, negated=negated) == "connection.custom.Utility Customer Number"
         assert asked("n/a", given=blind, negated=negated) == "false"
+
+
+def test_why_it_is_not_known(rule, meter, facts):
+    """The reason says what is in the way: the table, the key, the cell, or a field of the key."""
+    policy = rule(f"{{lookup: {{in: points, {BY}, where: {{owner: Acme, until: {{at_least: today}}}}}}}}", data=DATA)
+    table = tabulate(policy.sources["points"], ROWS)
+    for answer, tables, why in (
+        ("7", {}, "because points could not be learnt: it was not read."),
+        ("7", {"points": NotLearnt("gone")}, "because points could not be learnt: gone."),
+        ("9", {"points": table}, "because points could not be learnt: the key stands in several rows"),
+        ("8", {"points": table}, "because points could not be learnt: our table leaves owner blank there."),
+    ):
+        judgement = policy.judge(replace(meter, custom=(CustomField("Key", answer),)), facts, tables)
+        assert why in judgement.reason.text
+    blind = replace(facts, connection_custom=NotLearnt("500"))
+    judgement = policy.judge(replace(meter, custom=(CustomField("Key", "7"),)), blind, {"points": table})
+    assert "because connection.custom.Utility Customer Number could not be learnt: 500." in judgement.reason.text
+
+
+def test_days_in_where_are_days_of_the_policy_s_time_zone(load, meter, facts):
+    """Twelve in the night in UTC is still yesterday evening in Chicago."""
+    rules = f"""
+    rules:
+    - {{id: a, on: meter, when: {{lookup: {{in: points, {BY}, where: {{until: {{below: today}}}}}}}}, then: hold}}
+    """
+    given = replace(facts, now=facts.now.replace(day=5, hour=0))
+    request = replace(meter, custom=(CustomField("Key", "7"),))
+    for zone, rule_of_it in (("UTC", "a"), ("America/Chicago", None)):
+        policy = load(f"time_zone: {zone}\n{DATA}{textwrap.dedent(rules)}")
+        tables = {"points": tabulate(policy.sources["points"], ROWS)}
+        assert policy.judge(request, given, tables).rule == rule_of_it
+
+
+def test_a_lookup_that_holds_is_told(rule, meter, facts):
+    """The reason of a rule names the fields and the columns that it looked at."""
+    policy = rule(f"{{lookup: {{in: points, {BY}, where: {{tenants: 5}}}}}}", data=DATA)
+    request = replace(meter, custom=(CustomField("Key", "7"),))
+    judgement = policy.judge(request, facts, {"points": tabulate(policy.sources["points"], ROWS)})
+    assert judgement.reason.text == (
+        "Rule asked says hold: connection.custom.Utility Customer Number is in points as account "
+        "and custom.Key is in points as meter and tenants in points is 5."
+    )
 
 
 def test_the_evidence(rule, meter, facts):

@@ -119,6 +119,11 @@ def test_the_difference_is_never_rounded(ask, meter):
     within = "{{custom.Key: {{same_as: property.gross_floor_area, within: {}}}}}"
     assert ask(within.format("0.000000000000000001"), request) == "true"
     assert ask(within.format("0"), request) == "false"
+    none = answered(meter, Key="0.000000000000000001")
+    info = replace(meter.property_info, gross_floor_area=Decimal(123456789012345678))
+    far = replace(none, property_info=info)
+    assert ask(within.format("123456789012345677.999999999999999999"), far) == "true"
+    assert ask(within.format("123456789012345677.999999999999999998"), far) == "false"
 
 
 def test_two_dates(ask, meter):
@@ -133,7 +138,9 @@ def test_gaps_of_two_fields(ask, meter, rule, facts):
     assert ask("{custom.Key: {same_as: account.organization}}", meter, given=blind) == "false"
     assert ask("{account.organization: {same_as: custom.Key}}", meter, given=blind) == "false"
     when = "{account.organization: {same_as: property.custom.Parcel}}"
-    assert rule(when).judge(meter, blind, {}).unknown == ("account.organization", "property.custom.Parcel")
+    judgement = rule(when).judge(meter, blind, {})
+    assert judgement.unknown == ("account.organization", "property.custom.Parcel")
+    assert "account.organization (and 1 more) could not be learnt: 404" in judgement.reason.text
     assert ask(f"{{not: {when}}}", meter, given=replace(blind, account=facts.account)) == "false"
     request = answered(meter, Key="x")
     assert ask("{custom.Key: {same_as: account.organization}}", request, given=blind) == "unknown"
