@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from pm_autoaccept.act import Answering
-from pm_autoaccept.decide import decide, sources_in_use
+from pm_autoaccept.decide import decide, sources_in_use, trusted_time
 from pm_autoaccept.model import (
     NOT_ASKED_FOR,
     Decision,
@@ -16,18 +17,24 @@ from pm_autoaccept.model import (
     Finding,
     Mode,
     Need,
+    NotLearnt,
     Plan,
     ProviderAccount,
     Receipt,
+    Remembered,
     Snapshot,
+    SourceUse,
     Step,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.policy import Policy, Table, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
 from pm_autoaccept.telemetry.findings import log_finding, log_told
+
+NOTED_EVERY = timedelta(hours=1)
+"""How often it is noted again what tables hold that have not changed."""
 
 
 def utc_now() -> datetime:
@@ -48,7 +55,9 @@ class Cycle:
     """Everything that one provider account's cycle works with.
 
     Attributes:
-        tables: the policy's data; they may change at any moment, and an answer that was decided by others is dropped.
+        tables: the policy's data as they were read; they may change at any moment, and an answer that was decided by
+            others is dropped.
+        dated: when the contents of each are from.
         stop: says why nothing more may be sent, None while it may.
         pause_file: while it is there nothing is answered.
         repeat_within: see `Answering`.
@@ -70,14 +79,23 @@ class Cycle:
     repeat_within: timedelta = REPEAT_WITHIN
     tell_found: Callable[[Finding], None] = log_finding
     tell_decided: Callable[[Decision], None] = log_told
+    dated: Mapping[str, datetime | None] = field(default_factory=dict)
     _poller: Poller = field(init=False)
+    _remembered: Fact[Mapping[str, Remembered]] = field(default=NotLearnt("nobody was asked yet"), init=False)
+    _apart: Fact[timedelta] = field(default=NotLearnt("nothing was read yet"), init=False)
+    _noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._poller = Poller(pm=self.pm, provider=self.provider, needs=self.policy.needs, now=self.now)
 
-    def replace_policy(self, policy: Policy, tables: Mapping[str, Fact[Table]]) -> None:
+    def replace_policy(
+        self,
+        policy: Policy,
+        tables: Mapping[str, Fact[Table]],
+        dated: Mapping[str, datetime | None] = MappingProxyType({}),
+    ) -> None:
         """Judge by another policy from now on; steps that were planned by the old one are dropped."""
-        self.policy, self.tables = policy, tables
+        self.policy, self.tables, self.dated = policy, tables, dated
         self._poller.needs = policy.needs
 
     async def look(self, *, record: bool = True) -> Plan:
@@ -89,6 +107,7 @@ class Cycle:
         snapshot = await self._read(record=record)
         planned = replace(await self.judge(snapshot), paused=await self.paused())
         if record:
+            await self._remember()
             decisions, kept_back = planned.decisions, planned.kept_back
             for decision in await self.ledger.decide(decisions, kept_back, mode=self.mode, at=self.now()):
                 self.tell_decided(decision)
@@ -99,15 +118,23 @@ class Cycle:
         history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
         claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
         accepted = await self.ledger.accepted() if claims else NOT_ASKED_FOR
+        self._apart, self._remembered = snapshot.clock, {}
+        if any(source.guarded for source in self.policy.sources.values()):
+            self._remembered = await self.ledger.remembered(at=self.now())
         decisions = decide(
             snapshot,
             policy=self.policy,
-            tables=self.tables,
+            tables=self.good_tables(),
             now=self.now(),
             held=history.held,
             accepted=accepted,
         )
         return plan(decisions, snapshot=snapshot, history=history)
+
+    def good_tables(self) -> Mapping[str, Fact[Table]]:
+        """The policy's data as they stand now, by the memory and the clocks of the last look."""
+        time = trusted_time(self._apart, self.now())
+        return weigh(self.policy.sources, self.tables, dated=self.dated, remembered=self._remembered, time=time)
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:
         """Send what was planned, in `enforce` mode only; in `observe` mode, or while paused, nothing is sent."""
@@ -117,7 +144,7 @@ class Cycle:
         def still_good(step: Step) -> str | None:
             if (why := self.stop() or paused_by(self.pause_file)) is not None:
                 return why
-            in_force = self.policy.digest, sources_in_use(self.policy, self.tables)
+            in_force = self.policy.digest, sources_in_use(self.policy, self.good_tables())
             if in_force != (step.decision.policy_digest, step.decision.sources):
                 return "the policy or its data has changed since this was decided"
             if not planned.fresh_from <= self.now() <= planned.fresh_until:
@@ -141,6 +168,13 @@ class Cycle:
     async def settle(self) -> None:
         """Read once more and record what became of requests that fell along with a reject of ours."""
         await self._read(record=True)
+
+    async def _remember(self) -> None:
+        """Note what the good tables hold, when that has changed, and again every hour."""
+        now, good = self.now(), sources_in_use(self.policy, self.good_tables())
+        if good and (self._noted is None or self._noted[0] != good or abs(now - self._noted[1]) >= NOTED_EVERY):
+            await self.ledger.remember(good, at=now)
+            self._noted = good, now
 
     async def _read(self, *, record: bool) -> Snapshot:
         in_doubt = await self.ledger.owners_in_doubt()

@@ -57,7 +57,7 @@ def decide(
         held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
         accepted: what accepted requests say in their custom fields, by the ledger; asked for where policy.needs it.
     """
-    time = _time(snapshot, now)
+    time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
     pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
     known = Facts(now=time, defined=_defined(snapshot), claims=_claims(policy, pending, accepted))
@@ -172,9 +172,8 @@ def _is_custom(faulty: str) -> bool:
     return faulty.partition(".")[0] == "custom"
 
 
-def _time(snapshot: Snapshot, now: datetime) -> Fact[datetime]:
-    """The time, if our clock can be trusted."""
-    apart = snapshot.clock
+def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
+    """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
     if isinstance(apart, NotLearnt):
         return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
     if abs(apart) > FURTHEST:

@@ -31,6 +31,7 @@ from pm_autoaccept.model import (
     ProviderAccount,
     ReasonKind,
     Receipt,
+    Remembered,
     RequestKey,
     Shadow,
     Snapshot,
@@ -253,6 +254,12 @@ class Ledger(Protocol):
 
     async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force, or was refused, unless the last record says just that."""
+
+    async def remembered(self, *, at: datetime) -> Mapping[str, Remembered]:
+        """What is remembered of the rows of each of the account's data sources. Reads only."""
+
+    async def remember(self, good: Collection[SourceUse], *, at: datetime) -> None:
+        """Note what the account's good data sources hold."""
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
@@ -19,6 +19,7 @@ from pm_autoaccept.ledger import (
     deciding,
     noticing,
     reading,
+    remembering,
     removing,
     revising,
     seeing,
@@ -41,9 +42,11 @@ from pm_autoaccept.model import (
     PolicyRevision,
     ProviderAccount,
     Receipt,
+    Remembered,
     Removal,
     RequestKey,
     Snapshot,
+    SourceUse,
     Step,
     Tally,
     Watched,
@@ -150,6 +153,14 @@ class SqlLedger:
     async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force, or was refused, unless the last record says just that."""
         await self._write(lambda connection, us: revising.revise(connection, us, revision, at=at))
+
+    async def remembered(self, *, at: datetime) -> Mapping[str, Remembered]:
+        """What is remembered of the rows of each of the account's data sources. Reads only."""
+        return await self.database.read(lambda connection: remembering.remembered(connection, self.name, at=at))
+
+    async def remember(self, good: Collection[SourceUse], *, at: datetime) -> None:
+        """Note what the account's good data sources hold."""
+        await self._write(lambda connection, _: remembering.remember(connection, self.name, good, at=at))
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""

@@ -12,6 +12,7 @@ from pm_autoaccept.policy.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate
 from pm_autoaccept.policy.taken import collect
 from pm_autoaccept.policy.verdicts import Judgement
+from pm_autoaccept.policy.weighing import weigh
 
 __all__ = [
     "Came",
@@ -36,4 +37,5 @@ __all__ = [
     "rules_not_decided",
     "run_cases",
     "tabulate",
+    "weigh",
 ]

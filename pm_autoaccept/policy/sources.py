@@ -88,6 +88,11 @@ class Source:
     dated: str | None = None
 
     @property
+    def guarded(self) -> bool:
+        """Whether anything is required of it."""
+        return self.require != NO_GUARD
+
+    @property
     def has_header(self) -> bool:
         """Whether its rows have named columns, of which `key` names some."""
         return self.form in {Form.CSV, Form.SQL} or (self.form is Form.URL and not self.plain)
