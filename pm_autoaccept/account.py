@@ -18,7 +18,9 @@ from pm_autoaccept.model import Decision, Fact, PolicyRevision, ProviderAccount,
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
-from pm_autoaccept.reference import read, read_folder
+from pm_autoaccept.reference import read_folder
+from pm_autoaccept.reference.fetching import Places
+from pm_autoaccept.reference.keeping import Keeper
 from pm_autoaccept.telemetry.findings import log_told
 
 
@@ -29,22 +31,27 @@ class PolicyInForce:
     Attributes:
         files: name → SHA-256 of each file that it was loaded from.
         refused: why the folder's present policy has not taken its place; None where this is the present one.
+        dated: when the contents of each table are from.
     """
 
     policy: Policy
     tables: Mapping[str, Fact[Table]]
     files: Mapping[str, str] = field(default_factory=dict)
     refused: str | None = None
+    dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path) -> PolicyInForce:
-        """Load a policy folder, try its tests, and read its tables; raises `PolicyRefused` or `ConfigurationError`."""
-        loaded = load_policy(folder)
-        return loaded.with_tables(read(loaded.policy.sources, folder))
+    async def load(cls, settings: Settings) -> PolicyInForce:
+        """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
+        loaded = load_policy(settings.policy)
+        keeper = Keeper(sources=loaded.policy.sources, places=places(settings), now=utc_now)
+        await keeper.begin()
+        await keeper.close()
+        return loaded.with_data(keeper)
 
-    def with_tables(self, tables: Mapping[str, Fact[Table]]) -> PolicyInForce:
-        """The same policy with these tables."""
-        return replace(self, tables=tables)
+    def with_data(self, keeper: Keeper) -> PolicyInForce:
+        """The same policy with these data, as they are now and later."""
+        return replace(self, tables=keeper.tables, dated=keeper.dated)
 
     @property
     def revision(self) -> PolicyRevision:
@@ -56,11 +63,16 @@ class PolicyInForce:
 
 
 def load_policy(folder: Path) -> PolicyInForce:
-    """Load a policy folder and try its tests, without its tables; raises `PolicyRefused` or `ConfigurationError`."""
+    """Load a policy folder and try its tests, without its data; raises `PolicyRefused` or `ConfigurationError`."""
     files = read_folder(folder)
     return PolicyInForce(
         load_checked(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     )
+
+
+def places(settings: Settings) -> Places:
+    """Where the data of an account's policy may be."""
+    return Places(settings.policy)
 
 
 @asynccontextmanager
@@ -99,7 +111,7 @@ async def open_account(
         PortfolioManagerError: signing in failed, `NotAuthorised` where the password is wrong, or was refused so lately
             that it is not tried.
     """
-    judging = in_force or PolicyInForce.load(settings.policy)
+    judging = in_force or await PolicyInForce.load(settings)
     signing_in = credential(settings, ledger)
     async with PortfolioManager(
         base_url=settings.base_url,
@@ -123,6 +135,7 @@ async def open_account(
             ledger=ledger,
             policy=judging.policy,
             tables=judging.tables,
+            dated=judging.dated,
             mode=settings.mode,
             now=now,
             stop=stop,

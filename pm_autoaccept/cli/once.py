@@ -70,8 +70,10 @@ def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
 async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
     from rich.progress import Progress
 
-    from pm_autoaccept.account import PolicyInForce, open_account
+    from pm_autoaccept.account import open_account, places
     from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.errors import PmAutoacceptError
 
     messages = console(stderr=True)
@@ -85,9 +87,10 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
             progress.advance(bar)
 
         def why_not() -> str | None:
-            return stop.why() or hold.why_not()
+            return stop.why() or hold.why_not() or watch.why_not()
 
-        policy = PolicyInForce.load(settings.policy)
+        watch = await PolicyWatch.begin(places(settings), now=utc_now)
+        policy = watch.in_force
         account = open_account(settings, ledger=ledger, in_force=policy, stop=why_not, tell=tell, sleep=stop.sleep)
         async with account as cycle:
             await ledger.revise(policy.revision, at=cycle.now())

@@ -14,6 +14,7 @@ import structlog
 from pm_autoaccept.account import PolicyInForce, load_policy
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.reference.apart import apart
+from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import Keeper
 from pm_autoaccept.reference.looking import Looks, look_at_policy, settled
 from pm_autoaccept.telemetry.health import Refusal
@@ -31,14 +32,14 @@ class PolicyWatch:
     """The policy in force and its data, and the files that they were read from, to notice when they change.
 
     Attributes:
-        folder: the policy's.
+        places: the policy's folder, and where its data may be.
         now: the clock.
         in_force: the policy, with its tables as they are now.
         refusal: the folder's present policy is refused; None where it is in force.
         stirred: set when something has changed that a cycle should begin for.
     """
 
-    folder: Path
+    places: Places
     now: Callable[[], datetime]
     in_force: PolicyInForce
     refusal: Refusal | None = None
@@ -47,15 +48,20 @@ class PolicyWatch:
     _keeper: Keeper
 
     @classmethod
-    async def begin(cls, folder: Path, *, now: Callable[[], datetime]) -> Self:
+    async def begin(cls, places: Places, *, now: Callable[[], datetime]) -> Self:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
         # Looked at before they are read: what changes in between is noticed as a change.
-        seen = look_at_policy(folder)
-        loaded = await apart(lambda: load_policy(folder), name="load the policy")
-        keeper = Keeper(sources=loaded.policy.sources, folder=folder, now=now)
+        seen = look_at_policy(places.folder)
+        loaded = await apart(lambda: load_policy(places.folder), name="load the policy")
+        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now)
         await keeper.begin()
-        in_force = loaded.with_tables(keeper.tables)
-        return cls(folder=folder, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
+        in_force = loaded.with_data(keeper)
+        return cls(places=places, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
+
+    @property
+    def folder(self) -> Path:
+        """The policy's."""
+        return self.places.folder
 
     def why_not(self) -> str | None:
         """Say why nothing more may be answered by the policy in force; None while its files are as they were read.
@@ -117,9 +123,9 @@ class PolicyWatch:
         if loaded.revision == self.in_force.revision:
             return False
         before = self._keeper
-        self._keeper = Keeper(sources=loaded.policy.sources, folder=self.folder, now=self.now, stirred=self.stirred)
+        self._keeper = Keeper(sources=loaded.policy.sources, places=self.places, now=self.now, stirred=self.stirred)
         await self._keeper.begin(before)
         await before.close()
-        self.in_force = loaded.with_tables(self._keeper.tables)
+        self.in_force = loaded.with_data(self._keeper)
         log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
         return True

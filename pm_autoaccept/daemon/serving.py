@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from pm_autoaccept.account import open_account
+from pm_autoaccept.account import PolicyInForce, open_account, places
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
@@ -76,8 +76,8 @@ class Serving:
 
     async def load_policy(self) -> None:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
-        self._watch = await PolicyWatch.begin(self.settings.policy, now=self.now)
-        self.telemetry.policy_loaded(self._watch.in_force.policy, self._watch.in_force.tables, at=self.now())
+        self._watch = await PolicyWatch.begin(places(self.settings), now=self.now)
+        self._policy_loaded(self._watch.in_force)
 
     async def serve(self) -> None:
         """Answer the account until `stop` is asked. A refused password or a service that is down does not end it.
@@ -189,7 +189,7 @@ class Serving:
         failed, on_record = 0, None
         while not self._ends(hold):
             await self._take_over(watch)
-            cycle.replace_policy(watch.in_force.policy, watch.in_force.tables)
+            cycle.replace_policy(watch.in_force.policy, watch.in_force.tables, watch.in_force.dated)
             try:
                 with one_cycle():
                     if watch.in_force.revision != on_record:
@@ -232,6 +232,7 @@ class Serving:
         if planned is None:
             return None
         self.telemetry.planned(planned)
+        self.telemetry.data_weighed(cycle.good_tables())
         self.telemetry.paused(paused=planned.paused is not None)
         for pending in planned.not_whole:
             log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
@@ -279,10 +280,13 @@ class Serving:
                 self.settings, self._pace = fresh, None
                 return
 
+    def _policy_loaded(self, policy: PolicyInForce) -> None:
+        self.telemetry.policy_loaded(policy.policy, policy.tables, dated=policy.dated, at=self.now())
+
     async def _take_over(self, watch: PolicyWatch) -> None:
         """Take over what has changed in the policy's folder."""
         if await watch.changed():
-            self.telemetry.policy_loaded(watch.in_force.policy, watch.in_force.tables, at=self.now())
+            self._policy_loaded(watch.in_force)
         self.telemetry.policy_refused(watch.refusal)
 
 

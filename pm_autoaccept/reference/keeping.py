@@ -1,9 +1,9 @@
-"""Keeps the tables of one policy: read before it takes effect, and again when their files change."""
+"""Keeps the data of one policy: read before it takes effect, and again when a file changes or its time has come."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,123 +12,198 @@ from types import MappingProxyType
 import structlog
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Source, Table
-from pm_autoaccept.reference.apart import apart
+from pm_autoaccept.policy import Form, Source, Table
 from pm_autoaccept.reference.fetching import Places, read_source
 from pm_autoaccept.reference.looking import Look, look, settled
-from pm_autoaccept.reference.tables import read
+from pm_autoaccept.reference.reading import Reading, doubt
 
 log = structlog.get_logger()
 
 PATIENCE = timedelta(seconds=10)
 """How long a cycle waits for data that are being read: afterwards it goes on without, and what needs them is held."""
 
-_NOT_YET = NotLearnt("it is still being read")
+SOONER = timedelta(minutes=1)
+"""After so long what could not be read is tried again, where it is not to be read sooner anyway."""
+
+LONGEST = timedelta(minutes=5)
+"""A source that takes longer than this does not answer, and what it said before is in force no more."""
+
+_NOT_YET = Reading(table=NotLearnt("it is still being read"))
+_AFAR = frozenset({Form.SQL, Form.URL})
+"""Forms whose changes are seen only by asking."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One source.
+
+    Attributes:
+        reading: what it brought when it was last read.
+        begun: when that, or what is being read, was begun.
+        seen: how its file looked just before.
+        task: reads it now.
+        hangs: that takes too long.
+    """
+
+    source: Source
+    reading: Reading = _NOT_YET
+    begun: datetime | None = None
+    seen: Look | None = None
+    task: asyncio.Task[None] | None = None
+    hangs: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """The tables of one policy.
+    """The data of one policy.
 
     Attributes:
         sources: what the policy declares.
-        folder: the policy's.
+        places: where they may be.
         now: the clock.
         stirred: set when a table is another than before, or is one no more.
         patience: see `PATIENCE`.
     """
 
     sources: Mapping[str, Source]
-    folder: Path
+    places: Places
     now: Callable[[], datetime]
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     patience: timedelta = PATIENCE
+    _kept: dict[str, _Kept] = field(default_factory=dict, init=False)
     _tables: dict[str, Fact[Table]] = field(default_factory=dict, init=False)
-    _looks: dict[str, Look] = field(default_factory=dict, init=False)
-    _reading: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _dated: dict[str, datetime | None] = field(default_factory=dict, init=False)
 
     @property
     def tables(self) -> Mapping[str, Fact[Table]]:
         """Each table as it is now, also later on: not a copy."""
         return MappingProxyType(self._tables)
 
+    @property
+    def dated(self) -> Mapping[str, datetime | None]:
+        """When the contents of each are from, also later on; None where nobody says."""
+        return MappingProxyType(self._dated)
+
+    @property
+    def readings(self) -> Mapping[str, Reading]:
+        """What each source brought when it was last read."""
+        return {name: kept.reading for name, kept in self._kept.items()}
+
     async def begin(self, before: Keeper | None = None) -> None:
-        """Read every table; what the policy before declared just so, and has not changed since, is taken from there.
+        """Read every source; what the policy before declared just so is taken from there.
 
         At the program's start nobody is writing, so that what was written a moment ago is not waited for.
         """
         for name, source in self.sources.items():
             known = None if before is None else before.known(source)
-            self._tables[name], seen = known or (_NOT_YET, None)
-            if seen is not None:
-                self._looks[name] = seen
+            self._kept[name] = known or _Kept(source)
+            self._replace(self._kept[name])
             if known is None:
-                self._read(name, settle=before is not None)
+                self._read(self._kept[name], settle=before is not None)
         await self.catch_up()
 
-    def known(self, source: Source) -> tuple[Fact[Table], Look | None] | None:
-        """What was read of a source that is declared just so, and how its file looked then; None where nothing was."""
-        name = source.name
-        if self.sources.get(name) != source or name in self._reading:
-            return None
-        return self._tables[name], self._looks.get(name)
+    def known(self, source: Source) -> _Kept | None:
+        """A source that is declared just so and is not being read; None where it is otherwise."""
+        kept = self._kept.get(source.name)
+        return kept if kept is not None and kept.source == source and kept.task is None else None
 
     def why_not(self) -> str | None:
-        """Say which data have changed since they were read; None where none have."""
-        changed = ", ".join(self._changed())
+        """Say which files of data have changed since they were read; None where none have."""
+        changed = ", ".join(name for name, kept in self._kept.items() if self._changed(kept))
         return f"the data have changed: {changed}" if changed else None
 
     def look(self) -> None:
-        """Begin to read what has changed."""
-        for name in self._changed():
-            self._read(name)
+        """Begin to read what has changed, and what is to be read again."""
+        for kept in self._kept.values():
+            if self._changed(kept):
+                self._read(kept)
+            elif self._due(kept):
+                if not self._within(kept, kept.source.refresh + LONGEST):
+                    # Nobody has looked for long, as when the machine slept: what it said then is in force no more.
+                    self._take(kept, _NOT_YET)
+                self._read(kept)
+            elif kept.task is not None and not kept.hangs and not self._within(kept, LONGEST):
+                kept.hangs = True
+                self._take(kept, doubt(kept.source, f"no answer has come in {LONGEST.total_seconds() / 60:g} minutes"))
 
     async def catch_up(self) -> None:
-        """Read what has changed; what takes longer than patience allows goes on beside."""
+        """Read what has changed; what takes longer than patience allows goes on beside.
+
+        What is asked from afar is waited for only where nothing is known of it.
+        """
         self.look()
-        if self._reading:
-            await asyncio.wait(self._reading.values(), timeout=self.patience.total_seconds())
+        tasks = [
+            kept.task
+            for kept in self._kept.values()
+            if kept.task is not None and (kept.source.form not in _AFAR or kept.reading is _NOT_YET)
+            if self._within(kept, self.patience)
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.patience.total_seconds())
 
     async def close(self) -> None:
         """Wait for nothing any more."""
-        tasks = list(self._reading.values())
+        tasks = [kept.task for kept in self._kept.values() if kept.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _changed(self) -> Iterable[str]:
-        return [name for name, seen in self._looks.items() if look(self._path(name)) != seen]
+    def _path(self, kept: _Kept) -> Path:
+        return self.places.folder / (kept.source.path or "")
 
-    def _path(self, name: str) -> Path:
-        return self.folder / (self.sources[name].path or "")
+    def _changed(self, kept: _Kept) -> bool:
+        return kept.seen is not None and look(self._path(kept)) != kept.seen
 
-    def _read(self, name: str, *, settle: bool = True) -> None:
-        """Begin to read a table, unless it is being read already."""
-        if name not in self._reading:
-            task = asyncio.create_task(self._read_now(name, settle=settle), name=f"read data {name}")
-            self._reading[name] = task
-            task.add_done_callback(lambda _: self._reading.pop(name))
+    def _due(self, kept: _Kept) -> bool:
+        """Whether a source afar is to be asked again; also where our clock was set back meanwhile."""
+        if kept.task is not None or kept.source.form not in _AFAR:
+            return False
+        bad = isinstance(kept.reading.table, NotLearnt)
+        wait = min(kept.source.refresh, SOONER) if bad else kept.source.refresh
+        return not self._within(kept, wait)
 
-    async def _read_now(self, name: str, *, settle: bool) -> None:
-        source = self.sources[name]
-        if source.path is None:
-            self._replace(name, (await read_source(source, Places(self.folder))).table)
-            return
-        path = self._path(name)
-        # Looked at before it is read: what changes in between is noticed as a change.
-        if settle:
-            await settled(lambda: {name: look(path)}, now=self.now)
-        seen = look(path)
-        table = await apart(lambda: read({name: source}, self.folder)[name], name=f"read data {name}")
-        self._looks[name] = seen
-        self._replace(name, table)
+    def _within(self, kept: _Kept, length: timedelta) -> bool:
+        """Whether its last reading was begun so lately, and not in a time to come."""
+        return kept.begun is not None and timedelta(0) <= self.now() - kept.begun < length
 
-    def _replace(self, name: str, table: Fact[Table]) -> None:
-        before, self._tables[name] = self._tables[name], table
+    def _read(self, kept: _Kept, *, settle: bool = True) -> None:
+        """Begin to read a source, unless it is being read already."""
+        if kept.task is None:
+            kept.begun, kept.hangs = self.now(), False
+            kept.task = asyncio.create_task(self._read_now(kept, settle=settle), name=f"read data {kept.source.name}")
+
+    async def _read_now(self, kept: _Kept, *, settle: bool) -> None:
+        try:
+            seen = None
+            if kept.source.path is not None:
+                path = self._path(kept)
+                if settle:
+                    await settled(lambda: {"": look(path)}, now=self.now)
+                # Looked at before it is read: what changes in between is noticed as a change.
+                seen = look(path)
+            before = None if isinstance(kept.reading.table, NotLearnt) else kept.reading
+            try:
+                reading = await read_source(kept.source, self.places, before=before)
+            except Exception as error:
+                log.exception("data_not_read", source=kept.source.name)
+                reading = doubt(kept.source, f"a fault of the program: {error!r}")
+            kept.seen = seen
+            self._take(kept, reading)
+        finally:
+            kept.task = None
+
+    def _take(self, kept: _Kept, reading: Reading) -> None:
+        """Let what was read be in force."""
+        before, table = kept.reading.table, reading.table
+        kept.reading = reading
+        self._replace(kept)
         if isinstance(table, NotLearnt):
             if before != table:
-                log.warning("data_lost", source=name, why=table.why)
+                log.warning("data_lost", source=kept.source.name, why=table.why)
                 self.stirred.set()
         elif isinstance(before, NotLearnt) or before.digest != table.digest:
-            log.info("data_read", source=name, rows=table.rows, digest=table.digest)
+            log.info("data_read", source=kept.source.name, rows=table.rows, digest=table.digest)
             self.stirred.set()
+
+    def _replace(self, kept: _Kept) -> None:
+        self._tables[kept.source.name], self._dated[kept.source.name] = kept.reading.table, kept.reading.dated

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
+from types import MappingProxyType
 
 import structlog
 
-from pm_autoaccept.model import Action, Decision, Fact, Kind, Outcome, Plan, Receipt, Verdict
+from pm_autoaccept.model import Action, Decision, Fact, Kind, NotLearnt, Outcome, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.portfolio_manager import CallMade, Pace
 from pm_autoaccept.telemetry.findings import log_told
@@ -42,7 +43,9 @@ class AccountTelemetry:
         policy_digest: of the policy in force.
         policy_since: since when it is, in this process.
         never_a_policy: the folder has never held a policy without faults.
-        tables: the policy's data as it was read.
+        tables: the policy's data as they were read, now.
+        dated: when the contents of each are from.
+        weighed: the same as they were last weighed: what is not good is not learnt. None before the first cycle.
     """
 
     health: AccountHealth
@@ -57,6 +60,8 @@ class AccountTelemetry:
     policy_since: datetime | None = field(default=None, init=False)
     never_a_policy: bool = field(default=False, init=False)
     tables: Mapping[str, Fact[Table]] = field(default_factory=dict, init=False)
+    dated: Mapping[str, datetime | None] = field(default_factory=dict, init=False)
+    weighed: Mapping[str, Fact[Table]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.counters.begin(self.name)
@@ -71,11 +76,30 @@ class AccountTelemetry:
         """Whether the folder holds a policy with faults."""
         return self.never_a_policy or self.health.refusal is not None
 
-    def policy_loaded(self, policy: Policy, tables: Mapping[str, Fact[Table]], *, at: datetime) -> None:
-        """A policy is in force from then on, with its tables, which are looked at whenever somebody asks."""
-        self.policy_digest, self.policy_since, self.tables = policy.digest, at, tables
+    def policy_loaded(
+        self,
+        policy: Policy,
+        tables: Mapping[str, Fact[Table]],
+        *,
+        at: datetime,
+        dated: Mapping[str, datetime | None] = MappingProxyType({}),
+    ) -> None:
+        """A policy is in force from then on, with its data, which are looked at whenever somebody asks."""
+        self.policy_digest, self.policy_since, self.tables, self.dated = policy.digest, at, tables, dated
         self.never_a_policy, self.health.refusal = False, None
         self.counters.rules_in_force(self.name, [rule.id for rule in policy.rules])
+
+    def data_weighed(self, weighed: Mapping[str, Fact[Table]]) -> None:
+        """These data are good, and those are not: they cannot be read, or break a guard."""
+        before = self.weighed or {}
+        for name, table in weighed.items():
+            was_good, read = isinstance(before.get(name), Table), isinstance(self.tables.get(name), Table)
+            if isinstance(table, NotLearnt) and read and before.get(name) != table:
+                log.warning("guard_broken", source=name, why=table.why)
+            elif isinstance(table, Table) and name in before and not was_good:
+                log.info("data_good_again", source=name, rows=table.rows)
+        self.weighed = weighed
+        self.health.doubtful_data = tuple(name for name, table in weighed.items() if isinstance(table, NotLearnt))
 
     def policy_refused(self, refusal: Refusal | None) -> None:
         """The folder holds a policy with faults, and the one before it stays in force; None where it does not."""
@@ -95,6 +119,7 @@ class AccountTelemetry:
     def standing_by(self) -> None:
         """Another replica does it, and what this one knew of the account grows old: it says nothing of it any more."""
         self.health.lease, self.health.signed_in, self.health.trouble = Lease.ELSEWHERE, False, None
+        self.weighed, self.health.doubtful_data = None, ()
         self.pending = self.oldest = self.kept_back = self.open_intents = self.undecided_in = self.pace = None
 
     def lease_in_doubt(self) -> None:

@@ -131,6 +131,22 @@ GAUGES: tuple[Gauge, ...] = (
         lambda account, _: _one(account.policy_is_refused),
     ),
     Gauge(
+        "data_age_seconds",
+        "How old the contents of each table are, by their own date, the file's time or what the server says",
+        ("source",),
+        lambda account, now: (
+            ((name,), (now - dated).total_seconds()) for name, dated in account.dated.items() if dated is not None
+        ),
+    ),
+    Gauge(
+        "data_good",
+        "1 for each table that is good, 0 where it cannot be read or breaks a guard, so that what needs it is held",
+        ("source",),
+        lambda account, _: (
+            ((name,), float(not isinstance(table, NotLearnt))) for name, table in (account.weighed or {}).items()
+        ),
+    ),
+    Gauge(
         "data_rows",
         "Rows of each table that the policy in force looks into, 0 where it cannot be read",
         ("source",),

@@ -91,6 +91,7 @@ class AccountHealth:
         paused: nothing is answered, because somebody said `pause`.
         last_good_cycle: when the last cycle ended that read every list whole, decided and recorded.
         trouble: what went wrong last; None since a cycle was good.
+        doubtful_data: the names of data sources that cannot be read, or break a guard.
         refusal: the policy folder's present contents are refused.
         died: its task has ended, which only stopping may bring about.
     """
@@ -102,6 +103,7 @@ class AccountHealth:
     paused: bool = False
     last_good_cycle: datetime | None = None
     trouble: Trouble | None = None
+    doubtful_data: tuple[str, ...] = ()
     refusal: Refusal | None = None
     died: bool = False
 
@@ -151,9 +153,11 @@ def _account(health: AccountHealth, now: datetime) -> tuple[bool, str]:
     why_not = _at_no_work(health) or _without_a_good_cycle(health, now)
     paused = "it is paused, nothing is answered" if health.paused else None
     trouble = SENTENCES[health.trouble] if health.trouble else None
+    names = ", ".join(health.doubtful_data)
+    data = f"what needs these data is held: {names}; pm-autoaccept data says why" if names else None
     refused = str(health.refusal) if health.refusal else None
     last = f"the last good cycle ended at {_written(health.last_good_cycle)}" if health.last_good_cycle else None
-    return why_not is None, "; ".join(part for part in (why_not or last, paused, trouble, refused) if part)
+    return why_not is None, "; ".join(part for part in (why_not or last, paused, trouble, refused, data) if part)
 
 
 def _at_no_work(health: AccountHealth) -> str | None:

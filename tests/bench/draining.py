@@ -102,7 +102,7 @@ async def _program(served: Served, folder: Path, in_flight: int) -> Turn:
             in_flight=in_flight,
             rate=None,
         )
-        in_force = PolicyInForce.load(settings.policy)
+        in_force = await PolicyInForce.load(settings)
         ledger = await SqlLedger.open(settings.ledger)
         begun, processor = time.perf_counter(), time.process_time()
         async with open_account(settings, ledger=ledger, in_force=in_force, told=told) as cycle:

@@ -21,6 +21,7 @@ from pm_autoaccept.daemon import PolicyWatch, Stop, policy_watch
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import State, examine
 from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
 RULE = "  - {id: RULE, on: [connection, property, meter], when: always, then: THEN}\n"
@@ -71,7 +72,7 @@ class Kubernetes:
 
 async def watch_of(folder: Path, now=utc_now) -> PolicyWatch:
     """The watch over a folder."""
-    return await PolicyWatch.begin(folder, now=now)
+    return await PolicyWatch.begin(Places(folder), now=now)
 
 
 def rules(watch: PolicyWatch) -> list[str]:
