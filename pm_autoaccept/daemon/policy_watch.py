@@ -16,7 +16,7 @@ from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import Keeper
-from pm_autoaccept.reference.looking import Looks, look_at_policy, settled
+from pm_autoaccept.reference.looking import Looks, look_again, look_at_policy, settled
 from pm_autoaccept.telemetry.health import Refusal
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ class PolicyWatch:
         Asked before each answer: some 20 µs for a policy of a few files. An event of the file system would come later
         than the change itself, and an answer could leave in between.
         """
-        if look_at_policy(self.folder) != self._seen:
+        if look_again(self.folder, (name for name in self._seen if name.endswith(".xml"))) != self._seen:
             return "the policy's files have changed"
         return self._keeper.why_not()
 

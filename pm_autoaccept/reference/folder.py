@@ -44,15 +44,20 @@ def _read(folder: Path) -> dict[str, bytes]:
         faults.append(Fault(str(folder), 0, 0, "the folder has no .yaml file; write rules into one, as policy.yaml"))
     if faults:
         raise PolicyRefused(tuple(faults))
-    return files | _documents(folder)
+    for name in documents(folder):
+        with (folder / name).open("rb") as file:
+            files[name] = file.read(LARGEST_DOCUMENT)
+    return files
 
 
-def _documents(folder: Path) -> dict[str, bytes]:
-    """What cases may name; what begins with a dot, as the folders behind an atomic swap, is passed over."""
-    documents = {}
-    for path in sorted(folder.rglob("*.xml")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            with path.open("rb") as file:
-                documents[name.as_posix()] = file.read(LARGEST_DOCUMENT)
-    return documents
+def documents(folder: Path) -> list[str]:
+    """The files that cases may name, by their path from the folder; raises `OSError` where they cannot be listed.
+
+    What begins with a dot, as the folders behind an atomic swap, is passed over.
+    """
+    found = ((path, path.relative_to(folder)) for path in sorted(folder.rglob("*.xml")))
+    return [
+        name.as_posix()
+        for path, name in found
+        if path.is_file() and not any(part.startswith(".") for part in name.parts)
+    ]

@@ -194,16 +194,18 @@ class Keeper:
 
     def _take(self, kept: _Kept, reading: Reading) -> None:
         """Let what was read be in force."""
-        before, table = kept.reading.table, reading.table
-        kept.reading = reading
+        before, kept.reading = kept.reading, reading
         self._replace(kept)
+        table = reading.table
         if isinstance(table, NotLearnt):
-            if before != table:
-                log.warning("data_lost", source=kept.source.name, why=table.why)
-                self.stirred.set()
-        elif isinstance(before, NotLearnt) or before.digest != table.digest:
+            if before.table == table:
+                return
+            log.warning("data_lost", source=kept.source.name, why=table.why)
+        elif isinstance(before.table, NotLearnt) or before.table.digest != table.digest:
             log.info("data_read", source=kept.source.name, rows=table.rows, digest=table.digest)
-            self.stirred.set()
+        elif before.dated == reading.dated:
+            return
+        self.stirred.set()
 
     def _replace(self, kept: _Kept) -> None:
         self._tables[kept.source.name], self._dated[kept.source.name] = kept.reading.table, kept.reading.dated

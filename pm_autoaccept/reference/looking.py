@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
+from pm_autoaccept.reference.folder import documents
+
 Look: TypeAlias = tuple[int, ...]
 """Device, inode, size, and the times of its contents and of its entry. Of what cannot be looked at: the error's number.
 
@@ -40,13 +42,19 @@ def look(path: Path | str) -> Look:
     return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
-def look_at_policy(folder: Path, also: Iterable[str] = ()) -> Looks:
-    """How the files look that make a policy, by name: each `.yaml` of the folder, and what else it was read from.
+def look_at_policy(folder: Path) -> Looks:
+    """How the files look that make a policy, by name: each `.yaml` of the folder, and the documents of its tests.
 
-    Args:
-        folder: the policy's; where it cannot be listed, that is what is seen.
-        also: further files of it, by their path from the folder.
+    Where the folder cannot be listed, that is what is seen.
     """
+    try:
+        return look_again(folder, documents(folder))
+    except OSError as error:
+        return {"": (error.errno or -1,)}
+
+
+def look_again(folder: Path, also: Iterable[str]) -> Looks:
+    """As `look_at_policy`, where it is known which documents there are: that is much quicker."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.name.lower().endswith((".yaml", ".yml")))

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
-from click.testing import CliRunner
 
-from pm_autoaccept.cli import cli
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.daemon import PolicyWatch, Stop, policy_watch
-from pm_autoaccept.daemon import run as run_daemon
+from pm_autoaccept.daemon import PolicyWatch, policy_watch
 from pm_autoaccept.doctor import State, examine
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.telemetry.telemetry import Telemetry
+from tests.reloading import LONG_AGO, events, run_until, say, write
 
 RULE = "  - {id: RULE, on: [connection, property, meter], when: always, then: THEN}\n"
-LONG_AGO = time.time() - 3600
 
 
 def text(rule: str, then: str) -> str:
@@ -40,13 +34,14 @@ data: {known: {lines: data/known.txt}}
 rules:
   - {id: known, on: connection, when: {account.username: {in: known}}, then: accept}
 """
-
-
-def write(path: Path, contents: str) -> None:
-    """Write a file as if long ago."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(contents)
-    os.utime(path, (LONG_AGO, LONG_AGO))
+CASE = """\
+version: 1
+cases:
+  - about: everything waits
+    request: REQUEST
+    now: 2026-03-04T12:00:00Z
+    expect: {verdict: hold, rule: wait-a-bit}
+"""
 
 
 class Kubernetes:
@@ -137,6 +132,33 @@ async def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_p
     assert watch.refusal is not None
 
 
+async def test_a_document_that_a_test_names_belongs_to_the_policy(tmp_path):
+    """A case whose document is not there yet refuses the policy; it comes into force when the document has come."""
+    write(tmp_path / "policy.yaml", HOLD)
+    watch = await watch_of(tmp_path)
+    write(tmp_path / "policy.test.yaml", CASE.replace("REQUEST", "{xml: cases/list.xml}"))
+    assert await watch.changed() is False
+    assert "cases/list.xml" in (watch.in_force.refused or "")
+    document = "<pendingList><account><accountId>7</accountId><username>anna</username></account></pendingList>"
+    write(tmp_path / "cases" / "list.xml", document)
+    assert await watch.changed() is True
+    assert watch.why_not() is None
+    write(tmp_path / "cases" / "list.xml", "<pendingList/>")
+    assert watch.why_not() == "the policy's files have changed"
+
+
+async def test_a_policy_whose_tests_fail_is_refused(tmp_path):
+    """The tests are run before it takes effect, and what is in force stays."""
+    write(tmp_path / "policy.yaml", HOLD)
+    watch = await watch_of(tmp_path)
+    write(tmp_path / "policy.test.yaml", CASE.replace("REQUEST", "{kind: connection, account: {id: 7}}"))
+    assert await watch.changed() is True
+    write(tmp_path / "policy.yaml", REJECT)
+    assert await watch.changed() is False
+    assert (rules(watch), watch.why_not()) == (["wait-a-bit"], None)
+    assert str(watch.refusal).count("the first in policy.test.yaml:") == 1
+
+
 async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path, monkeypatch):
     """The first half of a list of blocked accounts is a policy without faults too."""
     write(tmp_path / "policy.yaml", HOLD)
@@ -196,36 +218,6 @@ def said(tmp_path):
         } | more
 
     return make
-
-
-async def run_until(settings, *steps, telemetry=None) -> list[dict[str, Any]]:
-    """Run the daemon; before each cycle after the first does one of the steps; then it stops. What was logged."""
-    stop, coming = Stop(), list(steps)
-    logged: list[dict[str, Any]] = []
-
-    def heard(_logger, _method, event) -> Any:
-        logged.append(event)
-        if event["event"] == "cycle_finished":
-            coming.pop(0)() if coming else stop.asked.set()
-        raise structlog.DropEvent
-
-    before = structlog.get_config()["processors"]
-    structlog.configure(processors=[heard])
-    try:
-        await run_daemon(load_accounts(**settings), stop=stop, telemetry=telemetry)
-    finally:
-        structlog.configure(processors=before)
-    return logged
-
-
-async def say(*words: str) -> str:
-    """What a command prints."""
-    return (await asyncio.to_thread(CliRunner().invoke, cli, words, catch_exceptions=False)).stdout
-
-
-def events(logged: list[dict[str, Any]]) -> list[str]:
-    """The events in order, but for those of the lease and of each call."""
-    return [entry["event"] for entry in logged if not entry["event"].startswith(("lease_", "call_"))]
 
 
 @pytest.fixture
