@@ -20,7 +20,7 @@ from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
-from pm_autoaccept.reference.keeping import Keeper
+from pm_autoaccept.reference.keeping import LONGEST, Keeper
 from pm_autoaccept.telemetry.findings import log_told
 
 
@@ -44,7 +44,7 @@ class PolicyInForce:
     async def load(cls, settings: Settings) -> PolicyInForce:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
-        keeper = Keeper(sources=loaded.policy.sources, places=places(settings), now=utc_now)
+        keeper = Keeper(sources=loaded.policy.sources, places=places(settings), now=utc_now, patience=LONGEST)
         await keeper.begin()
         await keeper.close()
         return loaded.with_data(keeper)
@@ -72,7 +72,7 @@ def load_policy(folder: Path) -> PolicyInForce:
 
 def places(settings: Settings) -> Places:
     """Where the data of an account's policy may be."""
-    return Places(settings.policy)
+    return Places(settings.policy, settings.connections)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ COMMANDS = {
     "mask": "Take names and what customers typed out of what is old, for good.",
     "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
     "migrate": "Bring a ledger up to date.",
+    "data": "Say what each data source of the policy holds, and whether it is good.",
     "decisions": "List what was decided and what came of it, from the ledger.",
     "pause": "Stop answering, also of a program that runs.",
     "resume": "Go on answering, or lift a limit for a while.",

@@ -75,6 +75,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.errors import PmAutoacceptError
+    from pm_autoaccept.reference.keeping import LONGEST
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
@@ -89,7 +90,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def why_not() -> str | None:
             return stop.why() or hold.why_not() or watch.why_not()
 
-        watch = await PolicyWatch.begin(places(settings), now=utc_now)
+        watch = await PolicyWatch.begin(places(settings), now=utc_now, patience=LONGEST)
         policy = watch.in_force
         account = open_account(settings, ledger=ledger, in_force=policy, stop=why_not, tell=tell, sleep=stop.sleep)
         async with account as cycle:

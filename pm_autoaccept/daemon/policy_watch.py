@@ -15,7 +15,7 @@ from pm_autoaccept.account import PolicyInForce, load_policy
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.fetching import Places
-from pm_autoaccept.reference.keeping import Keeper
+from pm_autoaccept.reference.keeping import PATIENCE, Keeper
 from pm_autoaccept.reference.looking import Looks, look_again, look_at_policy, settled
 from pm_autoaccept.telemetry.health import Refusal
 
@@ -48,12 +48,18 @@ class PolicyWatch:
     _keeper: Keeper
 
     @classmethod
-    async def begin(cls, places: Places, *, now: Callable[[], datetime]) -> Self:
-        """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
+    async def begin(cls, places: Places, *, now: Callable[[], datetime], patience: timedelta = PATIENCE) -> Self:
+        """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`.
+
+        Args:
+            places: the policy's folder, and where its data may be.
+            now: the clock.
+            patience: how long data that take long to read are waited for.
+        """
         # Looked at before they are read: what changes in between is noticed as a change.
         seen = look_at_policy(places.folder)
         loaded = await apart(lambda: load_policy(places.folder), name="load the policy")
-        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now)
+        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience)
         await keeper.begin()
         in_force = loaded.with_data(keeper)
         return cls(places=places, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)

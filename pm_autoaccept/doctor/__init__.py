@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from pm_autoaccept.config import Program, Settings
+from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor.asking import SIGN_IN, ask
 from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
 from pm_autoaccept.doctor.judging import load_policy, read_data
@@ -16,7 +17,6 @@ from pm_autoaccept.doctor.places import look_around
 from pm_autoaccept.doctor.reaching import reach
 from pm_autoaccept.doctor.records import look_at_ledger
 from pm_autoaccept.doctor.revisions import look_at_revisions
-from pm_autoaccept.reference.fetching import Places
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 
@@ -41,7 +41,7 @@ async def _examine_account(settings: Settings) -> AsyncIterator[Finding]:
     policy, told = load_policy(settings.policy)
     yield told
     if policy is not None:
-        async for finding in read_data(policy, Places(settings.policy, settings.connections)):
+        async for finding in read_data(policy, settings, now=utc_now()):
             yield finding
     in_force = await look_at_revisions(settings, policy)
     if in_force is not None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
+from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem
-from pm_autoaccept.errors import ConfigurationError, PolicyRefused
-from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.doctor.records import opened
+from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
+from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Policy, load_checked
 from pm_autoaccept.reference import read_folder
-from pm_autoaccept.reference.fetching import Places, read_source
+from pm_autoaccept.reference.fetching import Places
+from pm_autoaccept.reference.stock import take_stock
 
 
 def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
@@ -31,14 +35,20 @@ def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
     return policy, ok(check, f"{folder} has {len(policy.rules)} rules, without faults")
 
 
-async def read_data(policy: Policy, places: Places) -> AsyncIterator[Finding]:
-    """Each table that the policy declares, wherever its rows stand."""
-    for name, source in policy.sources.items():
-        reading = await read_source(source, places)
-        if isinstance(reading.table, NotLearnt):
-            advice = "put that right: until then requests that need it are held"
-            yield problem(f"data {name}", reading.table.why, advice)
+async def read_data(policy: Policy, settings: Settings, *, now: datetime) -> AsyncIterator[Finding]:
+    """Each table that the policy declares, wherever its rows stand, and whether its guards are kept."""
+    async with opened(settings) as ledger:
+        try:
+            remembered: Fact[Mapping[str, Remembered]] = {} if ledger is None else await ledger.remembered(at=now)
+        except LedgerError as error:
+            remembered = NotLearnt(str(error))
+    where = Places(settings.policy, settings.connections)
+    for stock in await take_stock(policy.sources, where, remembered=remembered, now=now):
+        check, table = f"data {stock.source.name}", stock.table
+        if isinstance(table, NotLearnt):
+            yield problem(check, table.why, "put that right: until then requests that need it are held")
         else:
+            reading = stock.reading
             blank = f", {reading.dropped:,} more without a key" if reading.dropped else ""
             since = f", from {reading.dated:%Y-%m-%d %H:%M %Z}" if reading.dated else ""
-            yield ok(f"data {name}", f"{reading.table.rows:,} rows{blank}{since}")
+            yield ok(check, f"{table.rows:,} rows{blank}{since}")
