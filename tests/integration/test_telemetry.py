@@ -317,3 +317,21 @@ async def test_what_is_told_and_what_is_only_tried_is_counted_by_rule(account, s
     found = await scrape()
     assert "shadow_decisions_total" not in found
     assert len(found["told_total"]) == 1
+
+
+async def test_data_are_told_with_their_age_and_whether_they_are_good(account, scrape):
+    """A table that breaks a guard has rows, and is not good; a replica that stands by says nothing of it."""
+    known, meters = Table.of_keys("known", {"1"}, rows=7), Table.of_keys("meters", {"1"}, rows=2)
+    dated = {"known": NOW - MINUTE, "meters": None}
+    account.policy_loaded(policy_of("one"), {"known": known, "meters": meters}, at=NOW, dated=dated)
+    assert "data_good" not in await scrape()
+    for broken in (NotLearnt("it has 2 rows"), NotLearnt("it has 2 rows"), meters):
+        account.data_weighed({"known": known, "meters": broken})
+        found = await scrape()
+        good = 0 if isinstance(broken, NotLearnt) else 1
+        assert found["data_good"] == {(("source", "known"),): 1, (("source", "meters"),): good}
+        assert found["data_rows"] == {(("source", "known"),): 7, (("source", "meters"),): 2}
+        assert found["data_age_seconds"] == {(("source", "known"),): 60}
+        assert account.health.doubtful_data == (() if good else ("meters",))
+    account.standing_by()
+    assert "data_good" not in await scrape()

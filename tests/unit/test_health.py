@@ -99,3 +99,13 @@ def test_a_policy_that_was_refused_is_told_and_the_account_stays_ready(health, n
     assert said in accounts["prairie"]["why"]
     assert "policy_refused" not in accounts["river"]
     assert "(its files cannot be read)" in str(Refusal(now, 0, ""))
+
+
+def test_data_that_are_not_good_are_named_and_the_account_stays_ready(health, now):
+    """Everything else is answered; why they are not good stands elsewhere."""
+    told = ready([health(doubtful_data=("known", "meters"))], now=now)
+    assert told.status == 200
+    assert (
+        "what needs these data is held: known, meters; pm-autoaccept data says why"
+        in told.body["accounts"]["prairie"]["why"]
+    )
