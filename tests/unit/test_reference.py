@@ -176,7 +176,7 @@ def test_a_file_that_is_too_large(tmp_path):
 def test_example_policies(monkeypatch, tmp_path):
     """Examples are found beside the package in a checkout and inside it in a wheel; others are named."""
     assert (example_policy("utility") / "policy.yaml").is_file()
-    with pytest.raises(ConfigurationError, match="hold-everything, utility"):
+    with pytest.raises(ConfigurationError, match="all-options, city, hold-everything, saas, utility"):
         example_policy("utlity")
     (tmp_path / "site" / "policies" / "utility").mkdir(parents=True)
     monkeypatch.setattr(pm_autoaccept, "__file__", str(tmp_path / "site" / "__init__.py"))
