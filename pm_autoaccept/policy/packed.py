@@ -1,7 +1,7 @@
 """Contents of large tables, packed: millions of keys in little more memory than their characters take.
 
 Entries lie side by side in short strings of bytes, and a key's checksum says in which one to look. A look-up compares
-whole keys, so it is exact. Next to a set it takes an eighth of the memory, and nothing that the garbage collector
+whole keys, so it is exact. Next to a set it takes a fifth of the memory, and nothing that the garbage collector
 would have to walk through; tests/bench/tables.py measures it beside other structures.
 """
 
@@ -20,8 +20,9 @@ bytes that UTF-8 never has, so that nothing in a key or a cell is taken for them
 _HALVES = "surrogatepass"
 """Half a character is kept as it is: it equals itself only."""
 
-_SHELVES = 4096
-"""Into how many strings entries are sorted while nobody knows yet how many will come."""
+_SHELVES = 256
+"""Into how many strings entries are sorted while nobody knows yet how many will come: few, so that each of a
+large table is large enough to be given back to the system once it is cleared away."""
 _TOGETHER = 16
 """Entries in one string, about: with fewer the strings cost more memory, with more the search takes longer."""
 

@@ -182,6 +182,16 @@ async def test_a_database_that_is_not_there(postgres: PostgreSQL, tmp_path):
     )
 
 
+def test_an_address_may_say_more(postgres: PostgreSQL):
+    """What the address asks of the connection is heard, and the bounds stay."""
+    address = f"{postgres.database()}&options=-c%20search_path%3Dpg_catalog"
+    query = "select current_setting('search_path') as n, current_setting('default_transaction_read_only') as m"
+    source = Source(name="points", form=Form.SQL, query=Query(connection="b", query=query), key=("n", "m"))
+    table = read_query(source, address).table
+    assert isinstance(table, Table)
+    assert table.has(("pg_catalog", "on")) is True
+
+
 def test_nothing_is_written(postgres: PostgreSQL):
     """A query that writes, by a function of the database for instance, is refused by the database."""
     address = postgres.database()
