@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pm_autoaccept.errors import ConfigurationError, Fault, PolicyRefused
@@ -53,11 +54,21 @@ def _read(folder: Path) -> dict[str, bytes]:
 def documents(folder: Path) -> list[str]:
     """The files that cases may name, by their path from the folder; raises `OSError` where they cannot be listed.
 
-    What begins with a dot, as the folders behind an atomic swap, is passed over.
+    Links to folders are followed within the policy's, as Kubernetes makes them. What begins with a dot, as the folders
+    behind its atomic swap, is passed over.
     """
-    found = ((path, path.relative_to(folder)) for path in sorted(folder.rglob("*.xml")))
-    return [
-        name.as_posix()
-        for path, name in found
-        if path.is_file() and not any(part.startswith(".") for part in name.parts)
-    ]
+    top, seen, found = os.path.realpath(folder), set[str](), []
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
+        real = os.path.realpath(place)
+        if real in seen or os.path.commonpath((real, top)) != top:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(place, name) for name in files if name.endswith(".xml") and not name.startswith("."))
+        found += [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
+    return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -43,6 +43,8 @@ cases:
     expect: {verdict: hold, rule: wait-a-bit}
 """
 
+DOCUMENT = "<pendingList><account><accountId>7</accountId><username>anna</username></account></pendingList>"
+
 
 class Kubernetes:
     """A folder as Kubernetes mounts a config map: its files are links through `..data`, which is swapped."""
@@ -139,12 +141,24 @@ async def test_a_document_that_a_test_names_belongs_to_the_policy(tmp_path):
     write(tmp_path / "policy.test.yaml", CASE.replace("REQUEST", "{xml: cases/list.xml}"))
     assert await watch.changed() is False
     assert "cases/list.xml" in (watch.in_force.refused or "")
-    document = "<pendingList><account><accountId>7</accountId><username>anna</username></account></pendingList>"
-    write(tmp_path / "cases" / "list.xml", document)
+    write(tmp_path / "cases" / "list.xml", DOCUMENT)
     assert await watch.changed() is True
     assert watch.why_not() is None
     write(tmp_path / "cases" / "list.xml", "<pendingList/>")
     assert watch.why_not() == "the policy's files have changed"
+
+
+async def test_documents_of_tests_are_found_where_kubernetes_mounts_them(tmp_path):
+    """In a folder that is a link; a link that leads round in a circle, or out of the folder, is not followed."""
+    mounted = Kubernetes(tmp_path / "policy")
+    tests = CASE.replace("REQUEST", "{xml: cases/list.xml}")
+    (tmp_path / "outside").mkdir()
+    write(tmp_path / "outside" / "other.xml", DOCUMENT)
+    mounted.show({"policy.yaml": HOLD, "policy.test.yaml": tests, "cases/list.xml": DOCUMENT})
+    (tmp_path / "policy" / "outside").symlink_to(tmp_path / "outside")
+    (tmp_path / "policy" / "round").symlink_to(".")
+    watch = await watch_of(tmp_path / "policy")
+    assert set(watch.in_force.files) == {"policy.yaml", "policy.test.yaml", "cases/list.xml"}
 
 
 async def test_a_policy_whose_tests_fail_is_refused(tmp_path):
