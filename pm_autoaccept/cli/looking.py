@@ -30,7 +30,7 @@ async def look_only(settings: Settings) -> Looked:
         ledger = await SqlLedger.open("sqlite://")
     try:
         async with open_account(settings, ledger=ledger, records=False) as cycle:
-            return Looked(await cycle.look(record=False), cycle.policy, cycle.tables)
+            return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables())
     finally:
         await ledger.close()
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from pm_autoaccept.cli.looking import look_only
+from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import policy_watch
-from pm_autoaccept.model import Kind
+from pm_autoaccept.model import Kind, NotLearnt, Verdict
 from pm_autoaccept.simulator import State
 from tests.reloading import events, run_until, write
 
@@ -140,3 +142,16 @@ async def test_no_answer_depends_on_a_source_that_breaks(simulate, said, file, b
     assert len(why(logged)) == 1
     assert "data_good_again" in events(logged)
     assert pending(simulator) == []
+
+
+@pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)
+async def test_what_people_are_shown_hangs_on_the_guards_too(simulate, said, file):
+    """`explain` and `pending` read the data themselves, and judge by them as the daemon does."""
+    simulator = await simulate(clock=utc_now, pending=40)
+    fill(file, pending(simulator)[:4])
+    looked = await look_only(load_accounts(**said(simulator)).accounts[0])
+    table = looked.tables["known"]
+    assert isinstance(table, NotLearnt)
+    assert "it has 4 rows, and the policy requires 5 at least" in table.why
+    decided = [each for each in looked.plan.decisions if each.key.kind is Kind.CONNECTION]
+    assert {(each.verdict, each.unknown) for each in decided} == {(Verdict.HOLD, ("known",))}
