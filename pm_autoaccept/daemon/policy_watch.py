@@ -81,10 +81,10 @@ class PolicyWatch:
 
     async def changed(self) -> bool:
         """Take over what has changed, and say whether there is another policy. A bad one never replaces a good one."""
-        self.stirred.clear()
         replaced = look_at_policy(self.folder) != self._seen and await self._load()
         if not replaced:
             await self._keeper.catch_up()
+        self.stirred.clear()  # whatever has come by now, the cycle that begins now judges by
         return replaced
 
     async def keep(self) -> None:
