@@ -18,17 +18,21 @@ def init(folder: Path, **said: Any) -> int:  # noqa: ANN401 — click hands over
 
     The account is signed in to, and its custom fields are read. Nothing is written over.
     """
+    import json
     import secrets
 
     from pm_autoaccept.cli.definitions import definitions_of
     from pm_autoaccept.cli.starter import starter
     from pm_autoaccept.config import load_settings
+    from pm_autoaccept.policy.language.schema import schema
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise click.UsageError(f"{folder} is there already; nothing is written over, so name another folder")
     settings = load_settings(policy=folder, **said)
     definitions = definitions_of(settings)
     files = starter(definitions, username=settings.username, nobody=secrets.token_hex(16))
+    # An editor with a YAML language server reads it by the first line of the policy.
+    files["policy.schema.json"] = json.dumps(schema(), indent=2) + "\n"
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from pm_autoaccept.cli.starter_matches import Match, quoted
 from pm_autoaccept.model import Kind
 
 _HEAD = """\
+# yaml-language-server: $schema=policy.schema.json
+#
 # What must come of which request. `check` runs these, and a policy whose tests fail is never used.
 # A test never reads your lists: it says itself what stands in them.
 cases:
@@ -29,7 +31,9 @@ class _Case:
     def lines(self) -> Iterator[str]:
         """The case in YAML."""
         yield f"  - about: {quoted(self.about)}"
-        yield f"    request: {_braces({'kind': self.kind} | self.fields)}"
+        # Rules that come later ask it of every share, and a case says all that its rules ask for.
+        access = {} if self.kind is Kind.CONNECTION else {"access_level": "Read Write"}
+        yield f"    request: {_braces({'kind': self.kind} | access | self.fields)}"
         if self.facts:
             yield f"    facts: {_braces(self.facts)}"
         if self.data:

@@ -34,6 +34,7 @@ def test_the_policy_is_without_problems_and_goes_with_the_account(made, served, 
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
         "policy.yaml",
         "policy.test.yaml",
+        "policy.schema.json",
         "data/utility_customer_number.txt",
         "data/parcel.txt",
         "data/service_point_id.txt",
