@@ -41,6 +41,13 @@ def test_what_its_own_rule_has_held_for_long_enough_is_rejected(policy, connecti
     assert [each.field for each in judged.evidence] == ["account.username"]
 
 
+def test_people_are_told_when_what_waited_is_rejected(load, connection, facts, now):
+    """The rule decides then, too."""
+    policy = load(f"rules: [{{id: waits, on: connection, {HELD_IF_KNOWN}, tell: tenant-forms, {EXPIRE}}}]")
+    judged = policy.judge(connection, replace(facts, held=Held("waits", now - 30 * DAY)), {})
+    assert (judged.reason.kind, judged.tell) == (ReasonKind.EXPIRED, "tenant-forms")
+
+
 @pytest.mark.parametrize(
     "held",
     [

@@ -121,6 +121,27 @@ def test_the_other_is_named_beside_other_conditions(rule, connection, facts):
         assert policy.judge(connection, given, {}).reason.other == OTHER
 
 
+def test_two_fields_and_two_cleanings_do_not_mix_up(load, connection, facts):
+    """Each test asks about its own field, cleaned in its own way."""
+    policy = load(
+        f"""
+        rules:
+        - {{id: parcel, on: connection, when: {{custom.Parcel: {{taken: true}}}}, then: reject}}
+        - {{id: whole, on: connection, when: {{custom.{NUMBER}: {{taken: true}}}}, then: reject}}
+        - {{id: digits, on: connection, when: {WHEN}, then: reject}}
+        """
+    )
+    for claims, decides in (
+        ([claim("00-998-17")], "whole"),
+        ([claim("0099817")], "digits"),
+        ([claim("P-1", name="Parcel")], "parcel"),
+        ([claim("00-998-17", name="Parcel"), claim("P-1")], None),
+    ):
+        given = replace(facts, claims=collect(policy.taken, claims))
+        request = replace(connection, custom=(*connection.custom, CustomField("Parcel", "P-1")))
+        assert policy.judge(request, given, {}).rule == decides
+
+
 @pytest.mark.parametrize(
     ("claims", "why"),
     [

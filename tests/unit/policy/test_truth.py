@@ -18,7 +18,7 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.policy import Table
+from pm_autoaccept.policy import Table, tabulate
 
 NUMBER = "custom.Utility Customer Number"
 
@@ -179,6 +179,53 @@ def test_several_gaps_are_all_named(rule, connection, facts):
     judgement = rule("{custom.A: x, custom.B: y, custom.a: z}", on="connection").judge(connection, facts, {})
     assert judgement.unknown == ("custom.A", "custom.B", "custom.a")
     assert "custom.A (and 2 more)" in judgement.reason.text
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "x",
+        "[x, y]",
+        "{present: true}",
+        "{in: one}",
+        "{taken: true}",
+        "{matches: x}",
+        "{at_least: 4}",
+        "{at_least: today}",
+    ],
+)
+def test_the_field_that_was_not_learnt_is_named(rule, connection, facts, test):
+    """Whatever is asked of it, and before what it is compared with."""
+    policy = rule(f"{{custom.Unheard Of: {test}}}", on="connection", data="data: {one: {values: [x]}}")
+    judgement = policy.judge(connection, replace(facts, now=NotLearnt("in doubt")), {})
+    assert judgement.unknown == ("custom.Unheard Of",)
+    assert "our account defines no custom field of this name" in judgement.reason.text
+
+
+def test_tests_of_one_policy_do_not_mix_up(load, connection, facts):
+    """The same field looked up in two lists, cleaned in two ways, and two fields, in one list."""
+    policy = load(
+        """
+        data:
+          first: {values: ['998']}
+          second: {values: ['7'], clean: last 1}
+        rules:
+        - {id: a, on: connection, when: {custom.Parcel: {in: first}}, then: reject}
+        - {id: b, on: connection, when: {custom.Key: {in: first}}, then: reject}
+        - {id: c, on: connection, when: {not: {custom.Parcel: {in: second}}}, then: reject}
+        - {id: d, on: connection, when: {custom.Key: {in: second}, custom.Parcel: {in: second}}, then: accept}
+        """
+    )
+    tables = {name: tabulate(source, [[value] for value in source.values]) for name, source in policy.sources.items()}
+    for parcel, key, decides in (
+        ("998", "7", "a"),
+        ("7", "998", "b"),
+        ("8", "7", "c"),
+        ("17", "27", "d"),
+        ("7", "8", None),
+    ):
+        custom = (CustomField("Parcel", parcel), CustomField("Key", key))
+        assert policy.judge(replace(connection, custom=custom), facts, tables).rule == decides
 
 
 @pytest.mark.parametrize(
