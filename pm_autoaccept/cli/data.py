@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pm_autoaccept.config import Settings
     from pm_autoaccept.model import Fact, Remembered
-    from pm_autoaccept.policy import Policy
+    from pm_autoaccept.policy import Guard, Policy
     from pm_autoaccept.reference.stock import Stock
 
 
@@ -168,10 +168,24 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
                 f"{stock.reading.dropped:,}" if table else "",
                 written_duration(now - dated) if dated is not None else "",
                 table.digest[:12] if table else "",
+                _required(stock.source.require),
                 stock.why_not or "",
             )
         )
     out = console()
-    print_table(out, ("", "data", "where", "rows", "dropped", "age", "digest", "why not"), rows)
+    print_table(out, ("", "data", "where", "rows", "dropped", "age", "digest", "required", "why not"), rows)
     bad = sum(stock.why_not is not None for stock in stocks)
     out.print(f"{len(stocks)} source{'s' if len(stocks) != 1 else ''}, {bad} not good.")
+
+
+def _required(guard: Guard) -> str:
+    """A guard as policies write it."""
+    from pm_autoaccept.policy.durations import written_duration
+
+    said = {
+        "rows": None if guard.rows is None else f"{guard.rows:,}",
+        "age": None if guard.age is None else written_duration(guard.age),
+        "shrink": None if guard.shrink is None else f"{guard.shrink}%",
+        "grow": None if guard.grow is None else f"{guard.grow}%",
+    }
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)

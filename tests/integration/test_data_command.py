@@ -86,6 +86,7 @@ def test_each_source_is_listed_with_its_rows_age_and_digest(words):
     code, text = say("data", *words)
     assert code == 0
     assert "2 sources, 0 not good." in text
+    assert "rows 3, age 2d, shrink 50%" in text
     assert "Secret-Meter-1" not in text
     code, found = listed(words)
     assert (code, list(found)) == (0, ["blocked", "known"])
