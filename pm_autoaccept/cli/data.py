@@ -11,6 +11,9 @@ from pm_autoaccept.cli import options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from pm_autoaccept.config import Settings
     from pm_autoaccept.model import Fact, Remembered
@@ -58,6 +61,48 @@ def confirm(name: str, **said: Any) -> int:  # noqa: ANN401 — likewise
     from pm_autoaccept.config import load_settings
 
     return asyncio.run(_confirm(name, load_settings(**said)))
+
+
+@data.command()
+@options.settings
+@options.ledger
+@options.table_output
+@click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
+def history(settings: Path | None, ledger: str | None, *, output: str, account: str | None) -> int:
+    """List what each source held while it was good, from when to when, and who took what as good.
+
+    Reads the ledger only. A decision's `sources` name the same digests.
+    """
+    from pm_autoaccept.cli.exporting import from_ledger, print_rows
+    from pm_autoaccept.ledger import remembering
+
+    def show(connection: Connection) -> None:
+        print_rows(
+            remembering.history(connection, account=account),
+            output=output,
+            columns=[
+                ("account", lambda row: row.account),
+                ("source", lambda row: row.source),
+                ("digest", lambda row: row.digest),
+                ("rows", lambda row: row.rows),
+                ("since", lambda row: row.since),
+                ("until", lambda row: row.until),
+                ("confirmed_by", lambda row: row.confirmed_by),
+            ],
+            text=(
+                ("account", lambda row: row.account),
+                ("from", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),
+                ("last noted", lambda row: f"{row.until:%Y-%m-%d %H:%M:%S}" if row.until else ""),
+                ("data", lambda row: row.source),
+                ("rows", lambda row: row.rows),
+                ("digest", lambda row: row.digest[:12]),
+                ("taken as good by", lambda row: row.confirmed_by or ""),
+            ),
+            what=("entry", "entries"),
+        )
+
+    from_ledger(ledger, settings, show, account=account)
+    return 0
 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,25 @@ from sqlalchemy import Connection, Row, func, select
 from pm_autoaccept.ledger.tables import confirmation as confirmation_table
 from pm_autoaccept.ledger.tables import source_count as count_table
 from pm_autoaccept.model import Remembered, SourceUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a source held while it was good, from when to when; or what somebody took as good then.
+
+    Attributes:
+        until: when it was last noted so; none for a confirmation.
+        confirmed_by: who took it as good; none where nobody had to.
+    """
+
+    account: str
+    source: str
+    digest: str
+    rows: int
+    since: datetime
+    until: datetime | None = None
+    confirmed_by: str | None = None
+
 
 MEMORY = timedelta(days=7)
 """What a table had within this time, it is compared with."""
@@ -49,6 +69,31 @@ def confirm(connection: Connection, name: str, use: SourceUse, *, by: str, at: d
     """Record that somebody took these contents as good."""
     values = {"name": name, "source": use.name, "digest": use.digest, "rows": use.rows}
     connection.execute(confirmation_table.insert().values(**values, confirmed_at=at, confirmed_by=by))
+
+
+def history(connection: Connection, *, account: str | None = None) -> Sequence[Held]:
+    """What each source held and what was confirmed, of the account of this name or of all; the oldest first."""
+    counts, confirmations = select(count_table), select(confirmation_table)
+    if account is not None:
+        counts = counts.where(count_table.c.name == account)
+        confirmations = confirmations.where(confirmation_table.c.name == account)
+    held = [_held(row, since=row.first_read, until=row.last_read) for row in connection.execute(counts)]
+    held += [
+        _held(row, since=row.confirmed_at, confirmed_by=row.confirmed_by) for row in connection.execute(confirmations)
+    ]
+    return sorted(held, key=lambda each: each.since)
+
+
+def _held(row: Row[Any], *, since: datetime, until: datetime | None = None, confirmed_by: str | None = None) -> Held:
+    return Held(
+        account=row.name,
+        source=row.source,
+        digest=row.digest,
+        rows=row.rows,
+        since=since,
+        until=until,
+        confirmed_by=confirmed_by,
+    )
 
 
 def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: datetime) -> Remembered:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.asking import who
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.tables import confirmation
 from pm_autoaccept.model import ProviderAccount, SourceUse
 from tests.reloading import write
 
@@ -133,14 +131,13 @@ def test_confirming_takes_just_these_contents_as_good_and_says_who(words, tmp_pa
     fill(tmp_path, 1)
     assert listed(words)[0] == 1
 
-    async def read():
-        ledger = await SqlLedger.open(address(tmp_path), read_only=True)
-        rows = await ledger.database.read(lambda bound: bound.execute(select(confirmation)).all())
-        await ledger.close()
-        return rows
-
-    (row,) = asyncio.run(read())
-    assert (row.name, row.source, row.rows, row.confirmed_by) == ("default", "known", 2, who())
+    code, text = say("data", "history", "--ledger", address(tmp_path), "--output", "json")
+    held, confirmed = json.loads(text)
+    assert (code, held["rows"], held["confirmed_by"]) == (0, 9, None)
+    assert (confirmed["account"], confirmed["source"], confirmed["rows"]) == ("default", "known", 2)
+    assert (confirmed["confirmed_by"], confirmed["until"]) == (who(), None)
+    code, text = say("data", "history", "--ledger", address(tmp_path), "--account", "default")
+    assert (code, "2 entries." in text, who() in text) == (0, True, True)
 
 
 def test_what_cannot_be_read_or_is_not_there_is_not_confirmed(words, tmp_path):
