@@ -62,9 +62,6 @@ _QUOTE = "put the text in single quotes: "
 _MEANINGS = (
     _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{word}", said="an alias|an anchor", at_opening=True),
     _Meaning("a tab stands here; indent with spaces", said="cannot start any token", rest="\t"),
-    _Meaning(
-        "a text cannot begin with `{first}`; " + _QUOTE + "{word}", said="cannot start any token", before=r".*[{\[]"
-    ),
     _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{right}", said="cannot start any token"),
     _Meaning(
         "a text cannot begin with `{first}`; " + _QUOTE + "{right}", said="expected the node content", rest="[,%]"

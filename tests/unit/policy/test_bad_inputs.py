@@ -83,7 +83,10 @@ MESSAGES = {
     ),
     "a domain with @": (
         RULE + "{account.email: {ends_with: @corp.com}}",
-        "p.yaml:6:39: a text cannot begin with `@`; put the text in single quotes: '@corp.com'",
+        (
+            "p.yaml:6:39: a text cannot begin with `@`; put the text in single quotes: "
+            "when: {account.email: {ends_with: '@corp.com'}}"
+        ),
     ),
     "a large file": (
         RULE + "always\n" + "# and so on\n" * 420_000,
