@@ -87,7 +87,7 @@ def _conditions(leaves: tuple[str, ...]) -> st.SearchStrategy[str]:
     plain = one.map(lambda tests: f"{{{', '.join(tests)}}}")
 
     def groups(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        several = st.lists(inner, min_size=1, max_size=3).map(", ".join)
+        several = st.lists(inner, min_size=2, max_size=3).map(", ".join)
         return st.one_of(
             inner.map(lambda each: f"{{not: {each}}}"),
             several.map(lambda each: f"{{any: [{each}]}}"),
@@ -95,7 +95,7 @@ def _conditions(leaves: tuple[str, ...]) -> st.SearchStrategy[str]:
             st.tuples(st.sampled_from(leaves), several).map(lambda each: f"{{{each[0]}, any: [{each[1]}]}}"),
         )
 
-    return st.recursive(plain, groups, max_leaves=4)
+    return st.recursive(plain, groups, max_leaves=5)
 
 
 @st.composite
