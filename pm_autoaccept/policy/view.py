@@ -112,9 +112,10 @@ class Readings:
         if not clean and read_as is None:
             return given
         change = cleaner(clean) if read_as is None else lambda text: read_answer(text, read_as)
+        find_given: Callable[[View], Told] = given.find
 
         def find(view: View) -> Told:
-            value: Told = view[given]
+            value = find_given(view)
             if not isinstance(value, str):
                 return value
             ready = change(value)
