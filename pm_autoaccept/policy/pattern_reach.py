@@ -7,15 +7,18 @@ warning must be sure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from itertools import count
-from typing import TypeAlias
 
 from pm_autoaccept.policy.characters import ANY, BLANKS, DIGITS, LAST, Characters, characters, common, joined, others
-
-LARGEST = 3_000
-"""States of one automaton; what needs more is not looked into."""
+from pm_autoaccept.policy.pattern_automaton import (
+    Automaton,
+    Fragment,
+    NotUnderstood,
+    at,
+    one_after_another,
+    one_of,
+    reading,
+    repeated,
+)
 
 _QUANTIFIER = re.compile(r"(\*|\+|\?|\{([0-9]{1,4})(?:(,)([0-9]{0,4}))?\})\??")
 _GROUP = re.compile(r"\((?:\?:|\?P?<[A-Za-z_][A-Za-z0-9_]*>|(?!\?))")
@@ -36,134 +39,15 @@ _NAMED = {
 }
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
 
-Fragment: TypeAlias = Callable[["_Automaton", int], int]
-"""A part of a pattern: adds itself to an automaton after one state, and says in which state it ends."""
-
-
-class _NotUnderstood(Exception):
-    """The pattern has something of which this module knows nothing."""
-
 
 def may_fit(pattern: str, *, allowed: Characters = ANY, shortest: int = 0, longest: int | None = None) -> bool:
     """False only if surely no text of these characters and of such a length fits the pattern from end to end."""
     try:
-        automaton = _Automaton()
+        automaton = Automaton()
         end = _Reader(pattern).whole()(automaton, automaton.state())
-    except _NotUnderstood:
+    except NotUnderstood:
         return True
     return automaton.reaches(end, allowed=allowed, shortest=shortest, longest=longest)
-
-
-@dataclass(slots=True)
-class _Automaton:
-    """States, numbered from 0, and what leads from each to others: characters, nothing, or an anchor."""
-
-    read: list[list[tuple[Characters, int]]] = field(default_factory=list)
-    free: list[list[tuple[str, int]]] = field(default_factory=list)
-    """What leads on without a character: always (""), only at the start ("^"), only at the end ("$")."""
-
-    def state(self) -> int:
-        """A new state."""
-        if len(self.read) == LARGEST:
-            raise _NotUnderstood
-        self.read.append([])
-        self.free.append([])
-        return len(self.read) - 1
-
-    def link(self, begin: int, end: int, anchor: str = "") -> None:
-        """Lead from one state to another without a character."""
-        self.free[begin].append((anchor, end))
-
-    def reaches(self, end: int, *, allowed: Characters, shortest: int, longest: int | None) -> bool:
-        """Whether a text of such characters and length leads from state 0 to this one."""
-        states = frozenset({0})
-        seen = set[frozenset[int]]()
-        for length in count():
-            start = "^" if length == 0 else ""
-            if length >= shortest:
-                if end in self._from(states, {"", start, "$"}):
-                    return True
-                if states in seen:
-                    return False
-                seen.add(states)
-            if length == longest:
-                return False
-            here = self._from(states, {"", start})
-            states = frozenset(
-                follows for state in here for wanted, follows in self.read[state] if common(wanted, allowed)
-            )
-            if not states:
-                return False
-        raise AssertionError  # lengths do not end
-
-    def _from(self, states: Iterable[int], anchors: set[str]) -> set[int]:
-        """These states, and those to which they lead without a character."""
-        found = set(states)
-        left = list(found)
-        while left:
-            for anchor, follows in self.free[left.pop()]:
-                if anchor in anchors and follows not in found:
-                    found.add(follows)
-                    left.append(follows)
-        return found
-
-
-def _reading(wanted: Characters) -> Fragment:
-    def add(automaton: _Automaton, begin: int) -> int:
-        end = automaton.state()
-        automaton.read[begin].append((wanted, end))
-        return end
-
-    return add
-
-
-def _at(anchor: str) -> Fragment:
-    def add(automaton: _Automaton, begin: int) -> int:
-        end = automaton.state()
-        automaton.link(begin, end, anchor)
-        return end
-
-    return add
-
-
-def _one_after_another(parts: Iterable[Fragment]) -> Fragment:
-    parts = tuple(parts)
-
-    def add(automaton: _Automaton, begin: int) -> int:
-        for part in parts:
-            begin = part(automaton, begin)
-        return begin
-
-    return add
-
-
-def _one_of(parts: Iterable[Fragment]) -> Fragment:
-    parts = tuple(parts)
-
-    def add(automaton: _Automaton, begin: int) -> int:
-        end = automaton.state()
-        for part in parts:
-            automaton.link(part(automaton, begin), end)
-        return end
-
-    return add
-
-
-def _repeated(part: Fragment, least: int, most: int | None) -> Fragment:
-    def add(automaton: _Automaton, begin: int) -> int:
-        for _ in range(least):
-            begin = part(automaton, begin)
-        end = automaton.state()
-        automaton.link(begin, end)
-        if most is None:
-            automaton.link(part(automaton, end), end)
-            return end
-        for _ in range(most - least):
-            begin = part(automaton, begin)
-            automaton.link(begin, end)
-        return end
-
-    return add
 
 
 class _Reader:
@@ -178,7 +62,7 @@ class _Reader:
         """The whole pattern."""
         read = self._alternatives()
         if self._at < len(self._text):
-            raise _NotUnderstood
+            raise NotUnderstood
         return read
 
     def _next(self, wanted: str) -> bool:
@@ -196,7 +80,7 @@ class _Reader:
         parts = [self._sequence()]
         while self._next("|"):
             parts.append(self._sequence())
-        return _one_of(parts)
+        return one_of(parts)
 
     def _sequence(self) -> Fragment:
         parts = []
@@ -205,41 +89,41 @@ class _Reader:
             while times := self._take(_QUANTIFIER):
                 part = self._times(part, times)
             parts.append(part)
-        return _one_after_another(parts)
+        return one_after_another(parts)
 
     @staticmethod
     def _times(part: Fragment, written: re.Match[str]) -> Fragment:
         said, least, comma, most = written.groups()
         if least is None:
-            return _repeated(part, int(said == "+"), 1 if said == "?" else None)
-        return _repeated(part, int(least), (int(most) if most else None) if comma else int(least))
+            return repeated(part, int(said == "+"), 1 if said == "?" else None)
+        return repeated(part, int(least), (int(most) if most else None) if comma else int(least))
 
     def _atom(self) -> Fragment:
         if self._take(_GROUP):
             inside = self._alternatives()
             if not self._next(")"):
-                raise _NotUnderstood
+                raise NotUnderstood
             return inside
         sign = self._text[self._at]
         self._at += 1
         if sign in "^$":
-            return _at(sign)
+            return at(sign)
         if sign == "[":
-            return _reading(self._class())
+            return reading(self._class())
         if sign == ".":
-            return _reading(others(characters("\n")))
+            return reading(others(characters("\n")))
         if sign == "\\":
             return self._escape()
         if sign in "(*+?{":
-            raise _NotUnderstood
-        return _reading(self._either_case(characters(sign)))
+            raise NotUnderstood
+        return reading(self._either_case(characters(sign)))
 
     def _escape(self) -> Fragment:
         if self._next("A"):
-            return _at("^")
+            return at("^")
         if self._next("z"):
-            return _at("$")
-        return _reading(self._either_case(self._escaped()))
+            return at("$")
+        return reading(self._either_case(self._escaped()))
 
     def _escaped(self) -> Characters:
         """What stands after a backslash: a set, or a character."""
@@ -252,7 +136,7 @@ class _Reader:
         if sign in _CONTROLS:
             return characters(_CONTROLS[sign])
         if not sign or sign.isalnum():
-            raise _NotUnderstood
+            raise NotUnderstood
         return characters(sign)
 
     def _class(self) -> Characters:
@@ -262,7 +146,7 @@ class _Reader:
         while not found or not self._next("]"):
             if named := self._take(_NAMED_SET):
                 if named[2] not in _NAMED:
-                    raise _NotUnderstood
+                    raise NotUnderstood
                 found.extend(others(_NAMED[named[2]]) if named[1] else _NAMED[named[2]])
                 continue
             first = self._member()
@@ -275,7 +159,7 @@ class _Reader:
 
     def _member(self) -> Characters:
         if self._at >= len(self._text):
-            raise _NotUnderstood
+            raise NotUnderstood
         if self._next("\\"):
             return self._escaped()
         self._at += 1
