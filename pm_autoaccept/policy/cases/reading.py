@@ -23,6 +23,8 @@ CASE_KEYS = ("about", "request", "facts", "data", "now", "expect")
 EXPECT_KEYS = ("verdict", "rule", "unknown", "note")
 DEFAULT = "default"
 """What `rule` says where none decides."""
+_EARLIEST, _LATEST = 1970, 9000
+"""Years in which a case may stand: at either end of the calendar a moment has no day in every time zone."""
 NO_NOTE = "none"
 """What `note` says where the customer reads nothing."""
 
@@ -110,7 +112,7 @@ class CaseReader:
             now = read_value(node.value, FieldType.MOMENT) if isinstance(node, Text) else None
         except NotAValue:
             now = None
-        if not isinstance(now, datetime):
+        if not isinstance(now, datetime) or not _EARLIEST <= now.year <= _LATEST:
             self._refuse(node, "`now` is a date and time with its zone, as 2026-03-04T12:00:00Z")
             return NotLearnt(NOT_SAID)
         return now

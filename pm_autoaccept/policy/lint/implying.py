@@ -23,25 +23,12 @@ _AS_IT_IS = ((), None)
 _TURNED = {"at_least": "below", "above": "at_most", "at_most": "above", "below": "at_least"}
 
 
-def stops_wherever(above: Normal, below: Normal) -> bool:
-    """Whether `above` comes out true or unknown wherever `below` does.
-
-    A condition does so exactly where all its parts do, or one of them, so that cases and parts are looked at alone.
-    """
-    if above == All(()):
-        return True
-    for one_by_one in (False, True):
-        cases = cases_of(below, one_by_one=one_by_one)
-        if cases and all(_follows(case, above) for case in cases):
-            return True
-    return False
-
-
-def _follows(case: Case, condition: Normal) -> bool:
+def follows(case: Case, condition: Normal) -> bool:
+    """Whether a condition comes out true or unknown wherever all tests of a case do."""
     if isinstance(condition, All):
-        return all(_follows(case, part) for part in condition.parts)
+        return all(follows(case, part) for part in condition.parts)
     if isinstance(condition, Some):
-        return any(_follows(case, part) for part in condition.parts)
+        return any(follows(case, part) for part in condition.parts)
     return any(_implies(atom, condition) for atom in case)
 
 
@@ -65,7 +52,7 @@ def _implies(one: Atom, other: Atom) -> bool:
         return _as_read(b) in (_AS_IT_IS, _as_read(a))
     if _is_present(one) or _is_absent(other) or a.source or b.source:
         return False
-    if (values := _values(one)) is not None:
+    if (values := named_values(one)) is not None:
         return all(_tried(value, a, other) is True for value in values)
     return _as_read(a) == _as_read(b) and not _moves(a) and not _moves(b) and _wider(one, a, other, b)
 
@@ -99,7 +86,7 @@ def _exclude(one: Atom, other: Atom) -> bool:
 
 def _none_passes(named: Atom, test: Comparison, asked: Atom) -> bool:
     """Whether no value that a test names passes the other."""
-    values = _values(named)
+    values = named_values(named)
     return values is not None and all(_tried(value, test, asked) is False for value in values)
 
 
@@ -131,7 +118,7 @@ def _moves(test: Comparison) -> bool:
     return any(isinstance(literal, Relative) for literal in test.literals)
 
 
-def _values(atom: Atom) -> tuple[Any, ...] | None:
+def named_values(atom: Atom) -> tuple[Any, ...] | None:
     """The values that there can be, where the test names them one by one; None where it does not."""
     test = atom.test
     if not isinstance(test, Comparison) or test.operator.name not in _VALUES or test.source or _moves(test):

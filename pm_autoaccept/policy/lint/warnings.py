@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.model import Fact, NotLearnt, Verdict
+from pm_autoaccept.model import Fact, Kind, NotLearnt, Verdict
 from pm_autoaccept.policy.answers import Answers
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs
 from pm_autoaccept.policy.evaluate import Policy
-from pm_autoaccept.policy.lint.implying import never_true, stops_wherever
-from pm_autoaccept.policy.lint.normal import Normal, Some, normal
+from pm_autoaccept.policy.lint.above import Above
+from pm_autoaccept.policy.lint.implying import never_true
+from pm_autoaccept.policy.lint.normal import Normal, normal
 from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.source_text import Place
 from pm_autoaccept.policy.tables import Table
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed
 
-MOST_RULES = 1_000
-"""Rules that are compared with those above them; of a longer policy the rest is not looked into."""
 _NOWHERE = Place("", 0, 0, "")
 
 
@@ -41,12 +40,15 @@ def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime
         tables: its data as read; what is not among them is not spoken of.
         now: the time, for `until`.
     """
-    rules = {rule.id: normal(rule.when) for rule in policy.rules}
+    above = {kind: Above() for kind in Kind}
     told: list[Warned] = []
-    for number, rule in enumerate(policy.rules):
-        above = policy.rules[:number] if number < MOST_RULES else ()
-        told.extend(_of_conditions(rule, rules[rule.id], above, rules))
+    for rule in policy.rules:
+        condition = normal(rule.when)
+        told.extend(_of_conditions(rule, condition, above))
         told.extend(_of_time(rule, policy, now))
+        # A rule that is not enforced stops nothing, and one with `until` does so for a time only.
+        for kind in rule.on if rule.enforce and not rule.until else ():
+            above[kind].add(rule.id, condition)
     told.extend(_of_data(policy, tables))
     return tuple(told)
 
@@ -55,9 +57,7 @@ def _warn(code: str, place: Place | None, message: str) -> Warned:
     return Warned(code, (place or _NOWHERE).fault(message))
 
 
-def _of_conditions(
-    rule: Rule, condition: Normal, above: tuple[Rule, ...], conditions: Mapping[str, Normal]
-) -> Iterator[Warned]:
+def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, Above]) -> Iterator[Warned]:
     """One warning of a rule is enough: what is never true is never reached either."""
     in_vain = tuple(_patterns_in_vain(rule.when))
     for test in in_vain:
@@ -69,29 +69,12 @@ def _of_conditions(
     if never_true(condition):
         yield _warn("never-true", rule.place, f"rule {rule.id} is never true: what it asks for excludes itself")
         return
-    # A rule that is not enforced stops nothing, and one with `until` does so for a time only.
-    blocking = [each for each in above if each.enforce and not each.until]
-    stops = {kind: _stopping(condition, [each for each in blocking if kind in each.on], conditions) for kind in rule.on}
+    stops = {kind: above[kind].stopping(condition) for kind in rule.on}
     if dead := sorted(kind for kind, by in stops.items() if by):
         names = ", ".join(dict.fromkeys(name for kind in dead for name in stops[kind]))
         of = "" if len(dead) == len(stops) else f" by {listed(dead)} requests"
         message = f"rule {rule.id} is never reached{of}: what it is about is decided above it, by {names}; move it up"
         yield _warn("never-reached", rule.place, message)
-
-
-def _stopping(condition: Normal, above: list[Rule], conditions: Mapping[str, Normal]) -> tuple[str, ...]:
-    """The ids of the rules above, of one kind, that leave nothing to it: one of them alone, or all that it takes."""
-    for rule in above:
-        if stops_wherever(conditions[rule.id], condition):
-            return (rule.id,)
-    if len(above) > 1 and stops_wherever(Some(tuple(conditions[rule.id] for rule in above)), condition):
-        return tuple(rule.id for rule in above if not _not_needed(rule, condition, above, conditions))
-    return ()
-
-
-def _not_needed(rule: Rule, condition: Normal, above: list[Rule], conditions: Mapping[str, Normal]) -> bool:
-    rest = tuple(conditions[each.id] for each in above if each is not rule)
-    return stops_wherever(Some(rest), condition)
 
 
 def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[Warned]:

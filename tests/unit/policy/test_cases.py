@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import textwrap
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest, Verdict
@@ -418,6 +422,7 @@ def test_rows_of_a_table(read):
             "the property is none, so no share of it is pending",
         ),
         (f"- {{about: b, request: {{kind: meter}}, now: today, {DEFAULT}}}", "`now` is a date and time with its zone"),
+        (f"- {{about: b, request: {{kind: meter}}, now: '0001-01-01T00:00:00+14:00', {DEFAULT}}}", "`now` is a date"),
         (f"- {{about: b, request: {{kind: meter}}, now: now, {DEFAULT}}}", "`now` is a date and time with its zone"),
         (
             f"- {{about: b, request: {{kind: meter}}, data: x, {DEFAULT}}}",
@@ -561,3 +566,31 @@ def test_what_is_not_a_text_of_a_customer_may_not_be_blank(refused):
         "a value is missing here"
         in refused(f"- {{about: a, request: {{{HOUSE}, property.name: }}, {DEFAULT}}}").message
     )
+
+
+WRITTEN = st.recursive(
+    st.sampled_from(["meter", "hold", "default", "none", "unavailable", "1", "2026-03-04T12:00:00Z", "99999d", ""]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(["account", "custom", "taken", "property", "share", "id", "friends", *FIELDS]),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"about": st.just("a"), "request": st.fixed_dictionaries({"kind": st.sampled_from(Kind), "custom": WRITTEN})},
+        optional={"facts": WRITTEN, "data": WRITTEN, "now": WRITTEN},
+    ),
+    st.fixed_dictionaries({"verdict": WRITTEN, "rule": WRITTEN}) | st.just({"verdict": "hold", "rule": "default"}),
+)
+def test_whatever_a_case_says_it_is_tried_or_refused(case, expect):
+    """No case, however strange, brings anything but its result or its faults."""
+    text = json.dumps({"cases": [case | {"expect": expect}]}).encode()
+    with contextlib.suppress(PolicyRefused):
+        run_cases(load({"policy.yaml": POLICY.encode(), "a.test.yaml": text}))

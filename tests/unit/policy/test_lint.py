@@ -18,7 +18,8 @@ from pm_autoaccept import policy, reference
 from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingRequest, PropertyInfo, Truth
 from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.judging import judge
-from pm_autoaccept.policy.lint.implying import never_true, stops_wherever
+from pm_autoaccept.policy.lint.above import Above
+from pm_autoaccept.policy.lint.implying import never_true
 from pm_autoaccept.policy.lint.normal import normal
 from pm_autoaccept.policy.lint.warnings import warnings
 from pm_autoaccept.policy.view import Circumstances
@@ -303,7 +304,9 @@ def test_no_warning_is_false(above, below):
     rules = [{"id": f"r{n}", "on": "meter", "when": when, "then": "reject"} for n, when in enumerate((above, below))]
     loaded = policy.load({"p.yaml": json.dumps({"version": "1", "rules": rules}).encode()})
     one, other = (each.when for each in loaded.rules)
-    stops, never = stops_wherever(normal(one), normal(other)), never_true(normal(other))
+    rules_above = Above()
+    rules_above.add("above", normal(one))
+    stops, never = rules_above.stopping(normal(other)), never_true(normal(other))
     if stops or never:
         for request in REQUESTS:
             circumstances = Circumstances(request, Facts(), {})
