@@ -13,10 +13,10 @@ from rich.text import Text
 from pm_autoaccept.cli.looking import planned
 from pm_autoaccept.cli.printing import coloured
 from pm_autoaccept.model import Decision, Evidence, Fact, NotLearnt, Plan, ReasonKind, Truth, Verdict
-from pm_autoaccept.policy import Came, Clause, Policy, RuleLookedAt, Table, nearest
+from pm_autoaccept.policy import CameOut, Clause, Policy, RuleLookedAt, Table, nearest
 from pm_autoaccept.telemetry.printable import printable
 
-_NOT_LOOKED_AT = (Came.NOT_ON, Came.NOT_ASKED)
+_NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
 
 
 def looked_at(
@@ -90,13 +90,13 @@ def _tell_rules(out: Console, rules: Sequence[RuleLookedAt], decision: Decision)
                 _tell_rule(out, rule)
             continue
         names = ", ".join(rule.id for rule in listed)
-        why = f"not on {decision.key.kind} requests" if came is Came.NOT_ON else f"not asked after {decision.rule}"
+        why = f"not on {decision.key.kind} requests" if came is CameOut.NOT_ON else f"not asked after {decision.rule}"
         out.print(Text(f"{why}: {names}", style="dim"))
 
 
 def _tell_rule(out: Console, rule: RuleLookedAt) -> None:
     tried = "" if rule.enforce else " (not enforced)"
-    over = " since its last day has passed" if rule.came is Came.OVER else ""
+    over = " since its last day has passed" if rule.came is CameOut.OVER else ""
     came = _marked("false" if over else str(rule.came))
     out.print(Text.assemble((rule.id, "bold"), f", {rule.then}{tried}: ", came, over))
     out.print(Padding(_lines(rule.clauses), (0, 0, 0, 2)) if rule.clauses else Text("  always", style="dim"))

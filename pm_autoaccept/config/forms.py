@@ -29,6 +29,16 @@ def parse_duration(text: object) -> object:
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
+def parse_groups(text: object) -> object:
+    """Read `tenant-forms, supervisors`: names of lower-case words joined by hyphens, as policies write them."""
+    if not isinstance(text, str):
+        return text
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names):
+        raise ValueError("write the names of groups with commas between them, as tenant-forms, supervisors")
+    return names
+
+
 def parse_rate(text: object) -> object:
     """Read `4 per 1s` as calls per second; `none` as no limit."""
     if not isinstance(text, str):

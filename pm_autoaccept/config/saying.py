@@ -66,6 +66,8 @@ def _written(settings: Settings, name: str) -> str:
         written = "none" if value is None else _rate(value)
     elif isinstance(value, timedelta):
         written = _duration(value)
+    elif isinstance(value, tuple):
+        written = ", ".join(value)
     return written
 
 

@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from pm_autoaccept.config.forms import parse_duration, parse_ledger, parse_listen, parse_rate, without_password
+from pm_autoaccept.config.forms import (
+    parse_duration,
+    parse_groups,
+    parse_ledger,
+    parse_listen,
+    parse_rate,
+    without_password,
+)
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import REPEAT_WITHIN
 
@@ -25,6 +32,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Rate = Annotated[float | None, BeforeValidator(parse_rate)]
 Listen = Annotated[str | None, BeforeValidator(parse_listen)]
+Groups = Annotated[tuple[str, ...], BeforeValidator(parse_groups)]
 LedgerAddress = Annotated[str, BeforeValidator(parse_ledger)]
 
 
@@ -60,6 +68,7 @@ class Settings(BaseModel):
     retention: Duration | None = Field(
         default=None, gt=timedelta(0), description="how long names and what customers typed stay in the ledger"
     )
+    groups: Groups = Field(default=(), description="the groups of people whom policies may tell")
     heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
     pause_file: Path | None = Field(default=None, description="nothing is answered while this file is there")
     listen: Listen = Field(default=None, description="HOST:PORT for /livez, /readyz and /metrics")

@@ -79,7 +79,7 @@ async def run(
                     settings=settings,
                     database=database,
                     leases=leases,
-                    telemetry=told.account(settings.name, interval=settings.interval),
+                    telemetry=told.account(settings.name, interval=settings.interval, groups=settings.groups),
                     stop=stop,
                     wants=share.wants,
                     gives_up=share.gives_up,

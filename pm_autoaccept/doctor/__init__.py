@@ -12,7 +12,7 @@ from pm_autoaccept.config import Program, Settings
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor.asking import SIGN_IN, ask
 from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
-from pm_autoaccept.doctor.judging import load_policy, read_data
+from pm_autoaccept.doctor.judging import load_policy, read_data, who_is_told
 from pm_autoaccept.doctor.places import look_around
 from pm_autoaccept.doctor.reaching import reach
 from pm_autoaccept.doctor.records import look_at_ledger
@@ -41,6 +41,9 @@ async def _examine_account(settings: Settings) -> AsyncIterator[Finding]:
     policy, told = load_policy(settings.policy)
     yield told
     if policy is not None:
+        told_people = who_is_told(policy, settings.groups)
+        if told_people is not None:
+            yield told_people
         async for finding in read_data(policy, settings, now=utc_now()):
             yield finding
     in_force = await look_at_revisions(settings, policy)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pm_autoaccept.config import Settings
-from pm_autoaccept.doctor.finding import Finding, ok, problem
+from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.records import opened
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
@@ -33,6 +33,15 @@ def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
     except ConfigurationError as error:
         return None, problem(check, str(error), "name the policy's folder with --policy, or in the settings")
     return policy, ok(check, f"{folder} has {len(policy.rules)} rules, without faults")
+
+
+def who_is_told(policy: Policy, groups: tuple[str, ...]) -> Finding | None:
+    """Whether the settings name the groups of people whom the policy tells; None where it tells nobody."""
+    check, strange = "groups", sorted(policy.told - set(groups))
+    if strange:
+        advice = "name them with GROUPS in the settings, or correct `tell` in the policy"
+        return warning(check, f"the policy tells {', '.join(strange)}, and the settings do not name them", advice)
+    return ok(check, f"the policy tells {', '.join(sorted(policy.told))}") if policy.told else None
 
 
 async def read_data(policy: Policy, settings: Settings, *, now: datetime) -> AsyncIterator[Finding]:

@@ -83,6 +83,11 @@ class Policy:
         return tuple(test for test in tests if test.operator.name == "taken")
 
     @property
+    def told(self) -> frozenset[str]:
+        """The groups of people whom its rules tell."""
+        return frozenset(rule.tell for rule in self.rules if rule.tell is not None)
+
+    @property
     def fields(self) -> frozenset[str]:
         """The names of the fields that its rules and notes ask for."""
         return frozenset(field.name for field, _ in self._asked())

@@ -14,7 +14,7 @@ from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.view import Circumstances
 
 
-class Came(StrEnum):
+class CameOut(StrEnum):
     """How a rule came out."""
 
     TRUE = "true"
@@ -73,7 +73,7 @@ class RuleLookedAt:
 
     id: str
     then: Verdict
-    came: Came
+    came: CameOut
     enforce: bool = True
     about: str | None = None
     clauses: tuple[Clause, ...] = ()
@@ -91,7 +91,7 @@ def look_through(rules: Iterable[Rule], circumstances: Circumstances) -> tuple[R
     ended = False
     for rule in rules:
         each = _look(rule, circumstances, kind=circumstances.request.kind, ended=ended)
-        ended = ended or (rule.enforce and each.came in (Came.TRUE, Came.UNKNOWN))
+        ended = ended or (rule.enforce and each.came in (CameOut.TRUE, CameOut.UNKNOWN))
         looked.append(each)
     return tuple(looked)
 
@@ -101,18 +101,18 @@ def nearest(looked: Iterable[RuleLookedAt]) -> RuleLookedAt | None:
 
     People who ask why a request is held ask what it lacks to be let in.
     """
-    false = [each for each in looked if each.came is Came.FALSE and each.enforce]
+    false = [each for each in looked if each.came is CameOut.FALSE and each.enforce]
     return min(false, key=lambda each: (each.then is not Verdict.ACCEPT, each.missing), default=None)
 
 
 def _look(rule: Rule, circumstances: Circumstances, *, kind: Kind, ended: bool) -> RuleLookedAt:
-    came, clauses = Came.NOT_ASKED, tuple[Clause, ...]()
+    came, clauses = CameOut.NOT_ASKED, tuple[Clause, ...]()
     if kind not in rule.on:
-        came = Came.NOT_ON
+        came = CameOut.NOT_ON
     elif not ended:
         clauses = tuple(_clauses(rule, circumstances))
         over = rule.until is not None and clauses[-1].truth is Truth.FALSE
-        came = Came.OVER if over else Came(_all(clause.truth for clause in clauses))
+        came = CameOut.OVER if over else CameOut(_all(clause.truth for clause in clauses))
     return RuleLookedAt(
         id=rule.id,
         then=rule.then,

@@ -34,6 +34,7 @@ class AccountTelemetry:
     Attributes:
         health: what the probes look at.
         counters: what is counted over all accounts.
+        groups: the people whom policies may tell, by the settings.
         pace: at which calls leave, of the last sign-in.
         pending: how many requests pended when last read, by kind and verdict.
         oldest: when the oldest of them was made.
@@ -50,6 +51,7 @@ class AccountTelemetry:
 
     health: AccountHealth
     counters: Counters
+    groups: frozenset[str] = frozenset()
     pace: Pace | None = field(default=None, init=False)
     pending: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
     oldest: datetime | None = field(default=None, init=False)
@@ -85,6 +87,9 @@ class AccountTelemetry:
         dated: Mapping[str, datetime | None] = MappingProxyType({}),
     ) -> None:
         """A policy is in force from then on, with its data, which are looked at whenever somebody asks."""
+        if policy.digest != self.policy_digest:
+            for group in sorted(policy.told - self.groups):
+                log.warning("group_not_named", group=group)
         self.policy_digest, self.policy_since, self.tables, self.dated = policy.digest, at, tables, dated
         self.never_a_policy, self.health.refusal = False, None
         self.counters.rules_in_force(self.name, [rule.id for rule in policy.rules])

@@ -43,13 +43,14 @@ class Telemetry:
         """What is known of each account."""
         return [account.health for account in self._accounts.values()]
 
-    def account(self, name: str, *, interval: timedelta) -> AccountTelemetry:
+    def account(self, name: str, *, interval: timedelta, groups: Collection[str] = ()) -> AccountTelemetry:
         """Begin an account; it is shown from now on, as not ready.
 
         Args:
             name: the settings' name for it, which no other account has.
             interval: from one cycle's end to the next.
+            groups: whom policies may tell, by the settings.
         """
         health = AccountHealth(account=name, interval=interval)
-        self._accounts[name] = AccountTelemetry(health=health, counters=self._counters)
+        self._accounts[name] = AccountTelemetry(health=health, counters=self._counters, groups=frozenset(groups))
         return self._accounts[name]

@@ -192,6 +192,16 @@ async def test_data_that_is_missing_is_a_problem(simulate, said, tmp_path):
     assert found["data known"].state is State.PROBLEM
 
 
+async def test_a_group_that_nobody_named_is_a_warning(simulate, said, tmp_path):
+    """Whoever misspells a group in a policy learns it before somebody should have been told."""
+    policy = tmp_path / "policy" / "policy.yaml"
+    policy.write_text(ASKS_WHO.replace("then: accept", "then: accept, tell: supervisors"))
+    simulator = await simulate(clock=utc_now)
+    finding = (await found_by(**said(simulator)))["groups"]
+    assert (finding.state, "supervisors" in finding.found) == (State.WARNING, True)
+    assert (await found_by(**said(simulator), groups="supervisors"))["groups"].state is State.OK
+
+
 def free_port() -> int:
     """A port on which nothing listens."""
     with socket.socket() as trial:

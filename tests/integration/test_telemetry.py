@@ -10,6 +10,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import (
@@ -335,3 +336,17 @@ async def test_data_are_told_with_their_age_and_whether_they_are_good(account, s
         assert account.health.doubtful_data == (() if good else ("meters",))
     account.standing_by()
     assert "data_good" not in await scrape()
+
+
+def test_a_group_that_the_settings_do_not_name_is_warned_of_once(telemetry):
+    """A misspelt group would never be told; the same policy with newer tables says nothing new."""
+    account = telemetry.account("prairie", interval=MINUTE, groups=("tenant-forms",))
+    rules = "".join(
+        f"  - {{id: r{number}, on: [meter], when: always, then: hold, tell: {group}}}\n"
+        for number, group in enumerate(("tenant-forms", "tenant-form"))
+    )
+    policy = load({"policy.yaml": f"version: 1\nrules:\n{rules}".encode()})
+    with capture_logs() as logs:
+        account.policy_loaded(policy, {}, at=NOW)
+        account.policy_loaded(policy, {}, at=NOW)
+    assert [(log["event"], log["group"]) for log in logs] == [("group_not_named", "tenant-form")]

@@ -262,3 +262,12 @@ def test_enforce_is_for_epa_s_services_and_simulators():
         assert load_settings(**KNOWN | {"service": service}, mode="enforce").mode is Mode.ENFORCE
     with pytest.raises(ConfigurationError, match="enforce is for EPA's services and for a simulator"):
         load_settings(**KNOWN | {"service": "https://pm.example/ws"}, mode="enforce")
+
+
+def test_groups_of_people_are_named_with_commas_between_them(monkeypatch):
+    """As policies name them; none by default."""
+    assert load_settings(**KNOWN).groups == ()
+    assert load_settings(**KNOWN, groups="tenant-forms, supervisors").groups == ("tenant-forms", "supervisors")
+    monkeypatch.setenv("PM_AUTOACCEPT_GROUPS", "The Boss")
+    with pytest.raises(ConfigurationError, match="write the names of groups with commas between them"):
+        load_settings(**KNOWN)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import Evidence, NotLearnt, Truth, Verdict
-from pm_autoaccept.policy import Came, nearest
+from pm_autoaccept.policy import CameOut, nearest
 
 POLICY = """
 time_zone: America/Chicago
@@ -44,13 +44,13 @@ def explain(load, connection, facts):
 def test_each_rule_says_how_it_came_out(explain):
     """Also why it was not looked at: it is on other requests, its last day has passed, or the search had ended."""
     assert {name: str(rule.came) for name, rule in explain(tables={"accounts": NotLearnt("gone")}).items()} == {
-        "of-meters": Came.NOT_ON,
-        "blocked": Came.FALSE,
-        "exception": Came.OVER,
-        "tried": Came.TRUE,
-        "customer": Came.UNKNOWN,
-        "foreigner": Came.NOT_ASKED,
-        "below": Came.NOT_ASKED,
+        "of-meters": CameOut.NOT_ON,
+        "blocked": CameOut.FALSE,
+        "exception": CameOut.OVER,
+        "tried": CameOut.TRUE,
+        "customer": CameOut.UNKNOWN,
+        "foreigner": CameOut.NOT_ASKED,
+        "below": CameOut.NOT_ASKED,
     }
 
 
@@ -121,11 +121,11 @@ def test_what_is_explained_is_what_decides(load, connection, given, when, until)
     judged = policy.judge(connection, given, {})
     (looked,) = policy.explain(connection, given, {})
     expected = {"rule": "true", "unknown": "unknown", "default": "false"}[judged.reason.kind]
-    assert ("false" if looked.came is Came.OVER else looked.came) == expected
+    assert ("false" if looked.came is CameOut.OVER else looked.came) == expected
     if judged.rule is not None:
         flat = [test for clause in looked.clauses for test in _tests(clause)]
         assert tuple(flat) == judged.evidence
-        assert (looked.missing == 0) is (looked.came is Came.TRUE)
+        assert (looked.missing == 0) is (looked.came is CameOut.TRUE)
 
 
 def _tests(clause):
