@@ -107,17 +107,16 @@ def _show(looked: Looked, decisions: tuple[Decision, ...], *, output: str) -> in
         return 0
     out = console()
     for decision in decisions:
-        tell(out, looked.plan, decision, looked.policy, looked.tables)
+        tell(out, looked, decision)
     return 0
 
 
 def _as_data(looked: Looked, decision: Decision) -> dict[str, object]:
     """One decision for machines."""
-    from pm_autoaccept.cli.explained import looked_at
+    from pm_autoaccept.cli.explained import data_used, looked_at
     from pm_autoaccept.cli.looking import planned
-    from pm_autoaccept.model import NotLearnt
 
-    rules, near = looked_at(decision, looked.policy, looked.tables)
+    rules, near = looked_at(looked, decision)
     return {
         "request": decision.key,
         "account_id": decision.request.account_id,
@@ -131,9 +130,7 @@ def _as_data(looked: Looked, decision: Decision) -> dict[str, object]:
         "tell": decision.tell,
         "shadows": decision.shadows,
         "sources": decision.sources,
-        "sources_not_available": {
-            name: table.why for name, table in looked.tables.items() if isinstance(table, NotLearnt)
-        },
+        "data": tuple(data_used(looked, decision)),
         "policy_digest": decision.policy_digest,
         "plan": planned(looked.plan)[decision.key],
         "rules": rules,

@@ -2,65 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pm_autoaccept.cli.looking import planned
+from pm_autoaccept.cli.looking import Looked, planned
 from pm_autoaccept.cli.printing import coloured
-from pm_autoaccept.model import Decision, Evidence, Fact, NotLearnt, Plan, ReasonKind, Truth, Verdict
-from pm_autoaccept.policy import CameOut, Clause, Policy, RuleLookedAt, Table, nearest
+from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth, Verdict
+from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.telemetry.printable import printable
 
 _NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
 
 
-def looked_at(
-    decision: Decision, policy: Policy, tables: Mapping[str, Fact[Table]]
-) -> tuple[tuple[RuleLookedAt, ...], RuleLookedAt | None]:
+def looked_at(looked: Looked, decision: Decision) -> tuple[tuple[RuleLookedAt, ...], RuleLookedAt | None]:
     """Every rule as it came out, and, where it is held without doubt, the one that came nearest.
 
     There are none where the policy was not even asked.
     """
     if decision.facts is None:
         return (), None
-    rules = policy.explain(decision.request, decision.facts, tables)
+    rules = looked.policy.explain(decision.request, decision.facts, looked.tables)
     held = decision.verdict is Verdict.HOLD and decision.reason.kind in (ReasonKind.RULE, ReasonKind.DEFAULT)
     return rules, nearest(rules) if held else None
 
 
-def tell(out: Console, plan: Plan, decision: Decision, policy: Policy, tables: Mapping[str, Fact[Table]]) -> None:
+def tell(out: Console, looked: Looked, decision: Decision) -> None:
     """Print one decision."""
     request = decision.request
-    rules, near = looked_at(decision, policy, tables)
+    rules, near = looked_at(looked, decision)
     owner = f"{printable(request.username or 'an unnamed owner')} (account {request.account_id or 'unknown'})"
     out.print(Text(f"{decision.key} of {owner}", style="bold"))
     head = Grid.grid(padding=(0, 2, 0, 0))
     head.add_column(no_wrap=True)
     head.add_column(overflow="fold")
-    for name, text in _head(plan, decision, tables=tables, near=near):
+    for name, text in _head(looked, decision, near=near):
         head.add_row(name, text)
     out.print(head)
     if near is not None:
         for clause in near.lacking:
-            out.print(Padding(_lines((clause,)), (0, 0, 0, 9)))
+            out.print(Padding(_lines((clause,)), (0, 0, 0, 9), expand=False))
     if rules:
         out.print("\nThe rules, in the order in which they are tried:\n")
         _tell_rules(out, rules, decision)
     out.print()
 
 
-def _head(
-    plan: Plan, decision: Decision, *, tables: Mapping[str, Fact[Table]], near: RuleLookedAt | None
-) -> Iterator[tuple[str, Text]]:
+def data_used(looked: Looked, decision: Decision) -> Iterator[dict[str, object]]:
+    """Each table of the policy: its rows and digest, when they are from and how old that is; or why it is not there."""
+    now = None if decision.facts is None else decision.facts.now
+    for name, table in sorted(looked.tables.items()):
+        dated = looked.dated.get(name)
+        age = round((now - dated).total_seconds()) if isinstance(now, datetime) and dated is not None else None
+        if isinstance(table, NotLearnt):
+            yield {"name": name, "why_not": table.why}
+        else:
+            yield {"name": name, "rows": table.rows, "digest": table.digest, "dated": dated, "age_seconds": age}
+
+
+def _data(used: dict[str, Any]) -> str:
+    if "why_not" in used:
+        return f"{used['name']}: not available, since {used['why_not']}"
+    age = used["age_seconds"]
+    old = "" if age is None else f", {written_duration(timedelta(seconds=age))} old"
+    return f"{used['name']}: {used['rows']:,} rows{old}, digest {used['digest'][:12]}"
+
+
+def _head(looked: Looked, decision: Decision, *, near: RuleLookedAt | None) -> Iterator[tuple[str, Text]]:
     """The decision in a few lines."""
     yield "verdict", Text.assemble(coloured(str(decision.verdict)), f" by {_by(decision)}")
     yield "because", _text(decision.reason.text)
-    yield "plan", _text(planned(plan)[decision.key].text)
+    yield "plan", _text(planned(looked.plan)[decision.key].text)
     if decision.note:
         yield "note", _text(decision.note)
     if decision.tell:
@@ -68,12 +87,8 @@ def _head(
     for shadow in decision.shadows:
         why = f", since {', '.join(shadow.unknown)} could not be learnt" if shadow.unknown else ""
         yield "tried", _text(f"{shadow.rule}, which is not enforced, would have said {shadow.verdict}{why}")
-    used = {each.name: each for each in decision.sources}
-    for name, table in sorted(tables.items()):
-        if isinstance(table, NotLearnt):
-            yield "data", _text(f"{name}: not available, since {table.why}")
-        elif name in used:
-            yield "data", _text(f"{name}: {used[name].rows:,} rows, digest {used[name].digest[:12]}")
+    for used in data_used(looked, decision):
+        yield "data", _text(_data(used))
     if near is not None:
         yield "nearest", _text(f"{near.id} would {near.then} it, if this came out otherwise:")
 
@@ -99,7 +114,8 @@ def _tell_rule(out: Console, rule: RuleLookedAt) -> None:
     over = " since its last day has passed" if rule.came is CameOut.OVER else ""
     came = _marked("false" if over else str(rule.came))
     out.print(Text.assemble((rule.id, "bold"), f", {rule.then}{tried}: ", came, over))
-    out.print(Padding(_lines(rule.clauses), (0, 0, 0, 2)) if rule.clauses else Text("  always", style="dim"))
+    clauses = _lines(rule.clauses) if rule.clauses else Text("always", style="dim")
+    out.print(Padding(clauses, (0, 0, 0, 2), expand=False))
 
 
 def _lines(clauses: Iterable[Clause]) -> Grid:

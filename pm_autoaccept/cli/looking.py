@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from pm_autoaccept.account import open_account
 from pm_autoaccept.cli.recorded import ledger_exists
@@ -15,11 +16,17 @@ from pm_autoaccept.policy import Policy, Table
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A plan, and the policy and the data by which it was made."""
+    """A plan, and the policy and the data by which it was made.
+
+    Attributes:
+        tables: those that are good; why not, of each other.
+        dated: when their contents are from, where somebody says.
+    """
 
     plan: Plan
     policy: Policy
     tables: Mapping[str, Fact[Table]]
+    dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 async def look_only(settings: Settings) -> Looked:
@@ -30,7 +37,7 @@ async def look_only(settings: Settings) -> Looked:
         ledger = await SqlLedger.open("sqlite://")
     try:
         async with open_account(settings, ledger=ledger, records=False) as cycle:
-            return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables())
+            return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables(), cycle.dated)
     finally:
         await ledger.close()
 

@@ -92,4 +92,5 @@ def test_machines_get_the_same(explain):
     assert said["nearest"]["rule"] == "in-illinois"
     assert [each["tests"][0]["expected"] for each in said["nearest"]["lacking"]] == ["IL", "x"]
     assert said["shadows"] == [{"rule": "tried", "verdict": "accept", "unknown": []}]
-    assert "gone.txt" in said["sources_not_available"]["gone"]
+    assert [(each["name"], each.get("rows")) for each in said["data"]] == [("accounts", 1), ("gone", None)]
+    assert "gone.txt" in said["data"][1]["why_not"]
