@@ -44,7 +44,9 @@ class PolicyInForce:
     async def load(cls, settings: Settings) -> PolicyInForce:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
-        keeper = Keeper(sources=loaded.policy.sources, places=places(settings), now=utc_now, patience=LONGEST)
+        keeper = Keeper(
+            sources=loaded.policy.sources, places=places(settings), now=utc_now, patience=LONGEST, tells=False
+        )
         await keeper.begin()
         await keeper.close()
         return loaded.with_data(keeper)

@@ -20,7 +20,9 @@ from pathlib import Path
 from tests.acceptance.processes import environment
 
 _FENCED = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_TIMES = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|\b[0-9a-f]{12}\b|\b\d+ (ms|s|min|h|d)\b")
+_TIMES = re.compile(
+    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|\b[0-9a-f]{12}\b|\b\d+ (ms|s|min|h|d)\b|\d+[smhd]( \d+[smhd])? old"
+)
 _STANDS_FOR = "http://127.0.0.1:8080/wstest"
 """Where the guide has its readers start the simulated service; here it takes a free port."""
 

@@ -63,6 +63,7 @@ class Keeper:
         now: the clock.
         stirred: set when a table is another than before, or is one no more.
         patience: see `PATIENCE`.
+        tells: whether it is logged that data were read; a command that looks once says itself what it found.
     """
 
     sources: Mapping[str, Source]
@@ -70,6 +71,7 @@ class Keeper:
     now: Callable[[], datetime]
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     patience: timedelta = PATIENCE
+    tells: bool = True
     _kept: dict[str, _Kept] = field(default_factory=dict, init=False)
     _tables: dict[str, Fact[Table]] = field(default_factory=dict, init=False)
     _dated: dict[str, datetime | None] = field(default_factory=dict, init=False)
@@ -202,7 +204,8 @@ class Keeper:
                 return
             log.warning("data_lost", source=kept.source.name, why=table.why)
         elif isinstance(before.table, NotLearnt) or before.table.digest != table.digest:
-            log.info("data_read", source=kept.source.name, rows=table.rows, digest=table.digest)
+            if self.tells:
+                log.info("data_read", source=kept.source.name, rows=table.rows, digest=table.digest)
         elif before.dated == reading.dated:
             return
         self.stirred.set()
