@@ -14,7 +14,9 @@ from datetime import UTC, date, datetime, time
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Source, Table, Tabulation, tabulate
 from pm_autoaccept.policy.cells import read_cell
+from pm_autoaccept.policy.tables import LARGE
 from pm_autoaccept.policy.values import FieldType
+from pm_autoaccept.reference.memory import give_back
 
 _BY_EXCEL = re.compile(
     r"[0-9]([.,][0-9]+)?E\+[0-9]+|[0-9]{4,}\.0|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE
@@ -117,6 +119,8 @@ class Taking:
             Doubtful: there was no row with a key.
         """
         table = self.made.table(digest)
+        if table.rows > LARGE:
+            give_back()
         if not table.rows:
             # What was emptied, or caught half-written, would let in everybody whom it should have stopped.
             raise Doubtful("it has no keys")

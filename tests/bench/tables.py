@@ -4,9 +4,10 @@
 
 Each structure is made in a fresh process, out of keys that come one by one, and is asked for keys that it has and for
 keys that it has not, in random order. Told are the seconds to make it (of its process, not of the clock, so that others
-on the machine disturb less), the memory that it takes and the most that it took meanwhile, microseconds for a look-up
-(the median of the rounds), and how long one full round of the garbage collector takes, during which the program stands
-still. `ours, read` are tables read from a csv file, as the program does it; `with columns` they have three.
+on the machine disturb less), the memory that it takes, once what was freed has been given back, and the most that it
+took meanwhile, microseconds for a look-up (the median of the rounds), and how long one full round of the garbage
+collector takes, during which the program stands still. `ours, read` are tables read from a csv file, as the program
+does it; `with columns` they have three.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pm_autoaccept.policy.packed import Packing
 from pm_autoaccept.policy.sources import Form
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.reference.files import read_file
+from pm_autoaccept.reference.memory import give_back
 
 _STEP, _SPACE = 6364136223, 10**10
 """Account numbers of ten digits in no order; the step and the space have no divisor in common, so none comes twice."""
@@ -174,6 +176,7 @@ def measured(name: str, count: int, rounds: int) -> str:
         has = STRUCTURES[name](count, Path(folder))
         made = time.process_time() - began
         gc.collect()
+        give_back()
         takes, most = _resident() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
         hits = [key(chance.randrange(count)) for _ in range(ASKED)]
         misses = [key(chance.randrange(count, _SPACE)) for _ in range(ASKED)]
