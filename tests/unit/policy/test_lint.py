@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from pm_autoaccept import policy, reference
 from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingRequest, PropertyInfo, Truth
 from pm_autoaccept.policy import Table
+from pm_autoaccept.policy.conditions import AllOf
+from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.judging import judge
 from pm_autoaccept.policy.lint.above import Above
 from pm_autoaccept.policy.lint.implying import never_true
@@ -314,3 +316,53 @@ def test_no_warning_is_false(above, below):
             assert not (never and truth is Truth.TRUE), request
             if stops and truth is not Truth.FALSE:
                 assert judge(one, circumstances).truth is not Truth.FALSE, request
+
+
+TEXTS = [
+    "a",
+    ["a", "ab"],
+    ["b", "A b"],
+    {"starts_with": ["a", "b"]},
+    {"starts_with": "ab"},
+    {"ends_with": "b"},
+    {"contains": "b"},
+    {"matches": "a.*"},
+    {"present": "true"},
+    {"present": "false"},
+    {"present": "false", "clean": "digits"},
+    {"equals": "ab", "clean": "fold_case"},
+    {"in": ["ab", "b"], "clean": "no_spaces"},
+]
+YEARS = [
+    "2",
+    ["1", "3"],
+    *({operator: year} for operator in ("at_least", "at_most", "above", "below") for year in ("1", "2", "3")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "tests"),
+    [("property.name", TEXTS), ("property.year_built", YEARS), ("meter.metered", ["true", "false", ["true", "false"]])],
+)
+def test_no_warning_about_two_tests_is_false(name, tests):
+    """Each test beside each other, plain and negated: what is proved of the two holds for every value there can be."""
+    conditions = [when for test in tests for when in ({name: test}, {"not": {name: test}})]
+    rules = [{"id": f"r{n}", "on": "meter", "when": when, "then": "reject"} for n, when in enumerate(conditions)]
+    loaded = policy.load({"p.yaml": json.dumps({"version": "1", "rules": rules}).encode()})
+    field = FIELDS[name]
+    values = {str(field.value(request, Facts())): request for request in REQUESTS}
+    truths = [
+        [judge(each.when, Circumstances(one, Facts(), {})).truth for one in values.values()] for each in loaded.rules
+    ]
+    proved = 0
+    for (one, above), (other, below) in itertools.product(zip(loaded.rules, truths, strict=True), repeat=2):
+        alone = Above()
+        alone.add("above", normal(one.when))
+        both = normal(AllOf((one.when, other.when)))
+        if alone.stopping(normal(other.when)):
+            proved += 1
+            assert all(a is not Truth.FALSE for a, b in zip(above, below, strict=True) if b is not Truth.FALSE)
+        if never_true(both):
+            proved += 1
+            assert not any(a is b is Truth.TRUE for a, b in zip(above, below, strict=True))
+    assert proved > len(loaded.rules)
