@@ -90,7 +90,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def why_not() -> str | None:
             return stop.why() or hold.why_not() or watch.why_not()
 
-        watch = await PolicyWatch.begin(places(settings), now=utc_now, patience=LONGEST)
+        watch = await PolicyWatch.begin(places(settings), now=utc_now, patience=LONGEST, tells=False)
         policy = watch.in_force
         account = open_account(settings, ledger=ledger, in_force=policy, stop=why_not, tell=tell, sleep=stop.sleep)
         async with account as cycle:

@@ -48,18 +48,21 @@ class PolicyWatch:
     _keeper: Keeper
 
     @classmethod
-    async def begin(cls, places: Places, *, now: Callable[[], datetime], patience: timedelta = PATIENCE) -> Self:
+    async def begin(
+        cls, places: Places, *, now: Callable[[], datetime], patience: timedelta = PATIENCE, tells: bool = True
+    ) -> Self:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`.
 
         Args:
             places: the policy's folder, and where its data may be.
             now: the clock.
             patience: how long data that take long to read are waited for.
+            tells: whether it is logged that data were read.
         """
         # Looked at before they are read: what changes in between is noticed as a change.
         seen = look_at_policy(places.folder)
         loaded = await apart(lambda: load_policy(places.folder), name="load the policy")
-        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience)
+        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience, tells=tells)
         await keeper.begin()
         in_force = loaded.with_data(keeper)
         return cls(places=places, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
