@@ -163,6 +163,42 @@ def test_a_lookup_that_holds_is_told(rule, meter, facts):
     )
 
 
+def test_a_cell_of_which_nothing_is_left_as_a_key(load, meter, facts):
+    """It is our gap too, where it is looked up in other data."""
+    text = f"""
+    rules: [{{id: a, on: meter, when: {{lookup: {{in: points, {BY}, where: {{owner: {{in: known}}}}}}}}, then: hold}}]
+    """
+    policy = load(
+        DATA.replace("known: {values: [Acme]}", "known: {values: ['7'], clean: digits}") + textwrap.dedent(text)
+    )
+    tables = {"points": tabulate(policy.sources["points"], ROWS), "known": tabulate(policy.sources["known"], [["7"]])}
+    judgement = policy.judge(replace(meter, custom=(CustomField("Key", "7"),)), facts, tables)
+    assert judgement.unknown == ("points",)
+    assert "nothing is left of what our table says in owner" in judgement.reason.text
+
+
+def test_lookups_of_one_policy_do_not_mix_up(load, meter, facts):
+    """One table by two fields, and two tables by one field."""
+    policy = load(
+        """
+        data:
+          one: {csv: 1.csv, key: id, columns: {says: text}}
+          two: {csv: 2.csv, key: id, columns: {says: text}}
+        rules:
+        - {id: a, on: meter, when: {lookup: {in: one, by: {id: custom.Key}, where: {says: x}}}, then: hold}
+        - {id: b, on: meter, when: {lookup: {in: one, by: {id: custom.Parcel}, where: {says: x}}}, then: hold}
+        - {id: c, on: meter, when: {lookup: {in: two, by: {id: custom.Key}, where: {says: x}}}, then: hold}
+        """
+    )
+    tables = {
+        "one": tabulate(policy.sources["one"], [["1", "x"], ["2", "y"]]),
+        "two": tabulate(policy.sources["two"], [["1", "y"], ["2", "x"]]),
+    }
+    for key, parcel, decides in (("1", "2", "a"), ("2", "1", "b"), ("2", "2", "c"), ("3", "3", None)):
+        request = replace(meter, custom=(CustomField("Key", key), CustomField("Parcel", parcel)))
+        assert policy.judge(request, facts, tables).rule == decides
+
+
 def test_the_evidence(rule, meter, facts):
     """The fields of the key are shown with the column they were looked for in, then each column with its cell."""
     where = "{tenants: {at_least: 6}, owner: {same_as: account.first_name}}"

@@ -165,6 +165,10 @@ def test_what_follows_from_it(load):
     assert asks_who(condition)
     assert ensured(condition) == {"property.name", "property.custom.Parcel"}
     assert [field.name for field in fields_tested(condition)] == ["property.name", "property.custom.Parcel"]
+    the_other_way = accept.replace(
+        "property.name: {same_as: property.custom.Parcel}", "custom.A: {same_as: meter.name}"
+    )
+    assert asks_who(load(the_other_way).rules[0].when)
 
 
 @pytest.mark.parametrize(

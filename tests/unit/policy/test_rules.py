@@ -51,6 +51,7 @@ def test_a_doubtful_clock_makes_until_unknown(exception, connection, facts):
     judged = exception.judge(connection, replace(facts, now=DOUBT), {})
     assert (judged.verdict, judged.reason.kind, judged.rule) == (Verdict.HOLD, ReasonKind.UNKNOWN, "exception")
     assert judged.unknown == ("now",)
+    assert DOUBT.why in judged.reason.text
     other = replace(connection, username="another")
     assert exception.judge(other, replace(facts, now=DOUBT), {}).verdict is Verdict.REJECT
 
