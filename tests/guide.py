@@ -77,6 +77,8 @@ class Reader:
             assert process.stdout is not None
             self.url = json.loads(process.stdout.readline())["url"]
         else:
+            # What it logs says when it has looked for the first time.
+            self.variables |= {"PM_AUTOACCEPT_LOG_LEVEL": "info"}
             process = self._start(arguments, stderr=subprocess.PIPE)
             assert process.stderr is not None
             assert any("cycle_finished" in said for said in process.stderr), line
