@@ -115,5 +115,7 @@ def _read_one(node: Node, faults: list[Fault]) -> Cleaning | None:
         faults.append(node.place.fault(f"`{name}` stands alone; several cleanings are a list: [{name}, fold_case]"))
     else:
         known = (*_PLAIN, *_COUNTED)
-        faults.append(node.place.fault(f"there is no cleaning `{name}`{perhaps(name, known)} Use {listed(CLEANINGS)}"))
+        faults.append(
+            node.place.fault(f"there is no cleaning `{name}`{perhaps(name, known)}; there are {listed(CLEANINGS)}")
+        )
     return None

@@ -13,7 +13,7 @@ def perhaps(name: str, known: Iterable[str]) -> str:
     """` (did you mean …?)` for a name close to a known one, otherwise nothing."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f"; did you mean `{by_folded[close[0]]}`?" if close else ""
+    return f" (did you mean `{by_folded[close[0]]}`?)" if close else ""
 
 
 def listed(names: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def test_each_mistake_is_told_with_its_place(said):
     places = [line.split(": ")[0] for line in said.stdout.splitlines() if line.startswith("policy.yaml:")]
     assert places == ["policy.yaml:5:12", "policy.yaml:9:12", "policy.yaml:9:83"]
     for words in (
-        "our account defines no custom field `Utility Customer Numbr`; did you mean `Utility Customer Number`?",
+        "our account defines no custom field `Utility Customer Numbr` (did you mean `Utility Customer Number`?)",
         "is asked once, when a customer connects",
         "write `connection.custom.Utility Customer Number` there",
         "Portfolio Manager takes 1 to 20 characters for `Service Point ID`",

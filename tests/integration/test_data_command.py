@@ -147,4 +147,4 @@ def test_what_cannot_be_read_or_is_not_there_is_not_confirmed(words, tmp_path):
     assert (code, "cannot be taken as good" in text) == (1, True)
     result = CliRunner().invoke(cli, ["data", "confirm", "knwon", *words])
     assert result.exit_code == 2
-    assert "the policy has no data `knwon`; did you mean `known`?" in result.output
+    assert "the policy has no data `knwon` (did you mean `known`?)" in result.output

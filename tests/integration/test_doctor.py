@@ -171,7 +171,7 @@ async def test_a_custom_field_that_the_account_does_not_define_is_a_problem(simu
     (tmp_path / "policy" / "policy.yaml").write_text(ASKS_WHO.replace("Customer Number", "Customer Numbr"))
     finding = (await found_by(**said(simulator)))["custom fields"]
     assert finding.state is State.PROBLEM
-    assert "`custom.Utility Customer Numbr`; did you mean `Utility Customer Number`?" in finding.found
+    assert "`custom.Utility Customer Numbr` (did you mean `Utility Customer Number`?)" in finding.found
 
 
 async def test_a_policy_with_faults_is_a_problem_and_the_rest_is_tried(simulate, said, tmp_path):

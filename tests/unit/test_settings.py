@@ -143,7 +143,7 @@ def test_an_account_that_is_not_named_may_be_broken(write, monkeypatch):
     [
         ("", "", "the file is empty"),
         ("- mode", "1:1", "a settings file is a mapping"),
-        ("mod: observe", "1:1", "has no `mod`; did you mean `mode`"),
+        ("mod: observe", "1:1", "has no `mod` (did you mean `mode`?)"),
         ("mode: observe\nmode: enforce", "2:1", "already stands in line 1"),
         ("mode: [observe]", "1:7", "`mode` is one value"),
         ("mode: &a observe", "1:7", "YAML anchor"),

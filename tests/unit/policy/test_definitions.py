@@ -38,7 +38,7 @@ def test_a_policy_that_goes_with_the_definitions_has_nothing_said_of_it():
 
 def test_a_name_that_is_not_defined_is_told_with_the_likely_one():
     """In conditions, in look-ups, on the right of same_as, in notes, and under private."""
-    wrong = "our account defines no custom field `Customer Numbr`; did you mean `Customer Number`?; it defines"
+    wrong = "our account defines no custom field `Customer Numbr` (did you mean `Customer Number`?); it defines"
     for test in (
         "custom.Customer Numbr: {present: true}",
         "any: [{custom.Customer Numbr: '1'}]",

@@ -113,7 +113,7 @@ def test_what_the_note_of_an_expiry_names_is_read_from_the_service(policy):
         ("hold", "{after: 0d, then: reject}", "`after` is a length of time"),
         ("hold", "{after: [30d], then: reject}", "`after` is a length of time"),
         ("hold", "{after: 30d, then: reject, tell: x}", "`expire` has no `tell`"),
-        ("hold", "{after: 30d, then: reject, not: x}", "`expire` has no `not`; did you mean `note`?"),
+        ("hold", "{after: 30d, then: reject, not: x}", "`expire` has no `not` (did you mean `note`?)"),
         ("hold", "{after: 30d, then: reject, note: '{meter.name}'}", "`meter.name`"),
         ("reject", "{after: 30d, then: reject}", "`expire` is for what is held, and this says reject; take it out"),
         ("hold", "!x {after: 30d, then: reject}", "`!` begins a YAML tag"),

@@ -44,7 +44,7 @@ def test_limits_are_as_said_and_otherwise_as_by_default(load, said, limits):
     [
         ("limits: none", (3, 9), "`limits` is a mapping of accept or reject, as {accept: 200 per 1h"),
         ("limits: [accept]", (3, 9), "`limits` is a mapping"),
-        ("limits: {acept: 1 per 1h}", (3, 10), "there is no limit for `acept`; did you mean `accept`?"),
+        ("limits: {acept: 1 per 1h}", (3, 10), "there is no limit for `acept` (did you mean `accept`?)"),
         ("limits: {hold: 1 per 1h}", (3, 10), "there is no limit for `hold`; there are accept or reject"),
         ("limits: {accept: 500}", (3, 18), "a limit is a number per time, as `500 per 1h`, or `none`"),
         ("limits: {reject: 500 per hour}", (3, 18), "as `500 per 1h`, `10% per 1d`, or `none`; times are as 15m"),

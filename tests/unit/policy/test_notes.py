@@ -56,10 +56,10 @@ def test_rendering(meter, facts, text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{meter.nam}", "there is no such field; did you mean `meter.name`?"),
+        ("{meter.nam}", "there is no such field (did you mean `meter.name`?)"),
         ("{age}", "`age` may be absent; say what stands there then"),
         ("{access_level|lower}", "there is no filter `lower`; there are last4, mask, upper, title or or TEXT"),
-        ("{access_level|last5}", "there is no filter `last5`; did you mean `last4`?"),
+        ("{access_level|last5}", "there is no filter `last5` (did you mean `last4`?)"),
         ("{access_level|or }", "there is no filter `or`"),
         ("{custom.A}", "`custom.A` may be absent"),
         ("{meter.inactive_date}", "`meter.inactive_date` may be absent"),
