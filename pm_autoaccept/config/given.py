@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.policy.source_text import Place
+from pm_autoaccept.policy.reading.source_text import Place
 
 PREFIX = "PM_AUTOACCEPT_"
 

@@ -12,8 +12,8 @@ from pm_autoaccept.config.forms import has_password, ledger_file
 from pm_autoaccept.config.given import Given, Origin
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.errors import ConfigurationError, Fault
-from pm_autoaccept.policy import source_text
-from pm_autoaccept.policy.source_text import Broken, Entries, Place, Text
+from pm_autoaccept.policy.reading import source_text
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Place, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 OF_AN_ACCOUNT = ("service", "username", "password", "policy", "mode", "interval", "in_flight", "rate", "timeout")

@@ -22,8 +22,8 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.model import CustomFieldDefinition, Kind, Notification, NotLearnt, PendingPage, ProviderAccount
 from pm_autoaccept.policy import Policy
-from pm_autoaccept.policy.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM
+from pm_autoaccept.policy.judging.custom_answers import name_key
 from pm_autoaccept.policy.wording import perhaps
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.running import CaseResult, rules_not_decided, run_cases
-from pm_autoaccept.policy.custom_answers import name_key
+from pm_autoaccept.policy.data.sources import Form, Guard, Query, Source
+from pm_autoaccept.policy.data.tables import Row, Table, Tabulation, tabulate
+from pm_autoaccept.policy.data.weighing import weigh
 from pm_autoaccept.policy.evaluate import Policy
-from pm_autoaccept.policy.explaining import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.judging.explaining import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy.judging.taken import collect
+from pm_autoaccept.policy.judging.verdicts import Judgement
 from pm_autoaccept.policy.load import load, load_checked
-from pm_autoaccept.policy.sources import Form, Guard, Query, Source
-from pm_autoaccept.policy.tables import Row, Table, Tabulation, tabulate
-from pm_autoaccept.policy.taken import collect
-from pm_autoaccept.policy.verdicts import Judgement
-from pm_autoaccept.policy.weighing import weigh
 
 __all__ = [
     "CameOut",

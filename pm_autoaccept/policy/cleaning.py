@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy.source_text import Broken, Items, Node, Text
+from pm_autoaccept.policy.reading.source_text import Broken, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

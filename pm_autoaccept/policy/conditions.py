@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
 
 from pm_autoaccept.policy.cleaning import Cleaning
+from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
-from pm_autoaccept.policy.source_text import Place
-from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType
 
 

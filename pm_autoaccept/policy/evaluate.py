@@ -18,18 +18,18 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.conditions import Comparison
-from pm_autoaccept.policy.explaining import RuleLookedAt, look_through
+from pm_autoaccept.policy.data.sources import Source
+from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.fields import ALL, SHARES, Field
 from pm_autoaccept.policy.implied import comparisons, fields_tested
-from pm_autoaccept.policy.judging import Preparation
+from pm_autoaccept.policy.judging.explaining import RuleLookedAt, look_through
+from pm_autoaccept.policy.judging.preparing import Preparation
+from pm_autoaccept.policy.judging.searching import AskedRule, Search
+from pm_autoaccept.policy.judging.verdicts import Judgement, by_default, said_of
+from pm_autoaccept.policy.judging.view import Circumstances, View
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
 from pm_autoaccept.policy.rules import Default, Rule
-from pm_autoaccept.policy.searching import AskedRule, Search
-from pm_autoaccept.policy.sources import Source
-from pm_autoaccept.policy.tables import Table
-from pm_autoaccept.policy.verdicts import Judgement, by_default, said_of
-from pm_autoaccept.policy.view import Circumstances, View
 
 _OF_THE_REQUEST = frozenset({"account.id", "account.username", "account.connected"})
 

@@ -28,7 +28,6 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.custom_answers import Custom, answer, by_name, name_key
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
@@ -39,6 +38,7 @@ from pm_autoaccept.policy.enumerations import (
     STATES,
     WASTE_METER_TYPES,
 )
+from pm_autoaccept.policy.judging.custom_answers import Custom, answer, by_name, name_key
 from pm_autoaccept.policy.values import FieldType, Value
 
 Reader: TypeAlias = Callable[[PendingRequest, Facts], Fact[Value | None]]

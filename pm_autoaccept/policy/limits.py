@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Action, Limit
 from pm_autoaccept.policy.durations import read_duration
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 _ACTIONS: Mapping[str, Action] = MappingProxyType({"accept": Action.ACCEPT, "reject": Action.REJECT})

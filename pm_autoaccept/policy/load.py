@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 from pm_autoaccept.errors import Fault, PolicyRefused
-from pm_autoaccept.policy import source_text
 from pm_autoaccept.policy.cases.reading import CaseReader
 from pm_autoaccept.policy.cases.running import run_cases
-from pm_autoaccept.policy.data_reading import read_sources
+from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
 from pm_autoaccept.policy.private import read_private
-from pm_autoaccept.policy.rule_reading import RuleReader
+from pm_autoaccept.policy.reading import source_text
+from pm_autoaccept.policy.reading.data import read_sources
+from pm_autoaccept.policy.reading.rules import RuleReader
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.rules import Default, Rule
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.time_zone import read_time_zone
 from pm_autoaccept.policy.wording import listed, perhaps
 

@@ -12,7 +12,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.private import as_declared
-from pm_autoaccept.policy.source_text import Broken, Node, Text
+from pm_autoaccept.policy.reading.source_text import Broken, Node, Text
 from pm_autoaccept.policy.values import text_of
 from pm_autoaccept.policy.wording import listed, perhaps
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
-from pm_autoaccept.policy.characters import Characters, common
+from pm_autoaccept.policy.definitions.characters import Characters, common
 
 LARGEST = 3_000
 """States of one automaton; what needs more is not looked into."""

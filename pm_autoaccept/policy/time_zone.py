@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy.source_text import Broken, Node, Text
+from pm_autoaccept.policy.reading.source_text import Broken, Node, Text
 from pm_autoaccept.policy.wording import perhaps
 
 

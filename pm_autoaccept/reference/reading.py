@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime, time
 
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Source, Table, Tabulation, tabulate
-from pm_autoaccept.policy.cells import read_cell
-from pm_autoaccept.policy.tables import LARGE
+from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.tables import LARGE
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.reference.memory import give_back
 

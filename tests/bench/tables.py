@@ -30,8 +30,8 @@ from zlib import crc32
 import click
 
 from pm_autoaccept.policy import Source, Table
-from pm_autoaccept.policy.packed import Packing
-from pm_autoaccept.policy.sources import Form
+from pm_autoaccept.policy.data.packed import Packing
+from pm_autoaccept.policy.data.sources import Form
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.reference.files import read_file
 from pm_autoaccept.reference.memory import give_back

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept.parse import MAX_BYTES, MAX_MARKS
-from pm_autoaccept.policy.source_text import LARGEST
+from pm_autoaccept.policy.reading.source_text import LARGEST
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"
@@ -32,7 +32,7 @@ ROOM = 1_000
 MEASURED = """
 import resource, sys
 from pm_autoaccept.parse import MAX_BYTES, MAX_MARKS
-from pm_autoaccept.policy.source_text import LARGEST
+from pm_autoaccept.policy.reading.source_text import LARGEST
 from tests.fuzz.targets import TARGETS
 target, times, around, repeated = sys.argv[1], int(sys.argv[2]), sys.argv[3].encode(), sys.argv[4].encode()
 data = around.replace(b"%s", repeated * times)

@@ -14,9 +14,9 @@ from pm_autoaccept.cli import cli
 from pm_autoaccept.model import NotLearnt, Verdict
 from pm_autoaccept.policy import Case, Form, Judgement, Policy, load, operators, rules_not_decided, run_cases
 from pm_autoaccept.policy.cleaning import CLEANINGS
+from pm_autoaccept.policy.data.tables import tabulate
 from pm_autoaccept.policy.notes import FILTERS
-from pm_autoaccept.policy.rule_reading import RULE_KEYS
-from pm_autoaccept.policy.tables import tabulate
+from pm_autoaccept.policy.reading.rules import RULE_KEYS
 from pm_autoaccept.reference import example_policy, read_folder
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.sources import Form, Source
-from pm_autoaccept.policy.tables import Table, tabulate
+from pm_autoaccept.policy.data.sources import Form, Source
+from pm_autoaccept.policy.data.tables import Table, tabulate
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 UNAVAILABLE = "unavailable"

@@ -12,7 +12,7 @@ from pm_autoaccept.policy.cases.case import NOT_SAID
 from pm_autoaccept.policy.cases.requests import FACTS, account_info, is_fact
 from pm_autoaccept.policy.cases.taken import TAKEN, read_taken
 from pm_autoaccept.policy.cases.values import Said, read_said
-from pm_autoaccept.policy.source_text import Broken, Entries, Node
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node
 from pm_autoaccept.policy.wording import listed
 
 _UNSAID = NotLearnt(NOT_SAID)

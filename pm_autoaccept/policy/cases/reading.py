@@ -8,13 +8,13 @@ from datetime import datetime
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, NotLearnt, Verdict
-from pm_autoaccept.policy import source_text
 from pm_autoaccept.policy.cases.case import NOT_SAID, Case, Expectation
 from pm_autoaccept.policy.cases.data import read_data
 from pm_autoaccept.policy.cases.facts import read_facts
 from pm_autoaccept.policy.cases.requests import read_request
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.data.sources import Source
+from pm_autoaccept.policy.reading import source_text
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 from pm_autoaccept.policy.wording import listed, perhaps
 

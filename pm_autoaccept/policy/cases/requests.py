@@ -9,7 +9,7 @@ from pm_autoaccept.model import AccountInfo, Address, Kind, MeterInfo, PendingRe
 from pm_autoaccept.policy.cases.case import NOT_SAID
 from pm_autoaccept.policy.cases.values import Said, read_said
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES
-from pm_autoaccept.policy.source_text import Broken, Entries, Node, Place, Text
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Place, Text
 from pm_autoaccept.policy.values import Value
 from pm_autoaccept.policy.wording import listed, perhaps, some
 

@@ -13,8 +13,8 @@ from pm_autoaccept.policy.cases.requests import WORKED_OUT, is_fact
 from pm_autoaccept.policy.cases.taken import claims_of
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.fields import CUSTOM, field_named, is_custom
-from pm_autoaccept.policy.verdicts import Judgement, look_at
-from pm_autoaccept.policy.view import Circumstances
+from pm_autoaccept.policy.judging.verdicts import Judgement, look_at
+from pm_autoaccept.policy.judging.view import Circumstances
 from pm_autoaccept.policy.wording import listed
 
 _NOBODY = "-"

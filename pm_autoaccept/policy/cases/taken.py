@@ -8,10 +8,10 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Claim, Claimed, Claims, Facts, Kind, PendingRequest, RequestKey
 from pm_autoaccept.policy.cleaning import cleaned
 from pm_autoaccept.policy.conditions import Comparison
-from pm_autoaccept.policy.custom_answers import name_key
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
-from pm_autoaccept.policy.source_text import Broken, Entries, Node, Text
-from pm_autoaccept.policy.taken import asked_of
+from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.judging.taken import asked_of
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
 
 TAKEN = "taken"
 _SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from pm_autoaccept.model import Limit
-from pm_autoaccept.policy import source_text
-from pm_autoaccept.policy.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.sources import REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TYPES
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
@@ -14,7 +14,7 @@ from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import LONGEST
 from pm_autoaccept.policy.operators import OPERATORS, Operator
-from pm_autoaccept.policy.sources import REFRESH
+from pm_autoaccept.policy.reading import source_text
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed
 

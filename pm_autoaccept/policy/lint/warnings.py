@@ -8,16 +8,16 @@ from datetime import datetime
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Kind, NotLearnt, Verdict
-from pm_autoaccept.policy.answers import Answers
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs
+from pm_autoaccept.policy.data.tables import Table
+from pm_autoaccept.policy.definitions.answers import Answers
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.lint.above import Above
 from pm_autoaccept.policy.lint.implying import never_true
 from pm_autoaccept.policy.lint.normal import Normal, normal
+from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.rules import Rule
-from pm_autoaccept.policy.source_text import Place
-from pm_autoaccept.policy.tables import Table
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed
 

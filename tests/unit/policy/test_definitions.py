@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pm_autoaccept.model import CustomFieldDefinition
-from pm_autoaccept.policy.definitions import compare
+from pm_autoaccept.policy.definitions.comparing import compare
 
 NUMBER = CustomFieldDefinition(
     id=1,

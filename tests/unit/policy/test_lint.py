@@ -19,12 +19,12 @@ from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingReques
 from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.conditions import AllOf
 from pm_autoaccept.policy.fields import FIELDS
-from pm_autoaccept.policy.judging import judge
+from pm_autoaccept.policy.judging.preparing import judge
+from pm_autoaccept.policy.judging.view import Circumstances
 from pm_autoaccept.policy.lint.above import Above
 from pm_autoaccept.policy.lint.implying import never_true
 from pm_autoaccept.policy.lint.normal import normal
 from pm_autoaccept.policy.lint.warnings import warnings
-from pm_autoaccept.policy.view import Circumstances
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DATA = "data: {idle: {values: [x]}, used: {values: [y]}}"

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pm_autoaccept.policy import Source, Table, Tabulation
-from pm_autoaccept.policy.contents import REPEATED
-from pm_autoaccept.policy.packed import Packed, Packing
-from pm_autoaccept.policy.sources import Form
+from pm_autoaccept.policy.data.contents import REPEATED
+from pm_autoaccept.policy.data.packed import Packed, Packing
+from pm_autoaccept.policy.data.sources import Form
 from pm_autoaccept.policy.values import FieldType
 
 keys = st.text(st.sampled_from("01aé\n,\x01\xff\ud800"), max_size=4)

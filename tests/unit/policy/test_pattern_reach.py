@@ -9,8 +9,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_autoaccept.policy.characters import DIGITS, characters
-from pm_autoaccept.policy.pattern_reach import may_fit
+from pm_autoaccept.policy.definitions.characters import DIGITS, characters
+from pm_autoaccept.policy.definitions.pattern_reach import may_fit
 
 SIGNS = "a0-B"
 TEXTS = ["".join(text) for length in range(5) for text in product(SIGNS, repeat=length)]

@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pm_autoaccept.policy import data_reading, notes, rule_reading
 from pm_autoaccept.policy import load as load_policy
+from pm_autoaccept.policy import notes
 from pm_autoaccept.policy.cases import reading
 from pm_autoaccept.policy.cleaning import CLEANINGS
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS
@@ -19,6 +19,8 @@ from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.language.page import page
 from pm_autoaccept.policy.language.schema import schema
 from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS
+from pm_autoaccept.policy.reading import data as data_reading
+from pm_autoaccept.policy.reading import rules as rule_reading
 from tests.editor import complaints
 
 ROOT = Path(__file__).parents[3]

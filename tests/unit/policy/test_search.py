@@ -8,7 +8,7 @@ import pytest
 
 from pm_autoaccept.model import CustomField, Kind, NotLearnt
 from pm_autoaccept.policy import Table
-from pm_autoaccept.policy.view import View
+from pm_autoaccept.policy.judging.view import View
 
 
 @pytest.fixture

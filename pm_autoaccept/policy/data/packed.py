@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from pm_autoaccept.policy.contents import REPEATED, Cells
+from pm_autoaccept.policy.data.contents import REPEATED, Cells
 
 _ENTRY, _CELL, _DIFFERS = b"\xff", b"\xfe", b"\xfd"
 """Before each entry, after its key and between its cells, and instead of the cells of a key that repeats with others:

@@ -9,12 +9,12 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy.cells import COLUMN_TYPES
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
+from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.guards import read_guard
+from pm_autoaccept.policy.data.sources import NO_GUARD, REFRESH, VALUE, Form, Query, Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
-from pm_autoaccept.policy.guards import read_guard
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Text, is_sound
-from pm_autoaccept.policy.sources import NO_GUARD, REFRESH, VALUE, Form, Query, Source
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text, is_sound
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed, perhaps
 

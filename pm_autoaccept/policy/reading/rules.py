@@ -9,14 +9,14 @@ from datetime import date
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
-from pm_autoaccept.policy.condition_reading import ConditionReader
 from pm_autoaccept.policy.conditions import ALWAYS, Condition
+from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
 from pm_autoaccept.policy.implied import asks_who, ensured
 from pm_autoaccept.policy.notes import Note, read_note
+from pm_autoaccept.policy.reading.conditions import ConditionReader
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
 from pm_autoaccept.policy.rules import Default, Expiry, Rule
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
-from pm_autoaccept.policy.sources import Source
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 from pm_autoaccept.policy.wording import listed, perhaps
 

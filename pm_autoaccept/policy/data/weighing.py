@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
+from pm_autoaccept.policy.data.sources import Guard, Source
+from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.durations import written_duration
-from pm_autoaccept.policy.sources import Guard, Source
-from pm_autoaccept.policy.tables import Table
 
 AHEAD = timedelta(days=1)
 """How far ahead of us contents may be dated: a day begins elsewhere before it does here."""

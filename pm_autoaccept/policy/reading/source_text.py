@@ -14,8 +14,8 @@ from typing import Protocol, TypeAlias
 import yaml
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.reading.yaml_faults import explain, quoted
 from pm_autoaccept.policy.wording import shown
-from pm_autoaccept.policy.yaml_faults import explain, quoted
 
 LARGEST = 250_000
 """Bytes in one file of a policy: a person writes a few thousand, and more would keep the daemon from its work."""

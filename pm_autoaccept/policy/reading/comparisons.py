@@ -10,14 +10,14 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy import operators
 from pm_autoaccept.policy.cleaning import Cleaning, read_cleanings
 from pm_autoaccept.policy.conditions import AllOf, Column, Comparison, Condition, SameAs, Test
-from pm_autoaccept.policy.field_names import FieldNames
+from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field, is_custom
-from pm_autoaccept.policy.literal_reading import LiteralReader
 from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS, Operator, Takes
 from pm_autoaccept.policy.private import HIDDEN
-from pm_autoaccept.policy.reading_as import ReadingAs, beside
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
-from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.reading.field_names import FieldNames
+from pm_autoaccept.policy.reading.literals import LiteralReader
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Place, Text
+from pm_autoaccept.policy.reading.types import ReadingAs, beside
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 from pm_autoaccept.policy.wording import listed, perhaps, some
 

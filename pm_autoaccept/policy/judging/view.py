@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from pm_autoaccept.model import Fact, Facts, NotLearnt, PendingRequest
 from pm_autoaccept.policy.cleaning import Cleaning, cleaner, fold
 from pm_autoaccept.policy.conditions import Column
-from pm_autoaccept.policy.custom_answers import Answers, Custom, answer, by_name
+from pm_autoaccept.policy.data.tables import Row, Table
 from pm_autoaccept.policy.fields import Field, fault_of
-from pm_autoaccept.policy.tables import Row, Table
+from pm_autoaccept.policy.judging.custom_answers import Answers, Custom, answer, by_name
 from pm_autoaccept.policy.values import FieldType, Value, read_answer, text_of
 
 Told: TypeAlias = Fact[Value | None]

@@ -9,7 +9,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
 from pm_autoaccept.policy.operators import NUMBERS, OPERATORS, READ_AS
-from pm_autoaccept.policy.source_text import Broken, Entries, Text
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Text
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 from pm_autoaccept.policy.wording import listed
 

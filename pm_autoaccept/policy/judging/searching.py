@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy.asking import Asked, AskedGroup, Decides, Necessary
-from pm_autoaccept.policy.judging import Preparation
+from pm_autoaccept.policy.judging.asking import Asked, AskedGroup, Decides, Necessary
+from pm_autoaccept.policy.judging.preparing import Preparation
+from pm_autoaccept.policy.judging.view import Reading, View
 from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.values import Value
-from pm_autoaccept.policy.view import Reading, View
 
 Places = tuple[int, ...]
 """Where rules stand in the order."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
-from pm_autoaccept.policy.comparison_reading import ComparisonReader
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Lookup, Not
-from pm_autoaccept.policy.field_names import GROUPS, FieldNames
-from pm_autoaccept.policy.lookup_reading import LookupReader
-from pm_autoaccept.policy.source_text import Broken, Entries, Items, Node, Place, Text
-from pm_autoaccept.policy.sources import Source
+from pm_autoaccept.policy.data.sources import Source
+from pm_autoaccept.policy.reading.comparisons import ComparisonReader
+from pm_autoaccept.policy.reading.field_names import GROUPS, FieldNames
+from pm_autoaccept.policy.reading.lookups import LookupReader
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Place, Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pm_autoaccept.model import CustomFieldDefinition
-from pm_autoaccept.policy.characters import ANY, BLANKS, CAPITALS, DIGITS, LETTERS, Characters, common, joined, others
-from pm_autoaccept.policy.characters import holds as made_of
 from pm_autoaccept.policy.cleaning import Cleaning
-from pm_autoaccept.policy.pattern_reach import may_fit
+from pm_autoaccept.policy.definitions.characters import (
+    ANY,
+    BLANKS,
+    CAPITALS,
+    DIGITS,
+    LETTERS,
+    Characters,
+    common,
+    joined,
+    others,
+)
+from pm_autoaccept.policy.definitions.characters import holds as made_of
+from pm_autoaccept.policy.definitions.pattern_reach import may_fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator, Takes
-from pm_autoaccept.policy.source_text import Entries, Items, Place, Text
+from pm_autoaccept.policy.reading.source_text import Entries, Items, Place, Text
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 
 

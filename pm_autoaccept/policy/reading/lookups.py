@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.conditions import Column
-from pm_autoaccept.policy.field_names import FieldNames
+from pm_autoaccept.policy.data.sources import Form, Source
 from pm_autoaccept.policy.fields import Field
-from pm_autoaccept.policy.source_text import Broken, Entries, Node, Place, Text
-from pm_autoaccept.policy.sources import Form, Source
+from pm_autoaccept.policy.reading.field_names import FieldNames
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Place, Text
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed, perhaps
 

@@ -16,15 +16,15 @@ from typing import Any
 import re2
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.asking import Asked, AskedGroup, AskedLookup, AskedTest, Decides, Necessary, Shown
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs
+from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.judging.asking import Asked, AskedGroup, AskedLookup, AskedTest, Decides, Necessary, Shown
+from pm_autoaccept.policy.judging.outcomes import Came, Gap, Outcome
+from pm_autoaccept.policy.judging.taken import claimant
+from pm_autoaccept.policy.judging.view import Circumstances, Reading, Readings, Told, View
 from pm_autoaccept.policy.operators import Takes
-from pm_autoaccept.policy.outcomes import Came, Gap, Outcome
-from pm_autoaccept.policy.tables import Row
-from pm_autoaccept.policy.taken import claimant
 from pm_autoaccept.policy.values import Relative, Value
-from pm_autoaccept.policy.view import Circumstances, Reading, Readings, Told, View
 
 _DIGITS = 60
 """More than two numbers that can be read, or their difference, ever have."""

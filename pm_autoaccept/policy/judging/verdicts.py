@@ -9,11 +9,11 @@ from pm_autoaccept.model import Evidence, NotLearnt, PropertyShare, Reason, Reas
 from pm_autoaccept.policy.conditions import Comparison, Test
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.fields import held_for
-from pm_autoaccept.policy.judging import Preparation
-from pm_autoaccept.policy.outcomes import Outcome
+from pm_autoaccept.policy.judging.outcomes import Outcome
+from pm_autoaccept.policy.judging.preparing import Preparation
+from pm_autoaccept.policy.judging.searching import AskedRule
+from pm_autoaccept.policy.judging.view import Circumstances, View
 from pm_autoaccept.policy.rules import Default, Rule
-from pm_autoaccept.policy.searching import AskedRule
-from pm_autoaccept.policy.view import Circumstances, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.data.sources import NO_GUARD, Guard
 from pm_autoaccept.policy.durations import read_duration
-from pm_autoaccept.policy.source_text import Broken, Entries, Node, Text
-from pm_autoaccept.policy.sources import NO_GUARD, Guard
+from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")

@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import CustomFieldDefinition, Kind
-from pm_autoaccept.policy.answers import Answers
-from pm_autoaccept.policy.characters import ANY, DIGITS
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
-from pm_autoaccept.policy.custom_answers import name_key
-from pm_autoaccept.policy.custom_uses import Use, custom_uses
-from pm_autoaccept.policy.source_text import Entries, Items, Node, Text
+from pm_autoaccept.policy.definitions.answers import Answers
+from pm_autoaccept.policy.definitions.characters import ANY, DIGITS
+from pm_autoaccept.policy.definitions.custom_uses import Use, custom_uses
+from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.reading.source_text import Entries, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps, some
 
 _ASKED: Mapping[str, tuple[Kind, str]] = MappingProxyType(

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import re
 
-from pm_autoaccept.policy.characters import ANY, BLANKS, DIGITS, LAST, Characters, characters, common, joined, others
+from pm_autoaccept.policy.definitions.characters import (
+    ANY,
+    BLANKS,
+    DIGITS,
+    LAST,
+    Characters,
+    characters,
+    common,
+    joined,
+    others,
+)
 from pm_autoaccept.policy.pattern_automaton import (
     Automaton,
     Fragment,

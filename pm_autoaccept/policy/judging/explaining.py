@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from pm_autoaccept.model import Evidence, Kind, Truth, Verdict
 from pm_autoaccept.policy.conditions import AllOf, AnyOf, Condition, Not
-from pm_autoaccept.policy.judging import judge, still_applies
-from pm_autoaccept.policy.outcomes import Gap, Outcome
+from pm_autoaccept.policy.judging.outcomes import Gap, Outcome
+from pm_autoaccept.policy.judging.preparing import judge, still_applies
+from pm_autoaccept.policy.judging.view import Circumstances
 from pm_autoaccept.policy.rules import Rule
-from pm_autoaccept.policy.view import Circumstances
 
 
 class CameOut(StrEnum):

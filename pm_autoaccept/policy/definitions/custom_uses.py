@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
-from pm_autoaccept.policy import source_text
 from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.fields import ALL, CUSTOM
-from pm_autoaccept.policy.source_text import Entries, Items, Node, Place, Text
+from pm_autoaccept.policy.reading import source_text
+from pm_autoaccept.policy.reading.source_text import Entries, Items, Node, Place, Text
 
 _IN_A_NOTE = re.compile(r"\{([^{}|]*)(?:\|[^{}]*)?\}")
 

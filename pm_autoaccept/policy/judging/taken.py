@@ -9,8 +9,8 @@ from dataclasses import replace
 from pm_autoaccept.model import ANY, Claim, Claimed, Claims, Fact, Facts, NotLearnt, PendingRequest
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
 from pm_autoaccept.policy.conditions import Comparison
-from pm_autoaccept.policy.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM
+from pm_autoaccept.policy.judging.custom_answers import name_key
 
 
 def asked_of(test: Comparison) -> tuple[str, tuple[Cleaning, ...]]:

@@ -9,7 +9,7 @@ from pm_autoaccept.model import Kind
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.operators import OPERATORS
 from pm_autoaccept.policy.private import as_declared
-from pm_autoaccept.policy.source_text import Text
+from pm_autoaccept.policy.reading.source_text import Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 GROUPS = ("all", "any", "not")

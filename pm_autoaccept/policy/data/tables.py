@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.cells import read_cell
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
-from pm_autoaccept.policy.contents import REPEATED, Cells, Contents, Keys, Rows
-from pm_autoaccept.policy.packed import Packing
-from pm_autoaccept.policy.sources import VALUE, Source
+from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.contents import REPEATED, Cells, Contents, Keys, Rows
+from pm_autoaccept.policy.data.packed import Packing
+from pm_autoaccept.policy.data.sources import VALUE, Source
 from pm_autoaccept.policy.values import FieldType, Value
 
 Row: TypeAlias = Mapping[str, Fact[Value]]

@@ -12,11 +12,11 @@ from typing import ClassVar, Protocol, TypeAlias
 
 from pm_autoaccept.model import Claim, Evidence, Fact, NotLearnt, Truth
 from pm_autoaccept.policy.conditions import Lookup, Test
-from pm_autoaccept.policy.outcomes import Came, Gap, Outcome, combine, truth_of
+from pm_autoaccept.policy.data.tables import Row
+from pm_autoaccept.policy.judging.outcomes import Came, Gap, Outcome, combine, truth_of
+from pm_autoaccept.policy.judging.view import Reading, Told, View
 from pm_autoaccept.policy.private import instead
-from pm_autoaccept.policy.tables import Row
 from pm_autoaccept.policy.values import Value, text_of
-from pm_autoaccept.policy.view import Reading, Told, View
 
 Decides: TypeAlias = Callable[[View], Came]
 

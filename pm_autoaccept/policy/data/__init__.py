@@ -1,0 +1,1 @@
+"""Our own tables: what declares them, what they hold, and what guards them."""

@@ -1,0 +1,1 @@
+"""A policy beside the custom fields that an account defines."""
