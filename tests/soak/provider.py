@@ -23,8 +23,11 @@ from tests.killing.harness import FAULTS
 METERS = 2
 FAMILY = 2 + METERS
 """A connection, a property, and its meters."""
-MOST_PENDING = 600
+MOST_PENDING = 2000
 """Nobody comes while so many wait: then the daemon is what is slow."""
+PATIENCE, STAYS = 30, 20
+"""Seconds after which a family leaves that is held, and one that is answered: were they longer, those who are held
+would soon be all who wait, and nobody could come."""
 
 
 class Coming:
@@ -68,7 +71,7 @@ class Coming:
             ties = [self._world.ties[key] for key in keys]
             waiting = any(tie.state is State.PENDING for tie in ties)
             age = (datetime.now(UTC) - ties[0].asked_at).total_seconds()
-            if (waiting and age < 120) or age < 20:
+            if age < (PATIENCE if waiting else STAYS):
                 self._families.append(number)
                 continue
             for key in keys:

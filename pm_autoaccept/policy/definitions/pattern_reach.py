@@ -19,7 +19,7 @@ from pm_autoaccept.policy.definitions.characters import (
     joined,
     others,
 )
-from pm_autoaccept.policy.pattern_automaton import (
+from pm_autoaccept.policy.definitions.pattern_automaton import (
     Automaton,
     Fragment,
     NotUnderstood,
