@@ -12,7 +12,7 @@ from pm_autoaccept.policy import CameOut, Clause
 from tests.property.asked_of import Case, cases
 from tests.property.budget import asked_for
 
-TRIED = 200
+TRIED = 300
 """Cases, the same ones each time; more by hand, as for stories."""
 
 NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
@@ -53,4 +53,4 @@ def test_the_rule_that_decides_is_the_first_one_that_is_explained_so(tell: Calla
 
     the_same()
     tell(f"explained: {', '.join(f'{count:,} {what}' for what, count in met.items())}")
-    assert min(met[each] for each in ("true", "false", "unknown", "not looked at")) >= 20
+    assert min(met[each] for each in ("true", "false", "unknown", "not looked at")) >= 10
