@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Any
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Kind, Receipt, RequestKey, Step
+from pm_autoaccept.model import Decision, Kind, Receipt, RequestKey, Step
 from pm_autoaccept.portfolio_manager import PortfolioManager
 
 
@@ -84,9 +84,9 @@ class MortalLedger:
         """As the ledger's, or die."""
         await self._life.passing(Boundary.SEE, lambda: self._ledger.see(*args, **said))
 
-    async def decide(self, *args: Any, **said: Any) -> None:
+    async def decide(self, *args: Any, **said: Any) -> Sequence[Decision]:
         """As the ledger's, or die."""
-        await self._life.passing(Boundary.DECIDE, lambda: self._ledger.decide(*args, **said))
+        return await self._life.passing(Boundary.DECIDE, lambda: self._ledger.decide(*args, **said))
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """As the ledger's, or die."""
