@@ -12,7 +12,7 @@ from typing import Self
 import structlog
 
 from pm_autoaccept.account import PolicyInForce, load_policy
-from pm_autoaccept.errors import ConfigurationError, PolicyRefused
+from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import PATIENCE, Keeper
@@ -109,7 +109,7 @@ class PolicyWatch:
             seen = look_at_policy(self.folder)
             try:
                 loaded = await apart(lambda: load_policy(self.folder), name="load the policy")
-            except (PolicyRefused, ConfigurationError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever a folder does to us, the policy in force stays
                 if look_at_policy(self.folder) == seen:
                     self._refuse(error, seen)
                     return False
@@ -119,7 +119,7 @@ class PolicyWatch:
                 return await self._take_over(loaded, seen)
         return False
 
-    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: Looks) -> None:
+    def _refuse(self, error: Exception, seen: Looks) -> None:
         faults = error.faults if isinstance(error, PolicyRefused) else ()
         self._seen, self.refusal = seen, Refusal(self.now(), len(faults), faults[0].where if faults else "")
         # Without the lines themselves: what goes on record stays there, and a policy may hold what is private.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from pm_autoaccept.ledger.hiding import DIGEST
 from pm_autoaccept.ledger.tables import intent as intent_table
@@ -22,15 +22,18 @@ _STANDS = (Outcome.DONE, Outcome.DONE_INFERRED)
 
 
 def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
-    """Every request with custom fields that was accepted, or may have been; also where it has ended since."""
+    """Every request with custom fields that was accepted, or may have been; also where it has ended since.
+
+    One that pended, and was answered by nobody here, may have been accepted by people in Portfolio Manager's own pages.
+    """
     request, intent = request_table.c, intent_table.c
+    by_us = and_(intent.action == Action.ACCEPT, intent.outcome.in_((*_STANDS, *_DOUBTS)))
+    by_others = and_(intent.id.is_(None), request.outcome == Outcome.SETTLED_ELSEWHERE)
     query = (
         select(request.kind, request.pm_id, request.account_id, request.username, request.custom, request.masked_at)
-        .add_columns(intent.outcome)
-        .join(intent_table, intent.request_id == request.id)
-        .where(
-            request.provider_id == provider, intent.action == Action.ACCEPT, intent.outcome.in_((*_STANDS, *_DOUBTS))
-        )
+        .add_columns(func.coalesce(intent.outcome, request.outcome).label("outcome"))
+        .outerjoin(intent_table, intent.request_id == request.id)
+        .where(request.provider_id == provider, or_(by_us, by_others))
         .order_by(request.id)
     )
     return tuple(_claim(row) for row in connection.execute(query) if row.custom)

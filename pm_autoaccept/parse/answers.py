@@ -75,7 +75,10 @@ def parse_custom_field_links(body: bytes) -> tuple[CustomFieldDefinition, ...]:
 def parse_customer(body: bytes) -> AccountInfo:
     """Who a connected customer is, from GET /customer/{id}."""
     faults: dict[str, str] = {}
-    info = read_account_info(Reading(open_document(body, "customer"), faults).group("accountInfo"))
+    account = Reading(open_document(body, "customer"), faults).group("accountInfo")
+    if not account.present():
+        faults["account"] = "the document lacks accountInfo"
+    info = read_account_info(account)
     _refuse(faults)
     return info
 

@@ -125,6 +125,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
     if identity is None:
         return Unreadable(kind, faults.get(_ID_FIELD[kind], f"it has no {_ID[kind]}"), source)
     share = kind is not Kind.CONNECTION
+    account, property_ = reading.group("accountInfo"), reading.group("propertyInfo")
     audit = reading.group("shareAudit" if share else "connectionAudit")
     return PendingRequest(
         kind=kind,
@@ -136,9 +137,9 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
         requested_at=audit.value("createdDate", "requested_at", read_moment),
         access_level=reading.value("accessLevel", "access_level", read_access_level) if share else None,
         custom=read_custom_fields(list(children(element, "customFieldList")), faults),
-        account_info=None if share else read_account_info(reading.group("accountInfo")),
+        account_info=None if share or not account.present() else read_account_info(account),
         property_id=reading.value("propertyId", "property.id", read_positive_id) if share else None,
-        property_info=_property_info(reading.group("propertyInfo")) if share else None,
+        property_info=_property_info(property_) if share and property_.present() else None,
         meter_info=_meter_info(reading) if kind is Kind.METER else None,
         faults=faults,
         source=source,

@@ -22,10 +22,10 @@ class Column:
     source: str
     column: str
     type: FieldType
+    private: bool = False
 
     members: ClassVar[tuple[str, ...]] = ()
     lower_case: ClassVar[bool] = False
-    private: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

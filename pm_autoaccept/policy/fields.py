@@ -125,6 +125,8 @@ def _in_address(
     held = holder(request, facts)
     if isinstance(held, NotLearnt):
         return held
+    if isinstance(held, AccountInfo) and held.address == Address():
+        return NotLearnt("the document lacks its address, though EPA's schema requires it")
     value: str | None = getattr(held.address, attribute)
     # An account's address is required, a property's is optional; within either, these four attributes are required.
     if value is None and attribute in {"line1", "city", "postal_code", "country"}:
@@ -247,6 +249,8 @@ def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
     email = _within(_account, "email", request, facts)
     if not isinstance(email, str):
         return email
+    # Folded before it is split: a full-width @ is one.
+    email = fold(email)
     _, _, domain = email.rpartition("@")
     return domain.casefold() if "@" in email else ""
 

@@ -82,8 +82,9 @@ class Taking:
         columns = [_position(name, header) for name in source.columns]
         dated = None if source.dated is None else _position(source.dated, header)
         for number, cells in rows:
+            kept = self.made.rows
             self.row(number, [cells[at] for at in keys], [cells[at] for at in columns])
-            if dated is not None:
+            if dated is not None and self.made.rows > kept:
                 self._date(cells[dated])
 
     def row(self, number: int, key: list[str], cells: Iterable[str] = ()) -> None:

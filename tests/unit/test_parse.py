@@ -228,9 +228,9 @@ def test_a_group_that_stands_twice_is_believed_only_if_it_says_the_same() -> Non
 
 
 def test_optional_groups_may_be_missing() -> None:
-    """A share without propertyInfo, area or audit is still a share."""
+    """A share without propertyInfo, area or audit is still a share; what the schema requires is not made up."""
     request = only("<property><propertyId>5</propertyId></property>", Kind.PROPERTY)
-    assert (request.property_info, request.account_id, dict(request.faults)) == (PropertyInfo(), None, {})
+    assert (request.property_info, request.account_id, dict(request.faults)) == (None, None, {})
     request = only(PROPERTY.replace("grossFloorArea", "irrigatedArea"), Kind.PROPERTY)
     assert request.property_info is not None
     assert (request.property_info.gross_floor_area, dict(request.faults)) == (None, {})
@@ -379,7 +379,8 @@ def test_a_customer() -> None:
     """GET /customer/{id} says who a customer is; without accountInfo nothing is known."""
     body = b"<customer><accountInfo><phone>1</phone><jobTitle>J</jobTitle></accountInfo></customer>"
     assert parse.parse_customer(body) == AccountInfo(phone="1", job_title="J")
-    assert parse.parse_customer(b"<customer/>") == AccountInfo()
+    with pytest.raises(DocumentRefused, match="lacks accountInfo"):
+        parse.parse_customer(b"<customer/>")
 
 
 def test_custom_field_values_and_definitions() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Facts, Kind, NotLearnt, PropertyShare, Verdict
 from pm_autoaccept.policy.cases.case import NOT_SAID
-from pm_autoaccept.policy.cases.requests import FACTS, account_info, is_fact
+from pm_autoaccept.policy.cases.requests import FACTS, WORKED_OUT, account_info, is_fact
 from pm_autoaccept.policy.cases.taken import TAKEN, read_taken
 from pm_autoaccept.policy.cases.values import Said, read_said
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node
@@ -51,7 +51,8 @@ def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: li
     share, verdict = _property(said, faults)
     connected = said.values.get("account.connected")
     of_owner = {name: value for name, value in said.values.items() if name.startswith("account.")}
-    of_owner.pop("account.connected", None)
+    for name in ("account.connected", *WORKED_OUT):
+        of_owner.pop(name, None)
     facts = Facts(
         now=now,
         held=None,
@@ -68,7 +69,9 @@ def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: li
 
 def _check(said: Said, kind: Kind, faults: list[Fault]) -> None:
     for name, place in said.places.items():
-        if not is_fact(name, kind):
+        if name in WORKED_OUT:
+            faults.append(place.fault(f"`{name}` follows from {WORKED_OUT[name]}; say that"))
+        elif not is_fact(name, kind):
             facts = listed(
                 f"`{each}NAME`" if each.endswith(".") else f"`{each}`" for each in (*FACTS, TAKEN, "account.")
             )

@@ -150,7 +150,8 @@ class CaseReader:
         if isinstance(node, Text):
             return (node.value,)
         if isinstance(node, Items) and name == "unknown":
-            return tuple(item.value for item in node.items if isinstance(item, Text))
+            return tuple(text for item in node.items for text in self._text(item, "an item of `unknown`"))
         if node is not None:
-            self._refuse(node, f"`{name}` is one text{', or a list of them' if name == 'unknown' else ''}")
+            or_list = ", or a list of them" if name == "unknown" else ""
+            self._refuse(node, f"{name if ' ' in name else f'`{name}`'} is one text{or_list}")
         return ()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeAlias
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Claim, Claimed, Claims, Facts, Kind, PendingRequest, RequestKey
-from pm_autoaccept.policy.cleaning import cleaned
+from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
 from pm_autoaccept.policy.judging.custom_answers import name_key
@@ -15,7 +18,8 @@ from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
 
 TAKEN = "taken"
 _SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")
-_UNSAID = Claimed(missing="the case does not say whether it is taken")
+_PERHAPS = replace(_SOMEBODY, doubt="the case does not say whether it is taken")
+Asked: TypeAlias = tuple[str, tuple[Cleaning, ...]]
 
 
 def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
@@ -37,14 +41,21 @@ def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
 
 def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: PendingRequest, facts: Facts) -> Claims:
     """What these tests find in the world of a case; what it does not say is unknown."""
-    return Claims({asked_of(test): _claimed(test, taken, request, facts) for test in tests})
+    found: dict[Asked, dict[str, tuple[Claim, ...]]] = defaultdict(dict)
+    for test in tests:
+        by_value = found[asked_of(test)]
+        for value, claims in _claimed(test, taken, request, facts):
+            by_value[value] = tuple(
+                sorted((*by_value.get(value, ()), *claims), key=lambda each: each.doubt is not None)
+            )
+    return Claims({asked: Claimed(by_value) for asked, by_value in found.items()})
 
 
-def _claimed(test: Comparison, taken: Mapping[str, bool], request: PendingRequest, facts: Facts) -> Claimed:
+def _claimed(
+    test: Comparison, taken: Mapping[str, bool], request: PendingRequest, facts: Facts
+) -> Iterator[tuple[str, tuple[Claim, ...]]]:
+    """What the case says of just this field's value: another field of the same name may hold another."""
     said = taken.get(name_key(test.field.name))
     value = test.field.value(request, facts) if isinstance(test.field, Field) else None
-    if said is None:
-        return _UNSAID
-    if not said or not isinstance(value, str):
-        return Claimed()
-    return Claimed({cleaned(value, test.clean): (_SOMEBODY,)})
+    if isinstance(value, str) and said is not False:
+        yield cleaned(value, test.clean), (_SOMEBODY if said else _PERHAPS,)

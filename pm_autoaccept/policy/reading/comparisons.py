@@ -170,6 +170,8 @@ class ComparisonReader:
             columns = listed(source.key)
             self._refuse(name.place, f"the key of `{name.value}` has several columns ({columns}); use `lookup`")
         clean = source.clean.get(source.key[0], ()) if source is not None else ()
+        if source is not None and field.lower_case and Cleaning("fold_case") not in clean:
+            self._refuse(name.place, f"`{field.name}` is in lower case; declare `{name.value}` with `clean: fold_case`")
         return Comparison(field=field, operator=operator, expected=f"in {name.value}", source=name.value, clean=clean)
 
     def _same_as(self, field: Field | Column, node: Text | Items | Entries, how: _How) -> SameAs | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
-from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Lookup, Not
+from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Column, Condition, Lookup, Not
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.reading.comparisons import ComparisonReader
 from pm_autoaccept.policy.reading.field_names import GROUPS, FieldNames
@@ -34,6 +34,7 @@ class ConditionReader:
     faults: list[Fault]
     private: frozenset[str] = frozenset()
     table: Source | None = None
+    hidden: frozenset[str] = frozenset()
 
     def when(self, node: Node) -> Condition:
         """What stands after `when:`."""
@@ -75,8 +76,13 @@ class ConditionReader:
             return self._group(key, node)
         if key.value == "lookup":
             return self._lookup(key, node)
-        subject = self._names.field(key) if self.table is None else self._lookups.column(key, self.table)
+        subject = self._names.field(key) if self.table is None else self._column(key, self.table)
         return None if subject is None else self._tests.test(subject, node)
+
+    def _column(self, key: Text, table: Source) -> Column | None:
+        """A column; the key that a private field was looked up by is as private."""
+        column = self._lookups.column(key, table)
+        return replace(column, private=True) if column is not None and key.value in self.hidden else column
 
     def _lookup(self, key: Text, node: Node) -> Lookup | None:
         if self.table is not None:
@@ -85,7 +91,8 @@ class ConditionReader:
         head = self._lookups.head(node)
         if head is None:
             return None
-        where = ALWAYS if head.where is None else replace(self, table=head.source).conditions(head.where)
+        hidden = frozenset(name for name, field in zip(head.source.key, head.by, strict=False) if field.private)
+        where = ALWAYS if head.where is None else replace(self, table=head.source, hidden=hidden).conditions(head.where)
         return Lookup(source=head.source, by=head.by, where=where)
 
     def _group(self, key: Text, node: Node) -> Condition | None:

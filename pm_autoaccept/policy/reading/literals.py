@@ -45,7 +45,7 @@ class LiteralReader:
     ) -> Any | None:  # noqa: ANN401 - a value or a compiled pattern
         """What the text stands for, where the field's value is of this kind; None where it stands for nothing."""
         if operator.takes is Takes.PATTERN:
-            return self._pattern(text)
+            return self._pattern(text, ignore_case=field.lower_case)
         if operator.takes is Takes.YES_OR_NO:
             kind = FieldType.BOOLEAN
         elif operator.takes is Takes.TEXTS:
@@ -62,13 +62,14 @@ class LiteralReader:
             self._refuse(text.place, f"`{text.value}` is blank after cleaning and would match nothing")
         return literal or None
 
-    def _pattern(self, text: Text) -> Any | None:  # noqa: ANN401 - google-re2 ships no types
+    def _pattern(self, text: Text, *, ignore_case: bool) -> Any | None:  # noqa: ANN401 - google-re2 ships no types
         if fold(text.value) != text.value:
             rule = "values are compared without outer blanks, in NFKC, with hyphens for all dashes"
             self._refuse(text.place, f"{rule}; write the pattern so too: {fold(text.value)}")
             return None
         options = re2.Options()
         options.log_errors = False
+        options.case_sensitive = not ignore_case
         try:
             return re2.compile(text.value, options)
         except re2.error as error:

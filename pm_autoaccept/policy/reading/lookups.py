@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.data.sources import Form, Source
 from pm_autoaccept.policy.fields import Field
@@ -63,6 +64,12 @@ class LookupReader:
             return Head(Source(name="", form=Form.VALUES), tuple(filter(None, by.values())), None)
         if any(by.get(column) is None for column in source.key):
             return None
+        for column in source.key:
+            field = by[column]
+            if field is not None and field.lower_case and Cleaning("fold_case") not in source.clean.get(column, ()):
+                self._refuse(
+                    node.place, f"`{field.name}` is in lower case; clean the column `{column}` with `fold_case`"
+                )
         return Head(source, tuple(field for column in source.key if (field := by[column])), found.get("where"))
 
     def column(self, key: Text, source: Source) -> Column | None:

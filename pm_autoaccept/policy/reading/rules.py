@@ -12,7 +12,7 @@ from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.conditions import ALWAYS, Condition
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
-from pm_autoaccept.policy.implied import asks_who, ensured
+from pm_autoaccept.policy.implied import asks_who, ensured, fields_tested
 from pm_autoaccept.policy.notes import Note, read_note
 from pm_autoaccept.policy.reading.conditions import ConditionReader
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Place, Text, is_sound
@@ -67,6 +67,8 @@ class RuleReader:
         tell = self._tell(keys)
         enforce, until = self._enforce(keys), self._until(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT or not sound or asks_who(when))
+        if then is Verdict.ACCEPT and any(field.name == "held_for" for field in fields_tested(when)):
+            self._refuse(node.place, "nothing is accepted by waiting: take `held_for` out of this accept")
         if not isinstance(written, Text):
             return None
         if not on or then is None:

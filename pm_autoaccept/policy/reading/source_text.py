@@ -132,6 +132,8 @@ def read(
         fault = explain(error, file=file, lines=lines)
         # What was said of that line before came of the same mistake.
         faults[:] = [each for each in faults if (each.file, each.line) != (file, fault.line)] + [fault]
+    except (ValueError, OverflowError):  # of PyYAML: an escape beyond U+10FFFF, a version of thousands of digits
+        faults.append(Fault(file, 0, 0, "an escape (as \\U…) in this file stands for no character; take it out"))
     except _TooDeep as error:
         message = f"lists and mappings stand more than {DEEPEST} deep inside one another; write it flatter"
         faults.append(error.place.fault(message))

@@ -36,6 +36,18 @@ async def test_what_was_accepted(ledger, verdict, outcome, doubted):
     )
 
 
+async def test_what_people_answered_elsewhere(ledger):
+    """What pends no more, and was answered by nobody here, may have been accepted on Portfolio Manager's pages."""
+    asked = connection(BOB, username="bob", custom=NUMBER)
+    await see(ledger, asked, minute=0)
+    for minute in (1, 2):
+        await see(ledger, minute=minute)
+    (claim,) = await ledger.accepted()
+    assert (claim.key, claim.custom) == (asked.key, NUMBER)
+    assert claim.doubt is not None
+    assert "answered elsewhere" in claim.doubt
+
+
 async def test_requests_without_custom_fields_claim_nothing(ledger):
     """They are not even brought."""
     asked = property_share(5)

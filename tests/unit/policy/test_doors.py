@@ -1,0 +1,140 @@
+"""Ways in that stood open once: each is closed."""
+
+from __future__ import annotations
+
+import pytest
+
+from pm_autoaccept import policy
+from pm_autoaccept.errors import PolicyRefused
+from pm_autoaccept.model import Facts, Kind, Truth
+from pm_autoaccept.parse import parse_pending_page
+from pm_autoaccept.policy.data.tables import tabulate
+
+HEAD = "version: 1\n"
+FACTS = Facts(defined=frozenset({"Key", "N"}))
+SHARE = b"""<pendingList><property><propertyId>7</propertyId><accountId>1</accountId><username>u</username>
+<accessLevel>Read Write</accessLevel></property></pendingList>"""
+CONNECTION = b"<pendingList><account><accountId>1</accountId><username>u</username>%s</account></pendingList>"
+
+DOMAIN = b"<accountInfo><email>%s</email></accountInfo>"
+
+
+def refused(text: str, **files: str) -> str:
+    """What is said of a policy that does not load."""
+    with pytest.raises(PolicyRefused) as caught:
+        policy.load({"p.yaml": text.encode()} | {f"{name}.test.yaml": each.encode() for name, each in files.items()})
+    return "\n".join(fault.message for fault in caught.value.faults)
+
+
+def truth_of(text: str, document: bytes, kind: Kind) -> Truth:
+    """How the one rule of a policy comes out for the one request of a document."""
+    loaded = policy.load({"p.yaml": text.encode()})
+    (request,) = parse_pending_page(kind, document).requests
+    came = loaded.explain(request, FACTS, {})[0].came
+    return Truth(str(came))
+
+
+@pytest.mark.parametrize(
+    ("when", "kind", "document"),
+    [
+        ("{property.primary_function: Office}", Kind.PROPERTY, SHARE),
+        ("{property.address.state: IN}", Kind.PROPERTY, SHARE),
+        ("{property.address.state: {present: false}}", Kind.PROPERTY, SHARE),
+        ("{account.organization: Acme}", Kind.CONNECTION, CONNECTION % b""),
+        (
+            "{account.address.state: IL}",
+            Kind.CONNECTION,
+            CONNECTION % (DOMAIN % b"a@b.c"),
+        ),
+    ],
+)
+def test_a_group_that_the_schema_requires_and_that_is_missing_is_our_gap(when, kind, document):
+    """Nobody is let past a rule because the document lacks the part that it asks of."""
+    text = f"{HEAD}rules:\n  - {{id: a, on: {kind}, when: {when}, then: reject}}\n"
+    assert truth_of(text, document, kind) is Truth.UNKNOWN
+
+
+@pytest.mark.parametrize("email", [b"x@Spammer.Com", "x\uff20spammer.com".encode()])
+def test_a_domain_is_one_however_it_is_written(email):
+    """Capitals and a full-width @ hide nobody from a list of domains, from a pattern, or from data."""
+    document = CONNECTION % (DOMAIN % email)
+    rule = "rules:\n  - {{id: a, on: connection, when: {{account.email_domain: {}}}, then: reject}}\n"
+    assert truth_of(HEAD + rule.format("{matches: '.*Spammer\\.Com'}"), document, Kind.CONNECTION) is Truth.TRUE
+    data = "data: {blocked: {lines: b.txt, clean: fold_case}}\n"
+    loaded = policy.load({"p.yaml": (HEAD + data + rule.format("{in: blocked}")).encode()})
+    (request,) = parse_pending_page(Kind.CONNECTION, document).requests
+    table = tabulate(loaded.sources["blocked"], [["Spammer.Com"]])
+    judged = loaded.judge(request, FACTS, {"blocked": table})
+    assert judged.rule == "a"
+
+
+def test_data_for_what_comes_in_lower_case_say_so():
+    """A key with capitals would never be found."""
+    text = HEAD + "data: {blocked: {lines: b.txt}}\nrules:\n  - {id: a, on: connection, then: reject, when: %s}\n"
+    assert "clean: fold_case" in refused(text % "{account.email_domain: {in: blocked}}")
+    assert "`fold_case`" in refused(text % "{lookup: {in: blocked, by: {value: account.email_domain}}}")
+
+
+def test_nothing_is_accepted_by_waiting():
+    """`held_for` has no place in a rule that accepts, whatever else it asks."""
+    rule = "rules:\n  - {id: a, on: connection, then: accept, when: {custom.N: '1', held_for: {at_least: 30d}}}\n"
+    assert "nothing is accepted by waiting" in refused(HEAD + rule)
+
+
+@pytest.mark.parametrize("text", ['a: "see \\UFFFFFFFF"\n', 'a: "\\U00110000"\n', f"%YAML 1.{'9' * 5000}\n---\na: b\n"])
+def test_what_yaml_itself_trips_over_is_a_fault(text):
+    """It stops no daemon."""
+    assert "stands for no character" in refused(HEAD + text if not text.startswith("%") else text)
+
+
+RULES = HEAD + "rules:\n  - {id: a, on: connection, when: {account.username: x}, then: accept}\n"
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            "request: {kind: property}, facts: {account: {email_domain: x}}, expect: {verdict: hold, rule: a}",
+            "say that",
+        ),
+        ("request: {kind: connection}, expect: {verdict: hold, rule: a, unknown: [[b], {d: e}]}", "one text"),
+    ],
+)
+def test_what_a_case_cannot_say_is_refused(case, said):
+    """Nothing that stands in a case is passed over."""
+    assert said in refused(RULES, p=f"cases:\n  - {{about: b, {case}}}\n")
+
+
+def test_the_key_that_a_private_field_is_looked_up_by_is_as_private():
+    """Evidence says matched or not, and not what."""
+    text = (
+        HEAD + "private: [custom.Key]\ndata: {keys: {csv: k.csv, key: k, columns: {n: text}}}\nrules:\n"
+        "  - {id: a, on: connection, then: reject, when: {lookup: {in: keys, by: {k: custom.Key}, "
+        "where: {k: {starts_with: SEC}}}}}\n"
+    )
+    loaded = policy.load({"p.yaml": text.encode()})
+    custom = b"<customFieldList><customField name='Key'>SECRET-77</customField></customFieldList>"
+    (request,) = parse_pending_page(Kind.CONNECTION, CONNECTION % custom).requests
+    table = tabulate(loaded.sources["keys"], [["SECRET-77", "x"]])
+    judged = loaded.judge(request, FACTS, {"keys": table})
+    assert judged.rule == "a"
+    assert "SECRET" not in str(judged)
+
+
+@pytest.mark.parametrize("first", ["connection.custom.N", "custom.N"])
+def test_two_fields_of_one_name_are_taken_each_by_itself(first):
+    """What a case says of one does not stand for the other."""
+    other = {"connection.custom.N": "custom.N", "custom.N": "connection.custom.N"}[first]
+    rules = (
+        HEAD + "rules:\n"
+        f"  - {{id: one, on: meter, when: {{{first}: {{taken: true}}}}, then: hold}}\n"
+        f"  - {{id: two, on: meter, when: {{{other}: {{taken: true}}}}, then: reject}}\n"
+        "  - {id: three, on: meter, when: {account.username: u}, then: accept}\n"
+    )
+    decides = "{verdict: reject, rule: two}" if first == "custom.N" else "{verdict: hold, rule: one}"
+    case = (
+        "cases:\n  - about: b\n    request: {kind: meter, account: {username: u}, custom: {N: '2'}}\n"
+        "    facts: {connection.custom.N: '1', taken: {connection.custom.N: true, custom.N: false}}\n"
+        f"    expect: {decides}\n"
+    )
+    policy.load_checked({"p.yaml": rules.encode(), "p.test.yaml": case.encode()})
