@@ -397,6 +397,29 @@ def test_custom_field_values_and_definitions() -> None:
     assert parse.parse_custom_field(b"<customField/>", id=4) == CustomFieldDefinition(id=4, name="")
 
 
+def test_answers_are_replaced_wherever_they_stand_and_nothing_else_is() -> None:
+    """What is kept of a request can have other answers in it; the rest stays byte for byte, markup inside one goes."""
+    fields = (
+        '<customField name="Card"> 12<b>3</b>4 </customField>\n<customField name="Name">O&amp;k</customField>'
+        "<customField>nameless</customField>"
+    )
+    source = f"<account><accountId>1</accountId><deep>{fields}</deep></account>".encode()
+    asked: list[tuple[str, str]] = []
+
+    def hidden(name: str, text: str) -> str | None:
+        asked.append((name, text))
+        return "(hidden)" if name in ("Card", "") else None
+
+    assert parse.replace_answers(source, hidden).decode() == (
+        '<account><accountId>1</accountId><deep><customField name="Card">(hidden)</customField>\n'
+        '<customField name="Name">O&amp;k</customField><customField name="">(hidden)</customField></deep></account>'
+    )
+    assert asked == [("Card", " 1234 "), ("Name", "O&k"), ("", "nameless")]
+    assert parse.replace_answers(source, lambda _name, _text: None) is source
+    with pytest.raises(DocumentRefused, match="not well-formed XML"):
+        parse.replace_answers(b"<account>", hidden)
+
+
 def test_a_hierarchy() -> None:
     """GET /idHierarchy names what stands above."""
     body = b"<hierarchy><accountId>1</accountId><username>u</username><propertyId>2</propertyId></hierarchy>"
