@@ -12,7 +12,7 @@ from typing import Self
 import structlog
 
 from pm_autoaccept.account import PolicyInForce, load_policy
-from pm_autoaccept.errors import PolicyRefused
+from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import PATIENCE, Keeper
@@ -61,7 +61,7 @@ class PolicyWatch:
         """
         # Looked at before they are read: what changes in between is noticed as a change.
         seen = look_at_policy(places.folder)
-        loaded = await apart(lambda: load_policy(places.folder), name="load the policy")
+        loaded = await _load_apart(places.folder)
         keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience, tells=tells)
         await keeper.begin()
         in_force = loaded.with_data(keeper)
@@ -75,8 +75,8 @@ class PolicyWatch:
     def why_not(self) -> str | None:
         """Say why nothing more may be answered by the policy in force; None while its files are as they were read.
 
-        Asked before each answer: some 20 µs for a policy of a few files. An event of the file system would come later
-        than the change itself, and an answer could leave in between.
+        Asked before each answer, since looking at a few files is quick beside sending one. An event of the file system
+        would come later than the change itself, and an answer could leave in between.
         """
         if look_again(self.folder, (name for name in self._seen if name.endswith(".xml"))) != self._seen:
             return "the policy's files have changed"
@@ -108,8 +108,8 @@ class PolicyWatch:
             await settled(lambda: look_at_policy(self.folder), now=self.now)
             seen = look_at_policy(self.folder)
             try:
-                loaded = await apart(lambda: load_policy(self.folder), name="load the policy")
-            except Exception as error:  # noqa: BLE001 - whatever a folder does to us, the policy in force stays
+                loaded = await _load_apart(self.folder)
+            except (PolicyRefused, ConfigurationError) as error:
                 if look_at_policy(self.folder) == seen:
                     self._refuse(error, seen)
                     return False
@@ -119,7 +119,7 @@ class PolicyWatch:
                 return await self._take_over(loaded, seen)
         return False
 
-    def _refuse(self, error: Exception, seen: Looks) -> None:
+    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: Looks) -> None:
         faults = error.faults if isinstance(error, PolicyRefused) else ()
         self._seen, self.refusal = seen, Refusal(self.now(), len(faults), faults[0].where if faults else "")
         # Without the lines themselves: what goes on record stays there, and a policy may hold what is private.
@@ -138,3 +138,19 @@ class PolicyWatch:
         self.in_force = loaded.with_data(self._keeper)
         log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
         return True
+
+
+async def _load_apart(folder: Path) -> PolicyInForce:
+    """Load a policy folder on a thread of its own; raises `PolicyRefused` or `ConfigurationError`, and nothing else.
+
+    No policy file, whatever the program makes of it, ends the work on this account or on another.
+    """
+    try:
+        return await apart(lambda: load_policy(folder), name="load the policy")
+    except (PolicyRefused, ConfigurationError):
+        raise
+    except Exception as error:
+        log.exception("policy_not_loaded", folder=str(folder))
+        # Without the error's own words, which may quote the policy: this goes on record.
+        why = f"a fault of the program ({type(error).__name__}), which the log tells in full"
+        raise ConfigurationError(f"{folder} cannot be loaded: {why}; undo the last change, and report it") from error

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from pm_autoaccept.account import load_policy
 from pm_autoaccept.config import Program, load_accounts
-from pm_autoaccept.daemon import Hold, Stop, run
-from pm_autoaccept.errors import LeaseLost
+from pm_autoaccept.daemon import Hold, Stop, policy_watch, run
+from pm_autoaccept.errors import ConfigurationError, LeaseLost
 from pm_autoaccept.ledger import Database, Leases, steady
 from pm_autoaccept.model import Kind, Mode
 from pm_autoaccept.simulator import Fault, FaultKind, State
@@ -94,6 +96,41 @@ async def test_trouble_with_one_account_does_not_keep_the_others_from_their_work
         "broken": False,
         "down": False,
     }
+
+
+@pytest.fixture
+def breaks(monkeypatch):
+    """A policy folder whose files break the program itself, as no folder that is known does."""
+
+    def load_or_break(folder: Path) -> Any:
+        if folder.name == "policy-breaks":
+            raise RecursionError(folder.name)
+        return load_policy(folder)
+
+    monkeypatch.setattr(policy_watch, "load_policy", load_or_break)
+
+
+@pytest.mark.usefixtures("breaks")
+async def test_a_policy_that_breaks_the_program_does_not_keep_other_accounts_from_their_work(simulate, program_of):
+    """Neither at the start nor at each later try: the account has no policy, the others go on."""
+    simulators = {name: await simulate(seed=seed) for seed, name in enumerate(("well", "breaks"), 7)}
+    telemetry = Telemetry(version="test")
+    with structlog.testing.capture_logs() as logged:
+        stop = Rounds(enough=lambda: cycles_of(logged) >= 3)
+        await run(program_of(simulators), stop=stop, telemetry=telemetry, now=stop.now)
+    refused = [entry["error"] for entry in logged if entry["event"] == "policy_refused"]
+    assert "a fault of the program (RecursionError)" in refused[0]
+    assert "policy_not_loaded" in {entry["event"] for entry in logged}
+    told = ready(telemetry.accounts, now=stop.now()).body["accounts"]
+    assert {name: state["ready"] for name, state in told.items()} == {"well": True, "breaks": False}
+
+
+@pytest.mark.usefixtures("breaks")
+async def test_a_policy_that_breaks_the_program_is_said_where_no_account_has_another(simulate, program_of):
+    """One sentence that names the folder ends `run`, and no traceback."""
+    program = program_of({"breaks": await simulate()})
+    with pytest.raises(ConfigurationError, match="policy-breaks cannot be loaded: a fault of the program"):
+        await run(program, stop=Stop())
 
 
 async def test_an_account_that_another_replica_holds_is_stood_by_for_and_taken_over(simulate, program_of):

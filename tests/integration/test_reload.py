@@ -215,6 +215,26 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(tmp_path, mo
     assert await watch.changed() is True
 
 
+async def test_a_policy_that_breaks_the_program_is_refused_like_one_with_faults(tmp_path, monkeypatch):
+    """The policy in force stays, and what goes on record quotes nothing of the folder."""
+    write(tmp_path / "policy.yaml", HOLD)
+    watch = await watch_of(tmp_path)
+    load = policy_watch.load_policy
+
+    def load_and_break(_folder: Path) -> Any:
+        raise RecursionError("turn-away")
+
+    monkeypatch.setattr(policy_watch, "load_policy", load_and_break)
+    write(tmp_path / "policy.yaml", REJECT)
+    assert await watch.changed() is False
+    assert (rules(watch), watch.why_not()) == (["wait-a-bit"], None)
+    assert "a fault of the program (RecursionError)" in (watch.in_force.refused or "")
+    assert "turn-away" not in (watch.in_force.refused or "")
+    monkeypatch.setattr(policy_watch, "load_policy", load)
+    write(tmp_path / "policy.yaml", text("turn-back", "reject"))
+    assert (await watch.changed(), rules(watch), watch.refusal) == (True, ["turn-back"], None)
+
+
 @pytest.fixture
 def said(tmp_path):
     """Settings for a simulator, with a policy folder that the test changes."""
