@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 from pm_autoaccept.errors import Fault, PolicyRefused
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cases.reading import CaseReader
 from pm_autoaccept.policy.cases.running import run_cases
 from pm_autoaccept.policy.data.sources import Source
@@ -113,7 +114,9 @@ def _told(faults: list[Fault]) -> tuple[Fault, ...]:
 
 def _read_file(name: str, data: bytes, folder: _Folder) -> None:
     if not name.endswith(".yaml"):
-        folder.faults.append(Fault(name, 0, 0, "a policy's files end in .yaml; rename it, so that it is read"))
+        instead = f"{name.rpartition('.')[0]}.yaml"
+        message = f"a policy's files end in .yaml; rename it to {instead}, so that it is read"
+        folder.faults.append(Fault(name, 1, 1, message))
         folder.all_read = False
         return
     root = source_text.read(name, data, folder.faults)
@@ -132,7 +135,7 @@ def _read_entry(key: Text, node: Node, folder: _Folder) -> None:
     if key.value == "cases":
         folder.faults.append(key.place.fault("cases stand in a file of their own, whose name ends in .test.yaml"))
     elif key.value not in _KEYS:
-        meant = perhaps(key.value, _KEYS)
+        meant = perhaps(key.value, _KEYS, other_words.POLICY)
         folder.faults.append(key.place.fault(f"a policy has no `{key.value}`{meant}; it has {listed(_KEYS)}"))
     elif isinstance(node, Broken):
         folder.all_read = False

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 LONGEST_SHOWN = 1_000
 """Characters of a line that a fault shows along with its message."""
 
 
-def perhaps(name: str, known: Iterable[str]) -> str:
-    """` (did you mean …?)` for a name close to a known one, otherwise nothing."""
+_NO_OTHERS: Mapping[str, str] = MappingProxyType({})
+
+
+def perhaps(name: str, known: Iterable[str], others: Mapping[str, str] = _NO_OTHERS) -> str:
+    """` (did you mean …?)` for a name close to a known one, otherwise nothing.
+
+    `others` are words that say the same elsewhere, each with the one that is meant, where that is known here.
+    """
     by_folded = {candidate.casefold(): candidate for candidate in known}
+    elsewhere = others.get(name.casefold().replace("-", "_"), "").casefold()
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f" (did you mean `{by_folded[close[0]]}`?)" if close else ""
+    meant = elsewhere if elsewhere in by_folded else next(iter(close), None)
+    return f" (did you mean `{by_folded[meant]}`?)" if meant else ""
 
 
 def listed(names: Iterable[str]) -> str:

@@ -16,11 +16,12 @@ LARGEST_DOCUMENT = 5_000_000
 def read_folder(folder: Path) -> dict[str, bytes]:
     """File name → contents of every `*.yaml` in the folder, tests included, and of every `*.xml` in and below it.
 
-    An XML file's name is its path from the folder, as cases name it.
+    An XML file's name is its path from the folder, as cases name it. A file such as `*.yml` is there without its
+    contents: the loader refuses it, beside all else that is wrong.
 
     Raises:
         ConfigurationError: the folder is not there, is no folder, or a file in it cannot be read.
-        PolicyRefused: it has no `.yaml` file, or one whose name ends otherwise and that would not be read.
+        PolicyRefused: it has no such file.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder; the policy is a folder of .yaml files")
@@ -32,7 +33,6 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 def _read(folder: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    faults = []
     for path in sorted(folder.iterdir()):
         if path.suffix == ".yaml":
             if not path.is_file():
@@ -40,11 +40,10 @@ def _read(folder: Path) -> dict[str, bytes]:
             with path.open("rb") as file:
                 files[path.name] = file.read(LARGEST)
         elif path.suffix.lower() in {".yml", ".yaml"}:
-            faults.append(Fault(path.name, 0, 0, f"rename it to {path.stem}.yaml, so that it is read"))
-    if not files and not faults:
-        faults.append(Fault(str(folder), 0, 0, "the folder has no .yaml file; write rules into one, as policy.yaml"))
-    if faults:
-        raise PolicyRefused(tuple(faults))
+            files[path.name] = b""  # what is in it is of no account: the loader refuses the name
+    if not files:
+        message = "the folder has no .yaml file; write rules into one, as policy.yaml"
+        raise PolicyRefused((Fault(str(folder), 0, 0, message),))
     for name in documents(folder):
         with (folder / name).open("rb") as file:
             files[name] = file.read(LARGEST_DOCUMENT)

@@ -142,11 +142,12 @@ def test_a_folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["b.yml", "b.YAML", "B.YML"])
 def test_a_file_that_would_not_be_read(tmp_path, name):
-    """A blocklist under a name that is not read would let everybody on it in: the folder is refused."""
-    (tmp_path / "a.yaml").write_bytes(b"version: 1\n")
+    """A blocklist under a name that is not read would let everybody on it in: it is told beside all other faults."""
+    (tmp_path / "a.yaml").write_bytes(b"version: 1\nrulez: 2\n")
     (tmp_path / name).write_bytes(b"version: 1\n")
-    with pytest.raises(PolicyRefused, match="so that it is read"):
-        read_folder(tmp_path)
+    with pytest.raises(PolicyRefused) as caught:
+        policy.load(read_folder(tmp_path))
+    assert {fault.where for fault in caught.value.faults} == {"a.yaml:2:1", f"{name}:1:1"}
 
 
 def test_folders_that_are_none(tmp_path):

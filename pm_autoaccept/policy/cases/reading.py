@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, NotLearnt, Verdict
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cases.case import NOT_SAID, Case, Expectation
 from pm_autoaccept.policy.cases.data import read_data
 from pm_autoaccept.policy.cases.facts import read_facts
@@ -128,7 +129,7 @@ class CaseReader:
         rule, note, unknown = (self._text(keys.get(name), name) for name in ("rule", "note", "unknown"))
         verdict = keys["verdict"]
         if not isinstance(verdict, Text) or verdict.value not in set(Verdict):
-            meant = perhaps(verdict.value, Verdict) if isinstance(verdict, Text) else ""
+            meant = perhaps(verdict.value, Verdict, other_words.VERDICT) if isinstance(verdict, Text) else ""
             self._refuse(verdict, f"`verdict` is {listed(Verdict)}{meant}")
             return None
         if not rule:

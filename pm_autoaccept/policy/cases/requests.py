@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pm_autoaccept.errors import DocumentRefused, Fault
 from pm_autoaccept.model import AccountInfo, Address, Kind, MeterInfo, PendingRequest, PropertyInfo
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cases.case import NOT_SAID
 from pm_autoaccept.policy.cases.values import Said, read_said
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES
@@ -66,8 +67,8 @@ def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) ->
     kind = entries.get("kind")
     if not isinstance(kind, Text) or kind.value not in set(Kind):
         if not isinstance(kind, Broken):
-            place, meant = (kind or node).place, perhaps(kind.value, Kind) if isinstance(kind, Text) else ""
-            faults.append(place.fault(f"say of which `kind` the request is: {listed(Kind)}{meant}"))
+            meant = perhaps(kind.value, Kind, other_words.KIND) if isinstance(kind, Text) else ""
+            faults.append((kind or node).place.fault(f"say of which `kind` the request is: {listed(Kind)}{meant}"))
         return None
     before = len(faults)
     said = read_said(node, kind=Kind(kind.value), faults=faults)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy import operators
+from pm_autoaccept.policy import operators, other_words
 from pm_autoaccept.policy.cleaning import Cleaning, read_cleanings
 from pm_autoaccept.policy.conditions import AllOf, Column, Comparison, Condition, SameAs, Test
 from pm_autoaccept.policy.data.sources import Source
@@ -67,7 +67,8 @@ class ComparisonReader:
             if key.value in OPERATORS:
                 tests.append(self._compare(field, OPERATORS[key.value], value, how))
             elif key.value not in MODIFIERS:
-                meant = perhaps(key.value, (*OPERATORS, *MODIFIERS))
+                known = (*OPERATORS, *MODIFIERS, other_words.NEGATED)
+                meant = perhaps(key.value, known, other_words.OPERATOR)
                 self._refuse(key.place, f"there is no operator `{key.value}`{meant}; there are {listed(OPERATORS)}")
         if all(key.value in MODIFIERS for key, _ in node.entries):
             first = node.entries[0][0].value

@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
 from pm_autoaccept.policy.data.cells import COLUMN_TYPES
 from pm_autoaccept.policy.data.guards import read_guard
@@ -67,7 +68,7 @@ class _Reader:
             return None
         for key, _ in node.entries:
             if key.value not in _KEYS:
-                meant = perhaps(key.value, _KEYS)
+                meant = perhaps(key.value, _KEYS, other_words.DATA)
                 self._refuse(key, f"data has no `{key.value}`{meant}; it has {listed(_KEYS)}")
         found = {key.value: value for key, value in node.entries}
         form = self._form({key.value: key for key, _ in node.entries})

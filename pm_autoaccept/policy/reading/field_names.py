@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.operators import OPERATORS
 from pm_autoaccept.policy.private import as_declared
@@ -37,7 +38,7 @@ class FieldNames:
             instead = f"write the field before it, as `field: {{{name}: …}}`"
             self.faults.append(key.place.fault(f"`{name}` is an operator; {instead}"))
         elif field is None:
-            meant = perhaps(name, (*FIELDS, *CUSTOM, *GROUPS))
+            meant = perhaps(name, (*FIELDS, *CUSTOM, *GROUPS), other_words.CONDITION)
             names = "`account.username`, `meter.type`, `custom.NAME`"
             self.faults.append(key.place.fault(f"there is no field `{name}`{meant}; fields are named as in {names}"))
         elif lacking := sorted(self.kinds - field.kinds):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.data.sources import Form, Source
@@ -52,7 +53,7 @@ class LookupReader:
             return None
         for key, _ in node.entries:
             if key.value not in _KEYS:
-                meant = perhaps(key.value, _KEYS)
+                meant = perhaps(key.value, _KEYS, other_words.LOOKUP)
                 self._refuse(key.place, f"a lookup has no `{key.value}`{meant}; it has {listed(_KEYS)}")
         found = {key.value: value for key, value in node.entries}
         if lacking := [f"`{name}`" for name in ("in", "by") if name not in found]:

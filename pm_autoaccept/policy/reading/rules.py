@@ -9,6 +9,7 @@ from datetime import date
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
+from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.conditions import ALWAYS, Condition
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
@@ -109,9 +110,8 @@ class RuleReader:
             return None
         for key, _ in node.entries:
             if key.value not in known:
-                self._refuse(
-                    key.place, f"{what} has no `{key.value}`{perhaps(key.value, known)}; it has {listed(known)}"
-                )
+                meant = perhaps(key.value, known, other_words.RULE)
+                self._refuse(key.place, f"{what} has no `{key.value}`{meant}; it has {listed(known)}")
         return {key.value: value for key, value in node.entries}
 
     def _on(self, node: Node) -> frozenset[Kind]:
@@ -120,7 +120,7 @@ class RuleReader:
             if isinstance(item, Text) and item.value in set(Kind):
                 kinds.add(Kind(item.value))
             elif not isinstance(item, Broken):
-                meant = perhaps(item.value, Kind) if isinstance(item, Text) else ""
+                meant = perhaps(item.value, Kind, other_words.KIND) if isinstance(item, Text) else ""
                 self._refuse(item.place, f"`on` is {listed(Kind)}, or a list of them{meant}")
         return frozenset(kinds)
 
@@ -134,7 +134,7 @@ class RuleReader:
         if isinstance(node, Text) and node.value in set(Verdict):
             return Verdict(node.value)
         if node is not None and not isinstance(node, Broken):
-            meant = perhaps(node.value, Verdict) if isinstance(node, Text) else ""
+            meant = perhaps(node.value, Verdict, other_words.VERDICT) if isinstance(node, Text) else ""
             self._refuse(node.place, f"`then` is {listed(Verdict)}{meant}")
         return None
 

@@ -8,8 +8,13 @@ import pytest
 
 from pm_autoaccept import policy
 from pm_autoaccept.errors import Fault, PolicyRefused
-from pm_autoaccept.model import Facts, Kind, PendingRequest, ReasonKind
-from pm_autoaccept.policy import Policy
+from pm_autoaccept.model import Facts, Kind, PendingRequest, ReasonKind, Verdict
+from pm_autoaccept.policy import Policy, other_words
+from pm_autoaccept.policy.fields import FIELDS
+from pm_autoaccept.policy.load import _KEYS as POLICY_KEYS
+from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS
+from pm_autoaccept.policy.reading import data, lookups, rules
+from pm_autoaccept.policy.reading.field_names import GROUPS
 
 RULE = "version: 1\nrules:\n  - id: a\n    on: connection\n    then: reject\n    when: "
 NOTE = "\n    note: "
@@ -107,11 +112,48 @@ def test_each_mistake_has_its_place_and_says_what_to_do(text, message):
     assert any(str(fault).partition("\n")[0] == message for fault in caught.value.faults), str(caught.value)
 
 
-def test_filter_for_when_names_the_keys_that_there_are():
-    """A word of another program's is told apart from a slip of the pen, and the keys that there are are named."""
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            RULE.replace("when: ", "filter: {account.username: b}"),
+            "a rule has no `filter` (did you mean `when`?); it has id, about, on, when, then",
+        ),
+        (RULE.replace("then: reject", "then: Deny") + "always", "accept, reject or hold (did you mean `reject`?)"),
+        (RULE.replace("on: connection", "on: customer") + "always", "a list of them (did you mean `connection`?)"),
+        (RULE + "{username: b}", "there is no field `username` (did you mean `account.username`?)"),
+        (RULE + "{account.username: {not-in: [b]}}", "no operator `not-in` (did you mean `not: {FIELD: …}`?)"),
+        (RULE + "{lookup: {table: b}}", "a lookup has no `table` (did you mean `in`?)"),
+        ("version: 1\ndata: {b: {file: b.csv}}", "data has no `file` (did you mean `csv`?)"),
+        ("version: 1\ntables: {b: {csv: b.csv}}", "a policy has no `tables` (did you mean `data`?)"),
+        ("version: 1\ndefault: {name: b}", "the default has no `name`; it has then"),
+    ],
+)
+def test_a_word_of_other_programs_is_answered_with_ours(text, message):
+    """What no slip of the pen explains is told too, and the words that there are are named; only what fits there."""
     with pytest.raises(PolicyRefused) as caught:
-        policy.load({"p.yaml": RULE.replace("when: ", "filter: {account.username: b}").encode()})
-    assert "a rule has no `filter`; it has id, about, on, when, then" in str(caught.value)
+        policy.load({"p.yaml": text.encode()})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (other_words.POLICY, POLICY_KEYS),
+        (other_words.DATA, data._KEYS),
+        (other_words.RULE, rules.RULE_KEYS),
+        (other_words.KIND, Kind),
+        (other_words.VERDICT, Verdict),
+        (other_words.CONDITION, (*FIELDS, *GROUPS)),
+        (other_words.OPERATOR, (*OPERATORS, *MODIFIERS, other_words.NEGATED)),
+        (other_words.LOOKUP, lookups._KEYS),
+    ],
+)
+def test_the_words_of_others_lead_to_words_that_there_are(words, known):
+    """Each leads to one of ours, and none is one of ours, which would never be answered."""
+    assert set(words.values()) <= set(known)
+    assert not set(words) & set(known)
+    assert all(word == word.casefold().replace("-", "_") for word in words)
 
 
 def test_an_alias_bomb_is_refused_before_it_is_unfolded():
@@ -126,4 +168,4 @@ def test_an_alias_bomb_is_refused_before_it_is_unfolded():
 def test_another_ending_is_not_passed_over(refused):
     """A blocklist that is silently not read would let everybody on it in."""
     fault = refused(RULE + "always", name="blocked.yml")
-    assert str(fault) == "blocked.yml: a policy's files end in .yaml; rename it, so that it is read"
+    assert str(fault) == "blocked.yml:1:1: a policy's files end in .yaml; rename it to blocked.yaml, so that it is read"

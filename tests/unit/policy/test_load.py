@@ -245,7 +245,7 @@ def test_files_of_a_folder():
         "2.yaml:3:1: `default` already stands in 1.yaml",
         "2.yaml:4:14: the id `a` already stands in 1.yaml, line 4",
         "3.yaml:1:1: the file lacks `version: 1`",
-        "4.yml: a policy's files end in .yaml",
+        "4.yml:1:1: a policy's files end in .yaml",
         "5.yaml:1:1: a policy file is a mapping",
         "6.yaml:1:10: this program reads `version: 1`",
     ):

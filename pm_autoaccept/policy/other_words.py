@@ -1,0 +1,77 @@
+"""What other programs, and people, call things that the policy language has another word for, so that it can be named.
+
+A slip of the pen is told from similarity; these words look like nothing that the language has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+
+def _meant(words: Mapping[str, str]) -> Mapping[str, str]:
+    """Other word → ours, from ours → the others."""
+    return MappingProxyType({other: ours for ours, others in words.items() for other in others.split()})
+
+
+NEGATED = "not: {FIELD: …}"
+"""What says in conditions that a test must not be true: there is no operator for it."""
+
+POLICY = _meant({"data": "sources source tables table lists", "rules": "policy policies", "default": "else otherwise"})
+DATA = _meant(
+    {"csv": "file path", "lines": "list", "sql": "query table", "url": "http https address", "key": "keys by id"}
+)
+RULE = _meant(
+    {
+        "id": "name rule title",
+        "about": "description desc",
+        "on": "type kind kinds for request requests applies_to",
+        "when": "filter filters if condition conditions where match criteria",
+        "then": "action actions do verdict decision decide result effect answer",
+        "note": "message text reason reply",
+        "tell": "notify alert email team",
+        "expire": "timeout wait",
+        "enforce": "enabled active dry_run",
+        "until": "valid_until ends end",
+    }
+)
+KIND = _meant({"connection": "account customer", "property": "building property_share", "meter": "meter_share"})
+VERDICT = _meant(
+    {"accept": "approve allow admit yes", "reject": "deny decline refuse block no", "hold": "wait review manual ask"}
+)
+CONDITION = _meant(
+    {
+        "all": "and all_of",
+        "any": "or any_of",
+        "not": "none none_of unless",
+        "account.username": "username user owner",
+        "account.email": "email mail",
+        "account.email_domain": "domain",
+        "account.organization": "organization organisation company",
+        "sender.username": "sender",
+        "access_level": "access permission",
+        "property.primary_function": "function property_type property.type",
+        "property.gross_floor_area": "gfa floor_area",
+        "meter.type": "fuel utility commodity",
+    }
+)
+OPERATOR = _meant(
+    {
+        "equals": "eq is equal =",
+        "in": "one_of any_of list",
+        "matches": "regex regexp pattern like",
+        "starts_with": "prefix",
+        "ends_with": "suffix",
+        "contains": "includes has substring",
+        "at_least": "gte ge min minimum >=",
+        "at_most": "lte le max maximum <=",
+        "above": "gt more_than greater_than over after >",
+        "below": "lt less_than under before <",
+        "taken": "unique duplicate used",
+        "present": "exists exist required",
+        "clean": "normalize normalise strip",
+        "as": "read_as cast",
+        NEGATED: "ne not_equal not_equals is_not not_in none_of not !=",
+    }
+)
+LOOKUP = _meant({"in": "table data from", "by": "key keys on", "where": "when if filter"})
