@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pm_autoaccept import policy
@@ -123,3 +123,86 @@ def test_whatever_is_written_is_read_or_refused(data):
     """No file, however broken, brings anything but a policy or its faults."""
     with contextlib.suppress(PolicyRefused):
         policy.load({"p.yaml": data})
+
+
+def _read(text: str, *, quickly: bool, blanks: bool) -> tuple[object, list[Fault]]:
+    faults: list[Fault] = []
+    with pytest.MonkeyPatch.context() as patch:
+        if not quickly:
+            patch.setattr(source_text, "_FAST", None)
+        return source_text.read("p.yaml", text.encode(), faults, blanks=blanks), faults
+
+
+_PIECES = (
+    *(
+        "a",
+        "b",
+        "a: b",
+        "- ",
+        ": ",
+        ":",
+        "? ",
+        "?",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "'",
+        '"',
+        "|",
+        ">",
+        "|-",
+        "&c ",
+        "*c",
+        "!t ",
+    ),
+    *(
+        "%",
+        "@",
+        "`",
+        "#",
+        " #",
+        "\n",
+        "\n  ",
+        "\t",
+        " ",
+        "---",
+        "\n...\n",
+        "<<: ",
+        "\ufeff",
+        "\u2028",
+        "\xa0",
+        "\r",
+        "\\",
+    ),
+    *(
+        "'a\n\n b'",
+        '"a\\\n b"',
+        "\\x41",
+        "a:b",
+        "{a: b}",
+        "[a, b]",
+        "\n- a\n- b: c\n  d: |\n    e\n",
+        "é",
+        "\U0001f600",
+    ),
+)
+
+
+@given(text=st.lists(st.sampled_from(_PIECES), min_size=1, max_size=9).map("".join), blanks=st.booleans())
+@example(text="a: {b?: c}", blanks=False)
+@example(text="a: {b: c}\t", blanks=False)
+@example(text="a: |#\n  b", blanks=False)
+@example(text="a: >2-#\n  b", blanks=False)
+@example(text="\n\ufeffa: b", blanks=False)
+@example(text="a: b\ufeff # c", blanks=False)
+def test_libyaml_reads_nothing_otherwise(text, blanks):
+    """What is read quickly is what PyYAML itself reads, with the same places; where either complains, it explains."""
+    assert _read(text, quickly=True, blanks=blanks) == _read(text, quickly=False, blanks=blanks)
+
+
+def test_what_has_no_fault_is_read_quickly(monkeypatch):
+    """PyYAML itself, which takes ten times as long, reads only what must be explained."""
+    monkeypatch.setattr(yaml, "BaseLoader", None)
+    assert _read("version: 1\na: {b: [c, 'd']}  # e\n", quickly=True, blanks=False)[1] == []
