@@ -11,9 +11,12 @@ import click
 from pm_autoaccept.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pm_autoaccept.cli.looking import Looked
     from pm_autoaccept.config import Settings
     from pm_autoaccept.model import Decision, RequestKey
+    from pm_autoaccept.policy import Source
 
 _KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
 
@@ -26,8 +29,8 @@ _KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
 def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> int:  # noqa: ANN401 — config checks them
     """Explain KEY (as meter:30511977) as it pends now, or each request of a pending list in --xml FILE.
 
-    Nothing is sent and nothing is recorded. With --xml nothing is asked of Portfolio Manager either: what the file does
-    not tell is unknown.
+    Nothing is sent and nothing is recorded. With --xml neither Portfolio Manager nor the ledger nor a database is asked
+    either: what the file and the policy's own files do not tell is unknown.
     """
     if (key is None) == (xml is None):
         raise click.UsageError("give either KEY, as meter:30511977, or --xml FILE")
@@ -36,7 +39,9 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
 
         folder = policy_folder(said["policy"], settings=said["settings"], account=said["account"])
         looked = _from_file(xml, options.policy_folder(folder))
-        return _show(looked, looked.plan.decisions, output=output)
+        code = _show(looked, looked.plan.decisions, output=output)
+        _say_what_is_not_compared(looked.policy.sources)
+        return code
     wanted = _KEY.fullmatch(key or "")
     if wanted is None:
         raise click.UsageError(f"{key!r} names no request; write connection:ID, property:ID or meter:ID")
@@ -70,8 +75,8 @@ def _from_file(xml: Path, folder: Path) -> Looked:
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
     from pm_autoaccept.parse import parse_pending_page
     from pm_autoaccept.plan import plan
-    from pm_autoaccept.policy import load
-    from pm_autoaccept.reference import read, read_folder
+    from pm_autoaccept.policy import load, weigh
+    from pm_autoaccept.reference import not_read, read_folder, read_local
 
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
     pages = {kind: parse_pending_page(kind, body) for kind in Kind}
@@ -92,9 +97,31 @@ def _from_file(xml: Path, folder: Path) -> Looked:
         custom_fields=NotLearnt("a file does not tell which custom fields the account defines"),
         ended=now,
     )
-    tables = read(policy.sources, folder)
-    decisions = decide(snapshot, policy=policy, tables=tables, now=now)
-    return Looked(plan(decisions, snapshot=snapshot, history=History()), policy, tables)
+    readings = read_local(policy.sources, folder)
+    dated = {name: reading.dated for name, reading in readings.items()}
+    read = {**{name: reading.table for name, reading in readings.items()}, **not_read(policy.sources)}
+    tables = weigh(policy.sources, read, dated=dated, remembered={}, time=now)
+    decisions = decide(
+        snapshot,
+        policy=policy,
+        tables=tables,
+        now=now,
+        held=NotLearnt("a file does not tell since when it has been held"),
+        accepted=NotLearnt("a file does not tell what requests that were accepted say"),
+    )
+    return Looked(plan(decisions, snapshot=snapshot, history=History()), policy, tables, dated)
+
+
+def _say_what_is_not_compared(sources: Mapping[str, Source]) -> None:
+    """Say which data `run` might find to have shrunk or grown: only a ledger knows what they held before."""
+    compared = [name for name, source in sources.items() if source.require.shrink or source.require.grow]
+    if compared:
+        names = ", ".join(compared)
+        click.echo(
+            f"What these data held before is not looked at here, though the policy requires it: {names}. "
+            "`pm-autoaccept data` says whether they are good.",
+            err=True,
+        )
 
 
 def _show(looked: Looked, decisions: tuple[Decision, ...], *, output: str) -> int:

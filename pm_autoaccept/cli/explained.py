@@ -72,7 +72,7 @@ def _data(used: dict[str, Any]) -> str:
         return f"{used['name']}: not available, since {used['why_not']}"
     age = used["age_seconds"]
     old = "" if age is None else f", {written_duration(timedelta(seconds=age))} old"
-    return f"{used['name']}: {used['rows']:,} rows{old}, digest {used['digest'][:12]}"
+    return f"{used['name']}: {used['rows']:,} row{'s' if used['rows'] != 1 else ''}{old}, digest {used['digest'][:12]}"
 
 
 def _head(looked: Looked, decision: Decision, *, near: RuleLookedAt | None) -> Iterator[tuple[str, Text]]:

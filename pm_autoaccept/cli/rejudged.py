@@ -14,20 +14,20 @@ from pm_autoaccept.cli.exporting import from_ledger
 from pm_autoaccept.cli.printing import coloured, console, print_table
 from pm_autoaccept.ledger.recalling import recall
 from pm_autoaccept.policy import Policy
-from pm_autoaccept.reference import read
+from pm_autoaccept.reference import not_read, read
 from pm_autoaccept.rejudge import Rejudged, rejudge
 
 
 def show_recorded(folder: Path, *, ledger: str | None, settings: Path | None, account: str | None, output: str) -> int:
     """Judge what the ledger remembers by the policy in this folder, with its files as they are now, and print it."""
     policy = load_policy(folder).policy
-    tables = read(policy.sources, folder)
+    tables = {**read(policy.sources, folder), **not_read(policy.sources)}
     memory = from_ledger(ledger, settings, lambda connection: recall(connection, account=account), account=account)
     judged = tuple(rejudge(memory, policy=policy, tables=tables))
     if output == "json":
         print_json(_as_data(folder, policy, judged))
     else:
-        _tell(console(), folder, judged)
+        _tell(console(), folder, policy, judged)
     return 0
 
 
@@ -64,7 +64,7 @@ def _as_data(folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> dict[s
     }
 
 
-def _tell(out: Console, folder: Path, judged: Sequence[Rejudged]) -> None:
+def _tell(out: Console, folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> None:
     changed = [each for each in judged if each.verdict is not each.recalled.verdict]
     not_judged = Counter(each.why_not for each in judged if each.judgement is None)
     if changed:
@@ -90,4 +90,8 @@ def _tell(out: Console, folder: Path, judged: Sequence[Rejudged]) -> None:
     for why, count in not_judged.items():
         out.print(f"{count} could not be judged: {why}.")
     for name, count in _not_learnt(judged).items():
-        out.print(f"{count} would be held because the ledger does not know {name}.")
+        out.print(f"{count} would be held because {name} could not be learnt.")
+    if policy.taken:
+        out.print("Who else had said the same, as `taken` asks, is not looked for in the ledger.")
+    if guarded := ", ".join(name for name, source in policy.sources.items() if source.guarded):
+        out.print(f"These data were taken as they are now, whether `require` finds them good or not: {guarded}.")

@@ -8,6 +8,6 @@ from __future__ import annotations
 from pm_autoaccept.reference.examples import example_policy
 from pm_autoaccept.reference.folder import read_folder
 from pm_autoaccept.reference.reading import Reading
-from pm_autoaccept.reference.tables import LOCAL, read
+from pm_autoaccept.reference.tables import LOCAL, not_read, read, read_local
 
-__all__ = ["LOCAL", "Reading", "example_policy", "read", "read_folder"]
+__all__ = ["LOCAL", "Reading", "example_policy", "not_read", "read", "read_folder", "read_local"]

@@ -34,7 +34,7 @@ verdict  hold by no rule
 because  No rule is true of it, so people decide.
 plan     nothing is sent
 tried    tried, which is not enforced, would have said accept
-data     accounts: 1 rows, digest DIGEST
+data     accounts: 1 row, digest DIGEST
 data     gone: not available, since WHY
 nearest  in-illinois would accept it, if this came out otherwise:
          false    account.address.state: OR (expected: IL)
@@ -94,3 +94,38 @@ def test_machines_get_the_same(explain):
     assert said["shadows"] == [{"rule": "tried", "verdict": "accept", "unknown": []}]
     assert [(each["name"], each.get("rows")) for each in said["data"]] == [("accounts", 1), ("gone", None)]
     assert "gone.txt" in said["data"][1]["why_not"]
+
+
+FROM_ELSEWHERE = """
+version: 1
+data:
+  few: {csv: few.csv, key: number, require: {rows: 2}}
+  same: {csv: few.csv, key: number, require: {rows: 1, shrink: 20%}}
+  afar: {url: 'https://data.example/list.csv', key: number}
+rules:
+  - {id: a, on: connection, when: {account.username: {in: afar}}, then: hold, enforce: false}
+  - {id: b, on: connection, when: {account.username: {in: few}}, then: hold, enforce: false}
+  - {id: c, on: connection, when: {held_for: {above: 3d}}, then: hold, enforce: false}
+  - {id: d, on: connection, when: {custom.Number: {taken: true}}, then: hold}
+"""
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_a_file_does_not_tell_is_said_where_the_policy_asks_for_it(tmp_path, output):
+    """Guards that a file can be asked about hold as they would for `run`; what only a ledger knows is named."""
+    (tmp_path / "policy.yaml").write_text(FROM_ELSEWHERE)
+    (tmp_path / "few.csv").write_text("number\n41\n")
+    fields = '<customFieldList><customField name="Number">41</customField></customFieldList>'
+    (tmp_path / "list.xml").write_text(LIST.replace("<accountInfo>", f"{fields}<accountInfo>"))
+    asked = ["explain", "--xml", str(tmp_path / "list.xml"), "--policy", str(tmp_path), "--output", output]
+    said = CliRunner().invoke(cli, asked, standalone_mode=False, env={"COLUMNS": "300"})
+    for part in (
+        "few.csv: it has 1 rows, and the policy requires 2 at least",
+        "it lies in a database or at an address, and only files are read here",
+        "a file does not tell since when it has been held",
+        "a file does not tell what requests that were accepted say",
+    ):
+        assert part in said.stdout
+    assert said.stderr.startswith(
+        "What these data held before is not looked at here, though the policy requires it: same."
+    )

@@ -225,7 +225,20 @@ def test_people_read_the_changes_and_each_request_that_changes(recorded):
         line[:7] for line in lines
     ]
     assert "3 requests in the ledger: 1 would be decided otherwise by " in said
-    assert "1 would be held because the ledger does not know connection.custom.Customer Number." in said
+    assert "1 would be held because connection.custom.Customer Number could not be learnt." in said
+
+
+def test_people_are_told_what_is_not_looked_at_where_the_policy_asks_for_it(recorded, tmp_path):
+    """`taken` and guards: what they would have said then nobody knows now."""
+    assert "taken" not in recorded("text")
+    (tmp_path / "policy" / "more.yaml").write_text(
+        "version: 1\n"
+        "data: {some: {lines: some.txt, require: {rows: 9}}, more: {values: ['1']}}\n"
+        "rules: [{id: t, on: connection, when: {custom.Customer Number: {taken: true}}, then: hold}]\n"
+    )
+    said = " ".join(recorded("text").split())
+    assert "Who else had said the same, as `taken` asks, is not looked for in the ledger." in said
+    assert "These data were taken as they are now, whether `require` finds them good or not: some." in said
 
 
 def test_machines_get_every_request(recorded):
