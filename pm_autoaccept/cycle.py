@@ -27,7 +27,7 @@ from pm_autoaccept.model import (
     Step,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Policy, Table, weigh
+from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
@@ -121,15 +121,18 @@ class Cycle:
         self._apart, self._remembered = snapshot.clock, {}
         if any(source.guarded for source in self.policy.sources.values()):
             self._remembered = await self.ledger.remembered(at=self.now())
+        now = self.now()
         decisions = decide(
             snapshot,
             policy=self.policy,
             tables=self.good_tables(),
-            now=self.now(),
+            now=now,
             held=history.held,
             accepted=accepted,
         )
-        return plan(decisions, snapshot=snapshot, history=history)
+        planned = plan(decisions, snapshot=snapshot, history=history)
+        # What `today` and `until` said of one day is not said of the next.
+        return replace(planned, fresh_until=min(planned.fresh_until, end_of_day(now, self.policy.time_zone)))
 
     def good_tables(self) -> Mapping[str, Fact[Table]]:
         """The policy's data as they stand now, by the memory and the clocks of the last look."""
@@ -148,7 +151,7 @@ class Cycle:
             if in_force != (step.decision.policy_digest, step.decision.sources):
                 return "the policy or its data has changed since this was decided"
             if not planned.fresh_from <= self.now() <= planned.fresh_until:
-                return "the list that showed it has grown too old, or the clock was set back"
+                return "the list that showed it has grown too old, the day has ended, or the clock was set back"
             return None
 
         answering = Answering(

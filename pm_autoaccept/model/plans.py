@@ -86,7 +86,8 @@ class Plan:
         steps: what is to be sent, each after those it needs.
         kept_back: accepts and rejects that were decided and are not sent now.
         fresh_from: when the last list had been read; before it, as after a clock was set back, nothing is answered.
-        fresh_until: after this moment the lists are too old to answer from.
+        fresh_until: after this moment the lists are too old to answer from, or another day has begun than the one on
+            which it was decided.
         not_whole: the lists that could not be read to their end.
         paused: who or what has paused answering, None where nobody has.
     """

@@ -13,6 +13,7 @@ from pm_autoaccept.policy.judging.explaining import CameOut, Clause, RuleLookedA
 from pm_autoaccept.policy.judging.taken import collect
 from pm_autoaccept.policy.judging.verdicts import Judgement
 from pm_autoaccept.policy.load import load, load_checked
+from pm_autoaccept.policy.time_zone import end_of_day
 
 __all__ = [
     "CameOut",
@@ -30,6 +31,7 @@ __all__ = [
     "Table",
     "Tabulation",
     "collect",
+    "end_of_day",
     "load",
     "load_checked",
     "name_key",

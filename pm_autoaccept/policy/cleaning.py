@@ -13,16 +13,25 @@ from pm_autoaccept.policy.reading.source_text import Broken, Items, Node, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\x80-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point, which its NFKC_Casefold drops too; the C1 controls but for NEL, a blank; and
+the Braille pattern without a dot. Whoever looks at a text sees none of these, so nobody could see why it is another."""
 _WRITTEN = re.compile(r"(\S+)(?: +(\S+))?")
 _NO_DIGIT = re.compile(r"[^0-9]")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 
 def fold(text: str) -> str:
-    """The text without outer blanks, NFKC-folded, every dash a hyphen; what is no character at all becomes U+FFFD."""
+    """The text without outer blanks and all that cannot be seen, NFKC-folded, every dash a hyphen.
+
+    What is no character at all becomes U+FFFD.
+    """
     if text.isascii():
         return text.strip()
-    folded = unicodedata.normalize("NFKC", _SURROGATES.sub("\ufffd", text))
+    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", _SURROGATES.sub("\ufffd", text)))
     return "".join("-" if _is_dash(character) else character for character in folded).strip()
 
 

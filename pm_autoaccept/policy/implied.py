@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
+from pm_autoaccept.model import Verdict
 from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, SameAs
 from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.values import FieldType
 
 
 def asks_who(condition: Condition) -> bool:
     """Whether the condition, being true, has said who is let in: in each branch of an `any`.
 
     A test under a `not` says who is kept out, so it does not count; nor do `present` and `taken`, which let
-    in whoever fills in the field, or fills in what nobody else has.
+    in whoever fills in the field, or fills in what nobody else has; nor what is the same in two places of one request,
+    both filled in by whoever sent it; nor a table of kinds or of states.
     """
     if isinstance(condition, Lookup):
-        return True
+        return any(field.asks_who or field.type not in _SHARED_BY_MANY for field in condition.by)
     if isinstance(condition, Comparison):
-        return _says_who(condition.field) and condition.operator.name not in {"present", "taken"}
+        return isinstance(condition.field, Field) and condition.field.asks_who and _names_somebody(condition)
     if isinstance(condition, SameAs):
-        return _says_who(condition.field) or condition.other.asks_who
+        return any(field.name.startswith(_TOLD_BEFORE) for field in _fields(condition.field, condition.other))
     if isinstance(condition, AllOf):
         return any(map(asks_who, condition.parts))
     return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
 
 
-def _says_who(field: Field | Column) -> bool:
-    return isinstance(field, Field) and field.asks_who
+_SHARED_BY_MANY = frozenset({FieldType.CHOICE, FieldType.BOOLEAN, FieldType.MOMENT, FieldType.DURATION})
+_TOLD_BEFORE = ("connection.custom.", "property.custom.")
+"""What another request said, which was decided by itself."""
+_EVERYBODY: Mapping[str, frozenset[object]] = MappingProxyType(
+    {
+        "account.connected": frozenset({False}),
+        "property.verdict": frozenset({Verdict.HOLD.value, Verdict.REJECT.value}),
+    }
+)
+"""Values that say nothing of who it is, or that nobody let the property in."""
+
+
+def _names_somebody(test: Comparison) -> bool:
+    """Whether the test of a field that says who it is lets in those whom somebody named."""
+    if test.operator.name in {"present", "taken"}:
+        return False
+    if test.field.type is FieldType.INTEGER and test.operator.name not in {"equals", "in"}:
+        # Every id is above some number.
+        return False
+    return _EVERYBODY.get(test.field.name, frozenset()).isdisjoint(test.literals)
 
 
 def _fields(*fields: Field | Column) -> Iterator[Field]:

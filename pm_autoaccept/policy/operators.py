@@ -15,6 +15,8 @@ _TEXTS = frozenset({FieldType.TEXT, FieldType.CHOICE})
 _ORDERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.DATE, FieldType.MOMENT, FieldType.DURATION})
 _EVERY = frozenset(FieldType)
 NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
+KEYED = frozenset({FieldType.TEXT, FieldType.CHOICE, FieldType.INTEGER, FieldType.DATE})
+"""What can be looked up in data, where keys are texts: what is written in one way only."""
 
 
 class Takes(StrEnum):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.reading.source_text import Broken, Node, Text
 from pm_autoaccept.policy.wording import perhaps
+
+
+def end_of_day(moment: datetime, zone: tzinfo) -> datetime:
+    """The last instant of the day that the moment falls on in that time zone, in UTC."""
+    next_day = datetime.combine(moment.astimezone(zone).date() + timedelta(days=1), time(), zone)
+    return next_day.astimezone(UTC) - timedelta(microseconds=1)
 
 
 def read_time_zone(node: Node, faults: list[Fault]) -> tzinfo:

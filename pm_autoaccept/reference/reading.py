@@ -19,7 +19,7 @@ from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.reference.memory import give_back
 
 _BY_EXCEL = re.compile(
-    r"[0-9]([.,][0-9]+)?E\+[0-9]+|[0-9]{4,}\.0|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE
+    r"[0-9]([.,][0-9]+)?E\+[0-9]+|[0-9]+\.0+|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE
 )
 """What spreadsheets and scripts make of a key that they take for a number. `99817.0` cleaned of its point would be the
 key of somebody else."""

@@ -236,6 +236,23 @@ async def test_steps_of_a_replaced_policy_or_of_old_lists_are_dropped(make_cycle
     assert posts(simulator) == []
 
 
+async def test_what_was_decided_of_one_day_is_not_answered_on_the_next(make_cycle, now):
+    """An `until` and a `today` hold to the end of the policy's own day, however fresh the lists are."""
+    zone = b"time_zone: America/Chicago\n"
+    simulator, cycle = await make_cycle(EVERYBODY + zone)
+    midnight = now.replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    cycle.now = cycle._poller.now = lambda: midnight - timedelta(seconds=2)
+    planned = await cycle.look()
+    assert planned.steps
+    cycle.now = lambda: midnight
+    late = await cycle.answer(planned)
+    assert {receipt.outcome for receipt in late} == {None}
+    assert all("the day has ended" in receipt.text for receipt in late if "needs" not in receipt.text)
+    assert posts(simulator) == []
+    cycle.now = lambda: midnight - timedelta(seconds=1)
+    assert Outcome.DONE in {receipt.outcome for receipt in await cycle.answer(planned)}
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome", "standing"),
     [

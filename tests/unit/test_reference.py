@@ -79,6 +79,7 @@ def test_values_are_not_read_from_a_file(tmp_path):
         ("account_number\n1,23E+11\n", "has 2 cells and the header 1"),
         ('account_number\n"1,23e+11"\n', "wrote 1,23e+11"),
         ("account_number\n99817.0\n", "line 2: a spreadsheet wrote 99817.0 over the key"),
+        ("account_number\n7.00\n", "line 2: a spreadsheet wrote 7.00 over the key"),
         ("account_number\n#N/A\n", "wrote #N/A"),
         ("account_number\n#REF!\n", "wrote #REF!"),
         ("account_number\n#######\n", "wrote #######"),

@@ -35,7 +35,10 @@ def read_data(
         elif isinstance(given, Items):
             if source is not None:
                 rows = [row for item in given.items if (row := _row(item, source, faults)) is not None]
-                tables[name.value] = tabulate(source, rows, digest=_DIGEST)
+                table = tables[name.value] = tabulate(source, rows, digest=_DIGEST)
+                if not table.rows and len(rows) == len(given.items):
+                    why = f"no data without a single key is ever taken; give it one, or say `{UNAVAILABLE}`"
+                    faults.append(given.place.fault(why))
         elif not isinstance(given, Broken):
             faults.append(given.place.fault(f"a list of keys stands here, as ['0099817'], or `{UNAVAILABLE}`"))
     return tables

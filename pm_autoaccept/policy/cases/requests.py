@@ -84,6 +84,10 @@ def _check(said: Said, kind: Kind, where: Place, faults: list[Fault]) -> None:
             faults.append(place.fault(f"a {kind} request does not carry `{name}`; state it under `facts:`"))
     if "sender.id" in said.values and "account.id" not in said.values:
         faults.append(where.fault("say `account.id` too: whether the sender is the owner hangs on both"))
+    category = said.values.get("meter.category")
+    if category is not None and "meter.type" in said.values and category != _category(said.values):
+        fault = f"a meter of this type is a meter of {_category(said.values)}; take `meter.category` out"
+        faults.append(said.places["meter.category"].fault(fault))
     own = {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id"}.get(kind)
     if own and said.values.get("id", said.values.get(own)) != said.values.get(own, said.values.get("id")):
         faults.append(said.places["id"].fault(f"the `id` of a {kind} request is its `{own}`; keep one of them"))
@@ -98,9 +102,8 @@ def made(kind: Kind, said: Said) -> PendingRequest:
         values[own] = id_
     carries = {attribute: values[name] for name, attribute in _DIRECTLY.items() if name in values}
     share, meter = kind is not Kind.CONNECTION, kind is Kind.METER
-    if (type_ := values.get("meter.type")) is not None:
-        # In a document the type stands within one of two elements, and that is its category.
-        values.setdefault("meter.category", "energy" if type_ in ENERGY_METER_TYPES else "waste")
+    if "meter.type" in values:
+        values.setdefault("meter.category", _category(values))
     return PendingRequest(
         kind=kind,
         id=int(str(id_ or 0)),
@@ -111,6 +114,11 @@ def made(kind: Kind, said: Said) -> PendingRequest:
         faults={} if id_ is not None else {"id": NOT_SAID},
         **carries,  # type: ignore[arg-type] # likewise
     )
+
+
+def _category(values: Mapping[str, Value]) -> str:
+    """In a document a meter's type stands within one of two elements, and that is its category."""
+    return "energy" if values["meter.type"] in ENERGY_METER_TYPES else "waste"
 
 
 def account_info(values: Mapping[str, Value]) -> AccountInfo:

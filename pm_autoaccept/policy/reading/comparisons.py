@@ -12,7 +12,7 @@ from pm_autoaccept.policy.cleaning import Cleaning, read_cleanings
 from pm_autoaccept.policy.conditions import AllOf, Column, Comparison, Condition, SameAs, Test
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field, is_custom
-from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS, Operator, Takes
+from pm_autoaccept.policy.operators import KEYED, MODIFIERS, OPERATORS, Operator, Takes
 from pm_autoaccept.policy.private import HIDDEN
 from pm_autoaccept.policy.reading.field_names import FieldNames
 from pm_autoaccept.policy.reading.literals import LiteralReader
@@ -164,6 +164,9 @@ class ComparisonReader:
             meant = perhaps(name.value, self.sources)
             instead = f"declare it under `data:`, or write a list: [{name.value}]"
             self._refuse(name.place, f"no data is called `{name.value}`{meant}; {instead}")
+        if field.type not in KEYED:
+            why = f"and `{field.name}` is {_a(field.type, field)}, of which one value can be written in many ways"
+            self._refuse(name.place, f"what is looked up in data is {listed(sorted(KEYED))}, {why}")
         if how.read_as is not None:
             why = f"and `{field.name}` is read as a {how.read_as} here; give each a test of its own, under `all:`"
             self._refuse(name.place, f"what is looked up in data is a text, {why}")

@@ -11,6 +11,7 @@ from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.data.sources import Form, Source
 from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.operators import KEYED
 from pm_autoaccept.policy.reading.field_names import FieldNames
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Place, Text
 from pm_autoaccept.policy.values import FieldType
@@ -66,12 +67,18 @@ class LookupReader:
         if any(by.get(column) is None for column in source.key):
             return None
         for column in source.key:
-            field = by[column]
-            if field is not None and field.lower_case and Cleaning("fold_case") not in source.clean.get(column, ()):
-                self._refuse(
-                    node.place, f"`{field.name}` is in lower case; clean the column `{column}` with `fold_case`"
-                )
+            self._check(by[column], column, source, node.place)
         return Head(source, tuple(field for column in source.key if (field := by[column])), found.get("where"))
+
+    def _check(self, field: Field | None, column: str, source: Source, place: Place) -> None:
+        """Refuse a field whose values are not written as the keys are."""
+        if field is None:
+            return
+        if field.type not in KEYED:
+            why = f"and `{field.name}` is a {field.type}, of which one value can be written in many ways"
+            self._refuse(place, f"what is looked up in data is {listed(sorted(KEYED))}, {why}")
+        if field.lower_case and Cleaning("fold_case") not in source.clean.get(column, ()):
+            self._refuse(place, f"`{field.name}` is in lower case; clean the column `{column}` with `fold_case`")
 
     def column(self, key: Text, source: Source) -> Column | None:
         """The column of this name, inside `where`."""

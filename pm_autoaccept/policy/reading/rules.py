@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
@@ -25,6 +26,14 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RULE_KEYS = ("id", "about", "on", "when", "then", "note", "tell", "expire", "enforce", "until", "i_accept_everyone")
 DEFAULT_KEYS = ("then", "note", "expire", "i_accept_everyone")
 _EXPIRE_KEYS = ("after", "then", "note")
+_NOT_BY_WAITING: Mapping[Verdict, str] = MappingProxyType(
+    {
+        Verdict.ACCEPT: "nothing is accepted by waiting: take `held_for` out of this accept",
+        Verdict.HOLD: "`held_for` counts from when this rule holds, so that asking for it here would start it anew "
+        "each time: take it out, and say with `expire` how long this holds",
+    }
+)
+"""Where `held_for` cannot stand, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,12 @@ class RuleReader:
         tell = self._tell(keys)
         enforce, until = self._enforce(keys), self._until(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT or not sound or asks_who(when))
-        if then is Verdict.ACCEPT and any(field.name == "held_for" for field in fields_tested(when)):
-            self._refuse(node.place, "nothing is accepted by waiting: take `held_for` out of this accept")
+        if (
+            then is not None
+            and then in _NOT_BY_WAITING
+            and any(field.name == "held_for" for field in fields_tested(when))
+        ):
+            self._refuse(node.place, _NOT_BY_WAITING[then])
         if not isinstance(written, Text):
             return None
         if not on or then is None:
@@ -210,6 +223,7 @@ class RuleReader:
             self._refuse(
                 place,
                 "this accepts without asking who it lets in: test a custom field, the account, the sender, "
-                "`property.share` or `property.verdict` (in each branch of an `any`; `present`, `taken` and what "
-                "stands under `not` do not count), or say `i_accept_everyone: true`",
+                "`property.share` or `property.verdict`, or look them up (in each branch of an `any`; `present`, "
+                "`taken`, what stands under `not`, and two fields of one request being the same do not count), or "
+                "say `i_accept_everyone: true`",
             )

@@ -21,6 +21,7 @@ from pm_autoaccept.model import (
     PendingRequest,
     PropertyInfo,
     PropertyShare,
+    ReasonKind,
     Verdict,
 )
 from pm_autoaccept.policy import Judgement, Policy
@@ -155,8 +156,9 @@ def ask(rule: Callable[..., Policy], facts: Facts) -> Callable[..., str]:
     """How a condition comes out for a request: `true`, `false` or `unknown`."""
 
     def _ask(when: str, request: PendingRequest, *, given: Facts = facts, data: str = "", tables: object = None) -> str:
-        judgement: Judgement = rule(when, on=request.kind, data=data).judge(request, given, tables or {})
-        assert judgement.verdict is Verdict.HOLD
+        made = rule(when, on=request.kind, then="reject", data=data)
+        judgement: Judgement = made.judge(request, given, tables or {})
+        assert (judgement.verdict is Verdict.REJECT) is (judgement.reason.kind is ReasonKind.RULE)
         return {"rule": "true", "default": "false", "unknown": "unknown"}[judgement.reason.kind]
 
     return _ask

@@ -11,6 +11,7 @@ from pm_autoaccept.parse import parse_pending_page
 from pm_autoaccept.policy.data.tables import tabulate
 
 HEAD = "version: 1\n"
+TABLE = f"{HEAD}data: {{table: {{csv: t.csv, key: key}}}}\n"
 FACTS = Facts(defined=frozenset({"Key", "N"}))
 SHARE = b"""<pendingList><property><propertyId>7</propertyId><accountId>1</accountId><username>u</username>
 <accessLevel>Read Write</accessLevel></property></pendingList>"""
@@ -138,3 +139,85 @@ def test_two_fields_of_one_name_are_taken_each_by_itself(first):
         f"    expect: {decides}\n"
     )
     policy.load_checked({"p.yaml": rules.encode(), "p.test.yaml": case.encode()})
+
+
+@pytest.mark.parametrize(
+    ("on", "when"),
+    [
+        ("connection", "{account.connected: false}"),
+        ("connection", "{account.id: {above: 0}}"),
+        ("connection", "{sender.id: {at_least: -9}}"),
+        ("connection", "{custom.A: {same_as: custom.B}}"),
+        ("connection", "{custom.A: {same_as: account.email}}"),
+        ("meter", "{property.verdict: [accept, hold]}"),
+        ("meter", "{lookup: {in: table, by: {key: meter.type}}}"),
+        ("meter", "{lookup: {in: table, by: {key: kind}}}"),
+    ],
+)
+def test_an_accept_that_asks_what_is_true_of_everybody_asks_nobody(on, when):
+    """What a stranger fills in twice, every id, a table of kinds: none says who is let in."""
+    text = f"{TABLE}rules:\n  - {{id: a, on: {on}, when: {when}, then: accept}}\n"
+    assert "without asking who it lets in" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("on", "when"),
+    [
+        ("property", "{account.connected: true}"),
+        ("connection", "{account.id: [7, 8]}"),
+        ("meter", "{property.verdict: accept}"),
+        ("meter", "{custom.A: {same_as: connection.custom.A}}"),
+        ("meter", "{lookup: {in: table, by: {key: property.id}}}"),
+    ],
+)
+def test_an_accept_that_asks_who_it_is_loads(on, when):
+    """Whom somebody named, or who was let in before."""
+    text = f"{TABLE}rules:\n  - {{id: a, on: {on}, when: {when}, then: accept}}\n"
+    assert policy.load({"p.yaml": text.encode()}).rules
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "{property.gross_floor_area: {in: table}}",
+        "{property.is_federal: {in: table}}",
+        "{requested_at: {in: table}}",
+        "{lookup: {in: table, by: {key: property.gross_floor_area}}}",
+        "{lookup: {in: table, by: {key: age}}}",
+    ],
+)
+def test_what_is_written_in_many_ways_is_not_looked_up(when):
+    """1000 and 1,000.0 are one area and two keys."""
+    text = f"{TABLE}rules:\n  - {{id: a, on: property, when: {when}, then: reject}}\n"
+    assert "can be written in many ways" in refused(text)
+
+
+@pytest.mark.parametrize("enforce", ["true", "false"])
+def test_a_hold_does_not_ask_how_long_it_has_held(enforce):
+    """It would hold, be false, and hold anew, and never end."""
+    rule = f"rules:\n  - {{id: a, on: connection, then: hold, enforce: {enforce}, when: {{held_for: {{above: 5d}}}}}}\n"
+    assert "say with `expire`" in refused(HEAD + rule)
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", "\u0085 \u009f", "\U000e0041"])
+def test_what_nobody_sees_is_not_there(unseen):
+    """It fills in no field, and makes no other name of a name."""
+    custom = "<customFieldList><customField name='N'>%s</customField></customFieldList>"
+    rule = "rules:\n  - {{id: a, on: connection, when: {{custom.N: {}}}, then: reject}}\n"
+    alone, inside = (CONNECTION % (custom % text).encode() for text in (unseen, f"12{unseen}34"))
+    assert truth_of(HEAD + rule.format("{present: true}"), alone, Kind.CONNECTION) is Truth.FALSE
+    if " " not in unseen:
+        assert truth_of(HEAD + rule.format("'1234'"), inside, Kind.CONNECTION) is Truth.TRUE
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("request: {kind: meter, meter: {type: Electric, category: waste}}", "a meter of energy"),
+        ("request: {kind: meter}, data: {table: ['', ' ']}", "without a single key"),
+    ],
+)
+def test_a_case_shows_nothing_that_the_daemon_never_sees(case, said):
+    """Its answer would be one that nobody gets."""
+    rules = TABLE + "rules:\n  - {id: a, on: meter, when: {meter.name: {in: table}}, then: reject}\n"
+    assert said in refused(rules, p=f"cases:\n  - {{about: b, {case}, expect: {{verdict: hold}}}}\n")

@@ -166,7 +166,7 @@ def test_what_follows_from_it(load):
     assert ensured(condition) == {"property.name", "property.custom.Parcel"}
     assert [field.name for field in fields_tested(condition)] == ["property.name", "property.custom.Parcel"]
     the_other_way = accept.replace(
-        "property.name: {same_as: property.custom.Parcel}", "custom.A: {same_as: meter.name}"
+        "property.name: {same_as: property.custom.Parcel}", "custom.A: {same_as: connection.custom.A}"
     )
     assert asks_who(load(the_other_way).rules[0].when)
 
