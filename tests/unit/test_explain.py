@@ -105,7 +105,7 @@ data:
 rules:
   - {id: a, on: connection, when: {account.username: {in: afar}}, then: hold, enforce: false}
   - {id: b, on: connection, when: {account.username: {in: few}}, then: hold, enforce: false}
-  - {id: c, on: connection, when: {held_for: {above: 3d}}, then: hold, enforce: false}
+  - {id: c, on: connection, when: {held_for: {above: 3d}}, then: reject, enforce: false}
   - {id: d, on: connection, when: {custom.Number: {taken: true}}, then: hold}
 """
 
