@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,6 +46,9 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | None], .
 )
 """design.md's table for what comes to a POST: the error, what is recorded, and after how long it may be tried again."""
 
+MOMENT = timedelta(milliseconds=50)
+"""Somebody may have paused answering since that was looked at last: after so long it is looked at again."""
+
 
 @dataclass(slots=True)
 class Answering:
@@ -66,6 +70,12 @@ class Answering:
     tell: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = REPEAT_WITHIN
     _halted: str | None = field(default=None, init=False)
+    _ahead: asyncio.Semaphore = field(init=False)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _unpaused: datetime | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._ahead = asyncio.Semaphore(self.pm.pace.ahead)
 
     async def act(self, plan: Plan) -> tuple[Receipt, ...]:
         """Send every step, each after those it needs are done, and return what came of each.
@@ -92,29 +102,49 @@ class Answering:
                 return self._dropped(step, "what it needs could not be answered")
             if before.outcome is not Outcome.DONE:
                 return self._dropped(step, f"{before.step.key}, which it needs, is not done")
-        async with self.pm.turn(unless=lambda: self._why_not(step) is not None):
-            why = self._why_not(step)
-            if why is not None:
-                return self._dropped(step, why)
-            try:
+        async with AsyncExitStack() as turn:
+            # It is written while others are in flight: no place in flight waits for the disk.
+            async with self._ahead:
                 begun = self.now()
-                intent = await self.ledger.intend(step, at=begun)
-            except (AlreadyAnswered, OverLimit) as error:
-                return self._dropped(step, str(error))
-            except Paused as error:
-                self._halted = str(error)
-                return self._dropped(step, str(error))
-            except LedgerError as error:
-                self._halted = str(error)
-                raise
+                intent = self._why_not(step) or await self._intend(step, at=begun)
+                if isinstance(intent, str):
+                    return self._dropped(step, intent)
+                await turn.enter_async_context(self.pm.turn(unless=lambda: self._why_not(step) is not None))
             receipt, refusal = await self._send(step, begun=begun)
             if refusal is not None:
                 self._halted = str(refusal)
-        # While the outcome is recorded, the place in flight is free for the next answer.
-        await self._conclude(intent, receipt)
+        # While what came of it is written, the place in flight is free for the next answer.
+        await self._record(intent, receipt)
         if refusal is not None:
             raise refusal
         return receipt
+
+    async def _intend(self, step: Step, *, at: datetime) -> int | str:
+        """Record the intent, and return its number, or why the step is not to be sent."""
+        try:
+            intent = await self.ledger.intend(step, at=at)
+        except (AlreadyAnswered, OverLimit) as error:
+            return str(error)
+        except Paused as error:
+            self._halted = str(error)
+            return self._halted
+        except LedgerError as error:
+            self._halted = str(error)
+            raise
+        self._unpaused = at
+        return intent
+
+    async def _record(self, intent: int, receipt: Receipt) -> None:
+        """Write what came of an intent; where that fails, nothing more is sent."""
+        try:
+            if receipt.outcome is None:
+                await self.ledger.withdraw(intent)
+            else:
+                await self.ledger.conclude(intent, receipt, at=self.now())
+        except LedgerError as error:
+            self._halted = str(error)
+            raise
+        self.tell(receipt)
 
     def _why_not(self, step: Step) -> str | None:
         """Say why the step must not be sent now."""
@@ -127,12 +157,24 @@ class Answering:
         except LedgerError as error:
             return str(error)
 
+    async def _paused_lately(self) -> str | None:
+        """As `_paused`, unless nobody had a moment ago; that was looked at with each intent."""
+        async with self._looking:
+            now = self.now()
+            if self._unpaused is None or not timedelta() <= now - self._unpaused <= MOMENT:
+                self._halted = self._halted or await self._paused()
+                self._unpaused = now
+        return self._halted
+
     def _too_late(self, begun: datetime) -> str | None:
         """Say why an answer that was begun then must not be repeated any more."""
         return "it was begun too long ago" if self.now() - begun > self.repeat_within else None
 
     async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
         """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
+        why = self._why_not(step) or self._too_late(begun) or await self._paused_lately()
+        if why is not None:
+            return Receipt(step=step, outcome=None, text=why), None
         try:
             await self.pm.answer(
                 step.key.kind,
@@ -145,14 +187,6 @@ class Answering:
         except PortfolioManagerError as error:
             return self._failed(step, error), error if isinstance(error, NotAuthorised) else None
         return Receipt(step=step, outcome=Outcome.DONE), None
-
-    async def _conclude(self, intent: int, receipt: Receipt) -> None:
-        try:
-            await self.ledger.conclude(intent, receipt, at=self.now())
-        except LedgerError as error:
-            self._halted = str(error)
-            raise
-        self.tell(receipt)
 
     def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
         """The row of design.md's table. What no row names is of unknown fate, the careful reading."""

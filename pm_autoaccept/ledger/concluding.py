@@ -44,14 +44,39 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
         ended.append(known | {"intent": intent, "request": answer.request_id, "again_after": again_after})
         if outcome not in (Outcome.DONE, Outcome.OPEN):
             # It was not processed, so that nothing fell with it.
-            spared = request_table.update().where(request_table.c.falls_with == intent)
-            connection.execute(spared.values(falls_with=None))
+            _spare(connection, intent)
     if ended:
         connection.execute(_INTENT_ENDED, ended)
         connection.execute(_REQUEST_ENDED, ended)
     return [None] * len(conclusions)
 
 
+def withdraw(connection: Connection, intents: Sequence[int]) -> list[None]:
+    """Take back intents of which nothing was sent: their requests stand as before.
+
+    Those stay that were sent before, and those that reads or another replica have settled meanwhile, or sent again.
+    """
+    sent = by_number(connection, _SENT, list(intents))
+    requests = request_table.select().where(request_table.c.id.in_(row.request_id for row in sent.values()))
+    connection.execute(requests.with_for_update())
+    for intent, row in sent.items():
+        own = intent_table.c.id == intent, intent_table.c.attempts == 1, intent_table.c.outcome == Outcome.OPEN
+        if connection.execute(intent_table.delete().where(*own)).rowcount:
+            _spare(connection, intent)
+            earlier = _BEFORE.where(intent_table.c.request_id == row.request_id)
+            outcome, at = connection.execute(earlier).one_or_none() or (None, None)
+            before = request_table.update().where(request_table.c.id == row.request_id)
+            connection.execute(before.values(outcome=outcome, outcome_at=at))
+    return [None] * len(intents)
+
+
+def _spare(connection: Connection, intent: int) -> None:
+    """Note that nothing fell with an answer."""
+    spared = request_table.update().where(request_table.c.falls_with == intent)
+    connection.execute(spared.values(falls_with=None))
+
+
+_BEFORE = select(intent_table.c.outcome, intent_table.c.outcome_at).order_by(intent_table.c.id.desc()).limit(1)
 _SENT = numbered(intent_table, "request_id", "outcome", "attempts")
 _REQUESTS = numbered(request_table, "falls_with", "last_seen")
 _ENDED: dict[str, BindParameter[Any]] = {

@@ -176,6 +176,10 @@ class SqlLedger:
         """Record durably what came of an intent."""
         await self.database.together(concluding.conclude, concluding.Conclusion(intent, receipt, at))
 
+    async def withdraw(self, intent: int) -> None:
+        """Take back durably an intent of which nothing was sent."""
+        await self.database.together(concluding.withdraw, intent)
+
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate."""
         return frozenset() if self._provider is None else await self._read(reading.owners_in_doubt)

@@ -16,6 +16,9 @@ QUIET = 60.0
 SLOWEST = 1 / 30
 """Calls per second; a rate is not lowered below it."""
 
+SOON = 0.25
+"""Seconds ahead for which answers are made ready."""
+
 LOOKS = 1.0
 """Seconds between two looks at whether what waits is still wanted."""
 
@@ -70,6 +73,12 @@ class Pace:
             return None
         steps = min(max(0, int((self._clock() - self._since) / QUIET)), 100)
         return min(self._highest, self._lowered * 1.25**steps)
+
+    @property
+    def ahead(self) -> int:
+        """Answers that are worth making ready ahead of their turn: as many as soon leave, and as may be in flight."""
+        rate = self.rate
+        return self.in_flight if rate is None else min(self.in_flight, max(1, int(rate * SOON)))
 
     @property
     def held(self) -> float:

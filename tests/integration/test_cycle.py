@@ -408,10 +408,8 @@ async def test_no_answer_leaves_without_an_intent_in_the_ledger(make_cycle):
     with pytest.raises(LedgerUnavailable, match="disk is full"):
         await cycle.answer(planned)
     answered = [row for row in await working.decisions() if row.answer]
-    done = [row for row in answered if row.outcome is Outcome.DONE]
-    assert 0 < len(posts(simulator)) == len(done) <= len(answered) == 20
-    for row in answered:
-        assert row in done or (row.outcome is Outcome.REFUSED and "not sent: the disk is full" in row.outcome_text)
+    assert 0 < len(posts(simulator)) == len(answered) <= 20
+    assert {row.outcome for row in answered} == {Outcome.DONE}
 
 
 async def test_a_fault_of_the_program_is_raised_before_any_other(make_cycle):
@@ -503,11 +501,17 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
     """The file is looked at before each answer: it may be touched while a plan is being answered."""
     simulator, cycle = await make_cycle(pending=40)
     cycle.pause_file = tmp_path / "pause"
-    cycle.tell = lambda _receipt: cycle.pause_file.touch()
+    before: list[int] = []
+
+    def touch(_receipt: Receipt) -> None:
+        before.append(len(posts(simulator)))
+        cycle.pause_file.touch()
+
+    cycle.tell = touch
     planned = await cycle.look()
     receipts = await cycle.answer(planned)
     sent = len(posts(simulator))
-    assert 1 <= sent <= IN_FLIGHT
+    assert before[0] <= sent <= before[0] + IN_FLIGHT < len(planned.steps)
     dropped = {receipt.text for receipt in receipts if receipt.outcome is None}
     assert f"answering is paused while {cycle.pause_file} is there" in dropped
     assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} is there"

@@ -107,6 +107,10 @@ class MortalLedger:
 
         await self._life.passing(Boundary.CONCLUDE, work)
 
+    async def withdraw(self, intent: int) -> None:
+        """As the ledger's, or die."""
+        await self._life.passing(Boundary.CONCLUDE, lambda: self._ledger.withdraw(intent))
+
 
 class MortalClient:
     """A client in the hands of a process that may die before an answer leaves, or before its answer is read."""

@@ -204,3 +204,12 @@ def test_a_pace_at_which_nothing_leaves_is_refused(wrong: dict[str, float]) -> N
     """A pace of nothing would wait for ever."""
     with pytest.raises(ConfigurationError, match="above 0"):
         Pace(**{"in_flight": 4, "rate": 4.0} | wrong)
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "rate", "period", "ahead"),
+    [(16, None, 1, 16), (4, 4, 1, 1), (4, 1, 60, 1), (16, 40, 1, 10), (4, 40, 1, 4), (8, 600, 60, 2)],
+)
+def test_as_many_answers_are_made_ready_as_leave_in_a_quarter_of_a_second(in_flight, rate, period, ahead):
+    """One at least, and never more than may be in flight: what is made ready and not sent must be taken back."""
+    assert Pace(in_flight, rate=rate, period=period).ahead == ahead
