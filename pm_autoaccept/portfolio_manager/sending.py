@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,6 +31,10 @@ CANCELLED = "Cancelled"
 
 async def nothing_against_it() -> None:
     """Nothing stands against it."""
+
+
+async def at_once() -> None:
+    """Nothing is to be done before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ class Sending:
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
     told: Callable[[CallMade], None]
-    clock: Fact[timedelta] = field(default=NotLearnt("nothing has been answered yet"), init=False)
+    _answered: tuple[Mapping[str, str], datetime] | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
 
     async def get(
@@ -77,7 +81,7 @@ class Sending:
                     raise self._resting(call)
                 return await self._attempt(call, None, partial(data_from, read=read))
 
-        return await self._repeating(TooFast, repeat)(attempt)
+        return await self._persist(attempt, TooFast, repeat)
 
     async def post(
         self,
@@ -100,25 +104,44 @@ class Sending:
             call, body = service.call(id, **query), document()
         except ValueError as error:
             raise Invalid(f"not sent: {error}", call=f"POST {service.path}") from error
+
         last: PortfolioManagerError | None = None
-        async for attempt in self._repeating(TooFast, NotSent):
-            # A turn may have begun before somebody else's 429 asked for a pause.
-            if last is not None or self.pace.held:
-                await self.pace.again(unless=lambda: self._rests() or still_good() is not None)
-            why = (await may_repeat() if last is not None else None) or still_good()
+
+        def nothing_may_leave() -> bool:
+            return self._rests() or still_good() is not None
+
+        async def attempt() -> None:
+            nonlocal last
+            if self._rests():
+                raise self._resting(call)
+            try:
+                await self._attempt(call, body, confirm)
+            except PortfolioManagerError as error:
+                last = error
+                raise
+
+        async def before_repeating() -> None:
+            await self.pace.again(unless=nothing_may_leave)
+            why = await may_repeat() or still_good()
             if why is not None and last is not None:
                 last.add_note(f"not repeated: {why}")
                 raise last
-            if why is not None:
-                raise NotSent(f"not sent: {why}", call=str(call))
-            if self._rests():
-                raise self._resting(call)
-            with attempt:
-                try:
-                    await self._attempt(call, body, confirm)
-                except PortfolioManagerError as error:
-                    last = error
-                    raise
+
+        # A turn may have begun before somebody else's 429 asked for a pause.
+        if self.pace.held:
+            await self.pace.again(unless=nothing_may_leave)
+        why = still_good()
+        if why is not None:
+            raise NotSent(f"not sent: {why}", call=str(call))
+        await self._persist(attempt, TooFast, NotSent, before_repeating=before_repeating)
+
+    @property
+    def clock(self) -> Fact[timedelta]:
+        """What the service's clock says beside ours, by its last answer."""
+        if self._answered is None:
+            return NotLearnt("nothing has been answered yet")
+        headers, now = self._answered
+        return clock_difference(headers, now=now)
 
     @property
     def resting(self) -> str | None:
@@ -143,7 +166,7 @@ class Sending:
         try:
             reply = await self.connection.exchange(call, body)
             status, now = reply.status, self.now()
-            self.clock = clock_difference(reply.headers, now=now)
+            self._answered = reply.headers, now
             if status == HTTPStatus.UNAUTHORIZED:
                 self._refused = True
             brought = understand(call, reply, now=now)
@@ -162,15 +185,36 @@ class Sending:
                 CallMade(service=service.name, method=service.method, status=status, error=error, seconds=seconds)
             )
 
-    def _repeating(self, *errors: type[PortfolioManagerError]) -> AsyncRetrying:
+    async def _persist(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *errors: type[PortfolioManagerError],
+        before_repeating: Callable[[], Awaitable[None]] = at_once,
+    ) -> T:
         """Repeats what raises one of these errors; any other error, and the last one, is raised as it is."""
-        return AsyncRetrying(
+        try:
+            return await attempt()
+        except errors as error:
+            failed = [error]
+
+        # Only now, since nearly every call succeeds at once: what repeats costs more than a call.
+        async def again() -> T:
+            if failed:
+                raise failed.pop()
+            return await attempt()
+
+        async def rest(seconds: float) -> None:
+            await self.sleep(seconds)
+            await before_repeating()
+
+        repeating = AsyncRetrying(
             retry=retry_if_exception_type(errors),
             wait=_seconds_until_next,
             stop=lambda state: stop_after_attempt(self.attempts)(state) or (_asked(state) or 0.0) > self.patience,
-            sleep=self.sleep,
+            sleep=rest,
             reraise=True,
         )
+        return await repeating(again)
 
 
 def _seconds_until_next(state: RetryCallState) -> float:
