@@ -20,7 +20,7 @@ _UNSEEN = re.compile(
 """Unicode's Default_Ignorable_Code_Point, which its NFKC_Casefold drops too; the C1 controls but for NEL, a blank; and
 the Braille pattern without a dot. Whoever looks at a text sees none of these, so nobody could see why it is another."""
 _WRITTEN = re.compile(r"(\S+)(?: +(\S+))?")
-_NO_DIGIT = re.compile(r"[^0-9]")
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 
@@ -48,7 +48,7 @@ Change = Callable[[str, int], str]
 
 _PLAIN: Mapping[str, Change] = MappingProxyType(
     {
-        "digits": lambda text, _: text if text.isascii() and text.isdigit() else _NO_DIGIT.sub("", text),
+        "digits": lambda text, _: text.encode("ascii", "ignore").translate(None, _NO_DIGITS).decode(),
         "letters_digits": lambda text, _: "".join(filter(str.isalnum, text)),
         "no_spaces": lambda text, _: "".join(text.split()),
         "no_leading_zeros": lambda text, _: text.lstrip("0"),

@@ -110,29 +110,34 @@ AddressHolder: TypeAlias = Callable[[PendingRequest, Facts], Fact[AccountInfo] |
 Holder: TypeAlias = AddressHolder | Callable[[PendingRequest, Facts], Fact[MeterInfo]]
 
 
-def _within(holder: Holder, attribute: str, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
-    held = holder(request, facts)
-    value: Fact[Value | None] = held if isinstance(held, NotLearnt) else getattr(held, attribute)
-    return value
+def _within(holder: Holder, attribute: str) -> Reader:
+    def read(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+        held = holder(request, facts)
+        value: Fact[Value | None] = held if isinstance(held, NotLearnt) else getattr(held, attribute)
+        return value
+
+    return read
 
 
-def _in_address(
-    holder: AddressHolder,
-    attribute: str,
-    request: PendingRequest,
-    facts: Facts,
-) -> Fact[Value | None]:
-    held = holder(request, facts)
-    if isinstance(held, NotLearnt):
-        return held
-    if isinstance(held, AccountInfo) and held.address == Address():
+def _in_address(holder: AddressHolder, attribute: str) -> Reader:
+    def read(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
+        held = holder(request, facts)
+        if isinstance(held, NotLearnt):
+            return held
+        value: str | None = getattr(held.address, attribute)
+        return _lacking_in_address(held, attribute) if value is None else value
+
+    return read
+
+
+def _lacking_in_address(held: AccountInfo | PropertyInfo, attribute: str) -> NotLearnt | None:
+    """An account's address is required, a property's is optional; within either, four attributes are required."""
+    absent_as_a_whole = held.address == Address()
+    if absent_as_a_whole and isinstance(held, AccountInfo):
         return NotLearnt("the document lacks its address, though EPA's schema requires it")
-    value: str | None = getattr(held.address, attribute)
-    # An account's address is required, a property's is optional; within either, these four attributes are required.
-    if value is None and attribute in {"line1", "city", "postal_code", "country"}:
-        absent_as_a_whole = isinstance(held, PropertyInfo) and held.address == Address()
-        return None if absent_as_a_whole else NotLearnt("the address lacks it, though EPA's schema requires it")
-    return value
+    if absent_as_a_whole or attribute not in {"line1", "city", "postal_code", "country"}:
+        return None
+    return NotLearnt("the address lacks it, though EPA's schema requires it")
 
 
 def _first_bill_date(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
@@ -186,7 +191,7 @@ def _address_fields(prefix: str, holder: AddressHolder, kinds: frozenset[Kind], 
             f"{prefix}.address.{name}",
             FieldType.CHOICE if name in choices else FieldType.TEXT,
             kinds,
-            partial(_in_address, holder, name),
+            _in_address(holder, name),
             choices.get(name, ()),
             asks_who=asks_who,
         )
@@ -197,7 +202,7 @@ def _address_fields(prefix: str, holder: AddressHolder, kinds: frozenset[Kind], 
 def _table() -> tuple[Field, ...]:
     text, choice, integer, number = FieldType.TEXT, FieldType.CHOICE, FieldType.INTEGER, FieldType.NUMBER
     boolean, day = FieldType.BOOLEAN, FieldType.DATE
-    account, property_, meter = (partial(partial, _within, holder) for holder in (_account, _property, _meter))
+    account, property_, meter = (partial(_within, holder) for holder in (_account, _property, _meter))
     return (
         Field("kind", choice, ALL, lambda request, _: request.kind.value, tuple(Kind), required=True),
         Field("id", integer, ALL, lambda request, _: request.id, required=True),
@@ -242,11 +247,14 @@ def _table() -> tuple[Field, ...]:
     )
 
 
+_email = _within(_account, "email")
+
+
 def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
     """What follows the last @, in lower case; none where there is no @."""
     if why := fault_of(request, "account.email"):
         return NotLearnt(f"the e-mail address could not be read: {why}")
-    email = _within(_account, "email", request, facts)
+    email = _email(request, facts)
     if not isinstance(email, str):
         return email
     # Folded before it is split: a full-width @ is one.

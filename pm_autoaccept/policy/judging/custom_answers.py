@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from pm_autoaccept.model import CustomField, Fact, Facts, NotLearnt, PendingRequest
@@ -17,6 +18,7 @@ _LEFT_OUT = NotLearnt("it was left out, and our account's custom fields could no
 _UNDEFINED = NotLearnt("our account defines no custom field of this name")
 
 
+@lru_cache(maxsize=1_000)
 def name_key(name: str) -> str:
     """A name of a custom field as names are compared: without regard to case, outer blanks and kind of dash."""
     return name.strip().lower() if name.isascii() else fold(name).casefold()
@@ -53,7 +55,7 @@ def answer(key: str, answers: Answers, defined: Fact[frozenset[str]]) -> Fact[st
     """
     value = answers.get(key, "")
     if not isinstance(value, NotLearnt):
-        value = fold(value)
+        value = value.strip() if value.isascii() else fold(value)
     if isinstance(defined, NotLearnt):
         return value or _LEFT_OUT
     if key in defined or key in map(name_key, defined):

@@ -13,13 +13,12 @@ from decimal import Context, Decimal
 from functools import partial
 from typing import Any
 
-import re2
-
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs
 from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.judging.asking import Asked, AskedGroup, AskedLookup, AskedTest, Decides, Necessary, Shown
+from pm_autoaccept.policy.judging.matching import holding
 from pm_autoaccept.policy.judging.outcomes import Came, Gap, Outcome
 from pm_autoaccept.policy.judging.taken import claimant
 from pm_autoaccept.policy.judging.view import Circumstances, Reading, Readings, Told, View
@@ -84,8 +83,11 @@ class Preparation:
             literals = frozenset(test.literals)
             necessary = () if negated else (frozenset((value, literal) for literal in literals),)
             came = _being_one_of(value, literals, _gap_of(test.field), negated=negated)
-        elif len(test.literals) == 1 and not _moves(test) and test.operator.takes is not Takes.PATTERN:
-            came = _holding(value, test.operator.holds, test.literals[0], _gap_of(test.field), negated=negated)
+        elif len(test.literals) == 1 and not _moves(test):
+            holds, literal = test.operator.holds, test.literals[0]
+            if test.operator.takes is Takes.PATTERN:
+                holds = holding(literal)
+            came = _holding(value, holds, literal, _gap_of(test.field), negated=negated)
         else:
             came = _asking(value, _passes(test), _gap_of(test.field), "now", negated=negated)
         expected = f"not {test.expected}" if negated else test.expected
@@ -191,10 +193,6 @@ def _passes(test: Comparison) -> Asks:
     holds, literals = test.operator.holds, test.literals
     if _moves(test):
         return lambda value, view: _at_this_time(test, value, view)
-    if test.operator.takes is Takes.PATTERN:
-        # Bytes: re2 needs more time to say where in a text it matched than to match.
-        matching = [re2.compile(each.pattern.encode(), each.options).fullmatch for each in literals]
-        return lambda value, _: any(match(value.encode()) is not None for match in matching)
     return lambda value, _: any(holds(value, literal) for literal in literals)
 
 

@@ -89,12 +89,18 @@ class Search:
 
     def _places(self, view: View) -> Iterable[int]:
         """Where the rules stand that may not be false, in order."""
-        places = self.always
+        found: Places = ()
         for reading, by_value, every in self.named:
-            value = view[reading]
-            if value is not None:
-                places += every if isinstance(value, NotLearnt) else by_value.get(value, ())
-        return sorted(set(places)) if len(places) > 1 else places
+            # No rule has been asked yet. Of what no rule names, the view need not know.
+            value = reading.find(view)
+            places = by_value.get(value)
+            if places is None:
+                if not isinstance(value, NotLearnt):
+                    continue
+                places = every
+            view[reading] = value
+            found += places
+        return sorted({*self.always, *found}) if found else self.always
 
 
 def _all_of(places: Iterable[Sequence[int]]) -> Places:

@@ -148,7 +148,7 @@ def _plainly(field: Field) -> Callable[[View], Told]:
             return field.value(request, view.facts)
         value = read(request, view.facts)
         if isinstance(value, str):
-            return fold(value) or None
+            return (value.strip() if value.isascii() else fold(value)) or None
         return field.value(request, view.facts) if value is None else value
 
     return find
