@@ -96,7 +96,7 @@ def cleaner(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
 
 def cleaned(text: str, cleanings: tuple[Cleaning, ...]) -> str:
     """The folded text after each cleaning in order; empty where nothing is left."""
-    return cleaner(cleanings)(fold(text))
+    return cleaner(cleanings)(fold(text)) if cleanings else fold(text)
 
 
 def read_cleanings(node: Node, faults: list[Fault]) -> tuple[Cleaning, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import replace
 
 from pm_autoaccept.errors import Fault
@@ -32,8 +32,10 @@ def read_private(node: Node, faults: list[Fault]) -> frozenset[str]:
     return frozenset(names)
 
 
-def as_declared(field: Field, private: Container[str]) -> Field:
+def as_declared(field: Field, private: Collection[str]) -> Field:
     """The field, marked as private if its custom field is: also where it came with another request."""
+    if not private:
+        return field
     prefix = next((prefix for prefix in CUSTOM if field.name.startswith(prefix)), None)
     hidden = prefix is not None and name_key(field.name.removeprefix(prefix)) in private
     return replace(field, private=True) if hidden else field

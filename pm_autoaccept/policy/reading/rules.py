@@ -26,6 +26,8 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RULE_KEYS = ("id", "about", "on", "when", "then", "note", "tell", "expire", "enforce", "until", "i_accept_everyone")
 DEFAULT_KEYS = ("then", "note", "expire", "i_accept_everyone")
 _EXPIRE_KEYS = ("after", "then", "note")
+_KINDS = frozenset(Kind)
+_VERDICTS = frozenset(Verdict)
 _NOT_BY_WAITING: Mapping[Verdict, str] = MappingProxyType(
     {
         Verdict.ACCEPT: "nothing is accepted by waiting: take `held_for` out of this accept",
@@ -68,7 +70,7 @@ class RuleReader:
         before = len(self.faults)
         when = self._when(keys, on)
         # What follows from conditions is said only of conditions that could be read.
-        sound = is_sound(node) and len(self.faults) == before
+        sound = not self.faults or (len(self.faults) == before and is_sound(node))
         then = self._then(keys)
         sure = ensured(when) if sound else None
         note = self._note(keys, on, sure) if on else None
@@ -110,7 +112,7 @@ class RuleReader:
             self._refuse(node.place, "the default lacks `then`")
         then = self._then(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT)
-        every, sure = frozenset(Kind), frozenset[str]()
+        every, sure = _KINDS, frozenset[str]()
         return Default(then or Verdict.HOLD, self._note(keys, every, sure), self._expire(keys, then, every, sure))
 
     def _refuse(self, place: Place, message: str) -> None:
@@ -130,7 +132,7 @@ class RuleReader:
     def _on(self, node: Node) -> frozenset[Kind]:
         kinds = set()
         for item in node.items if isinstance(node, Items) else (node,):
-            if isinstance(item, Text) and item.value in set(Kind):
+            if isinstance(item, Text) and item.value in _KINDS:
                 kinds.add(Kind(item.value))
             elif not isinstance(item, Broken):
                 meant = perhaps(item.value, Kind, other_words.KIND) if isinstance(item, Text) else ""
@@ -144,7 +146,7 @@ class RuleReader:
 
     def _then(self, keys: Mapping[str, Node]) -> Verdict | None:
         node = keys.get("then")
-        if isinstance(node, Text) and node.value in set(Verdict):
+        if isinstance(node, Text) and node.value in _VERDICTS:
             return Verdict(node.value)
         if node is not None and not isinstance(node, Broken):
             meant = perhaps(node.value, Verdict, other_words.VERDICT) if isinstance(node, Text) else ""

@@ -231,19 +231,25 @@ class _Builder:
             return self._refuse(
                 event, "a value is missing here; write one, or take the key out (text with braces needs single quotes)"
             )
-        if found := _NO_TEXT.search(event.value):
+        if event.style == '"' and (found := _NO_TEXT.search(event.value)):
             code = f"U+{ord(found.group()):04X}"
             return self._refuse(event, f"the escape for {code} stands for no character that can be shown; take it out")
-        first, column = _spot(event.start_mark)
-        last, end = _spot(event.end_mark)
-        if not event.style and _CUT_OFF.match(self._lines[last], end):
-            whole = self._lines[last][column if first == last else 0 :].strip()
+        place = self._place(event)
+        if not event.style and (whole := self._cut_off(event, place)):
             return self._refuse(
                 event,
                 "YAML cuts a text off at ` #`; put the text in single quotes, as "
                 f"{quoted(whole)}, or the comment on a line of its own",
             )
-        return Text(self._place(event), event.value)
+        return Text(place, event.value)
+
+    def _cut_off(self, event: yaml.ScalarEvent, place: Place) -> str | None:
+        """The last line of a plain text with what YAML takes for a comment; None where nothing is cut off."""
+        last, end = _spot(event.end_mark)
+        line = self._lines[last]
+        if not _CUT_OFF.match(line, end):
+            return None
+        return line[place.column - 1 if place.line == last + 1 else 0 :].strip()
 
     def _items(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         items: list[Node] = []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+
 import pytest
 
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Kind, Need, Verdict
+from pm_autoaccept.policy.reading import source_text
 
 GOOD = "rules: [{id: a, on: meter, when: always, then: hold}]"
 LANGUAGE = "is part of the policy language, but this version does not support it yet"
@@ -297,3 +301,21 @@ def test_very_many_faults_stay_readable(refused):
     assert len(faults) == 201
     assert faults[-1].message == "there are 4,800 more faults; mend these first"
     assert len("\n".join(map(str, faults))) < 50_000
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("text", [f"version: 1\n{GOOD}", "rules: []"])
+def test_garbage_is_collected_after_loading_as_before(monkeypatch, collects, text):
+    """It waits while a policy is read, and goes on if it went on before, whatever came of the policy."""
+    meanwhile = []
+    read = source_text.read
+    monkeypatch.setattr(source_text, "read", lambda *given: meanwhile.append(gc.isenabled()) or read(*given))
+    went_on = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with contextlib.suppress(PolicyRefused):
+            policy.load({"p.yaml": text.encode()})
+        after = gc.isenabled()
+    finally:
+        (gc.enable if went_on else gc.disable)()
+    assert (meanwhile, after) == ([False], collects)
