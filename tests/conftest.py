@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from pm_autoaccept.ledger import Database
@@ -34,6 +36,19 @@ def no_loop_but_a_tests_own() -> None:
 def now() -> datetime:
     """The time of the test, the same on every day."""
     return datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """Leave structlog and the standard library as other tests expect them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

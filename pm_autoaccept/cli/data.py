@@ -73,22 +73,14 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
     Reads the ledger only. A decision's `sources` name the same digests.
     """
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows
+    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows
     from pm_autoaccept.ledger import remembering
 
     def show(connection: Connection) -> None:
         print_rows(
             remembering.history(connection, account=account),
             output=output,
-            columns=[
-                ("account", lambda row: row.account),
-                ("source", lambda row: row.source),
-                ("digest", lambda row: row.digest),
-                ("rows", lambda row: row.rows),
-                ("since", lambda row: row.since),
-                ("until", lambda row: row.until),
-                ("confirmed_by", lambda row: row.confirmed_by),
-            ],
+            columns=attributes("account", "source", "digest", "rows", "since", "until", "confirmed_by"),
             text=(
                 ("account", lambda row: row.account),
                 ("from", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),

@@ -118,27 +118,22 @@ _PLAIN = (
 
 def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[DecisionRow], object]]]:
     """The columns of the CSV: with these custom fields each in its own, or (None) with all of them in one."""
+    from pm_autoaccept.cli.exporting import attributes
     from pm_autoaccept.model import Kind
-
-    def attribute(name: str) -> tuple[str, Callable[[DecisionRow], object]]:
-        return name, lambda row: getattr(row, name)
 
     def answers(name: str) -> tuple[str, Callable[[DecisionRow], object]]:
         return f"custom: {name}", lambda row: "; ".join(value for each, value in row.custom if each == name)
 
     return [
-        attribute("account"),
+        *attributes("account"),
         ("request", lambda row: row.key),
-        attribute("kind"),
-        attribute("time"),
+        *attributes("kind", "time"),
         ("owner_id", lambda row: row.account_id),
         ("owner_username", lambda row: row.username),
-        attribute("property_id"),
+        *attributes("property_id"),
         ("meter_id", lambda row: row.id if row.kind is Kind.METER else None),
         *([("custom", lambda row: row.custom or None)] if custom is None else map(answers, custom)),
-        attribute("sender_id"),
-        attribute("sender_username"),
-        *map(attribute, _PLAIN),
+        *attributes("sender_id", "sender_username", *_PLAIN),
     ]
 
 

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -56,6 +57,11 @@ def from_ledger(
             await database.close()
 
     return asyncio.run(read())
+
+
+def attributes(*names: str) -> list[tuple[str, Callable[[Any], object]]]:
+    """Columns of CSV that are named as what a row has."""
+    return [(name, attrgetter(name)) for name in names]
 
 
 def print_rows(

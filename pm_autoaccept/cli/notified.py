@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from pm_autoaccept.cli.exporting import attributes
 from pm_autoaccept.record import NotificationRow
 
 Column: TypeAlias = tuple[str, Callable[[NotificationRow], object]]
 
 COLUMNS: tuple[Column, ...] = (
-    ("account", lambda row: row.account),
-    ("id", lambda row: row.id),
-    ("type", lambda row: row.type),
-    ("description", lambda row: row.description),
+    *attributes("account", "id", "type", "description"),
     ("owner_id", lambda row: row.account_id),
     ("owner_username", lambda row: row.username),
-    ("property_id", lambda row: row.property_id),
-    ("meter_id", lambda row: row.meter_id),
-    ("created_at", lambda row: row.created_at),
-    ("created_by", lambda row: row.created_by),
-    ("first_seen", lambda row: row.first_seen),
-    ("effect", lambda row: row.effect),
+    *attributes("property_id", "meter_id", "created_at", "created_by", "first_seen", "effect"),
 )
 """For CSV."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pm_autoaccept.cli.exporting import print_rows
+from pm_autoaccept.cli.exporting import attributes, print_rows
 from pm_autoaccept.ledger.revising import revisions
 
 if TYPE_CHECKING:
@@ -23,15 +23,7 @@ def show_policies(connection: Connection, wanted: Wanted, *, output: str) -> Non
     print_rows(
         (row for row in revisions(connection, account=wanted.account) if asked(row)),
         output=output,
-        columns=[
-            ("account", lambda row: row.account),
-            ("at", lambda row: row.at),
-            ("digest", lambda row: row.digest),
-            ("rules", lambda row: row.rules),
-            ("refused", lambda row: row.refused),
-            ("files", lambda row: row.files),
-            ("program", lambda row: row.program),
-        ],
+        columns=attributes("account", "at", "digest", "rules", "refused", "files", "program"),
         text=(
             ("account", lambda row: row.account),
             ("from", lambda row: f"{row.at:%Y-%m-%d %H:%M:%S}"),

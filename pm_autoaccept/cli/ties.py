@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from pm_autoaccept.cli.exporting import attributes
 from pm_autoaccept.model import Origin
 from pm_autoaccept.record import TieRow
 
@@ -13,19 +14,12 @@ Column: TypeAlias = tuple[str, Callable[[TieRow], object]]
 _WORDS = {Origin.BEFORE_US: "before us", Origin.DECIDED: "decided", Origin.UNDECIDED: "not by an answer of ours"}
 
 COLUMNS: tuple[Column, ...] = (
-    ("account", lambda row: row.account),
+    *attributes("account"),
     ("what", lambda row: row.key),
-    ("kind", lambda row: row.kind),
+    *attributes("kind"),
     ("owner_id", lambda row: row.owner),
     ("owner_username", lambda row: row.owner_name),
-    ("property_id", lambda row: row.property_id),
-    ("access_level", lambda row: row.access_level),
-    ("origin", lambda row: row.origin),
-    ("rule", lambda row: row.rule),
-    ("since", lambda row: row.since),
-    ("last_seen", lambda row: row.last_seen),
-    ("absent_since", lambda row: row.absent_since),
-    ("command", lambda row: row.command),
+    *attributes("property_id", "access_level", "origin", "rule", "since", "last_seen", "absent_since", "command"),
 )
 """For CSV."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,29 +20,9 @@ from pm_autoaccept.model import Kind, Mode
 from pm_autoaccept.simulator import Fault, FaultKind, State
 from pm_autoaccept.telemetry.health import Lease, ready
 from pm_autoaccept.telemetry.telemetry import Telemetry
+from tests.stops import Rounds
 
 HOLD = "version: 1\nrules:\n  - {id: wait, on: [connection, property, meter], when: always, then: hold}\n"
-
-
-@dataclass(slots=True)
-class Rounds(Stop):
-    """A stop whose waits let everybody else have a turn; it asks to stop once `enough` says so."""
-
-    enough: Any = None
-    waits: list[timedelta] = field(default_factory=list)
-    clock: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    async def wait(self, at_most: timedelta) -> None:
-        """Note the wait and give the others a turn."""
-        self.waits.append(at_most)
-        self.clock += at_most
-        await asyncio.sleep(0)
-        if self.enough():
-            self.asked.set()
-
-    def now(self) -> datetime:
-        """What time it is by the waits."""
-        return self.clock
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import structlog
@@ -21,35 +19,11 @@ from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.errors import LedgerMismatch, PolicyRefused
 from pm_autoaccept.simulator import Fault, FaultKind
+from tests.reloading import events
+from tests.stops import Rounds
 
 HOLD = "version: 1\nrules:\n  - {id: wait, on: [connection, property, meter], when: always, then: hold}\n"
 REJECT = HOLD.replace("hold}", "reject}").replace("id: wait", "id: turn-away")
-
-
-@dataclass(slots=True)
-class Counting(Stop):
-    """A stop that never really waits: it notes how long it was to wait, and asks to stop after the last.
-
-    Its clock goes on by what was waited.
-    """
-
-    waits: list[timedelta] = field(default_factory=list)
-    clock: datetime = field(default_factory=lambda: datetime.now(UTC))
-    after: int = 1
-    between: Any = None
-
-    async def wait(self, at_most: timedelta) -> None:
-        """Note the wait; let something happen in between; stop after the last."""
-        self.waits.append(at_most)
-        self.clock += at_most
-        if self.between is not None:
-            self.between(len(self.waits))
-        if len(self.waits) >= self.after:
-            self.asked.set()
-
-    def now(self) -> datetime:
-        """What time it is by the waits."""
-        return self.clock
 
 
 async def run(settings, *, stop):
@@ -58,35 +32,16 @@ async def run(settings, *, stop):
 
 
 @pytest.fixture
-def settings_of(tmp_path):
+def settings_of(tmp_path, said_of):
     """Settings for a simulator, with a policy folder that the test may change."""
-    folder = tmp_path / "policy"
-    folder.mkdir()
-    (folder / "policy.yaml").write_text(HOLD)
-
-    def make(simulator, **said):
-        known = {
-            "service": simulator.url,
-            "username": simulator.username,
-            "password": simulator.password,
-            "policy": folder,
-            "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
-            "rate": "none",
-        }
-        return load_accounts(**known | said)
-
-    return make
-
-
-def events(logged: list[dict[str, Any]]) -> list[str]:
-    """The events in order, but for those of the lease and of each call."""
-    return [entry["event"] for entry in logged if not entry["event"].startswith(("lease_", "call_"))]
+    (tmp_path / "policy" / "policy.yaml").write_text(HOLD)
+    return lambda simulator, **said: load_accounts(**said_of(simulator, **said))
 
 
 async def test_it_repeats_the_cycle_at_its_interval_and_touches_the_heartbeat(simulate, settings_of, tmp_path):
     """One sign-in, then cycle after cycle."""
     settings = settings_of(await simulate(), interval="7s", heartbeat=tmp_path / "heartbeat")
-    stop = Counting(after=3)
+    stop = Rounds(after=3)
     with structlog.testing.capture_logs() as logged:
         await run(settings, stop=stop)
     assert events(logged) == ["signed_in", *["cycle_finished"] * 3]
@@ -97,7 +52,7 @@ async def test_it_repeats_the_cycle_at_its_interval_and_touches_the_heartbeat(si
 async def test_a_wrong_password_is_tried_rarely_and_does_not_end_it(simulate, settings_of):
     """15 minutes, an hour, two, four, eight, sixteen, then once a day: an account must not lock."""
     simulator = await simulate()
-    stop = Counting(after=10_000)
+    stop = Rounds(after=10_000)
     tried: list[datetime] = []
     simulator.before_processing = lambda _call: tried.append(stop.now())
     with structlog.testing.capture_logs() as logged:
@@ -114,7 +69,7 @@ async def test_what_a_429_asked_for_is_kept_from_one_sign_in_to_the_next(simulat
     simulator = await simulate()
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=429, headers=(("Retry-After", "3600"),)))
     with structlog.testing.capture_logs() as logged:
-        await run(settings_of(simulator), stop=Counting(after=5))
+        await run(settings_of(simulator), stop=Rounds(after=5))
     assert events(logged) == ["sign_in_failed"] * 5
     assert len(simulator.log.calls) == 1
 
@@ -130,7 +85,7 @@ async def test_a_password_that_is_refused_later_stops_the_account_and_is_tried_a
         if number == 1:
             simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401, service="GET"))
 
-    stop = Counting(after=32, between=between)
+    stop = Rounds(after=32, between=between)
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator), stop=stop)
     assert events(logged) == ["signed_in", "cycle_finished", "not_authorised", "signed_in", "cycle_finished"]
@@ -141,7 +96,7 @@ async def test_a_service_that_is_down_is_asked_again_at_growing_intervals(simula
     """5 s, 10 s, 20 s … up to 15 minutes."""
     simulator = await simulate()
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="GET"))
-    stop = Counting(after=9)
+    stop = Rounds(after=9)
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator), stop=stop)
     assert [wait.total_seconds() for wait in stop.waits] == [5, 10, 20, 40, 80, 160, 320, 640, 900]
@@ -158,7 +113,7 @@ async def test_a_ledger_that_fails_makes_the_cycle_fail_not_the_daemon(simulate,
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as database:
             database.execute("DROP TABLE IF EXISTS intent")
 
-    stop = Counting(after=3, between=between)
+    stop = Rounds(after=3, between=between)
     with structlog.testing.capture_logs() as logged:
         await run(settings, stop=stop)
     assert events(logged).count("cycle_failed") == 2
@@ -175,7 +130,7 @@ async def test_a_changed_policy_is_taken_over_and_a_bad_one_is_not(simulate, set
         if number in texts:
             policy.write_text(texts[number])
 
-    stop = Counting(after=3, between=between)
+    stop = Rounds(after=3, between=between)
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator), stop=stop)
     assert events(logged) == [
@@ -196,13 +151,13 @@ async def test_a_changed_policy_is_taken_over_and_a_bad_one_is_not(simulate, set
 async def test_what_keeps_it_from_starting_ends_it(simulate, settings_of, tmp_path):
     """A policy with faults, a ledger of somebody else: a person has to act."""
     simulator = await simulate()
-    await run(settings_of(simulator), stop=Counting())
+    await run(settings_of(simulator), stop=Rounds())
     other = await simulate(seed=8)
     with pytest.raises(LedgerMismatch):
-        await run(settings_of(other), stop=Counting())
+        await run(settings_of(other), stop=Rounds())
     (tmp_path / "policy" / "policy.yaml").write_text("version: 2\n")
     with pytest.raises(PolicyRefused):
-        await run(settings_of(simulator), stop=Counting())
+        await run(settings_of(simulator), stop=Rounds())
 
 
 async def test_answers_and_lists_that_fail_are_logged(simulate, settings_of, tmp_path):
@@ -211,12 +166,12 @@ async def test_answers_and_lists_that_fail_are_logged(simulate, settings_of, tmp
     (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="POST", times=1))
     with structlog.testing.capture_logs() as logged:
-        await run(settings_of(simulator, mode="enforce"), stop=Counting())
+        await run(settings_of(simulator, mode="enforce"), stop=Rounds())
     assert events(logged).count("answer_not_done") == 1
     assert "request_rejected" in events(logged)
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="list_pending_meters"))
     with structlog.testing.capture_logs() as logged:
-        await run(settings_of(simulator), stop=Counting())
+        await run(settings_of(simulator), stop=Rounds())
     assert "list_not_whole" in events(logged)
 
 
@@ -289,16 +244,16 @@ async def test_restarts_while_the_service_hangs_do_not_keep_a_good_password_wait
     """Who is told to stop while it signs in knows that nobody has said no: that try does not count."""
     simulator = await simulate()
     settings = settings_of(simulator)
-    await run(settings, stop=Counting())
+    await run(settings, stop=Rounds())
     for _ in range(3):
-        stop = Counting()
+        stop = Rounds()
         simulator.before_processing = lambda _call, stop=stop: stop.asked.set()
         simulator.faults.add(Fault(kind=FaultKind.DELAY, service="get_account", after=True))
         await run(settings, stop=stop)
         simulator.faults.clear()
     simulator.before_processing = lambda _call: None
     with structlog.testing.capture_logs() as logged:
-        await run(settings, stop=Counting())
+        await run(settings, stop=Rounds())
     assert events(logged) == ["signed_in", "cycle_finished"]
 
 
@@ -313,7 +268,7 @@ async def test_a_policy_that_is_faulty_when_it_signs_in_again_does_not_end_it(si
             policy.write_text("version: 2\n")
             simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401, service="GET"))
 
-    stop = Counting(after=32, between=between)
+    stop = Rounds(after=32, between=between)
     settings = settings_of(simulator, heartbeat=tmp_path / "nowhere" / "heartbeat")
     with structlog.testing.capture_logs() as logged:
         await run(settings, stop=stop)
@@ -337,7 +292,7 @@ async def test_a_policy_that_changes_while_it_signs_in_is_taken_over(simulate, s
 
     simulator.before_processing = change
     with structlog.testing.capture_logs() as logged:
-        await run(settings_of(simulator), stop=Counting())
+        await run(settings_of(simulator), stop=Rounds())
     assert events(logged) == ["signed_in", "policy_loaded", "cycle_finished"]
 
 
@@ -355,7 +310,7 @@ async def test_a_policy_that_changes_in_mid_cycle_stops_the_answers_decided_by_t
 
     simulator.before_processing = change
     with structlog.testing.capture_logs() as logged:
-        await run(settings_of(simulator, mode="enforce", in_flight=2), stop=Counting(after=2))
+        await run(settings_of(simulator, mode="enforce", in_flight=2), stop=Rounds(after=2))
     assert 1 <= len([call for call in simulator.log.calls if call.method == "POST"]) <= 2
     assert "policy_loaded" in events(logged)
     dropped = {entry["why"] for entry in logged if entry["event"] == "step_dropped"}

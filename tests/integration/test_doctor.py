@@ -44,23 +44,10 @@ def no_settings(monkeypatch):
 
 
 @pytest.fixture
-def said(tmp_path):
+def said(tmp_path, said_of):
     """What is said of a simulator, with a policy that asks for one custom field."""
-    folder = tmp_path / "policy"
-    folder.mkdir()
-    (folder / "policy.yaml").write_text(ASKS_WHO)
-
-    def make(simulator, **more):
-        return {
-            "service": simulator.url,
-            "username": simulator.username,
-            "password": simulator.password,
-            "policy": folder,
-            "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
-            "rate": "none",
-        } | more
-
-    return make
+    (tmp_path / "policy" / "policy.yaml").write_text(ASKS_WHO)
+    return said_of
 
 
 async def found_by(**said) -> dict[str, Finding]:

@@ -70,23 +70,10 @@ def file(tmp_path) -> Path:
 
 
 @pytest.fixture
-def said(tmp_path, ledger_address):
+def said(said_of, ledger_address):
     """Settings for a simulator, on a ledger of each kind."""
-
-    def make(simulator, **more):
-        return {
-            "service": simulator.url,
-            "username": simulator.username,
-            "password": simulator.password,
-            "policy": tmp_path / "policy",
-            "ledger": ledger_address,
-            "rate": "none",
-            "interval": "1d",
-            "mode": "enforce",
-            "in_flight": 2,
-        } | more
-
-    return make
+    usual = {"ledger": ledger_address, "interval": "1d", "mode": "enforce", "in_flight": 2}
+    return lambda simulator, **more: said_of(simulator, **usual | more)
 
 
 def pending(simulator) -> list[str]:

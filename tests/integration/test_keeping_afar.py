@@ -218,7 +218,7 @@ BREAKAGES = {
 
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=[name.replace(" ", "-") for name in BREAKAGES])
 async def test_no_answer_depends_on_an_address_that_breaks(  # noqa: PLR0917 — fixtures
-    simulate, server, keep, clock, tmp_path, breakage
+    simulate, said_of, server, keep, clock, tmp_path, breakage
 ):
     """What was decided before is not sent, what is decided then is held, and all goes on when it is good again."""
     # Only what the sources are asked by goes on: the cycle's clock and the service's stay together.
@@ -235,15 +235,7 @@ async def test_no_answer_depends_on_an_address_that_breaks(  # noqa: PLR0917 —
     policy = replace(policy, sources={"known": at(server)})
     keeper = await keep(policy.sources["known"])
     write(tmp_path / "policy" / "policy.yaml", POLICY.decode())
-    settings = load_accounts(
-        service=simulator.url,
-        username=simulator.username,
-        password=simulator.password,
-        policy=tmp_path / "policy",
-        ledger=f"sqlite:///{tmp_path / 'ledger.db'}",
-        rate="none",
-        mode="enforce",
-    ).accounts[0]
+    settings = load_accounts(**said_of(simulator, mode="enforce")).accounts[0]
     ledger = await SqlLedger.open(settings.ledger)
     in_force = PolicyInForce(policy, {}).with_data(keeper)
     async with open_account(settings, ledger=ledger, in_force=in_force) as cycle:

@@ -28,8 +28,9 @@ from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, Mode, Outcome, Plan, RequestKey
 from pm_autoaccept.policy import load
 from tests.integration.test_cycle import EVERYBODY, posts, ticking
-from tests.integration.test_daemon import Counting, run
+from tests.integration.test_daemon import run
 from tests.postgresql import postgresql
+from tests.stops import Rounds
 
 
 @dataclass(slots=True)
@@ -281,19 +282,13 @@ async def test_a_disk_that_may_only_be_read_is_said_when_the_ledger_is_opened(tm
             await SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
-async def test_run_stays_up_while_postgresql_is_away_and_goes_on_when_it_is_back(simulate, tmp_path, own_postgres):
+async def test_run_stays_up_while_postgresql_is_away_and_goes_on_when_it_is_back(
+    simulate, said_of, tmp_path, own_postgres
+):
     """It says so each time that it tries, sends nothing, and needs nobody to start it again."""
     simulator = await simulate(pending=40)
-    (tmp_path / "policy.yaml").write_bytes(EVERYBODY)
-    settings = load_accounts(
-        service=simulator.url,
-        username=simulator.username,
-        password=simulator.password,
-        policy=tmp_path,
-        ledger=own_postgres.database(),
-        rate="none",
-        mode="enforce",
-    )
+    (tmp_path / "policy" / "policy.yaml").write_bytes(EVERYBODY)
+    settings = load_accounts(**said_of(simulator, ledger=own_postgres.database(), mode="enforce"))
     sent: dict[int, int] = {}
 
     def between(wait: int) -> None:
@@ -305,7 +300,7 @@ async def test_run_stays_up_while_postgresql_is_away_and_goes_on_when_it_is_back
             own_postgres.start()
 
     with structlog.testing.capture_logs() as logged:
-        await run(settings, stop=Counting(after=5, between=between))
+        await run(settings, stop=Rounds(after=5, between=between))
     events = [entry["event"] for entry in logged if entry["event"].startswith("cycle_")]
     assert events == ["cycle_finished", "cycle_failed", "cycle_failed", "cycle_finished", "cycle_finished"]
     assert sent[1] == sent[2] == sent[3] < sent[5]

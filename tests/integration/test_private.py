@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
-from asyncio.subprocess import PIPE, STDOUT
-from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner
 from prometheus_client import generate_latest
 
@@ -22,8 +17,11 @@ from pm_autoaccept.simulator.story import CUSTOMER_NUMBER
 from pm_autoaccept.telemetry.health import ready
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from pm_autoaccept.telemetry.telemetry import Telemetry
-from tests.integration.test_secrets import Twice
-from tests.secrets import forms
+from tests.commands import told_by
+from tests.secrets import forms, kept_in
+from tests.stops import Rounds
+
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 SECRET = "Töken/& +<42>"
 """It looks different in each of its forms."""
@@ -70,17 +68,6 @@ OF_THE_LEDGER = (
 OF_WHAT_PENDS = ("pending --output json", "explain {key} --output text", "explain {key} --output json")
 
 
-@pytest.fixture(autouse=True)
-def _as_before():
-    """Leave structlog and the standard library as other tests expect them."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 @pytest.fixture
 def world(now):
     """A world in which every customer typed a token of its own into the private field."""
@@ -98,40 +85,26 @@ async def simulator(simulate, world):
 
 
 @pytest.fixture
-def program(simulator, tmp_path, monkeypatch):
+def program(simulator, said_of, ledger_address, tmp_path, monkeypatch):
     """The settings of a program that answers it, for the daemon and for commands."""
-    folder = tmp_path / "policy"
-    folder.mkdir()
-    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    settings = {
-        "service": simulator.url,
-        "username": simulator.username,
-        "password": simulator.password,
-        "policy": str(folder),
-        "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
-        "rate": "none",
-        "mode": "enforce",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(f"PM_AUTOACCEPT_{name.upper()}", value)
+    (tmp_path / "policy" / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    for name, value in said_of(simulator, ledger=ledger_address, mode="enforce").items():
+        monkeypatch.setenv(f"PM_AUTOACCEPT_{name.upper()}", str(value))
     return load_accounts()
 
 
 async def output_of(command: str) -> str:
-    """What a command of the program prints, as a process of its own."""
-    begun = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pm_autoaccept", *command.split(), stdout=PIPE, stderr=STDOUT
-    )
-    printed, _ = await begun.communicate()
-    assert begun.returncode == 0, printed.decode()
-    return printed.decode()
+    """What a command of the program prints that comes to a good end."""
+    printed, code = await told_by(command)
+    assert code == 0, printed
+    return printed
 
 
 async def test_a_private_value_is_nowhere(simulator, program, capsys, world):
     """Of what is accepted, held, rejected; plain, escaped, URL-encoded, in base64: it is searched byte by byte."""
     configure_logs(LogLevel.DEBUG, LogFormat.JSON)
     telemetry = Telemetry(version="1")
-    await run(program, stop=Twice(), telemetry=telemetry)
+    await run(program, stop=Rounds(after=2), telemetry=telemetry)
     told = capsys.readouterr()
     assert {"people_told", "request_accepted", "call_made"} <= {
         line.partition('"event": "')[2].partition('"')[0] for line in told.err.splitlines()
@@ -143,9 +116,8 @@ async def test_a_private_value_is_nowhere(simulator, program, capsys, world):
         result = await asyncio.to_thread(CliRunner().invoke, cli, command.split(), standalone_mode=False)
         assert result.return_value == 0, result.output
         said.append(result.output)
-    ledger = Path(program.ledger.removeprefix("sqlite:///"))
-    written = [path.read_bytes() for path in ledger.parent.glob("ledger.db*")]
-    everything = b"".join([*(each.encode() for each in said), generate_latest(telemetry.registry), *written])
+    written = kept_in(program.ledger)
+    everything = b"".join([*(each.encode() for each in said), generate_latest(telemetry.registry), written])
     assert b"with-token" in everything
-    assert b"digest:" in b"".join(written)
+    assert b"digest:" in written
     assert [form for form in forms(simulator.username, SECRET) if form in everything] == []

@@ -236,22 +236,10 @@ async def test_a_policy_that_breaks_the_program_is_refused_like_one_with_faults(
 
 
 @pytest.fixture
-def said(tmp_path):
+def said(tmp_path, said_of):
     """Settings for a simulator, with a policy folder that the test changes."""
     write(tmp_path / "policy" / "policy.yaml", HOLD)
-
-    def make(simulator, **more):
-        return {
-            "service": simulator.url,
-            "username": simulator.username,
-            "password": simulator.password,
-            "policy": tmp_path / "policy",
-            "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
-            "rate": "none",
-            "interval": "1d",
-        } | more
-
-    return make
+    return lambda simulator: said_of(simulator, interval="1d")
 
 
 @pytest.fixture

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -14,12 +11,13 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.daemon import Stop, run
+from pm_autoaccept.daemon import run
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.model import Kind
 from pm_autoaccept.simulator import Fault, FaultKind
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
+from tests.stops import Rounds
 
 POLICY = """
 version: 1
@@ -29,49 +27,11 @@ rules:
 """
 
 
-@dataclass(slots=True)
-class Cycles(Stop):
-    """A stop that never really waits: something may happen between cycles, and after the last it asks to stop."""
-
-    after: int = 1
-    between: Any = None
-    waited: int = 0
-    clock: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    async def wait(self, at_most: timedelta) -> None:
-        """Count the wait; let something happen; stop after the last."""
-        self.clock += at_most
-        self.waited += 1
-        if self.between is not None:
-            await self.between(self.waited)
-        if self.waited >= self.after:
-            self.asked.set()
-        await asyncio.sleep(0)
-
-    def now(self) -> datetime:
-        """What time it is by the waits."""
-        return self.clock
-
-
 @pytest.fixture
-def program_of(tmp_path):
+def program_of(tmp_path, said_of):
     """A program with one account, for a simulator."""
-    folder = tmp_path / "policy"
-    folder.mkdir()
-    (folder / "policy.yaml").write_text(POLICY)
-
-    def make(simulator, **said):
-        known = {
-            "service": simulator.url,
-            "username": simulator.username,
-            "password": simulator.password,
-            "policy": folder,
-            "ledger": f"sqlite:///{tmp_path / 'ledger.db'}",
-            "rate": "none",
-        }
-        return load_accounts(**known | said)
-
-    return make
+    (tmp_path / "policy" / "policy.yaml").write_text(POLICY)
+    return lambda simulator, **said: load_accounts(**said_of(simulator, **said))
 
 
 @pytest.fixture
@@ -99,7 +59,7 @@ async def test_the_page_agrees_with_what_the_simulator_saw(simulate, program_of,
     """Answers, calls and what pends are those of the simulator's own log; no customer and no secret stands on it."""
     simulator = await simulate(pending=60)
     waiting = simulator.world.pending()
-    stop = Cycles(after=2)
+    stop = Rounds(after=2)
     telemetry = Telemetry(version="1", now=stop.now)
     with structlog.testing.capture_logs() as logged:
         await run(program_of(simulator, mode="enforce"), stop=stop, telemetry=telemetry, now=stop.now)
@@ -139,7 +99,7 @@ async def test_an_answer_of_unknown_fate_is_an_open_intent(simulate, program_of,
     """It is counted from the cycle that sent it."""
     simulator = await simulate(pending=60)
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=500, service="answer_connection", times=1))
-    stop = Cycles()
+    stop = Rounds()
     telemetry = Telemetry(version="1", now=stop.now)
     await run(program_of(simulator, mode="enforce"), stop=stop, telemetry=telemetry, now=stop.now)
     samples, _, _ = await shown(telemetry)
@@ -156,7 +116,7 @@ async def test_a_password_that_is_refused_in_mid_cycle_is_told(simulate, program
         if number == 1:
             simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401, service="GET"))
 
-    stop = Cycles(after=2, between=between)
+    stop = Rounds(after=2, between=between)
     telemetry = Telemetry(version="1", now=stop.now)
     await run(program_of(simulator), stop=stop, telemetry=telemetry, now=stop.now)
     samples, ready, _ = await shown(telemetry)
@@ -178,7 +138,7 @@ async def test_a_pause_is_told_while_it_lasts(simulate, program_of, shown, tmp_p
         seen.append((samples["paused"][()], *ready))
         file.unlink(missing_ok=True)
 
-    stop = Cycles(after=2, between=between)
+    stop = Rounds(after=2, between=between)
     telemetry = Telemetry(version="1", now=stop.now)
     await run(program_of(simulator, pause_file=file), stop=stop, telemetry=telemetry, now=stop.now)
     assert [(paused, status, "it is paused" in why) for paused, status, why in seen] == [
@@ -195,7 +155,7 @@ async def test_a_replica_that_stands_by_is_healthy(simulate, program_of, shown, 
     database = await Database.open(program.ledger)
     tenure = await Leases(database, holder="other", ttl=timedelta(minutes=2)).take("default")
     assert tenure is not None
-    stop = Cycles()
+    stop = Rounds()
     telemetry = Telemetry(version="1", now=stop.now)
     await run(program, stop=stop, telemetry=telemetry, now=stop.now)
     await database.close()

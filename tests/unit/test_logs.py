@@ -14,18 +14,7 @@ from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs, on
 
 log = structlog.get_logger()
 
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    """Leave structlog and the standard library as other tests expect them."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.getLogger("sqlalchemy.engine").setLevel(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 
 @pytest.fixture
