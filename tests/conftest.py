@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -30,6 +31,13 @@ settings.load_profile("unhurried")
 def no_loop_but_a_tests_own() -> None:
     """Says once that there is no event loop: else pytest-asyncio makes one to restore later, and leaves it unclosed."""
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting stands in the environment by chance."""
+    for name in [name for name in os.environ if name.startswith("PM_AUTOACCEPT_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -36,8 +36,6 @@ rules:
 @pytest.fixture
 def words(tmp_path, monkeypatch):
     """The settings that every command is given."""
-    for name in [name for name in os.environ if name.startswith("PM_AUTOACCEPT_")]:
-        monkeypatch.delenv(name)
     monkeypatch.setenv("PM_AUTOACCEPT_PASSWORD", "Secret-Meter-1")
     write(tmp_path / "policy" / "policy.yaml", POLICY)
     fill(tmp_path, 4)

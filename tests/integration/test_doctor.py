@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import socket
 import sqlite3
 import ssl
@@ -34,13 +33,6 @@ version: 1
 rules:
   - {id: known, on: connection, when: {custom.Utility Customer Number: {equals: "1"}}, then: accept}
 """
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch):
-    """No setting stands in the environment by chance."""
-    for name in [name for name in os.environ if name.startswith("PM_AUTOACCEPT_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

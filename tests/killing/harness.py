@@ -50,6 +50,12 @@ PATIENCE = 10.0
 """Seconds after which a life that does not pass its boundary is killed where it is; more in a large world."""
 
 
+def spoil(served: Served, *, rate: float) -> None:
+    """Let this share of the calls go wrong, in each of the ways by its own share."""
+    for share, fault in FAULTS:
+        served.switchboard("faults", {**fault, "rate": rate * share, "times": None})
+
+
 @dataclass(slots=True, kw_only=True)
 class Killing:
     """One run of the harness.
@@ -91,8 +97,7 @@ class Killing:
         self._customers.begin(max(40, self.pending // 20))
         self._first = self._customers.asked
         since = len(self.served.switchboard("log"))
-        for share, fault in FAULTS:
-            self.served.switchboard("faults", {**fault, "rate": self.rate * share, "times": None})
+        spoil(self.served, rate=self.rate)
         with self._lives.launcher():
             end = time.monotonic() + self.minutes * 60
             for number in range(self.kills):

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.acceptance.processes import PROGRAM, Served, environment, run
 from tests.killing.customers import Customers
-from tests.killing.harness import FAULTS, POLICY
+from tests.killing.harness import POLICY, spoil
 from tests.killing.judge import LISTS, Verdict, judge
 from tests.killing.proxy import Proxy
 from tests.killing.takeovers import Takeovers
@@ -166,8 +166,7 @@ class Replicas:
         customers = Customers(served, self._dice)
         customers.begin(self.pending // 5)
         since = len(served.switchboard("log"))
-        for share, fault in FAULTS:
-            served.switchboard("faults", {**fault, "rate": self.rate * share, "times": None})
+        spoil(served, rate=self.rate)
         return Account(name, served, customers, before, since)
 
     def _settings(self, accounts: list[Account]) -> Path:

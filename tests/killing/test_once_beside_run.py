@@ -10,7 +10,7 @@ import time
 
 from tests.acceptance.processes import PROGRAM, environment, run, simulating
 from tests.killing.customers import Customers
-from tests.killing.harness import FAULTS, POLICY, SETTINGS
+from tests.killing.harness import POLICY, SETTINGS, spoil
 from tests.killing.judge import judge
 
 
@@ -23,8 +23,7 @@ def test_once_beside_run(tmp_path):
         customers = Customers(served, random.Random(5))  # noqa: S311 — reproducible dice, no secret
         customers.begin(40)
         since = len(served.switchboard("log"))
-        for share, fault in FAULTS:
-            served.switchboard("faults", {**fault, "rate": 0.02 * share, "times": None})
+        spoil(served, rate=0.02)
 
         def begin(command: str) -> subprocess.Popen[bytes]:
             with (tmp_path / f"{command}.log").open("ab") as stderr:

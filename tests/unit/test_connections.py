@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,8 @@ REST = "service: test\nusername: prairie_power\npassword_file: secret\npolicy: p
 
 
 @pytest.fixture(autouse=True)
-def a_folder_and_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting stands in the environment by chance, and a secret lies beside the settings file."""
-    for name in [name for name in os.environ if name.startswith("PM_AUTOACCEPT_")]:
-        monkeypatch.delenv(name)
+def a_secret_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret lies beside the settings file."""
     monkeypatch.setenv("CRM_PASSWORD", "other")
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     monkeypatch.chdir("/")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger import Database, SqlLedger
 from tests.examples import NOW
 from tests.unit.ledger.acting import SERVICE, US
+
+
+@pytest.fixture
+async def database(ledger_address):
+    """A database with the ledger's tables."""
+    made = await Database.open(ledger_address)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

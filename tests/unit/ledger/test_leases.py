@@ -36,14 +36,6 @@ class Machine:
 
 
 @pytest.fixture
-async def database(ledger_address):
-    """A database with the ledger's tables."""
-    made = await Database.open(ledger_address)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def machine(ledger_address):
     """The clocks."""
     return Machine(ledger_address)

@@ -7,19 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.signing_in import SigningIn
 from tests.examples import NOW
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-async def database(ledger_address):
-    """A database with the ledger's tables."""
-    made = await Database.open(ledger_address)
-    yield made
-    await made.close()
 
 
 @pytest.fixture
