@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
+from pm_autoaccept.daemon.round import look_and_answer
 from pm_autoaccept.daemon.stopping import Stop
 from pm_autoaccept.daemon.waiting import RESTS_AFTER, beat, wait_after
 from pm_autoaccept.errors import (
@@ -26,9 +26,8 @@ from pm_autoaccept.errors import (
     PolicyRefused,
     PortfolioManagerError,
 )
-from pm_autoaccept.ledger import Database, Leases, SqlLedger
+from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.masking import keep_retention
-from pm_autoaccept.model import Kind
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
@@ -88,9 +87,12 @@ class Serving:
         unreachable = 0
         while not self.stop.asked.is_set():
             watch = await self._policy()
+            if watch is None:
+                self.telemetry.without_policy()
+                await self.stop.wait(self._look)
+                continue
             try:
-                tenure = await self.leases.take(self.settings.name) if watch is not None and self.wants() else None
-                unreachable = 0
+                tenure = await self.leases.take(self.settings.name) if self.wants() else None
             except LedgerUnavailable as error:
                 self.telemetry.lease_in_doubt()
                 wait = wait_after(unreachable)
@@ -98,30 +100,41 @@ class Serving:
                 log.warning("lease_not_taken", error=str(error), next_try_in_seconds=wait.total_seconds())
                 await self.stop.wait(wait)
                 continue
-            if tenure is None or watch is None:
-                if watch is None:
-                    self.telemetry.without_policy()
-                else:
-                    await self._take_over(watch)
-                    # All is as it should be, so a health check of this replica must not fail.
-                    self.telemetry.standing_by()
-                    beat(self.settings.heartbeat)
-                await self.stop.wait(self.settings.lease / RENEWALS)
-                continue
-            ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
-            answer, lease = self.settings.timeout, self.settings.lease
-            async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
-                log.info("lease_taken", epoch=tenure.epoch)
-                self.telemetry.lease_taken()
-                self._held = True
-                keeping = asyncio.create_task(watch.keep(), name=f"keep the data of {self.settings.name}")
-                try:
-                    await self._sign_in_and_repeat(watch, ledger, hold)
-                finally:
-                    self._held = False
-                    keeping.cancel()
-                    await asyncio.wait({keeping})
-            log.info("lease_ended" if hold.lost else "lease_released")
+            unreachable = 0
+            if tenure is None:
+                await self._stand_by(watch)
+            else:
+                await self._work(watch, tenure)
+
+    @property
+    def _look(self) -> timedelta:
+        """How long until it is looked again whether there is something to do."""
+        return self.settings.lease / RENEWALS
+
+    async def _stand_by(self, watch: PolicyWatch) -> None:
+        """Be ready while another replica has the account."""
+        await self._take_over(watch)
+        # All is as it should be, so a health check of this replica must not fail.
+        self.telemetry.standing_by()
+        beat(self.settings.heartbeat)
+        await self.stop.wait(self._look)
+
+    async def _work(self, watch: PolicyWatch, tenure: Tenure) -> None:
+        """Do the account's work while this replica holds its lease."""
+        ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
+        answer, lease = self.settings.timeout, self.settings.lease
+        async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
+            log.info("lease_taken", epoch=tenure.epoch)
+            self.telemetry.lease_taken()
+            self._held = True
+            keeping = asyncio.create_task(watch.keep(), name=f"keep the data of {self.settings.name}")
+            try:
+                await self._sign_in_and_repeat(watch, ledger, hold)
+            finally:
+                self._held = False
+                keeping.cancel()
+                await asyncio.wait({keeping})
+        log.info("lease_ended" if hold.lost else "lease_released")
 
     async def _policy(self) -> PolicyWatch | None:
         """The policy's watch; None while the folder has never held a policy without faults."""
@@ -197,7 +210,9 @@ class Serving:
                         on_record = watch.in_force.revision
                     if failed >= RESTS_AFTER:
                         await self.stop.unless_asked(cycle.pm.account())
-                    all_failed = await self._once(cycle, hold)
+                    all_failed = await look_and_answer(cycle, hold, self.telemetry, self.stop)
+                    if not self.stop.asked.is_set():
+                        await self._mask()
             except NotAuthorised:
                 self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
                 raise
@@ -220,41 +235,6 @@ class Serving:
                     next_try_in_seconds=wait.total_seconds(),
                 )
             await self.stop.rest(wait, unless=watch.stirred if failed == 0 else None)
-
-    async def _once(self, cycle: Cycle, hold: Hold) -> str | None:
-        """One cycle; says what failed where not one list could be read.
-
-        The lease is renewed before both halves, since either may have kept the loop or the ledger busy for long: the
-        answers of a large account must find a lease that lasts.
-        """
-        await hold.renew()
-        planned = await self.stop.unless_asked(cycle.look())
-        if planned is None:
-            return None
-        self.telemetry.planned(planned)
-        self.telemetry.data_weighed(cycle.good_tables())
-        self.telemetry.paused(paused=planned.paused is not None)
-        for pending in planned.not_whole:
-            log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
-        if planned.paused is not None:
-            log.warning("answering_paused", why=planned.paused)
-        if planned.steps:
-            await hold.renew()
-        receipts = await cycle.answer(planned)
-        counts = Counter(str(decision.verdict) for decision in planned.decisions)
-        outcomes = Counter(str(receipt.outcome or "dropped") for receipt in receipts)
-        log.info(
-            "cycle_finished",
-            pending=len(planned.decisions),
-            kept_back=len(planned.kept_back),
-            **{f"decided_{verdict}": count for verdict, count in sorted(counts.items())},
-            **{f"answers_{outcome}": count for outcome, count in sorted(outcomes.items())},
-        )
-        open_intents, undecided = await cycle.ledger.open_intents(), await cycle.ledger.undecided()
-        self.telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=self.now())
-        await self._mask()
-        every_list = len(planned.not_whole) == len(Kind)
-        return planned.not_whole[0].failed if every_list else None
 
     async def _mask(self) -> None:
         """Take names out of what has grown older than the settings let it, at most once a day."""
