@@ -8,25 +8,37 @@ import click
 
 from pm_autoaccept import __version__
 
-COMMANDS = {
-    "run": "Answer requests, cycle after cycle, until stopped.",
-    "once": "Run one cycle, then print a summary.",
-    "demo": "Watch it work on a simulated Portfolio Manager.",
-    "simulate": "Be a Portfolio Manager that other programs can talk to.",
-    "init": "Write a policy to start from, made from the account's custom fields.",
-    "check": "Check a policy folder and say all that is wrong with it.",
-    "pending": "List everything pending with its verdict and what would be sent.",
-    "explain": "Say of one request what is decided, by which rule, and why.",
-    "account": "Say who is connected and what is shared, and end it.",
-    "mask": "Take names and what customers typed out of what is old, for good.",
-    "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
-    "migrate": "Bring a ledger up to date.",
-    "data": "Say what each data source of the policy holds, and whether it is good.",
-    "decisions": "List what was decided and what came of it, from the ledger.",
-    "pause": "Stop answering, also of a program that runs.",
-    "resume": "Go on answering, or lift a limit for a while.",
+SECTIONS = {
+    "Look around": {
+        "demo": "Watch it work on a simulated Portfolio Manager.",
+        "simulate": "Be a Portfolio Manager that other programs can talk to.",
+    },
+    "Write a policy": {
+        "init": "Write a policy to start from, made from the account's custom fields.",
+        "check": "Check a policy folder and say all that is wrong with it.",
+        "data": "Say what each data source of the policy holds, and whether it is good.",
+        "pending": "List everything pending with its verdict and what would be sent.",
+        "explain": "Say of one request what is decided, by which rule, and why.",
+    },
+    "Answer": {
+        "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
+        "once": "Run one cycle, then print a summary.",
+        "run": "Answer requests, cycle after cycle, until stopped.",
+        "pause": "Stop answering, also of a program that runs.",
+        "resume": "Go on answering, or lift a limit for a while.",
+    },
+    "Look back": {
+        "decisions": "List what was decided and what came of it, from the ledger.",
+        "account": "Say who is connected and what is shared, and end it.",
+    },
+    "Keep the ledger": {
+        "migrate": "Bring a ledger up to date.",
+        "mask": "Take names and what customers typed out of what is old, for good.",
+    },
 }
-"""Command → its line in the help. The module of the same name holds it."""
+"""What people come for → command → its line in the help. The module of the same name holds the command."""
+
+COMMANDS = tuple(name for section in SECTIONS.values() for name in section)
 
 
 class Commands(click.Group):
@@ -43,10 +55,22 @@ class Commands(click.Group):
         command = getattr(import_module(f"pm_autoaccept.cli.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant, and say which one may have been."""
+        if args[0] not in COMMANDS:
+            from pm_autoaccept.policy.wording import perhaps
+
+            ctx.fail(f"there is no command `{args[0]}`{perhaps(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands by what people come for, without importing them; all lines begin in one column."""
+        longest = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), line) for name, line in commands.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Group
 
 if TYPE_CHECKING:
     from pm_autoaccept.config import Settings
     from pm_autoaccept.model import Removal
 
 
-@click.group()
+@click.group(cls=Group)
 def account() -> None:
     """Say who is connected and what is shared, and end it."""
 

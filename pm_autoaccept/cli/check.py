@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from pm_autoaccept.cli.checking.report import Report
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--live", is_flag=True, help="Compare it with the custom fields that the account defines, too.")
 @click.option("--coverage", is_flag=True, help="List the rules that decide no test.")
-@click.option("--require-coverage", is_flag=True, help="Such a rule is a problem.")
+@click.option("--require-coverage", is_flag=True, help="A rule that decides no test is a problem.")
 @click.option("--schema", is_flag=True, help="Print the schema with which editors help to write policies, and stop.")
 @options.account_of_folder
 @click.option(
     "--output",
     type=click.Choice(["text", "json", "github", "junit", "sarif"]),
     default="text",
-    help="For people, for machines, or for what runs after each change.",
+    show_default=True,
+    metavar="FORM",
+    help="text for people, json for machines; github, junit or sarif for what checks each change.",
 )
 def check(
     folder: Path | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pm_autoaccept.reference.stock import Stock
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @options.account
 @options.output
 @click.pass_context

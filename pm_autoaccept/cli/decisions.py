@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from pm_autoaccept.record import DecisionRow, TieRow, Wanted
 
 
-@click.command()
+@click.command(cls=Command)
 @options.settings
 @options.ledger
 @options.table_output
-@click.option("--kind", type=click.Choice(["connection", "property", "meter"]), help="Only requests of this kind.")
-@click.option("--verdict", type=click.Choice(["accept", "reject", "hold"]), help="Only this verdict.")
+@click.option(
+    "--kind",
+    type=click.Choice(["connection", "property", "meter"]),
+    metavar="KIND",
+    help="connection, property or meter.",
+)
+@click.option(
+    "--verdict", type=click.Choice(["accept", "reject", "hold"]), metavar="VERDICT", help="accept, reject, hold."
+)
 @click.option("--rule", metavar="ID", help="Only what this rule decided.")
 @click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
 @click.option("--owner", metavar="ID|USERNAME", help="Only what this owner asked.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from pm_autoaccept.model import Decision, PendingRequest, Plan, Receipt
     from pm_autoaccept.record import DecisionRow
 
+_ROOM_FOR_NAMES = 100
+"""Columns of a terminal on which there is room for what is asked for, beside the rule and the reason."""
+
 MOST_CYCLES = 5
 """The demo ends when a cycle finds nothing more to answer, after the second as a rule."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed makes another world.")
 @click.option("--pending", type=click.IntRange(1, 2_000), default=200, show_default=True, help="Requests that pend.")
 @options.ledger
@@ -154,7 +158,9 @@ class _Story:
 
         line = Text()
         line.append(f"{word:<9}  ", style=COLOURS.get(word, ""))
-        line.append(f"{decision.key!s:<18}  {printable(_what(decision.request)):<22.22}  ")
+        line.append(f"{decision.key!s:<18}  ")
+        if self._out.width >= _ROOM_FOR_NAMES:
+            line.append(f"{printable(_what(decision.request)):<22.22}  ")
         line.append(f"{printable(decision.request.username or ''):<16.16}  ")
         line.append(f"{decision.rule or 'no rule'}: ", style="dim")
         line.append(printable(why))
@@ -188,8 +194,8 @@ def _end(out: Console, rows: Sequence[DecisionRow], *, ledger: str, seed: int, c
     held = next((row for row in rows if row.outcome is None), None)
     out.print(Text("What the words mean", style="bold"))
     out.print("held        the policy leaves it to people, or something it needs is not known")
-    out.print("kept back   decided, but answering would have carried along more than was decided")
-    out.print("fallen      Portfolio Manager rejected it along with the connection or property above it")
+    out.print("kept back   decided, but answering it would have carried along what was not")
+    out.print("fallen      rejected along with the connection or property above it")
     out.print()
     out.print(Text("Where to look next", style="bold"))
     out.print(f"The ledger has every decision, its evidence, and what came of it: {ledger}")
@@ -197,4 +203,4 @@ def _end(out: Console, rows: Sequence[DecisionRow], *, ledger: str, seed: int, c
     if held is not None:
         out.print(f"  pm-autoaccept decisions --ledger {ledger} --verdict hold", soft_wrap=True)
     out.print(f"  pm-autoaccept demo --seed {seed + 1}")
-    out.print("  pm-autoaccept simulate --pending 50     a Portfolio Manager for your own experiments")
+    out.print("  pm-autoaccept simulate --pending 50    to try things on yourself")

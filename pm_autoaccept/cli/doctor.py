@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pm_autoaccept.doctor import Finding
 
 
-@click.command()
+@click.command(cls=Command)
 @options.account
 @options.mode
 @options.output

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("key", required=False)
 @click.option("--xml", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A pending list as a file.")
 @options.account

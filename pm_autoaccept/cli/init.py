@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path))
 @options.account_of_folder
 def init(folder: Path, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--before", metavar="TIME", required=True, help="A date, or a date and time (UTC where no offset is said)."
 )

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @options.settings
 @options.ledger
 @click.option("--check", is_flag=True, help="Only say what would be done; exit code 1 if there is something to do.")

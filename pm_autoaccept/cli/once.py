@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pm_autoaccept.record import DecisionRow
 
 
-@click.command()
+@click.command(cls=Command)
 @options.account
 @options.mode
 @options.output

@@ -9,13 +9,19 @@ from typing import Any, TypeVar
 
 import click
 
+from pm_autoaccept.cli.help_page import Setting
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def output(command: Command) -> Command:
     """`--output text|json`."""
     return click.option(
-        "--output", type=click.Choice(["text", "json"]), default="text", help="For people, or for machines."
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="For people, or for machines.",
     )(command)
 
 
@@ -25,6 +31,7 @@ def table_output(command: Command) -> Command:
         "--output",
         type=click.Choice(["text", "json", "csv"]),
         default="text",
+        show_default=True,
         help="For people, for machines, or for spreadsheets.",
     )(command)
 
@@ -32,29 +39,31 @@ def table_output(command: Command) -> Command:
 def ledger(command: Command) -> Command:
     """`--ledger ADDRESS`."""
     return click.option(
-        "--ledger", metavar="ADDRESS", help="The ledger, as sqlite:///FILE or postgresql://USER@HOST/DB."
+        "--ledger", cls=Setting, metavar="ADDRESS", help="The ledger, as sqlite:///FILE or postgresql://USER@HOST/DB."
     )(command)
 
 
 def settings(command: Command) -> Command:
     """`--settings FILE`."""
     return click.option(
-        "--settings", type=click.Path(path_type=Path), metavar="FILE", help="A settings file (PM_AUTOACCEPT_SETTINGS)."
+        "--settings", cls=Setting, type=click.Path(path_type=Path), metavar="FILE", help="A settings file."
     )(command)
 
 
 _WHOSE = (
     settings,
-    click.option("--account", metavar="NAME", help="One of the accounts in the settings file."),
-    click.option("--service", metavar="SERVICE", help="test, live, or a base URL."),
-    click.option("--username", metavar="NAME", help="The provider account's username."),
+    click.option("--account", cls=Setting, metavar="NAME", help="One of the accounts in the settings file."),
+    click.option("--service", cls=Setting, metavar="SERVICE", help="test, live, or a base URL."),
+    click.option("--username", cls=Setting, metavar="NAME", help="The provider account's username."),
 )
 _HOW = (
     ledger,
-    click.option("--in-flight", type=int, metavar="N", help="Calls at once (4)."),
-    click.option("--rate", metavar="RATE", help="Calls over time (4 per 1s; none for a simulator)."),
+    click.option("--in-flight", cls=Setting, type=int, metavar="N", help="Calls at once (4)."),
+    click.option("--rate", cls=Setting, metavar="RATE", help="Calls over time (4 per 1s; none for a simulator)."),
 )
-_POLICY = click.option("--policy", type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder.")
+_POLICY = click.option(
+    "--policy", cls=Setting, type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder."
+)
 
 
 def account(command: Command) -> Command:

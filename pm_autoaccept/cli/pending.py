@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from pm_autoaccept.config import Settings
     from pm_autoaccept.model import Plan
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--recorded", is_flag=True, help="Every request in the ledger, by the policy in FOLDER; no network.")
 @options.account
 @options.output

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-@click.command()
+@click.command(cls=Command)
 @options.settings
 @options.ledger
 @click.option("--account", metavar="NAME", help="Only this account of the ledger; otherwise all.")

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from pm_autoaccept.cli import options
+from pm_autoaccept.cli.help_page import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @options.account
 @options.mode
 @click.option("--interval", metavar="TIME", help="From one cycle's end to the next (60s).")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from pm_autoaccept.cli.help_page import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; it is for tests only.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
 @click.option("--pending", type=click.IntRange(0, 100_000), default=200, show_default=True, help="Requests that pend.")

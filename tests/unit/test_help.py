@@ -1,0 +1,52 @@
+"""What `--help` shows: commands by what people come for, own options before settings, whole sentences."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pm_autoaccept.cli import COMMANDS, cli
+
+CALLS = [(name,) for name in COMMANDS] + [
+    *(("account", name) for name in ("list", "disconnect", "unshare", "notifications")),
+    *(("data", name) for name in ("confirm", "history")),
+]
+
+
+def shown(*words: str) -> str:
+    """What the program prints on a terminal of 80 columns."""
+    return CliRunner().invoke(cli, words, env={"COLUMNS": "80"}, terminal_width=80).output
+
+
+def test_every_command_is_there_once_and_is_one():
+    """The list is made without importing them, so that it may name what there is not."""
+    lines = shown("--help").splitlines()
+    context = click.Context(cli)
+    for name in COMMANDS:
+        assert [line.split()[0] for line in lines if line.startswith("  ")].count(name) == 1
+        assert cli.get_command(context, name) is not None
+
+
+@pytest.mark.parametrize("call", CALLS, ids=" ".join)
+def test_nothing_is_cut_and_no_line_is_too_long(call):
+    """Of a command and of each in a group; what is cut ends in dots."""
+    said = shown(*call, "--help")
+    assert "..." not in said.replace("[ARGS]...", "")
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_settings_stand_apart_from_what_a_command_is_for():
+    """Its own options come first; those that may stand elsewhere too are last."""
+    own, _, settings = shown("check", "--help").partition("Settings, here or in the environment or a file:")
+    assert "--coverage" in own
+    assert "--username" not in own
+    assert "--username" in settings
+    assert "Settings" not in shown("simulate", "--help")
+
+
+def test_a_misspelt_command_is_told_with_what_may_have_been_meant():
+    """The exit code is that of a wrong use."""
+    result = CliRunner().invoke(cli, ["chek"])
+    assert result.exit_code == 2
+    assert "there is no command `chek` (did you mean `check`?)" in result.output
