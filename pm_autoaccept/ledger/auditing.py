@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Select, func, or_, select
 
-from pm_autoaccept.ledger.rows import COLUMNS, chunks, rows_by_key
+from pm_autoaccept.ledger.rows import chunks, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import provider as provider_table
@@ -26,6 +26,9 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.record import DecisionRow, Wanted
+
+_COLUMNS = [column for column in request_table.c if column.name != "source"]
+"""A row without the element's bytes, which only people look at."""
 
 OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 """Outcomes in which Portfolio Manager took our answer."""
@@ -81,7 +84,7 @@ def _decisions(*, every: bool) -> Select[Any]:
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
     query = (
         select(
-            *COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
+            *_COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
         )
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)

@@ -26,7 +26,8 @@ class Conclusion(NamedTuple):
 def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[None]:
     """Record what came of intents, each of which is named once."""
     sent = by_number(connection, _SENT, [each.intent for each in conclusions])
-    rows = by_number(connection, _REQUESTS, [row.request_id for row in sent.values()])
+    elsewhere = [each.intent for each in conclusions if each.receipt.outcome is Outcome.SETTLED_ELSEWHERE]
+    rows = by_number(connection, _REQUESTS, [sent[intent].request_id for intent in elsewhere])
     ended = []
     for intent, receipt, at in conclusions:
         answer = sent[intent]

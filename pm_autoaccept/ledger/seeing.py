@@ -16,7 +16,7 @@ from pm_autoaccept.ledger.falling import ended_without_us
 from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.noticing import store
 from pm_autoaccept.ledger.rows import (
-    COLUMNS,
+    STANDING,
     UNSETTLED,
     RequestRow,
     chunks,
@@ -69,13 +69,13 @@ def see(
         seen = request_table.update().where(request_table.c.id.in_(some))
         connection.execute(seen.values(last_seen=at, absent_since=None, absent_reads=0))
     _still_open(connection, snapshot, frozenset(still))
-    if new:
-        connection.execute(request_table.insert(), new)
     for pending in snapshot.lists:
         for element in pending.unreadable:
             _see_unreadable(connection, provider, element, at=at, hiding=hiding)
         if pending.shows_absence:
             _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
+    if new:
+        connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
         store(connection, provider, snapshot.notifications, at=at)
 
@@ -146,7 +146,7 @@ def _miss(
     table = request_table.c
     waiting = or_(table.absent_since.is_(None), table.outcome.is_(None), table.outcome.in_(UNSETTLED))
     for row in connection.execute(
-        select(*COLUMNS).where(table.provider_id == provider, table.kind == pending.kind, waiting)
+        select(*STANDING).where(table.provider_id == provider, table.kind == pending.kind, waiting)
     ).all():
         if (RequestKey(pending.kind, row.pm_id), row.asked) in present:
             continue

@@ -28,7 +28,10 @@ def asked(request: PendingRequest) -> str:
         request.property_id,
         sorted((custom.name, custom.value) for custom in request.custom),
     ]
-    return hashlib.sha256(json.dumps(what, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(_WRITTEN(what).encode()).hexdigest()
+
+
+_WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _same_moment(moment: datetime | None) -> str | None:
