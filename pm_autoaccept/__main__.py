@@ -7,7 +7,7 @@ import sys
 import click
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.errors import PmAutoacceptError
+from pm_autoaccept.errors import ConfigurationError, PmAutoacceptError, PolicyRefused
 
 
 def main() -> None:
@@ -20,9 +20,18 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except PmAutoacceptError as error:
-        click.echo(f"pm-autoaccept: {error}", err=True)
+        click.echo(_said(error), err=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _said(error: PmAutoacceptError) -> str:
+    """What went wrong, in a line; faults that take several stand below, each with its own."""
+    lines = str(error).splitlines()
+    if isinstance(error, PolicyRefused | ConfigurationError) and len(lines) > 1:
+        what = "policy" if isinstance(error, PolicyRefused) else "settings"
+        return "\n  ".join([f"pm-autoaccept: the {what} cannot be used:", *lines])
+    return f"pm-autoaccept: {error}"
 
 
 if __name__ == "__main__":

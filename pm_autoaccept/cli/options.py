@@ -91,7 +91,7 @@ def mode(command: Command) -> Command:
 
 def policy_folder(said: Path | None) -> Path:
     """The folder that a command without other settings was given, or else PM_AUTOACCEPT_POLICY."""
-    folder = said or Path(os.environ.get("PM_AUTOACCEPT_POLICY", ""))
-    if folder == Path():
+    named = os.environ.get("PM_AUTOACCEPT_POLICY") if said is None else said
+    if not named:
         raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY")
-    return folder
+    return Path(named)

@@ -69,10 +69,13 @@ def test_text(check):
     """A good folder ends in one line; warnings go to stderr; what is wrong goes to stdout, each with its place."""
     code, out, err = check()
     assert (code, out) == (0, "my policy: 3 rules, no problems; 1 test passed; 1 warning; data: accounts (1 rows)\n")
-    assert "a.yaml:6:10: rule blocked-again is never reached" in err
+    assert "my policy/a.yaml:6:10: warning: rule blocked-again is never reached" in err
     code, out, err = check(**failing())
     assert code == 1
-    assert "a.test.yaml:8:14: case `somebody <unknown> & new`: expected accept by rule known; came out hold" in out
+    assert (
+        "my policy/a.test.yaml:8:14: case `somebody <unknown> & new`: expected accept by rule known; came out hold"
+        in out
+    )
     assert "my policy: data accounts: " in out
     assert err.endswith("my policy: 2 problems; nothing would be answered by it\n")
 

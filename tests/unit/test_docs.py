@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -91,7 +92,8 @@ def _write(folder: Path, files: Mapping[str, str]) -> Policy:
 
 
 def _check(folder: Path) -> tuple[int, str]:
-    result = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
+    with contextlib.chdir(folder):
+        result = CliRunner().invoke(cli, ["check", "."], standalone_mode=False)
     return result.return_value, result.stdout
 
 

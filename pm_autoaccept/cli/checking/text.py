@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
-from pm_autoaccept.cli.checking.report import Report
+from pm_autoaccept.cli.checking.report import Finding, Level, Report
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.telemetry.printable import printable
 
@@ -12,9 +14,9 @@ from pm_autoaccept.telemetry.printable import printable
 def print_text(report: Report, *, coverage: bool) -> None:
     """Print it."""
     for finding in report.errors:
-        click.echo(printable(finding.fault, keep="\n"))
+        _tell(report, finding)
     for finding in report.warnings:
-        click.echo(printable(finding.fault, keep="\n"), err=True)
+        _tell(report, finding, err=True)
     if coverage and report.policy is not None:
         decided = len(report.policy.rules) - len(report.not_decided)
         click.echo(f"{report.folder}: {decided} of {_many(len(report.policy.rules), 'rule')} decide a test")
@@ -34,6 +36,24 @@ def print_text(report: Report, *, coverage: bool) -> None:
         names = ", ".join(report.elsewhere)
         click.echo(f"{folder}: not read, since they lie elsewhere: {names}; `doctor` tries them", err=True)
     click.echo(f"{folder}: {_many(len(report.policy.rules), 'rule')}, no problems; {tried}{warned}{data}")
+
+
+def _tell(report: Report, finding: Finding, *, err: bool = False) -> None:
+    """Print one finding: its place as it is seen from here, so that a terminal leads there; then its line."""
+    # A good policy is checked without them, and so at once.
+    from rich.text import Text
+
+    from pm_autoaccept.cli.printing import console
+
+    fault = finding.fault
+    place = replace(fault, file=report.path(fault) or fault.file).where
+    said = str(fault).removeprefix(f"{fault.where}: ")
+    warned = ("warning: ", "yellow") if finding.level is Level.WARNING else ""
+    message, *shown = printable(said, keep="\n").split("\n")
+    text = Text.assemble((printable(place), "bold"), ": ", warned, message)
+    for line in shown:
+        text.append(f"\n{line}", style="red" if line.strip() == "^" else "dim")
+    console(stderr=err).print(text, soft_wrap=True)
 
 
 def _many(count: int, what: str) -> str:
