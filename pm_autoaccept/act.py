@@ -162,7 +162,9 @@ class Answering:
         async with self._looking:
             now = self.now()
             if self._unpaused is None or not timedelta() <= now - self._unpaused <= MOMENT:
-                self._halted = self._halted or await self._paused()
+                paused = await self._paused()
+                # Asked only now: meanwhile something else may have stopped all.
+                self._halted = self._halted or paused
                 self._unpaused = now
         return self._halted
 

@@ -11,6 +11,7 @@ import pytest
 
 from pm_autoaccept.act import MOMENT
 from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger, braking
 from pm_autoaccept.model import Mode, Outcome, Receipt, Step
 from pm_autoaccept.policy import load
@@ -109,7 +110,7 @@ async def underway(simulate, sign_in, now):
     answering = asyncio.create_task(cycle.answer(planned))
     await asyncio.gather(counting.all_that_may_be.wait(), withholding.full.wait())
     yield Underway(simulator, cycle, withholding, counting, time, answering)
-    await answering
+    await asyncio.wait({answering})
     await ledger.close()
 
 
@@ -138,6 +139,28 @@ async def test_a_pause_stops_what_is_intended_and_not_in_flight(underway):
     underway.time[0] += 2 * MOMENT
     await underway.finish()
     assert await underway.on_record() == [Outcome.DONE] * IN_FLIGHT
+    assert underway.posts == IN_FLIGHT
+
+
+async def test_what_stops_all_while_a_pause_is_looked_for_stops_what_looks(underway, monkeypatch):
+    """That nobody has paused does not undo that the ledger failed."""
+    looking, failed = asyncio.Event(), asyncio.Event()
+
+    async def nobody_has_paused() -> None:
+        looking.set()
+        await failed.wait()
+
+    async def conclude(*_args: object, **_said: object) -> None:
+        await looking.wait()
+        failed.set()
+        raise LedgerUnavailable("the disk is full")
+
+    monkeypatch.setattr(underway.ledger.ledger, "paused", nobody_has_paused)
+    monkeypatch.setattr(underway.ledger.ledger, "conclude", conclude)
+    underway.time[0] += 2 * MOMENT
+    with pytest.raises(LedgerUnavailable):
+        await underway.finish()
+    assert await underway.on_record() == [Outcome.OPEN] * IN_FLIGHT
     assert underway.posts == IN_FLIGHT
 
 
