@@ -17,6 +17,7 @@ from pm_autoaccept.cli.printing import coloured
 from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth, Verdict
 from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
 from pm_autoaccept.policy.durations import written_duration
+from pm_autoaccept.policy.wording import counted
 from pm_autoaccept.telemetry.printable import printable
 
 _NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
@@ -72,7 +73,7 @@ def _data(used: dict[str, Any]) -> str:
         return f"{used['name']}: not available, since {used['why_not']}"
     age = used["age_seconds"]
     old = "" if age is None else f", {written_duration(timedelta(seconds=age))} old"
-    return f"{used['name']}: {used['rows']:,} row{'s' if used['rows'] != 1 else ''}{old}, digest {used['digest'][:12]}"
+    return f"{used['name']}: {counted(used['rows'], 'row')}{old}, digest {used['digest'][:12]}"
 
 
 def _head(looked: Looked, decision: Decision, *, near: RuleLookedAt | None) -> Iterator[tuple[str, Text]]:

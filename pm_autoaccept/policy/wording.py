@@ -25,10 +25,15 @@ def perhaps(name: str, known: Iterable[str], others: Mapping[str, str] = _NO_OTH
     return f" (did you mean `{by_folded[meant]}`?)" if meant else ""
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], joint: str = "or") -> str:
     """`a, b or c`."""
     *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
+    return f"{', '.join(most)} {joint} {last}" if most else last
+
+
+def counted(count: int, what: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def some(names: Iterable[str], most: int = 5) -> str:

@@ -42,8 +42,8 @@ def said(tmp_path, served):
 def test_each_mistake_is_told_with_its_place(said):
     """A name that is not defined, one that is asked once, a value that is longer than the field."""
     assert said.returncode == 1
-    places = [line.split(": ")[0] for line in said.stdout.splitlines() if line.startswith("policy.yaml:")]
-    assert places == ["policy.yaml:5:12", "policy.yaml:9:12", "policy.yaml:9:83"]
+    places = [line.split(": ")[0] for line in said.stdout.splitlines() if line.startswith("policy/policy.yaml:")]
+    assert places == ["policy/policy.yaml:5:12", "policy/policy.yaml:9:12", "policy/policy.yaml:9:83"]
     for words in (
         "our account defines no custom field `Utility Customer Numbr` (did you mean `Utility Customer Number`?)",
         "is asked once, when a customer connects",

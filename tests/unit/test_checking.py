@@ -68,7 +68,7 @@ def failing() -> Files:
 def test_text(check):
     """A good folder ends in one line; warnings go to stderr; what is wrong goes to stdout, each with its place."""
     code, out, err = check()
-    assert (code, out) == (0, "my policy: 3 rules, no problems; 1 test passed; 1 warning; data: accounts (1 rows)\n")
+    assert (code, out) == (0, "my policy: 3 rules, no problems; 1 test passed; 1 warning; data: accounts (1 row)\n")
     assert "my policy/a.yaml:6:10: warning: rule blocked-again is never reached" in err
     code, out, err = check(**failing())
     assert code == 1
@@ -86,7 +86,7 @@ def test_data_that_lie_elsewhere(check):
     data += "  spam: {url: 'https://data.example.org/spam.txt'}\n"
     code, out, err = check(**{"b.yaml": data})
     assert code == 0
-    assert "data: accounts (1 rows)" in out
+    assert "data: accounts (1 row)" in out
     assert "my policy: not read, since they lie elsewhere: known, spam; `doctor` tries them\n" in err
     assert json.loads(check("--output", "json", **{"b.yaml": data})[1])["data_elsewhere"] == ["known", "spam"]
 

@@ -120,7 +120,7 @@ def test_what_a_file_does_not_tell_is_said_where_the_policy_asks_for_it(tmp_path
     asked = ["explain", "--xml", str(tmp_path / "list.xml"), "--policy", str(tmp_path), "--output", output]
     said = CliRunner().invoke(cli, asked, standalone_mode=False, env={"COLUMNS": "300"})
     for part in (
-        "few.csv: it has 1 rows, and the policy requires 2 at least",
+        "few.csv: it has 1 row, and the policy requires 2 at least",
         "it lies in a database or at an address, and only files are read here",
         "a file does not tell since when it has been held",
         "a file does not tell what requests that were accepted say",

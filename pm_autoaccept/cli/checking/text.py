@@ -8,6 +8,7 @@ import click
 
 from pm_autoaccept.cli.checking.report import Finding, Level, Report
 from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.policy.wording import counted
 from pm_autoaccept.telemetry.printable import printable
 
 
@@ -19,23 +20,25 @@ def print_text(report: Report, *, coverage: bool) -> None:
         _tell(report, finding, err=True)
     if coverage and report.policy is not None:
         decided = len(report.policy.rules) - len(report.not_decided)
-        click.echo(f"{report.folder}: {decided} of {_many(len(report.policy.rules), 'rule')} decide a test")
+        click.echo(f"{report.folder}: {decided} of {counted(len(report.policy.rules), 'rule')} decide a test")
         for rule in report.not_decided:
             click.echo(f"no test is decided by rule {rule}")
     count, folder = len(report.errors), report.folder
     if count or report.policy is None:
-        click.echo(f"{folder}: {_many(count, 'problem')}; nothing would be answered by it", err=True)
+        click.echo(f"{folder}: {counted(count, 'problem')}; nothing would be answered by it", err=True)
         return
     rows = ", ".join(
-        f"{name} ({table.rows} rows)" for name, table in report.tables.items() if not isinstance(table, NotLearnt)
+        f"{name} ({counted(table.rows, 'row')})"
+        for name, table in report.tables.items()
+        if not isinstance(table, NotLearnt)
     )
-    tried = f"{_many(len(report.results), 'test')} passed" if report.results else "no tests"
-    warned = f"; {_many(len(report.warnings), 'warning')}" if report.warnings else ""
+    tried = f"{counted(len(report.results), 'test')} passed" if report.results else "no tests"
+    warned = f"; {counted(len(report.warnings), 'warning')}" if report.warnings else ""
     data = f"; data: {rows}" if rows else ""
     if report.elsewhere:
         names = ", ".join(report.elsewhere)
         click.echo(f"{folder}: not read, since they lie elsewhere: {names}; `doctor` tries them", err=True)
-    click.echo(f"{folder}: {_many(len(report.policy.rules), 'rule')}, no problems; {tried}{warned}{data}")
+    click.echo(f"{folder}: {counted(len(report.policy.rules), 'rule')}, no problems; {tried}{warned}{data}")
 
 
 def _tell(report: Report, finding: Finding, *, err: bool = False) -> None:
@@ -54,7 +57,3 @@ def _tell(report: Report, finding: Finding, *, err: bool = False) -> None:
     for line in shown:
         text.append(f"\n{line}", style="red" if line.strip() == "^" else "dim")
     console(stderr=err).print(text, soft_wrap=True)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count != 1 else ''}"

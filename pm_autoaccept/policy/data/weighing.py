@@ -13,6 +13,7 @@ from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy.data.sources import Guard, Source
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.durations import written_duration
+from pm_autoaccept.policy.wording import counted
 
 AHEAD = timedelta(days=1)
 """How far ahead of us contents may be dated: a day begins elsewhere before it does here."""
@@ -69,12 +70,13 @@ def _why_not(
 
 
 def _broken(guard: Guard, rows: int, before: Remembered, dated: datetime | None, time: Fact[datetime]) -> Iterator[str]:
+    has = f"it has {counted(rows, 'row')}"
     if guard.rows is not None and rows < guard.rows:
-        yield f"it has {rows:,} rows, and the policy requires {guard.rows:,} at least"
+        yield f"{has}, and the policy requires {guard.rows:,} at least"
     if guard.shrink is not None and before.most is not None and rows < before.most * (1 - guard.shrink / _WHOLE):
-        yield f"it has {rows:,} rows and had {before.most:,}, and the policy allows {guard.shrink}% fewer at most"
+        yield f"{has} and had {before.most:,}, and the policy allows {guard.shrink}% fewer at most"
     if guard.grow is not None and before.least is not None and rows > before.least * (1 + guard.grow / _WHOLE):
-        yield f"it has {rows:,} rows and had {before.least:,}, and the policy allows {guard.grow}% more at most"
+        yield f"{has} and had {before.least:,}, and the policy allows {guard.grow}% more at most"
     if guard.age is not None and (old := _too_old(guard, dated, time)) is not None:
         yield old
 

@@ -60,7 +60,7 @@ class RuleReader:
         if keys is None:
             return None
         if lacking := [f"`{name}`" for name in ("id", "on", "when", "then") if name not in keys]:
-            self._refuse(node.place, f"the rule lacks {' and '.join(lacking)}")
+            self._refuse(node.place, f"the rule lacks {listed(lacking, 'and')}")
         written = keys.get("id", Broken(node.place))
         if isinstance(written, Text) and not _ID.fullmatch(written.value):
             self._refuse(written.place, "an id is lower-case words joined by hyphens, as known-customer")

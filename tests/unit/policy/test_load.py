@@ -56,7 +56,7 @@ def test_all_faults_at_once(refused):
         ("rules: {id: a}", "`rules` is a list"),
         ("rules: []", "the list is empty"),
         ("rules: [a]", "a rule is a mapping of"),
-        ("rules: [{id: a}]", "the rule lacks `on` and `when` and `then`"),
+        ("rules: [{id: a}]", "the rule lacks `on`, `when` and `then`"),
         ("rules: [{on: meter, when: always, then: hold}]", "the rule lacks `id`"),
         ("rules: [{id: [a], on: meter, when: always, then: [hold], about: [b]}]", "`about` is one line"),
         ("rules: [{id: a, on: [[meter]], when: always, then: hold}]", "`on` is connection, property or meter"),
