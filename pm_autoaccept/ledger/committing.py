@@ -22,6 +22,9 @@ from pm_autoaccept.ledger.engines import DATABASE_ERRORS, hang_up, unavailable
 MOST_TOGETHER = 256
 """Pieces of work in one transaction: nobody waits for more than so many others."""
 
+GATHERING = 0.002
+"""Seconds for which work that is done together waits for more of it: less than most commits take."""
+
 PATIENCE = 15.0
 """Seconds that one transaction may take in PostgreSQL: longer than each of its own timeouts, which a server that is
 frozen does not keep."""
@@ -39,6 +42,7 @@ class _Piece:
     handler: Handler
     item: Any
     result: asyncio.Future[Any]
+    gathers: bool
 
 
 class Writer:
@@ -54,18 +58,19 @@ class Writer:
         self._waiting: list[_Piece] = []
         self._running: asyncio.Future[list[Any]] | None = None
         self._under_way: tuple[float, Any] | None = None
+        self._gathering: asyncio.TimerHandle | None = None
         self._watching: asyncio.TimerHandle | None = None
         self.patience: float | None = PATIENCE
 
-    async def run(self, handler: Handler, item: Any) -> Any:  # noqa: ANN401 — the handler's own types
-        """Hand one item to a handler, together with what waits for the same one.
+    async def run(self, handler: Handler, item: Any, *, gathers: bool = False) -> Any:  # noqa: ANN401 — the handler's own types
+        """Hand one item to a handler, together with what waits for the same one; where it `gathers`, that may be more.
 
         A caller that is cancelled meanwhile does no harm: its work is done all the same.
         """
         result = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Piece(handler, item, result))
+        self._waiting.append(_Piece(handler, item, result, gathers))
         if self._running is None:
-            self._begin()
+            self._begin_soon(gathers=gathers)
         return await result
 
     async def on_thread(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 — the work's own type
@@ -74,12 +79,24 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what waits, then give back the thread."""
-        while self._running is not None:
-            await asyncio.wait({self._running})
-            await asyncio.sleep(0)  # its results are handed out, and what waits begins
+        while self._running is not None or self._waiting:
+            if self._running is None:
+                self._begin()
+            else:
+                await asyncio.wait({self._running})
+                await asyncio.sleep(0)  # its results are handed out, and what waits begins
         self._thread.shutdown(wait=False)
 
+    def _begin_soon(self, *, gathers: bool) -> None:
+        if not gathers:
+            self._begin()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHERING, self._begin)
+
     def _begin(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         pieces, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, pieces)
         self._running.add_done_callback(lambda done: self._hand_out(pieces, done))
@@ -111,10 +128,9 @@ class Writer:
 
     def _go_on(self) -> None:
         self._running = None
+        self._watch()
         if self._waiting:
-            self._begin()
-        else:
-            self._watch()
+            self._begin_soon(gathers=all(piece.gathers for piece in self._waiting))
 
     def _commit(self, pieces: list[_Piece], *, reconnected: bool = False) -> list[Any]:
         """One result or exception for each piece; what is a result is durable."""

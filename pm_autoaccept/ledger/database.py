@@ -86,7 +86,7 @@ class Database:
 
         The handler returns a result for each of its items; an exception is raised to that item's caller alone.
         """
-        return await self._writer.run(handler, item)
+        return await self._writer.run(handler, item, gathers=True)
 
     async def read(self, work: Callable[[Connection], R]) -> R:
         """Run work that only reads, beside the work that writes: it sees all that had been written before it began."""

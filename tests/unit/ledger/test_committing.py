@@ -220,3 +220,30 @@ async def test_a_server_that_is_frozen_does_not_keep_the_ledger_waiting_for_ever
     finally:
         os.kill(pid, signal.SIGCONT)
     assert await numbers(database) == {1}
+
+
+async def test_what_is_done_together_waits_a_moment_for_more(database):
+    """Two that come one after the other share a commit; what cannot be shared does not wait, and takes them along."""
+    held = Held(database)
+
+    def each(bound, handed):
+        return [add(number)(bound) for number in handed]
+
+    for late in (database.together(each, 2), database.run(add(4))):
+        number = 3 if held.commits else 1
+        first = asyncio.ensure_future(database.together(each, number))
+        await asyncio.sleep(0)
+        assert await asyncio.gather(first, late) == [number, number + 1]
+    assert held.commits == 2
+
+
+async def test_closing_finishes_what_waits_for_more(ledger_address):
+    """Its caller gets its result, and it is durable."""
+    closing = await Database.open(ledger_address)
+    last = asyncio.ensure_future(closing.together(lambda bound, _items: [add(1)(bound)], None))
+    await asyncio.sleep(0)
+    await closing.close()
+    assert await asyncio.wait_for(last, 30) == 1
+    again = await Database.open(ledger_address)
+    assert await numbers(again) == {1}
+    await again.close()
