@@ -65,3 +65,11 @@ def test_a_single_very_long_cell_is_folded_and_not_cut(printed):
     assert "".join(lines).count("x") == 199
     assert "y" in "".join(lines)
     assert any(line.endswith("    5") for line in lines)
+
+
+def test_a_long_name_stays_whole_beside_a_sentence_that_goes_on_below(printed):
+    """It is the sentence that gives way, though the name is the longer one of the two by then."""
+    name = "n" * 38
+    lines = printed(18 + 38 + 32 + 2 * 3 + 2, ("request", "rule", "why"), [("connection:410225", name, "word " * 30)])
+    assert sum(name in line for line in lines) == 1
+    assert not any("why: " in line for line in lines)
