@@ -112,9 +112,9 @@ class Sending:
 
         async def attempt() -> None:
             nonlocal last
-            if self._rests():
-                raise self._resting(call)
             try:
+                if self._rests():
+                    raise self._resting(call)
                 await self._attempt(call, body, confirm)
             except PortfolioManagerError as error:
                 last = error

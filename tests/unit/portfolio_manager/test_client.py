@@ -338,3 +338,30 @@ async def test_an_unknown_answer_is_never_sent_again(simulate, sign_in) -> None:
         await accept(await sign_in(simulator), id_=id_)
     (call,) = simulator.log.calls
     assert call.effects
+
+
+class Ebbing(Pace):
+    """A rest that is a little longer than our patience, and after some looks at it is not."""
+
+    looks = 0
+
+    @property
+    def held(self) -> float:
+        """What is left of it."""
+        self.looks -= 1
+        return 60.001 if self.looks > 0 else 60.0
+
+
+@pytest.mark.parametrize("looks", range(4, 8))
+async def test_what_was_kept_back_by_a_rest_is_not_sent_while_somebody_has_paused(simulate, sign_in, looks) -> None:
+    """Though nothing of it had left, it is sent later than it was to be."""
+    simulator, pace = await simulate(), Ebbing(rate=None)
+    pm = await sign_in(simulator, pace=pace, patience=60.0)
+    pace.looks = looks
+
+    async def paused() -> str:
+        return "ada has paused answering"
+
+    with pytest.raises(TooFast, match="not sent"):
+        await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None, may_repeat=paused)
+    assert simulator.log.calls == []
