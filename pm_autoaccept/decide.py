@@ -21,6 +21,7 @@ from pm_autoaccept.model import (
     Facts,
     Held,
     Kind,
+    Missed,
     NotLearnt,
     PendingList,
     PendingRequest,
@@ -46,6 +47,7 @@ def decide(
     now: datetime,
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
+    missed: Sequence[Missed] = (),
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -56,15 +58,17 @@ def decide(
         now: the time of the decision.
         held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
         accepted: what accepted requests say in their custom fields, by the ledger; asked for where policy.needs it.
+        missed: the requests that the ledger has as pending, and that this read is the first to miss. They are held.
     """
     time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
-    pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
-    known = Facts(now=time, defined=_defined(snapshot), claims=_claims(policy, pending, accepted))
+    pending = {each.kind: _Pending.of(each, missed) for each in snapshot.lists}
+    claims = _claims(policy, pending, accepted, missed)
+    known = Facts(now=time, defined=_defined(snapshot), claims=claims)
     decisions: list[Decision] = []
     properties: dict[int, Verdict] = {}
     for kind in Kind:
-        for request in pending[kind].first.values():
+        for request in (*pending[kind].first.values(), *pending[kind].missed.values()):
             doubt = _doubt(request, pending[kind])
             if doubt is not None:
                 decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
@@ -87,14 +91,21 @@ def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[S
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A pending list by id: the first request of each, and the ids that stand there with two contents."""
+    """A pending list by id: the first request of each, the ids that stand there with two contents, and what it missed.
+
+    Attributes:
+        missed: requests that it does not show and that count as pending.
+        twins: ids that it shows while an earlier request with the same id is among those it missed.
+    """
 
     list: PendingList
     first: Mapping[int, PendingRequest]
     contradictory: frozenset[int]
+    missed: Mapping[int, PendingRequest]
+    twins: frozenset[int]
 
     @classmethod
-    def of(cls, pending: PendingList) -> _Pending:
+    def of(cls, pending: PendingList, missed: Sequence[Missed]) -> _Pending:
         first: dict[int, PendingRequest] = {}
         contradictory = set()
         for request in pending.requests:
@@ -102,11 +113,13 @@ class _Pending:
             # Bytes may differ where nothing that was said does.
             if replace(earlier, source=b"") != replace(request, source=b""):
                 contradictory.add(request.id)
-        return cls(pending, first, frozenset(contradictory))
+        absent = {each.request.id: each.request for each in missed if each.request.kind is pending.kind}
+        unseen = {id_: request for id_, request in absent.items() if id_ not in first}
+        return cls(pending, first, frozenset(contradictory), unseen, frozenset(absent.keys() & first.keys()))
 
     def clear(self, id_: int) -> PendingRequest | None:
         """The pending request of this id, if what it says is beyond doubt."""
-        return None if id_ in self.contradictory else self.first.get(id_)
+        return None if id_ in self.contradictory or id_ in self.twins else self.first.get(id_)
 
 
 def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
@@ -118,6 +131,12 @@ def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
     if request.id in pending.contradictory:
         text = f"The list names {what} twice with different content, and an answer names only the id."
         return Reason(ReasonKind.CONTRADICTORY, text)
+    if request.id in pending.missed:
+        text = f"{what} is missing from one read of its list, and counts as pending until a second read misses it too."
+        return Reason(ReasonKind.MISSED_ONCE, text)
+    if request.id in pending.twins:
+        text = f"What {what} asked before is missing from one read of its list; an answer names only the id."
+        return Reason(ReasonKind.MISSED_ONCE, text)
     needed = {"account.id": request.account_id}
     if request.kind is not Kind.CONNECTION:
         needed["property.id"] = request.property_id
@@ -145,7 +164,12 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
     )
 
 
-def _claims(policy: Policy, pending: Mapping[Kind, _Pending], accepted: Fact[Sequence[Claim]]) -> Fact[Claims]:
+def _claims(
+    policy: Policy,
+    pending: Mapping[Kind, _Pending],
+    accepted: Fact[Sequence[Claim]],
+    missed: Sequence[Missed],
+) -> Fact[Claims]:
     """Who has said what in the custom fields that the policy asks about with `taken`."""
     tests = policy.taken
     if not tests or isinstance(accepted, NotLearnt):
@@ -153,7 +177,8 @@ def _claims(policy: Policy, pending: Mapping[Kind, _Pending], accepted: Fact[Seq
     unseen = [kind for kind in pending if not pending[kind].list.shows_absence]
     missing = f"the list of pending {unseen[0]} requests is not whole" if unseen else None
     waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
-    return collect(tests, (*accepted, *waiting), missing=missing)
+    unseen_once = (each.claim for each in missed)
+    return collect(tests, (*accepted, *waiting, *unseen_once), missing=missing)
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:
@@ -249,7 +274,7 @@ def _answers_at_connection(owner: int, connections: _Pending, snapshot: Snapshot
 def _property_share(
     request: PendingRequest, owner: int, *, shares: _Pending, snapshot: Snapshot
 ) -> Fact[PropertyShare]:
-    if request.property_id in shares.first:
+    if request.property_id in shares.first or request.property_id in shares.missed:
         return PropertyShare.PENDING
     if not shares.list.shows_absence:
         return NotLearnt("the list of pending property shares is not whole")

@@ -64,7 +64,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
     from pm_autoaccept.config import Settings
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import SqlLedger
-    from pm_autoaccept.model import Mode
+    from pm_autoaccept.model import Mode, ReasonKind
     from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
@@ -94,7 +94,8 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
                     planned = await cycle.look()
                     cycles += 1
                     story.tell_look(planned, first=cycles == 1)
-                    if not planned.steps:
+                    missed = any(each.reason.kind is ReasonKind.MISSED_ONCE for each in planned.decisions)
+                    if not planned.steps and not missed:
                         break
                     await cycle.answer(planned)
                 rows = await cycle.ledger.decisions()

@@ -104,9 +104,6 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
             try:
                 await hold.renew()  # reading and deciding may have taken long
                 await cycle.answer(planned)
-                if any(step.falls for step in planned.steps):
-                    progress.update(bar, description="Reading once more", total=None)
-                    await stop.unless_asked(cycle.settle())
             except PmAutoacceptError as error:
                 failed = error  # what was done until then is told all the same
             rows = await cycle.ledger.decisions(keys=[decision.key for decision in planned.decisions])

@@ -61,7 +61,7 @@ def intend(
     first: dict[RequestKey, tuple[Answer, RequestRow]] = {}
     for answer in answers:
         step, known = answer.step, rows.get(answer.step.key, [])
-        row = current(known, step.decision.request)
+        row = current(known, step.decision.request).row
         if row is None:
             raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
         if step.repeats and row.outcome == Outcome.OPEN:

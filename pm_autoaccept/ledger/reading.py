@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept import __version__
+from pm_autoaccept.ledger.absence import missed_once
 from pm_autoaccept.ledger.answering import may_repeat
 from pm_autoaccept.ledger.counting import tallies
 from pm_autoaccept.ledger.deciding import last_decisions
@@ -15,9 +17,9 @@ from pm_autoaccept.ledger.holding import held
 from pm_autoaccept.ledger.rows import (
     UNSETTLED,
     RequestRow,
+    Which,
     chunks,
     current,
-    is_over,
     last_intent,
     rows_by_key,
 )
@@ -29,6 +31,7 @@ from pm_autoaccept.model import (
     History,
     Kind,
     Limit,
+    Missed,
     Outcome,
     RequestKey,
     Snapshot,
@@ -37,6 +40,20 @@ from pm_autoaccept.model import (
 
 OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 """Outcomes in which Portfolio Manager took our answer."""
+
+OVERDUE_AFTER = timedelta(hours=1)
+"""How long after its answer a request may be listed before people are told: a list that lags is no explanation then."""
+
+_WEAKEST_FIRST = (
+    Standing.IN_DOUBT,
+    Standing.UNANSWERED,
+    Standing.REPEATABLE,
+    Standing.REFUSED,
+    Standing.SETTLED,
+    Standing.REJECTED,
+    Standing.ACCEPTED,
+)
+"""An id stands as the weakest of the elements under it: an answer names only the id, and would take all of them."""
 
 
 def history(
@@ -52,24 +69,31 @@ def history(
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
-    standing, sent, waiting = {}, {}, {}
+    standing: dict[RequestKey, Standing] = {}
+    sent, waiting = {}, {}
+    overdue, shown = set(), set()
     for request in requests:
         known = rows.get(request.key, [])
-        row = current(known, request)
-        if any(each.outcome == Outcome.OPEN and each is not row for each in known):
-            standing[request.key] = Standing.IN_DOUBT
-        elif row is not None:
-            last = last_intent(connection, row.id) if row.outcome in UNSETTLED else None
+        now = current(known, request)
+        stands = Standing.UNANSWERED
+        if any(each.outcome == Outcome.OPEN and each is not now.row for each in known):
+            stands = Standing.IN_DOUBT
+        elif now.row is not None and now.which is Which.SAME:
             read = begun.get(request.kind)
-            if last is not None and row.outcome == Outcome.OPEN:
-                repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
-                standing[request.key] = Standing.REPEATABLE if repeatable else Standing.IN_DOUBT
-            else:
-                standing[request.key] = _standing(connection, row, at=at)
-            if last is not None and standing[request.key] in (Standing.REFUSED, Standing.REPEATABLE):
+            stands, last = _standing(connection, now.row, read=read, at=at, unknown_wait=unknown_wait)
+            if last is not None and stands in (Standing.REFUSED, Standing.REPEATABLE):
                 sent[request.key] = (Action(last.action), last.note)
-        if row is not None and row.held_since is not None and not is_over(row):
-            waiting[request.key] = row
+        standing[request.key] = min(stands, standing.get(request.key, stands), key=_WEAKEST_FIRST.index)
+        if now.row is not None:
+            shown.add(now.row.id)
+            if now.row.held_since is not None and not now.ended:
+                waiting[request.key] = now.row
+            if now.ended and at - now.row.outcome_at > OVERDUE_AFTER:
+                overdue.add(request.key)
+    missed = missed_once(connection, provider, snapshot, shown=shown)
+    for each, known in _with_rows(connection, provider, missed):
+        in_doubt = any(row.outcome == Outcome.OPEN for row in known)
+        standing.setdefault(each.request.key, Standing.IN_DOUBT if in_doubt else Standing.UNANSWERED)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     rejected = _rejected(connection, provider, sorted(properties))
     return History(
@@ -77,6 +101,8 @@ def history(
         sent=sent,
         rejected_properties=rejected,
         held=_held(connection, waiting, at=at),
+        missed=missed,
+        overdue=frozenset(overdue),
         tallies=tallies(connection, provider, limits, at=at),
     )
 
@@ -88,20 +114,34 @@ def _held(connection: Connection, waiting: Mapping[RequestKey, RequestRow], *, a
     return {key: holder for key, holder in holders.items() if holder is not None}
 
 
-def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
-    """How one request that pends now stands, whose answer is not of unknown fate.
+def _with_rows(
+    connection: Connection, provider: int, missed: Sequence[Missed]
+) -> Iterator[tuple[Missed, list[RequestRow]]]:
+    """Each request that one read missed, with every row of its id."""
+    rows = rows_by_key(connection, provider, (each.request.key for each in missed))
+    return ((each, rows[each.request.key]) for each in missed)
 
-    One that ended and then was absent is the next time: unanswered.
+
+def _standing(
+    connection: Connection, row: RequestRow, *, read: datetime | None, at: datetime, unknown_wait: timedelta | None
+) -> tuple[Standing, Row[Any] | None]:
+    """How one request that pends now stands, and its last answer where that still waits for its end.
+
+    `read` is when the whole read began that shows it, None where the read was not whole.
     """
-    if row.outcome is None or is_over(row):
-        return Standing.UNANSWERED
-    if row.outcome == Outcome.REFUSED:
-        due = row.again_after is not None and row.again_after <= at
-        newer = last_intent(connection, row.id).program != __version__
-        return Standing.UNANSWERED if due or newer else Standing.REFUSED
-    if row.outcome != Outcome.DONE:
-        return Standing.SETTLED
-    return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
+    if row.outcome is None:
+        return Standing.UNANSWERED, None
+    if row.outcome in UNSETTLED or row.outcome == Outcome.DONE:
+        last = last_intent(connection, row.id)
+    else:
+        return Standing.SETTLED, None
+    if row.outcome == Outcome.DONE:
+        return (Standing.ACCEPTED if last.action == Action.ACCEPT else Standing.REJECTED), None
+    if row.outcome == Outcome.OPEN:
+        repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
+        return (Standing.REPEATABLE if repeatable else Standing.IN_DOUBT), last
+    due = row.again_after is not None and row.again_after <= at
+    return (Standing.UNANSWERED if due or last.program != __version__ else Standing.REFUSED), last
 
 
 def owners_in_doubt(connection: Connection, provider: int) -> frozenset[int]:

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import (
-    accepted,
     answering,
     auditing,
     braking,
     claiming,
+    claims,
     concluding,
     deciding,
     noticing,
@@ -136,7 +136,7 @@ class SqlLedger:
 
     async def accepted(self) -> Sequence[Claim]:
         """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
-        return () if self._provider is None else await self._read(accepted.accepted)
+        return () if self._provider is None else await self._read(claims.accepted)
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, None where nobody did. Reads only."""

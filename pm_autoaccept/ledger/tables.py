@@ -106,6 +106,8 @@ request = Table(
     # When a whole read first came back without it, and how many did since it was last seen.
     Column("absent_since", UtcDateTime),
     Column("absent_reads", Integer, nullable=False, default=0),
+    # The unreadable elements, by their digests, that it was once read beside: they are not this request.
+    Column("beside", JSON),
     # The intent whose done reject may take this request along; no foreign key, since intents point back here.
     Column("falls_with", Integer),
     # How many whole reads, begun after its open answer was sent last, showed it pending still.
@@ -117,6 +119,8 @@ request = Table(
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Column("again_after", UtcDateTime),
+    # When what our accept brought had ended, as far as we know: what pends after that is the next time.
+    Column("ended_at", UtcDateTime),
     # When names, e-mail addresses, phone numbers and what was typed were taken out of it for good.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "asked", "time"),

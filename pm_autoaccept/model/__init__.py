@@ -6,7 +6,7 @@ poll brings a `Snapshot` of `PendingRequest`s and facts; decide makes a `Decisio
 
 from __future__ import annotations
 
-from pm_autoaccept.model.claims import ANY, Claim, Claimed, Claims
+from pm_autoaccept.model.claims import ANY, Claim, Claimed, Claims, Missed
 from pm_autoaccept.model.decisions import (
     Action,
     Decision,
@@ -84,6 +84,7 @@ __all__ = [
     "Limit",
     "Memory",
     "MeterInfo",
+    "Missed",
     "Mode",
     "Need",
     "NotLearnt",

@@ -58,6 +58,8 @@ class ReasonKind(StrEnum):
     """The same id stood twice in one read with different content."""
     LIST_NOT_WHOLE = "list_not_whole"
     """The list in which it stands could not be read to its end."""
+    MISSED_ONCE = "missed_once"
+    """One read does not show it. It counts as pending until a second read misses it too."""
 
     CONNECTION_NOT_ACCEPTED = "connection_not_accepted"
     """Kept back: accepting would also accept the owner's connection, which was not decided accept and done."""
@@ -69,6 +71,8 @@ class ReasonKind(StrEnum):
     """Kept back: the connection or the property is being rejected, and this falls with it."""
     ANSWERED = "answered"
     """Kept back: it was answered and still stands in the list; the list lags."""
+    LISTED_AGAIN = "listed_again"
+    """Kept back: it was answered more than an hour ago, and is listed still or again. A person must look."""
     IN_DOUBT = "in_doubt"
     """Kept back: an answer was sent and what became of it is not known yet."""
     VERDICT_CHANGED = "verdict_changed"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from pm_autoaccept.model.claims import Missed
 from pm_autoaccept.model.decisions import Action, Decision, Held, Reason
 from pm_autoaccept.model.requests import RequestKey
 from pm_autoaccept.model.snapshot import PendingList
@@ -152,7 +153,10 @@ class History:
     """What the ledger knows that decide and plan must know.
 
     Attributes:
-        standing: of each request that pends now; a key without an entry is unanswered.
+        standing: of each request that pends now; a key without an entry is unanswered. Where one read shows an id
+            several times, it is the weakest of them: an id is accepted only if every element is what we accepted.
+        missed: the requests that the ledger has as pending and this read does not show for the first time.
+        overdue: those that were answered more than an hour ago, and are listed still or again.
         sent: of those that stand refused or repeatable, what was sent last.
         rejected_properties: ids of properties whose latest answer of ours was a reject.
         held: who holds which of them since when; a key without an entry nobody holds.
@@ -163,4 +167,6 @@ class History:
     sent: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
     rejected_properties: frozenset[int] = frozenset()
     held: Mapping[RequestKey, Held] = field(default_factory=dict)
+    missed: tuple[Missed, ...] = ()
+    overdue: frozenset[RequestKey] = frozenset()
     tallies: tuple[Tally, ...] = ()

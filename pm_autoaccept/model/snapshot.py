@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
@@ -51,12 +51,12 @@ class PendingPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingList:
-    """All pages of one pending list, as far as they could be read.
+    """All pages of one pending list, as far as they could be read. One cycle is one read, however often it read it.
 
     Attributes:
         failed: why the list is not whole, None if it is. From a list that is not whole nothing is answered.
-        begun: when its first page was asked for.
-        ended: when its last page had come.
+        begun: when its first page was first asked for.
+        ended: when its last page had last come.
     """
 
     kind: Kind
@@ -75,6 +75,23 @@ class PendingList:
     def shows_absence(self) -> bool:
         """Whether what does not stand in it is really not pending: whole, and every element has an id."""
         return self.whole and not self.unreadable
+
+    def united(self, later: PendingList) -> PendingList:
+        """This read and a later one of the same list in the same cycle, as one read.
+
+        What either shows is pending: what a customer took back meanwhile is missed by the next cycle. Where the two
+        show other content under one id, the later counts. It is whole if the later is.
+        """
+        shown = {request.id for request in later.requests}
+        kept = tuple(request for request in self.requests if request.id not in shown)
+        strange = tuple(element for element in self.unreadable if element not in later.unreadable)
+        return replace(
+            self,
+            requests=(*later.requests, *kept),
+            unreadable=(*later.unreadable, *strange),
+            failed=later.failed,
+            ended=later.ended,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

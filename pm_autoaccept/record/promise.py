@@ -47,7 +47,10 @@ class Ledger(Protocol):
         """
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
-        """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
+        """Say what decide and plan must know of what pends, also of what one read has missed. Reads only.
+
+        And what counts for these limits.
+        """
 
     async def accepted(self) -> Sequence[Claim]:
         """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""

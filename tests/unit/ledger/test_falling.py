@@ -20,6 +20,8 @@ async def test_what_falls_with_a_reject_is_recorded_when_it_is_seen_to_be_gone(l
     await answer(ledger, parent, REJECT, minute=0, falls=(child.key,))
     assert (await outcomes(ledger))["property:11/1"] is None
     await see(ledger, minute=1)
+    assert (await outcomes(ledger))["property:11/1"] is None
+    await see(ledger, minute=2)
     row = next(row for row in await ledger.decisions() if row.kind is Kind.PROPERTY)
     assert (row.outcome, row.cause) == (Outcome.FALLEN, key("connection", ALICE))
 
@@ -34,7 +36,8 @@ async def test_a_meter_falls_with_its_property_before_their_connection(ledger):
         if cause == top.key:
             await see(ledger, top, child, minute=minute + 1)
         await answer(ledger, top, REJECT, minute=minute + 1, falls=(child.key,))
-        await see(ledger, minute=minute + 2)
+        for later in (2, 3):
+            await see(ledger, minute=minute + later)
         rows = [row for row in await ledger.decisions() if row.kind is Kind.METER]
         assert (rows[-1].outcome, rows[-1].cause) == (Outcome.FALLEN, cause)
 

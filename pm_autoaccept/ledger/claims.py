@@ -39,14 +39,21 @@ def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
     return tuple(_claim(row) for row in connection.execute(query) if row.custom)
 
 
-def _claim(row: Row[Any]) -> Claim:
+def said(row: Row[Any]) -> tuple[tuple[CustomField, ...], frozenset[str]]:
+    """What a row's request says in its custom fields, and in which fields that is not known any more."""
     masked = row.masked_at is not None
     gone = {name for name, value in row.custom if masked or value.startswith(DIGEST)}
+    known = tuple(CustomField(name, value) for name, value in row.custom if name not in gone)
+    return known, frozenset(map(name_key, gone))
+
+
+def _claim(row: Row[Any]) -> Claim:
+    custom, unread = said(row)
     return Claim(
         key=RequestKey(Kind(row.kind), row.pm_id),
         owner=row.account_id,
         username=row.username,
-        custom=tuple(CustomField(name, value) for name, value in row.custom if name not in gone),
-        unread=frozenset(map(name_key, gone)),
+        custom=custom,
+        unread=unread,
         doubt=_DOUBTS.get(Outcome(row.outcome)),
     )

@@ -1,0 +1,19 @@
+"""When what an accept of ours brought has ended, and beside which unreadable elements a request was read."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from pm_autoaccept.ledger.tables import UtcDateTime
+
+revision = "0009"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Say what decides whether a request that is listed again is the next time, and what proves that it is absent."""
+    op.add_column("request", sa.Column("ended_at", UtcDateTime))
+    op.add_column("request", sa.Column("beside", sa.JSON))
