@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pm_autoaccept.model import Action, CustomField, Kind, RequestKey
@@ -73,7 +74,7 @@ class _Act:
 
 
 def _connect(act: _Act) -> tuple[Effect, ...]:
-    return customers.connect(act.world, act.account(), now=act.now)
+    return customers.connect(act.world, act.account(), now=act.now, inferred=act.inferred)
 
 
 def _share(act: _Act) -> tuple[Effect, ...]:
@@ -106,6 +107,7 @@ def _transfer(act: _Act) -> tuple[Effect, ...]:
         new_owner=act.account("new_owner"),
         keep_access=act.arguments.get("keep_access", True) is True,
         now=act.now,
+        inferred=act.inferred,
     )
 
 
@@ -135,6 +137,14 @@ def _answer_in_pages(act: _Act) -> tuple[Effect, ...]:
     return answering.answer(act.world, act.any_key(), Action(str(said)), inferred=act.inferred)
 
 
+def _list_oddly(odd: str, act: _Act) -> tuple[Effect, ...]:
+    """Let a list hide a request, or show it twice, for a while; 0 seconds end it."""
+    key, until = act.any_key(), act.now + timedelta(seconds=act.number("seconds"))
+    which = act.world.hidden if odd == "hidden" else act.world.repeated
+    which[key] = until
+    return (Effect(kind=key.kind, id=key.id, what="listing", before="", after=odd if until > act.now else "shown"),)
+
+
 def table() -> dict[str, Callable[[_Act], tuple[Effect, ...]]]:
     """Every act by name; what each needs stands in docs/simulator.md."""
     return {
@@ -148,6 +158,8 @@ def table() -> dict[str, Callable[[_Act], tuple[Effect, ...]]]:
         "add_meter": _add_meter,
         "answer_custom_fields": _answer_custom_fields,
         "answer_in_pages": _answer_in_pages,
+        "hide": partial(_list_oddly, "hidden"),
+        "repeat": partial(_list_oddly, "repeated"),
     }
 
 

@@ -51,7 +51,7 @@ def _own(asked: Asked, kind: Kind, id_name: str) -> RequestKey:
 
 def _invite_account(asked: Asked) -> Answer:
     _check_recipient(asked)
-    return _ok(customers.connect(asked.world, asked.caller.id, now=asked.now))
+    return _ok(customers.connect(asked.world, asked.caller.id, now=asked.now, inferred=asked.inferred))
 
 
 def _invite_share(kind: Kind, id_name: str, asked: Asked) -> Answer:

@@ -13,8 +13,10 @@ from pm_autoaccept.simulator.inferred import Inferred
 from pm_autoaccept.simulator.refusals import Refusal, access_denied, still_pending
 from pm_autoaccept.simulator.world import Access, Account, Effect, Meter, State, Tie, World
 
+_USUAL = Inferred()
 
-def connect(world: World, account_id: int, *, now: datetime) -> tuple[Effect, ...]:
+
+def connect(world: World, account_id: int, *, now: datetime, inferred: Inferred = _USUAL) -> tuple[Effect, ...]:
     """Ask for a connection (reference §5).
 
     Raises:
@@ -25,12 +27,19 @@ def connect(world: World, account_id: int, *, now: datetime) -> tuple[Effect, ..
         raise Refusal(400, "You are already connected to this account")
     if state is State.PENDING:
         raise still_pending(Kind.CONNECTION)
-    return (_ask_connection(world, account_id, now=now, cascade=False),)
-
-
-def _ask_connection(world: World, account_id: int, *, now: datetime, cascade: bool) -> Effect:
     key = RequestKey(Kind.CONNECTION, account_id)
-    return world.ask(Tie(key=key, state=State.PENDING, sender=account_id, asked_at=now), cascade=cascade)
+    return (_ask_connection(world, account_id, at=_created(world, key, now, inferred), cascade=False),)
+
+
+def _created(world: World, key: RequestKey, now: datetime, inferred: Inferred) -> datetime:
+    """The createdDate of what is asked now, perhaps again."""
+    before = world.ties.get(key)
+    return now if before is None or not inferred.asked_again_keeps_date else before.asked_at
+
+
+def _ask_connection(world: World, account_id: int, *, at: datetime, cascade: bool) -> Effect:
+    key = RequestKey(Kind.CONNECTION, account_id)
+    return world.ask(Tie(key=key, state=State.PENDING, sender=account_id, asked_at=at), cascade=cascade)
 
 
 def share(
@@ -56,11 +65,12 @@ def share(
     known = world.state(Kind.CONNECTION, home.owner) in {State.ACTIVE, State.PENDING}
     if not known and sender == home.owner and inferred.own_share_needs_connection:
         raise Refusal(400, "You are not connected to this account")
-    tie = Tie(key=key, state=State.PENDING, sender=sender, asked_at=now, access=access)
-    asked = (world.ask(tie),)
+    asked_at = _created(world, key, now, inferred)
+    asked = (world.ask(Tie(key=key, state=State.PENDING, sender=sender, asked_at=asked_at, access=access)),)
     if known or sender == home.owner:
         return asked
-    return (_ask_connection(world, home.owner, now=now, cascade=True), *asked)
+    connected_at = _created(world, RequestKey(Kind.CONNECTION, home.owner), now, inferred)
+    return (_ask_connection(world, home.owner, at=connected_at, cascade=True), *asked)
 
 
 def change_access(world: World, key: RequestKey, *, by: int, access: Access, now: datetime) -> tuple[Effect, ...]:
@@ -140,7 +150,9 @@ def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferr
     return tuple(effects)
 
 
-def transfer(world: World, property_id: int, *, new_owner: int, keep_access: bool, now: datetime) -> tuple[Effect, ...]:
+def transfer(
+    world: World, property_id: int, *, new_owner: int, keep_access: bool, now: datetime, inferred: Inferred = _USUAL
+) -> tuple[Effect, ...]:
     """Give a property to another account, which keeps the provider's access or removes it (reference §6).
 
     A new owner who is not connected sends a connection request.
@@ -160,7 +172,8 @@ def transfer(world: World, property_id: int, *, new_owner: int, keep_access: boo
         for each in shares:
             effects += _end_and_tell(world, each, now=now, cascade=True)
     elif world.state(Kind.CONNECTION, new_owner) not in {State.ACTIVE, State.PENDING}:
-        effects.append(_ask_connection(world, new_owner, now=now, cascade=True))
+        asked_at = _created(world, RequestKey(Kind.CONNECTION, new_owner), now, inferred)
+        effects.append(_ask_connection(world, new_owner, at=asked_at, cascade=True))
     return tuple(effects)
 
 

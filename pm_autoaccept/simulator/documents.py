@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from lxml import etree
 
-from pm_autoaccept.model import CustomField, CustomFieldDefinition, Kind, Notification, RequestKey
+from pm_autoaccept.model import CustomField, CustomFieldDefinition, Kind, Notification
 from pm_autoaccept.simulator import elements
 from pm_autoaccept.simulator.elements import add
 from pm_autoaccept.simulator.refusals import Refusal
-from pm_autoaccept.simulator.world import Account, Tie, World
+from pm_autoaccept.simulator.world import Account, Listed, Tie, World
 
 PROLOG = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 """The exact beginning of each body (reference §2)."""
@@ -36,38 +37,42 @@ def error(refusal: Refusal) -> bytes:
     return _bytes(root)
 
 
-def pending_list(world: World, ties: Sequence[Tie], links: Sequence[etree._Element], *, empty_links: bool) -> bytes:
+def pending_list(
+    world: World, listed: Sequence[Listed], links: Sequence[etree._Element], *, empty_links: bool
+) -> bytes:
     """One page of a pending list (reference §4.1, §4.4, §4.6)."""
     root = etree.Element("pendingList")
-    for tie in ties:
-        root.append(_PENDING[tie.key.kind](world, tie))
-    if links or (empty_links and not ties):
+    for each in listed:
+        root.append(_PENDING[each.tie.key.kind](world, each.tie, each.values))
+    if links or (empty_links and not listed):
         root.append(elements.links(links))
     return _bytes(root)
 
 
-def _values(world: World, key: RequestKey) -> list[etree._Element]:
-    values = world.answers.get(key)
+_Values: TypeAlias = tuple[CustomField, ...] | None
+
+
+def _values(values: _Values) -> list[etree._Element]:
     return [] if values is None else [elements.custom_field_list(values)]
 
 
-def _pending_account(world: World, tie: Tie) -> etree._Element:
+def _pending_account(world: World, tie: Tie, values: _Values) -> etree._Element:
     account = world.account(tie.key.id)
     made = etree.Element("account")
     add(made, "accountId", account.id)
     add(made, "username", account.username)
-    made.extend(_values(world, tie.key))
+    made.extend(_values(values))
     made.append(elements.account_info(account.info))
     made.append(elements.audit("connectionAudit", by=world.account(tie.sender), at=tie.asked_at))
     return made
 
 
-def _pending_property(world: World, tie: Tie) -> etree._Element:
+def _pending_property(world: World, tie: Tie, values: _Values) -> etree._Element:
     home = world.properties[tie.key.id]
     owner = world.account(home.owner)
     made = etree.Element("property")
     add(made, "propertyId", home.id)
-    made.extend(_values(world, tie.key))
+    made.extend(_values(values))
     add(made, "accessLevel", tie.access)
     add(made, "accountId", owner.id)
     add(made, "username", owner.username)
@@ -76,7 +81,7 @@ def _pending_property(world: World, tie: Tie) -> etree._Element:
     return made
 
 
-def _pending_meter(world: World, tie: Tie) -> etree._Element:
+def _pending_meter(world: World, tie: Tie, values: _Values) -> etree._Element:
     meter = world.meters[tie.key.id]
     home = world.properties[meter.property_id]
     owner = world.account(home.owner)
@@ -85,7 +90,7 @@ def _pending_meter(world: World, tie: Tie) -> etree._Element:
     add(made, "propertyId", home.id)
     add(made, "accountId", owner.id)
     add(made, "username", owner.username)
-    made.extend(_values(world, tie.key))
+    made.extend(_values(values))
     add(made, "accessLevel", tie.access)
     made.append(elements.property_info(home, owner))
     made.append(elements.meter_info(meter))

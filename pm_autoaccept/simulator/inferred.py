@@ -1,4 +1,4 @@
-"""Switches for what nobody has confirmed of Portfolio Manager (reference §10 and its [INF] marks)."""
+"""Switches for what nobody has confirmed of Portfolio Manager (reference §10 and its [INF] marks), and its lists."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class Inferred:
         customer_disconnect_keeps_shares: when a customer disconnects, the shares stay (§4.3: sources disagree).
         values_readable_while_pending: custom-field values can be read while only a request pends (§8).
         order: of the pending lists (§10.5).
+        page_size: how many requests stand on a page (§7). Confirmed: less only makes small worlds long.
+        lag: for how many seconds a list shows what does not pend any more. What is asked again meanwhile stands there
+            twice, with both contents.
+        asked_again_keeps_date: what is asked again has the createdDate that it had before (§6 says otherwise, but
+            nobody has confirmed it).
         page_beyond_the_end: an empty list, or 404 (§7).
         page_below_one: page=0 and less are read as the first page, or answered 404 (§7).
         previous_links: later pages also link to the "previous page" (§7).
@@ -48,6 +53,9 @@ class Inferred:
     customer_disconnect_keeps_shares: bool = False
     values_readable_while_pending: bool = False
     order: Literal["oldest_first", "newest_first", "by_id"] = "oldest_first"
+    page_size: int = 20
+    lag: int = 0
+    asked_again_keeps_date: bool = False
     page_beyond_the_end: Literal["empty", "not_found"] = "empty"
     page_below_one: Literal["first", "not_found"] = "first"
     previous_links: bool = True

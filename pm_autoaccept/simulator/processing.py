@@ -50,6 +50,7 @@ class Processor:
             call.error = refusal.text
             answer = Answer(documents.error(refusal), status=refusal.status)
         call.effects = answer.effects
+        self._world.leave(answer.effects, now=now)
         return answer
 
     def _process(self, request: Request, call: Call, now: datetime) -> Answer:

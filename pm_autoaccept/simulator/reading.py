@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from functools import partial
 
 from lxml import etree
@@ -11,45 +10,23 @@ from lxml import etree
 from pm_autoaccept.model import Kind, RequestKey
 from pm_autoaccept.simulator import documents, elements
 from pm_autoaccept.simulator.asked import Answer, Asked
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.lists import Lists
 from pm_autoaccept.simulator.refusals import access_denied, not_found, not_shared
-from pm_autoaccept.simulator.world import Effect, State, Tie, World
-
-PAGE = 20
-"""How many requests stand on a page (reference §7)."""
+from pm_autoaccept.simulator.world import Effect, State, World
 
 
-class _Lists:
-    """What pends of each kind, in the order of its list: ordered anew only after a change, not for each page."""
-
-    def __init__(self) -> None:
-        self._known: dict[Kind, tuple[int, list[RequestKey]]] = {}
-
-    def of(self, world: World, kind: Kind, inferred: Inferred) -> list[RequestKey]:
-        """The list of this kind."""
-        changes, waiting = self._known.get(kind, (None, []))
-        if changes != world.changes:
-            waiting = _ordered(world, kind, inferred)
-            self._known[kind] = world.changes, waiting
-        if kind is not Kind.CONNECTION and not inferred.forwarded_shares_listed_when_unconnected:
-            return [key for key in waiting if world.connected(world.owner_of(key))]
-        return waiting
-
-
-def _pending(lists: _Lists, kind: Kind, path: str, asked: Asked) -> Answer:
-    waiting = lists.of(asked.world, kind, asked.inferred)
-    page = _page(asked)
-    begin = (page - 1) * PAGE
-    if page > 1 and begin >= len(waiting) and asked.inferred.page_beyond_the_end == "not_found":
+def _pending(lists: Lists, kind: Kind, path: str, asked: Asked) -> Answer:
+    number, inferred = _page(asked), asked.inferred
+    page = lists.page(asked.world, kind, number, inferred=inferred, now=asked.now)
+    if number > 1 and not page.listed and inferred.page_beyond_the_end == "not_found":
         raise not_found()
     links = []
-    if begin + PAGE < len(waiting):
-        links.append(elements.link("next page", f"{path}?page={page + 1}"))
-    if page > 1 and asked.inferred.previous_links:
-        links.append(elements.link("previous page", f"{path}?page={page - 1}"))
-    empty_links = asked.inferred.empty_list_has_links
-    shown = [asked.world.ties[key] for key in waiting[begin : begin + PAGE]]
-    return Answer(documents.pending_list(asked.world, shown, links, empty_links=empty_links))
+    if page.more:
+        links.append(elements.link("next page", f"{path}?page={number + 1}"))
+    if number > 1 and inferred.previous_links:
+        links.append(elements.link("previous page", f"{path}?page={number - 1}"))
+    empty_links = inferred.empty_list_has_links
+    return Answer(documents.pending_list(asked.world, page.listed, links, empty_links=empty_links))
 
 
 def _page(asked: Asked) -> int:
@@ -61,14 +38,6 @@ def _page(asked: Asked) -> int:
     if page < 1 and asked.inferred.page_below_one == "not_found":
         raise not_found()
     return max(page, 1)
-
-
-def _ordered(world: World, kind: Kind, inferred: Inferred) -> list[RequestKey]:
-    def place(tie: Tie) -> tuple[datetime, int] | int:
-        return tie.key.id if inferred.order == "by_id" else (tie.asked_at, tie.key.id)
-
-    waiting = sorted(world.having(kind, State.PENDING), key=place, reverse=inferred.order == "newest_first")
-    return [tie.key for tie in waiting]
 
 
 def _notifications(asked: Asked) -> Answer:
@@ -174,7 +143,7 @@ def _custom_field(asked: Asked) -> Answer:
 
 def reading() -> dict[str, Callable[[Asked], Answer]]:
     """What answers each service that only reads, by the service's name."""
-    lists = _Lists()
+    lists = Lists()
     return {
         "list_pending_connections": partial(_pending, lists, Kind.CONNECTION, "/connect/account/pending/list"),
         "list_pending_properties": partial(_pending, lists, Kind.PROPERTY, "/share/property/pending/list"),

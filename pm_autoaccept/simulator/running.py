@@ -14,6 +14,7 @@ from pm_autoaccept.model import Kind
 from pm_autoaccept.simulator import acts
 from pm_autoaccept.simulator.faults import Faults
 from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.lists import Lists, Page
 from pm_autoaccept.simulator.log import Call, Log
 from pm_autoaccept.simulator.server import Server
 from pm_autoaccept.simulator.services import BASE
@@ -57,7 +58,7 @@ class Simulator:
             host: the address to listen on.
             port: 0 for any free one.
             latency: seconds before each call is processed.
-            inferred: how it behaves where Portfolio Manager's behaviour is not confirmed.
+            inferred: how it behaves where Portfolio Manager's behaviour is not confirmed; as the world says if None.
             clock: what time it is, with an offset.
             fault_seed: seeds the dice of faults that happen at a rate.
         """
@@ -66,11 +67,12 @@ class Simulator:
         self.faults = Faults(fault_seed)
         self._host = host
         self._port = port
-        self._inferred = inferred or Inferred()
+        self._inferred = inferred or world.inferred
         self._clock = clock
         self._server = Server(
             world, inferred=self._inferred, latency=latency, clock=clock, faults=self.faults, log=self.log
         )
+        self._lists = Lists()
         self._runner: web.AppRunner | None = None
 
     @property
@@ -110,11 +112,17 @@ class Simulator:
             ActRefused: there is no such act, or it lacks an argument.
             Refusal: Portfolio Manager would refuse it.
         """
-        effects = acts.perform(self.world, act, arguments, now=self._clock(), inferred=self._inferred)
+        now = self._clock()
+        effects = acts.perform(self.world, act, arguments, now=now, inferred=self._inferred)
+        self.world.leave(effects, now=now)
         call = self.log.begin(at=self._clock(), method="ACT", path=act)
         call.status, call.effects = 200, effects
         self.log.process(call)
         return effects
+
+    def page(self, kind: Kind, number: int = 1) -> Page:
+        """What a page of a pending list shows now, so that a test knows what a client is about to read."""
+        return self._lists.page(self.world, kind, number, inferred=self._inferred, now=self._clock())
 
     async def start(self) -> None:
         """Begin to listen.

@@ -6,7 +6,7 @@ Nothing here reads a clock or a socket. What changes a world stands in `answerin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from pm_autoaccept.model import (
     Notification,
     RequestKey,
 )
+from pm_autoaccept.simulator.inferred import Inferred
 
 
 class State(StrEnum):
@@ -107,9 +108,31 @@ class Tie:
     access: Access | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a pending list shows of one request; `values` is None where nobody ever answered its custom fields."""
+
+    tie: Tie
+    values: tuple[CustomField, ...] | None
+
+    def same(self, other: Listed) -> bool:
+        """Whether both say the same in their list, however they stand with the provider by now."""
+        return replace(self, tie=replace(self.tie, state=other.tie.state)) == other
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What pended until then."""
+
+    listed: Listed
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """One change: of a state (`what` is `state`), or of an access level, an owner, custom fields, a notification.
+
+    Also of what its list shows of it (`what` is `listing`).
 
     `cascade` is true where nobody asked for this change itself and it followed from another.
     """
@@ -133,6 +156,10 @@ class World:
             `Property` to the property, `Meter` to the meter.
         meter_types: what the provider supports; empty for all.
         read: ids of notifications that were returned with clear=true.
+        left: what pended last and does not any more; a list that lags shows it still.
+        hidden: what its list does not show, until when.
+        repeated: what its list shows twice, until when.
+        inferred: how the simulator behaves, unless it is told otherwise.
         changes: how often something was asked for or came to stand otherwise.
     """
 
@@ -148,6 +175,10 @@ class World:
     notifications: list[Notification] = field(default_factory=list)
     read: set[int] = field(default_factory=set)
     changes: int = 0
+    left: dict[RequestKey, Left] = field(default_factory=dict)
+    hidden: dict[RequestKey, datetime] = field(default_factory=dict)
+    repeated: dict[RequestKey, datetime] = field(default_factory=dict)
+    inferred: Inferred = field(default_factory=Inferred)
 
     def state(self, kind: Kind, id_: int) -> State:
         """How this stands with the provider; `none` where it was never asked for."""
@@ -205,6 +236,13 @@ class World:
         before = self.state(tie.key.kind, tie.key.id)
         self.ties[tie.key] = tie
         return Effect(kind=tie.key.kind, id=tie.key.id, before=before, after=tie.state, cascade=cascade)
+
+    def leave(self, effects: Iterable[Effect], *, now: datetime) -> None:
+        """Keep what just stopped to pend as its list showed it, right after the call or act that had these effects."""
+        for effect in effects:
+            if effect.what == "state" and effect.before == State.PENDING:
+                key = RequestKey(Kind(effect.kind), effect.id)
+                self.left[key] = Left(Listed(self.ties[key], self.answers.get(key)), now)
 
     def notify(
         self, type_: str, description: str, *, by: Account, subject: Account, key: RequestKey | None, now: datetime

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any, get_args, get_type_hints
 
 from pm_autoaccept.model import AccountInfo, Address, CustomField, CustomFieldDefinition, Kind, RequestKey
 from pm_autoaccept.simulator import people, story
+from pm_autoaccept.simulator.inferred import Inferred
 from pm_autoaccept.simulator.world import Access, Account, Meter, Property, State, Tie, World
 from pm_autoaccept.simulator.yamlnodes import Section, whole_file
 
@@ -46,6 +48,27 @@ def load_world(text: bytes, *, now: datetime) -> World:
     return _Reader(now).read(whole_file(text))
 
 
+def _switches(section: Section) -> Inferred:
+    """How the world's lists and what is not confirmed behave: the attributes of `Inferred` by their names."""
+    said: dict[str, Any] = {}
+    for name, type_ in get_type_hints(Inferred).items():
+        choices = get_args(type_)
+        if type_ is bool:
+            value: object = section.flag(name)
+        elif type_ is int or int in choices:
+            value = section.number(name)
+        else:
+            value = section.text(name)
+            if value is not None and value not in choices:
+                raise section.wrong(name, f"must be one of {', '.join(choices)}, not {value!r}")
+        if value is not None:
+            said[name] = value
+    if said.get("page_size", 1) < 1:
+        raise section.wrong("page_size", "must be 1 or more")
+    section.done()
+    return Inferred(**said)
+
+
 class _Reader:
     """Reads a file in two passes: who there is, then what they share, since a sender may stand further down."""
 
@@ -62,6 +85,9 @@ class _Reader:
         provider = file.section("provider")
         if provider is not None:
             self._provider(provider)
+        switches = file.section("switches")
+        if switches is not None:
+            self._world.inferred = _switches(switches)
         customers = list(file.sections("customers"))
         file.done()
         accounts = [self._account(section) for section in customers]

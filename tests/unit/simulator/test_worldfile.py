@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import CustomField, Kind, RequestKey
-from pm_autoaccept.simulator import Access, State, load_world
+from pm_autoaccept.simulator import Access, Inferred, State, load_world
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 GUIDE = Path(__file__).parents[3] / "docs" / "simulator.md"
@@ -35,6 +36,7 @@ def test_example_of_the_guide() -> None:
     assert world.answers[connection.key] == (CustomField("Utility Customer Number", "00-998-17"),)
     waste = next(meter for meter in world.meters.values() if meter.category == "waste")
     assert world.ties[RequestKey(Kind.METER, waste.id)].access is Access.READ
+    assert world.inferred == Inferred(page_size=10, lag=90)
     assert next(iter(world.having(Kind.CONNECTION, State.ACTIVE))).key.id not in {410221, 87267}
 
 
@@ -44,6 +46,26 @@ def test_scalars_keep_their_text() -> None:
     world = load_world(text, now=NOW)
     assert [value.value for values in world.answers.values() for value in values] == ["0012"]
     assert [(each.username, each.info.last_name) for each in world.accounts.values()][1] == ("NO", "2026-01-01")
+
+
+def test_a_world_sets_every_switch() -> None:
+    """What is switched in tests is switched in a file, by the same names and with the same values."""
+    said = Inferred(
+        **{each.name: not each.default for each in fields(Inferred) if isinstance(each.default, bool)},
+        unknown_pending_id="forbidden",
+        not_connected="not_found",
+        not_shared="not_found",
+        order="by_id",
+        page_size=3,
+        lag=90,
+        page_beyond_the_end="not_found",
+        page_below_one="not_found",
+        retry_after=5,
+        unauthorised_body="xml",
+    )
+    written = ", ".join(f"{name}: {str(value).lower()}" for name, value in asdict(said).items())
+    assert load_world(f"switches: {{{written}}}".encode(), now=NOW).inferred == said
+    assert load_world(b"customers: []", now=NOW).inferred == Inferred()
 
 
 def test_ids_that_are_said_are_not_given_again() -> None:
@@ -89,6 +111,10 @@ def test_ids_that_are_said_are_not_given_again() -> None:
         (b"customers: [{username: a, properties: [{name: P, meters: [{name: m, first_bill_date: x}]}]}]", "a date as"),
         (b"provider: {supported_meter_types: [[a]]}", "a list of single values"),
         (b"provider: {username: ''}", "missing or empty"),
+        (b"switches: {page_size: 0}", "page_size: must be 1 or more"),
+        (b"switches: {lag: soon}", "lag: must be a whole number"),
+        (b"switches: {order: random}", "order: must be one of oldest_first, newest_first, by_id"),
+        (b"switches: {pages: 3}", "pages is not known in switches"),
         (b"customers: [{username: " + b"a" * 61 + b"}]", "has 61 characters; at most 60"),
     ],
 )
