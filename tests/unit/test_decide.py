@@ -23,6 +23,7 @@ from pm_autoaccept.model import (
     Held,
     Kind,
     MeterInfo,
+    Missed,
     NotLearnt,
     PendingRequest,
     PropertyInfo,
@@ -596,3 +597,69 @@ def test_both_have_taken_it():
     rules = probe(TAKEN, "connection")
     decisions = decide(snapshot(connection(2), connection(3)), policy=rules, tables={}, now=NOW, accepted=())
     assert [str(decision.reason.other) for decision in decisions] == ["connection:3", "connection:2"]
+
+
+def missed(request: PendingRequest) -> Missed:
+    """A request that one read does not show, with what it says in its custom fields."""
+    claim = Claim(key=request.key, owner=request.account_id, username=request.username, custom=request.custom)
+    return Missed(replace(request, custom=(), property_info=None, account_info=None), claim)
+
+
+def test_what_one_read_misses_is_held():
+    """It may pend, so it is decided with the rest; nobody answers it."""
+    every = probe("always", on="[connection, property, meter]")
+    unseen = [missed(each) for each in (connection(2), share(7))]
+    decisions = decide(snapshot(connection(), meter()), policy=every, tables={}, now=NOW, missed=unseen)
+    found = [(str(each.key), each.verdict, each.reason.kind) for each in decisions]
+    assert found == [
+        ("connection:410221", Verdict.REJECT, ReasonKind.RULE),
+        ("connection:2", Verdict.HOLD, ReasonKind.MISSED_ONCE),
+        ("property:7", Verdict.HOLD, ReasonKind.MISSED_ONCE),
+        ("meter:30511977", Verdict.REJECT, ReasonKind.RULE),
+    ]
+    assert decisions[1].policy_digest == every.digest
+
+
+def test_an_id_whose_earlier_request_is_missed_once_is_held():
+    """The list may show both tomorrow, and an answer names only the id."""
+    (decision,) = decide(
+        snapshot(connection()),
+        policy=probe("always", on="connection"),
+        tables={},
+        now=NOW,
+        missed=[missed(connection())],
+    )
+    assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.MISSED_ONCE)
+    assert "asked before" in decision.reason.text
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("{property.share: pending}", "true"),
+        ("{property.verdict: hold}", "true"),
+        ("{property.share: none}", "false"),
+        ("{property.custom.Number: '7'}", "unknown"),
+    ],
+)
+def test_a_share_that_one_read_misses_pends_for_its_meters(condition, expected):
+    """It is held; what the customer answered with it is not known."""
+    seen = snapshot(meter(), shared_properties={OWNER: frozenset()})
+    decisions = decide(seen, policy=probe(condition), tables={}, now=NOW, missed=[missed(share())])
+    reason = decisions[-1].reason.kind
+    assert {"rule": "true", "default": "false", "unknown": "unknown"}[reason] == expected
+
+
+def test_a_value_is_taken_by_a_request_that_one_read_misses():
+    """Without doubt: it pends until a second read misses it too."""
+    rules = probe("{custom.Number: {taken: true}}", on="connection")
+    (first, _) = decide(
+        snapshot(connection()),
+        policy=rules,
+        tables={},
+        now=NOW,
+        accepted=(),
+        missed=[missed(connection(OWNER + 1))],
+    )
+    assert (first.verdict, first.reason.kind) == (Verdict.REJECT, ReasonKind.RULE)
+    assert first.reason.other == RequestKey(Kind.CONNECTION, OWNER + 1)

@@ -15,6 +15,7 @@ from pm_autoaccept.model import (
     NotLearnt,
     PendingRequest,
     Plan,
+    Reason,
     ReasonKind,
     RequestKey,
     Snapshot,
@@ -471,3 +472,52 @@ def test_a_reject_waits_for_a_child_whose_repeated_answer_is_kept_back():
     history = History(standing={child.key: Standing.REPEATABLE}, sent={child.key: (Action.REJECT, None)})
     steps = planned([(parent, REJECT), (child, REJECT)], history=history).steps
     assert [(step.key, step.needs) for step in steps] == [(child.key, ()), (parent.key, (child.key,))]
+
+
+def missed(request: PendingRequest) -> Decision:
+    """The decision of a request that one read does not show."""
+    return replace(decided(request, HOLD), rule=None, reason=Reason(ReasonKind.MISSED_ONCE, "once"))
+
+
+def test_a_child_waits_for_a_parent_that_one_read_misses():
+    """Accepting it would carry along a parent that may pend and was not decided."""
+    decisions = [decided(meter_share(21, 11), ACCEPT), missed(property_share(11))]
+    made = plan(decisions, snapshot=snapshot(meter_share(21, 11), **CONNECTED, **SHARED), history=History())
+    assert why(made) == {"meter:21": ReasonKind.PROPERTY_NOT_ACCEPTED}
+    assert "is missing from one read" in made.kept_back[0].reason.text
+
+
+@pytest.mark.parametrize("standing", [Standing.UNANSWERED, Standing.REFUSED])
+def test_a_parent_s_reject_waits_for_a_child_that_one_read_misses(standing):
+    """If it pends, it gets its own note first."""
+    decisions = [decided(connection(), REJECT), missed(property_share(11))]
+    history = History(standing={key("property", 11): standing})
+    made = plan(decisions, snapshot=snapshot(connection()), history=history)
+    assert why(made) == {"connection:410221": ReasonKind.MISSED_ONCE}
+    assert made.kept_back[0].reason.other == key("property", 11)
+
+
+@pytest.mark.parametrize("verdict", [ACCEPT, REJECT, HOLD])
+@pytest.mark.parametrize("doubt", ["overdue", "strange"])
+def test_a_parent_that_we_accepted_counts_only_without_any_doubt(verdict, doubt):
+    """It is listed long after our accept, or beside an element whose id nobody can read: that may be another share."""
+    pairs = [(property_share(11), verdict), (meter_share(21, 11), ACCEPT)]
+    accepted = {key("property", 11): Standing.ACCEPTED}
+    assert sent(planned(pairs, history=History(standing=accepted), **CONNECTED)) == [("meter:21", "accept")]
+    overdue = frozenset(accepted) if doubt == "overdue" else frozenset()
+    strange = Kind.PROPERTY if doubt == "strange" else None
+    made = planned(
+        pairs,
+        history=History(standing=accepted, overdue=overdue),
+        seen=snapshot(*(request for request, _ in pairs), strange=strange, **CONNECTED),
+    )
+    assert sent(made) == []
+    assert why(made)["meter:21"] is ReasonKind.PROPERTY_NOT_ACCEPTED
+
+
+def test_what_is_listed_long_after_its_answer_is_shown_to_people():
+    """A list that lags is no explanation any more."""
+    history = History(
+        standing={key("connection", ALICE): Standing.REJECTED}, overdue=frozenset({key("connection", ALICE)})
+    )
+    assert why(planned([(connection(), ACCEPT)], history=history)) == {"connection:410221": ReasonKind.LISTED_AGAIN}

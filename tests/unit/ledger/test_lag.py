@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,12 +19,11 @@ from pm_autoaccept.model import (
     Outcome,
     PendingRequest,
     Removal,
-    RequestKey,
     Standing,
     Unreadable,
 )
 from tests.examples import ALICE, NOW, connection, decided, meter_share, pending_list, property_share
-from tests.unit.ledger.acting import ACCEPT, HOLD, MINUTE, REJECT, SERVICE, US, answer, outcomes, read, see
+from tests.unit.ledger.acting import ACCEPT, HOLD, MINUTE, REJECT, answer, outcomes, read, see
 
 DATED = {"requested_at": NOW - timedelta(days=1), "sender_id": ALICE}
 EDITED = {"custom": (CustomField("Number", "8"),)}
@@ -272,28 +272,32 @@ async def test_an_unreadable_element_keeps_no_ghost_alive_that_was_read_beside_i
 steps = st.lists(st.sampled_from(["shown", "missed", "edited", "failed"]), min_size=1, max_size=8)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(steps, st.sampled_from([Outcome.DONE, Outcome.OPEN]), st.sampled_from([ACCEPT, REJECT]))
-async def test_no_sequence_of_reads_makes_an_answered_request_the_next_time(request_, seen, outcome, verdict):
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    steps,
+    st.sampled_from(list(REQUESTS.values())),
+    st.sampled_from([Outcome.DONE, Outcome.OPEN]),
+    st.sampled_from([ACCEPT, REJECT]),
+)
+async def test_no_sequence_of_reads_makes_an_answered_request_the_next_time(ledger, seen, one, outcome, verdict):
     """Only an end that the ledger knows does; a request without an answer keeps its one row."""
-    twin = RequestKey(request_.kind, request_.id + 1)
-    held = replace(request_, id=twin.id)
-    ledger = await SqlLedger.open("sqlite://")
-    try:
-        await ledger.claim(service=SERVICE, provider=US, at=NOW)
-        await see(ledger, request_, held, minute=0)
-        await ledger.decide([decided(held, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
-        await answer(ledger, request_, verdict, minute=0, outcome=outcome)
-        for minute, how in enumerate(seen, start=1):
-            edited = EDITED if how == "edited" else {}
-            listed = () if how == "missed" else (replace(request_, **edited), held)
-            failed = {"failed": request_.kind} if how == "failed" else {}
-            history = await see(ledger, *listed, minute=minute * 7, **failed)
-            if listed:
-                assert history.standing[request_.key] in LISTED
-                assert history.standing[twin] is Standing.UNANSWERED
-        rows = await ledger.decisions(every=True)
-        assert [row.key for row in rows].count(twin) == 1
-        assert {row.time for row in rows} == {1}
-    finally:
-        await ledger.close()
+    number = next(_NUMBERS)
+    asked, held = replace(one, id=number), replace(one, id=-number)
+    await see(ledger, asked, held, minute=0)
+    await ledger.decide([decided(held, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await answer(ledger, asked, verdict, minute=0, outcome=outcome)
+    for minute, how in enumerate(seen, start=1):
+        edited = EDITED if how == "edited" else {}
+        listed = () if how == "missed" else (replace(asked, **edited), held)
+        failed = {"failed": one.kind} if how == "failed" else {}
+        history = await see(ledger, *listed, minute=minute * 7, **failed)
+        if listed:
+            assert history.standing[asked.key] in LISTED
+            assert history.standing[held.key] is Standing.UNANSWERED
+    rows = [row for row in await ledger.decisions(every=True) if abs(row.id) == number]
+    assert sorted(row.key for row in rows) == sorted([asked.key, held.key])
+    assert {row.time for row in rows} == {1}
+
+
+_NUMBERS = count(1_000)
+"""One ledger for all examples, each with requests of its own."""
