@@ -28,6 +28,7 @@ SECTIONS = {
         "resume": "Go on answering, or lift a limit for a while.",
     },
     "Look back": {
+        "review": "List the requests that are held for people, by which rule and for how long.",
         "decisions": "List what was decided and what came of it, from the ledger.",
         "account": "Say who is connected and what is shared, and end it.",
     },

@@ -43,17 +43,23 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
         code = _show(looked, looked.plan.decisions, output=output)
         _say_what_is_not_compared(looked.policy.sources)
         return code
-    wanted = _KEY.fullmatch(key or "")
-    if wanted is None:
-        raise click.UsageError(f"{key!r} names no request; write connection:ID, property:ID or meter:ID")
+    request = request_key(key or "")
 
     from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings
-    from pm_autoaccept.model import Kind, RequestKey
 
     settings = load_settings(**said)
-    request = RequestKey(Kind(wanted[1]), int(wanted[2]))
     return read_gently(lambda: _explain(settings, request, output=output), settings=settings)
+
+
+def request_key(text: str) -> RequestKey:
+    """The request that a KEY names; raises `UsageError` where it names none."""
+    from pm_autoaccept.model import Kind, RequestKey
+
+    wanted = _KEY.fullmatch(text)
+    if wanted is None:
+        raise click.UsageError(f"{text!r} names no request; write connection:ID, property:ID or meter:ID")
+    return RequestKey(Kind(wanted[1]), int(wanted[2]))
 
 
 async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:

@@ -39,6 +39,7 @@ def ending(row: DecisionRow) -> str:
         word = "accepted" if row.answer == Action.ACCEPT else "rejected"
     elif row.outcome is not None:
         word = str(row.outcome).replace("_", " ")
+        word += f": {row.elsewhere}" if row.elsewhere is not None else ""
     elif row.verdict is Verdict.HOLD:
         word = "held"
     elif row.kept_back is not None:

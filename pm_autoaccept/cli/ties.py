@@ -20,6 +20,7 @@ COLUMNS: tuple[Column, ...] = (
     ("owner_id", lambda row: row.owner),
     ("owner_username", lambda row: row.owner_name),
     *attributes("property_id", "access_level", "origin", "rule", "since", "last_seen", "absent_since", "command"),
+    *attributes("acknowledged_by", "acknowledged_at", "acknowledged_why"),
 )
 """For CSV."""
 

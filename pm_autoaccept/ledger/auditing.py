@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from pm_autoaccept.ledger.rows import chunks, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import owner as owner_table
 from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.ledger.tables import tie as tie_table
 from pm_autoaccept.model import (
     Action,
     Evidence,
@@ -25,7 +38,7 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.record import DecisionRow, Wanted
+from pm_autoaccept.record import DecisionRow, Elsewhere, Wanted
 
 _COLUMNS = [column for column in request_table.c if column.name != "source"]
 """A row without the element's bytes, which only people look at."""
@@ -54,18 +67,18 @@ def decisions(
     if provider is not None:
         query = query.where(request_table.c.provider_id == provider)
     if keys is None or provider is None:
-        return [_decision_row(row) for row in connection.execute(query)]
+        return [_decision_row(row, every=every) for row in connection.execute(query)]
     # Of the times that the same was asked, the latest.
     numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
     found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
-    return [_decision_row(row) for rows in found for row in rows]
+    return [_decision_row(row, every=every) for rows in found for row in rows]
 
 
 def wanted_decisions(connection: Connection, wanted: Wanted) -> Iterator[DecisionRow]:
     """The decisions that are wanted, the oldest first, as they are read: a few hundred are in memory at a time."""
     query = _narrowed(_decisions(every=wanted.every), wanted)
     for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
-        yield _decision_row(row)
+        yield _decision_row(row, every=wanted.every)
 
 
 def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
@@ -86,6 +99,7 @@ def _decisions(*, every: bool) -> Select[Any]:
         select(
             *_COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
         )
+        .add_columns(_shown_since().label("shown"), _looked_since().label("looked"))
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
         .join(provider_table, provider_table.c.id == request_table.c.provider_id)
@@ -142,8 +156,45 @@ def _shown() -> ColumnElement[int]:
     )
 
 
-def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
-    fallen = row.request_outcome == Outcome.FALLEN
+def _shown_since() -> ColumnElement[bool]:
+    """Whether a read shows the connection or share that a request asked for, by no other request's answer."""
+    tie = tie_table.c
+    itself = and_(
+        tie.provider_id == request_table.c.provider_id,
+        tie.kind == request_table.c.kind,
+        tie.pm_id == request_table.c.pm_id,
+        or_(tie.request_id.is_(None), tie.request_id == request_table.c.id),
+        tie.first_seen >= request_table.c.first_seen,
+    )
+    return select(tie.id).where(itself).correlate(request_table).exists()
+
+
+def _looked_since() -> ColumnElement[bool]:
+    """Whether a read since a request ended would show what it asked for: of all customers, or of its owner's shares."""
+    ended, mine = request_table.c.outcome_at, owner_table.c.provider_id == request_table.c.provider_id
+    shares = select(owner_table.c.read_at).where(mine, owner_table.c.account_id == request_table.c.account_id)
+    read = case(
+        (request_table.c.kind == Kind.CONNECTION, provider_table.c.watched_at),
+        (request_table.c.kind == Kind.PROPERTY, shares.correlate(request_table).scalar_subquery()),
+    )
+    return func.coalesce(read >= ended, false())
+
+
+def _elsewhere(row: Any) -> Elsewhere | None:  # noqa: ANN401 — a row of the joined tables
+    if row.request_outcome != Outcome.SETTLED_ELSEWHERE:
+        return None
+    if row.shown:
+        return Elsewhere.ACCEPTED
+    return Elsewhere.NOT_ACCEPTED if row.looked else Elsewhere.NOT_KNOWN
+
+
+def _decision_row(row: Any, *, every: bool) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
+    """One row. Of every decision, what came of its own answer, if it sent one; of a request's one decision, its end."""
+    of = "intent" if every else "request"
+    outcome, outcome_at, outcome_text = (
+        getattr(row, f"{of}_{name}") for name in ("outcome", "outcome_at", "outcome_text")
+    )
+    fallen = outcome == Outcome.FALLEN
     return DecisionRow(
         account=row.provider_name,
         request=row.request_id,
@@ -182,10 +233,11 @@ def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joi
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,
         attempts=row.intent_attempts or 0,
-        outcome=Outcome(row.request_outcome) if row.request_outcome else None,
-        outcome_at=row.request_outcome_at,
-        outcome_text=row.request_outcome_text,
+        outcome=Outcome(outcome) if outcome else None,
+        outcome_at=outcome_at,
+        outcome_text=outcome_text or "",
         cause=RequestKey(Kind(row.cause_request_kind), row.cause_request_pm_id)
         if fallen and row.cause_request_kind
         else None,
+        elsewhere=None if every else _elsewhere(row),
     )

@@ -24,7 +24,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
     Args:
         connection: within a transaction.
         account: only of the provider account of this name.
-        origin: only what came about so.
+        origin: only what came about so, and nobody has acknowledged.
     """
     answer = (
         select(func.max(intent_table.c.id))
@@ -43,7 +43,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
     if account is not None:
         query = query.where(provider_table.c.name == account)
     if origin is not None:
-        query = query.where(tie_table.c.origin == origin)
+        query = query.where(tie_table.c.origin == origin, tie_table.c.acknowledged_at.is_(None))
     names = _names(connection)
     for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
         yield TieRow(
@@ -60,6 +60,9 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
             absent_since=row.absent_since,
             rule=row.rule,
             command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id)),
+            acknowledged_by=row.acknowledged_by,
+            acknowledged_at=row.acknowledged_at,
+            acknowledged_why=row.acknowledged_why,
         )
 
 

@@ -233,6 +233,10 @@ tie = Table(
     # When it was over, and by what: the notification that said so, or a read that did not show it any more.
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
+    # Who took note of what came in undecided, when and why: it is listed and counted no more.
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_why", Text),
     Index(None, "provider_id", "kind", "pm_id"),
 )
 

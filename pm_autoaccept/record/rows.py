@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from pm_autoaccept.model import (
     Evidence,
@@ -18,6 +19,17 @@ from pm_autoaccept.model import (
     SourceUse,
     Verdict,
 )
+
+
+class Elsewhere(StrEnum):
+    """What became of a request that people, or its customer, ended in Portfolio Manager's own pages."""
+
+    ACCEPTED = "accepted"
+    """A read shows the connection or the share."""
+    NOT_ACCEPTED = "not accepted (rejected or withdrawn)"
+    """A read that would show it does not."""
+    NOT_KNOWN = "not known"
+    """No read shows meters, and a property's owner may not have been read since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +46,7 @@ class DecisionRow:
         answered_at: when its intent was recorded, just before it was sent.
         attempts: how often it was sent; more than once only by the rule of unknowns.
         cause: for `fallen`, the request whose reject took this one along.
+        elsewhere: for `settled_elsewhere`, what reads show of it.
     """
 
     account: str
@@ -73,6 +86,7 @@ class DecisionRow:
     outcome_at: datetime | None
     outcome_text: str
     cause: RequestKey | None
+    elsewhere: Elsewhere | None = None
 
     @property
     def key(self) -> RequestKey:
@@ -115,6 +129,7 @@ class TieRow:
         absent_since: since when a read does not show it, None while all do.
         rule: the rule that let it in.
         command: what removes it.
+        acknowledged_by: who took note that it came in undecided, when and why; None where nobody did.
     """
 
     account: str
@@ -130,6 +145,9 @@ class TieRow:
     absent_since: datetime | None
     rule: str | None
     command: str
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_why: str | None = None
 
     @property
     def key(self) -> RequestKey:
@@ -172,3 +190,36 @@ class RevisionRow:
     refused: str | None
     files: Mapping[str, str]
     program: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRow:
+    """A pending request that waits for a person: it is held, or its answer is kept back until a person looks.
+
+    Attributes:
+        account: the name of the provider account, as the settings have it.
+        rule: the rule that holds it; None where no rule matched, or none was asked.
+        since: since when.
+        reason_text: one sentence: why.
+        missed: whether the last read did not show it.
+    """
+
+    account: str
+    kind: Kind
+    id: int
+    account_id: int | None
+    username: str | None
+    property_id: int | None
+    verdict: Verdict
+    rule: str | None
+    reason: ReasonKind
+    reason_text: str
+    tell: str | None
+    since: datetime
+    requested_at: datetime | None
+    missed: bool
+
+    @property
+    def key(self) -> RequestKey:
+        """What commands name."""
+        return RequestKey(self.kind, self.id)

@@ -250,7 +250,7 @@ class Stories:
                     await telling.cycle(cycle, number)
                     clock.wait(timedelta(minutes=10))
                 for _ in range(2):
-                    await cycle.settle()
+                    await cycle.look()
                 story.rows = await ledger.decisions()
         finally:
             await ledger.close()

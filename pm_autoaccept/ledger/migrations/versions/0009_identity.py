@@ -1,4 +1,4 @@
-"""When what an accept of ours brought has ended, and beside which unreadable elements a request was read."""
+"""When what we accepted has ended, beside which unreadable elements a request was read, and who acknowledged what."""
 
 from __future__ import annotations
 
@@ -17,3 +17,6 @@ def upgrade() -> None:
     """Say what decides whether a request that is listed again is the next time, and what proves that it is absent."""
     op.add_column("request", sa.Column("ended_at", UtcDateTime))
     op.add_column("request", sa.Column("beside", sa.JSON))
+    op.add_column("tie", sa.Column("acknowledged_at", UtcDateTime))
+    op.add_column("tie", sa.Column("acknowledged_by", sa.Text))
+    op.add_column("tie", sa.Column("acknowledged_why", sa.Text))
