@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.help_page import Group
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,13 +16,7 @@ if TYPE_CHECKING:
     from pm_autoaccept.record import HeldRow
 
 
-class Review(click.Group):
-    """A group that lists what is held where no subcommand is given."""
-
-    command_class = Command
-
-
-@click.group(cls=Review, invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @options.settings
 @options.ledger
 @options.table_output
