@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,7 @@ from pm_autoaccept.model import (
     PendingList,
     PendingPage,
     ProviderAccount,
+    RequestKey,
     Snapshot,
     Watched,
 )
@@ -118,15 +120,23 @@ class Poller:
         """Read one list to its end. A page that stays failed makes it not whole."""
         begun = self.now()
         pages: list[PendingPage] = []
+        shown: set[RequestKey | bytes] = set()
+        endless: str | None = None
         try:
-            async for page in self._pages(kind):
-                pages.append(page)  # noqa: PERF401 — what was read before a page failed is kept
+            async with aclosing(self._pages(kind)) as read:
+                async for page in read:
+                    pages.append(page)
+                    if page.leads_nowhere(shown):
+                        endless = f"page {len(pages)} names a next one, and shows only what those before it showed"
+                        break
+                    shown |= page.shown
         except NotAuthorised:
             raise
         except PortfolioManagerError as error:
             failed: str | None = str(error)
         else:
-            failed = None if len(pages) < MOST_PAGES else f"it has more than {MOST_PAGES} pages, which is not believed"
+            too_many = f"it has more than {MOST_PAGES} pages, which is not believed"
+            failed = endless or (too_many if len(pages) >= MOST_PAGES else None)
         return PendingList(
             kind=kind,
             requests=tuple(request for page in pages for request in page.requests),

@@ -7,7 +7,7 @@ only read keep it too, and nothing else: they neither make nor migrate a ledger,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,13 +38,15 @@ class Memory:
 
     Attributes:
         credential: the account's, with its ledger; None where there is no ledger.
-        only_read: why that ledger cannot be written, which then can only be asked; None where it is.
+        only_reads: it is kept for a command that only reads, which can do without a ledger that can be written.
+        unwritable: why that ledger cannot be written, and then is only asked; None as far as it can.
         tell: called with what people must know because something cannot be remembered.
         now: the clock.
     """
 
     credential: SigningIn | None
-    only_read: str | None = None
+    only_reads: bool = False
+    unwritable: str | None = None
     tell: Callable[[str], None] = _tell_nobody
     now: Callable[[], datetime] = utc_now
 
@@ -55,32 +57,37 @@ class Memory:
     async def trying(self) -> None:
         """Record that the password is tried now.
 
-        Where the ledger can only be read, a password is tried that was taken last time, and no other: a refusal would
-        be forgotten, and whoever repeats the command would lock the account.
+        Where a command that only reads finds a ledger that cannot be written, it tries a password that was taken last
+        time, and no other: a refusal would be forgotten, and whoever repeats the command would lock the account.
 
         Raises:
             NotAuthorised: it was refused so lately that it is not to be tried.
             LedgerUnavailable: it cannot be recorded.
         """
         if self.credential is None:
-            return
-        if self.only_read is None:
-            _demand(await self.credential.trying(at=self.now()))
-            return
-        self.tell(f"a refused password could not be remembered: {self.only_read}")
+            return None
+        if self.unwritable is None:
+            try:
+                return _demand(await self.credential.trying(at=self.now()))
+            except LedgerUnavailable as error:
+                if not self.only_reads:
+                    raise
+                self.unwritable = str(error)
+        self.tell(f"a refused password could not be remembered: {self.unwritable}")
         _demand(await self.credential.may_try(at=self.now()))
         if not await self.credential.is_good():
             raise LedgerUnavailable(
                 "the password is not tried: the ledger does not know it as one that was accepted, and a refusal could "
-                f"not be remembered: {self.only_read}"
+                f"not be remembered: {self.unwritable}"
             )
+        return None
 
     async def refused(self) -> datetime:
         """Record a 401, and say when the password may be tried again; at the soonest, where that cannot be recorded."""
         soonest = self.now() + FIRST_WAIT
         if self.credential is None:
             self.tell(_NOWHERE)
-        elif self.only_read is None:
+        elif self.unwritable is None:
             try:
                 return await self.credential.refused(at=self.now())
             except LedgerError as error:
@@ -89,30 +96,33 @@ class Memory:
 
     async def rests(self, seconds: float) -> None:
         """Record that Portfolio Manager asks to call nothing for so long. The pace of this process knows it anyway."""
-        if self._writes is not None:
-            try:
-                await self._writes.rests(timedelta(seconds=seconds), at=self.now())
-            except LedgerError as error:
-                self.tell(f"the rest that Portfolio Manager asks for could not be remembered: {error}")
+        try:
+            await self._note(lambda known: known.rests(timedelta(seconds=seconds), at=self.now()))
+        except LedgerError as error:
+            self.tell(f"the rest that Portfolio Manager asks for could not be remembered: {error}")
 
     async def taken(self) -> None:
         """Record that the password was taken."""
-        if self._writes is not None:
-            await self._writes.taken(at=self.now())
+        await self._note(lambda known: known.taken(at=self.now()))
 
     async def failed(self) -> None:
         """Record that no answer came, or another one than yes or no."""
-        if self._writes is not None:
-            await self._writes.failed(at=self.now())
+        await self._note(lambda known: known.failed(at=self.now()))
 
     async def given_up(self) -> None:
         """Record that nobody waits for the answer any more."""
-        if self._writes is not None:
-            await self._writes.given_up(at=self.now())
+        await self._note(lambda known: known.given_up(at=self.now()))
 
-    @property
-    def _writes(self) -> SigningIn | None:
-        return self.credential if self.only_read is None else None
+    async def _note(self, work: Callable[[SigningIn], Awaitable[None]]) -> None:
+        """Write how a try ended, where the ledger can be written."""
+        if self.credential is None or self.unwritable is not None:
+            return
+        try:
+            await work(self.credential)
+        except LedgerUnavailable as error:
+            if not self.only_reads:
+                raise
+            self.tell(f"how signing in ended could not be remembered: {error}")
 
 
 def credential(settings: Settings, database: Database, *, aside: bool = False) -> SigningIn:
@@ -195,4 +205,4 @@ async def only_reading(
         except LedgerError as error:
             database, why = ledger.database, str(error)
         known = credential(settings, database, aside=True)
-        yield ledger, Memory(credential=known, only_read=why, tell=tell, now=now)
+        yield ledger, Memory(credential=known, only_reads=True, unwritable=why, tell=tell, now=now)

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -125,6 +125,8 @@ def hang_up(connection: object) -> None:
 def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
     """The database's error in words, without the password."""
     reason = getattr(error, "orig", None) or error
+    if _is_sqlite(url) and (url.database or "").startswith("file:"):
+        url = URL.create("sqlite", database=unquote((url.database or "").removeprefix("file:")))
     return LedgerUnavailable(f"the ledger {url.render_as_string(hide_password=True)} cannot be used: {reason}")
 
 
