@@ -269,7 +269,7 @@ class Serving:
                 self.settings, self._pace = fresh, None
                 return
             with suppress(LedgerUnavailable):
-                if await refused.is_good():
+                if await refused.is_good() and await refused.may_try(at=self.now()) is None:
                     return
 
     def _policy_loaded(self, policy: PolicyInForce) -> None:

@@ -7,8 +7,8 @@ before it leaves. A credential that was refused waits 15 minutes, then an hour, 
 tried at once. A try whose end is not on record, since the process was killed, counts as refused, but for the first such
 try of a credential that was taken before.
 
-Commands that people and monitors give try a credential that was taken before in a row of their own. So a `doctor` that
-is killed again and again, because Portfolio Manager hangs, keeps only such commands waiting, and never `run`.
+Commands that people and monitors give try a credential that was taken, and not refused since, in a row of their own. A
+`doctor` that is killed again and again, because Portfolio Manager hangs, keeps such commands waiting, and never `run`.
 
 What is kept of a credential is a salted digest that is slow to make on purpose: whoever steals a ledger cannot try many
 passwords against it.
@@ -73,9 +73,8 @@ class SigningIn:
         return None if row is None else _until(row, at=at)
 
     async def is_good(self) -> bool:
-        """Say whether this credential was taken when it was last tried. Reads only."""
-        row = await self._known_row()
-        return row is not None and row.taken_before and row.refusals == 0
+        """Say whether this credential was taken, and not refused since. Reads only."""
+        return _is_good(await self._known_row())
 
     async def resting(self, *, at: datetime) -> timedelta:
         """Say for how long Portfolio Manager asked this account to call nothing. Reads only."""
@@ -105,7 +104,7 @@ class SigningIn:
         def record(connection: Connection) -> datetime | None:
             until = _not_before(connection, self.name, digest, at=at)
             self._tried = digest
-            if until is None and self.aside and _taken_before(connection, self.name, digest):
+            if until is None and self.aside and _is_good(_row(connection, self.name, digest)):
                 self._tried = _aside(digest)
                 until = _not_before(connection, self.name, self._tried, at=at)
             if until is None:
@@ -152,7 +151,8 @@ class SigningIn:
         tried = self._tried or await self._known(at)
 
         def record(connection: Connection) -> None:
-            if _taken_before(connection, self.name, tried):
+            row = _row(connection, self.name, tried)
+            if row is not None and row.taken_before:
                 _set(connection, self.name, tried, trying=False)
 
         await self.database.run(record)
@@ -260,9 +260,9 @@ def _try(connection: Connection, name: str, digest: bytes, *, at: datetime, take
         _set(connection, name, digest, trying=True, tried_at=at, refusals=row.refusals + unfinished)
 
 
-def _taken_before(connection: Connection, name: str, digest: bytes) -> bool:
-    row = _row(connection, name, digest)
-    return row is not None and bool(row.taken_before)
+def _is_good(row: Row[Any] | None) -> bool:
+    """Whether the credential of this row was taken, and not refused since."""
+    return row is not None and bool(row.taken_before) and row.not_before is None
 
 
 def _aside(digest: bytes) -> bytes:

@@ -134,6 +134,17 @@ async def test_tries_beside_the_daemon_that_are_cut_off_keep_it_from_nothing(sta
     assert await tried_beside(start, "right", 18)
 
 
+async def test_what_was_refused_last_is_tried_by_one_alone_whoever_it_is(start):
+    """A `doctor` that is killed as soon as the wait is over has tried it for `run` too."""
+    good = start("right")
+    await good.trying(at=NOW)
+    await good.taken(at=NOW)
+    await good.trying(at=NOW)
+    await good.refused(at=NOW)
+    assert [minute for minute in range(1, 20) if await tried_beside(start, "right", minute)] == [15]
+    assert await start("right").trying(at=NOW + 16 * MINUTE) == NOW + 30 * MINUTE
+
+
 async def tried_beside(start, password, minute) -> bool:
     """Whether a command that is killed at once tries it."""
     return await start(password, aside=True).trying(at=NOW + minute * MINUTE) is None
