@@ -234,6 +234,7 @@ class Serving:
                     next_try_in_seconds=wait.total_seconds(),
                 )
             await self.stop.rest(wait, unless=watch.stirred if failed == 0 else None)
+            cycle.pm.was_idle()
 
     async def _go_round(self, cycle: Cycle, hold: Hold, *, probes: bool) -> str | None:
         """One cycle, where it `probes` after one small call succeeded; says what failed as a whole."""

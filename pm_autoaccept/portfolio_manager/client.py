@@ -107,6 +107,13 @@ class PortfolioManager:
             # Whoever met the 401 may have been given up before it was on record.
             await self._sending.refusal()
 
+    def was_idle(self) -> None:
+        """Say that time has passed in which nothing was called, so that the next read leaves alone.
+
+        It is noticed after a second anyway, unless the machine slept meanwhile.
+        """
+        self._sending.was_idle()
+
     @property
     def refused(self) -> bool:
         """Whether a 401 has come in this session."""

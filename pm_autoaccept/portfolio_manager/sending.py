@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -244,6 +245,11 @@ class Sending:
         if until > self._kept + 1.0:
             self._kept = until
             await self.memory.rests(seconds)
+
+    def was_idle(self) -> None:
+        """Say that time has passed in which nothing was called: the last success is no longer news."""
+        if self._succeeded is not None:
+            self._succeeded = -math.inf
 
     def _silent(self) -> bool:
         """Whether the last success was too long ago to show that the password is still taken.

@@ -241,6 +241,20 @@ async def test_a_password_that_is_refused_later_stops_the_account_and_is_tried_a
     assert stop.waits == [timedelta(seconds=60), *[timedelta(seconds=30)] * 30, timedelta(seconds=60)]
 
 
+async def test_a_password_that_is_changed_between_cycles_is_tried_once(simulate, settings_of):
+    """However much may be in flight: the first page of the first list goes alone."""
+    simulator = await simulate(pending=200)
+
+    def between(_number: int) -> None:
+        simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401))
+
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator, in_flight=32), stop=Rounds(after=2, between=between))
+    assert events(logged) == ["signed_in", "cycle_finished", "not_authorised"]
+    refused = [call.path for call in simulator.log.calls if call.status == 401]
+    assert refused == ["/wstest/connect/account/pending/list?page=1"]
+
+
 async def test_a_service_that_is_down_is_asked_again_at_growing_intervals(simulate, settings_of):
     """5 s, 10 s, 20 s … up to 15 minutes."""
     simulator = await simulate()
