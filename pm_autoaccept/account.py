@@ -12,15 +12,15 @@ from pathlib import Path
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
-from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
-from pm_autoaccept.ledger import SigningIn, SqlLedger
-from pm_autoaccept.model import Decision, Fact, PolicyRevision, ProviderAccount, Receipt
+from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import LONGEST, Keeper
+from pm_autoaccept.signing_in import Memory, credential, sign_in
 from pm_autoaccept.telemetry.findings import log_told
 
 
@@ -83,6 +83,7 @@ async def open_account(
     *,
     ledger: SqlLedger,
     records: bool = True,
+    memory: Memory | None = None,
     in_force: PolicyInForce | None = None,
     pace: Pace | None = None,
     stop: Callable[[], str | None] = lambda: None,
@@ -98,6 +99,7 @@ async def open_account(
         settings: the account's.
         ledger: where its work is recorded; it stays open.
         records: whether the ledger is written; else it is only read, and need not be claimed yet.
+        memory: where it is remembered how signing in ended; in that ledger where None.
         in_force: the policy; loaded from the settings' folder where None.
         pace: at which calls leave; a new one by the settings where None.
         stop: says why nothing more may be sent, None while it may.
@@ -114,7 +116,7 @@ async def open_account(
             that it is not tried.
     """
     judging = in_force or await PolicyInForce.load(settings)
-    signing_in = credential(settings, ledger)
+    memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
     async with PortfolioManager(
         base_url=settings.base_url,
         username=settings.username,
@@ -123,15 +125,14 @@ async def open_account(
         timeout=settings.timeout.total_seconds(),
         sleep=sleep,
         told=told,
+        memory=memory,
     ) as pm:
+        provider = await sign_in(pm, memory)
         if records:
-            provider = await _sign_in(pm, signing_in, now=now)
             await ledger.claim(service=settings.base_url, provider=provider, at=now())
         else:
-            _demand(await signing_in.may_try(at=now()))
-            provider = await pm.account()
             await ledger.belongs_to(service=settings.base_url, provider=provider)
-        cycle = Cycle(
+        yield Cycle(
             pm=pm,
             provider=provider,
             ledger=ledger,
@@ -147,45 +148,3 @@ async def open_account(
             # A repetition must not leave when reads may already be settling what became of the answer.
             repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),
         )
-        try:
-            yield cycle
-        except NotAuthorised as error:
-            if records and error.until is None:
-                error.until = await signing_in.refused(at=now())
-            raise
-
-
-def credential(settings: Settings, ledger: SqlLedger) -> SigningIn:
-    """The account's credential, with what its ledger remembers of it."""
-    return SigningIn(
-        database=ledger.database,
-        name=settings.name,
-        service=settings.base_url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-    )
-
-
-async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable[[], datetime]) -> ProviderAccount:
-    """GET /account, unless the password was refused lately; the try is on record before it leaves."""
-    _demand(await signing_in.trying(at=now()))
-    try:
-        provider = await pm.account()
-    except NotAuthorised as error:
-        error.until = await signing_in.refused(at=now())
-        raise
-    except PortfolioManagerError:
-        await signing_in.failed(at=now())
-        raise
-    except asyncio.CancelledError:
-        await signing_in.given_up(at=now())
-        raise
-    await signing_in.taken(at=now())
-    return provider
-
-
-def _demand(until: datetime | None) -> None:
-    """Raise `NotAuthorised` where a password is not to be tried before then."""
-    if until is not None:
-        text = f"not tried: the password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}"
-        raise NotAuthorised(f"{text}; another one is tried at once", call="GET /account", until=until)

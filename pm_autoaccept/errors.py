@@ -100,15 +100,17 @@ class PortfolioManagerError(PmAutoacceptError):
         call: method and path, as `GET /account`.
         status: the HTTP status, None where no answer came.
         text: the service's own error text, or what went wrong on the way, never empty.
+        retry_after: seconds for which the service asks us to call nothing, None where it does not say.
     """
 
     exit_code = 69
 
-    def __init__(self, text: str, *, call: str, status: int | None = None) -> None:
+    def __init__(self, text: str, *, call: str, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(f"{call}: {text}" if status is None else f"{call}: {status}: {text}")
         self.call = call
         self.status = status
         self.text = text
+        self.retry_after = retry_after
 
 
 class NotAuthorised(PortfolioManagerError):
@@ -120,8 +122,16 @@ class NotAuthorised(PortfolioManagerError):
 
     exit_code = 77
 
-    def __init__(self, text: str, *, call: str, status: int | None = None, until: datetime | None = None) -> None:
-        super().__init__(text, call=call, status=status)
+    def __init__(
+        self,
+        text: str,
+        *,
+        call: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        super().__init__(text, call=call, status=status, retry_after=retry_after)
         self.until = until
 
 
@@ -142,15 +152,10 @@ class AlreadyFulfilled(Refused):
 
 
 class TooFast(PortfolioManagerError):
-    """429: the rate limit. The call was not processed.
-
-    Attributes:
-        retry_after: seconds that the service asks us to wait, None where it does not say.
-    """
+    """429: the rate limit. The call was not processed."""
 
     def __init__(self, text: str, *, call: str, status: int | None = 429, retry_after: float | None = None) -> None:
-        super().__init__(text, call=call, status=status)
-        self.retry_after = retry_after
+        super().__init__(text, call=call, status=status, retry_after=retry_after)
 
 
 class Redirected(PortfolioManagerError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,6 +27,7 @@ from pm_autoaccept.model import (
     PendingPage,
     PendingRequest,
     ProviderAccount,
+    RequestKey,
     Snapshot,
     Unreadable,
     Watched,
@@ -122,17 +124,25 @@ class Poller:
         begun = self.now()
         pages: list[PendingPage] = []
         again: list[PendingPage] = []
+        shown: set[RequestKey | bytes] = set()
+        endless: str | None = None
         try:
-            async for page in self._pages(kind):
-                pages.append(page)  # noqa: PERF401 — what was read before a page failed is kept
-            async for page in self._backwards(kind, pages):
-                again.append(page)  # noqa: PERF401 — likewise
+            async with aclosing(self._pages(kind)) as read:
+                async for page in read:
+                    pages.append(page)
+                    if page.leads_nowhere(shown):
+                        endless = f"page {len(pages)} names a next one, and shows only what those before it showed"
+                        break
+                    shown |= page.shown
+            async for page in self._backwards(kind, () if endless else pages):
+                again.append(page)  # noqa: PERF401 — what was read before a page failed is kept
         except NotAuthorised:
             raise
         except PortfolioManagerError as error:
             failed: str | None = str(error)
         else:
-            failed = None if len(pages) < MOST_PAGES else f"it has more than {MOST_PAGES} pages, which is not believed"
+            too_many = f"it has more than {MOST_PAGES} pages, which is not believed"
+            failed = endless or (too_many if len(pages) >= MOST_PAGES else None)
         return PendingList(
             kind=kind,
             requests=_every([page.requests for page in pages], [page.requests for page in again]),

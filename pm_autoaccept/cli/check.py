@@ -43,7 +43,8 @@ def check(
     """Check the policy in FOLDER (default: PM_AUTOACCEPT_POLICY) and its data, and run its tests.
 
     Every fault is listed with file, line and column. Exit code 0 if there is none, 1 otherwise. With --live the account
-    is signed in to and its custom fields are read; the options that say which account and how are for that alone.
+    is signed in to and its custom fields are read; nothing is recorded but refused passwords. The options that say
+    which account and how are for that alone.
     """
     if schema:
         from pm_autoaccept.cli.as_json import print_json

@@ -30,8 +30,8 @@ _KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
 def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> int:  # noqa: ANN401 — config checks them
     """Explain KEY (as meter:30511977) as it pends now, or each request of a pending list in --xml FILE.
 
-    Nothing is sent and nothing is recorded. With --xml neither Portfolio Manager nor the ledger nor a database is asked
-    either: what the file and the policy's own files do not tell is unknown.
+    Nothing is sent, and nothing is recorded but refused passwords. With --xml neither Portfolio Manager nor the ledger
+    nor a database is asked either: what the file and the policy's own files do not tell is unknown.
     """
     if (key is None) == (xml is None):
         raise click.UsageError("give either KEY, as meter:30511977, or --xml FILE")

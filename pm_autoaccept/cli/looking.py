@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pm_autoaccept.account import open_account
-from pm_autoaccept.cli.recorded import ledger_exists
+from pm_autoaccept.cli.signing_in import say
 from pm_autoaccept.config import Settings
-from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Fact, Plan, RequestKey
 from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.signing_in import only_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,12 @@ class Looked:
 
 
 async def look_only(settings: Settings) -> Looked:
-    """Read, decide, plan. The ledger is read if there is one, and neither written nor made."""
-    if ledger_exists(settings.ledger):
-        ledger = await SqlLedger.open(settings.ledger, name=settings.name, read_only=True)
-    else:
-        ledger = await SqlLedger.open("sqlite://")
-    try:
-        async with open_account(settings, ledger=ledger, records=False) as cycle:
-            return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables(), cycle.dated)
-    finally:
-        await ledger.close()
+    """Read, decide, plan. The ledger is read if there is one; only how signing in ended is written into it."""
+    async with (
+        only_reading(settings, tell=say) as (ledger, memory),
+        open_account(settings, ledger=ledger, records=False, memory=memory) as cycle,
+    ):
+        return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables(), cycle.dated)
 
 
 def notices(plan: Plan) -> list[str]:

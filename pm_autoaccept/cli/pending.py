@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @options.account
 @options.output
 def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """List what pends, what the policy says of it, and what would be sent. Nothing is sent, nothing is recorded.
+    """List what pends, what the policy says of it, and what would be sent.
+
+    Nothing is sent, and nothing is recorded but refused passwords.
 
     With --recorded and another --policy FOLDER: what that policy would have decided of every request in the ledger, as
     of the time of its decision, and where this differs. Facts that the ledger does not have are not learnt.

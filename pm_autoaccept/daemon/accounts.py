@@ -13,6 +13,7 @@ import structlog
 from pm_autoaccept import __version__
 from pm_autoaccept.config import Program, Settings, host_and_port
 from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.daemon.dropping import drop
 from pm_autoaccept.daemon.holding import RENEWALS, holder_name
 from pm_autoaccept.daemon.serving import Serving
 from pm_autoaccept.daemon.stopping import Stop
@@ -120,8 +121,7 @@ async def _side_by_side(share: _Share, leases: Leases, stop: Stop, *, every: flo
     try:
         failures = [failure for failure in await asyncio.gather(*tasks) if failure is not None]
     finally:
-        living.cancel()
-        await asyncio.wait({living})
+        await drop(living, *tasks)
         with suppress(LedgerError):
             await leases.leave()
     if failures and len(failures) == len(tasks) and not stop.asked.is_set():

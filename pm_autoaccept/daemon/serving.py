@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ import structlog
 from pm_autoaccept.account import PolicyInForce, open_account, places
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.daemon.dropping import drop
 from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.round import look_and_answer
@@ -29,6 +30,7 @@ from pm_autoaccept.errors import (
 from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.masking import keep_retention
 from pm_autoaccept.portfolio_manager import Pace
+from pm_autoaccept.signing_in import credential
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
@@ -132,8 +134,7 @@ class Serving:
                 await self._sign_in_and_repeat(watch, ledger, hold)
             finally:
                 self._held = False
-                keeping.cancel()
-                await asyncio.wait({keeping})
+                await drop(keeping)
         log.info("lease_ended" if hold.lost else "lease_released")
 
     async def _policy(self) -> PolicyWatch | None:
@@ -183,7 +184,7 @@ class Serving:
                     failed = 0
                     await self._repeat(cycle, watch, hold)
             except NotAuthorised as error:
-                await self._wait_for_a_password(error)
+                await self._wait_for_a_password(error, ledger)
             except LeaseLost as error:
                 hold.lost = True
                 log.warning("lease_lost", error=str(error))
@@ -208,11 +209,7 @@ class Serving:
                     if watch.in_force.revision != on_record:
                         await cycle.ledger.revise(watch.in_force.revision, at=self.now())
                         on_record = watch.in_force.revision
-                    if failed >= RESTS_AFTER:
-                        await self.stop.unless_asked(cycle.pm.account())
-                    all_failed = await look_and_answer(cycle, hold, self.telemetry, self.stop)
-                    if not self.stop.asked.is_set():
-                        await self._mask()
+                    all_failed = await self._go_round(cycle, hold, probes=failed >= RESTS_AFTER)
             except NotAuthorised:
                 self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
                 raise
@@ -221,6 +218,8 @@ class Serving:
             except (PortfolioManagerError, LedgerUnavailable) as error:
                 self.telemetry.cycle_failed(_trouble(error, Trouble.CYCLE_FAILED))
                 all_failed = str(error)
+            if self.stop.asked.is_set():
+                return  # given up half-way it shows neither that all goes well nor that it does not
             if all_failed is None:
                 if failed >= RESTS_AFTER:
                     log.info("account_resumed", after_failures=failed)
@@ -235,6 +234,16 @@ class Serving:
                     next_try_in_seconds=wait.total_seconds(),
                 )
             await self.stop.rest(wait, unless=watch.stirred if failed == 0 else None)
+            cycle.pm.was_idle()
+
+    async def _go_round(self, cycle: Cycle, hold: Hold, *, probes: bool) -> str | None:
+        """One cycle, where it `probes` after one small call succeeded; says what failed as a whole."""
+        if probes:
+            await self.stop.unless_asked(cycle.pm.account())
+        all_failed = None if self.stop.asked.is_set() else await look_and_answer(cycle, hold, self.telemetry, self.stop)
+        if not self.stop.asked.is_set():
+            await self._mask()
+        return all_failed
 
     async def _mask(self) -> None:
         """Take names out of what has grown older than the settings let it, at most once a day."""
@@ -243,8 +252,9 @@ class Serving:
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
-    async def _wait_for_a_password(self, error: NotAuthorised) -> None:
-        """Wait until the password may be tried again, or the settings have another one."""
+    async def _wait_for_a_password(self, error: NotAuthorised, ledger: SqlLedger) -> None:
+        """Wait until the password may be tried again, the settings have another one, or it was taken from elsewhere."""
+        refused = credential(self.settings, ledger.database)
         until = error.until or self.now()
         self.telemetry.sign_in_failed(Trouble.NOT_AUTHORISED)
         wait = max(until - self.now(), timedelta(seconds=1))
@@ -259,6 +269,9 @@ class Serving:
                 log.info("password_changed")
                 self.settings, self._pace = fresh, None
                 return
+            with suppress(LedgerUnavailable):
+                if await refused.is_good() and await refused.may_try(at=self.now()) is None:
+                    return
 
     def _policy_loaded(self, policy: PolicyInForce) -> None:
         self.telemetry.policy_loaded(policy.policy, policy.tables, dated=policy.dated, at=self.now())

@@ -305,6 +305,8 @@ sign_in = Table(
     Column("taken_before", Boolean, nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("not_before", UtcDateTime),
+    # Until when a Retry-After asked the account to call nothing: in the row that keeps its salt.
+    Column("rest_until", UtcDateTime),
 )
 
 # Each time that somebody paused answering and resumed it. Without a name: all accounts of the ledger.

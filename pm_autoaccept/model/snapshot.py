@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,7 @@ from pm_autoaccept.model.requests import (
     CustomFieldDefinition,
     Kind,
     PendingRequest,
+    RequestKey,
 )
 
 
@@ -47,6 +49,15 @@ class PendingPage:
     requests: tuple[PendingRequest, ...]
     unreadable: tuple[Unreadable, ...]
     has_next: bool
+
+    @property
+    def shown(self) -> frozenset[RequestKey | bytes]:
+        """What stands on it: requests by their keys, what cannot be read by its bytes."""
+        return frozenset(request.key for request in self.requests) | frozenset(each.source for each in self.unreadable)
+
+    def leads_nowhere(self, shown: AbstractSet[RequestKey | bytes]) -> bool:
+        """Whether it names a next page, and shows nothing but what the pages before it had `shown`."""
+        return self.has_next and self.shown <= shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

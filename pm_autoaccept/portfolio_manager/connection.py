@@ -6,7 +6,9 @@ import asyncio
 import errno
 import socket
 import struct
+from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
@@ -19,7 +21,7 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 import pm_autoaccept
-from pm_autoaccept.errors import ConfigurationError, NotSent, PortfolioManagerError
+from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, PortfolioManagerError
 from pm_autoaccept.parse import MAX_BYTES
 from pm_autoaccept.portfolio_manager.outcomes import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
@@ -32,7 +34,8 @@ would be of unknown fate, so we are the first to let go."""
 class _Connector(aiohttp.TCPConnector):
     """Connections that are let go at once, and never used again after something came that was not asked for."""
 
-    def __init__(self, *, timeout: float) -> None:
+    def __init__(self, *, timeout: float, refused: Callable[[], bool]) -> None:
+        self._refused = refused
         # How many at once is the pace's business; a second limit here would only eat up the time to connect.
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=partial(_socket, timeout=timeout))
 
@@ -59,6 +62,10 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             early = OSError(errno.EPROTO, "it had ended, or an answer came on it before anything was asked")
             raise aiohttp.ClientConnectorError(req.connection_key, early)
+        if self._refused():
+            # It came while this call was waiting for its connection.
+            connection.close()
+            raise _NotAnyMore
         return connection
 
 
@@ -73,6 +80,10 @@ def _socket(address: AddrInfoType, *, timeout: float) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
     return made
+
+
+class _NotAnyMore(Exception):
+    """The credentials were refused meanwhile, so that the call does not leave."""
 
 
 class _Broken(Exception):
@@ -99,6 +110,9 @@ class Connection:
     last byte, however many there are and however slowly they come. Parts of it bound its connecting and each silence of
     the service. What has not arrived by then is not delivered later.
 
+    Attributes:
+        refused: a 401 has come, so that nothing more leaves.
+
     Raises:
         ConfigurationError: a base URL that must not carry credentials, or credentials that Basic cannot carry.
     """
@@ -112,6 +126,7 @@ class Connection:
         timeout: float,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
+        self.refused = False
         self._base = checked_base_url(base_url)
         self._authorization = _basic(username, password)
         # A connection comes before an answer, so that one that does not come is told apart: nothing was sent.
@@ -123,7 +138,7 @@ class Connection:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=self._connector or _Connector(timeout=self._timeout.total or 0.0),
+            connector=self._connector or _Connector(timeout=self._timeout.total or 0.0, refused=lambda: self.refused),
             headers={
                 "Accept": "application/xml",
                 "Authorization": self._authorization,
@@ -145,10 +160,14 @@ class Connection:
         """Sends the call, exactly once, and brings what came.
 
         Raises:
+            NotAuthorised: the credentials were refused before; not one byte of the call left.
             NotSent: no connection; not one byte of the call left.
             Transient: a GET left, and no answer came.
             AnswerUnknown: a POST may have left, and no answer came.
         """
+        refused = NotAuthorised("not sent: the username or the password was refused before", call=str(call))
+        if self.refused:
+            raise refused
         try:
             async with self._session.request(
                 call.service.method,
@@ -158,10 +177,15 @@ class Connection:
                 headers=None if body is None else {"Content-Type": "application/xml"},
                 allow_redirects=False,
             ) as response:
+                # Before its body, which may be long on its way.
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    self.refused = True
                 content, cut = await _content(response)
                 return Reply(response.status, dict(response.headers), content, cut)
+        except _NotAnyMore:
+            failure: PortfolioManagerError = refused
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            failure: PortfolioManagerError = NotSent(f"no connection: {_words(error)}", call=str(call))
+            failure = NotSent(f"no connection: {_words(error)}", call=str(call))
         except (aiohttp.ClientError, HttpProcessingError, OSError, _Broken) as error:
             failure = no_answer(call, _words(error))
         # Raised out here, without their error as its context: it carries the request's headers, and so the password.

@@ -83,9 +83,11 @@ def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
         raise AnswerUnknown(_own_words(response) or 'no status="Ok"', call=str(call), status=reply.status)
 
 
-def no_answer(call: Call, what: str, *, status: int | None = None) -> PortfolioManagerError:
+def no_answer(
+    call: Call, what: str, *, status: int | None = None, retry_after: float | None = None
+) -> PortfolioManagerError:
     """The error for a call that left and brought no whole answer: reset, timeout, truncated, too large."""
-    return _in_passing(call)(what, call=str(call), status=status)
+    return _in_passing(call)(what, call=str(call), status=status, retry_after=retry_after)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -128,16 +130,18 @@ def _http_date(said: str) -> datetime | None:
 
 def _demand_ok(call: Call, reply: Reply, *, now: datetime) -> None:
     """Returns if the status is 200 and the body whole."""
+    # A Retry-After delays further calls, whatever else the answer says; beside a success it means nothing.
+    asked = None if 200 <= reply.status < 300 else retry_after(reply.headers, now=now)  # noqa: PLR2004 - a class of statuses
     # Of a 200 and a 400 the body decides what happened; every other status says it alone.
     if reply.cut is not None and reply.status in (HTTPStatus.OK, HTTPStatus.BAD_REQUEST):
-        raise no_answer(call, reply.cut, status=reply.status)
+        raise no_answer(call, reply.cut, status=reply.status, retry_after=asked)
     if reply.status == HTTPStatus.OK:
         return
     envelope = _envelope(reply.body)
     text = (_own_words(envelope) if envelope else "") or _phrase(reply.status)
-    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise TooFast(text, call=str(call), retry_after=retry_after(reply.headers, now=now))
-    raise _kind(call, reply.status, envelope)(text, call=str(call), status=reply.status)
+    too_fast = reply.status == HTTPStatus.TOO_MANY_REQUESTS
+    kind = TooFast if too_fast else _kind(call, reply.status, envelope)
+    raise kind(text, call=str(call), status=reply.status, retry_after=asked)
 
 
 def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioManagerError]:

@@ -171,6 +171,50 @@ async def test_a_list_that_never_ends_is_not_believed(sign_in, simulate, now, mo
     assert MOST_PAGES > 3
 
 
+LEADS_ON = "<links><link linkDescription='next page' link='/share/meter/pending/list?page=2' httpMethod='GET'/></links>"
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        lambda _page: "",
+        lambda _page: "<meter/>",
+        lambda page: f"<account><accountId>7</accountId><username>name-{page}</username></account>",
+        lambda page: f"<account><accountId>{7 + page % 3}</accountId></account><account/>",
+    ],
+    ids=["nothing", "what cannot be read", "one with other words", "three in turn"],
+)
+async def test_a_next_page_that_brings_nothing_new_ends_the_list(sign_in, simulate, now, monkeypatch, elements):
+    """The list is not whole, after a few calls and not after thousands; the other lists are read to their end."""
+    monkeypatch.setattr("pm_autoaccept.poll.MOST_PAGES", 60)
+    simulator = await simulate(pending=60)
+    for page in range(100):
+        body = f"<pendingList>{elements(page)}{LEADS_ON}</pendingList>"
+        again = Fault(kind=FaultKind.STATUS, service="list_pending_connections", status=200, body=body, times=1)
+        simulator.faults.add(again)
+    pm = await sign_in(simulator)
+    snapshot = await Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now).poll()
+    read = [call for call in simulator.log.calls if call.service == "list_pending_connections"]
+    assert len(read) <= 2 * 12
+    assert not snapshot.connections.whole
+    assert "shows only what those before it showed" in (snapshot.connections.failed or "")
+    assert snapshot.properties.whole
+    assert snapshot.meters.whole
+
+
+async def test_a_last_page_that_brings_nothing_new_is_the_end_of_a_whole_list(sign_in, simulate, now):
+    """Requests moved to the page before while it was read, or the last page is empty: both are as they should be."""
+    simulator = await simulate(pending=60)
+    pm = await sign_in(simulator)
+    first = "<account><accountId>7</accountId></account>"
+    for more in (LEADS_ON, ""):
+        body = f"<pendingList>{first}{more}</pendingList>"
+        page = Fault(kind=FaultKind.STATUS, service="list_pending_connections", status=200, body=body, times=1)
+        simulator.faults.add(page)
+    snapshot = await Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now).poll()
+    assert snapshot.connections.whole
+
+
 async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_each_time_anew(sign_in, simulate, now):
     """Each costs a call for each owner, and none is remembered: an owner who reconnects may answer otherwise."""
     simulator = await simulate(pending=60)
