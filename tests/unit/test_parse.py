@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -266,7 +267,11 @@ def test_an_element_without_a_usable_id_does_not_stop_the_others(element: str, w
         ('<pendingList><links><link linkDescription="previous page"/><link/></links></pendingList>', False),
         ('<pendingList><links><link/><link linkDescription="next page" link="/x?page=2"/></links></pendingList>', True),
         ('<pendingList><links><link linkDescription=" Next  Page "/></links></pendingList>', True),
-        ('<p:pendingList xmlns:p="u"><p:links><p:link p:linkDescription="next page"/></p:links></p:pendingList>', True),
+        ('<p:pendingList xmlns:p="u"><p:links><p:link linkDescription="next page"/></p:links></p:pendingList>', True),
+        (
+            '<p:pendingList xmlns:p="u"><p:links><p:link p:linkDescription="next page"/></p:links></p:pendingList>',
+            False,
+        ),
     ],
 )
 def test_an_empty_list_has_many_forms_and_only_the_next_page_link_leads_on(body: str, *, has_next: bool) -> None:
@@ -279,6 +284,84 @@ def test_namespaces_do_not_matter() -> None:
     plain = only(METER, Kind.METER)
     (spaced,) = parse.parse_pending_page(Kind.METER, f'<pendingList xmlns="u">{METER}</pendingList>'.encode()).requests
     assert (spaced.id, spaced.meter_info, spaced.property_info) == (plain.id, plain.meter_info, plain.property_info)
+
+
+def of_one(kind: Kind, found: Callable[[PendingRequest], object]) -> Callable[[bytes], object]:
+    """What is found in the one request of a list."""
+    return lambda body: [found(request) for request in parse.parse_pending_page(kind, body).requests]
+
+
+def listed(link: str) -> str:
+    """A list of one link."""
+    return f'<response status="Ok"><links>{link}</links></response>'
+
+
+ATTRIBUTES: dict[str, tuple[Callable[[bytes], object], str, str, object]] = {
+    "status": (lambda body: parse.parse_response(body).ok, '<response{}status="Error"{}/>', 'r:status="Ok"', False),
+    "no status": (lambda body: parse.parse_response(body).ok, "<response{}{}/>", 'r:status="Ok"', False),
+    "error": (
+        lambda body: parse.parse_response(body).errors,
+        '<response><errors><error{}errorNumber="-100" errorDescription="No."{}/></errors></response>',
+        'r:errorNumber="-200" r:errorDescription="Yes."',
+        (parse.ServiceError(-100, "No."),),
+    ),
+    "next page": (
+        lambda body: parse.parse_pending_page(Kind.METER, body).has_next,
+        '<pendingList><links><link{}linkDescription="previous page"{}/></links></pendingList>',
+        'r:linkDescription="next page"',
+        False,
+    ),
+    "customer": (parse.parse_customer_list, listed('<link{}id="7"{}/>'), 'r:id="8" r:link="/customer/8"', {7}),
+    "property": (parse.parse_property_links, listed('<link{}link="/building/5"{}/>'), 'r:link="/building/6"', {5}),
+    "custom field": (
+        parse.parse_custom_field_links,
+        listed('<link{}id="4" hint="Parcel"{}/>'),
+        'r:hint="Number" xml:id="a5"',
+        (CustomFieldDefinition(id=4, name="Parcel"),),
+    ),
+    "definition": (
+        lambda body: parse.parse_custom_field(body, id=4),
+        '<customField{}name="Parcel" required="true"{}/>',
+        'r:name="Number" r:required="false" r:whenToPrompt="Never" r:validCharacters="Any"',
+        CustomFieldDefinition(id=4, name="Parcel", required=True),
+    ),
+    "answer": (
+        of_one(Kind.CONNECTION, lambda request: request.custom),
+        """<pendingList><account><accountId>1</accountId><customFieldList>
+        <customField{}name="Parcel"{}>7</customField></customFieldList></account></pendingList>""",
+        'r:name="Number"',
+        [(CustomField("Parcel", "7"),)],
+    ),
+    "answer at connection": (
+        parse.parse_custom_field_values,
+        '<customFieldList><customField{}name="Parcel"{}>7</customField></customFieldList>',
+        'r:name="Number"',
+        (CustomField("Parcel", "7"),),
+    ),
+    "floor area": (
+        of_one(Kind.PROPERTY, lambda request: request.property_info and request.property_info.gross_floor_area),
+        """<pendingList><property><propertyId>1</propertyId><propertyInfo><grossFloorArea
+        {}units="Square Feet"{}><value>5</value></grossFloorArea></propertyInfo></property></pendingList>""",
+        'r:units="Square Meters"',
+        [Decimal(5)],
+    ),
+    "address": (
+        parse.parse_customer,
+        '<customer><accountInfo><address{}city="Portland"{}/></accountInfo></customer>',
+        'r:city="Salem" r:state="IL"',
+        AccountInfo(address=Address(city="Portland")),
+    ),
+}
+"""A reader, a document with room for attributes with a prefix, those, and what is read all the same."""
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_an_attribute_with_a_prefix_is_another_attribute(name: str, *, before: bool) -> None:
+    """Only the plain attribute counts, in every document, whether the other stands before or behind it."""
+    read, document, prefixed, expected = ATTRIBUTES[name]
+    there = f' xmlns:r="x" {prefixed} '
+    assert read(document.format(*((there, "") if before else (" ", there))).encode()) == expected
 
 
 BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 50}">' for n in range(12))
