@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pm_autoaccept.parse.document import Element, attribute, children, open_document
 from pm_autoaccept.parse.reading import Unread, read_id
@@ -38,6 +38,13 @@ class Response:
     ok: bool
     errors: tuple[ServiceError, ...] = ()
     links: tuple[Link, ...] = ()
+    status: str | None = field(default=None, compare=False)
+    """As it was written, None where absent."""
+
+    @property
+    def says_no(self) -> bool:
+        """Whether it says so in both ways: its status is exactly "Error", and it names an error."""
+        return self.status == "Error" and bool(self.errors)
 
 
 def parse_response(body: bytes) -> Response:
@@ -47,8 +54,9 @@ def parse_response(body: bytes) -> Response:
         DocumentRefused: it is something else.
     """
     root = open_document(body, "response")
+    status = attribute(root, "status")
     errors = tuple(_error(error) for group in children(root, "errors") for error in children(group, "error"))
-    return Response(ok=attribute(root, "status") == "Ok" and not errors, errors=errors, links=read_links(root))
+    return Response(ok=status == "Ok" and not errors, errors=errors, links=read_links(root), status=status)
 
 
 def read_links(root: Element) -> tuple[Link, ...]:
