@@ -508,6 +508,16 @@ def test_a_request_with_a_character_that_xml_forbids_is_held(kind, more, where):
 
 
 @pytest.mark.parametrize(
+    ("character", "verdict"), [("\ufdd0", Verdict.HOLD), ("\ufdd1", Verdict.REJECT), ("\ufffd", Verdict.REJECT)]
+)
+def test_the_marker_itself_is_as_good_as_a_forbidden_character(character, verdict):
+    """Nobody can say whether it was there; U+FFFD, which customers do have, is a text as any other."""
+    request = spoilt(Kind.CONNECTION, numbered(character))
+    (decision,) = decide(snapshot(*request), policy=probe("always", on="connection"), tables={}, now=NOW)
+    assert decision.verdict is verdict
+
+
+@pytest.mark.parametrize(
     ("when", "kind", "more"),
     [
         ("{account.email: a@b.example}", Kind.CONNECTION, "<accountInfo><email>a@b.example</email>%s</accountInfo>"),
