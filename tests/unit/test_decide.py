@@ -546,6 +546,7 @@ def test_what_a_request_with_a_forbidden_character_says_is_not_learnt(tell, when
         ("7\x0b7", ", clean: digits", "false"),
         ("8\x0b", ", clean: digits", "false"),
         ("8\x0b", "", "false"),
+        ("7</customField></customFieldList><notes>\x0b</notes><customFieldList><customField>", "", "unknown"),
     ],
 )
 def test_a_value_with_a_forbidden_character_may_be_the_same_without_it(value, clean, comes_out):

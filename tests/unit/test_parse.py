@@ -684,8 +684,9 @@ def test_people_see_where_it_stands() -> None:
         read = outcome(lambda body: parse.parse_pending_page(Kind.CONNECTION, body).requests[1], three(more).encode())
         assert isinstance(read, PendingRequest), read
         assert read.garbled == place
-    request = only("<account><accountId>1</accountId><username>a\x0bb</username></account>", Kind.CONNECTION)
-    assert (request.username, request.garbled) == ("a\ufffdb", "account/username")
+    for name in ("a\x0bb", "a&#11;b", "<![CDATA[a\x0bb]]>", "a<!--\x0b-->b", "a<?x \x0b?>b"):
+        request = only(f"<account><accountId>1</accountId><username>{name}</username></account>", Kind.CONNECTION)
+        assert (request.username, request.garbled) == ("a\ufffdb", "account/username")
 
 
 def test_what_is_kept_of_it_says_so_again() -> None:
