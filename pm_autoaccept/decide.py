@@ -6,11 +6,12 @@ is in doubt is held: a list that is not whole, an id with two contents, a reques
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
+    LOST,
     NOT_ASKED_FOR,
     AccountInfo,
     Claim,
@@ -137,6 +138,8 @@ def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
     if request.id in pending.twins:
         text = f"What {what} asked before is missing from one read of its list; an answer names only the id."
         return Reason(ReasonKind.MISSED_ONCE, text)
+    if request.garbled is not None:
+        return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
     needed = {"account.id": request.account_id}
     if request.kind is not Kind.CONNECTION:
         needed["property.id"] = request.property_id
@@ -145,6 +148,10 @@ def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
             why = request.faults.get(name, "the document lacks it")
             return Reason(ReasonKind.NOT_UNDERSTOOD, f"The {name} of {what} is not known: {why}.")
     return None
+
+
+def _garbled(request: PendingRequest) -> str:
+    return f"The {request.kind} request {request.id} has a character that XML forbids, in {request.garbled}"
 
 
 def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
@@ -182,15 +189,22 @@ def _claims(
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:
-    twice = request.id in pending.contradictory
+    doubt = "it stands twice in its list with different content" if request.id in pending.contradictory else None
+    if request.garbled is not None:
+        doubt = _garbled(request)
     return Claim(
         key=request.key,
         owner=None if "account.id" in request.faults else request.account_id,
         username=request.username,
-        custom=request.custom,
+        custom=request.custom if request.garbled is None else tuple(_possible(request.custom)),
         unread=frozenset(name_key(name.partition(".")[2]) for name in request.faults if _is_custom(name)),
-        doubt="it stands twice in its list with different content" if twice else None,
+        doubt=doubt,
     )
+
+
+def _possible(custom: Iterable[CustomField]) -> Iterator[CustomField]:
+    """The fields with each value that they may have: what was lost of it may be nothing, or a blank, to `clean`."""
+    return (replace(each, value=each.value.replace(LOST, lost)) for each in custom for lost in (LOST, "", " "))
 
 
 def _is_custom(faulty: str) -> bool:
@@ -248,6 +262,8 @@ def _facts(
 
 
 def _custom(request: PendingRequest) -> Fact[tuple[CustomField, ...]]:
+    if request.garbled is not None:
+        return NotLearnt(_garbled(request))
     faulty = next(filter(_is_custom, request.faults), None)
     return request.custom if faulty is None else NotLearnt(f"{request.faults[faulty]} ({request.key})")
 
@@ -258,6 +274,8 @@ def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[Acco
     connection = connections.clear(owner)
     if connection is None or connection.account_info is None:
         return NotLearnt("the owner's pending connection request does not say it clearly")
+    if connection.garbled is not None:
+        return NotLearnt(_garbled(connection))
     faulty = next((name for name in connection.faults if name.partition(".")[0] == "account"), None)
     return connection.account_info if faulty is None else NotLearnt(f"{connection.faults[faulty]} ({connection.key})")
 

@@ -35,6 +35,7 @@ from pm_autoaccept.model.plans import (
 )
 from pm_autoaccept.model.recalled import Memory, Recalled
 from pm_autoaccept.model.requests import (
+    LOST,
     AccountInfo,
     Address,
     CustomField,
@@ -62,6 +63,7 @@ from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watc
 
 __all__ = [
     "ANY",
+    "LOST",
     "NOT_ASKED_FOR",
     "AccountInfo",
     "Action",

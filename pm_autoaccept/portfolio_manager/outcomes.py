@@ -71,6 +71,8 @@ def data_from(call: Call, reply: Reply, *, read: Callable[[bytes], T], now: date
 def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
     """Returns if a POST is done: 200 and status="Ok", nothing else.
 
+    A 200 whose envelope says Error and names one is the same refusal as under 400.
+
     Raises:
         PortfolioManagerError: one of its kinds, by design.md's table.
     """
@@ -79,6 +81,9 @@ def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
         response = parse_response(reply.body)
     except DocumentRefused as error:
         raise AnswerUnknown(f"it answered with {error}", call=str(call), status=reply.status) from error
+    if response.says_no:
+        words = _own_words(response) or 'status="Error"'
+        raise _bad_request(response)(words, call=str(call), status=reply.status)
     if not response.ok:
         raise AnswerUnknown(_own_words(response) or 'no status="Ok"', call=str(call), status=reply.status)
 
@@ -162,7 +167,7 @@ def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioM
 
 
 def _bad_request(envelope: Response) -> type[Refused]:
-    """Which refusal a 400 to a POST is, by its error numbers and texts (reference §2.2)."""
+    """Which refusal this envelope is to a POST, by its error numbers and texts (reference §2.2)."""
     numbers = {error.number for error in envelope.errors}
     if _SCHEMA_FAULT in numbers:
         return Invalid

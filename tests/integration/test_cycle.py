@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -13,7 +14,18 @@ import pytest
 from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SqlLedger, braking
-from pm_autoaccept.model import CustomField, Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
+from pm_autoaccept.model import (
+    CustomField,
+    Kind,
+    Mode,
+    Need,
+    NotLearnt,
+    Outcome,
+    ReasonKind,
+    Receipt,
+    Standing,
+    Verdict,
+)
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
@@ -122,6 +134,49 @@ async def test_a_page_that_stays_failed_makes_its_list_not_whole(make_cycle):
     assert [each.kind for each in planned.not_whole] == [Kind.METER]
     receipts = await cycle.answer(planned)
     assert {receipt.step.key.kind for receipt in receipts} == {Kind.CONNECTION, Kind.PROPERTY}
+
+
+NAMED = {Kind.CONNECTION: "accountId", Kind.PROPERTY: "propertyId", Kind.METER: "meterId"}
+"""The element that begins a request of each kind, with its id."""
+
+
+@pytest.mark.parametrize("forbidden", [b"\x0b", b"&#11;", b"\xef\xbf\xbf"])
+async def test_one_forbidden_character_does_not_stop_a_whole_list(make_cycle, monkeypatch, forbidden):
+    """Of each list one request has it: that one is held for people, by name, and all others are accepted."""
+    simulator, cycle = await make_cycle(pending=150)
+    decided = [decision.key for decision in (await cycle.look()).decisions]
+    spoilt = [max(key for key in decided if key.kind is kind) for kind in Kind]
+    wire = cycle.pm._connection
+    exchange = wire.exchange
+
+    async def exchange_spoilt(call, body):
+        reply = await exchange(call, body)
+        for kind, id_ in ((key.kind, key.id) for key in spoilt):
+            name = NAMED[kind].encode()
+            begun = b"<%s><%s>%d</%s>" % (name.removesuffix(b"Id"), name, id_, name)
+            reply = replace(reply, body=reply.body.replace(begun, begun + forbidden))
+        return reply
+
+    monkeypatch.setattr(wire, "exchange", exchange_spoilt)
+    planned = await cycle.look()
+    assert [each.failed for each in planned.not_whole] == []
+    held = [decision for decision in planned.decisions if decision.verdict is Verdict.HOLD]
+    assert {decision.key for decision in held} == set(spoilt)
+    assert {decision.reason.kind for decision in held} == {ReasonKind.NOT_UNDERSTOOD}
+    assert all(str(decision.key.id) in decision.reason.text for decision in held)
+    for _ in range(3):
+        await cycle.answer(await cycle.look())
+    left = {tie.key for kind in Kind for tie in simulator.world.having(kind, "pending")}
+    waiting = {each.decision.key: each.reason.kind for each in (await cycle.look()).kept_back}
+    assert left == {*spoilt, *waiting}
+    assert set(waiting.values()) <= {
+        ReasonKind.CONNECTION_NOT_ACCEPTED,
+        ReasonKind.PROPERTY_NOT_ACCEPTED,
+        ReasonKind.PROPERTY_NOT_SHARED,
+    }
+    assert len(left) < 20
+    rows = [row for row in await cycle.ledger.decisions() if row.key in spoilt]
+    assert {row.reason for row in rows if row.verdict is Verdict.HOLD} == {ReasonKind.NOT_UNDERSTOOD}
 
 
 async def test_a_fact_that_cannot_be_learnt_keeps_back_what_depends_on_it(make_cycle):

@@ -191,6 +191,22 @@ async def test_what_no_policy_could_decide_stays_as_it_was(ledger):
     }
 
 
+async def test_what_has_a_forbidden_character_is_asked_of_no_policy(ledger):
+    """Its bytes say so; what others rely on of it is not known."""
+    spoilt = asks(ALICE, "1\ufdd0")
+    await record(ledger, spoilt, shares(11, ALICE), hours=0)
+    found = brief(await judged(ledger, KNOWN, OF_KNOWN))
+    assert found == {
+        f"connection:{ALICE}": (
+            "hold",
+            "it has a character that XML forbids, in account/customFieldList/customField",
+        ),
+        "property:11": ("hold", ("connection.custom.Customer Number",)),
+    }
+    by_state = "{id: state, on: property, when: {account.address.state: OR}, then: accept}"
+    assert brief(await judged(ledger, by_state))["property:11"] == ("hold", ("account.address.state",))
+
+
 @pytest.fixture
 def recorded(tmp_path):
     """What `pending --recorded` prints, by a policy that lets in whom another held."""
