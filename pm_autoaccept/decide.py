@@ -125,19 +125,29 @@ class _Pending:
 
 def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
     """Why the policy is not even asked; None if it is."""
+    return _doubt_of_the_list(request, pending) or _doubt_of_the_document(request)
+
+
+def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | None:
+    """Why it is not sure that just this pends under its id."""
     what = f"{request.kind} {request.id}"
+    if request.id in pending.missed:
+        text = f"{what} is missing from one read of its list, and counts as pending until a second read misses it too."
+        return Reason(ReasonKind.MISSED_ONCE, text)
     if pending.list.failed is not None:
         text = f"The list of pending {request.kind} requests could not be read to its end: {pending.list.failed}."
         return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     if request.id in pending.contradictory:
         text = f"The list names {what} twice with different content, and an answer names only the id."
         return Reason(ReasonKind.CONTRADICTORY, text)
-    if request.id in pending.missed:
-        text = f"{what} is missing from one read of its list, and counts as pending until a second read misses it too."
-        return Reason(ReasonKind.MISSED_ONCE, text)
     if request.id in pending.twins:
         text = f"What {what} asked before is missing from one read of its list; an answer names only the id."
         return Reason(ReasonKind.MISSED_ONCE, text)
+    return None
+
+
+def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
+    """Why it is not sure what is asked."""
     if request.garbled is not None:
         return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
     needed = {"account.id": request.account_id}
@@ -146,7 +156,8 @@ def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
     for name, value in needed.items():
         if value is None or name in request.faults:
             why = request.faults.get(name, "the document lacks it")
-            return Reason(ReasonKind.NOT_UNDERSTOOD, f"The {name} of {what} is not known: {why}.")
+            text = f"The {name} of {request.kind} {request.id} is not known: {why}."
+            return Reason(ReasonKind.NOT_UNDERSTOOD, text)
     return None
 
 

@@ -15,7 +15,7 @@ from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, Mode, Plan, RequestKey
 from pm_autoaccept.policy import load
-from pm_autoaccept.simulator import Call, Simulator, State, load_world
+from pm_autoaccept.simulator import Call, Fault, FaultKind, Simulator, State, load_world
 
 CONNECTIONS, PROPERTIES = "/connect/account/pending/list?page=2", "/share/property/pending/list?page=2"
 LIMITS = "limits: {accept: none, reject: none}\n"
@@ -221,7 +221,7 @@ async def test_what_one_read_misses_is_told(scene):
     (told,) = [each for each in planned.decisions if each.reason.kind == "missed_once"]
     assert "missing from one read" in told.reason.text
     assert why(await it.look()) == {"connection:1001": "rule"}
-    rows = {str(row.key): (row.rule, row.outcome) for row in await it.cycle.ledger.decisions(every=True)}
+    rows = {str(row.key): (row.rule, row.outcome) for row in await it.cycle.ledger.decisions()}
     assert rows == {"connection:1001": ("a", None), "connection:1002": ("a", "settled_elsewhere")}
 
 
@@ -270,3 +270,15 @@ async def test_what_fell_is_on_record_after_two_reads(scene):
         outcomes.append(rows["property:2001"].outcome)
     assert outcomes == [None, "fallen"]
     assert str(rows["property:2001"].cause) == "connection:900"
+
+
+async def test_a_list_that_fails_forgets_nothing(scene):
+    """What it does not show pends still, and the cycle goes on."""
+    it = await scene(world(*map(connecting, range(1, 25))), "- {id: a, on: connection, then: hold, when: always}\n")
+    await it.look()
+    it.simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="list_pending_connections"))
+    planned = await it.look()
+    assert set(why(planned).values()) == {"missed_once"}
+    assert len(planned.decisions) == 24
+    it.simulator.faults.clear()
+    assert set(why(await it.look()).values()) == {"rule"}
