@@ -10,7 +10,7 @@ from pm_autoaccept.account import open_account
 from pm_autoaccept.cli.recorded import ledger_exists
 from pm_autoaccept.config import Settings
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Fact, Plan, RequestKey
+from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table
 
 
@@ -43,8 +43,15 @@ async def look_only(settings: Settings) -> Looked:
 
 
 def notices(plan: Plan) -> list[str]:
-    """What people must know beside the plan itself: that answering is paused, that a list is not whole."""
+    """What people must know beside the plan itself: a pause, clocks that do not agree, a list that is not whole."""
     paused = [f"Nothing is answered now: {plan.paused}."] if plan.paused is not None else []
+    if plan.clock_apart is not None:
+        apart = f"{abs(plan.clock_apart).total_seconds():,.0f} seconds"
+        open_ = sum(each.reason.kind is ReasonKind.IN_DOUBT for each in plan.kept_back)
+        paused.append(
+            f"Our clock and Portfolio Manager's are {apart} apart. No answer of unknown fate is sent again until they"
+            f" agree, and {open_} {'waits' if open_ == 1 else 'wait'}. Set this machine's clock by NTP."
+        )
     lists = (f"The list of pending {each.kind} requests is not whole: {each.failed}" for each in plan.not_whole)
     return [*paused, *lists]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Label, Select, func, or_, select
 
 from pm_autoaccept.ledger.rows import chunks, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
@@ -82,10 +82,9 @@ def accounts(connection: Connection) -> list[str]:
 
 def _decisions(*, every: bool) -> Select[Any]:
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
+    cause = cause_request.c.kind, cause_request.c.pm_id
     query = (
-        select(
-            *_COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
-        )
+        select(*_COLUMNS, decision_table, intent_table, *cause, provider_table.c.name, _not_sent())
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
         .join(provider_table, provider_table.c.id == request_table.c.provider_id)
@@ -100,8 +99,19 @@ def _decisions(*, every: bool) -> Select[Any]:
 
 def _answer() -> ColumnElement[int]:
     """The last answer that a decision sent."""
-    sent = select(func.max(intent_table.c.id)).where(intent_table.c.decision_id == decision_table.c.id)
+    sent = select(func.max(intent_table.c.id)).where(
+        intent_table.c.decision_id == decision_table.c.id, intent_table.c.outcome != Outcome.NOT_SENT
+    )
     return sent.correlate(decision_table).scalar_subquery()
+
+
+def _not_sent() -> Label[int]:
+    """How often an answer of a decision was recorded and never left."""
+    unsent = intent_table.alias("unsent")
+    count = select(func.count(unsent.c.id)).where(
+        unsent.c.decision_id == decision_table.c.id, unsent.c.outcome == Outcome.NOT_SENT
+    )
+    return count.correlate(decision_table).scalar_subquery().label("not_sent")
 
 
 def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
@@ -133,7 +143,10 @@ def _shown() -> ColumnElement[int]:
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)
     answer = (
         select(intent_table.c.decision_id)
-        .where(intent_table.c.request_id == request_table.c.id, intent_table.c.outcome != Outcome.REFUSED)
+        .where(
+            intent_table.c.request_id == request_table.c.id,
+            intent_table.c.outcome.not_in((Outcome.REFUSED, Outcome.NOT_SENT)),
+        )
         .order_by(intent_table.c.id.desc())
         .limit(1)
     )
@@ -182,6 +195,7 @@ def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joi
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,
         attempts=row.intent_attempts or 0,
+        not_sent=row.not_sent,
         outcome=Outcome(row.request_outcome) if row.request_outcome else None,
         outcome_at=row.request_outcome_at,
         outcome_text=row.request_outcome_text,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -11,9 +11,10 @@ from pm_autoaccept import __version__
 from pm_autoaccept.ledger.answering import may_repeat
 from pm_autoaccept.ledger.counting import tallies
 from pm_autoaccept.ledger.deciding import last_decisions
+from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.holding import held
+from pm_autoaccept.ledger.refusing import as_sent, refusal
 from pm_autoaccept.ledger.rows import (
-    UNSETTLED,
     RequestRow,
     chunks,
     current,
@@ -45,29 +46,30 @@ def history(
     snapshot: Snapshot,
     *,
     limits: Collection[Limit] = (),
-    at: datetime,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> History:
     """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
     standing, sent, waiting = {}, {}, {}
+    now = patience.now
     for request in requests:
         known = rows.get(request.key, [])
         row = current(known, request)
         if any(each.outcome == Outcome.OPEN and each is not row for each in known):
             standing[request.key] = Standing.IN_DOUBT
-        elif row is not None:
-            last = last_intent(connection, row.id) if row.outcome in UNSETTLED else None
-            read = begun.get(request.kind)
-            if last is not None and row.outcome == Outcome.OPEN:
-                repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
-                standing[request.key] = Standing.REPEATABLE if repeatable else Standing.IN_DOUBT
-            else:
-                standing[request.key] = _standing(connection, row, at=at)
-            if last is not None and standing[request.key] in (Standing.REFUSED, Standing.REPEATABLE):
-                sent[request.key] = (Action(last.action), last.note)
+        elif row is not None and row.outcome == Outcome.OPEN:
+            last, read = last_intent(connection, row.id), begun.get(request.kind)
+            repeatable = read is not None and may_repeat(row, last, read=read, patience=patience)
+            standing[request.key] = Standing.REPEATABLE if repeatable else Standing.IN_DOUBT
+            sent[request.key] = as_sent(last, program=__version__)
+        elif row is not None and row.outcome not in (None, Outcome.REFUSED) and not is_over(row):
+            standing[request.key] = _answered(connection, row)
+        elif (refused := refusal(connection, row, known, program=__version__, now=now)) is not None:
+            standing[request.key], sent[request.key] = Standing.REFUSED, refused
+        else:
+            standing[request.key] = Standing.UNANSWERED
         if row is not None and row.held_since is not None and not is_over(row):
             waiting[request.key] = row
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
@@ -76,8 +78,8 @@ def history(
         standing=standing,
         sent=sent,
         rejected_properties=rejected,
-        held=_held(connection, waiting, at=at),
-        tallies=tallies(connection, provider, limits, at=at),
+        held=_held(connection, waiting, at=now.at),
+        tallies=tallies(connection, provider, limits, now=now),
     )
 
 
@@ -88,17 +90,8 @@ def _held(connection: Connection, waiting: Mapping[RequestKey, RequestRow], *, a
     return {key: holder for key, holder in holders.items() if holder is not None}
 
 
-def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
-    """How one request that pends now stands, whose answer is not of unknown fate.
-
-    One that ended and then was absent is the next time: unanswered.
-    """
-    if row.outcome is None or is_over(row):
-        return Standing.UNANSWERED
-    if row.outcome == Outcome.REFUSED:
-        due = row.again_after is not None and row.again_after <= at
-        newer = last_intent(connection, row.id).program != __version__
-        return Standing.UNANSWERED if due or newer else Standing.REFUSED
+def _answered(connection: Connection, row: RequestRow) -> Standing:
+    """How a request stands that was answered, and whose list lags."""
     if row.outcome != Outcome.DONE:
         return Standing.SETTLED
     return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED

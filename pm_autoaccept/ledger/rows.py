@@ -30,7 +30,6 @@ _WHAT_WAS_ASKED = {
     "custom",
     "requested_at",
     "source",
-    "first_seen",
 }
 STANDING = [column for column in request_table.c if column.name not in _WHAT_WAS_ASKED]
 """How a row stands, without what was asked: that is read by people, and rows are read by thousands."""
@@ -91,8 +90,13 @@ def is_over(row: RequestRow) -> bool:
 
 def last_intent(connection: Connection, request: int) -> Row[Any]:
     """The last answer to a request that has one."""
-    sent = select(intent_table).where(intent_table.c.request_id == request)
-    return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
+    return connection.execute(answers_to(request).limit(1)).one()
+
+
+def answers_to(request: int) -> Select[Any]:
+    """A query for the answers to a request that were sent, or may have been, the last first."""
+    mine = intent_table.c.request_id == request, intent_table.c.outcome != Outcome.NOT_SENT
+    return select(intent_table).where(*mine).order_by(intent_table.c.id.desc())
 
 
 def numbered(table: Table, *names: str) -> Select[Any]:

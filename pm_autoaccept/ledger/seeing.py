@@ -2,16 +2,17 @@
 
 The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
 it; what fell with a reject of ours is known after one, since the step explains it; an answer of unknown fate is settled
-by two whole reads, the second at least `unknown_wait` after the POST.
+by two whole reads, the second at least `unknown_wait` after the POST by every clock.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, or_, select
 
+from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.falling import ended_without_us
 from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.noticing import store
@@ -51,7 +52,7 @@ def see(
     snapshot: Snapshot,
     *,
     at: datetime,
-    unknown_wait: timedelta | None,
+    patience: Patience,
     hiding: Hiding,
 ) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
@@ -73,7 +74,7 @@ def see(
         for element in pending.unreadable:
             _see_unreadable(connection, provider, element, at=at, hiding=hiding)
         if pending.shows_absence:
-            _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
+            _miss(connection, provider, pending, frozenset(present), snapshot, patience=patience)
     if new:
         connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
@@ -140,7 +141,7 @@ def _miss(
     present: frozenset[tuple[RequestKey, str]],
     snapshot: Snapshot,
     *,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> None:
     """Note each request of this kind that does not pend any more, and settle it where the rules say so."""
     table = request_table.c
@@ -153,7 +154,7 @@ def _miss(
         if pending.begun <= max(row.last_seen, row.outcome_at or row.last_seen):
             continue  # this read had begun before the row was last touched: it proves nothing
         reads = row.absent_reads + 1
-        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
+        settled = _settle(connection, row, pending, snapshot, reads=reads, patience=patience)
         values: dict[str, object] = {
             "absent_since": row.absent_since or pending.begun,
             "absent_reads": reads,
@@ -179,12 +180,12 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> tuple[Outcome, str] | None:
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if unknown_wait is None or reads < READS_UNTIL_GONE or pending.begun < sent.sent_at + unknown_wait:
+        if reads < READS_UNTIL_GONE or not patience.over(sent, read=pending.begun):
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:

@@ -23,12 +23,14 @@ from pm_autoaccept.model.decisions import (
     Verdict,
 )
 from pm_autoaccept.model.plans import (
+    Change,
     History,
     KeptBack,
     Limit,
     Outcome,
     Plan,
     Receipt,
+    Sent,
     Standing,
     Step,
     Tally,
@@ -47,6 +49,7 @@ from pm_autoaccept.model.requests import (
 )
 from pm_autoaccept.model.revisions import PolicyRevision, Remembered
 from pm_autoaccept.model.snapshot import (
+    FURTHEST_APART,
     NOT_ASKED_FOR,
     Fact,
     Need,
@@ -62,10 +65,12 @@ from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watc
 
 __all__ = [
     "ANY",
+    "FURTHEST_APART",
     "NOT_ASKED_FOR",
     "AccountInfo",
     "Action",
     "Address",
+    "Change",
     "Claim",
     "Claimed",
     "Claims",
@@ -105,6 +110,7 @@ __all__ = [
     "Remembered",
     "Removal",
     "RequestKey",
+    "Sent",
     "Shadow",
     "Snapshot",
     "SourceUse",
