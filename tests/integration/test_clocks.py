@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from pm_autoaccept.cli.looking import notices
 from pm_autoaccept.ledger import braking
 from pm_autoaccept.model import Action, Outcome, ReasonKind
 from pm_autoaccept.simulator import Fault, FaultKind
@@ -59,6 +60,8 @@ async def test_new_answers_leave_while_the_clocks_are_apart_and_what_waits_is_sh
     waiting = [kept.reason for kept in planned.kept_back if kept.reason.kind is ReasonKind.IN_DOUBT]
     assert waiting
     assert all("seconds apart" in reason.text for reason in waiting), waiting
+    (notice,) = notices(planned)
+    assert f"360 seconds apart. No answer of unknown fate is sent again until they agree, and {len(waiting)}" in notice
     asks_again, *others = [kept.decision.key for kept in planned.kept_back if kept.reason in waiting]
     made.simulator.act("withdraw", account=asks_again.id)
     made.simulator.act("connect", account=asks_again.id)
