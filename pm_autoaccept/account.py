@@ -13,6 +13,7 @@ from pathlib import Path
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.elapsed import OF_THIS_PROCESS
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
@@ -117,6 +118,8 @@ async def open_account(
     """
     judging = in_force or await PolicyInForce.load(settings)
     memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
+    if now is utc_now:
+        ledger.clocks = OF_THIS_PROCESS
     async with PortfolioManager(
         base_url=settings.base_url,
         username=settings.username,
@@ -124,6 +127,7 @@ async def open_account(
         pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
         timeout=settings.timeout.total_seconds(),
         sleep=sleep,
+        now=now,
         told=told,
         memory=memory,
     ) as pm:

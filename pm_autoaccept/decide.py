@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
+    FURTHEST_APART,
     LOST,
     NOT_ASKED_FOR,
     AccountInfo,
@@ -35,9 +36,6 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy import Policy, Table, collect, name_key
-
-FURTHEST = timedelta(minutes=5)
-"""How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
 
 
 def decide(
@@ -175,6 +173,7 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
         evidence=judgement.evidence,
         unknown=judgement.unknown,
         note=judgement.note,
+        template=judgement.template,
         accepts_unshared_property=judgement.accepts_unshared_property,
         tell=judgement.tell,
         facts=facts,
@@ -226,7 +225,7 @@ def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
     """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
     if isinstance(apart, NotLearnt):
         return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
-    if abs(apart) > FURTHEST:
+    if abs(apart) > FURTHEST_APART:
         seconds = f"{abs(apart).total_seconds():,.0f} seconds"
         return NotLearnt(f"our clock and Portfolio Manager's are {seconds} apart, more than five minutes")
     return now

@@ -98,6 +98,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         fresh_from=max(pending.ended for pending in snapshot.lists),
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
+        clock_apart=snapshot.clock_apart,
     )
 
 
@@ -119,14 +120,10 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     accept = decision.verdict is Verdict.ACCEPT
     action = Action.ACCEPT if accept else Action.REJECT
     standing = family.standing(decision.key)
-    before = family.history.sent.get(decision.key)
+    if (reason := _sent_before(decision, action, family)) is not None:
+        return reason
     if standing is Standing.REPEATABLE:
-        if before is None or before[0] is not action:
-            text = "another answer was sent before, its fate is not known, and now the policy says otherwise"
-            return Reason(ReasonKind.VERDICT_CHANGED, text)
-        decision = replace(decision, note=before[1])
-    elif standing in _ALREADY_SENT and before in (None, (action, decision.note)):
-        return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
+        decision = replace(decision, note=family.history.sent[decision.key].note)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
         needed = check(decision, family)
@@ -140,6 +137,27 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
         needs=tuple(needs),
         falls=() if accept else _falls(decision.key, family),
     )
+    return None
+
+
+def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason | None:
+    """Why nothing is sent after what was sent before; None where nothing was, or where it may be sent (again)."""
+    standing, before = family.standing(decision.key), family.history.sent.get(decision.key)
+    if standing in _UNKNOWN and before is not None and before.action is not action:
+        text = "another answer was sent before, its fate is not known, and the policy says otherwise now"
+        return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; it waits for a person")
+    changed = before is not None and before.changed(decision)
+    if standing in _ALREADY_SENT and not (standing is Standing.REFUSED and changed):
+        return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
+    if standing is not Standing.REPEATABLE:
+        return None
+    if (apart := family.snapshot.clock_apart) is not None:
+        how_far = f"our clock and Portfolio Manager's are {abs(apart).total_seconds():,.0f} seconds apart"
+        text = f"what became of our answer is not known, and nothing is sent again while {how_far}"
+        return Reason(ReasonKind.IN_DOUBT, text)
+    if before is None or not (changed or before.awaits is None):
+        text = "what became of our answer is not known, and Portfolio Manager refused it when it was sent again"
+        return Reason(ReasonKind.IN_DOUBT, f"{text}; it waits for a person")
     return None
 
 

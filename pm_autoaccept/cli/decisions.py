@@ -119,8 +119,8 @@ def _show(connection: Connection, wanted: Wanted, *, output: str) -> None:
 _PLAIN = (
     *("access_level", "requested_at", "first_seen", "last_seen", "decided_at", "mode", "verdict", "rule", "reason"),
     *("reason_text", "kept_back", "kept_back_text", "evidence", "unknown", "policy_digest", "sources"),
-    *("tell", "shadows", "answer", "note", "answered_at", "attempts", "outcome", "outcome_at", "outcome_text", "cause"),
-    "elsewhere",
+    *("tell", "shadows", "answer", "note", "answered_at", "attempts", "not_sent"),
+    *("outcome", "outcome_at", "outcome_text", "cause", "elsewhere"),
 )
 """Columns that are a decision's attributes of the same name."""
 

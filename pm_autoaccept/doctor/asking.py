@@ -9,7 +9,6 @@ from functools import partial
 from typing import TypeVar
 
 from pm_autoaccept.config import Settings
-from pm_autoaccept.decide import FURTHEST
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
 from pm_autoaccept.doctor.records import owner, remembering
 from pm_autoaccept.errors import (
@@ -22,7 +21,15 @@ from pm_autoaccept.errors import (
     TooFast,
 )
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import CustomFieldDefinition, Kind, Notification, NotLearnt, PendingPage, ProviderAccount
+from pm_autoaccept.model import (
+    FURTHEST_APART,
+    CustomFieldDefinition,
+    Kind,
+    Notification,
+    NotLearnt,
+    PendingPage,
+    ProviderAccount,
+)
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.judging.custom_answers import name_key
@@ -177,7 +184,7 @@ def _clock(pm: PortfolioManager) -> Finding:
     seconds = difference.total_seconds()
     behind = "behind" if seconds > 0 else "ahead of"
     found = f"this machine is {abs(seconds):.0f} s {behind} Portfolio Manager's"
-    if abs(difference) > FURTHEST:
+    if abs(difference) > FURTHEST_APART:
         return problem(check, found, "set this machine's clock by NTP: rules on dates and ages hold until then")
     if abs(difference) > CLOCKS_DRIFT:
         return warning(check, found, "set this machine's clock by NTP")

@@ -9,6 +9,7 @@ from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
     ColumnElement,
     Connection,
+    Label,
     Select,
     and_,
     case,
@@ -95,10 +96,9 @@ def accounts(connection: Connection) -> list[str]:
 
 def _decisions(*, every: bool) -> Select[Any]:
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
+    cause = cause_request.c.kind, cause_request.c.pm_id
     query = (
-        select(
-            *_COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
-        )
+        select(*_COLUMNS, decision_table, intent_table, *cause, provider_table.c.name, _not_sent())
         .add_columns(_shown_since().label("shown"), _looked_since().label("looked"))
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
@@ -114,8 +114,19 @@ def _decisions(*, every: bool) -> Select[Any]:
 
 def _answer() -> ColumnElement[int]:
     """The last answer that a decision sent."""
-    sent = select(func.max(intent_table.c.id)).where(intent_table.c.decision_id == decision_table.c.id)
+    sent = select(func.max(intent_table.c.id)).where(
+        intent_table.c.decision_id == decision_table.c.id, intent_table.c.outcome != Outcome.NOT_SENT
+    )
     return sent.correlate(decision_table).scalar_subquery()
+
+
+def _not_sent() -> Label[int]:
+    """How often an answer of a decision was recorded and never left."""
+    unsent = intent_table.alias("unsent")
+    count = select(func.count(unsent.c.id)).where(
+        unsent.c.decision_id == decision_table.c.id, unsent.c.outcome == Outcome.NOT_SENT
+    )
+    return count.correlate(decision_table).scalar_subquery().label("not_sent")
 
 
 def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
@@ -147,7 +158,10 @@ def _shown() -> ColumnElement[int]:
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)
     answer = (
         select(intent_table.c.decision_id)
-        .where(intent_table.c.request_id == request_table.c.id, intent_table.c.outcome != Outcome.REFUSED)
+        .where(
+            intent_table.c.request_id == request_table.c.id,
+            intent_table.c.outcome.not_in((Outcome.REFUSED, Outcome.NOT_SENT)),
+        )
         .order_by(intent_table.c.id.desc())
         .limit(1)
     )
@@ -233,6 +247,7 @@ def _decision_row(row: Any, *, every: bool) -> DecisionRow:  # noqa: ANN401 — 
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,
         attempts=row.intent_attempts or 0,
+        not_sent=row.not_sent,
         outcome=Outcome(outcome) if outcome else None,
         outcome_at=outcome_at,
         outcome_text=outcome_text or "",

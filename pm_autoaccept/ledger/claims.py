@@ -19,6 +19,8 @@ _DOUBTS = {
 }
 """Outcomes after which an accept may stand."""
 _STANDS = (Outcome.DONE, Outcome.DONE_INFERRED)
+_NOTHING_CAME = (Outcome.REFUSED, Outcome.NOT_SENT)
+"""Outcomes of an answer that did nothing: who ended the request then was somebody else."""
 
 
 def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
@@ -32,7 +34,7 @@ def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
     query = (
         select(request.kind, request.pm_id, request.account_id, request.username, request.custom, request.masked_at)
         .add_columns(func.coalesce(intent.outcome, request.outcome).label("outcome"))
-        .outerjoin(intent_table, intent.request_id == request.id)
+        .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(_NOTHING_CAME)))
         .where(request.provider_id == provider, or_(by_us, by_others))
         .order_by(request.id)
     )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.ledger.absence import missed_once
 from pm_autoaccept.ledger.answering import may_repeat
 from pm_autoaccept.ledger.counting import tallies
 from pm_autoaccept.ledger.deciding import last_decisions
+from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.holding import held
+from pm_autoaccept.ledger.refusing import as_sent, refusal
 from pm_autoaccept.ledger.rows import (
-    UNSETTLED,
+    Current,
     RequestRow,
-    Which,
     chunks,
     current,
     last_intent,
@@ -34,6 +34,7 @@ from pm_autoaccept.model import (
     Missed,
     Outcome,
     RequestKey,
+    Sent,
     Snapshot,
     Standing,
 )
@@ -62,8 +63,7 @@ def history(
     snapshot: Snapshot,
     *,
     limits: Collection[Limit] = (),
-    at: datetime,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> History:
     """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
@@ -72,23 +72,20 @@ def history(
     standing: dict[RequestKey, Standing] = {}
     sent, waiting = {}, {}
     overdue, shown = set(), set()
+    now = patience.now
     for request in requests:
-        known = rows.get(request.key, [])
-        now = current(known, request)
-        stands = Standing.UNANSWERED
-        if any(each.outcome == Outcome.OPEN and each is not now.row for each in known):
-            stands = Standing.IN_DOUBT
-        elif now.row is not None and now.which is Which.SAME:
-            read = begun.get(request.kind)
-            stands, last = _standing(connection, now.row, read=read, at=at, unknown_wait=unknown_wait)
-            if last is not None and stands in (Standing.REFUSED, Standing.REPEATABLE):
-                sent[request.key] = (Action(last.action), last.note)
+        known, read = rows.get(request.key, []), begun.get(request.kind)
+        listed = current(known, request)
+        row = listed.row
+        stands, before = _standing(connection, listed, known, read=read, patience=patience)
         standing[request.key] = min(stands, standing.get(request.key, stands), key=_WEAKEST_FIRST.index)
-        if now.row is not None:
-            shown.add(now.row.id)
-            if now.row.held_since is not None and not now.ended:
-                waiting[request.key] = now.row
-            if now.ended and at - now.row.outcome_at > OVERDUE_AFTER:
+        if before is not None:
+            sent[request.key] = before
+        if row is not None:
+            shown.add(row.id)
+            if row.held_since is not None and not listed.ended:
+                waiting[request.key] = row
+            if listed.ended and now.at - row.outcome_at > OVERDUE_AFTER:
                 overdue.add(request.key)
     missed = missed_once(connection, provider, snapshot, shown=shown)
     for each, known in _with_rows(connection, provider, missed):
@@ -100,10 +97,10 @@ def history(
         standing=standing,
         sent=sent,
         rejected_properties=rejected,
-        held=_held(connection, waiting, at=at),
+        held=_held(connection, waiting, at=now.at),
         missed=missed,
         overdue=frozenset(overdue),
-        tallies=tallies(connection, provider, limits, at=at),
+        tallies=tallies(connection, provider, limits, now=now),
     )
 
 
@@ -123,25 +120,40 @@ def _with_rows(
 
 
 def _standing(
-    connection: Connection, row: RequestRow, *, read: datetime | None, at: datetime, unknown_wait: timedelta | None
-) -> tuple[Standing, Row[Any] | None]:
-    """How one request that pends now stands, and its last answer where that still waits for its end.
+    connection: Connection,
+    listed: Current,
+    known: Sequence[RequestRow],
+    *,
+    read: datetime | None,
+    patience: Patience,
+) -> tuple[Standing, Sent | None]:
+    """How one request that pends now stands, and what was sent where that keeps it back.
 
-    `read` is when the whole read began that shows it, None where the read was not whole.
+    Args:
+        connection: within a transaction.
+        listed: its row.
+        known: every row of its id.
+        read: when the whole read began that shows it, None where the read was not whole.
+        patience: how long an answer of unknown fate is given.
     """
-    if row.outcome is None:
-        return Standing.UNANSWERED, None
-    if row.outcome in UNSETTLED or row.outcome == Outcome.DONE:
+    row = listed.row
+    if any(each.outcome == Outcome.OPEN and each is not row for each in known):
+        return Standing.IN_DOUBT, None
+    if row is not None and row.outcome == Outcome.OPEN:
         last = last_intent(connection, row.id)
-    else:
-        return Standing.SETTLED, None
-    if row.outcome == Outcome.DONE:
-        return (Standing.ACCEPTED if last.action == Action.ACCEPT else Standing.REJECTED), None
-    if row.outcome == Outcome.OPEN:
-        repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
-        return (Standing.REPEATABLE if repeatable else Standing.IN_DOUBT), last
-    due = row.again_after is not None and row.again_after <= at
-    return (Standing.UNANSWERED if due or last.program != __version__ else Standing.REFUSED), last
+        repeatable = read is not None and may_repeat(row, last, read=read, patience=patience)
+        return (Standing.REPEATABLE if repeatable else Standing.IN_DOUBT), as_sent(last, program=__version__)
+    if row is not None and listed.ended:
+        return _answered(connection, row), None
+    refused = refusal(connection, row, known, program=__version__, now=patience.now)
+    return (Standing.UNANSWERED, None) if refused is None else (Standing.REFUSED, refused)
+
+
+def _answered(connection: Connection, row: RequestRow) -> Standing:
+    """How a request stands that was answered, and whose list lags."""
+    if row.outcome != Outcome.DONE:
+        return Standing.SETTLED
+    return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
 
 
 def owners_in_doubt(connection: Connection, provider: int) -> frozenset[int]:

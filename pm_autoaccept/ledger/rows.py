@@ -29,7 +29,6 @@ _WHAT_WAS_ASKED = {
     "access_level",
     "custom",
     "source",
-    "first_seen",
 }
 TAKEN = (Outcome.DONE, Outcome.DONE_INFERRED, Outcome.OPEN, Outcome.GONE)
 """Outcomes of an intent that may have taken effect."""
@@ -159,8 +158,13 @@ def with_zone(moment: datetime | None) -> datetime | None:
 
 def last_intent(connection: Connection, request: int) -> Row[Any]:
     """The last answer to a request that has one."""
-    sent = select(intent_table).where(intent_table.c.request_id == request)
-    return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).one()
+    return connection.execute(answers_to(request).limit(1)).one()
+
+
+def answers_to(request: int) -> Select[Any]:
+    """A query for the answers to a request that were sent, or may have been, the last first."""
+    mine = intent_table.c.request_id == request, intent_table.c.outcome != Outcome.NOT_SENT
+    return select(intent_table).where(*mine).order_by(intent_table.c.id.desc())
 
 
 def numbered(table: Table, *names: str) -> Select[Any]:

@@ -2,17 +2,18 @@
 
 The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
 it, also where it fell with a reject of ours; an answer of unknown fate is settled by two whole reads, the second at
-least `unknown_wait` after the POST.
+least `unknown_wait` after the POST by every clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, or_, select
 
 from pm_autoaccept.ledger.absence import beside, digest_of, proves_absence
+from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.falling import ended_without_us
 from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.noticing import store
@@ -22,6 +23,7 @@ from pm_autoaccept.ledger.rows import (
     UNSETTLED,
     RequestRow,
     Which,
+    answers_to,
     chunks,
     current,
     insert,
@@ -51,7 +53,7 @@ def see(
     snapshot: Snapshot,
     *,
     at: datetime,
-    unknown_wait: timedelta | None,
+    patience: Patience,
     hiding: Hiding,
 ) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
@@ -72,20 +74,27 @@ def see(
         if which is Which.REOPENED:
             back.append(row.id)
     _update(connection, still, {"last_seen": at, "absent_since": None, "absent_reads": 0})
-    _update(connection, back, _AS_IF_NEVER_ENDED)
+    for number in back:
+        _reopen(connection, number)
     _note_beside(connection, still, strange)
     _still_open(connection, snapshot, still)
     for pending in snapshot.lists:
         for element in pending.unreadable:
             _see_unreadable(connection, provider, element, at=at, hiding=hiding)
-    _miss(connection, provider, snapshot, still=still, strange=strange, unknown_wait=unknown_wait)
+    _miss(connection, provider, snapshot, still=still, strange=strange, patience=patience)
     if new:
         connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
         store(connection, provider, snapshot.notifications, at=at)
 
 
-_AS_IF_NEVER_ENDED = {"outcome": None, "outcome_at": None, "outcome_text": "", "again_after": None, "falls_with": None}
+def _reopen(connection: Connection, request: int) -> None:
+    """Let a request that has come back stand as before it ended; what it was refused, and what fell, still counts."""
+    answer = connection.execute(answers_to(request).limit(1)).one_or_none()
+    refused = answer if answer is not None and answer.outcome == Outcome.REFUSED else None
+    stood = {name: getattr(refused, name, None) for name in ("outcome", "outcome_at")}
+    text = "" if refused is None else refused.outcome_text
+    _update(connection, [request], {**stood, "outcome_text": text})
 
 
 def _update(connection: Connection, requests: Iterable[int], values: Mapping[str, object]) -> None:
@@ -163,7 +172,7 @@ def _miss(
     *,
     still: Collection[int],
     strange: Mapping[Kind, Collection[str]],
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> None:
     """Note each request that a whole read misses, and settle it where the rules say so."""
     table = request_table.c
@@ -175,7 +184,7 @@ def _miss(
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
             continue
         reads = row.absent_reads + 1
-        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
+        settled = _settle(connection, row, pending, snapshot, reads=reads, patience=patience)
         values: dict[str, object] = {
             "absent_since": row.absent_since or pending.begun,
             "absent_reads": reads,
@@ -201,12 +210,12 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> tuple[Outcome, str] | None:
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if unknown_wait is None or reads < READS_UNTIL_GONE or pending.begun < sent.sent_at + unknown_wait:
+        if reads < READS_UNTIL_GONE or not patience.over(sent, read=pending.begun):
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:

@@ -12,7 +12,7 @@ from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.ledger.tables import tie as tie_table
-from pm_autoaccept.model import Action, Kind, Origin, RequestKey, command_that_removes
+from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, command_that_removes
 from pm_autoaccept.record import NotificationRow, TieRow
 
 AT_ONCE = 500
@@ -28,7 +28,11 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
     """
     answer = (
         select(func.max(intent_table.c.id))
-        .where(intent_table.c.request_id == tie_table.c.request_id, intent_table.c.action == Action.ACCEPT)
+        .where(
+            intent_table.c.request_id == tie_table.c.request_id,
+            intent_table.c.action == Action.ACCEPT,
+            intent_table.c.outcome != Outcome.NOT_SENT,
+        )
         .correlate(tie_table)
         .scalar_subquery()
     )

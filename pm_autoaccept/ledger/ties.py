@@ -242,7 +242,9 @@ def ground_sent_at(connection: Connection, tie: Tie) -> datetime | None:
     if tie.request_id is None:
         return None
     sent = select(intent_table.c.sent_at).where(
-        intent_table.c.request_id == tie.request_id, intent_table.c.action == Action.ACCEPT
+        intent_table.c.request_id == tie.request_id,
+        intent_table.c.action == Action.ACCEPT,
+        intent_table.c.outcome != Outcome.NOT_SENT,
     )
     return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).scalar()
 

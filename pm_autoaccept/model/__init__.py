@@ -23,12 +23,14 @@ from pm_autoaccept.model.decisions import (
     Verdict,
 )
 from pm_autoaccept.model.plans import (
+    Change,
     History,
     KeptBack,
     Limit,
     Outcome,
     Plan,
     Receipt,
+    Sent,
     Standing,
     Step,
     Tally,
@@ -48,6 +50,7 @@ from pm_autoaccept.model.requests import (
 )
 from pm_autoaccept.model.revisions import PolicyRevision, Remembered
 from pm_autoaccept.model.snapshot import (
+    FURTHEST_APART,
     NOT_ASKED_FOR,
     Fact,
     Need,
@@ -63,11 +66,13 @@ from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watc
 
 __all__ = [
     "ANY",
+    "FURTHEST_APART",
     "LOST",
     "NOT_ASKED_FOR",
     "AccountInfo",
     "Action",
     "Address",
+    "Change",
     "Claim",
     "Claimed",
     "Claims",
@@ -108,6 +113,7 @@ __all__ = [
     "Remembered",
     "Removal",
     "RequestKey",
+    "Sent",
     "Shadow",
     "Snapshot",
     "SourceUse",

@@ -136,6 +136,8 @@ class Decision:
         rule: the id of the rule that decided or stopped the search; None for the default, or where no rule was asked.
         unknown: the names of what could not be learnt: a field or a data source.
         note: the text for the customer, None for none. 1 to 1,000 characters, as EPA's schema demands.
+        template: names what the note was made from, so that it is the same while only the customer's values, or their
+            ages, are others; None where the policy says no note.
         accepts_unshared_property: the deciding rule itself tests `property.share: none`, so plan may let the meter
             share the property read-only.
         tell: the group of people to be told of it, None for nobody.
@@ -150,6 +152,7 @@ class Decision:
     evidence: tuple[Evidence, ...] = ()
     unknown: tuple[str, ...] = ()
     note: str | None = None
+    template: str | None = None
     policy_digest: str = ""
     sources: tuple[SourceUse, ...] = ()
     accepts_unshared_property: bool = False

@@ -33,6 +33,10 @@ T = TypeVar("T")
 Fact: TypeAlias = T | NotLearnt
 
 
+FURTHEST_APART = timedelta(minutes=5)
+"""How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """An element of a pending list whose id could not be read: it can be shown to people, never answered."""
@@ -166,6 +170,11 @@ class Snapshot:
     custom_fields: Fact[tuple[CustomFieldDefinition, ...]] = NOT_ASKED_FOR
     clock: Fact[timedelta] = timedelta(0)
     ended: datetime
+
+    @property
+    def clock_apart(self) -> timedelta | None:
+        """How far the clocks are apart, where that is so far that nothing is sent again; else None."""
+        return None if isinstance(self.clock, NotLearnt) or abs(self.clock) <= FURTHEST_APART else self.clock
 
     @property
     def lists(self) -> tuple[PendingList, PendingList, PendingList]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -45,6 +45,7 @@ class DecisionRow:
         answer: `Accept` or `Reject` where an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
         attempts: how often it was sent; more than once only by the rule of unknowns.
+        not_sent: how often an answer of this decision was recorded and never left, as when somebody paused just then.
         cause: for `fallen`, the request whose reject took this one along.
         elsewhere: for `settled_elsewhere`, what reads show of it.
     """
@@ -87,6 +88,7 @@ class DecisionRow:
     outcome_text: str
     cause: RequestKey | None
     elsewhere: Elsewhere | None = None
+    not_sent: int = field(default=0, compare=False)
 
     @property
     def key(self) -> RequestKey:
