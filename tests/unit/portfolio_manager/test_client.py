@@ -290,6 +290,10 @@ async def test_what_follows_a_success_within_a_second_leaves_side_by_side(simula
         for _ in range(100):
             await asyncio.sleep(0)
         assert len(simulator.log.calls) - seen == first
+        simulator.faults.release()
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert len(simulator.log.calls) - seen == 4
         simulator.faults.clear()
         await reads
 
