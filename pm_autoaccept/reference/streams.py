@@ -24,7 +24,7 @@ def take(source: Source, file: IO[bytes], *, largest: int = LARGEST) -> tuple[Ta
     Raises:
         Doubtful: it is larger than `largest` bytes, not UTF-8, or not what the policy says it is.
     """
-    taking = Taking(Tabulation(source))
+    taking = Taking(Tabulation(source, unit="line"))
     counted = _Counted(file, largest)
     text = io.TextIOWrapper(io.BufferedReader(counted, _CHUNK), encoding="utf-8-sig", newline="")
     try:

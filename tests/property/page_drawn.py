@@ -225,7 +225,7 @@ class _OneField:
         pool = pools.get(operator) or (self.field.members if kind == "choice" and exact else WRITTEN.get(kind, TEXTS))
         if operator in pools:
             return self.draw(st.sampled_from(pool))
-        fit = [text for text in pool if kind != "text" or page.cleaned(text, clean)]
+        fit = [text for text in pool if kind != "text" or (page.cleaned(text, clean) and not page.garbled(text, clean))]
         if fit and (operator == "in" or (operator != "equals" and self.draw(st.booleans()))):
             return tuple(self.draw(st.lists(st.sampled_from(fit), min_size=1, max_size=3)))
         return self.draw(st.sampled_from(fit)) if fit else None

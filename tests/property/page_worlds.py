@@ -38,8 +38,9 @@ METERS = frozenset({Kind.METER})
 NOW = datetime(2026, 3, 4, 3, tzinfo=UTC)
 WHY = NotLearnt("it was drawn so")
 
-TEXTS = ("alpha", "Alpha", "00-12", "0012", "\uff11\uff12", "00\u201312", "$1,200.50", "4", "n/a", "today")
-"""What people type: names, numbers with and without dashes of many kinds, a full-width number, words for nothing."""
+TEXTS = ("alpha", "Alpha", "00-12", "0012", "\uff11\uff12", "00\u201312", "$1,200.50", "4", "1.2E3", "n/a", "today")
+"""What people type: names, numbers with and without dashes of many kinds, a full-width number, one from a spreadsheet,
+words for nothing."""
 BLANKS = ("", "  ")
 DATES = ("2026-03-03", "2026-03-04", "2026-03-05")
 POOLS: dict[str, tuple[Any, ...]] = {
@@ -64,6 +65,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 RELATIVE = {"date": ("today", "today - 1d", "today + 1d"), "moment": ("now", "now - 12h", "now + 1d")}
 PATTERNS = ("[0-9]+", "[Aa]lpha.*", ".*-.*", "4|12", ".*")
 CLEANINGS = (
+    "points",
     "digits",
     "letters_digits",
     "no_spaces",

@@ -61,6 +61,7 @@ class Source:
 
     Attributes:
         values: the keys themselves, for `values`.
+        places: where each of them stands in the policy, as `policy.yaml:7:14`.
         path: the file, relative to the policy's folder, for `lines` and `csv`.
         query: for `sql`.
         url: for `url`.
@@ -76,6 +77,7 @@ class Source:
     name: str
     form: Form
     values: tuple[str, ...] = ()
+    places: tuple[str, ...] = field(default=(), compare=False, repr=False)
     path: str | None = None
     query: Query | None = None
     url: str | None = None

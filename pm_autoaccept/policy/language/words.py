@@ -113,6 +113,7 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
 )
 CLEANINGS: Mapping[str, str] = MappingProxyType(
     {
+        "points": "takes out points and commas, where numbers really have them: before digits, as [points, digits]",
         "digits": "keeps 0 to 9 only",
         "letters_digits": "keeps letters and digits only",
         "no_spaces": "takes out all blanks",

@@ -99,10 +99,12 @@ class _Reader:
         key = self._key(found["key"]) if "key" in found else (VALUE,)
         columns = self._columns(found["columns"], key) if "columns" in found else {}
         clean = self._clean(found["clean"], key) if "clean" in found else {}
+        values = self._values(found[form], clean.get(VALUE, ())) if form is Form.VALUES else ()
         return Source(
             name=self.name.value,
             form=form,
-            values=self._values(found[form], clean.get(VALUE, ())) if form is Form.VALUES else (),
+            values=tuple(value.value for value in values),
+            places=tuple(f"{value.place.file}:{value.place.line}:{value.place.column}" for value in values),
             path=self._path(found[form]) if form in {Form.LINES, Form.CSV} else None,
             query=self._query(found[form]) if form is Form.SQL else None,
             url=self._url(found[form]) if form is Form.URL else None,
@@ -122,7 +124,7 @@ class _Reader:
             self._refuse(node, what)
         return None
 
-    def _values(self, node: Node, clean: tuple[Cleaning, ...]) -> tuple[str, ...]:
+    def _values(self, node: Node, clean: tuple[Cleaning, ...]) -> tuple[Text, ...]:
         if not isinstance(node, Items):
             if not isinstance(node, Broken):
                 self._refuse(node, "`values` is a list, as [green_consult, watt_watchers]")
@@ -132,7 +134,7 @@ class _Reader:
             if isinstance(item, Text):
                 if not cleaned(item.value, clean):
                     self._refuse(item, f"`{item.value}` is blank after cleaning and would match nothing")
-                values.append(item.value)
+                values.append(item)
             elif not isinstance(item, Broken):
                 self._refuse(item, "a value is one text, not a list or a mapping")
         return tuple(values)

@@ -12,6 +12,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.number_texts import garbling, with_points
 from pm_autoaccept.policy.operators import Operator, Takes
 from pm_autoaccept.policy.reading.source_text import Entries, Items, Place, Text
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
@@ -57,7 +58,14 @@ class LiteralReader:
             return None
         if not isinstance(literal, str):
             return literal
-        literal = cleaned(literal.casefold() if field.lower_case else literal, tuple(clean))
+        cleanings = tuple(clean)
+        if garbling(cleanings)(literal):
+            why = f"`{text.value}` is a number with a decimal part or an exponent, which `clean` would drop"
+            self._refuse(
+                text.place, f"{why}; write it without, or, if it really has a point, `{with_points(cleanings)}`"
+            )
+            return None
+        literal = cleaned(literal.casefold() if field.lower_case else literal, cleanings)
         if not literal:
             self._refuse(text.place, f"`{text.value}` is blank after cleaning and would match nothing")
         return literal or None
