@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -34,6 +35,13 @@ from tests.property.page_worlds import (
     one_in,
     world_of,
 )
+
+PARTS: dict[str, Callable[[str], str]] = {
+    "starts_with": lambda member: member[:2],
+    "ends_with": lambda member: member[-2:],
+    "contains": lambda member: member[1:3],
+}
+"""A part of a choice's member, for the operators that ask for one."""
 
 Both = tuple[Any, dict[str, Any]]
 """A condition: in the page's words, and as it is written."""
@@ -212,17 +220,21 @@ class _OneField:
         beside = any(LIKE.get(other, other) == kind for other in others - {"custom"})
         return beside or any(test.operator in ORDERED or (test.within and test.operator == "same_as") for test in tests)
 
-    def _literal(self, operator: str, kind: str, clean: tuple[str, ...]) -> Any:
+    def _literal(self, operator: str, kind: str, clean: tuple[str, ...]) -> Any:  # noqa: PLR0911 - one for each kind
         """What stands after the operator; None where nothing can."""
         if operator in {"present", "taken"}:
             return self.draw(st.booleans())
         if operator == "same_as":
             return self._other(LIKE.get(kind, kind))
+        written = self.field.written or WRITTEN.get(kind, TEXTS)
         if operator in ORDERED:
-            return self.draw(st.sampled_from((*WRITTEN[kind], *RELATIVE.get(kind, ()))))
+            return self.draw(st.sampled_from((*written, *RELATIVE.get(kind, ()))))
+        if kind == "choice" and operator in PARTS:
+            # What no member has in it is refused.
+            return self.draw(st.sampled_from(tuple(PARTS[operator](member) for member in self.field.members)))
         pools = {"in data": ("known", "accounts"), "matches": PATTERNS}
         exact = operator in {"equals", "in"}
-        pool = pools.get(operator) or (self.field.members if kind == "choice" and exact else WRITTEN.get(kind, TEXTS))
+        pool = pools.get(operator) or (self.field.members if kind == "choice" and exact else written)
         if operator in pools:
             return self.draw(st.sampled_from(pool))
         fit = [text for text in pool if kind != "text" or (page.cleaned(text, clean) and not page.garbled(text, clean))]

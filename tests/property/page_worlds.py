@@ -80,12 +80,13 @@ ORDERED = ("at_least", "at_most", "above", "below")
 
 @dataclass(frozen=True)
 class Named:
-    """A field: its type, the kinds that have it, and whether the customer may leave it out."""
+    """A field: its type, the kinds that have it, whether the customer may leave it out, and values in its bounds."""
 
     type: str
     kinds: frozenset[Kind] = ALL
     members: tuple[str, ...] = ()
     theirs: bool = True
+    written: tuple[str, ...] = ()
 
 
 FIELDS = {
@@ -98,8 +99,8 @@ FIELDS = {
     "held_for": Named("duration"),
     "access_level": Named("choice", SHARES, ("Read", "Read Write"), theirs=False),
     "property.name": Named("text", SHARES),
-    "property.year_built": Named("integer", SHARES),
-    "property.occupancy": Named("integer", SHARES, theirs=False),
+    "property.year_built": Named("integer", SHARES, written=("1", "4", "12", "1998")),
+    "property.occupancy": Named("integer", SHARES, theirs=False, written=("5", "50", "95")),
     "property.gross_floor_area": Named("number", SHARES),
     "property.is_institutional": Named("boolean", SHARES),
     "property.address.state": Named("choice", SHARES, ("IL", "OR")),
@@ -177,7 +178,7 @@ def world_of(draw: Draw, kind: Kind, sources: dict[str, Source], zone: ZoneInfo)
 def _value(draw: Draw, field: Named) -> Any:
     if one_in(draw, 8):
         return draw(st.sampled_from((None, OURS) if field.theirs else (OURS,)))
-    return draw(st.sampled_from(field.members or POOLS[field.type]))
+    return draw(st.sampled_from(field.members or tuple(map(int, field.written)) or POOLS[field.type]))
 
 
 def _since(moment: Any, now: Any) -> Any:

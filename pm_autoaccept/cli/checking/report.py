@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = {
     "hold-without-end": "A hold without `expire` keeps its customer from sending a corrected request.",
     "until-passed": "The rule's last day has passed.",
     "empty-table": "Data without a row.",
+    "key-in-vain": "A key that nothing which is looked up there can ever be.",
     "unused-data": "Data in which no rule looks.",
     "never-asked": "Customers must fill in a field that no rule asks for.",
 }

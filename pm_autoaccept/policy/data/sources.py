@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
+from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType
 
 VALUE = "value"
@@ -61,7 +62,7 @@ class Source:
 
     Attributes:
         values: the keys themselves, for `values`.
-        places: where each of them stands in the policy, as `policy.yaml:7:14`.
+        places: where each of them stands in the policy.
         path: the file, relative to the policy's folder, for `lines` and `csv`.
         query: for `sql`.
         url: for `url`.
@@ -77,7 +78,7 @@ class Source:
     name: str
     form: Form
     values: tuple[str, ...] = ()
-    places: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    places: tuple[Place, ...] = field(default=(), compare=False, repr=False)
     path: str | None = None
     query: Query | None = None
     url: str | None = None

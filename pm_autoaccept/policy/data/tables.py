@@ -14,6 +14,7 @@ from pm_autoaccept.policy.data.keys import GarbledKey, key_reader
 from pm_autoaccept.policy.data.packed import Packing
 from pm_autoaccept.policy.data.remarks import CellCount, KeyLengths, Remark
 from pm_autoaccept.policy.data.sources import VALUE, Source
+from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType, Value
 
 Row: TypeAlias = Mapping[str, Fact[Value]]
@@ -71,6 +72,11 @@ class Table:
             return _joined(key) in self.contents
         cells = self._cells(key)
         return cells if isinstance(cells, NotLearnt) else cells is not None
+
+    @property
+    def keys(self) -> Iterator[tuple[str, ...]]:
+        """Every key, one cleaned text for each key column; none of a large table."""
+        return (tuple(key.split(_SEPARATOR)) for key in self.contents.listed)
 
     def row(self, key: tuple[str, ...]) -> Fact[Row | None]:
         """The row of this key; None where there is none.
@@ -205,7 +211,7 @@ class Tabulation:
 
 
 def tabulate(
-    source: Source, rows: Iterable[Sequence[str]], *, digest: str = "", places: Sequence[str] = ()
+    source: Source, rows: Iterable[Sequence[str]], *, digest: str = "", places: Sequence[Place] = ()
 ) -> Fact[Table]:
     """The table of these rows: each has a text for every key column and then for every declared column.
 
@@ -217,5 +223,5 @@ def tabulate(
         try:
             made.add(row[:count], row[count:])
         except GarbledKey as error:
-            return NotLearnt(f"{places[number] if places else f'row {number + 1}'}: {error}")
+            return NotLearnt(f"{places[number].where if places else f'row {number + 1}'}: {error}")
     return made.table(digest)

@@ -104,7 +104,7 @@ class _Reader:
             name=self.name.value,
             form=form,
             values=tuple(value.value for value in values),
-            places=tuple(f"{value.place.file}:{value.place.line}:{value.place.column}" for value in values),
+            places=tuple(value.place for value in values),
             path=self._path(found[form]) if form in {Form.LINES, Form.CSV} else None,
             query=self._query(found[form]) if form is Form.SQL else None,
             url=self._url(found[form]) if form is Form.URL else None,

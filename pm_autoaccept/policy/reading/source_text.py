@@ -40,6 +40,11 @@ class Place:
     column: int
     text: str
 
+    @property
+    def where(self) -> str:
+        """File, line and column, as `policy.yaml:7:14`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
     def fault(self, message: str) -> Fault:
         """A fault at this place."""
         return Fault(self.file, self.line, self.column, message, shown(self.text))
