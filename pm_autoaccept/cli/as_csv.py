@@ -52,14 +52,21 @@ def _is_formula(text: str) -> bool:
     return unicodedata.normalize("NFKC", seen).startswith(_SIGNS)
 
 
-def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    """Write the header and the rows to stdout as they come; returns how many rows there were."""
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], *, bom: bool = False) -> int:
+    """Write the header and the rows to stdout as they come; returns how many rows there were.
+
+    Args:
+        columns: the header.
+        rows: their cells.
+        bom: whether a byte order mark comes first, without which Excel takes UTF-8 for something else.
+    """
     sys.stdout.flush()
     # Whatever the terminal's encoding: and what UTF-8 has no bytes for is written as its escape.
     out = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="backslashreplace", newline="")
     lines = csv.writer(out, lineterminator="\r\n")
     count = 0
     try:
+        out.write("\ufeff" if bom else "")
         lines.writerow([cell(column) for column in columns])
         for row in rows:
             lines.writerow([cell(each) for each in row])

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Source, Table, Tabulation, tabulate
+from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
 from pm_autoaccept.policy.data.cells import read_cell
 from pm_autoaccept.policy.data.keys import GarbledKey
+from pm_autoaccept.policy.data.layouts import SEPARATORS, written_separator
 from pm_autoaccept.policy.data.remarks import CellCount
 from pm_autoaccept.policy.data.tables import LARGE
 from pm_autoaccept.policy.values import FieldType
@@ -68,7 +69,8 @@ class Taking:
     _dates: CellCount = field(init=False)
 
     def __post_init__(self) -> None:
-        self._dates = CellCount(self.made.source.dated or "", (FieldType.DATE, FieldType.MOMENT), self.made.unit)
+        source, kinds = self.made.source, (FieldType.DATE, FieldType.MOMENT)
+        self._dates = CellCount(source.dated or "", kinds, self.made.unit, source.dates)
 
     def rows(self, header: list[str], rows: Iterable[tuple[int, list[str]]]) -> None:
         """Take in rows, each its number and its cells, as the header names them.
@@ -77,9 +79,9 @@ class Taking:
             Doubtful: the header lacks a column, or a cell cannot be what it should be.
         """
         source = self.made.source
-        keys = [_position(name, header) for name in source.key]
-        columns = [_position(name, header) for name in source.columns]
-        dated = None if source.dated is None else _position(source.dated, header)
+        keys = [_position(name, header, source) for name in source.key]
+        columns = [_position(name, header, source) for name in source.columns]
+        dated = None if source.dated is None else _position(source.dated, header, source)
         for number, cells in rows:
             kept = self.made.rows
             self.row(number, [cells[at] for at in keys], [cells[at] for at in columns])
@@ -99,7 +101,7 @@ class Taking:
         if not self._dates.reads(cell, number):
             return
         for kind in self._dates.kinds:
-            day = read_cell(cell, kind, column="")
+            day = read_cell(cell, kind, column="", dates=self._dates.dates)
             if isinstance(day, date):
                 moment = day if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
                 self.newest = moment if self.newest is None else max(self.newest, moment)
@@ -133,8 +135,21 @@ def doubt(source: Source, why: object) -> Reading:
     return Reading(table=NotLearnt(f"{source.where}: {why}"))
 
 
-def _position(name: str, header: list[str]) -> int:
+def _position(name: str, header: list[str], source: Source) -> int:
     if header.count(name) != 1:
         how = "twice" if name in header else "nowhere"
-        raise Doubtful(f"the column {name} stands {how} in its header ({', '.join(header) or 'which is empty'})")
+        hint = "" if name in header else separated_otherwise(name, source.separator.join(header), source)
+        written = ", ".join(header) or "which is empty"
+        raise Doubtful(f"the column {name} stands {how} in its header ({written}){hint}")
     return header.index(name)
+
+
+def separated_otherwise(name: str, line: str, source: Source) -> str:
+    """What may be wrong where a header lacks a column: its cells are separated otherwise, or it is UTF-16."""
+    if _NUL in line:
+        return "; NUL characters stand in it: if it is UTF-16, write `encoding: utf-16-le` or `utf-16-be`"
+    for separator, called in SEPARATORS.items():
+        names = [cell.strip().strip('"') for cell in line.split(separator)]
+        if separator != source.separator and name in names and source.form is not Form.SQL:
+            return f"; {called} separate its cells: write `{written_separator(separator)}`"
+    return ""

@@ -66,6 +66,8 @@ class Source:
     columns: Mapping[str, str]
     rows: Any
     """Rows, or OURS where they could not be read."""
+    dates: str = "year-month-day"
+    """How dates are written, beside 2026-01-31."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,11 @@ def row_of(lookup: Lookup, world: World) -> Any:
         for column in source.key:
             cells[column] = cleaned(cells[column], source.clean[column])
         if [cells[column] for column in source.key] == parts:
-            found[tuple(cell.strip() for cell in cells.values())] = cells | {"": lookup.source}
+            written = tuple(cell.strip() for cell in cells.values())
+            days = {
+                name: in_order(cells[name], source.dates) for name, kind in source.columns.items() if kind == "date"
+            }
+            found[written] = cells | days | {"": lookup.source}
     return Unknown({lookup.source}) if len(found) > 1 else next(iter(found.values()), {})
 
 
@@ -175,6 +181,14 @@ def key_of(value: Any, name: str, source: Source, column: str) -> Any:
     """A value as a key of this column: None where nothing is left of it, a name where cleaning would garble it."""
     clean = source.clean[column]
     return Unknown({name}) if garbled(as_text(value), clean) else cleaned(as_text(value), clean) or None
+
+
+def in_order(cell: str, dates: str) -> str:
+    """A day that is written in this order as 2026-01-31; whatever else stands there as it is."""
+    parts = dict(zip(re.findall("[a-z]+", dates), re.findall("[0-9]+", cell), strict=False))
+    if re.sub("[a-z]+", "", dates) != re.sub("[0-9]+", "", cell.strip()) or len(parts.get("year", "")) != len("2026"):
+        return cell
+    return f"{parts['year']}-{parts['month']:0>2}-{parts['day']:0>2}"
 
 
 def name_or(value: Any, name: str, ready: Any) -> Any:
@@ -278,7 +292,10 @@ def comparable(value: Any, asked: Test, name: str = "") -> Any:  # noqa: PLR0911
         number = re.fullmatch(r"([+-]?)\$?([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?", text)
         return Decimal(number[1] + number[2].replace(",", "") + (number[3] or "")) if number else None
     if asked.kind == "date":
-        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+        try:
+            return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+        except ValueError:
+            return None
     if asked.kind == "boolean":
         return {"true": True, "false": False}.get(text)
     if asked.kind == "moment":

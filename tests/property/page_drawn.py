@@ -36,6 +36,8 @@ from tests.property.page_worlds import (
     world_of,
 )
 
+ORDERS = (None, "month/day/year", "day.month.year")
+"""In which order our tables write dates."""
 PARTS: dict[str, Callable[[str], str]] = {
     "starts_with": lambda member: member[:2],
     "ends_with": lambda member: member[-2:],
@@ -91,11 +93,24 @@ def _data(draw: Draw) -> tuple[dict[str, Source], dict[str, Any]]:
         kinds = (*(["text"] * len(key)), *columns.values())
         cells = (st.sampled_from((*WRITTEN[kind], *WRITTEN[kind], *BLANKS, "n/a")) for kind in kinds)
         rows = draw(st.lists(st.tuples(*cells), max_size=6))
-        sources[name] = Source(key, clean, columns, OURS if one_in(draw, 8) else rows)
+        dates = draw(st.sampled_from(ORDERS))
+        rows = [tuple(_in_order(draw, cell, dates) for cell in row) for row in rows]
+        sources[name] = Source(key, clean, columns, OURS if one_in(draw, 8) else rows, dates or "year-month-day")
         said: dict[str, Any] = {"csv": "x.csv", "key": list(key), "columns": columns} if columns else {"lines": "x.txt"}
+        if columns and dates:
+            said["dates"] = dates
         of_columns = {column: list(each) for column, each in clean.items() if each}
         data[name] = said | ({"clean": of_columns if columns else of_columns["value"]} if of_columns else {})
     return sources, data
+
+
+def _in_order(draw: Draw, cell: str, dates: str | None) -> str:
+    """A day as our table writes it, or, now and then, as 2026-01-31 or in another order."""
+    if cell not in DATES or dates is None or one_in(draw, 4):
+        return cell
+    year, month, day = cell.split("-")
+    written = draw(st.sampled_from((dates, dates, "day/month/year")))
+    return written.replace("year", year).replace("month", month.lstrip("0")).replace("day", day)
 
 
 def _rule(draw: Draw, id_: str, kind: Kind, sources: dict[str, Source]) -> tuple[page.Rule, dict[str, Any]]:

@@ -104,6 +104,25 @@ def test_no_text_of_a_customer_is_a_formula_to_a_spreadsheet(address):
     assert cell(-14) == -14
 
 
+@pytest.mark.parametrize(
+    "command", [("decisions",), ("decisions", "--accepted"), ("decisions", "--policies"), ("account", "list"),
+                ("account", "notifications"), ("data", "history")]
+)  # fmt: skip
+def test_csv_for_excel_begins_with_a_byte_order_mark(address, command):
+    """Excel takes UTF-8 without one for something else; nothing else differs."""
+    plain, marked = (ask(address, *command, "--output", "csv", *more) for more in ((), ("--bom",)))
+    assert marked.stdout_bytes == b"\xef\xbb\xbf" + plain.stdout_bytes
+    assert plain.stdout_bytes.endswith(b"\r\n")
+
+
+def test_only_csv_has_a_byte_order_mark(address):
+    """It would be a fault in JSON, and nothing to people."""
+    for output in ("text", "json"):
+        refused = ask(address, "decisions", "--output", output, "--bom")
+        assert "--bom is for spreadsheets; say --output csv too" in str(refused.exception)
+        assert refused.stdout == ""
+
+
 FORMS = [
     chr(code) for code in range(0x80, 0x11000) if unicodedata.normalize("NFKC", chr(code))[:1] in {*"=+-@", "\u2212"}
 ]

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import counted, listed
 
@@ -52,8 +53,8 @@ _PLAIN: Mapping[FieldType, re.Pattern[str]] = MappingProxyType(
 
 
 @lru_cache(maxsize=_CELLS)
-def _is_readable(cell: str, kind: FieldType) -> bool:
-    return not isinstance(read_cell(cell, kind, column=""), NotLearnt)
+def _is_readable(cell: str, kind: FieldType, dates: DateOrder | None) -> bool:
+    return not isinstance(read_cell(cell, kind, column="", dates=dates), NotLearnt)
 
 
 @dataclass(slots=True)
@@ -62,12 +63,14 @@ class CellCount:
 
     Attributes:
         kinds: the types of which its cells may be.
+        dates: how dates are written.
         plain: whether a cell looks as most do, and so says something.
     """
 
     column: str
     kinds: tuple[FieldType, ...]
     unit: str
+    dates: DateOrder | None = None
     plain: Callable[[str], object] = field(init=False)
     blank: int = 0
     unreadable: int = 0
@@ -75,11 +78,11 @@ class CellCount:
 
     def __post_init__(self) -> None:
         kind = self.kinds[0]
-        self.plain = _PLAIN[kind].fullmatch if kind in _PLAIN else partial(_is_readable, kind=kind)
+        self.plain = _PLAIN[kind].fullmatch if kind in _PLAIN else partial(_is_readable, kind=kind, dates=self.dates)
 
     def reads(self, cell: str, at: int) -> bool:
         """Whether a cell can be read; otherwise it is counted."""
-        if self.plain(cell) or any(_is_readable(cell, kind) for kind in self.kinds):
+        if self.plain(cell) or any(_is_readable(cell, kind, self.dates) for kind in self.kinds):
             return True
         if cell:
             self.unreadable += 1
@@ -94,7 +97,8 @@ class CellCount:
             filled = rows - self.blank
             said = f"{self.unreadable:,} of {counted(filled, 'cell')} in the column {self.column}"
             where = f"; the first is in {self.unit} {self.first}" if self.first else ""
-            text = f"{said} cannot be read as {listed(self.kinds)}{where}"
+            how = f" ({self.dates.written})" if self.dates is not None and FieldType.DATE in self.kinds else ""
+            text = f"{said} cannot be read as {listed(self.kinds)}{how}{where}"
             yield Remark(RemarkKind.UNREADABLE_CELLS, text, grave=self.unreadable * 2 > filled)
 
 

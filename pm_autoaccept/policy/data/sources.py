@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
+from pm_autoaccept.policy.data.layouts import COMMA, DateOrder
 from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType
 
@@ -73,6 +74,9 @@ class Source:
         require: what guards it.
         refresh: how long it is good before it is read again.
         dated: the column that says when a row was written.
+        separator: what separates the cells of csv.
+        encoding: of a file, or of what is at an address; None where nobody said it, which is UTF-8.
+        dates: how dates are written, beside 2026-01-31.
     """
 
     name: str
@@ -89,6 +93,9 @@ class Source:
     require: Guard = NO_GUARD
     refresh: timedelta = REFRESH
     dated: str | None = None
+    separator: str = COMMA
+    encoding: str | None = None
+    dates: DateOrder | None = None
 
     @property
     def guarded(self) -> bool:

@@ -11,6 +11,7 @@ from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.data.cells import read_cell
 from pm_autoaccept.policy.data.contents import REPEATED, Cells, Contents, Keys, Rows
 from pm_autoaccept.policy.data.keys import GarbledKey, key_reader
+from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.data.packed import Packing
 from pm_autoaccept.policy.data.remarks import CellCount, KeyLengths, Remark
 from pm_autoaccept.policy.data.sources import VALUE, Source
@@ -42,6 +43,7 @@ class Table:
         digest: of what was read.
         key: the names of its key columns.
         columns: its declared columns.
+        dates: how its dates are written.
         unit: what the numbers of rows count, `line` or `row`.
         places: key → the number of its row, for rows with a cell that says nothing, as far as they were noted.
         remarks: what is remarkable about its rows.
@@ -53,6 +55,7 @@ class Table:
     key: tuple[str, ...] = (VALUE,)
     columns: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
     contents: Contents = field(repr=False, compare=False)
+    dates: DateOrder | None = None
     unit: str = field(default="row", repr=False, compare=False)
     places: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     remarks: tuple[Remark, ...] = field(default=(), repr=False, compare=False)
@@ -89,7 +92,7 @@ class Table:
         row: dict[str, Fact[Value]] = dict(zip(self.key, key, strict=True))
         at = self.places.get(_joined(key))
         for (name, kind), cell in zip(self.columns.items(), cells, strict=True):
-            said = read_cell(cell, kind, column=name)
+            said = read_cell(cell, kind, column=name, dates=self.dates)
             row[name] = NotLearnt(f"{self.unit} {at}: {said.why}") if at and isinstance(said, NotLearnt) else said
         return MappingProxyType(row)
 
@@ -131,7 +134,8 @@ class Tabulation:
         of_keys = [(name, self.source.clean.get(name, ())) for name in self.source.key]
         self._clean = [key_reader(clean) for _, clean in of_keys]
         self._lengths = [KeyLengths(name, clean, self.unit) for name, clean in of_keys]
-        self._counts = [CellCount(name, (kind,), self.unit) for name, kind in self.source.columns.items()]
+        columns, dates = self.source.columns, self.source.dates
+        self._counts = [CellCount(name, (kind,), self.unit, dates) for name, kind in columns.items()]
         self._plain = [count.plain for count in self._counts]
 
     def add(self, key: Sequence[str], cells: Iterable[str] = (), *, at: int = 0) -> None:
@@ -193,6 +197,7 @@ class Tabulation:
             key=source.key,
             columns=source.columns,
             contents=self._contents(),
+            dates=source.dates,
             unit=self.unit,
             places=self._places,
             remarks=tuple(self._remarks()),

@@ -13,6 +13,7 @@ from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
 from pm_autoaccept.policy.data.cells import COLUMN_TYPES
 from pm_autoaccept.policy.data.guards import read_guard
+from pm_autoaccept.policy.data.layouts import COMMA, ENCODINGS, ORDERS, DateOrder, read_encoding, read_separator
 from pm_autoaccept.policy.data.sources import NO_GUARD, REFRESH, VALUE, Form, Query, Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text, is_sound
@@ -20,7 +21,7 @@ from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed, perhaps
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_MORE = ("key", "clean", "columns", "refresh", "require", "dated")
+_MORE = ("key", "clean", "columns", "refresh", "require", "dated", "separator", "encoding", "dates")
 _KEYS = (*Form, *_MORE)
 _QUERY = ("connection", "query")
 _EXAMPLE = "{connection: billing, query: 'select account_number from accounts'}"
@@ -44,9 +45,12 @@ def _unfit(form: Form, *, has_key: bool) -> tuple[str, tuple[str, ...]]:
     if form is Form.VALUES:
         return "`values` stand in the policy itself", tuple(key for key in _MORE if key != "clean")
     if form is Form.LINES:
-        return "`lines` has no columns", ("key", "columns", "dated")
+        return "`lines` has no columns", ("key", "columns", "dated", "separator", "dates")
+    if form is Form.SQL:
+        return "a database says itself how its rows are written", ("separator", "encoding")
     if form is Form.URL and not has_key:
-        return "`url` without `key` is read as one key a line, and has no columns", ("columns", "dated")
+        why = "`url` without `key` is read as one key a line, and has no columns"
+        return why, ("columns", "dated", "separator", "dates")
     return "", ()
 
 
@@ -115,6 +119,9 @@ class _Reader:
             require=read_guard(found["require"], self.faults) if "require" in found else NO_GUARD,
             refresh=self._refresh(found["refresh"]) if "refresh" in found else REFRESH,
             dated=self._dated(found["dated"], key, columns) if "dated" in found else None,
+            separator=self._separator(found["separator"]) if "separator" in found else COMMA,
+            encoding=self._encoding(found["encoding"]) if "encoding" in found else None,
+            dates=self._dates(found["dates"]) if "dates" in found else None,
         )
 
     def _text(self, node: Node, what: str) -> str | None:
@@ -247,3 +254,22 @@ class _Reader:
         if name in key or columns.get(name or "", FieldType.DATE) not in {FieldType.DATE, FieldType.MOMENT}:
             self._refuse(node, f"`dated` names a column of dates, and `{name}` is none")
         return name
+
+    def _separator(self, node: Node) -> str:
+        read = read_separator(node.value) if isinstance(node, Text) else None
+        if read is None and not isinstance(node, Broken):
+            self._refuse(node, "`separator` is what stands between cells: one of ',' ';' '|' ':' '^' '~' or tab")
+        return read or COMMA
+
+    def _encoding(self, node: Node) -> str | None:
+        read = read_encoding(node.value) if isinstance(node, Text) else None
+        if read is None and not isinstance(node, Broken):
+            meant = perhaps(node.value, ENCODINGS) if isinstance(node, Text) else ""
+            self._refuse(node, f"`encoding` is one of {listed(ENCODINGS)}{meant}")
+        return read
+
+    def _dates(self, node: Node) -> DateOrder | None:
+        read = DateOrder.of(node.value) if isinstance(node, Text) else None
+        if read is None and not isinstance(node, Broken):
+            self._refuse(node, f"`dates` says in which order a date is written: {listed(ORDERS)}; / may be . or -")
+        return read
