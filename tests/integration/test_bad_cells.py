@@ -94,6 +94,7 @@ def test_data_reports_it(tmp_path, account):
     remarks = json.loads(said)[0].get("remarks")
     assert [(each["kind"], each["grave"]) for each in remarks or ()] == [("unreadable-cells", False)] * 2
     assert code == 0
+    assert say(tmp_path, GOOD, "data", *account)[0] == 0
 
 
 def test_doctor_reports_it(tmp_path, account):

@@ -128,6 +128,7 @@ def test_check_warns_where_a_spreadsheet_took_zeros_off(tmp_path):
         (_keys(40, "99817"), "[digits, zero_fill 10]"),
         (_keys(40, "99817"), "[digits, no_leading_zeros]"),
         (_keys(40, "99817"), "last 4"),
+        ("n\n" + "".join(f"{number}\n" for number in (*range(1_000_000, 1_000_040), 99817)), "no_leading_zeros"),
     ],
 )
 def test_check_does_not_warn_of_lengths_that_differ_by_nature(tmp_path, contents, clean):
