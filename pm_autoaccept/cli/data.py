@@ -30,7 +30,8 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     """Read each data source of the policy, and say how many rows it has, how old it is, and whether it is good.
 
     It is read here and now, beside a `run` that may be at work; the ledger is only read, and Portfolio Manager is not
-    asked. Exit code 1 where a source is not good: then what needs it is held.
+    asked. Exit code 1 where a source is not good, or most cells of a declared column cannot be read: then what needs it
+    is held.
     """
     import asyncio
 
@@ -46,7 +47,7 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
         print_json([_in_full(stock, remembered, now) for stock in stocks])
     else:
         _print(stocks, now)
-    return int(any(stock.why_not for stock in stocks))
+    return int(any(stock.why_not or any(remark.grave for remark in stock.remarks) for stock in stocks))
 
 
 @data.command()
@@ -174,6 +175,7 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: date
         "why": stock.why_not,
         "rows": read and read.rows,
         "dropped": reading.dropped,
+        "remarks": stock.remarks,
         "dated": reading.dated,
         "age_seconds": None if reading.dated is None else round((now - reading.dated).total_seconds()),
         "digest": read and read.digest,
@@ -192,6 +194,7 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
     from pm_autoaccept.cli.printing import coloured, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration
+    from pm_autoaccept.telemetry.printable import printable
 
     rows = []
     for stock in stocks:
@@ -212,6 +215,9 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
         )
     out = console()
     print_table(out, ("", "data", "where", "rows", "dropped", "age", "digest", "required", "why not"), rows)
+    for stock in stocks:
+        for remark in stock.remarks:
+            out.print(printable(f"{stock.source.name}: {remark.text}"), soft_wrap=True)
     bad = sum(stock.why_not is not None for stock in stocks)
     out.print(f"{len(stocks)} source{'s' if len(stocks) != 1 else ''}, {bad} not good.")
 

@@ -98,7 +98,7 @@ def _show(connection: Connection, wanted: Wanted, *, output: str) -> None:
     from pm_autoaccept.cli.summary import ending
     from pm_autoaccept.ledger.auditing import custom_names, wanted_decisions
 
-    names = custom_names(connection, wanted) if wanted.accepted and output == "csv" else None
+    names = custom_names(connection, wanted) if wanted.accepted and output.startswith("csv") else None
     print_rows(
         wanted_decisions(connection, wanted),
         output=output,

@@ -72,12 +72,13 @@ def print_rows(
     text: Sequence[tuple[str, Callable[[Row], object]]],
     what: tuple[str, str],
 ) -> None:
-    """Print rows as they come: as JSON all that they hold, as CSV these columns, as text those."""
+    """Print rows as they come: as JSON all that they hold, as CSV (`csv`, `csv-bom`) these columns, as text those."""
     if output == "json":
         print_json_rows(rows)
         return
-    if output == "csv":
-        print_csv([name for name, _ in columns], ([read(row) for _, read in columns] for row in rows))
+    if output in {"csv", "csv-bom"}:
+        cells = ([read(row) for _, read in columns] for row in rows)
+        print_csv([name for name, _ in columns], cells, bom=output == "csv-bom")
         return
     out, count = console(), 0
     for some in _batches(rows):

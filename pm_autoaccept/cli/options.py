@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,15 +26,25 @@ def output(command: Command) -> Command:
     )(command)
 
 
-def table_output(command: Command) -> Command:
-    """`--output text|json|csv`."""
+def table_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--output text|json|csv`, and `--bom`, with which a command gets `csv-bom`."""
+
+    @wraps(command)
+    def chosen(*arguments: Any, output: str, bom: bool, **said: Any) -> Any:  # noqa: ANN401 — whatever the command takes
+        if bom and output != "csv":
+            raise click.UsageError("--bom is for spreadsheets; say --output csv too")
+        return command(*arguments, output="csv-bom" if bom else output, **said)
+
+    chosen = click.option(
+        "--bom", is_flag=True, help="Begin CSV with a byte order mark: Excel then reads it as UTF-8."
+    )(chosen)
     return click.option(
         "--output",
         type=click.Choice(["text", "json", "csv"]),
         default="text",
         show_default=True,
         help="For people, for machines, or for spreadsheets.",
-    )(command)
+    )(chosen)
 
 
 def ledger(command: Command) -> Command:

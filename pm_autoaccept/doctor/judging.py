@@ -12,9 +12,15 @@ from pm_autoaccept.doctor.records import opened
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Policy, load_checked
+from pm_autoaccept.policy.data.remarks import RemarkKind
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.stock import take_stock
+
+_ADVICE: Mapping[RemarkKind, str] = {
+    RemarkKind.UNREADABLE_CELLS: "correct the cells, or the column's type in the policy: a rule that tests one holds",
+    RemarkKind.SHORT_KEYS: "compare these keys with your billing system",
+}
 
 
 def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
@@ -61,3 +67,6 @@ async def read_data(policy: Policy, settings: Settings, *, now: datetime) -> Asy
             blank = f", {reading.dropped:,} more without a key" if reading.dropped else ""
             since = f", from {reading.dated:%Y-%m-%d %H:%M %Z}" if reading.dated else ""
             yield ok(check, f"{table.rows:,} rows{blank}{since}")
+        for remark in stock.remarks:
+            say = problem if remark.grave else warning
+            yield say(check, f"{stock.source.where}: {remark.text}", _ADVICE[remark.kind])

@@ -19,7 +19,16 @@ NEGATED = "not: {FIELD: …}"
 
 POLICY = _meant({"data": "sources source tables table lists", "rules": "policy policies", "default": "else otherwise"})
 DATA = _meant(
-    {"csv": "file path", "lines": "list", "sql": "query table", "url": "http https address", "key": "keys by id"}
+    {
+        "csv": "file path",
+        "lines": "list",
+        "sql": "query table",
+        "url": "http https address",
+        "key": "keys by id",
+        "separator": "delimiter sep",
+        "encoding": "charset codepage",
+        "dates": "date_format",
+    }
 )
 RULE = _meant(
     {

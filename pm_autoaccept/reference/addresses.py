@@ -18,6 +18,7 @@ from yarl import URL
 
 import pm_autoaccept
 from pm_autoaccept.policy import Source
+from pm_autoaccept.policy.data.layouts import read_encoding
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.reading import Doubtful, Reading, doubt
 from pm_autoaccept.reference.streams import LARGEST, take
@@ -118,8 +119,9 @@ def _look_at(answer: aiohttp.ClientResponse, source: Source) -> None:
         raise Doubtful(f"it is {what}, not csv or text")
     if kind in _CSV and not source.has_header:
         raise Doubtful("it is csv; say which column is the key, as `key: account_number`")
-    if charset not in _CHARSETS:
-        raise Doubtful(f"it is {charset}, not UTF-8")
+    if source.encoding is None and charset not in _CHARSETS:
+        named = read_encoding(charset)
+        raise Doubtful(f"it is {charset}, not UTF-8" + (f"; write `encoding: {named}`" if named else ""))
     if answer.headers.get("Content-Encoding", "identity").lower() not in {"identity", "gzip", "x-gzip"}:
         raise Doubtful(f"it is packed with {answer.headers['Content-Encoding']}, which was not asked for")
 

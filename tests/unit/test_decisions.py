@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import tracemalloc
+import unicodedata
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,54 @@ def test_no_text_of_a_customer_is_a_formula_to_a_spreadsheet(address):
     for begins in "=+-@\t\r":
         assert cell(f"{begins}1") == f"'{begins}1"
     assert cell(-14) == -14
+
+
+@pytest.mark.parametrize(
+    "command", [("decisions",), ("decisions", "--accepted"), ("decisions", "--policies"), ("account", "list"),
+                ("account", "notifications"), ("data", "history")]
+)  # fmt: skip
+def test_csv_for_excel_begins_with_a_byte_order_mark(address, command):
+    """Excel takes UTF-8 without one for something else; nothing else differs."""
+    plain, marked = (ask(address, *command, "--output", "csv", *more) for more in ((), ("--bom",)))
+    assert marked.stdout_bytes == b"\xef\xbb\xbf" + plain.stdout_bytes
+    assert plain.stdout_bytes.endswith(b"\r\n")
+
+
+def test_only_csv_has_a_byte_order_mark(address):
+    """It would be a fault in JSON, and nothing to people."""
+    for output in ("text", "json"):
+        refused = ask(address, "decisions", "--output", output, "--bom")
+        assert "--bom is for spreadsheets; say --output csv too" in str(refused.exception)
+        assert refused.stdout == ""
+
+
+FORMS = [
+    chr(code) for code in range(0x80, 0x11000) if unicodedata.normalize("NFKC", chr(code))[:1] in {*"=+-@", "\u2212"}
+]
+"""Full-width, small, raised and lowered forms of the signs, and what else Unicode counts as one."""
+BLANKS = ["", " ", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2028", "\x0b", " \t ", "\x1f", "\u00ad\u200f"]
+"""What nobody sees, and a spreadsheet may leave out."""
+
+
+@pytest.mark.parametrize("sign", [*"=+-@", *FORMS], ids=ascii)
+def test_no_form_of_a_sign_begins_a_formula(sign):
+    """Also behind what cannot be seen."""
+    for blanks in BLANKS:
+        assert cell(f"{blanks}{sign}1+1") == f"'{blanks}{sign}1+1"
+
+
+@pytest.mark.parametrize("text", ["\n=1", "\r=1", "\t1", "\nplain", "\r\n1"])
+def test_a_text_that_begins_with_a_break_is_no_cell_of_its_own(text):
+    """A spreadsheet may take the text apart there."""
+    assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["a=1", "1-2", "", " ", "\u200b", "\u2013 see note", "a\n=1", "(=1)", "\u00e9=1", '"=1']
+)
+def test_a_text_that_begins_otherwise_stays_what_it_is(text):
+    """A sign within a text computes nothing."""
+    assert cell(text) == text
 
 
 def test_accepted_has_each_custom_field_in_its_own_column_beside_the_ids(address):

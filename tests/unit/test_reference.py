@@ -166,6 +166,75 @@ def test_folders_that_are_none(tmp_path):
         read_folder(tmp_path)
 
 
+SECRET = "root:x:0:0:secret\n"
+
+
+def _links(name: str, folder: Path, outside: Path) -> None:
+    """Ways in which a policy's file may lead outside: by a link, through a folder, through another link."""
+    (outside / "b.yaml").write_text(SECRET)
+    link = folder / "b.yaml"
+    if name == "absolute":
+        link.symlink_to(outside / "b.yaml")
+    elif name == "relative":
+        link.symlink_to("../outside/b.yaml")
+    elif name == "through a folder":
+        (folder / "..data").symlink_to(outside)
+        link.symlink_to("..data/b.yaml")
+    elif name == "through another link":
+        (folder / "..first").symlink_to(outside / "b.yaml")
+        link.symlink_to("..first")
+    elif name == "a folder whose name begins so":
+        (outside.parent / "policy-other").mkdir()
+        (outside.parent / "policy-other" / "b.yaml").write_text(SECRET)
+        link.symlink_to("../policy-other/b.yaml")
+    elif name == "a test":
+        (folder / "b.test.yaml").symlink_to(outside / "b.yaml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["absolute", "relative", "through a folder", "through another link", "a folder whose name begins so", "a test"],
+)
+def test_a_policy_file_that_lies_outside_the_folder(tmp_path, name):
+    """It is refused, and its lines, which an error would show, are not read into one."""
+    folder, outside = tmp_path / "policy", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (folder / "a.yaml").write_bytes(b"version: 1\n" + RULES)
+    _links(name, folder, outside)
+    told = ""
+    try:
+        policy.load(read_folder(folder))
+    except PolicyRefused as error:
+        told = str(error)
+    assert "it is a link to a file outside the policy's folder" in told
+    assert "secret" not in told
+    assert told.startswith("b.")
+
+
+def test_a_policy_mounted_as_kubernetes_does(tmp_path):
+    """Links within the folder are followed, and the folder itself may be a link to anywhere."""
+    folder = tmp_path / "mounted"
+    (folder / "..2026_03_04").mkdir(parents=True)
+    (folder / "..2026_03_04" / "a.yaml").write_bytes(b"version: 1\n" + RULES)
+    (folder / "..data").symlink_to("..2026_03_04")
+    (folder / "a.yaml").symlink_to("..data/a.yaml")
+    (tmp_path / "policy").symlink_to("mounted")
+    assert list(read_folder(folder)) == list(read_folder(tmp_path / "policy")) == ["a.yaml"]
+
+
+def test_a_document_that_lies_outside_the_folder_is_passed_over(tmp_path):
+    """As a folder of documents outside is: a case that names it finds no such file."""
+    folder = tmp_path / "policy"
+    (folder / "requests").mkdir(parents=True)
+    (folder / "a.yaml").write_bytes(b"version: 1\n" + RULES)
+    (folder / "requests" / "here.xml").write_text("<a/>")
+    (folder / "requests" / "link.xml").symlink_to("here.xml")
+    (tmp_path / "there.xml").write_text(SECRET)
+    (folder / "requests" / "there.xml").symlink_to(tmp_path / "there.xml")
+    assert list(read_folder(folder)) == ["a.yaml", "requests/here.xml", "requests/link.xml"]
+
+
 def test_a_file_that_is_too_large(tmp_path):
     """No more is read than shows that it is too large, and the loader says so."""
     (tmp_path / "a.yaml").write_bytes(b"#" * 3_000_000)

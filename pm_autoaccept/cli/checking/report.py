@@ -28,6 +28,8 @@ CODES: Mapping[str, str] = {
     "fault": "A mistake in the policy or in its tests: nothing is answered by it.",
     "test-failed": "A test of the policy expects what does not come: nothing is answered by the policy.",
     "data": "Data that cannot be read: what depends on it is held.",
+    "unreadable-cells": "Cells of a declared column that are no value of its type: a rule that tests one holds.",
+    "short-keys": "Keys that are shorter than nearly all others, as where a spreadsheet took zeros off.",
     "custom-fields": "The policy does not go with the custom fields that the account defines.",
     "not-covered": "No test is decided by this rule.",
     "pattern-matches-nothing": "No value can fit this pattern.",
@@ -36,6 +38,7 @@ CODES: Mapping[str, str] = {
     "hold-without-end": "A hold without `expire` keeps its customer from sending a corrected request.",
     "until-passed": "The rule's last day has passed.",
     "empty-table": "Data without a row.",
+    "key-in-vain": "A key that nothing which is looked up there can ever be.",
     "unused-data": "Data in which no rule looks.",
     "never-asked": "Customers must fill in a field that no rule asks for.",
 }
@@ -145,6 +148,10 @@ def _of_data(folder: Path, tables: Mapping[str, Fact[Table]]) -> Iterator[Findin
     for name, table in tables.items():
         if isinstance(table, NotLearnt):
             yield Finding("data", Level.ERROR, Fault(str(folder), 0, 0, f"data {name}: {table.why}"))
+            continue
+        for remark in table.remarks:
+            level = Level.ERROR if remark.grave else Level.WARNING
+            yield Finding(remark.kind, level, Fault(str(folder), 0, 0, f"data {name}: {remark.text}"))
 
 
 def _uncovered(policy: Policy, not_decided: tuple[str, ...]) -> Iterator[Finding]:

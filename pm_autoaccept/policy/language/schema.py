@@ -202,5 +202,8 @@ def _source() -> Schema:
         "refresh": SCALAR,
         "require": _mapping(dict.fromkeys(words.REQUIRE, SCALAR), words.REQUIRE),
         "dated": SCALAR,
+        "separator": SCALAR,
+        "encoding": SCALAR,
+        "dates": SCALAR,
     }
     return _mapping(parts, words.DATA)

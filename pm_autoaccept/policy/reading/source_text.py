@@ -40,6 +40,11 @@ class Place:
     column: int
     text: str
 
+    @property
+    def where(self) -> str:
+        """File, line and column, as `policy.yaml:7:14`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
     def fault(self, message: str) -> Fault:
         """A fault at this place."""
         return Fault(self.file, self.line, self.column, message, shown(self.text))
@@ -259,13 +264,20 @@ class _Builder:
             return self._refuse(start, "the list is empty; write its entries, or take the key out")
         return Items(self._place(start), tuple(items))
 
+    def _tab(self, key: Node, event: yaml.Event) -> Text | None:
+        """The one blank value that says something: a tab between the cells of csv."""
+        separates = isinstance(key, Text) and key.value == "separator"
+        tab = isinstance(event, yaml.ScalarEvent) and event.value == "\t"
+        return Text(self._place(event), "\t") if separates and tab else None
+
     def _entries(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         entries: dict[str, tuple[Text, Node]] = {}
         empty = True
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             empty = False
             key = self._node(event, events, depth + 1)
-            value = self._node(next(events), events, depth + 1)
+            after = next(events)
+            value = self._tab(key, after) or self._node(after, events, depth + 1)
             if isinstance(key, Items | Entries):
                 message = "a key is a name, not a list or a mapping; put text with braces or brackets in single quotes"
                 self._faults.append(key.place.fault(message))

@@ -272,8 +272,8 @@ def test_the_digest_is_of_what_decides():
     ("on", "when", "needs"),
     [
         ("meter", "{meter.type: Electric, account.username: x, account.connected: true}", set()),
-        ("connection", "{account.email: x}", set()),
-        ("[connection, property]", "{account.email: x}", {Need.ACCOUNTS}),
+        ("connection", "{account.email: x@example.com}", set()),
+        ("[connection, property]", "{account.email: x@example.com}", {Need.ACCOUNTS}),
         ("meter", "{not: {any: [{custom.A: x}]}}", {Need.CUSTOM_FIELDS}),
         ("meter", "{property.custom.A: x}", {Need.CUSTOM_FIELDS}),
         ("property", "{connection.custom.A: x}", {Need.CUSTOM_FIELDS, Need.ANSWERS_AT_CONNECTION}),
