@@ -17,7 +17,7 @@ from enum import StrEnum
 from io import TextIOWrapper
 
 from pm_autoaccept.cli.as_json import plain
-from pm_autoaccept.cli.printing import print_nowhere
+from pm_autoaccept.cli.standard_streams import while_read
 from pm_autoaccept.model import RequestKey
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -47,12 +47,10 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
     count = 0
     try:
         lines.writerow([cell(column) for column in columns])
-        for row in rows:
+        for row in while_read(rows):
             lines.writerow([cell(each) for each in row])
             count += 1
         out.flush()
-    except BrokenPipeError:
-        print_nowhere()
     finally:
         out.detach()
     return count

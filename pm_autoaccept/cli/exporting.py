@@ -18,6 +18,7 @@ from pm_autoaccept.cli.as_csv import print_csv
 from pm_autoaccept.cli.as_json import print_json_rows
 from pm_autoaccept.cli.printing import console, print_table
 from pm_autoaccept.cli.recorded import ledger_exists
+from pm_autoaccept.cli.standard_streams import while_read
 from pm_autoaccept.config import ledger_address
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import Database
@@ -80,7 +81,7 @@ def print_rows(
         print_csv([name for name, _ in columns], ([read(row) for _, read in columns] for row in rows))
         return
     out, count = console(), 0
-    for some in _batches(rows):
+    for some in _batches(while_read(rows)):
         print_table(out, [name for name, _ in text], [[read(row) for _, read in text] for row in some])
         count += len(some)
     out.print(f"{count} {what[count != 1]}.")
