@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,7 +90,11 @@ def mode(command: Command) -> Command:
 
 def policy_folder(said: Path | None) -> Path:
     """The folder that a command without other settings was given, or else PM_AUTOACCEPT_POLICY."""
-    named = os.environ.get("PM_AUTOACCEPT_POLICY") if said is None else said
+    if said is not None:
+        return said
+    from pm_autoaccept.config import variable
+
+    named = variable("PM_AUTOACCEPT_POLICY")
     if not named:
         raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY")
     return Path(named)

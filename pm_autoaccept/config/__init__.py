@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.config.forms import host_and_port, ledger_file
-from pm_autoaccept.config.given import PREFIX, Origin
+from pm_autoaccept.config.forms import host_and_port, ledger_file, password_in
+from pm_autoaccept.config.given import PREFIX, Origin, variable
 from pm_autoaccept.config.program import (
     IN_THE_ENVIRONMENT,
     Program,
@@ -32,6 +32,8 @@ __all__ = [
     "load_accounts",
     "load_settings",
     "load_sound_accounts",
+    "password_in",
     "policy_folder",
     "said",
+    "variable",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +11,8 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from pm_autoaccept.config.forms import has_password, parse_ledger, with_password
-from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment
+from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment, variable
+from pm_autoaccept.config.messages import message
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.errors import ConfigurationError
@@ -162,7 +162,7 @@ def ledger_address(said: str | None = None, *, settings: Path | None = None) -> 
 
 
 def _settings_file(said: Path | None) -> SettingsFile | None:
-    path = said or os.environ.get(f"{PREFIX}SETTINGS")
+    path = said or variable(f"{PREFIX}SETTINGS")
     return read_settings_file(Path(path)) if path else None
 
 
@@ -225,12 +225,13 @@ def _account(name: str, given: Mapping[str, Given], file: SettingsFile | None, f
     except ValidationError as error:
         entry = file.accounts.get(name) if file is not None else None
         for each in error.errors(include_url=False, include_input=False):
-            message = str(each["msg"]).removeprefix("Value error, ")
             field = str(each["loc"][0]) if each["loc"] else None
+            described = Settings.model_fields[field].description if field is not None else None
+            said = message(each, description=described or "another")
             if field is None:
-                faults.append(message if entry is None else str(entry.place.fault(f"account `{name}`: {message}")))
+                faults.append(said if entry is None else str(entry.place.fault(f"account `{name}`: {said}")))
             elif field in given:
-                faults.append(given[field].origin.fault(message))
+                faults.append(given[field].origin.fault(said))
             else:
                 faults.append(_missing(name, field, file))
     return None
