@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--live", is_flag=True, help="Compare it with the custom fields that the account defines, too.")
 @click.option("--coverage", is_flag=True, help="List the rules that decide no test.")
 @click.option("--require-coverage", is_flag=True, help="A rule that decides no test is a problem.")
+@click.option("--files", is_flag=True, help="List the files that were read, first.")
 @click.option("--schema", is_flag=True, help="Print the schema with which editors help to write policies, and stop.")
 @options.account_of_folder
 @click.option(
@@ -37,6 +38,7 @@ def check(
     live: bool,
     coverage: bool,
     require_coverage: bool,
+    files: bool,
     schema: bool,
     **said: Any,  # noqa: ANN401 — click hands over the options, config checks them
 ) -> int:
@@ -62,11 +64,11 @@ def check(
 
         definitions = definitions_of(load_settings(policy=named, **said))
     report = report_on(named, now=datetime.now(UTC), definitions=definitions, require_coverage=require_coverage)
-    _show(report, output, coverage=coverage or require_coverage)
+    _show(report, output, coverage=coverage or require_coverage, files=files)
     return int(bool(report.errors))
 
 
-def _show(report: Report, output: str, *, coverage: bool) -> None:
+def _show(report: Report, output: str, *, coverage: bool, files: bool) -> None:
     if output == "json":
         from pm_autoaccept.cli.checking.json import print_as_json
 
@@ -86,4 +88,4 @@ def _show(report: Report, output: str, *, coverage: bool) -> None:
     else:
         from pm_autoaccept.cli.checking.text import print_text
 
-        print_text(report, coverage=coverage)
+        print_text(report, coverage=coverage, files=files)

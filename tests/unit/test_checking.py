@@ -200,3 +200,15 @@ def test_each_kind_of_finding_is_told_on_the_page():
     """The page on tests and checking names each kind, and says which are errors."""
     page = (Path(__file__).parents[2] / "docs" / "policy-tests.md").read_text()
     assert [code for code in CODES if f"| `{code}` |" not in page] == []
+
+
+def test_the_files_that_were_read_are_listed(check):
+    """A file that is passed over is seen to be missing from the list: nothing of it is in force."""
+    more = {".b.yaml": "no: policy", "requests/seen.xml": "<pendingList/>", "notes.txt": "no"}
+    read = ["a.test.yaml", "a.yaml", "requests/seen.xml", "data/accounts.csv"]
+    _, out, _ = check("--output", "json", **more)
+    assert json.loads(out).get("files") == read
+    code, out, _ = check("--files", **more)
+    assert (code, out.splitlines()[: len(read)]) == (0, [f"my policy/{name}" for name in read])
+    code, out, _ = check("--files", **more, **{"a.yaml": "version: 2"})
+    assert (code, out.splitlines()[:2]) == (1, ["my policy/a.test.yaml", "my policy/a.yaml"])

@@ -60,6 +60,7 @@ class Report:
 
     Attributes:
         policy: None where it has faults.
+        files: what was read, by its path from the folder: policy, tests, documents, and data.
         tables: its data, as far as it lies in the folder.
         not_decided: the ids of the rules that decide no test.
         compared: what came of laying it beside the account's custom fields; None where that was not asked for.
@@ -67,6 +68,7 @@ class Report:
 
     folder: Path
     findings: tuple[Finding, ...]
+    files: tuple[str, ...] = ()
     policy: Policy | None = None
     tables: Mapping[str, Fact[Table]]
     results: tuple[CaseResult, ...] = ()
@@ -107,12 +109,13 @@ def report_on(
     Raises:
         ConfigurationError: there is no such folder, or it cannot be read.
     """
+    files: Mapping[str, bytes] = {}
     try:
         files = read_folder(folder)
         policy = load(files)
     except PolicyRefused as error:
         faults = tuple(Finding("fault", Level.ERROR, fault) for fault in error.faults)
-        return Report(folder=folder, findings=faults, tables={})
+        return Report(folder=folder, findings=faults, files=tuple(files), tables={})
     compared = compare(files, definitions) if definitions is not None else None
     tables, results = read(policy.sources, folder), run_cases(policy)
     not_decided = rules_not_decided(policy, results)
@@ -129,6 +132,7 @@ def report_on(
     return Report(
         folder=folder,
         findings=tuple(findings),
+        files=(*files, *dict.fromkeys(source.path for source in policy.sources.values() if source.path)),
         policy=policy,
         tables=tables,
         results=results,

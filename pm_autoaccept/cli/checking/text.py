@@ -12,8 +12,11 @@ from pm_autoaccept.policy.wording import counted
 from pm_autoaccept.telemetry.printable import printable
 
 
-def print_text(report: Report, *, coverage: bool) -> None:
+def print_text(report: Report, *, coverage: bool, files: bool) -> None:
     """Print it."""
+    if files:
+        for name in report.files:
+            click.echo(printable((report.folder / name).as_posix()))
     for finding in report.errors:
         _tell(report, finding)
     for finding in report.warnings:
