@@ -36,10 +36,8 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
     if (key is None) == (xml is None):
         raise click.UsageError("give either KEY, as meter:30511977, or --xml FILE")
     if xml is not None:
-        from pm_autoaccept.config import policy_folder
-
-        folder = policy_folder(said["policy"], settings=said["settings"], account=said["account"])
-        looked = _from_file(xml, options.policy_folder(folder))
+        folder = options.policy_folder(said["policy"], settings=said["settings"], account=said["account"])
+        looked = _from_file(xml, folder)
         code = _show(looked, looked.plan.decisions, output=output)
         _say_what_is_not_compared(looked.policy.sources)
         return code

@@ -88,13 +88,13 @@ def mode(command: Command) -> Command:
     )(command)
 
 
-def policy_folder(said: Path | None) -> Path:
-    """The folder that a command without other settings was given, or else PM_AUTOACCEPT_POLICY."""
+def policy_folder(said: Path | None, *, settings: Path | None, account: str | None) -> Path:
+    """The folder that a command without other settings was given, or else the one that the settings name."""
     if said is not None:
         return said
-    from pm_autoaccept.config import variable
+    from pm_autoaccept.config import policy_folder as named_in
 
-    named = variable("PM_AUTOACCEPT_POLICY")
-    if not named:
-        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY")
-    return Path(named)
+    named = named_in(settings=settings, account=account)
+    if named is None:
+        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY, or `policy` in a settings file")
+    return named

@@ -26,10 +26,9 @@ def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401
     """
     if recorded:
         from pm_autoaccept.cli.rejudged import show_recorded
-        from pm_autoaccept.config import policy_folder
 
         whose = {"settings": said["settings"], "account": said["account"]}
-        folder = options.policy_folder(policy_folder(said["policy"], **whose))
+        folder = options.policy_folder(said["policy"], **whose)
         return show_recorded(folder, ledger=said["ledger"], output=output, **whose)
     from pm_autoaccept.cli.looking import look_only
     from pm_autoaccept.cli.running import read_gently

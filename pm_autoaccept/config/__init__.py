@@ -6,12 +6,14 @@ from pm_autoaccept.config.forms import host_and_port, ledger_file, password_in
 from pm_autoaccept.config.given import PREFIX, Origin, variable
 from pm_autoaccept.config.program import (
     IN_THE_ENVIRONMENT,
+    ForPolicy,
     Program,
     ledger_address,
     load_accounts,
     load_settings,
     load_sound_accounts,
     policy_folder,
+    policy_names,
 )
 from pm_autoaccept.config.saying import SaidSetting, said
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
@@ -22,6 +24,7 @@ __all__ = [
     "IN_THE_ENVIRONMENT",
     "PREFIX",
     "SERVICES",
+    "ForPolicy",
     "Origin",
     "Program",
     "SaidSetting",
@@ -34,6 +37,7 @@ __all__ = [
     "load_sound_accounts",
     "password_in",
     "policy_folder",
+    "policy_names",
     "said",
     "variable",
 ]

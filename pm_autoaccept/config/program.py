@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from pm_autoaccept.config.forms import has_password, parse_ledger, with_password
+from pm_autoaccept.config.forms import has_password, parse_groups, parse_ledger, with_password
 from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment, variable
 from pm_autoaccept.config.messages import message
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
@@ -139,6 +139,35 @@ def policy_folder(said: Path | None = None, *, settings: Path | None = None, acc
     _only_one(list(named))
     (given,) = named.values()
     return Path(str(given["policy"].read())) if "policy" in given else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForPolicy:
+    """What a settings file says about what policies name: the databases that they ask, and whom they tell."""
+
+    connections: Mapping[str, SecretStr]
+    groups: tuple[str, ...]
+
+
+def policy_names(settings: Path | None = None) -> ForPolicy | None:
+    """What policies may name, by the settings, for commands that need no account; None without a settings file.
+
+    Raises:
+        ConfigurationError: what is said of them has faults.
+    """
+    file, faults = _settings_file(settings), list[str]()
+    if file is None:
+        return None
+    connections, given = _connections(file, faults), _program_wide(file).get("groups")
+    groups: object = ()
+    if given is not None:
+        try:
+            groups = parse_groups(given.read())
+        except ValueError as error:
+            faults.append(given.origin.fault(str(error)))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return ForPolicy(connections=connections, groups=groups if isinstance(groups, tuple) else ())
 
 
 def ledger_address(said: str | None = None, *, settings: Path | None = None) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 from xml.etree import ElementTree as ET
@@ -212,3 +214,35 @@ def test_the_files_that_were_read_are_listed(check):
     assert (code, out.splitlines()[: len(read)]) == (0, [f"my policy/{name}" for name in read])
     code, out, _ = check("--files", **more, **{"a.yaml": "version: 2"})
     assert (code, out.splitlines()[:2]) == (1, ["my policy/a.test.yaml", "my policy/a.yaml"])
+
+
+SETTINGS = """\
+groups: tenant-forms
+connections: {billing: {url: 'sqlite:///billing.db'}}
+accounts:
+  one: {service: test, username: a, password_file: nowhere, policy: my policy}
+  two: {service: live, username: a, password_file: nowhere, policy: other}
+"""
+
+
+def test_a_settings_file_says_which_policy_databases_and_groups_there_are(check, tmp_path):
+    """The policy is the account's; its database is asked; what the file does not name is told. No password is read."""
+    with closing(sqlite3.connect(tmp_path / "billing.db")) as billing, billing:
+        billing.execute("create table t (n)")
+        billing.execute("insert into t values (17)")
+    (tmp_path / "settings.yaml").write_text(SETTINGS)
+    told = RULES + "  - {id: told, on: meter, when: always, then: hold, tell: tenants-forms}\n"
+    data = "version: 1\ndata:\n  known: {sql: {connection: billing, query: select n from t}, key: n}\n"
+    check(**{"a.yaml": told, "b.yaml": data})
+    by_file = ["check", "--settings", "settings.yaml", "--account", "one"]
+    result = CliRunner().invoke(cli, by_file, standalone_mode=False)
+    assert result.exception is None, str(result.exception)
+    assert result.return_value == 0
+    assert "known (1 row)" in result.stdout
+    assert "warning: the policy tells `tenants-forms` (did you mean `tenant-forms`?)" in result.stderr
+    check(**{"b.yaml": data.replace("billing", "biling")})
+    result = CliRunner().invoke(cli, by_file, standalone_mode=False)
+    assert result.return_value == 1
+    assert "the settings file has no connection of this name under `connections`; there is billing" in result.stdout
+    result = CliRunner().invoke(cli, by_file[:3], standalone_mode=False)
+    assert "--account with one of one, two" in str(result.exception)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
 from pm_autoaccept.policy.definitions.comparing import Compared, compare
 from pm_autoaccept.policy.lint.warnings import warnings
+from pm_autoaccept.policy.wording import perhaps
 from pm_autoaccept.reference import read, read_folder
+
+if TYPE_CHECKING:
+    from pm_autoaccept.config import ForPolicy
 
 
 class Level(StrEnum):
@@ -28,6 +33,7 @@ CODES: Mapping[str, str] = {
     "fault": "A mistake in the policy or in its tests: nothing is answered by it.",
     "test-failed": "A test of the policy expects what does not come: nothing is answered by the policy.",
     "data": "Data that cannot be read: what depends on it is held.",
+    "unknown-group": "The policy tells people whom the settings do not name: nobody would be told.",
     "custom-fields": "The policy does not go with the custom fields that the account defines.",
     "not-covered": "No test is decided by this rule.",
     "pattern-matches-nothing": "No value can fit this pattern.",
@@ -96,13 +102,19 @@ class Report:
 
 
 def report_on(
-    folder: Path, *, now: datetime, definitions: Live | None = None, require_coverage: bool = False
+    folder: Path,
+    *,
+    now: datetime,
+    names: ForPolicy | None = None,
+    definitions: Live | None = None,
+    require_coverage: bool = False,
 ) -> Report:
     """Load a folder, read its data, run its tests, and say everything that is wrong.
 
     Args:
         folder: the policy's.
         now: the time, for what has passed.
+        names: the databases and the groups of people that there are, by the settings; None where nobody says.
         definitions: the custom fields of the account, where the policy is to be laid beside them.
         require_coverage: whether a rule that decides no test is an error.
 
@@ -117,13 +129,14 @@ def report_on(
         faults = tuple(Finding("fault", Level.ERROR, fault) for fault in error.faults)
         return Report(folder=folder, findings=faults, files=tuple(files), tables={})
     compared = compare(files, definitions) if definitions is not None else None
-    tables, results = read(policy.sources, folder), run_cases(policy)
+    tables, results = _read(policy, folder, names), run_cases(policy)
     not_decided = rules_not_decided(policy, results)
     findings = [
         *_of_cases(results),
         *_of_data(folder, tables),
         *(_uncovered(policy, not_decided) if require_coverage else ()),
         *(_of_account(folder, compared) if compared else ()),
+        *(_of_groups(folder, policy, names) if names else ()),
     ]
     for warned in warnings(policy, tables=tables, now=now):
         fault = warned.fault
@@ -139,6 +152,25 @@ def report_on(
         not_decided=not_decided,
         compared=compared,
     )
+
+
+def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str, Fact[Table]]:
+    """The tables that lie in the folder, and in the databases that the settings name."""
+    tables = read(policy.sources, folder)
+    asked = [source for source in policy.sources.values() if source.query is not None]
+    if names is None or not asked:
+        return tables
+    from pm_autoaccept.reference.fetching import Places, read_source
+
+    places = Places(folder, names.connections)
+    return {**tables, **{each.name: asyncio.run(read_source(each, places)).table for each in asked}}
+
+
+def _of_groups(folder: Path, policy: Policy, names: ForPolicy) -> Iterator[Finding]:
+    for group in sorted(policy.told - set(names.groups)):
+        meant = perhaps(group, names.groups)
+        message = f"the policy tells `{group}`{meant}, and `groups` in the settings does not name it"
+        yield Finding("unknown-group", Level.WARNING, Fault(str(folder), 0, 0, message))
 
 
 def _of_cases(results: tuple[CaseResult, ...]) -> Iterator[Finding]:
