@@ -36,7 +36,8 @@ def _yes(command: Any) -> Any:  # noqa: ANN401 — likewise
 def list_(settings: Path | None, ledger: str | None, *, output: str, name: str | None) -> int:
     """List connected customers and what they share, since when, and by which rule. Reads the ledger only.
 
-    It is what the last cycles read: shares are read owner by owner, in turn.
+    It is what the last cycles read: shares are read owner by owner, in turn. `since` is when our accept was done; of
+    what was not let in by us, when it was first seen.
     """
     from pm_autoaccept.cli.exporting import from_ledger, print_rows
     from pm_autoaccept.cli.ties import COLUMNS, TEXT

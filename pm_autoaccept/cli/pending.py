@@ -74,6 +74,9 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
         )
     else:
         out = console()
+        if not plan.decisions and not plan.not_whole:
+            out.print("Nothing pends.")
+            return 0
         rows = []
         for decision in plan.decisions:
             follows = then[decision.key]

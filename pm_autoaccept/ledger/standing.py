@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
@@ -12,7 +13,7 @@ from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.ledger.tables import tie as tie_table
-from pm_autoaccept.model import Action, Kind, Origin, RequestKey, command_that_removes
+from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, command_that_removes
 from pm_autoaccept.record import NotificationRow, TieRow
 
 AT_ONCE = 500
@@ -33,7 +34,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
         .scalar_subquery()
     )
     query = (
-        select(tie_table, provider_table.c.name, decision_table.c.rule)
+        select(tie_table, provider_table.c.name, decision_table.c.rule, _accepted_at())
         .join(provider_table, provider_table.c.id == tie_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == answer)
         .outerjoin(decision_table, decision_table.c.id == intent_table.c.decision_id)
@@ -55,12 +56,21 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
             property_id=row.property_id,
             access_level=row.access_level,
             origin=Origin(row.origin),
-            since=row.first_seen,
+            since=row.accepted_at if row.origin == Origin.DECIDED and row.accepted_at else row.first_seen,
             last_seen=row.last_seen,
             absent_since=row.absent_since,
             rule=row.rule,
             command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id)),
         )
+
+
+def _accepted_at() -> ColumnElement[datetime]:
+    """When our accept took effect: when it was done, or, where only a read showed that, when it was sent."""
+    intent = intent_table.c
+    return case(
+        (intent.outcome == Outcome.DONE, intent.outcome_at),
+        (intent.outcome == Outcome.DONE_INFERRED, intent.sent_at),
+    ).label("accepted_at")
 
 
 def _names(connection: Connection) -> dict[int, str]:

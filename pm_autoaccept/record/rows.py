@@ -111,7 +111,7 @@ class TieRow:
     Attributes:
         account: the name of the provider account, as the settings have it.
         owner_name: the owner's username, where a request or a notification said it.
-        since: when it was first seen.
+        since: when our accept of it was done; where we accepted none, when a read first showed it.
         absent_since: since when a read does not show it, None while all do.
         rule: the rule that let it in.
         command: what removes it.

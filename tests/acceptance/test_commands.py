@@ -231,3 +231,12 @@ def test_demo_tells_other_numbers_for_another_seed_and_agrees_with_its_ledger(tm
         rules = {row["rule"] or "no rule" for row in rows}
         assert rules == set(told[seed]["summary"]["rules"])
     assert told["7"]["summary"] != told["8"]["summary"]
+
+
+def test_where_nothing_pends_it_is_said_in_a_sentence(tmp_path):
+    """Not in tables of noughts."""
+    with simulating("--pending", "0") as nobody:
+        for command, says in (("once", "Nothing pends: there was nothing to answer."), ("pending", "Nothing pends.")):
+            done = run(command, "--policy", UTILITY, cwd=tmp_path, PM_AUTOACCEPT_MODE="enforce", **nobody.settings)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.splitlines() == [says]
