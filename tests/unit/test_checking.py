@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.checking.report import CODES, Level
+from pm_autoaccept.cli.starter import starter
 
 RULES = """\
 version: 1
@@ -246,3 +247,18 @@ def test_a_settings_file_says_which_policy_databases_and_groups_there_are(check,
     assert "the settings file has no connection of this name under `connections`; there is billing" in result.stdout
     result = CliRunner().invoke(cli, by_file[:3], standalone_mode=False)
     assert "--account with one of one, two" in str(result.exception)
+
+
+@pytest.mark.parametrize("rows", ["{}", "number\n1\n{}", '17\r\n"{}"\r\n18\r\n', "\ufeff{}"])
+def test_a_list_that_nobody_has_filled_is_a_problem(check, rows):
+    """With the line that `init` wrote, whatever was put around it; the place says which line is to go."""
+    written = starter((), username="a", nobody="xyz")
+    (line,) = [text for name, text in written.items() if name.startswith("data/")]
+    text = rows.format(line.strip())
+    lists = "version: 1\ndata: {mine: {lines: data/mine.txt}}\n"
+    code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": text})
+    where = text.count("\n", 0, text.index("put your own")) + 1
+    assert (code, "the line that `init` wrote still stands here" in out) == (1, True)
+    assert out.startswith(f"my policy/data/mine.txt:{where}:")
+    code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": "17\n"})
+    assert code == 0

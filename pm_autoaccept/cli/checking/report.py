@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pm_autoaccept.cli.starter import PLACEHOLDER
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
@@ -33,6 +34,7 @@ CODES: Mapping[str, str] = {
     "fault": "A mistake in the policy or in its tests: nothing is answered by it.",
     "test-failed": "A test of the policy expects what does not come: nothing is answered by the policy.",
     "data": "Data that cannot be read: what depends on it is held.",
+    "placeholder": "A list still holds the line that `init` wrote into it.",
     "unknown-group": "The policy tells people whom the settings do not name: nobody would be told.",
     "custom-fields": "The policy does not go with the custom fields that the account defines.",
     "not-covered": "No test is decided by this rule.",
@@ -134,6 +136,7 @@ def report_on(
     findings = [
         *_of_cases(results),
         *_of_data(folder, tables),
+        *_of_placeholders(folder, policy),
         *(_uncovered(policy, not_decided) if require_coverage else ()),
         *(_of_account(folder, compared) if compared else ()),
         *(_of_groups(folder, policy, names) if names else ()),
@@ -181,6 +184,20 @@ def _of_data(folder: Path, tables: Mapping[str, Fact[Table]]) -> Iterator[Findin
     for name, table in tables.items():
         if isinstance(table, NotLearnt):
             yield Finding("data", Level.ERROR, Fault(str(folder), 0, 0, f"data {name}: {table.why}"))
+
+
+def _of_placeholders(folder: Path, policy: Policy) -> Iterator[Finding]:
+    """Lists that nobody has filled yet: nobody is on them, and nobody would notice why."""
+    mark = PLACEHOLDER.encode()
+    for path in dict.fromkeys(source.path for source in policy.sources.values() if source.path):
+        try:
+            data = (folder / path).read_bytes()
+        except (OSError, ValueError):
+            continue  # said already, of the data
+        if (at := data.find(mark)) >= 0:
+            line, begun = data.count(b"\n", 0, at) + 1, data.rfind(b"\n", 0, at) + 1
+            message = "the line that `init` wrote still stands here; put your own values in its place"
+            yield Finding("placeholder", Level.ERROR, Fault(path, line, at - begun + 1, message))
 
 
 def _uncovered(policy: Policy, not_decided: tuple[str, ...]) -> Iterator[Finding]:
