@@ -125,7 +125,7 @@ _PLAIN = (
 
 
 def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[DecisionRow], object]]]:
-    """The columns of the CSV: with these custom fields each in its own, or (None) with all of them in one."""
+    """The columns of JSON and CSV: with these custom fields each in its own, or (None) with all of them in one."""
     from pm_autoaccept.cli.exporting import attributes
     from pm_autoaccept.model import Kind
 
@@ -135,12 +135,12 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
     return [
         *attributes("account"),
         ("request", lambda row: row.key),
-        *attributes("kind", "time"),
+        *attributes("kind", "id", "time"),
         ("owner_id", lambda row: row.account_id),
         ("owner_username", lambda row: row.username),
         *attributes("property_id"),
         ("meter_id", lambda row: row.id if row.kind is Kind.METER else None),
-        *([("custom", lambda row: row.custom or None)] if custom is None else map(answers, custom)),
+        *([("custom", lambda row: row.custom)] if custom is None else map(answers, custom)),
         *attributes("sender_id", "sender_username", *_PLAIN),
     ]
 

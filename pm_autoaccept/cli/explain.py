@@ -145,8 +145,8 @@ def _as_data(looked: Looked, decision: Decision) -> dict[str, object]:
     rules, near = looked_at(looked, decision)
     return {
         "request": decision.key,
-        "account_id": decision.request.account_id,
-        "username": decision.request.username,
+        "owner_id": decision.request.account_id,
+        "owner_username": decision.request.username,
         "verdict": decision.verdict,
         "rule": decision.rule,
         "reason": decision.reason,

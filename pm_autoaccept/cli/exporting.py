@@ -61,7 +61,7 @@ def from_ledger(
 
 
 def attributes(*names: str) -> list[tuple[str, Callable[[Any], object]]]:
-    """Columns of CSV that are named as what a row has."""
+    """Columns of JSON and CSV that are named as what a row has."""
     return [(name, attrgetter(name)) for name in names]
 
 
@@ -73,9 +73,9 @@ def print_rows(
     text: Sequence[tuple[str, Callable[[Row], object]]],
     what: tuple[str, str],
 ) -> None:
-    """Print rows as they come: as JSON all that they hold, as CSV these columns, as text those."""
+    """Print rows as they come: as JSON and CSV these columns, under the same names, as text those."""
     if output == "json":
-        print_json_rows(rows)
+        print_json_rows({name: read(row) for name, read in columns} for row in rows)
         return
     if output == "csv":
         print_csv([name for name, _ in columns], ([read(row) for _, read in columns] for row in rows))

@@ -52,7 +52,7 @@ def _as_data(folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> dict[s
             {
                 "account": each.recalled.account,
                 "request": each.recalled.key,
-                "username": each.recalled.username,
+                "owner_username": each.recalled.username,
                 "decided_at": each.recalled.decided_at,
                 "changed": each.verdict is not each.recalled.verdict,
                 "was": {"verdict": each.recalled.verdict, "rule": each.recalled.rule, "reason": each.recalled.reason},

@@ -16,12 +16,12 @@ _WORDS = {Origin.BEFORE_US: "before us", Origin.DECIDED: "decided", Origin.UNDEC
 COLUMNS: tuple[Column, ...] = (
     *attributes("account"),
     ("what", lambda row: row.key),
-    *attributes("kind"),
+    *attributes("kind", "id"),
     ("owner_id", lambda row: row.owner),
     ("owner_username", lambda row: row.owner_name),
     *attributes("property_id", "access_level", "origin", "rule", "since", "last_seen", "absent_since", "command"),
 )
-"""For CSV."""
+"""For JSON and CSV."""
 
 TEXT: tuple[Column, ...] = (
     ("since", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),

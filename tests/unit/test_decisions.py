@@ -22,8 +22,10 @@ from pm_autoaccept.model import (
     Mode,
     Outcome,
     PendingRequest,
+    PolicyRevision,
     ProviderAccount,
     Receipt,
+    SourceUse,
     Step,
     Verdict,
 )
@@ -82,7 +84,7 @@ def test_csv_is_what_rfc_4180_says(address):
     raw = ask(address, "decisions", "--output", "csv", "--accepted").stdout_bytes
     head, _, body = raw.partition(b"\r\n")
     assert head.startswith(
-        b"account,request,kind,time,owner_id,owner_username,property_id,meter_id,custom: Number,custom: Parcel,"
+        b"account,request,kind,id,time,owner_id,owner_username,property_id,meter_id,custom: Number,custom: Parcel,"
     )
     assert b'"line one\nline ""two"", more"' in body
     assert raw.endswith(b"\r\n")
@@ -97,7 +99,7 @@ def test_no_text_of_a_customer_is_a_formula_to_a_spreadsheet(address):
     assert found[3]["note"] == "'+ a note"
     assert found[0]["owner_id"] == str(ALICE)
     said = json.loads(ask(address, "decisions", "--output", "json").stdout)
-    assert [row["username"] for row in said] == ["=HYPERLINK()", None, None, "bob"]
+    assert [row["owner_username"] for row in said] == ["=HYPERLINK()", None, None, "bob"]
     for begins in "=+-@\t\r":
         assert cell(f"{begins}1") == f"'{begins}1"
     assert cell(-14) == -14
@@ -183,3 +185,27 @@ def test_text_is_for_people_and_says_how_many(address):
 def test_undecided_does_not_go_with_what_asks_for_decisions(address):
     """Nothing of it was decided."""
     assert ask(address, "decisions", "--undecided", "--rule", "x").exception is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("decisions",), ("decisions", "--every"), ("decisions", "--policies"), ("account", "list"), ("data", "history")],
+)
+def test_columns_have_one_name_in_json_and_csv(address, words):
+    """Whoever reads one form can read the other."""
+    asyncio.run(_let_in(address))
+    head = ask(address, *words, "--output", "csv").stdout_bytes.partition(b"\r\n")[0].decode().split(",")
+    said = json.loads(ask(address, *words, "--output", "json").stdout)
+    assert said
+    assert all(list(row) == head for row in said), f"{list(said[0])} in JSON, {head} in CSV"
+
+
+async def _let_in(address: str) -> None:
+    """Somebody who stands, a source that was read, and a policy that was in force."""
+    ledger = await SqlLedger.open(address)
+    us = ProviderAccount(1, "default")
+    await ledger.claim(service=SERVICE, provider=us, at=NOW)
+    await ledger.watch(snapshot(connected=frozenset({ALICE})), at=NOW)
+    await ledger.revise(PolicyRevision(digest="d", rules=1, files={}), at=NOW)
+    await ledger.remember([SourceUse("list", 1, "d")], at=NOW)
+    await ledger.close()

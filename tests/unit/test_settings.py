@@ -374,3 +374,37 @@ def test_errors_about_settings_are_in_our_own_words(name, value, says, monkeypat
         load_settings(**KNOWN)
     assert str(refused.value).startswith(f"PM_AUTOACCEPT_{name.upper()}: {says}")
     assert not re.search("(?i)input|value should|valid (int|string)|instance|timedelta|pydantic", str(refused.value))
+
+
+MANY = """\
+mode: enforced
+intervall: 5m
+listen: 9090
+username: shared
+accounts:
+  one: {service: test, username: a, password_file: nowhere, policy: p, in_flight: many, timeout: 2m}
+  two: {sevice: live, username: b, password_env: THE_OTHER, policy: p, rate: none}
+  three: {service: live, username: c, password_env: THE_OTHER, policy: p, rate: none, timeout: 5m}
+"""
+
+
+def test_all_that_is_wrong_with_a_settings_file_is_told_in_one_round(write):
+    """Keys and values, of the whole program and of each account, each value by itself and with the others."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_accounts(settings=write(MANY))
+    told = str(refused.value)
+    for says in (
+        "did you mean `interval`",
+        "did you mean `service`",
+        "1:7: write observe or enforce",
+        "3:9: that is no address to listen on",
+        "4:11: ",
+        "6:52: the file",
+        "that is no whole number",
+        "account `one`: lease (120s) must be",
+        "account `three`: lease (120s) must be",
+        "account `three`: rate none is for a simulator only",
+        "account `three`: unknown_wait must be longer",
+    ):
+        assert says in told, f"not told: {says}"
+    assert "`two` lacks `service`" not in told, "it does not lack what it has under a wrong name"
