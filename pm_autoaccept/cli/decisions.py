@@ -11,6 +11,7 @@ from pm_autoaccept.cli.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--rule", metavar="ID", help="Only what this rule decided.")
 @click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
 @click.option("--owner", metavar="ID|USERNAME", help="Only what this owner asked.")
-@click.option("--since", metavar="TIME", help="From then on: a date, or a date and time (UTC where no offset is said).")
+@click.option("--since", metavar="TIME", help="From then on: 7d, a date, or a date and time (UTC where none is said).")
 @click.option("--until", metavar="TIME", help="Before then; of a date the whole day is within.")
 @click.option("--accepted", is_flag=True, help="What was let in; as CSV with a column for each custom field.")
 @click.option("--undecided", is_flag=True, help="What came in, not by an answer of ours, with what removes it.")
@@ -62,7 +63,7 @@ def decisions(
     --since and --until go by the time of the decision; with --accepted, by the time the answer was sent. In CSV a text
     that a spreadsheet would take for a formula has an apostrophe before it; JSON has it as it was.
     """
-    from pm_autoaccept.cli.exporting import from_ledger, moment
+    from pm_autoaccept.cli.exporting import from_ledger, moment, text_zone
     from pm_autoaccept.cli.policies import show_policies
     from pm_autoaccept.model import Kind, Verdict
     from pm_autoaccept.record import Wanted
@@ -84,15 +85,17 @@ def decisions(
     if policies and any((kind, verdict, rule, owner, accepted, undecided, every)):
         raise click.UsageError("--policies lists policies; leave out what asks for decisions")
 
+    zone = text_zone(settings, account)
+
     def show(connection: Connection) -> None:
         how = show_policies if policies else _show_undecided if undecided else _show
-        how(connection, wanted, output=output)
+        how(connection, wanted, output=output, zone=zone)
 
     from_ledger(ledger, settings, show, account=account)
     return 0
 
 
-def _show(connection: Connection, wanted: Wanted, *, output: str) -> None:
+def _show(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
     from pm_autoaccept.cli.exporting import print_rows
     from pm_autoaccept.cli.printing import coloured
     from pm_autoaccept.cli.summary import ending
@@ -102,9 +105,10 @@ def _show(connection: Connection, wanted: Wanted, *, output: str) -> None:
     print_rows(
         wanted_decisions(connection, wanted),
         output=output,
+        zone=zone,
         columns=_columns(names),
         text=(
-            ("decided", lambda row: f"{row.decided_at:%Y-%m-%d %H:%M:%S}"),
+            ("decided", lambda row: row.decided_at),
             ("request", lambda row: row.key),
             ("owner", lambda row: row.username or ""),
             ("verdict", lambda row: coloured(str(row.verdict))),
@@ -145,7 +149,7 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
     ]
 
 
-def _show_undecided(connection: Connection, wanted: Wanted, *, output: str) -> None:
+def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
     from pm_autoaccept.cli.exporting import print_rows
     from pm_autoaccept.cli.ties import COLUMNS, TEXT
     from pm_autoaccept.ledger.standing import standing
@@ -164,6 +168,7 @@ def _show_undecided(connection: Connection, wanted: Wanted, *, output: str) -> N
     print_rows(
         (row for row in rows if asked(row)),
         output=output,
+        zone=zone,
         columns=COLUMNS,
         text=(*TEXT, ("what removes it", lambda row: row.command)),
         what=("connection or share came in undecided", "connections and shares came in undecided"),

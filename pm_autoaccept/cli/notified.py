@@ -19,7 +19,7 @@ COLUMNS: tuple[Column, ...] = (
 """For JSON and CSV."""
 
 TEXT: tuple[Column, ...] = (
-    ("created", lambda row: f"{row.created_at:%Y-%m-%d %H:%M:%S}" if row.created_at else ""),
+    ("created", lambda row: row.created_at),
     ("id", lambda row: row.id),
     ("type", lambda row: row.type),
     ("description", lambda row: row.description),

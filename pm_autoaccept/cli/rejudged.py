@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pm_autoaccept.account import load_policy
 from pm_autoaccept.cli.as_json import print_json
-from pm_autoaccept.cli.exporting import from_ledger
+from pm_autoaccept.cli.exporting import from_ledger, in_zone
 from pm_autoaccept.cli.printing import coloured, console, print_table
 from pm_autoaccept.ledger.recalling import recall
 from pm_autoaccept.policy import Policy
@@ -75,7 +75,7 @@ def _tell(out: Console, folder: Path, policy: Policy, judged: Sequence[Rejudged]
             ("decided", "request", "owner", "was", "would be", "by rule", "why"),
             [
                 (
-                    f"{each.recalled.decided_at:%Y-%m-%d %H:%M}",
+                    in_zone(each.recalled.decided_at, policy.time_zone),
                     each.recalled.key,
                     each.recalled.username or "",
                     coloured(str(each.recalled.verdict)),

@@ -24,7 +24,7 @@ COLUMNS: tuple[Column, ...] = (
 """For JSON and CSV."""
 
 TEXT: tuple[Column, ...] = (
-    ("since", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),
+    ("since", lambda row: row.since),
     ("what", lambda row: row.key),
     ("owner", lambda row: " ".join(str(each) for each in (row.owner, row.owner_name) if each)),
     ("access", lambda row: row.access_level or ""),

@@ -13,6 +13,7 @@ from pm_autoaccept.config.program import (
     load_settings,
     load_sound_accounts,
     policy_folder,
+    policy_folders,
     policy_names,
 )
 from pm_autoaccept.config.saying import SaidSetting, said
@@ -37,6 +38,7 @@ __all__ = [
     "load_sound_accounts",
     "password_in",
     "policy_folder",
+    "policy_folders",
     "policy_names",
     "said",
     "variable",

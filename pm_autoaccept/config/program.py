@@ -139,13 +139,22 @@ def policy_folder(said: Path | None = None, *, settings: Path | None = None, acc
     """
     if said is not None:
         return said
+    folders = policy_folders(settings=settings, account=account)
+    _only_one(list(folders))
+    return next(iter(folders.values()))
+
+
+def policy_folders(*, settings: Path | None = None, account: str | None = None) -> dict[str, Path | None]:
+    """Account → its policy folder, None where nobody names one.
+
+    Raises:
+        ConfigurationError: the settings file has faults.
+    """
     faults: list[str] = []
     named = _named(_settings_file(settings), {}, account, faults)
     if faults:
         raise ConfigurationError("\n".join(faults))
-    _only_one(list(named))
-    (given,) = named.values()
-    return Path(str(given["policy"].read())) if "policy" in given else None
+    return {name: Path(str(given["policy"].read())) if "policy" in given else None for name, given in named.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import tracemalloc
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner, Result
@@ -208,4 +208,43 @@ async def _let_in(address: str) -> None:
     await ledger.watch(snapshot(connected=frozenset({ALICE})), at=NOW)
     await ledger.revise(PolicyRevision(digest="d", rules=1, files={}), at=NOW)
     await ledger.remember([SourceUse("list", 1, "d")], at=NOW)
+    await ledger.close()
+
+
+@pytest.mark.parametrize("words", ["decisions", "decisions --policies", "account list", "data history"])
+@pytest.mark.parametrize("zone", [None, "America/Chicago"])
+def test_times_for_people_say_their_zone_which_is_the_policy_s(address, monkeypatch, tmp_path, words, zone):
+    """An analyst in Chicago reads the list by the clock on the wall; JSON and CSV stay in UTC."""
+    asyncio.run(_let_in(address))
+    if zone:
+        policy = f"version: 1\ntime_zone: {zone}\nrules: [{{id: a, on: meter, when: always, then: hold}}]\n"
+        (tmp_path / "policy.yaml").write_text(policy)
+        monkeypatch.setenv("PM_AUTOACCEPT_POLICY", str(tmp_path))
+    assert ("06:00:00 CST" if zone else "12:00:00 UTC") in ask(address, *words.split()).stdout
+    assert "T12:00:00+00:00" in ask(address, *words.split(), "--output", "json").stdout
+
+
+def test_a_policy_that_cannot_be_read_keeps_nobody_from_the_ledger(address, monkeypatch, tmp_path):
+    """Times are in UTC then."""
+    monkeypatch.setenv("PM_AUTOACCEPT_POLICY", str(tmp_path / "nowhere"))
+    assert "12:00:00 UTC" in ask(address, "decisions").stdout
+
+
+def test_since_may_be_said_as_a_length(address):
+    """`7d` is a week ago, as a policy writes it."""
+    fresh = connection(4711)
+    asyncio.run(_fill_now(address, fresh))
+    for length in ("7d", "1h"):
+        result = ask(address, "decisions", "--since", length, "--output", "json")
+        assert result.exception is None, getattr(result.exception, "message", result.exception)
+        assert [row["request"] for row in json.loads(result.stdout)] == ["connection:4711"]
+    assert len(json.loads(ask(address, "decisions", "--until", "7d", "--output", "json").stdout)) == 4
+
+
+async def _fill_now(address: str, request: PendingRequest) -> None:
+    ledger = await SqlLedger.open(address)
+    now = datetime.now(UTC)
+    await ledger.claim(service=SERVICE, provider=ProviderAccount(1, "default"), at=now)
+    await ledger.see(snapshot(request), at=now)
+    await ledger.decide([decided(request, Verdict.HOLD)], [], mode=Mode.ENFORCE, at=now)
     await ledger.close()
