@@ -262,3 +262,21 @@ def test_a_list_that_nobody_has_filled_is_a_problem(check, rows):
     assert out.startswith(f"my policy/data/mine.txt:{where}:")
     code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": "17\n"})
     assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "follows"),
+    [
+        ({"data/accounts.csv": "nothing\n1\n"}, (), "; what needs it is held, other requests are answered"),
+        ({"data/accounts.csv": "number\n\x00"}, (), "; what needs it is held, other requests are answered"),
+        ({}, ("--require-coverage",), ""),
+        ({"a.test.yaml": CASE + WRONG}, (), "; nothing would be answered by it"),
+        (failing(), (), "; nothing would be answered by it"),
+        ({"a.yaml": "version: 2"}, (), "; nothing would be answered by it"),
+    ],
+)
+def test_what_a_problem_means_for_requests_is_said_as_it_is(check, files, options, follows):
+    """With a broken list the rules that do not look there answer on; with a fault or a failing test none does."""
+    code, _, err = check(*options, **files)
+    assert code == 1
+    assert err.splitlines()[-1].split(" problem")[1].removeprefix("s") == follows

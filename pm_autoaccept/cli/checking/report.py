@@ -50,6 +50,10 @@ CODES: Mapping[str, str] = {
 """Each kind of finding, and what it means."""
 
 
+NOTHING_ANSWERED = frozenset({"fault", "test-failed"})
+"""With these the policy is not used at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing found: which kind (one of `CODES`), how bad, where, and what to do."""
@@ -97,6 +101,14 @@ class Report:
     def warnings(self) -> tuple[Finding, ...]:
         """What does not."""
         return tuple(finding for finding in self.findings if finding.level is Level.WARNING)
+
+    @property
+    def follows(self) -> str:
+        """What the problems mean for requests, for the end of a line."""
+        codes = {finding.code for finding in self.errors}
+        if self.policy is None or codes & NOTHING_ANSWERED:
+            return "; nothing would be answered by it"
+        return "; what needs it is held, other requests are answered" if codes - {"not-covered"} else ""
 
     def path(self, fault: Fault) -> str | None:
         """Where a fault's file lies, seen from here; None where no file is at fault."""

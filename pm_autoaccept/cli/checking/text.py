@@ -28,7 +28,7 @@ def print_text(report: Report, *, coverage: bool, files: bool) -> None:
             click.echo(f"no test is decided by rule {rule}")
     count, folder = len(report.errors), report.folder
     if count or report.policy is None:
-        click.echo(f"{folder}: {counted(count, 'problem')}; nothing would be answered by it", err=True)
+        click.echo(f"{folder}: {counted(count, 'problem')}{report.follows}", err=True)
         return
     rows = ", ".join(
         f"{name} ({counted(table.rows, 'row')})"
