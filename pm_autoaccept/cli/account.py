@@ -39,7 +39,7 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
     It is what the last cycles read: shares are read owner by owner, in turn. `since` is when our accept was done; of
     what was not let in by us, when it was first seen.
     """
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone
+    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
     from pm_autoaccept.cli.ties import COLUMNS, TEXT
     from pm_autoaccept.ledger.standing import standing
 
@@ -51,7 +51,7 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
             output=output,
             zone=text_zone(settings, name),
             columns=COLUMNS,
-            text=TEXT,
+            text=with_account(connection, name, TEXT),
             what=("connection or share", "connections and shares"),
         ),
         account=name,
@@ -103,7 +103,7 @@ def unshare(share: str, *, note: str | None, yes: bool, **said: Any) -> int:  # 
 @options.mode
 def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  # noqa: ANN401 — likewise
     """List the notifications that are stored, each with what it changed; or clear Portfolio Manager's list of them."""
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone
+    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
     from pm_autoaccept.cli.notified import COLUMNS, TEXT
     from pm_autoaccept.ledger.standing import notifications as stored
 
@@ -117,7 +117,7 @@ def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  
             output=output,
             zone=text_zone(said["settings"], said["account"]),
             columns=COLUMNS,
-            text=TEXT,
+            text=with_account(connection, said["account"], TEXT),
             what=("notification", "notifications"),
         ),
         account=said["account"],

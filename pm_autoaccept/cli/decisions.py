@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--verdict", type=click.Choice(["accept", "reject", "hold"]), metavar="VERDICT", help="accept, reject, hold."
 )
-@click.option("--rule", metavar="ID", help="Only what this rule decided.")
+@click.option("--rule", metavar="ID", help="Only what this rule decided, or would have, with enforce: false.")
 @click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
 @click.option("--owner", metavar="ID|USERNAME", help="Only what this owner asked.")
 @click.option("--since", metavar="TIME", help="From then on: 7d, a date, or a date and time (UTC where none is said).")
@@ -88,6 +88,8 @@ def decisions(
     zone = text_zone(settings, account)
 
     def show(connection: Connection) -> None:
+        if rule is not None:
+            _known(connection, rule, settings, account)
         how = show_policies if policies else _show_undecided if undecided else _show
         how(connection, wanted, output=output, zone=zone)
 
@@ -95,8 +97,20 @@ def decisions(
     return 0
 
 
+def _known(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:
+    """See that there is such a rule, in the ledger or in the policy: an empty list would look like an answer."""
+    from pm_autoaccept.cli.exporting import policies_in_force
+    from pm_autoaccept.ledger.auditing import rules
+    from pm_autoaccept.policy.wording import perhaps, some
+
+    known = {each.id for policy in policies_in_force(settings, account) for each in policy.rules}
+    if rule not in known and rule not in (known := known | rules(connection)):
+        there = f"; there are {some(sorted(known))}" if known else ""
+        raise click.UsageError(f"neither the ledger nor the policy has a rule `{rule}`{perhaps(rule, known)}{there}")
+
+
 def _show(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
-    from pm_autoaccept.cli.exporting import print_rows
+    from pm_autoaccept.cli.exporting import print_rows, with_account
     from pm_autoaccept.cli.printing import coloured
     from pm_autoaccept.cli.summary import ending
     from pm_autoaccept.ledger.auditing import custom_names, wanted_decisions
@@ -107,17 +121,26 @@ def _show(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) 
         output=output,
         zone=zone,
         columns=_columns(names),
-        text=(
-            ("decided", lambda row: row.decided_at),
-            ("request", lambda row: row.key),
-            ("owner", lambda row: row.username or ""),
-            ("verdict", lambda row: coloured(str(row.verdict))),
-            ("rule", lambda row: row.rule or ""),
-            ("what became of it", lambda row: coloured(ending(row))),
-            ("why", lambda row: row.outcome_text or row.kept_back_text or row.reason_text),
+        text=with_account(
+            connection,
+            wanted.account,
+            (
+                ("decided", lambda row: row.decided_at),
+                ("request", lambda row: row.key),
+                ("owner", lambda row: row.username or ""),
+                ("verdict", lambda row: coloured(str(row.verdict))),
+                ("rule", lambda row: row.rule or ""),
+                ("what became of it", lambda row: coloured(ending(row))),
+                ("why", lambda row: f"{row.outcome_text or row.kept_back_text or row.reason_text}{_tried(row)}"),
+            ),
         ),
         what=("decision", "decisions"),
     )
+
+
+def _tried(row: DecisionRow) -> str:
+    """What rules that are not enforced would have decided."""
+    return "".join(f" (Not enforced: {each.rule} would {each.verdict}.)" for each in row.shadows)
 
 
 _PLAIN = (
@@ -150,7 +173,7 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
 
 
 def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
-    from pm_autoaccept.cli.exporting import print_rows
+    from pm_autoaccept.cli.exporting import print_rows, with_account
     from pm_autoaccept.cli.ties import COLUMNS, TEXT
     from pm_autoaccept.ledger.standing import standing
     from pm_autoaccept.model import Origin
@@ -170,6 +193,6 @@ def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone
         output=output,
         zone=zone,
         columns=COLUMNS,
-        text=(*TEXT, ("what removes it", lambda row: row.command)),
+        text=with_account(connection, wanted.account, (*TEXT, ("what removes it", lambda row: row.command))),
         what=("connection or share came in undecided", "connections and shares came in undecided"),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -24,6 +25,9 @@ from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRe
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.auditing import accounts
 from pm_autoaccept.policy.durations import read_duration
+
+if TYPE_CHECKING:
+    from pm_autoaccept.policy import Policy
 
 R = TypeVar("R")
 Row = TypeVar("Row")
@@ -68,21 +72,35 @@ def attributes(*names: str) -> list[tuple[str, Callable[[Any], object]]]:
 
 def text_zone(settings: Path | None, account: str | None) -> tzinfo:
     """The zone in which text lists show times: that of the policies, where they are of one mind; UTC otherwise."""
+    zones = {policy.time_zone for policy in policies_in_force(settings, account)}
+    return zones.pop() if len(zones) == 1 else UTC
+
+
+def policies_in_force(settings: Path | None, account: str | None) -> list[Policy]:
+    """The policies that the settings name and that can be read: what was is shown, whatever is wrong now."""
     from pm_autoaccept.policy import load
     from pm_autoaccept.reference import read_folder
 
-    zones: set[tzinfo] = set()
-    try:
+    found = []
+    with suppress(ConfigurationError):
         for folder in policy_folders(settings=settings, account=account).values():
-            zones.add(UTC if folder is None else load(read_folder(folder)).time_zone)
-    except (ConfigurationError, PolicyRefused):
-        return UTC  # a list of what was is shown, whatever is wrong now
-    return zones.pop() if len(zones) == 1 else UTC
+            with suppress(ConfigurationError, PolicyRefused):
+                if folder is not None:
+                    found.append(load(read_folder(folder)))
+    return found
 
 
 def in_zone(at: datetime, zone: tzinfo) -> str:
     """A moment for people, with its zone."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def with_account(
+    connection: Connection, account: str | None, text: Sequence[tuple[str, Callable[[Any], object]]]
+) -> Sequence[tuple[str, Callable[[Any], object]]]:
+    """The columns of a text list, the account's name before them where the list has several accounts."""
+    several = account is None and len(accounts(connection)) > 1
+    return (("account", lambda row: row.account), *text) if several else text
 
 
 def print_rows(

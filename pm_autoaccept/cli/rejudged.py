@@ -67,14 +67,16 @@ def _as_data(folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> dict[s
 def _tell(out: Console, folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> None:
     changed = [each for each in judged if each.verdict is not each.recalled.verdict]
     not_judged = Counter(each.why_not for each in judged if each.judgement is None)
+    several = len({each.recalled.account for each in judged}) > 1
     if changed:
         rows = [(coloured(was), coloured(would), count) for was, would, count in _changes(judged)]
         print_table(out, ("was", "would be", "requests"), rows)
         print_table(
             out,
-            ("decided", "request", "owner", "was", "would be", "by rule", "why"),
+            (*(("account",) if several else ()), "decided", "request", "owner", "was", "would be", "by rule", "why"),
             [
                 (
+                    *((each.recalled.account,) if several else ()),
                     in_zone(each.recalled.decided_at, policy.time_zone),
                     each.recalled.key,
                     each.recalled.username or "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Select, Text, cast, func, or_, select
 
 from pm_autoaccept.ledger.rows import chunks, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
@@ -54,18 +54,18 @@ def decisions(
     if provider is not None:
         query = query.where(request_table.c.provider_id == provider)
     if keys is None or provider is None:
-        return [_decision_row(row) for row in connection.execute(query)]
+        return [_decision_row(row, every=every) for row in connection.execute(query)]
     # Of the times that the same was asked, the latest.
     numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
     found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
-    return [_decision_row(row) for rows in found for row in rows]
+    return [_decision_row(row, every=every) for rows in found for row in rows]
 
 
 def wanted_decisions(connection: Connection, wanted: Wanted) -> Iterator[DecisionRow]:
     """The decisions that are wanted, the oldest first, as they are read: a few hundred are in memory at a time."""
     query = _narrowed(_decisions(every=wanted.every), wanted)
     for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
-        yield _decision_row(row)
+        yield _decision_row(row, every=wanted.every)
 
 
 def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
@@ -73,6 +73,13 @@ def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
     query = _narrowed(_decisions(every=wanted.every), wanted).order_by(None)
     rows = connection.execute(query.with_only_columns(request_table.c.custom).execution_options(yield_per=AT_ONCE))
     return sorted({name for custom in rows.scalars() for name, _ in custom})
+
+
+def rules(connection: Connection) -> set[str]:
+    """The ids of all rules that ever decided, or with `enforce: false` would have."""
+    decided = connection.execute(select(decision_table.c.rule).where(decision_table.c.rule.is_not(None)).distinct())
+    tried = connection.execute(select(decision_table.c.shadows).where(decision_table.c.shadows.is_not(None)))
+    return {*decided.scalars(), *(each[0] for shadows in tried.scalars() for each in shadows or ())}
 
 
 def accounts(connection: Connection) -> list[str]:
@@ -110,10 +117,12 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     tests = {
         request.kind: wanted.kind,
         decision.verdict: wanted.verdict,
-        decision.rule: wanted.rule,
         provider_table.c.name: wanted.account,
     }
     query = query.where(*(column == value for column, value in tests.items() if value is not None))
+    if wanted.rule is not None:
+        tried = cast(decision.shadows, Text).contains(f'["{wanted.rule}", ', autoescape=True)
+        query = query.where(or_(decision.rule == wanted.rule, tried))
     if wanted.since is not None:
         query = query.where(when >= wanted.since)
     if wanted.until is not None:
@@ -142,8 +151,12 @@ def _shown() -> ColumnElement[int]:
     )
 
 
-def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
-    fallen = row.request_outcome == Outcome.FALLEN
+def _decision_row(row: Any, *, every: bool) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
+    """One row. Among every decision each has the outcome of its own answer: the request's belongs to another."""
+    outcome, outcome_at, text = row.request_outcome, row.request_outcome_at, row.request_outcome_text
+    if every:
+        outcome, outcome_at, text = row.intent_outcome, row.intent_outcome_at, row.intent_outcome_text or ""
+    fallen = outcome == Outcome.FALLEN
     return DecisionRow(
         account=row.provider_name,
         request=row.request_id,
@@ -182,9 +195,9 @@ def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joi
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,
         attempts=row.intent_attempts or 0,
-        outcome=Outcome(row.request_outcome) if row.request_outcome else None,
-        outcome_at=row.request_outcome_at,
-        outcome_text=row.request_outcome_text,
+        outcome=Outcome(outcome) if outcome else None,
+        outcome_at=outcome_at,
+        outcome_text=text,
         cause=RequestKey(Kind(row.cause_request_kind), row.cause_request_pm_id)
         if fallen and row.cause_request_kind
         else None,

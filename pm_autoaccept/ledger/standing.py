@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
+from pm_autoaccept.ledger.auditing import accounts
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import notification as notification_table
@@ -45,7 +46,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
         query = query.where(provider_table.c.name == account)
     if origin is not None:
         query = query.where(tie_table.c.origin == origin)
-    names = _names(connection)
+    names, several = _names(connection), len(accounts(connection)) > 1
     for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
         yield TieRow(
             account=row.name,
@@ -60,7 +61,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
             last_seen=row.last_seen,
             absent_since=row.absent_since,
             rule=row.rule,
-            command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id)),
+            command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id), account=row.name if several else None),
         )
 
 

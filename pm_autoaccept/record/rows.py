@@ -33,6 +33,7 @@ class DecisionRow:
         answer: `Accept` or `Reject` where an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
         attempts: how often it was sent; more than once only by the rule of unknowns.
+        outcome: what became of the request; among every decision, what became of this one's own answer.
         cause: for `fallen`, the request whose reject took this one along.
     """
 

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,6 +26,7 @@ from pm_autoaccept.model import (
     PolicyRevision,
     ProviderAccount,
     Receipt,
+    Shadow,
     SourceUse,
     Step,
     Verdict,
@@ -88,7 +90,7 @@ def test_csv_is_what_rfc_4180_says(address):
     )
     assert b'"line one\nline ""two"", more"' in body
     assert raw.endswith(b"\r\n")
-    empty = ask(address, "decisions", "--output", "csv", "--rule", "none-such").stdout_bytes
+    empty = ask(address, "decisions", "--output", "csv", "--owner", "nobody").stdout_bytes
     assert empty.count(b"\r\n") == 1
 
 
@@ -247,4 +249,82 @@ async def _fill_now(address: str, request: PendingRequest) -> None:
     await ledger.claim(service=SERVICE, provider=ProviderAccount(1, "default"), at=now)
     await ledger.see(snapshot(request), at=now)
     await ledger.decide([decided(request, Verdict.HOLD)], [], mode=Mode.ENFORCE, at=now)
+    await ledger.close()
+
+
+async def _held_then(address: str, *, shadows: tuple[Shadow, ...] = (), name: str = "default") -> None:
+    """A request that one policy holds, and the next accepts; the accept is done."""
+    ledger = await SqlLedger.open(address, name=name)
+    await ledger.claim(service=SERVICE, provider=ProviderAccount(1 if name == "default" else 2, name), at=NOW)
+    request = connection(4711)
+    await ledger.see(snapshot(request), at=NOW)
+    held = replace(decided(request, Verdict.HOLD), rule="wait", shadows=shadows)
+    await ledger.decide([held], [], mode=Mode.ENFORCE, at=NOW)
+    accepts = decided(request, Verdict.ACCEPT)
+    await ledger.decide([accepts], [], mode=Mode.ENFORCE, at=NOW + DAY)
+    step = Step(decision=accepts, action=Action.ACCEPT)
+    intent = await ledger.intend(step, at=NOW + DAY)
+    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + DAY)
+    await ledger.close()
+
+
+def test_among_every_decision_each_has_the_outcome_of_its_own_answer(tmp_path):
+    """The hold of a request that was accepted later was no accept, nor a reject."""
+    address = f"sqlite:///{tmp_path / 'ledger.db'}"
+    asyncio.run(_held_then(address))
+    said = json.loads(ask(address, "decisions", "--every", "--output", "json").stdout)
+    assert [(row["rule"], row["answer"], row["outcome"], row["outcome_at"] is None) for row in said] == [
+        ("wait", None, None, True),
+        ("a-rule", "Accept", "done", False),
+    ]
+    lines = [line.split() for line in ask(address, "decisions", "--every").stdout.splitlines()]
+    assert [line[line.index("wait") + 1] for line in lines if "wait" in line] == ["held"]
+    assert [row["outcome"] for row in json.loads(ask(address, "decisions", "--output", "json").stdout)] == ["done"]
+
+
+def test_what_a_rule_that_is_not_enforced_would_have_decided_is_told_and_found(tmp_path):
+    """By its id, as what any other rule decided; and not by the beginning of its id."""
+    address = f"sqlite:///{tmp_path / 'ledger.db'}"
+    asyncio.run(_held_then(address, shadows=(Shadow("tried-out", Verdict.ACCEPT), Shadow("another", Verdict.REJECT))))
+    told = ask(address, "decisions", "--every").stdout
+    assert "(Not enforced: tried-out would accept.) (Not enforced: another would reject.)" in told
+    for rule in ("tried-out", "another"):
+        found = ask(address, "decisions", "--every", "--rule", rule, "--output", "json")
+        assert [row["rule"] for row in json.loads(found.stdout)] == ["wait"]
+    error = ask(address, "decisions", "--rule", "tried").exception
+    assert error is not None, "an empty list looks like an answer"
+    assert "has a rule `tried` (did you mean `tried-out`?)" in str(getattr(error, "message", ""))
+
+
+def test_a_rule_of_the_policy_that_has_decided_nothing_yet_is_no_error(address, monkeypatch, tmp_path):
+    """It is known, and the list is empty."""
+    (tmp_path / "policy.yaml").write_text("version: 1\nrules: [{id: new-one, on: meter, when: always, then: hold}]\n")
+    monkeypatch.setenv("PM_AUTOACCEPT_POLICY", str(tmp_path))
+    assert "0 decisions." in ask(address, "decisions", "--rule", "new-one").stdout
+
+
+@pytest.mark.parametrize("words", ["decisions", "decisions --every", "decisions --undecided", "account list"])
+def test_with_several_accounts_every_list_names_the_account(address, words):
+    """And a command that it prints says whose it is; with one account neither is said."""
+    asyncio.run(_let_in(address))
+    asyncio.run(_come_in(address, "default", 1))
+    alone = ask(address, *words.split()).stdout
+    assert "default" not in alone
+    assert "--account" not in alone
+    asyncio.run(_held_then(address, name="second"))
+    asyncio.run(_come_in(address, "second", 2))
+    both = ask(address, *words.split()).stdout
+    assert both.splitlines()[0].split()[0] == "account"
+    assert {line.split()[0] for line in both.splitlines()[1:-1]} >= {"default", "second"}
+    if "undecided" in words:
+        assert f"pm-autoaccept account disconnect {BOB} --remove-shares --account second" in both
+    assert "default" not in ask(address, *words.split(), "--account", "second").stdout
+
+
+async def _come_in(address: str, name: str, number: int) -> None:
+    """Bob is connected, and no answer of ours explains it."""
+    ledger = await SqlLedger.open(address, name=name)
+    await ledger.claim(service=SERVICE, provider=ProviderAccount(number, name), at=NOW)
+    await ledger.watch(snapshot(connected=frozenset({ALICE})), at=NOW)
+    await ledger.watch(snapshot(connected=frozenset({ALICE, BOB})), at=NOW + DAY)
     await ledger.close()
