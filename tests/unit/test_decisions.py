@@ -328,3 +328,19 @@ async def _come_in(address: str, name: str, number: int) -> None:
     await ledger.watch(snapshot(connected=frozenset({ALICE})), at=NOW)
     await ledger.watch(snapshot(connected=frozenset({ALICE, BOB})), at=NOW + DAY)
     await ledger.close()
+
+
+def test_review_lists_what_is_held_now_without_settings_of_the_service(address):
+    """By which rule and for how long; what was answered, or held before, is not in it."""
+    asyncio.run(_held_then(address))
+    result = ask(address, "review", "--output", "json")
+    assert result.exception is None, "there is no such command"
+    (held,) = json.loads(result.stdout)
+    assert (held["request"], held["rule"], held["held_since"]) == ("meter:21", "a-rule", "2026-03-06T12:00:00+00:00")
+    since = datetime.now(UTC) - datetime.fromisoformat(held["held_since"])
+    assert abs(held["held_for_seconds"] - since.total_seconds()) < 3600
+    text = ask(address, "review").stdout
+    assert "meter:21" in text
+    assert text.endswith("1 request is held.\n")
+    csv_head = ask(address, "review", "--output", "csv").stdout.splitlines()[0]
+    assert csv_head.split(",") == list(held)
