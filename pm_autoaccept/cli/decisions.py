@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
+@click.argument("key", required=False)
 @options.settings
 @options.ledger
 @options.table_output
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--policies", is_flag=True, help="Which policy was in force from when on, and which were refused.")
 @click.option("--every", is_flag=True, help="Every decision, not only each request's last.")
 def decisions(
+    key: str | None,
     settings: Path | None,
     ledger: str | None,
     *,
@@ -60,6 +62,8 @@ def decisions(
 ) -> int:
     """List the last decision of each request, the answer sent, and its outcome. Reads the ledger only.
 
+    With KEY (as meter:30511977) every decision of this one request, with its evidence.
+
     --since and --until go by the time of the decision; with --accepted, by the time the answer was sent. In CSV a text
     that a spreadsheet would take for a formula has an apostrophe before it; JSON has it as it was.
     """
@@ -68,6 +72,11 @@ def decisions(
     from pm_autoaccept.model import Kind, Verdict
     from pm_autoaccept.record import Wanted
 
+    if key is not None:
+        named = options.request_key(key)
+        if not print_one(*named, ledger=ledger, settings=settings, account=account, output=output):
+            raise click.UsageError(f"the ledger knows no {key}; a key is as in the list that `decisions` prints")
+        return 0
     wanted = Wanted(
         kind=Kind(kind) if kind else None,
         verdict=Verdict(verdict) if verdict else None,
@@ -95,6 +104,21 @@ def decisions(
 
     from_ledger(ledger, settings, show, account=account)
     return 0
+
+
+def print_one(
+    kind: str, number: int, *, ledger: str | None, settings: Path | None, account: str | None, output: str
+) -> bool:
+    """Print every decision of one request; says whether there was one."""
+    from pm_autoaccept.cli.exporting import print_rows, text_zone
+    from pm_autoaccept.cli.one_request import print_recorded, recorded
+
+    rows, zone = recorded(kind, number, ledger=ledger, settings=settings, account=account), text_zone(settings, account)
+    if rows and output == "text":
+        print_recorded(rows, zone=zone)
+    elif rows:
+        print_rows(rows, output=output, zone=zone, columns=_columns(None), text=(), what=("decision", "decisions"))
+    return bool(rows)
 
 
 def _known(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:

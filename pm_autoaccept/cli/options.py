@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,6 +87,20 @@ def mode(command: Command) -> Command:
         type=click.Choice(["observe", "enforce"]),
         help="observe decides and records (the default); enforce also answers.",
     )(command)
+
+
+_KEY = re.compile(r"(connection|property|meter)[: ]([0-9]{1,19})")
+
+
+def request_key(text: str) -> tuple[str, int]:
+    """Kind and number of a request, as `meter:30511977`; raises `UsageError` for what names none."""
+    named = _KEY.fullmatch(text.strip())
+    if named is None:
+        raise click.UsageError(
+            f"{text!r} names no request; write connection:ID, property:ID or meter:ID, as meter:30511977. "
+            "`pm-autoaccept pending` and `pm-autoaccept decisions` list them"
+        )
+    return named[1], int(named[2])
 
 
 def policy_folder(said: Path | None, *, settings: Path | None, account: str | None) -> Path:

@@ -116,6 +116,7 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     when = intent.intended_at if wanted.accepted else decision.decided_at
     tests = {
         request.kind: wanted.kind,
+        request.pm_id: wanted.id,
         decision.verdict: wanted.verdict,
         provider_table.c.name: wanted.account,
     }

@@ -86,6 +86,7 @@ class Wanted:
     """Which decisions somebody wants to see; None asks nothing.
 
     Attributes:
+        id: with `kind`: only this request, each time that it was asked.
         account: the settings' name of the provider account.
         owner: the owner's account id, or username.
         since, until: from this moment on, and before that one: when it was decided; with `accepted`, when the answer
@@ -95,6 +96,7 @@ class Wanted:
     """
 
     kind: Kind | None = None
+    id: int | None = None
     verdict: Verdict | None = None
     rule: str | None = None
     account: str | None = None

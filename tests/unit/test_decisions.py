@@ -344,3 +344,25 @@ def test_review_lists_what_is_held_now_without_settings_of_the_service(address):
     assert text.endswith("1 request is held.\n")
     csv_head = ask(address, "review", "--output", "csv").stdout.splitlines()[0]
     assert csv_head.split(",") == list(held)
+
+
+def test_one_request_is_told_with_its_evidence_also_when_it_pends_no_more(tmp_path):
+    """Each decision, why, what was found, the answer and what came of it."""
+    address = f"sqlite:///{tmp_path / 'ledger.db'}"
+    asyncio.run(_held_then(address))
+    result = ask(address, "decisions", "connection:4711")
+    assert result.exception is None, getattr(result.exception, "message", result.exception)
+    assert result.stdout.count("connection:4711 of ") == 2
+    for told in ("hold by rule wait", "accept by rule a-rule", "accepted, sent 2026-03-05 12:00:00 UTC"):
+        assert told in result.stdout
+    said = json.loads(ask(address, "decisions", "connection:4711", "--output", "json").stdout)
+    assert [row["outcome"] for row in said] == [None, "done"]
+
+
+@pytest.mark.parametrize("key", ["4711", "connection", "building:1", "connection:x", "connection:1"])
+def test_a_key_that_names_nothing_is_told_what_keys_look_like(address, key):
+    """Rather than an empty list."""
+    error = ask(address, "decisions", key).exception
+    assert "a key is as in the list" in str(getattr(error, "message", "")) or "meter:30511977" in str(
+        getattr(error, "message", "")
+    ), getattr(error, "message", error)
