@@ -18,7 +18,7 @@ from enum import StrEnum
 from io import TextIOWrapper
 
 from pm_autoaccept.cli.as_json import plain
-from pm_autoaccept.cli.printing import print_nowhere
+from pm_autoaccept.cli.standard_streams import while_read
 from pm_autoaccept.model import RequestKey
 
 _SIGNS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
@@ -68,12 +68,10 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], *, bom: 
     try:
         out.write("\ufeff" if bom else "")
         lines.writerow([cell(column) for column in columns])
-        for row in rows:
+        for row in while_read(rows):
             lines.writerow([cell(each) for each in row])
             count += 1
         out.flush()
-    except BrokenPipeError:
-        print_nowhere()
     finally:
         out.detach()
     return count

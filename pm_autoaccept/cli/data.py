@@ -75,18 +75,21 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
     Reads the ledger only. A decision's `sources` name the same digests.
     """
-    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows
+    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows, text_zone
     from pm_autoaccept.ledger import remembering
+
+    zone = text_zone(settings, account)
 
     def show(connection: Connection) -> None:
         print_rows(
             remembering.history(connection, account=account),
             output=output,
+            zone=zone,
             columns=attributes("account", "source", "digest", "rows", "since", "until", "confirmed_by"),
             text=(
                 ("account", lambda row: row.account),
-                ("from", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),
-                ("last noted", lambda row: f"{row.until:%Y-%m-%d %H:%M:%S}" if row.until else ""),
+                ("from", lambda row: row.since),
+                ("last noted", lambda row: row.until),
                 ("data", lambda row: row.source),
                 ("rows", lambda row: row.rows),
                 ("digest", lambda row: row.digest[:12]),

@@ -137,7 +137,10 @@ def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow],
         )
     else:
         out = console()
-        print_summary(out, summary)
+        if planned.decisions:
+            print_summary(out, summary)
+        elif not planned.not_whole:
+            out.print("Nothing pends: there was nothing to answer.")
         for receipt in dropped:
             out.print(f"{receipt.step.key} was not answered this time: {receipt.text}")
         if mode is Mode.OBSERVE:

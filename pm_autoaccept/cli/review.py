@@ -11,7 +11,10 @@ from pm_autoaccept.cli import options
 from pm_autoaccept.cli.help_page import Group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
+
+    from sqlalchemy import Connection
 
     from pm_autoaccept.record import HeldRow
 
@@ -31,50 +34,50 @@ def review(
     """
     if context.invoked_subcommand is not None:
         return None
-    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows
+    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger.held_requests import held_requests
+    from pm_autoaccept.policy.durations import written_duration
 
     now = utc_now()
     text = (
-        ("held for", lambda row: _length(row, now)),
         ("request", lambda row: row.key),
-        ("owner", lambda row: " ".join(str(each) for each in (row.account_id, row.username) if each)),
-        ("account", lambda row: row.account),
+        ("owner", lambda row: row.username or row.account_id or ""),
         ("rule", lambda row: row.rule or ""),
+        ("held for", lambda row: written_duration(now - row.since)),
+        ("since", lambda row: row.since),
         ("why", lambda row: f"{row.reason_text}{' (missing from one read)' if row.missed else ''}"),
     )
-    columns = [
-        *attributes("account"),
-        ("request", lambda row: row.key),
-        *attributes("kind"),
-        ("owner_id", lambda row: row.account_id),
-        ("owner_username", lambda row: row.username),
-        *attributes("property_id", "verdict", "rule", "reason", "reason_text", "tell"),
-        *attributes("since", "requested_at", "missed"),
-    ]
-    from_ledger(
-        ledger,
-        settings,
-        lambda connection: print_rows(
+
+    def show(connection: Connection) -> None:
+        print_rows(
             held_requests(connection, account=account),
             output=output,
-            columns=columns,
-            text=text,
+            zone=text_zone(settings, account),
+            columns=_columns(now),
+            text=with_account(connection, account, text),
             what=("request is held for review", "requests are held for review"),
-        ),
-        account=account,
-    )
+        )
+
+    from_ledger(ledger, settings, show, account=account)
     return 0
 
 
-def _length(row: HeldRow, now: datetime) -> str:
-    """How long a request has been held, in the two largest units."""
-    minutes = max(0, int((now - row.since).total_seconds() // 60))
-    days, hours = divmod(minutes // 60, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes % 60} m" if hours else f"{minutes} m"
+def _columns(now: datetime) -> list[tuple[str, Callable[[HeldRow], object]]]:
+    """The columns of JSON and CSV."""
+    from pm_autoaccept.cli.exporting import attributes
+
+    return [
+        *attributes("account"),
+        ("request", lambda row: row.key),
+        *attributes("kind", "id"),
+        ("owner_id", lambda row: row.account_id),
+        ("owner_username", lambda row: row.username),
+        *attributes("property_id", "requested_at", "verdict", "rule"),
+        ("held_since", lambda row: row.since),
+        ("held_for_seconds", lambda row: round((now - row.since).total_seconds())),
+        *attributes("missed", "reason", "reason_text", "tell"),
+    ]
 
 
 @review.command()
@@ -93,11 +96,12 @@ def acknowledge(key: str, *, why: str, settings: Path | None, ledger: str | None
 
     from pm_autoaccept.cli.asking import who
     from pm_autoaccept.cli.braking import in_ledger
-    from pm_autoaccept.cli.explain import request_key
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import held_requests
+    from pm_autoaccept.model import Kind, RequestKey
 
-    wanted, text = request_key(key), why.strip()
+    kind, number = options.request_key(key)
+    wanted, text = RequestKey(Kind(kind), number), why.strip()
     if not text:
         raise click.UsageError("--why needs a reason, for example --why 'accepted by phone on March 4'")
     by, now = who(), utc_now()

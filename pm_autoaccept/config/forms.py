@@ -121,6 +121,14 @@ def has_password(address: str) -> bool:
     return bool(parts.password or _PASSWORD_IN_QUERY.search(parts.query))
 
 
+def password_in(address: str) -> str:
+    """The password that stands in a ledger's address, or else nothing."""
+    try:
+        return unquote(urlsplit(address).password or "")
+    except ValueError:
+        return ""
+
+
 def with_password(address: str, password: str) -> str:
     """The address with this password in it, escaped as URLs want it. One without a user is left as it is."""
     parts = urlsplit(address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -95,25 +96,27 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _allowed_together(self) -> Self:
+        if faults := list(self._faults_together()):
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _faults_together(self) -> Iterator[str]:
         if urlsplit(self.base_url).scheme not in {"http", "https"}:
-            raise ValueError("service must be test, live, or a base URL as https://HOST/PATH")
+            yield "service must be test, live, or a base URL as https://HOST/PATH"
         if self.lease < 1.5 * self.timeout:
-            raise ValueError(
+            yield (
                 f"lease ({self.lease.total_seconds():g}s) must be at least one and a half times timeout "
                 f"({self.timeout.total_seconds():g}s), since no answer may outlive it; make lease longer, or timeout "
                 "shorter"
             )
-        if self.is_simulator:
-            return self
+        if self.is_simulator or urlsplit(self.base_url).scheme not in {"http", "https"}:
+            return
         if self.mode is Mode.ENFORCE and self.base_url not in SERVICES.values():
-            raise ValueError(
+            yield (
                 "enforce is for EPA's services and for a simulator on this machine: any other host would get the "
                 "password and the answers; use observe, or service=live, or service=test"
             )
         if self.rate is None:
-            raise ValueError("rate none is for a simulator only; write as 4 per 1s")
+            yield "rate none is for a simulator only; write as 4 per 1s"
         if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
-            raise ValueError(
-                "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
-            )
-        return self
+            yield "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"

@@ -45,13 +45,15 @@ class SettingsFile:
     program: Mapping[str, Given] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    """What is wrong with the file itself, in its order. What it says beside that is here all the same."""
 
 
 def read_settings_file(path: Path) -> SettingsFile:
     """Read a settings file. The values themselves are checked where they are put together.
 
     Raises:
-        ConfigurationError: it cannot be read, or has faults; all of them are listed.
+        ConfigurationError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -66,10 +68,8 @@ def read_settings_file(path: Path) -> SettingsFile:
         found = reader.file(root)
     elif isinstance(root, source_text.Items | Text):
         faults.append(root.place.fault("a settings file is a mapping, as `mode: observe`"))
-    if faults:
-        ordered = sorted(faults, key=lambda fault: (fault.line, fault.column))
-        raise ConfigurationError("\n".join(str(_without_secrets(fault)) for fault in ordered))
-    return found
+    ordered = sorted(faults, key=lambda fault: (fault.line, fault.column))
+    return replace(found, faults=tuple(str(_without_secrets(fault)) for fault in ordered))
 
 
 def keys_of(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from sqlalchemy import (
     Connection,
     Label,
     Select,
+    Text,
     and_,
     case,
+    cast,
     false,
     func,
     or_,
@@ -89,6 +91,13 @@ def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
     return sorted({name for custom in rows.scalars() for name, _ in custom})
 
 
+def rules(connection: Connection) -> set[str]:
+    """The ids of all rules that ever decided, or with `enforce: false` would have."""
+    decided = connection.execute(select(decision_table.c.rule).where(decision_table.c.rule.is_not(None)).distinct())
+    tried = connection.execute(select(decision_table.c.shadows).where(decision_table.c.shadows.is_not(None)))
+    return {*decided.scalars(), *(each[0] for shadows in tried.scalars() for each in shadows or ())}
+
+
 def accounts(connection: Connection) -> list[str]:
     """The names of the provider accounts in this ledger."""
     return list(connection.execute(select(provider_table.c.name).order_by(provider_table.c.name)).scalars())
@@ -134,11 +143,14 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     when = intent.intended_at if wanted.accepted else decision.decided_at
     tests = {
         request.kind: wanted.kind,
+        request.pm_id: wanted.id,
         decision.verdict: wanted.verdict,
-        decision.rule: wanted.rule,
         provider_table.c.name: wanted.account,
     }
     query = query.where(*(column == value for column, value in tests.items() if value is not None))
+    if wanted.rule is not None:
+        tried = cast(decision.shadows, Text).contains(f'["{wanted.rule}", ', autoescape=True)
+        query = query.where(or_(decision.rule == wanted.rule, tried))
     if wanted.since is not None:
         query = query.where(when >= wanted.since)
     if wanted.until is not None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, CursorResult, Row, Select, Table, bindparam, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Kind, Outcome, PendingRequest, RequestKey
 from pm_autoaccept.record import asked
@@ -196,3 +197,9 @@ def number_of(inserted: CursorResult[Any]) -> int:
 def insert(connection: Connection, table: Table) -> Insert:
     """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells once for each."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def account_to_name(connection: Connection, provider: int) -> str | None:
+    """The provider account's name, by which commands must be told it; None where the ledger has only one."""
+    names = {row.id: row.name for row in connection.execute(select(provider_table.c.id, provider_table.c.name))}
+    return names.get(provider) if len(names) > 1 else None

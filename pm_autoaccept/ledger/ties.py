@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from pm_autoaccept.ledger.rows import chunks
+from pm_autoaccept.ledger.rows import account_to_name, chunks
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -102,7 +102,7 @@ def begin(
             origin = Origin.BEFORE_US if baseline and number not in pended else Origin.UNDECIDED
         rows.append(_row(provider, RequestKey(kind, number), origin, ground, owner=owner, at=at))
         if origin is Origin.UNDECIDED:
-            findings.append(_undecided(RequestKey(kind, number), owner))
+            findings.append(_undecided(RequestKey(kind, number), owner, account_to_name(connection, provider)))
     if rows:
         connection.execute(tie_table.insert(), rows)
     return findings
@@ -128,12 +128,12 @@ def _row(
     }
 
 
-def _undecided(key: RequestKey, owner: int | None) -> Finding:
+def _undecided(key: RequestKey, owner: int | None, account: str | None) -> Finding:
     if key.kind is Kind.CONNECTION:
         text = f"account {key.id} is connected, not by an answer of ours"
     else:
         text = f"property {key.id} of account {owner} is shared with us, not by an answer of ours"
-    return Finding(FindingKind.CAME_IN_UNDECIDED, key, text, command_that_removes(key))
+    return Finding(FindingKind.CAME_IN_UNDECIDED, key, text, command_that_removes(key, account=account))
 
 
 def accepts_since(provider: int, since: datetime | None) -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type

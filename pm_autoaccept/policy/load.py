@@ -28,7 +28,7 @@ from pm_autoaccept.policy.wording import listed, perhaps
 
 _KEYS = ("version", "time_zone", "private", "data", "rules", "default", "limits")
 _ONCE = ("time_zone", "private", "default", "limits")
-_TESTS, _DOCUMENT = ".test.yaml", ".xml"
+_TESTS, _POLICY = ".test.yaml", (".yaml", ".yml")
 _MOST_FAULTS = 200
 """Faults that are told: more would be one mistake that was made over and over, or no policy at all."""
 
@@ -74,13 +74,13 @@ def load(files: Mapping[str, bytes]) -> Policy:
     """The policy that these files make, with its cases, which are not tried here.
 
     Args:
-        files: file name → contents, of every YAML file in the folder, and of every XML file that cases may name.
+        files: file name → contents, of every YAML file in the folder, and of every document that cases may name.
 
     Raises:
         PolicyRefused: with every fault that was found, up to 200.
     """
     folder = _Folder()
-    names = sorted(name for name in files if not name.endswith((_TESTS, _DOCUMENT)))
+    names = sorted(name for name in files if name.lower().endswith(_POLICY) and not name.endswith(_TESTS))
     for name in names:
         _read_file(name, files[name], folder)
     sources: dict[str, Source | None] = {}

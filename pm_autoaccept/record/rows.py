@@ -46,6 +46,7 @@ class DecisionRow:
         answered_at: when its intent was recorded, just before it was sent.
         attempts: how often it was sent; more than once only by the rule of unknowns.
         not_sent: how often an answer of this decision was recorded and never left, as when somebody paused just then.
+        outcome: what became of the request; among every decision, what became of this one's own answer.
         cause: for `fallen`, the request whose reject took this one along.
         elsewhere: for `settled_elsewhere`, what reads show of it.
     """
@@ -101,6 +102,7 @@ class Wanted:
     """Which decisions somebody wants to see; None asks nothing.
 
     Attributes:
+        id: with `kind`: only this request, each time that it was asked.
         account: the settings' name of the provider account.
         owner: the owner's account id, or username.
         since, until: from this moment on, and before that one: when it was decided; with `accepted`, when the answer
@@ -110,6 +112,7 @@ class Wanted:
     """
 
     kind: Kind | None = None
+    id: int | None = None
     verdict: Verdict | None = None
     rule: str | None = None
     account: str | None = None
@@ -127,7 +130,7 @@ class TieRow:
     Attributes:
         account: the name of the provider account, as the settings have it.
         owner_name: the owner's username, where a request or a notification said it.
-        since: when it was first seen.
+        since: when our accept of it was done; where we accepted none, when a read first showed it.
         absent_since: since when a read does not show it, None while all do.
         rule: the rule that let it in.
         command: what removes it.

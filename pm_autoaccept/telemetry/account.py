@@ -146,12 +146,17 @@ class AccountTelemetry:
     def planned(self, plan: Plan) -> None:
         """The lists were read and everything in them decided."""
         decided = Counter((str(decision.key.kind), str(decision.verdict)) for decision in plan.decisions)
-        self.pending = {pair: decided[pair] for pair in product(map(str, Kind), map(str, Verdict))}
+        # Of a list that was not read to its end the numbers before stand: it may be full, though nothing of it came.
+        read = set(Kind) - {each.kind for each in plan.not_whole}
+        fresh = {pair: decided[pair] for pair in product(map(str, read), map(str, Verdict))}
+        self.pending = {**(self.pending or {}), **fresh} or None
         kept = Counter((str(each.decision.key.kind), str(each.reason.kind)) for each in plan.kept_back)
         # What was kept back for some reason and no more is told as 0, so that an alert on it ends.
         self.kept_back = dict.fromkeys(self.kept_back or {}, 0) | kept
         made = (decision.request.requested_at for decision in plan.decisions)
-        self.oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
+        oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
+        if not plan.not_whole or (oldest is not None and (self.oldest is None or oldest < self.oldest)):
+            self.oldest = oldest
 
     def decided(self, decision: Decision) -> None:
         """A request was decided for the first time, or otherwise than before: who is told, and what was only tried."""

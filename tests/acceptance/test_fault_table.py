@@ -496,7 +496,9 @@ def test_each_row_has_its_test() -> None:
     assert all(any(test.startswith(row) for row in ROWS.values()) or "429" in test for test in tests)
 
 
-@pytest.mark.skipif(not DESIGN.exists(), reason="design.md is not beside the project")
+@pytest.mark.skipif(
+    not DESIGN.exists(), reason="needs the design document, which is not part of this project; you can do without"
+)
 def test_each_row_of_the_design_stands_here() -> None:
     """The design's own table, row by row."""
     table = DESIGN.read_text().partition("| what came | class |")[2].partition("\n\n")[0]

@@ -23,6 +23,7 @@ from pm_autoaccept.doctor import examine
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
 from pm_autoaccept.ledger import Database, Leases, SigningIn, SqlLedger
 from pm_autoaccept.simulator import Fault, FaultKind
+from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.reloading import events
 from tests.stops import Rounds
 
@@ -30,9 +31,9 @@ HOLD = "version: 1\nrules:\n  - {id: wait, on: [connection, property, meter], wh
 REJECT = HOLD.replace("hold}", "reject}").replace("id: wait", "id: turn-away")
 
 
-async def run(settings, *, stop):
+async def run(settings, *, stop, telemetry=None):
     """Run the daemon by the stop's own clock, where it has one."""
-    await run_daemon(settings, stop=stop, now=getattr(stop, "now", utc_now))
+    await run_daemon(settings, stop=stop, now=getattr(stop, "now", utc_now), telemetry=telemetry)
 
 
 @pytest.fixture
@@ -336,6 +337,29 @@ async def test_answers_and_lists_that_fail_are_logged(simulate, settings_of, tmp
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator), stop=Rounds())
     assert "list_not_whole" in events(logged)
+
+
+@pytest.mark.parametrize("failing", [["connections"], ["connections", "properties", "meters"]])
+async def test_a_list_that_cannot_be_read_is_not_logged_as_an_empty_one(simulate, settings_of, failing):
+    """Nobody knows how many pend: the log says which lists failed, and the gauge keeps the number that it knew."""
+    simulator = await simulate(pending=60)
+    telemetry, known = Telemetry(version="1"), []
+
+    def pending() -> list[tuple[str, float]]:
+        (family,) = [each for each in telemetry.registry.collect() if each.name == "pm_autoaccept_pending_requests"]
+        return sorted((str(sample.labels), sample.value) for sample in family.samples)
+
+    def between(_number: int) -> None:
+        known.append(pending())
+        for each in failing:
+            simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service=f"list_pending_{each}"))
+
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=Rounds(after=2, between=between), telemetry=telemetry)
+    cycles = [entry for entry in logged if entry["event"] == "cycle_finished"]
+    assert ["pending" in cycle for cycle in cycles] == ([True] if len(failing) > 1 else [True, False])
+    assert all(cycle["lists_not_whole"] == ["connection"] for cycle in cycles[1:])
+    assert known[0] == pending()
 
 
 async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):

@@ -274,6 +274,32 @@ async def test_what_somebody_should_know_is_a_warning(simulate, said, tmp_path, 
     assert (await found_by(**settings))["password file"].state is State.OK
 
 
+INVISIBLE = [
+    (" {}", "begins or ends with a blank"),
+    ("{} ", "begins or ends with a blank"),
+    ("{}\u00a0", "begins or ends with a blank"),
+    ("{}\t\n", "begins or ends with a blank"),
+    ("{}\u200b", "a character that nobody sees, U+200B"),
+    ("\u2060{}", "a character that nobody sees, U+2060"),
+]
+
+
+@pytest.mark.parametrize("case", INVISIBLE)
+async def test_invisible_characters_in_a_password_are_a_warning(simulate, said, tmp_path, monkeypatch, case):
+    """They may be meant, so they are sent; more likely they were copied along."""
+    password, says = case
+    simulator = await simulate(clock=utc_now)
+    (tmp_path / "password").write_text(password.format(simulator.password), encoding="utf-8")
+    monkeypatch.setenv("PM_AUTOACCEPT_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = said(simulator)
+    del settings["password"]
+    found = await found_by(**settings)
+    assert "password" in found, "doctor says nothing of it"
+    assert found["password"].state is State.WARNING
+    assert says in found["password"].found
+    assert simulator.password not in found["password"].found
+
+
 @pytest.mark.parametrize(("content", "state"), [(b"no database", State.PROBLEM), (b"", State.WARNING)])
 async def test_what_is_no_ledger_of_this_version_is_told(simulate, said, tmp_path, content, state):
     """It is neither made nor migrated: an empty file is a database without tables."""

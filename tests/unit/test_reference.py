@@ -16,6 +16,7 @@ from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
 from pm_autoaccept.reference import example_policy, read, read_folder
 from pm_autoaccept.reference.files import read_file
+from pm_autoaccept.reference.looking import look_at_policy
 
 RULES = b"rules: [{id: everything, on: meter, when: always, then: hold}]\n"
 
@@ -139,6 +140,59 @@ def test_a_folder(tmp_path):
         (tmp_path / name).write_bytes(b"version: 1\n")
     (tmp_path / "data.xml").mkdir()
     assert list(read_folder(tmp_path)) == ["a.test.yaml", "a.yaml", "b.yaml", "requests/a.xml"]
+
+
+HIDDEN = (".#policy.yaml", ".gitlab-ci.yml", ".pre-commit-config.yaml", "._policy.yaml", ".policy.YAML", ".x.test.yaml")
+"""An editor's lock, a forge's settings, a Mac's shadow of a file: none of them is policy."""
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("kind", ["file", "broken link", "folder"])
+def test_a_hidden_file_is_no_policy(tmp_path, name, kind):
+    """It is neither read nor refused, and the watch does not begin a cycle for it."""
+    (tmp_path / "a.yaml").write_bytes(b"version: 1\nrules: [{id: a, on: connection, when: always, then: hold}]\n")
+    before = look_at_policy(tmp_path)
+    if kind == "file":
+        (tmp_path / name).write_bytes(b"stages: [test]\n")
+    elif kind == "folder":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).symlink_to("user@host.4711:1456789012")
+    try:
+        assert [rule.id for rule in policy.load(read_folder(tmp_path)).rules] == ["a"]
+    except (PolicyRefused, ConfigurationError) as error:
+        pytest.fail(f"it is refused: {error}")
+    assert look_at_policy(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".seen.xml", ".requests/seen.xml", "requests/.seen", "seen.XML", "seen.txt", "we saw.txt", "gesehen-ä"],
+)
+@pytest.mark.parametrize("written", ["xml: {}", "xml: '{}'", '{{xml: "{}", id: 5}}'])
+def test_a_document_that_a_case_names_is_read_whatever_its_name(tmp_path, name, written):
+    """And noticed when it changes, and missed where it is not there."""
+    (tmp_path / "a.yaml").write_bytes(b"version: 1\nrules: [{id: a, on: connection, when: always, then: hold}]\n")
+    request = written.format(name) if written.startswith("{") else f"{{{written.format(name)}}}"
+    tests = f"cases:\n- {{about: a, request: {request}, expect: {{verdict: hold, rule: a}}}}\n"
+    (tmp_path / "a.test.yaml").write_text(tests, encoding="utf-8")
+    missing = look_at_policy(tmp_path)
+    with pytest.raises(PolicyRefused, match="there is no file"):
+        policy.load(read_folder(tmp_path))
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("<pendingList><account><accountId>5</accountId></account></pendingList>")
+    assert look_at_policy(tmp_path) != missing, "nobody notices that it came"
+    try:
+        assert len(policy.load_checked(read_folder(tmp_path)).cases) == 1
+    except PolicyRefused as error:
+        pytest.fail(f"it is refused: {error}")
+
+
+def test_data_under_any_name_is_read(tmp_path):
+    """The policy names it, so it is meant."""
+    (tmp_path / ".accounts").write_bytes(b"account_number\n17\n")
+    table = read({"accounts": accounts(path=".accounts")}, tmp_path)["accounts"]
+    assert table.rows == 1
 
 
 @pytest.mark.parametrize("name", ["b.yml", "b.YAML", "B.YML"])

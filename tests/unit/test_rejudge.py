@@ -237,8 +237,8 @@ def test_people_read_the_changes_and_each_request_that_changes(recorded):
     said = recorded("text")
     lines = [line.split() for line in said.splitlines()]
     assert ["hold", "accept", "1"] in lines
-    assert ["2026-03-04", "12:00", f"connection:{ALICE}", f"owner_{ALICE}", "hold", "accept", "known"] in [
-        line[:7] for line in lines
+    assert ["2026-03-04", "12:00:00", "UTC", f"connection:{ALICE}", f"owner_{ALICE}", "hold", "accept", "known"] in [
+        line[:8] for line in lines
     ]
     assert "3 requests in the ledger: 1 would be decided otherwise by " in said
     assert "1 would be held because connection.custom.Customer Number could not be learnt." in said

@@ -89,9 +89,9 @@ def test_what_is_held_is_listed_by_rule_and_for_how_long(fill, say, monkeypatch)
     text = say("review")
     assert text.exit_code == 0
     assert "3 requests are held for review." in text.output
-    assert "2 d 3 h" in text.output
+    assert "2d 3h" in text.output
     rows = json.loads(say("review", "--output", "json").output)
-    assert {key(row): (row["rule"], row["reason"], row["missed"]) for row in rows} == {
+    assert {row["request"]: (row["rule"], row["reason"], row["missed"]) for row in rows} == {
         KEY: ("wait", "rule", False),
         f"connection:{BOB}": (None, "rule", True),
         "property:12": ("a-rule", "verdict_changed", False),
@@ -115,7 +115,7 @@ def test_what_people_did_elsewhere_stands_beside_the_outcome(fill, say):
     """A read shows the share, or does not though its owner was read; no read shows meters."""
     fill(website)
     rows = json.loads(say("decisions", "--output", "json").output)
-    assert {(key(row), row["outcome"], row["elsewhere"]) for row in rows} == {
+    assert {(row["request"], row["outcome"], row["elsewhere"]) for row in rows} == {
         (KEY, "settled_elsewhere", "accepted"),
         ("property:12", "settled_elsewhere", "not accepted (rejected or withdrawn)"),
         ("meter:21", "settled_elsewhere", "not known"),
@@ -133,7 +133,7 @@ def test_what_came_in_undecided_is_acknowledged_once(fill, say, address):
     assert "0 connections and shares came in undecided" in say("decisions", "--undecided").output
     assert undecided(address) == 0
     (row,) = json.loads(say("account", "list", "--output", "json").output)[-1:]
-    assert (key(row), row["acknowledged_why"], bool(row["acknowledged_by"])) == (KEY, "accepted by phone", True)
+    assert (row["what"], row["acknowledged_why"], bool(row["acknowledged_by"])) == (KEY, "accepted by phone", True)
     again = say("review", "acknowledge", KEY, "--why", "again")
     assert again.exit_code != 0
     assert "already acknowledged by" in str(again.exception or again.output)
@@ -154,11 +154,6 @@ def test_what_cannot_be_acknowledged_says_why(fill, say, key, why, text):
     assert result.exit_code != 0
     assert text in f"{result.output} {result.exception}"
     assert KEY in say("decisions", "--undecided").output
-
-
-def key(row: dict) -> str:
-    """What a row of JSON is about."""
-    return f"{row['kind']}:{row['id']}"
 
 
 def undecided(address: str) -> int:

@@ -156,7 +156,7 @@ def _from_xml(
         known = [name for name in files if name.endswith(".xml")]
         there = f"; there are {some(known)}" if known else ""
         meant = perhaps(file.value, known)
-        message = f"there is no file `{file.value}` in the policy's folder{meant}{there}; its name ends in .xml"
+        message = f"there is no file `{file.value}` in the policy's folder{meant}{there}"
         faults.append(file.place.fault(message))
         return None
     from pm_autoaccept.parse import parse_pending_page  # noqa: PLC0415 - few policies need lxml to be checked

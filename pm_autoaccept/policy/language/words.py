@@ -16,7 +16,7 @@ FILE: Mapping[str, str] = MappingProxyType(
         "data": "Lists and tables of your own in which rules look values up: a name, below it where the rows stand.",
         "rules": "Tried from top to bottom; the first one that is true decides. A list; each rule begins with a dash.",
         "default": "What is said where no rule is true; hold unless said. In one file only.",
-        "limits": "How many answers may leave in a period: {accept: 500 per 1h, reject: 50 per 1d}. In one file only.",
+        "limits": "How many answers leave in a period: {accept: 500 per 1h, reject: 50 per 1d}, or none. In one file.",
     }
 )
 RULE: Mapping[str, str] = MappingProxyType(
