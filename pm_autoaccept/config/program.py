@@ -15,6 +15,7 @@ from pm_autoaccept.config.forms import has_password, parse_ledger, with_password
 from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
+from pm_autoaccept.egress import proxy_variables
 from pm_autoaccept.errors import ConfigurationError
 
 IN_THE_ENVIRONMENT = tuple(name for name in Settings.model_fields if name not in OF_THE_FILE)
@@ -221,7 +222,7 @@ def _account(name: str, given: Mapping[str, Given], file: SettingsFile | None, f
     if len(faults) > before:
         return None
     try:
-        return Settings(name=name, connections=connections, **values)
+        return Settings(name=name, connections=connections, proxy_variables=proxy_variables(os.environ), **values)
     except ValidationError as error:
         entry = file.accounts.get(name) if file is not None else None
         for each in error.errors(include_url=False, include_input=False):

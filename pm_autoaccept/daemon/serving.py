@@ -18,6 +18,7 @@ from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.round import look_and_answer
 from pm_autoaccept.daemon.stopping import Stop
 from pm_autoaccept.daemon.waiting import RESTS_AFTER, beat, wait_after
+from pm_autoaccept.egress.passage import Passage
 from pm_autoaccept.errors import (
     ConfigurationError,
     LeaseLost,
@@ -25,6 +26,7 @@ from pm_autoaccept.errors import (
     NotAuthorised,
     PolicyRefused,
     PortfolioManagerError,
+    ProxyNotAuthorised,
 )
 from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.masking import keep_retention
@@ -52,6 +54,7 @@ class Serving:
         wants: whether this replica should have the account, beside those that it has.
         gives_up: whether it should leave the account to a replica that has fewer.
         read_again: the settings as they stand now.
+        passage: what is known of proxies' passwords, by all accounts together.
         now: the clock.
     """
 
@@ -63,6 +66,7 @@ class Serving:
     wants: Callable[[], bool] = lambda: True
     gives_up: Callable[[], bool] = lambda: False
     read_again: Callable[[], Settings]
+    passage: Passage
     now: Callable[[], datetime] = utc_now
     _watch: PolicyWatch | None = field(default=None, init=False)
     _pace: Pace | None = field(default=None, init=False)
@@ -75,7 +79,7 @@ class Serving:
 
     async def load_policy(self) -> None:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
-        self._watch = await PolicyWatch.begin(places(self.settings), now=self.now)
+        self._watch = await PolicyWatch.begin(places(self.settings, self.passage), now=self.now)
         self._policy_loaded(self._watch.in_force)
 
     async def serve(self) -> None:
@@ -162,6 +166,7 @@ class Serving:
                         self.settings,
                         ledger=ledger,
                         in_force=watch.in_force,
+                        passage=self.passage,
                         pace=self._pace,
                         stop=why_not,
                         sleep=self.stop.sleep,
@@ -213,8 +218,8 @@ class Serving:
                     all_failed = await look_and_answer(cycle, hold, self.telemetry, self.stop)
                     if not self.stop.asked.is_set():
                         await self._mask()
-            except NotAuthorised:
-                self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
+            except NotAuthorised as error:
+                self.telemetry.cycle_failed(_whose_password(error))
                 raise
             except LeaseLost:
                 raise
@@ -244,20 +249,25 @@ class Serving:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
     async def _wait_for_a_password(self, error: NotAuthorised) -> None:
-        """Wait until the password may be tried again, or the settings have another one."""
+        """Wait until the password, or the proxy's, may be tried again, or the settings have another one."""
         until = error.until or self.now()
-        self.telemetry.sign_in_failed(Trouble.NOT_AUTHORISED)
+        self.telemetry.sign_in_failed(_whose_password(error))
         wait = max(until - self.now(), timedelta(seconds=1))
-        log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        if isinstance(error, ProxyNotAuthorised):
+            log.error("proxy_not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        else:
+            log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
         while not self.stop.asked.is_set() and self.now() < until:
             await self.stop.wait(min(max(until - self.now(), timedelta(seconds=1)), LOOKS_FOR_A_PASSWORD))
             try:
                 fresh = self.read_again()
             except ConfigurationError:
                 continue  # a file that is being written; the settings in force stay
-            if fresh.password != self.settings.password:
+            if (fresh.password, fresh.proxies) != (self.settings.password, self.settings.proxies):
                 log.info("password_changed")
                 self.settings, self._pace = fresh, None
+                if self._watch is not None:
+                    self._watch.move(places(fresh, self.passage))
                 return
 
     def _policy_loaded(self, policy: PolicyInForce) -> None:
@@ -268,6 +278,10 @@ class Serving:
         if await watch.changed():
             self._policy_loaded(watch.in_force)
         self.telemetry.policy_refused(watch.refusal)
+
+
+def _whose_password(error: NotAuthorised) -> Trouble:
+    return Trouble.PROXY_NOT_AUTHORISED if isinstance(error, ProxyNotAuthorised) else Trouble.NOT_AUTHORISED
 
 
 def _trouble(error: Exception, otherwise: Trouble) -> Trouble:

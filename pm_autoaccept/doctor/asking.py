@@ -12,11 +12,13 @@ from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.decide import FURTHEST
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
 from pm_autoaccept.doctor.records import may_sign_in, opened, owner
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import (
     ConfigurationError,
     NotAuthorised,
     NotOurs,
     PortfolioManagerError,
+    ProxyNotAuthorised,
     Redirected,
     TooFast,
 )
@@ -39,7 +41,10 @@ LISTS = {
     "pending meters": Kind.METER,
 }
 
+PROXY_ADVICE = "see that the proxy's username and password are right; further tries may lock its account"
+
 _ADVICE: dict[type[PortfolioManagerError], str] = {
+    ProxyNotAuthorised: PROXY_ADVICE,
     NotAuthorised: "see that username and password are right, and are those of this service: test and live have "
     "separate accounts. It was tried once; further tries may lock the account",
     NotOurs: "see that the service's address is right, and that the account has web-services access",
@@ -49,7 +54,7 @@ _ADVICE: dict[type[PortfolioManagerError], str] = {
 _ELSE = "try again in a few minutes; `run` does so by itself"
 
 
-async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Finding]:
+async def ask(settings: Settings, policy: Policy | None, egress: Egress) -> AsyncIterator[Finding]:
     """Sign in with one GET /account, and read a little of everything that a cycle reads."""
     try:
         client = PortfolioManager(
@@ -59,6 +64,7 @@ async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Findin
             pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
             timeout=settings.timeout.total_seconds(),
             attempts=1,
+            egress=egress,
         )
     except ConfigurationError as error:
         yield problem(SIGN_IN, str(error), "put the setting right")

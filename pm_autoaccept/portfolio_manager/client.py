@@ -13,6 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
     AccountInfo,
@@ -52,6 +53,7 @@ class PortfolioManager:
         sleep: waits between attempts.
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
         told: called once for each attempt, when it is over.
+        egress: through which proxy calls leave; directly where None.
         connector: aiohttp's, where the default does not do.
 
     Raises:
@@ -71,6 +73,7 @@ class PortfolioManager:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Callable[[CallMade], None] = lambda _made: None,
+        egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
         self._connection = Connection(
@@ -78,6 +81,7 @@ class PortfolioManager:
             username=username,
             password=password,
             timeout=timeout,
+            egress=egress,
             connector=connector,
         )
         self.pace = pace
