@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pm_autoaccept.config import Settings
+from pm_autoaccept.config import Settings, ledger_file
 from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.egress.passage import Egress, Passage
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.elapsed import OF_THIS_PROCESS
+from pm_autoaccept.ledger.proxy_passwords import recorded, recorded_beside
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
@@ -42,11 +44,15 @@ class PolicyInForce:
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @classmethod
-    async def load(cls, settings: Settings) -> PolicyInForce:
+    async def load(cls, settings: Settings, passage: Passage | None = None) -> PolicyInForce:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
         keeper = Keeper(
-            sources=loaded.policy.sources, places=places(settings), now=utc_now, patience=LONGEST, tells=False
+            sources=loaded.policy.sources,
+            places=places(settings, passage),
+            now=utc_now,
+            patience=LONGEST,
+            tells=False,
         )
         await keeper.begin()
         await keeper.close()
@@ -73,9 +79,26 @@ def load_policy(folder: Path) -> PolicyInForce:
     )
 
 
-def places(settings: Settings) -> Places:
-    """Where the data of an account's policy may be."""
-    return Places(settings.policy, settings.connections)
+def places(settings: Settings, passage: Passage | None = None) -> Places:
+    """Where the data of an account's policy may be, and how addresses are reached."""
+    return Places(settings.policy, settings.connections, Egress(settings.proxies, passage or Passage()))
+
+
+@asynccontextmanager
+async def passage_to_look(*accounts: Settings) -> AsyncIterator[Passage]:
+    """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
+    ledger = accounts[0].ledger
+    if _there_is(ledger) and any(account.proxies.may_sign_in for account in accounts):
+        async with recorded_beside(ledger) as passage:
+            yield passage
+    else:
+        yield Passage()
+
+
+def _there_is(ledger: str) -> bool:
+    """Whether an address leads to a ledger that is there already."""
+    file = ledger_file(ledger)
+    return file is None or Path(file).exists()
 
 
 @asynccontextmanager
@@ -86,6 +109,7 @@ async def open_account(
     records: bool = True,
     memory: Memory | None = None,
     in_force: PolicyInForce | None = None,
+    passage: Passage | None = None,
     pace: Pace | None = None,
     stop: Callable[[], str | None] = lambda: None,
     tell: Callable[[Receipt], None] = lambda _receipt: None,
@@ -102,6 +126,7 @@ async def open_account(
         records: whether the ledger is written; else it is only read, and need not be claimed yet.
         memory: where it is remembered how signing in ended; in that ledger where None.
         in_force: the policy; loaded from the settings' folder where None.
+        passage: what is known of proxies' passwords; what the ledger remembers where None.
         pace: at which calls leave; a new one by the settings where None.
         stop: says why nothing more may be sent, None while it may.
         tell: called with what came of each step.
@@ -116,21 +141,29 @@ async def open_account(
         PortfolioManagerError: signing in failed, `NotAuthorised` where the password is wrong, or was refused so lately
             that it is not tried.
     """
-    judging = in_force or await PolicyInForce.load(settings)
-    memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
-    if now is utc_now:
-        ledger.clocks = OF_THIS_PROCESS
-    async with PortfolioManager(
-        base_url=settings.base_url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-        pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
-        timeout=settings.timeout.total_seconds(),
-        sleep=sleep,
-        now=now,
-        told=told,
-        memory=memory,
-    ) as pm:
+    async with AsyncExitStack() as stack:
+        if passage is None and records:
+            passage = recorded(ledger.database, now=now)
+        elif passage is None:
+            passage = await stack.enter_async_context(passage_to_look(settings))
+        judging = in_force or await PolicyInForce.load(settings, passage)
+        memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
+        if now is utc_now:
+            ledger.clocks = OF_THIS_PROCESS
+        pm = await stack.enter_async_context(
+            PortfolioManager(
+                base_url=settings.base_url,
+                username=settings.username,
+                password=settings.password.get_secret_value(),
+                pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
+                timeout=settings.timeout.total_seconds(),
+                sleep=sleep,
+                now=now,
+                told=told,
+                memory=memory,
+                egress=Egress(settings.proxies, passage),
+            )
+        )
         provider = await sign_in(pm, memory)
         if records:
             await ledger.claim(service=settings.base_url, provider=provider, at=now())

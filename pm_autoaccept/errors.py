@@ -8,6 +8,7 @@
     ├── DocumentRefused             a document is not what Portfolio Manager sends: DOCTYPE, too large, not XML …
     ├── PortfolioManagerError       a call did not bring what was asked
     │   ├── NotAuthorised           401: the username or the password is wrong
+    │   │   └── ProxyNotAuthorised  407: those of the proxy are wrong; not one byte of the request left
     │   ├── NotOurs                 403 or 404: we have no access, or it is not there
     │   ├── Refused                 another 4xx: the service understood, and says no
     │   │   ├── Invalid             400/-100: what we sent does not fit EPA's schema
@@ -133,6 +134,13 @@ class NotAuthorised(PortfolioManagerError):
     ) -> None:
         super().__init__(text, call=call, status=status, retry_after=retry_after)
         self.until = until
+
+
+class ProxyNotAuthorised(NotAuthorised):
+    """407: the proxy refused the username or the password, so nothing was sent. Says nothing of Portfolio Manager's.
+
+    Never repeated at once either: the proxy's account may lock.
+    """
 
 
 class NotOurs(PortfolioManagerError):

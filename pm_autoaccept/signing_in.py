@@ -15,7 +15,13 @@ from pathlib import Path
 
 from pm_autoaccept.config import Settings, ledger_file
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised, PortfolioManagerError
+from pm_autoaccept.errors import (
+    LedgerError,
+    LedgerUnavailable,
+    NotAuthorised,
+    PortfolioManagerError,
+    ProxyNotAuthorised,
+)
 from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
 from pm_autoaccept.ledger.signing_in import FIRST_WAIT
 from pm_autoaccept.model import ProviderAccount
@@ -149,6 +155,9 @@ async def sign_in(pm: PortfolioManager, memory: Memory) -> ProviderAccount:
     await memory.trying()
     try:
         provider = await pm.account()
+    except ProxyNotAuthorised:
+        await memory.failed()  # nobody has seen the account's password
+        raise
     except NotAuthorised:
         raise  # on record by now
     except PortfolioManagerError:

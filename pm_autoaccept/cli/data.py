@@ -103,12 +103,13 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
-    from pm_autoaccept.account import load_policy, places
+    from pm_autoaccept.account import load_policy, passage_to_look, places
     from pm_autoaccept.reference.stock import take_stock
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
-    return await take_stock(sources, places(settings), remembered=remembered, now=now), remembered
+    async with passage_to_look(settings) as passage:
+        return await take_stock(sources, places(settings, passage), remembered=remembered, now=now), remembered
 
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Remembered]]:
@@ -131,7 +132,7 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 
 
 async def _confirm(name: str, settings: Settings) -> int:
-    from pm_autoaccept.account import load_policy, places
+    from pm_autoaccept.account import load_policy, passage_to_look, places
     from pm_autoaccept.cli.asking import who
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import Database, remembering
@@ -139,7 +140,8 @@ async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.reference.fetching import read_source
 
     source = _named(name, load_policy(settings.policy).policy)
-    table = (await read_source(source, places(settings))).table
+    async with passage_to_look(settings) as passage:
+        table = (await read_source(source, places(settings, passage))).table
     if isinstance(table, NotLearnt):
         click.echo(f"{name} cannot be taken as good: {table.why}", err=True)
         return 1

@@ -76,6 +76,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.errors import PmAutoacceptError
+    from pm_autoaccept.ledger.proxy_passwords import recorded
     from pm_autoaccept.reference.keeping import LONGEST
 
     messages = console(stderr=True)
@@ -91,9 +92,18 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def why_not() -> str | None:
             return stop.why() or hold.why_not() or watch.why_not()
 
-        watch = await PolicyWatch.begin(places(settings), now=utc_now, patience=LONGEST, tells=False)
+        passage = recorded(ledger.database)
+        watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
         policy = watch.in_force
-        account = open_account(settings, ledger=ledger, in_force=policy, stop=why_not, tell=tell, sleep=stop.sleep)
+        account = open_account(
+            settings,
+            ledger=ledger,
+            in_force=policy,
+            passage=passage,
+            stop=why_not,
+            tell=tell,
+            sleep=stop.sleep,
+        )
         async with account as cycle:
             await ledger.revise(policy.revision, at=cycle.now())
             planned = await stop.unless_asked(cycle.look())

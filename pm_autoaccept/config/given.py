@@ -13,6 +13,9 @@ from pm_autoaccept.policy.reading.source_text import Place
 
 PREFIX = "PM_AUTOACCEPT_"
 
+EMPTY_SAYS_SOMETHING = ("proxy",)
+"""An empty variable of these is not one that is not set: it says that there is to be no proxy."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -74,7 +77,7 @@ def from_command_line(said: Mapping[str, object]) -> dict[str, Given]:
 
 
 def from_environment(names: Iterable[str]) -> dict[str, Given]:
-    """What `PM_AUTOACCEPT_NAME` or `PM_AUTOACCEPT_NAME_FILE` say of these; an empty variable says nothing.
+    """What `PM_AUTOACCEPT_NAME` or `PM_AUTOACCEPT_NAME_FILE` say of these; an empty variable says nothing, but for one.
 
     Raises:
         ConfigurationError: both are set.
@@ -89,6 +92,8 @@ def from_environment(names: Iterable[str]) -> dict[str, Given]:
             found[name] = Given(Origin(text=key), value)
         elif file:
             found[name] = Given(Origin(text=f"{key}_FILE ({file})", file=Path(file)))
+        elif value is not None and name in EMPTY_SAYS_SOMETHING:
+            found[name] = Given(Origin(text=key), value)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from pm_autoaccept.config.given import PREFIX, Given
 from pm_autoaccept.config.messages import message
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import SECRETS, SettingsFile
+from pm_autoaccept.egress import proxy_variables
 from pm_autoaccept.errors import ConfigurationError
 
 
@@ -46,15 +48,16 @@ def _checked(
     name: str, values: Mapping[str, Any], connections: Mapping[str, SecretStr]
 ) -> tuple[Settings | None, list[ErrorDetails]]:
     """The settings that these values make, and all that is wrong with them: with each, and with them together."""
+    outside: dict[str, Any] = {"connections": dict(connections), "proxy_variables": proxy_variables(os.environ)}
     try:
-        return Settings(name=name, connections=dict(connections), **values), []
+        return Settings(name=name, **outside, **values), []
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     wrong = {str(each["loc"][0]) for each in errors if each["loc"]}
     if wrong and "service" not in wrong:
         sound = {name: value for name, value in values.items() if name not in wrong}
         try:
-            Settings(name=name, **{**_SOUND, **sound})
+            Settings(name=name, **{**outside, **_SOUND, **sound})
         except ValidationError as error:
             errors += error.errors(include_url=False, include_input=False)
     return None, errors

@@ -19,6 +19,7 @@ from pm_autoaccept.daemon.serving import Serving
 from pm_autoaccept.daemon.stopping import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
+from pm_autoaccept.ledger.proxy_passwords import recorded
 from pm_autoaccept.telemetry.logs import one_account
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -73,6 +74,7 @@ async def run(
         share = _Share([])
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
+        passage = recorded(database, now=now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(
@@ -85,6 +87,7 @@ async def run(
                     wants=share.wants,
                     gives_up=share.gives_up,
                     read_again=_reader(settings, read_again),
+                    passage=passage,
                     now=now,
                 )
             )

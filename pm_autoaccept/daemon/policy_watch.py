@@ -99,6 +99,10 @@ class PolicyWatch:
             else:
                 self._keeper.look()
 
+    def move(self, places: Places) -> None:
+        """Look for data elsewhere, or on another way, from the next reading on."""
+        self.places = self._keeper.places = places
+
     async def close(self) -> None:
         """Wait for no data any more."""
         await self._keeper.close()

@@ -19,6 +19,7 @@ from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.round import look_and_answer
 from pm_autoaccept.daemon.stopping import Stop
 from pm_autoaccept.daemon.waiting import RESTS_AFTER, beat, wait_after
+from pm_autoaccept.egress.passage import Passage
 from pm_autoaccept.errors import (
     ConfigurationError,
     LeaseLost,
@@ -26,6 +27,7 @@ from pm_autoaccept.errors import (
     NotAuthorised,
     PolicyRefused,
     PortfolioManagerError,
+    ProxyNotAuthorised,
 )
 from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.masking import keep_retention
@@ -54,6 +56,7 @@ class Serving:
         wants: whether this replica should have the account, beside those that it has.
         gives_up: whether it should leave the account to a replica that has fewer.
         read_again: the settings as they stand now.
+        passage: what is known of proxies' passwords, by all accounts together.
         now: the clock.
     """
 
@@ -65,6 +68,7 @@ class Serving:
     wants: Callable[[], bool] = lambda: True
     gives_up: Callable[[], bool] = lambda: False
     read_again: Callable[[], Settings]
+    passage: Passage
     now: Callable[[], datetime] = utc_now
     _watch: PolicyWatch | None = field(default=None, init=False)
     _pace: Pace | None = field(default=None, init=False)
@@ -77,7 +81,7 @@ class Serving:
 
     async def load_policy(self) -> None:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
-        self._watch = await PolicyWatch.begin(places(self.settings), now=self.now)
+        self._watch = await PolicyWatch.begin(places(self.settings, self.passage), now=self.now)
         self._policy_loaded(self._watch.in_force)
 
     async def serve(self) -> None:
@@ -163,6 +167,7 @@ class Serving:
                         self.settings,
                         ledger=ledger,
                         in_force=watch.in_force,
+                        passage=self.passage,
                         pace=self._pace,
                         stop=why_not,
                         sleep=self.stop.sleep,
@@ -210,8 +215,8 @@ class Serving:
                         await cycle.ledger.revise(watch.in_force.revision, at=self.now())
                         on_record = watch.in_force.revision
                     all_failed = await self._go_round(cycle, hold, probes=failed >= RESTS_AFTER)
-            except NotAuthorised:
-                self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
+            except NotAuthorised as error:
+                self.telemetry.cycle_failed(_whose_password(error))
                 raise
             except LeaseLost:
                 raise
@@ -253,24 +258,30 @@ class Serving:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
     async def _wait_for_a_password(self, error: NotAuthorised, ledger: SqlLedger) -> None:
-        """Wait until the password may be tried again, the settings have another one, or it was taken from elsewhere."""
+        """Wait until the password, or the proxy's, may be tried again, is another one, or was taken from elsewhere."""
         refused = credential(self.settings, ledger.database)
+        of_a_proxy = isinstance(error, ProxyNotAuthorised)
         until = error.until or self.now()
-        self.telemetry.sign_in_failed(Trouble.NOT_AUTHORISED)
+        self.telemetry.sign_in_failed(_whose_password(error))
         wait = max(until - self.now(), timedelta(seconds=1))
-        log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        if of_a_proxy:
+            log.error("proxy_not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        else:
+            log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
         while not self.stop.asked.is_set() and self.now() < until:
             await self.stop.wait(min(max(until - self.now(), timedelta(seconds=1)), LOOKS_FOR_A_PASSWORD))
             try:
                 fresh = self.read_again()
             except ConfigurationError:
                 continue  # a file that is being written; the settings in force stay
-            if fresh.password != self.settings.password:
+            if (fresh.password, fresh.proxies) != (self.settings.password, self.settings.proxies):
                 log.info("password_changed")
                 self.settings, self._pace = fresh, None
+                if self._watch is not None:
+                    self._watch.move(places(fresh, self.passage))
                 return
             with suppress(LedgerUnavailable):
-                if await refused.is_good() and await refused.may_try(at=self.now()) is None:
+                if not of_a_proxy and await refused.is_good() and await refused.may_try(at=self.now()) is None:
                     return
 
     def _policy_loaded(self, policy: PolicyInForce) -> None:
@@ -281,6 +292,10 @@ class Serving:
         if await watch.changed():
             self._policy_loaded(watch.in_force)
         self.telemetry.policy_refused(watch.refusal)
+
+
+def _whose_password(error: NotAuthorised) -> Trouble:
+    return Trouble.PROXY_NOT_AUTHORISED if isinstance(error, ProxyNotAuthorised) else Trouble.NOT_AUTHORISED
 
 
 def _trouble(error: Exception, otherwise: Trouble) -> Trouble:

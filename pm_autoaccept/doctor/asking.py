@@ -11,12 +11,14 @@ from typing import TypeVar
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
 from pm_autoaccept.doctor.records import owner, remembering
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import (
     ConfigurationError,
     LedgerError,
     NotAuthorised,
     NotOurs,
     PortfolioManagerError,
+    ProxyNotAuthorised,
     Redirected,
     TooFast,
 )
@@ -49,7 +51,10 @@ LISTS = {
     "pending meters": Kind.METER,
 }
 
+PROXY_ADVICE = "see that the proxy's username and password are right; further tries may lock its account"
+
 _ADVICE: dict[type[PortfolioManagerError], str] = {
+    ProxyNotAuthorised: PROXY_ADVICE,
     NotAuthorised: "see that username and password are right, and are those of this service: test and live have "
     "separate accounts. It was tried once; further tries may lock the account",
     NotOurs: "see that the service's address is right, and that the account has web-services access",
@@ -63,7 +68,7 @@ _NOT_TRIED = (
 _ELSE = "try again in a few minutes; `run` does so by itself"
 
 
-async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Finding]:
+async def ask(settings: Settings, policy: Policy | None, egress: Egress) -> AsyncIterator[Finding]:
     """Sign in with one GET /account, and read a little of everything that a cycle reads."""
     told: list[str] = []
     async with AsyncExitStack() as stack:
@@ -77,6 +82,7 @@ async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Findin
                 timeout=settings.timeout.total_seconds(),
                 attempts=1,
                 memory=memory,
+                egress=egress,
             )
         except ConfigurationError as error:
             yield problem(SIGN_IN, str(error), "put the setting right")

@@ -9,6 +9,7 @@ from pathlib import Path
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.records import opened
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Policy, load_checked
@@ -50,14 +51,14 @@ def who_is_told(policy: Policy, groups: tuple[str, ...]) -> Finding | None:
     return ok(check, f"the policy tells {', '.join(sorted(policy.told))}") if policy.told else None
 
 
-async def read_data(policy: Policy, settings: Settings, *, now: datetime) -> AsyncIterator[Finding]:
+async def read_data(policy: Policy, settings: Settings, egress: Egress, *, now: datetime) -> AsyncIterator[Finding]:
     """Each table that the policy declares, wherever its rows stand, and whether its guards are kept."""
     async with opened(settings) as ledger:
         try:
             remembered: Fact[Mapping[str, Remembered]] = {} if ledger is None else await ledger.remembered(at=now)
         except LedgerError as error:
             remembered = NotLearnt(str(error))
-    where = Places(settings.policy, settings.connections)
+    where = Places(settings.policy, settings.connections, egress)
     for stock in await take_stock(policy.sources, where, remembered=remembered, now=now):
         check, table = f"data {stock.source.name}", stock.table
         if isinstance(table, NotLearnt):

@@ -13,6 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
     AccountInfo,
@@ -54,6 +55,7 @@ class PortfolioManager:
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
         told: called once for each attempt, when it is over.
         memory: is told of a 401 and of each Retry-After, before anybody else.
+        egress: through which proxy calls leave; directly where None.
         connector: aiohttp's, where the default does not do.
 
     Raises:
@@ -74,6 +76,7 @@ class PortfolioManager:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Callable[[CallMade], None] = lambda _made: None,
         memory: Memory | None = None,
+        egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
         self._connection = Connection(
@@ -81,6 +84,7 @@ class PortfolioManager:
             username=username,
             password=password,
             timeout=timeout,
+            egress=egress,
             connector=connector,
         )
         self.pace = pace

@@ -13,7 +13,15 @@ from typing import Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter, wait_random
 
-from pm_autoaccept.errors import Invalid, NotAuthorised, NotSent, PortfolioManagerError, TooFast, Transient
+from pm_autoaccept.errors import (
+    Invalid,
+    NotAuthorised,
+    NotSent,
+    PortfolioManagerError,
+    ProxyNotAuthorised,
+    TooFast,
+    Transient,
+)
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.outcomes import clock_difference, confirm, data_from
@@ -224,7 +232,7 @@ class Sending:
                 self.pace.too_fast(seen=slowed, retry_after=failure.retry_after)
             if failure.retry_after:
                 await self._rest(failure.retry_after)
-            if isinstance(failure, NotAuthorised):
+            if isinstance(failure, NotAuthorised) and not isinstance(failure, ProxyNotAuthorised):
                 failure.until = await self.refusal()
             raise
         else:

@@ -189,7 +189,7 @@ class AccountTelemetry:
     def cycle_failed(self, trouble: Trouble) -> None:
         """A cycle came to nothing, because of this."""
         self.health.trouble = trouble
-        if trouble is Trouble.NOT_AUTHORISED:
+        if trouble in {Trouble.NOT_AUTHORISED, Trouble.PROXY_NOT_AUTHORISED}:
             self.health.signed_in = False
         self.counters.cycle_ended(self.name, _RESULTS.get(trouble, CycleResult.FAILED))
 

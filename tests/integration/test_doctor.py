@@ -58,9 +58,11 @@ async def test_all_is_well_with_a_new_account(simulate, said):
     found = await found_by(**said(await simulate(clock=utc_now)))
     assert {finding.state for finding in found.values()} == {State.OK}
     assert list(found) == [
+        "certificate authorities",
         "ledger",
         "ledger's disk",
         "policy",
+        "proxy",
         "host",
         "sign-in",
         "account searchable",

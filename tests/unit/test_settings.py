@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings, policy_folder
+from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings, policy_folder, said
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Mode
 
@@ -408,3 +408,75 @@ def test_all_that_is_wrong_with_a_settings_file_is_told_in_one_round(write):
     ):
         assert says in told, f"not told: {says}"
     assert "`two` lacks `service`" not in told, "it does not lack what it has under a wrong name"
+
+
+def way_of(url: str = "https://pm.example.org/ws", **more: Any) -> str | None:
+    """The proxy that an address is reached through, and who named it."""
+    proxy = load_settings(**KNOWN | more).proxies.route(url).proxy
+    return None if proxy is None else str(proxy)
+
+
+def test_the_setting_of_a_proxy_stands_above_the_usual_variables(monkeypatch):
+    """Empty, or `none`, it says that there is to be no proxy; unset it says nothing."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://usual:1")
+    assert way_of() == "http://usual:1 (HTTPS_PROXY)"
+    monkeypatch.setenv("PM_AUTOACCEPT_PROXY", "ours:2")
+    assert way_of() == "http://ours:2 (PROXY)"
+    for nothing in ("", " ", "none", "NONE"):
+        monkeypatch.setenv("PM_AUTOACCEPT_PROXY", nothing)
+        assert way_of() is None, nothing
+
+
+def test_each_account_may_have_its_own_proxy(write, tmp_path, monkeypatch):
+    """With its password in a file; what it does not say it takes from the top."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://usual:1")
+    (tmp_path / "proxy").write_text("p%40 ss:\n")
+    text = "proxy: http://top:1\n" + TWO.replace(
+        "    interval: 5m\n", "    proxy: http://user@ours:2\n    proxy_password_file: proxy\n"
+    )
+    program = load_accounts(settings=write(text.replace("password_env: THE_OTHER", "password_file: secret")))
+    one, two = (account.proxies.route(account.base_url).proxy for account in program.accounts)
+    assert (str(one), one.credentials) == ("http://ours:2 (PROXY)", b"user:p%40 ss:")
+    assert (str(two), two.credentials) == ("http://top:1 (PROXY)", None)
+    shown = {(each.account, each.setting): each.value for each in said(program)}
+    assert shown["one", "proxy"] == "http://ours:2"
+    assert shown["one", "proxy_password"] == "***"
+    assert "p%40" not in f"{program!r}{shown}"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"proxy: http://user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        (f"proxy: user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        (f"proxy: 'http://user:{SECRET}#x@ours:2'", "name that with proxy_password_file"),
+        (f"proxy: socks5://user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        ("proxy: socks5://ours:2", "a proxy of the kind `socks5` is not supported"),
+        (f"proxy_password: {SECRET}", "name that with proxy_password_file"),
+        ("proxy: ours:2\nproxy_password_file: secret", "names no user for this password"),
+        ("proxy_password_file: secret", "proxy_password is the password of proxy"),
+        ("proxy: none\nproxy_password_file: secret", "proxy_password is the password of proxy"),
+    ],
+)
+def test_what_is_wrong_with_a_proxy_in_the_settings_file_is_told_without_secrets(write, line, says):
+    """No password stands in the file, not in a message about the file either."""
+    with pytest.raises(ConfigurationError) as raised:
+        load_accounts(**KNOWN, settings=write(f"{line}\n"))
+    assert says in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("variable", ["PM_AUTOACCEPT_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_a_variable_with_a_proxy_that_cannot_be_used_is_told_by_its_name(monkeypatch, variable):
+    """It is found when the settings are read, unless nothing would go through it."""
+    monkeypatch.setenv(variable, f"socks5://user:{SECRET}@proxy:1080")
+    with pytest.raises(
+        ConfigurationError, match=f"{variable}: a proxy of the kind `socks5` is not supported"
+    ) as raised:
+        load_settings(**KNOWN)
+    assert SECRET not in str(raised.value)
+    if variable != "PM_AUTOACCEPT_PROXY":
+        assert (
+            load_settings(**KNOWN | {"service": "http://127.0.0.1:1/ws"}).proxies.route("http://127.0.0.1:1/").proxy
+            is None
+        )
