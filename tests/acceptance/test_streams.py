@@ -162,8 +162,9 @@ COMMANDS = {
 def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(command, where, ledger, tmp_path):
     """Never a traceback, and never exit code 0: half a list is no list."""
     done = shell(COMMANDS[command], where, tmp_path, PM_AUTOACCEPT_LEDGER=ledger)
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("pm-autoaccept: the output could not be written: ")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, f"{len(lines)} lines on stderr, the last: {lines[-1:]}"
+    assert lines[0].startswith("pm-autoaccept: the output could not be written: ")
     assert done.returncode == 74
 
 
