@@ -33,7 +33,7 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 UNKNOWN_WAIT, APART = 5 * MINUTE, 5 * MINUTE
 A_LOOK = timedelta(seconds=5)
 """No look and answer takes longer on the story's clock; a `Date` has whole seconds."""
-AT_MOST, PERIOD = 2, 3 * HOUR
+AT_MOST, PERIOD = 2, 6 * HOUR
 
 ENVELOPE = '<response status="Error"><errors><error errorNumber="{}" errorDescription="{}"/></errors></response>'
 
@@ -59,20 +59,21 @@ class Row:
 
 
 UNKNOWN = Row("502", 502, unknown=True)
+TOO_FAST = Row("429", 429, wait=MINUTE)
 ROWS = (
     UNKNOWN,
     Row("502, and it was done", 502, after=True, unknown=True),
     Row("202", 202, unknown=True),
     Row("403", 403, wait=HOUR),
     Row("404", 404, wait=HOUR),
-    Row("429", 429, wait=MINUTE),
+    TOO_FAST,
     Row("400/-100", 400, ENVELOPE.format(-100, "cvc-complex-type.2.4.a"), allows="template"),
     Row("400/-200", 400, ENVELOPE.format(-200, "You have no access"), allows="request"),
     Row("409", 409, allows="request"),
     Row("302", 302, allows="request"),
 )
 DONE = Row("200", 200)
-REFUSALS = tuple(row for row in ROWS if not row.unknown)
+REFUSALS = (*(row for row in ROWS if not row.unknown), TOO_FAST)
 
 NOTES = (None, "Asked {age|or some time} ago.", "Waiting for {age|or a while} now.")
 
@@ -90,7 +91,7 @@ class Says:
         note = "" if NOTES[self.note] is None else f", note: '{NOTES[self.note]}'"
         everyone = ", i_accept_everyone: true" if self.verdict == "accept" else ""
         return (
-            f"version: 1\nlimits: {{accept: {AT_MOST} per 3h, reject: {AT_MOST} per 3h}}\n"
+            f"version: 1\nlimits: {{accept: {AT_MOST} per 6h, reject: {AT_MOST} per 6h}}\n"
             f"rules:\n  - {{id: {self.rule}, on: [connection], when: always, then: {self.verdict}{note}{everyone}}}\n"
         ).encode()
 
@@ -119,7 +120,7 @@ def drawn(seed: int) -> Plot:
     chance = Random(seed)  # noqa: S311 — a story, no secret
     rows = chance.choice(((UNKNOWN, *REFUSALS), REFUSALS, ROWS, (UNKNOWN, UNKNOWN, *ROWS, DONE)))
     same, turns = chance.random() < 0.4, []
-    for _ in range(chance.randint(4, 7)):
+    for _ in range(chance.randint(5, 7)):
         said = Says(chance.choice(("accept",) * 4 + ("reject",)), chance.choice((0, 1, 1, 1, 2)), chance.choice("aaab"))
         turns.append(
             Turn(
@@ -127,7 +128,7 @@ def drawn(seed: int) -> Plot:
                 says=turns[0].says if same and turns else said,
                 asks_otherwise=chance.random() < 0.1,
                 passes=chance.choice((1, 6, 6, 11, 21, 61, 121)) * MINUTE,
-                clock_set=chance.choice((*[0] * 10, 6, -6, 120, -120, 3, -3)) * MINUTE,
+                clock_set=chance.choice((*[0] * 14, 6, -6, 120, -120, 3, -3)) * MINUTE,
             )
         )
     return Plot(tuple(turns), restarts=chance.random() < 0.3)
