@@ -10,11 +10,9 @@ from pm_autoaccept.model import Action, Decision, Kind, ReasonKind, RequestKey, 
 from pm_autoaccept.simulator import State
 from tests.property.customers_acting import above
 from tests.property.endings import End, interfered, requests, states
+from tests.property.lists_seen import BESIDE_LISTS, LISTS, Seen
 from tests.property.small_worlds import FORWARDER
-from tests.property.story import Acted, Look, Moment, Posted, Story
-
-Seen = tuple[bool, bool]
-"""Whether it was at stake, and whether it came to something."""
+from tests.property.story import Acted, Look, Moment, Posted, Story, decided
 
 
 def _decided(story: Story, verdict: Verdict, *kinds: Kind) -> Iterator[tuple[Look, Decision]]:
@@ -116,23 +114,15 @@ def _asked_again(story: Story) -> Seen:
     for request in every:
         if request.end is End.OURS and request.by is not None and request.by.action is Action.REJECT:
             rejected.setdefault(request.key, request.place)
-    again = [
-        request
-        for request in every
-        if request.key in rejected
-        and any(
-            isinstance(event, Acted)
-            and place > rejected[request.key]
-            and event.ties[request.key].asked_at == request.asked_at
-            for place, event in enumerate(story.events)
-        )
-    ]
-    looked = {(each.key, each.request.requested_at) for look in story.looks for each in look.plan.decisions}
-    return bool(again), any((request.key, request.asked_at) in looked for request in again)
+    again = [request for request in every if request.key in rejected and request.asked > rejected[request.key]]
+    looked = {decided(each) for look in story.looks for each in look.plan.decisions}
+    return bool(again), any(request.identity in looked for request in again)
 
 
 def _customer_in_between(story: Story) -> Seen:
-    acted = any(isinstance(event, Acted) and event.moment is not Moment.BETWEEN for event in story.events)
+    acted = any(
+        isinstance(event, Acted) and event.by_people and event.moment is not Moment.BETWEEN for event in story.events
+    )
     met = any(interfered(story, posted.key, look=posted.look, place=place) for place, posted in story.posts)
     return acted, met
 
@@ -144,12 +134,14 @@ def _list_failed(story: Story) -> Seen:
 
 
 def _answer_lost(story: Story) -> Seen:
-    processed = any(posted.lost for _, posted in story.posts)
+    processed = any(posted.lost and posted.processed for _, posted in story.posts)
     return processed or bool(story.unprocessed), processed
 
 
 def _carried_in_the_window(story: Story) -> Seen:
-    acted = any(isinstance(event, Acted) and event.moment is not Moment.BETWEEN for event in story.events)
+    acted = any(
+        isinstance(event, Acted) and event.by_people and event.moment is not Moment.BETWEEN for event in story.events
+    )
     return acted, any(
         effect.after == State.ACTIVE
         and effect.before == State.PENDING
@@ -185,6 +177,8 @@ BESIDE: Mapping[str, Callable[[Story], Seen]] = {
 }
 """What is worth knowing beside."""
 
+COUNTED = {**CASCADES, **LISTS, **BESIDE, **BESIDE_LISTS}
+
 
 @dataclass(slots=True)
 class Tally:
@@ -197,20 +191,21 @@ class Tally:
     def count(self, story: Story) -> None:
         """Count one more story."""
         self.stories += 1
-        for name, seen in (CASCADES | BESIDE).items():
+        for name, seen in COUNTED.items():
             stake, came = seen(story)
             self.at_stake[name] += stake
             self.came[name] += came
 
     def rare(self, *, below: float) -> list[str]:
-        """The cascades that were seen in too small a share of the stories, one way or the other."""
+        """The cascades that were seen in too small a share of the stories, one way or the other; and odd lists."""
         least = below * self.stories
-        return [name for name in CASCADES if min(self.at_stake[name], self.came[name]) < least]
+        cascades = [name for name in CASCADES if min(self.at_stake[name], self.came[name]) < least]
+        return cascades + [name for name in LISTS if self.at_stake[name] < least]
 
     def table(self) -> list[str]:
         """Lines for people."""
         lines = [f"{self.stories} stories; share in which each was at stake, and (in brackets) came to something:"]
-        for name in CASCADES | BESIDE:
+        for name in COUNTED:
             stake, came = self.at_stake[name] / self.stories, self.came[name] / self.stories
             lines.append(f"  {name:<76} {stake:6.1%} {came:6.1%}")
         return lines

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from pm_autoaccept.model import Kind, RequestKey
 from pm_autoaccept.simulator import Effect, State
 from tests.property.customers_acting import above
-from tests.property.story import Acted, Posted, Story
+from tests.property.story import Acted, Identity, Posted, Story, identity
 
 
 class End(StrEnum):
@@ -19,23 +18,28 @@ class End(StrEnum):
     OURS = "our own answer"
     CARRIED = "it was accepted along with an accept of ours"
     FELL = "it was rejected along with a reject of ours"
-    CUSTOMER = "its customer took it back"
+    OTHERS = "its customer took it back, or people answered it"
 
 
 @dataclass(slots=True)
 class Request:
-    """One request from when it was asked to its end, the event at that place being what ended it."""
+    """One request from when it was asked to its end, the events at these places being what asked and ended it."""
 
-    key: RequestKey
-    asked_at: datetime
+    identity: Identity
+    asked: int
     end: End = End.PENDING
     place: int = -1
     by: Posted | None = None
 
+    @property
+    def key(self) -> RequestKey:
+        """What a POST names."""
+        return self.identity[0]
+
 
 def requests(story: Story) -> list[Request]:
     """Every request that ever pended, in the order in which they were asked."""
-    every = [Request(key, tie.asked_at) for key, tie in story.before.items() if tie.state is State.PENDING]
+    every = [Request(identity(tie), -1) for tie in story.before.values() if tie.state is State.PENDING]
     pending = {request.key: request for request in every}
     for place, event in enumerate(story.events):
         for effect in states(event):
@@ -45,7 +49,7 @@ def requests(story: Story) -> list[Request]:
                 ended.place = place
                 ended.end, ended.by = _end(event, effect)
             if effect.after == State.PENDING and isinstance(event, Acted):
-                pending[key] = Request(key, event.ties[key].asked_at)
+                pending[key] = Request(identity(event.ties[key]), place)
                 every.append(pending[key])
     return every
 
@@ -57,14 +61,14 @@ def states(event: Acted | Posted) -> list[Effect]:
 
 def _end(event: Acted | Posted, effect: Effect) -> tuple[End, Posted | None]:
     if isinstance(event, Acted):
-        return End.CUSTOMER, None
+        return End.OTHERS, None
     if not effect.cascade:
         return End.OURS, event
     return (End.CARRIED if effect.after == State.ACTIVE else End.FELL), event
 
 
 def interfered(story: Story, key: RequestKey, *, look: int, place: int) -> bool:
-    """Whether a customer touched this request, or one it hangs on, after this look had begun and before this event.
+    """Whether somebody touched this request, or one it hangs on, after this look had begun and before this event.
 
     It is the window that the design admits: Portfolio Manager has no compare-and-answer.
     """
@@ -73,7 +77,7 @@ def interfered(story: Story, key: RequestKey, *, look: int, place: int) -> bool:
     return any(
         RequestKey(Kind(effect.kind), effect.id) in family
         for event in window
-        if isinstance(event, Acted)
+        if isinstance(event, Acted) and event.by_people
         for effect in event.effects
         if effect.kind in set(Kind)
     )

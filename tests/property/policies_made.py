@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from pm_autoaccept.model import Kind, Verdict
-from tests.property.small_worlds import BAD, FIELDS, GOOD
+from pm_autoaccept.model import Action, Kind, Limit, Verdict
+from tests.property.small_worlds import BAD, FIELDS, GOOD, OTHER
+
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class MadeRule:
         return "\n".join(lines)
 
 
+def not_twice(kind: Kind) -> MadeRule:
+    """The rule that holds what another owner has said too."""
+    return MadeRule(kind, (f"custom.{FIELDS[kind]}: {{taken: true}}",), Verdict.HOLD, note=False)
+
+
 @dataclass(frozen=True, slots=True)
 class MadePolicy:
     """A policy as it was drawn."""
@@ -51,6 +59,10 @@ class MadePolicy:
     def by_id(self) -> Mapping[str, MadeRule]:
         """Its rules by their ids."""
         return {f"rule-{number}": rule for number, rule in enumerate(self.rules, start=1)}
+
+    def holds_twice(self, kind: Kind) -> bool:
+        """Whether nothing of this kind is accepted that another owner has said too."""
+        return next((rule for rule in self.rules if rule.kind is kind), None) == not_twice(kind)
 
     @property
     def text(self) -> str:
@@ -88,6 +100,7 @@ def _lines(kind: Kind) -> st.SearchStrategy[tuple[str, ...]]:
     lines = (
         f"custom.{field}: {GOOD}",
         f"custom.{field}: {GOOD}",
+        f"custom.{field}: {OTHER}",
         f"custom.{field}: {BAD}",
         "account.username: owner_1",
         "account.username: [owner_2, owner_3]",
@@ -114,8 +127,20 @@ def _rules(kind: Kind) -> st.SearchStrategy[list[MadeRule]]:
 
 policies = st.builds(
     MadePolicy,
-    st.tuples(st.sampled_from(([], [IN_SO_MANY_WORDS])), *map(_rules, Kind)).map(
-        lambda each: tuple(rule for rules in each for rule in rules)
-    ),
+    st.tuples(
+        st.sampled_from(([], [], [not_twice(Kind.CONNECTION)], [not_twice(kind) for kind in Kind])),
+        st.sampled_from(([], [IN_SO_MANY_WORDS])),
+        *map(_rules, Kind),
+    ).map(lambda each: tuple(rule for rules in each for rule in rules)),
     st.sampled_from((Verdict.HOLD, Verdict.ACCEPT, Verdict.REJECT)),
 )
+
+
+def limits_written(limits: Collection[Limit]) -> str:
+    """Limits in the policy language; an action without one has none."""
+    said = {action: [each for each in limits if each.action is action] for action in Action}
+    written = {
+        action: ", ".join(f"{each.at_most} per {each.period // MINUTE}m" for each in of) for action, of in said.items()
+    }
+    lines = (f"{action.lower()}: {f'[{each}]' if each else 'none'}" for action, each in written.items())
+    return f"limits: {{{', '.join(lines)}}}\n"

@@ -19,13 +19,19 @@ FORWARDER = 900
 FIELDS = {Kind.CONNECTION: "Customer Number", Kind.PROPERTY: "Building Code", Kind.METER: "Service Point"}
 """The custom field that each kind of request is asked for."""
 
-GOOD, BAD = "0041-12", "unknown"
+GOOD, OTHER, BAD = "0041-12", "0077-3", "unknown"
+
+
+BETWEEN_CYCLES = timedelta(minutes=10)
+LAGS = tuple(int(BETWEEN_CYCLES.total_seconds() * cycles) for cycles in (1.5, 2.5))
+"""For how long lists show what does not pend any more: in one more cycle, or in two."""
 
 
 class Said(StrEnum):
     """What an owner types into a custom field."""
 
     GOOD = GOOD
+    OTHER = OTHER
     BAD = BAD
     NOTHING = ""
 
@@ -77,7 +83,7 @@ class SmallWorld:
         return _made(self)
 
 
-said = st.sampled_from((Said.GOOD, Said.GOOD, Said.GOOD, Said.BAD, Said.NOTHING))
+said = st.sampled_from((Said.GOOD, Said.GOOD, Said.GOOD, Said.OTHER, Said.BAD, Said.NOTHING))
 access_levels = st.sampled_from((Access.READ_WRITE, Access.READ_WRITE, Access.READ))
 shares = st.builds(
     Share,
@@ -114,6 +120,9 @@ inferred = st.builds(
     customer_disconnect_keeps_shares=st.booleans(),
     empty_list_has_links=st.booleans(),
     order=st.sampled_from(("oldest_first", "newest_first", "by_id")),
+    page_size=st.sampled_from((1, 1, 2, 2, 3, 20)),
+    lag=st.sampled_from((0, 0, *LAGS)),
+    asked_again_keeps_date=st.booleans(),
 )
 small_worlds = st.builds(
     SmallWorld,

@@ -15,50 +15,70 @@ from hypothesis import strategies as st
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import Database, SqlLedger
 from pm_autoaccept.ledger.engines import address, writing
-from pm_autoaccept.model import Action, CustomField, Decision, Kind, Mode, Plan, RequestKey
-from pm_autoaccept.policy import load
+from pm_autoaccept.model import Action, CustomField, Decision, Kind, Limit, Mode, Plan, RequestKey
+from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.record import DecisionRow
-from pm_autoaccept.simulator import Call, Effect, Fault, FaultKind, Simulator, Tie, World
-from tests.property.customers_acting import CYCLES, Act, Moment, acts, perform
+from pm_autoaccept.simulator import Call, Effect, Fault, FaultKind, Listed, Simulator, State, Tie, World
+from tests.property.customers_acting import CYCLES, ODD, STAFF, Act, Moment, What, acts, perform
 from tests.property.dying import Death, Killed, Life, mortal
-from tests.property.policies_made import MadePolicy, policies
-from tests.property.small_worlds import START, SmallWorld, small_worlds
+from tests.property.policies_made import MadePolicy, limits_written, policies
+from tests.property.small_worlds import BETWEEN_CYCLES, START, SmallWorld, small_worlds
 
 LISTS = {
     Kind.CONNECTION: "list_pending_connections",
     Kind.PROPERTY: "list_pending_properties",
     Kind.METER: "list_pending_meters",
 }
+LISTED = {service: kind for kind, service in LISTS.items()}
 ANSWERS = {"answer_connection": Kind.CONNECTION, "answer_property": Kind.PROPERTY, "answer_meter": Kind.METER}
 
+QUIET = timedelta(hours=25)
+"""How long nothing happens between two quiet cycles: longer than any limit's period, any lag, any wait."""
+QUIET_CYCLES = 12
+"""In so many quiet cycles a world must have come to rest."""
 
-CYCLES_AFTER_DEATH = 6
-"""How often a story looks in which the process dies: until what was left open can be settled or sent again."""
+Identity = tuple[RequestKey, int | None, datetime | None]
+"""What makes two elements the same request, whatever they say beside: key, sender, createdDate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What fails once: in one cycle the list of one kind, or one answer, before or after it was processed."""
+    """What fails once: in one cycle the list of one kind, or one answer, before or after it was processed.
+
+    With `again` every later answer of this kind is refused with that status, until the world becomes quiet.
+    """
 
     cycle: int
     kind: Kind
     answer: bool
     after: bool
+    again: int | None = None
 
     def fault(self) -> Fault:
         """The fault to put in force."""
         if not self.answer:
             return Fault(kind=FaultKind.STATUS, status=404, service=LISTS[self.kind])
-        service = next(name for name, kind in ANSWERS.items() if kind is self.kind)
-        return Fault(kind=FaultKind.STATUS, status=500, after=self.after, service=service, times=1)
+        return Fault(kind=FaultKind.STATUS, status=500, after=self.after, service=self._service, times=1)
+
+    def refusing(self) -> Fault:
+        """The fault that refuses what is answered later."""
+        return Fault(kind=FaultKind.STATUS, status=self.again or 405, service=self._service)
+
+    @property
+    def _service(self) -> str:
+        return next(name for name, kind in ANSWERS.items() if kind is self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """One story as it was drawn.
 
-    `turns` shuffle the order in which steps that need not wait get their turn; at its `death` the process dies.
+    Attributes:
+        turns: shuffle the order in which steps that need not wait get their turn.
+        death: the moment at which the process dies.
+        limits: of the policy.
+        later: the policy that comes into force with a cycle.
     """
 
     world: SmallWorld
@@ -67,18 +87,58 @@ class Drawn:
     failed: Failed | None
     turns: tuple[int, ...]
     death: Death | None = None
+    limits: tuple[Limit, ...] = ()
+    later: tuple[int, MadePolicy] | None = None
 
+    def policy_at(self, cycle: int) -> MadePolicy:
+        """The policy that is in force in a cycle."""
+        return self.policy if self.later is None or cycle < self.later[0] else self.later[1]
+
+    def loaded(self, policy: MadePolicy) -> Policy:
+        """A policy with the limits."""
+        return load({"policy.yaml": f"{policy.text}{limits_written(self.limits) if self.limits else ''}".encode()})
+
+
+REFUSALS = (302, 403, 405, 409)
+"""Statuses that say outright that an answer was not processed."""
 
 failures = st.builds(
-    Failed, st.sampled_from((0, 0, 1, 2)), st.sampled_from(Kind), st.sampled_from((True, False)), st.booleans()
+    Failed,
+    st.sampled_from((0, 0, 1, 2)),
+    st.sampled_from(Kind),
+    st.sampled_from((True, False)),
+    st.booleans(),
+    st.sampled_from((None, None, *REFUSALS)),
 )
 lists_failing = st.builds(Failed, st.just(0), st.sampled_from(Kind), st.just(False), st.just(False))  # noqa: FBT003
+some_limits = st.lists(
+    st.builds(
+        Limit,
+        action=st.sampled_from(Action),
+        at_most=st.sampled_from((1, 2, 2, 3)),
+        period=st.sampled_from((timedelta(minutes=30), timedelta(days=1))),
+    ),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda limit: limit.action,
+).map(tuple)
+MOSTLY_NOT = st.sampled_from((False, False, False, True))
 
 
-def stories_where(failed: st.SearchStrategy[Failed | None]) -> st.SearchStrategy[Drawn]:
-    """Stories in which this fails."""
-    turns = st.lists(st.integers(0, 9), min_size=5, max_size=5).map(tuple)
-    return st.builds(Drawn, small_worlds, policies, acts.map(tuple), failed, turns)
+def stories_where(
+    failed: st.SearchStrategy[Failed | None], *, acting: st.SearchStrategy[tuple[Act, ...]] = acts
+) -> st.SearchStrategy[Drawn]:
+    """Stories in which this fails, and these act."""
+    return st.builds(
+        Drawn,
+        small_worlds,
+        policies,
+        acting,
+        failed,
+        st.lists(st.integers(0, 9), min_size=5, max_size=5).map(tuple),
+        limits=MOSTLY_NOT.flatmap(lambda said: some_limits if said else st.just(())),
+        later=MOSTLY_NOT.flatmap(lambda changes: st.tuples(st.integers(1, CYCLES), policies) if changes else st.none()),
+    )
 
 
 stories = stories_where(st.sampled_from((True, True, False)).flatmap(lambda fails: failures if fails else st.none()))
@@ -86,17 +146,33 @@ stories = stories_where(st.sampled_from((True, True, False)).flatmap(lambda fail
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """A customer did something; `ties` are as they stood after it."""
+    """A customer or the provider's own people did something, or a list began to show it oddly.
+
+    `ties` are as they stood after it.
+    """
 
     look: int
     moment: Moment
+    what: What
     effects: tuple[Effect, ...]
     ties: Mapping[RequestKey, Tie]
+    reading: Kind | None = None
+    """Of which kind the list is between whose pages it happened."""
+
+    @property
+    def by_staff(self) -> bool:
+        """Whether the provider's own people did it."""
+        return self.what in STAFF
+
+    @property
+    def by_people(self) -> bool:
+        """Whether anybody did it at all."""
+        return self.what not in ODD
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """An answer of ours was processed, or failed before; `ties` and `answers` are as they stood before it."""
+    """An answer of ours came to the service; `ties` and `answers` are as they stood before it."""
 
     look: int
     key: RequestKey
@@ -114,17 +190,51 @@ class Posted:
         return self.call.effects
 
     @property
+    def processed(self) -> bool:
+        """Whether it was processed, however its answer fared."""
+        return self.call.processed is not None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was not processed, and the answer said so."""
+        return not self.processed and self.call.status in REFUSALS
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was processed, and nothing pended that it could have answered."""
+        return self.processed and self.call.error is not None and self.call.fault is None
+
+    @property
     def lost(self) -> bool:
-        """Whether its answer never came to us, processed or not."""
-        return self.unread or self.call.fault is not None
+        """Whether what came of it is not known to us, processed or not."""
+        return self.unread or (self.call.fault is not None and not self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of a list as it was shown; `place` is the place among the events at which it was made."""
+
+    look: int
+    kind: Kind
+    number: int
+    place: int
+    listed: tuple[Listed, ...]
+    pending: frozenset[Identity]
+    """What really pended of that kind when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look: its plan, and the place among the events at which it began."""
+    """One look: its plan, the place among the events at which it began, and the policy in force.
+
+    `died` is whether the process died in its cycle; `quiet` whether nothing happens any more.
+    """
 
     plan: Plan
     begun: int
+    policy: MadePolicy
+    quiet: bool = False
+    died: bool = False
 
     def decision(self, key: RequestKey) -> Decision | None:
         """What was decided of this request."""
@@ -140,9 +250,10 @@ class Story:
     world: World
     looks: list[Look] = field(default_factory=list)
     events: list[Acted | Posted] = field(default_factory=list)
+    pages: list[Shown] = field(default_factory=list)
     rows: Sequence[DecisionRow] = ()
-    unprocessed: set[tuple[RequestKey, datetime | None]] = field(default_factory=set)
-    """The requests, and when they were asked, to which an answer of ours failed before it was processed."""
+    never_left: set[Identity] = field(default_factory=set)
+    """The requests of which an answer was intended by a process that died before it left."""
     died: bool = False
 
     @property
@@ -154,6 +265,32 @@ class Story:
     def posts(self) -> list[tuple[int, Posted]]:
         """Our answers, each with its place among the events."""
         return [(place, each) for place, each in enumerate(self.events) if isinstance(each, Posted)]
+
+    @property
+    def unprocessed(self) -> set[Identity]:
+        """The requests to which an answer of ours was not processed, and that is not known to us."""
+        failed = {self.meant(posted) for _, posted in self.posts if posted.lost and not posted.processed}
+        return failed | self.never_left
+
+    def meant(self, posted: Posted) -> Identity:
+        """The request that an answer of ours meant."""
+        return meant(self.looks[posted.look], posted.key)
+
+
+def identity(tie: Tie) -> Identity:
+    """Which request this is."""
+    return tie.key, tie.sender, tie.asked_at
+
+
+def decided(decision: Decision) -> Identity:
+    """Which request was decided."""
+    return decision.key, decision.request.sender_id, decision.request.requested_at
+
+
+def meant(look: Look, key: RequestKey) -> Identity:
+    """The request that an answer with this key means, decided in this look."""
+    decision = look.decision(key)
+    return (key, None, None) if decision is None else decided(decision)
 
 
 class Clock:
@@ -228,7 +365,6 @@ class Stories:
     async def _run(self, drawn: Drawn, mode: Mode) -> Story:
         clock, world, ledger = Clock(), drawn.world.made(), self._ledger()
         story = Story(drawn, before=dict(world.ties), world=world)
-        policy = load({"policy.yaml": drawn.policy.text.encode()})
         try:
             async with (
                 Simulator(world, inferred=drawn.world.inferred, clock=clock) as simulator,
@@ -243,18 +379,36 @@ class Stories:
             ):
                 provider = await pm.account()
                 await ledger.claim(service=simulator.url, provider=provider, at=clock())
+                policy = drawn.loaded(drawn.policy)
                 cycle = Cycle(pm=pm, provider=provider, ledger=ledger, policy=policy, tables={}, mode=mode, now=clock)
                 telling = _Telling(story, simulator)
                 simulator.before_processing = telling.before
-                for number in range(CYCLES if drawn.death is None else CYCLES_AFTER_DEATH):
+                for number in range(CYCLES):
+                    if drawn.later is not None and drawn.later[0] == number:
+                        cycle.replace_policy(drawn.loaded(drawn.later[1]), {})
                     await telling.cycle(cycle, number)
-                    clock.wait(timedelta(minutes=10))
-                for _ in range(2):
-                    await cycle.look()
+                    clock.wait(BETWEEN_CYCLES)
+                if drawn.later is not None and drawn.later[0] == CYCLES:
+                    cycle.replace_policy(drawn.loaded(drawn.later[1]), {})
+                await _until_quiet(telling, cycle, clock)
                 story.rows = await ledger.decisions()
         finally:
             await ledger.close()
         return story
+
+
+async def _until_quiet(telling: _Telling, cycle: Cycle, clock: Clock) -> None:
+    """Look and answer, while nobody acts and nothing fails, until two looks find the same and have nothing to send."""
+    before: object = None
+    for number in range(CYCLES, CYCLES + QUIET_CYCLES):
+        clock.wait(QUIET)
+        await telling.cycle(cycle, number)
+        plan = telling.story.looks[-1].plan
+        kept = frozenset((each.decision.key, each.reason.kind) for each in plan.kept_back)
+        found = frozenset((decided(each), each.verdict, each.reason.kind) for each in plan.decisions), kept
+        if found == before and (not plan.steps or cycle.mode is Mode.OBSERVE):
+            return
+        before = found
 
 
 @dataclass(slots=True)
@@ -266,16 +420,21 @@ class _Telling:
     _number: int = -1
     _moment: Moment | None = None
     _calls: int = 0
+    _pages: int = 0
+    _passed: dict[Kind, set[RequestKey]] = field(default_factory=dict)
+    _done: set[int] = field(default_factory=set)
 
     async def cycle(self, cycle: Cycle, number: int) -> None:
         """Look and answer once, with the customers and the failures of this cycle."""
         story, failed = self.story, self.story.drawn.failed
-        self._number = number
+        self._number, self._passed, self._pages = number, {}, 0
         self._act(Moment.BETWEEN)
         begun, calls = len(story.events), len(self.simulator.log.calls)
         now_failing = failed is not None and failed.cycle == number
         if now_failing:
             self.simulator.faults.add(failed.fault())
+        elif failed is not None and failed.answer and failed.again and failed.cycle < number < CYCLES:
+            self.simulator.faults.add(failed.refusing())
         death = story.drawn.death
         life = Life(death if death is not None and death.cycle == number else None)
         alive = mortal(cycle, life) if life.death is not None else cycle
@@ -287,7 +446,8 @@ class _Telling:
             story.died = True
         if now_failing and not failed.answer:
             self.simulator.faults.clear()
-        story.looks.append(Look(planned, begun))
+        look = Look(planned, begun, story.drawn.policy_at(number), quiet=number >= CYCLES)
+        story.looks.append(look)
         self._moment, self._calls = Moment.ANSWERING, 0
         try:
             await alive.answer(planned)
@@ -295,12 +455,9 @@ class _Telling:
             story.died = True
         self._moment = None
         self.simulator.faults.clear()
+        story.looks[-1] = replace(look, died=life.dead)
         self._bury(life, begun)
-        processed = {posted.call.number for _, posted in story.posts}
-        for call in self.simulator.log.calls[calls:]:
-            if call.service in ANSWERS and call.number not in processed:
-                meant = story.looks[number].decision(_key(call))
-                story.unprocessed.add((_key(call), meant.request.requested_at if meant else None))
+        self._add_the_unprocessed(begun, calls)
 
     def _bury(self, life: Life, begun: int) -> None:
         """Write down what a process that died in this cycle never knew."""
@@ -311,43 +468,73 @@ class _Telling:
             if place >= begun and isinstance(event, Posted):
                 processed.add(event.key)
                 events[place] = replace(event, unread=event.key not in life.concluded)
-        self.story.unprocessed |= {each for each in life.intended if each[0] not in processed}
+        look = self.story.looks[-1]
+        self.story.never_left |= {meant(look, key) for key, _ in life.intended if key not in processed}
+
+    def _add_the_unprocessed(self, begun: int, calls: int) -> None:
+        """Write down the answers that failed before they were processed, each in its place."""
+        events = self.story.events
+        for call in self.simulator.log.calls[calls:]:
+            if call.service in ANSWERS and call.processed is None:
+                later = (
+                    place
+                    for place, event in enumerate(events)
+                    if place >= begun and isinstance(event, Posted) and event.call.number > call.number
+                )
+                events.insert(next(later, len(events)), self._posted(call))
 
     def before(self, call: Call) -> None:
         """Called right before a call is processed."""
         key = _key(call) if call.service in ANSWERS else None
+        kind = LISTED.get(call.service or "")
+        number = int(call.path.rpartition("=")[2]) if kind is not None and "=" in call.path else 1
         if self._moment is not None and (self._moment is Moment.READING or key is not None):
             self._act(self._moment, in_hand=key)
             self._calls += 1
+        if kind is not None:
+            self._show(kind, number)
         if key is not None:
-            self._post(key, call)
+            self.story.events.append(self._posted(call))
 
-    def _act(self, moment: Moment, *, in_hand: RequestKey | None = None) -> None:
-        due = (
-            act
-            for act in self.story.drawn.acts
-            if (act.cycle, act.moment) == (self._number, moment)
-            and (moment is Moment.BETWEEN or act.after == self._calls)
-        )
-        for act in due:
-            for _ in perform(self.simulator, act, in_hand=in_hand):
-                done = self.simulator.log.calls[-1]
-                self.story.events.append(Acted(self._number, moment, done.effects, dict(self.simulator.world.ties)))
+    def _show(self, kind: Kind, number: int) -> None:
+        """Write down what a page is about to show, after those have acted who act before it."""
+        passed = self._passed.setdefault(kind, set())
+        if self._moment is Moment.READING and passed:
+            self._act(Moment.PAGES, reading=kind)
+            self._pages += 1
+        page, world = self.simulator.page(kind, number), self.simulator.world
+        passed |= {each.tie.key for each in page.listed}
+        pending = frozenset(identity(tie) for tie in world.having(kind, State.PENDING))
+        place = len(self.story.events)
+        self.story.pages.append(Shown(self._number, kind, number, place, tuple(page.listed), pending))
 
-    def _post(self, key: RequestKey, call: Call) -> None:
+    def _act(self, moment: Moment, *, in_hand: RequestKey | None = None, reading: Kind | None = None) -> None:
+        due = [
+            (number, act)
+            for number, act in enumerate(self.story.drawn.acts)
+            if number not in self._done
+            and (act.cycle, act.moment) == (self._number, moment)
+            and (moment is Moment.BETWEEN or act.after == (self._pages if moment is Moment.PAGES else self._calls))
+        ]
+        for number, act in due:
+            self._done.add(number)
+            passed = self._passed.get(reading, set()) if reading is not None else set()
+            for _ in perform(self.simulator, act, in_hand=in_hand, passed=passed):
+                done, ties = self.simulator.log.calls[-1], dict(self.simulator.world.ties)
+                self.story.events.append(Acted(self._number, moment, act.what, done.effects, ties, reading))
+
+    def _posted(self, call: Call) -> Posted:
         action = re.search(rb"<action>(\w+)</action>", call.body)
         note = re.search(rb"<note>(.*)</note>", call.body, re.DOTALL)
         assert action is not None, call.body
-        self.story.events.append(
-            Posted(
-                look=self._number,
-                key=key,
-                action=Action(action[1].decode()),
-                note=note[1].decode() if note else None,
-                call=call,
-                ties=dict(self.simulator.world.ties),
-                answers=dict(self.simulator.world.answers),
-            )
+        return Posted(
+            look=self._number,
+            key=_key(call),
+            action=Action(action[1].decode()),
+            note=note[1].decode() if note else None,
+            call=call,
+            ties=dict(self.simulator.world.ties),
+            answers=dict(self.simulator.world.answers),
         )
 
 

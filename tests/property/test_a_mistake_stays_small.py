@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,12 @@ from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.simulator import Call, Simulator, State
 from tests.property.budget import asked_for, try_stories
-from tests.property.policies_made import MadePolicy, policies
+from tests.property.limits_kept import A_CYCLE, too_many
+from tests.property.policies_made import MINUTE, MadePolicy, limits_written, policies
 from tests.property.small_worlds import SmallWorld, small_worlds
 from tests.property.story import ANSWERS, Clock, DrawnPace, Failed, Stories, failures
 
-MINUTE = timedelta(minutes=1)
 CYCLES = 6
-A_CYCLE = timedelta(seconds=20)
-"""No cycle takes longer on the story's clock: between an intent and what the world makes of it lies less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +55,7 @@ class Braked:
 
     def loaded(self) -> Policy:
         """The policy with its limits as they are written."""
-        said = {
-            action: ", ".join(
-                f"{each.at_most} per {each.period // MINUTE}m" for each in self.limits if each.action is action
-            )
-            for action in Action
-        }
-        limits = ", ".join(f"{action.lower()}: {f'[{each}]' if each else 'none'}" for action, each in said.items())
-        return load({"policy.yaml": f"{self.policy.text}limits: {{{limits}}}\n".encode()})
+        return load({"policy.yaml": f"{self.policy.text}{limits_written(self.limits)}".encode()})
 
 
 def limits(action: Action) -> st.SearchStrategy[list[Limit]]:
@@ -245,18 +236,6 @@ def _look_back(simulator: Simulator, told: Told) -> None:
                 action = Action.ACCEPT if effect.after == State.ACTIVE else Action.REJECT
                 told.taken.append((action, call.at))
                 told.cascaded += effect.cascade
-
-
-def too_many(
-    answers: list[tuple[Action, datetime]], limits: tuple[Limit, ...], *, within: timedelta = timedelta()
-) -> Iterator[str]:
-    """Each period, shorter by `within`, that holds more answers of an action than a limit allows."""
-    for limit in limits:
-        moments = sorted(moment for action, moment in answers if action is limit.action)
-        for place, last in enumerate(moments):
-            period = [each for each in moments[: place + 1] if each > last - limit.period + within]
-            if len(period) > limit.at_most:
-                yield f"{len(period)} {limit.action}s within {limit.period} to {last}, and {limit.at_most} are allowed"
 
 
 async def _at_once(_seconds: float) -> None:

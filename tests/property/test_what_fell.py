@@ -39,13 +39,7 @@ def test_a_meter_that_still_pended_after_its_property_s_reject_did_not_fall_with
     withdrawn = Act(
         cycle=2,
         moment=Moment.BETWEEN,
-        after=0,
         what=What.WITHDRAW,
-        which=0,
-        near=False,
-        forwarded=False,
-        access=Access.READ,
-        said=Said.GOOD,
     )
     assert outcome_of_the_meter(story(happen, withdrawn, takes_meters=False)) is Outcome.GONE
 
