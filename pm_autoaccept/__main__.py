@@ -7,11 +7,13 @@ import sys
 import click
 
 from pm_autoaccept.cli import cli
+from pm_autoaccept.cli.standard_streams import exit_code, make_safe
 from pm_autoaccept.errors import ConfigurationError, PmAutoacceptError, PolicyRefused
 
 
 def main() -> None:
-    """Run the command line. Exit codes are those of the design: 0, 1, 2, 69, 77, 78, 130, 143."""
+    """Run the command line. Exit codes are those of the design: 0, 1, 2, 69, 74, 77, 78, 130, 143."""
+    make_safe()
     try:
         code = cli.main(prog_name="pm-autoaccept", standalone_mode=False)
     except click.exceptions.Abort:
@@ -22,7 +24,7 @@ def main() -> None:
     except PmAutoacceptError as error:
         click.echo(_said(error), err=True)
         code = error.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(exit_code(code if isinstance(code, int) else 0))
 
 
 def _said(error: PmAutoacceptError) -> str:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pm_autoaccept.config import Settings
+from pm_autoaccept.config import Settings, ledger_file
 from pm_autoaccept.cycle import Cycle, utc_now
-from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError
-from pm_autoaccept.ledger import SigningIn, SqlLedger
-from pm_autoaccept.model import Decision, Fact, PolicyRevision, ProviderAccount, Receipt
+from pm_autoaccept.egress.passage import Egress, Passage
+from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.elapsed import OF_THIS_PROCESS
+from pm_autoaccept.ledger.proxy_passwords import recorded, recorded_beside
+from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import LONGEST, Keeper
+from pm_autoaccept.signing_in import Memory, credential, sign_in
 from pm_autoaccept.telemetry.findings import log_told
 
 
@@ -41,11 +44,15 @@ class PolicyInForce:
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @classmethod
-    async def load(cls, settings: Settings) -> PolicyInForce:
+    async def load(cls, settings: Settings, passage: Passage | None = None) -> PolicyInForce:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
         keeper = Keeper(
-            sources=loaded.policy.sources, places=places(settings), now=utc_now, patience=LONGEST, tells=False
+            sources=loaded.policy.sources,
+            places=places(settings, passage),
+            now=utc_now,
+            patience=LONGEST,
+            tells=False,
         )
         await keeper.begin()
         await keeper.close()
@@ -72,9 +79,26 @@ def load_policy(folder: Path) -> PolicyInForce:
     )
 
 
-def places(settings: Settings) -> Places:
-    """Where the data of an account's policy may be."""
-    return Places(settings.policy, settings.connections)
+def places(settings: Settings, passage: Passage | None = None) -> Places:
+    """Where the data of an account's policy may be, and how addresses are reached."""
+    return Places(settings.policy, settings.connections, Egress(settings.proxies, passage or Passage()))
+
+
+@asynccontextmanager
+async def passage_to_look(*accounts: Settings) -> AsyncIterator[Passage]:
+    """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
+    ledger = accounts[0].ledger
+    if _there_is(ledger) and any(account.proxies.may_sign_in for account in accounts):
+        async with recorded_beside(ledger) as passage:
+            yield passage
+    else:
+        yield Passage()
+
+
+def _there_is(ledger: str) -> bool:
+    """Whether an address leads to a ledger that is there already."""
+    file = ledger_file(ledger)
+    return file is None or Path(file).exists()
 
 
 @asynccontextmanager
@@ -83,7 +107,9 @@ async def open_account(
     *,
     ledger: SqlLedger,
     records: bool = True,
+    memory: Memory | None = None,
     in_force: PolicyInForce | None = None,
+    passage: Passage | None = None,
     pace: Pace | None = None,
     stop: Callable[[], str | None] = lambda: None,
     tell: Callable[[Receipt], None] = lambda _receipt: None,
@@ -98,7 +124,9 @@ async def open_account(
         settings: the account's.
         ledger: where its work is recorded; it stays open.
         records: whether the ledger is written; else it is only read, and need not be claimed yet.
+        memory: where it is remembered how signing in ended; in that ledger where None.
         in_force: the policy; loaded from the settings' folder where None.
+        passage: what is known of proxies' passwords; what the ledger remembers where None.
         pace: at which calls leave; a new one by the settings where None.
         stop: says why nothing more may be sent, None while it may.
         tell: called with what came of each step.
@@ -113,25 +141,35 @@ async def open_account(
         PortfolioManagerError: signing in failed, `NotAuthorised` where the password is wrong, or was refused so lately
             that it is not tried.
     """
-    judging = in_force or await PolicyInForce.load(settings)
-    signing_in = credential(settings, ledger)
-    async with PortfolioManager(
-        base_url=settings.base_url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-        pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
-        timeout=settings.timeout.total_seconds(),
-        sleep=sleep,
-        told=told,
-    ) as pm:
+    async with AsyncExitStack() as stack:
+        if passage is None and records:
+            passage = recorded(ledger.database, now=now)
+        elif passage is None:
+            passage = await stack.enter_async_context(passage_to_look(settings))
+        judging = in_force or await PolicyInForce.load(settings, passage)
+        memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
+        if now is utc_now:
+            ledger.clocks = OF_THIS_PROCESS
+        pm = await stack.enter_async_context(
+            PortfolioManager(
+                base_url=settings.base_url,
+                username=settings.username,
+                password=settings.password.get_secret_value(),
+                pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
+                timeout=settings.timeout.total_seconds(),
+                sleep=sleep,
+                now=now,
+                told=told,
+                memory=memory,
+                egress=Egress(settings.proxies, passage),
+            )
+        )
+        provider = await sign_in(pm, memory)
         if records:
-            provider = await _sign_in(pm, signing_in, now=now)
             await ledger.claim(service=settings.base_url, provider=provider, at=now())
         else:
-            _demand(await signing_in.may_try(at=now()))
-            provider = await pm.account()
             await ledger.belongs_to(service=settings.base_url, provider=provider)
-        cycle = Cycle(
+        yield Cycle(
             pm=pm,
             provider=provider,
             ledger=ledger,
@@ -147,45 +185,3 @@ async def open_account(
             # A repetition must not leave when reads may already be settling what became of the answer.
             repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),
         )
-        try:
-            yield cycle
-        except NotAuthorised as error:
-            if records and error.until is None:
-                error.until = await signing_in.refused(at=now())
-            raise
-
-
-def credential(settings: Settings, ledger: SqlLedger) -> SigningIn:
-    """The account's credential, with what its ledger remembers of it."""
-    return SigningIn(
-        database=ledger.database,
-        name=settings.name,
-        service=settings.base_url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-    )
-
-
-async def _sign_in(pm: PortfolioManager, signing_in: SigningIn, *, now: Callable[[], datetime]) -> ProviderAccount:
-    """GET /account, unless the password was refused lately; the try is on record before it leaves."""
-    _demand(await signing_in.trying(at=now()))
-    try:
-        provider = await pm.account()
-    except NotAuthorised as error:
-        error.until = await signing_in.refused(at=now())
-        raise
-    except PortfolioManagerError:
-        await signing_in.failed(at=now())
-        raise
-    except asyncio.CancelledError:
-        await signing_in.given_up(at=now())
-        raise
-    await signing_in.taken(at=now())
-    return provider
-
-
-def _demand(until: datetime | None) -> None:
-    """Raise `NotAuthorised` where a password is not to be tried before then."""
-    if until is not None:
-        text = f"not tried: the password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}"
-        raise NotAuthorised(f"{text}; another one is tried at once", call="GET /account", until=until)

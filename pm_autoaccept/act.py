@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.errors import (
@@ -29,22 +29,25 @@ from pm_autoaccept.errors import (
     Refused,
     TooFast,
 )
-from pm_autoaccept.model import Outcome, Plan, Receipt, RequestKey, Step
+from pm_autoaccept.model import Change, NotLearnt, Outcome, Plan, Receipt, RequestKey, Step
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
 
-OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | None], ...] = (
-    (AlreadyFulfilled, Outcome.SETTLED_ELSEWHERE, None),
-    (Invalid, Outcome.REFUSED, None),
-    (Refused, Outcome.REFUSED, None),
-    (Redirected, Outcome.REFUSED, None),
+OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change | None], ...] = (
+    (AlreadyFulfilled, Outcome.SETTLED_ELSEWHERE, Change.REQUEST),
+    (Invalid, Outcome.REFUSED, Change.NOTE),
+    (Refused, Outcome.REFUSED, Change.REQUEST),
+    (Redirected, Outcome.REFUSED, Change.REQUEST),
     (NotOurs, Outcome.REFUSED, timedelta(hours=1)),
     (NotAuthorised, Outcome.REFUSED, timedelta()),
     (TooFast, Outcome.REFUSED, timedelta(minutes=1)),
     (NotSent, Outcome.REFUSED, timedelta()),
     (AnswerUnknown, Outcome.OPEN, None),
 )
-"""design.md's table for what comes to a POST: the error, what is recorded, and after how long it may be tried again."""
+"""design.md's table for what comes to a POST: the error, what is recorded, and when it may be tried again.
+
+After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
+"""
 
 MOMENT = timedelta(milliseconds=50)
 """Somebody may have paused answering since that was looked at last: after so long it is looked at again."""
@@ -122,7 +125,9 @@ class Answering:
     async def _intend(self, step: Step, *, at: datetime) -> int | str:
         """Record the intent, and return its number, or why the step is not to be sent."""
         try:
-            intent = await self.ledger.intend(step, at=at)
+            apart = self.pm.clock
+            known = None if isinstance(apart, NotLearnt) else apart
+            intent = await self.ledger.intend(replace(step, clock_apart=known), at=at)
         except (AlreadyAnswered, OverLimit) as error:
             return str(error)
         except Paused as error:
@@ -169,8 +174,8 @@ class Answering:
         return self._halted
 
     def _too_late(self, begun: datetime) -> str | None:
-        """Say why an answer that was begun then must not be repeated any more."""
-        return "it was begun too long ago" if self.now() - begun > self.repeat_within else None
+        """Say why an answer that was begun then must not be repeated; a clock that was set back cannot tell."""
+        return None if timedelta() <= self.now() - begun <= self.repeat_within else "it was begun too long ago"
 
     async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
         """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
@@ -192,12 +197,14 @@ class Answering:
 
     def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
         """The row of design.md's table. What no row names is of unknown fate, the careful reading."""
-        for kind, outcome, wait in OUTCOMES:
+        for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
                 if isinstance(error, TooFast) and error.retry_after is not None:
-                    wait = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — the service's own word beats the table
-                again_after = None if wait is None else self.now() + wait
-                return Receipt(step=step, outcome=outcome, text=str(error), again_after=again_after)
+                    again = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — the service's own word beats the table
+                came = Receipt(step=step, outcome=outcome, text=str(error))
+                if isinstance(again, timedelta):
+                    return replace(came, again_after=self.now() + again)
+                return replace(came, awaits=again)
         return Receipt(step=step, outcome=Outcome.OPEN, text=str(error))
 
     def _dropped(self, step: Step, why: str) -> Receipt:

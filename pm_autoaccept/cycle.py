@@ -129,6 +129,7 @@ class Cycle:
             now=now,
             held=history.held,
             accepted=accepted,
+            missed=history.missed,
         )
         planned = plan(decisions, snapshot=snapshot, history=history)
         # What `today` and `until` said of one day is not said of the next.
@@ -167,10 +168,6 @@ class Cycle:
     async def paused(self) -> str | None:
         """Say who or what has paused answering, None where nobody has."""
         return paused_by(self.pause_file) or await self.ledger.paused()
-
-    async def settle(self) -> None:
-        """Read once more and record what became of requests that fell along with a reject of ours."""
-        await self._read(record=True)
 
     async def _remember(self) -> None:
         """Note what the good tables hold, when that has changed, and again every hour."""

@@ -6,11 +6,13 @@ is in doubt is held: a list that is not whole, an id with two contents, a reques
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
+    FURTHEST_APART,
+    LOST,
     NOT_ASKED_FOR,
     AccountInfo,
     Claim,
@@ -21,6 +23,7 @@ from pm_autoaccept.model import (
     Facts,
     Held,
     Kind,
+    Missed,
     NotLearnt,
     PendingList,
     PendingRequest,
@@ -34,9 +37,6 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.policy import Policy, Table, collect, name_key
 
-FURTHEST = timedelta(minutes=5)
-"""How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
-
 
 def decide(
     snapshot: Snapshot,
@@ -46,6 +46,7 @@ def decide(
     now: datetime,
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
+    missed: Sequence[Missed] = (),
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -56,15 +57,17 @@ def decide(
         now: the time of the decision.
         held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
         accepted: what accepted requests say in their custom fields, by the ledger; asked for where policy.needs it.
+        missed: the requests that the ledger has as pending, and that this read is the first to miss. They are held.
     """
     time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
-    pending = {each.kind: _Pending.of(each) for each in snapshot.lists}
-    known = Facts(now=time, defined=_defined(snapshot), claims=_claims(policy, pending, accepted))
+    pending = {each.kind: _Pending.of(each, missed) for each in snapshot.lists}
+    claims = _claims(policy, pending, accepted, missed)
+    known = Facts(now=time, defined=_defined(snapshot), claims=claims)
     decisions: list[Decision] = []
     properties: dict[int, Verdict] = {}
     for kind in Kind:
-        for request in pending[kind].first.values():
+        for request in (*pending[kind].first.values(), *pending[kind].missed.values()):
             doubt = _doubt(request, pending[kind])
             if doubt is not None:
                 decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
@@ -87,14 +90,21 @@ def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[S
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A pending list by id: the first request of each, and the ids that stand there with two contents."""
+    """A pending list by id: the first request of each, the ids that stand there with two contents, and what it missed.
+
+    Attributes:
+        missed: requests that it does not show and that count as pending.
+        twins: ids that it shows while an earlier request with the same id is among those it missed.
+    """
 
     list: PendingList
     first: Mapping[int, PendingRequest]
     contradictory: frozenset[int]
+    missed: Mapping[int, PendingRequest]
+    twins: frozenset[int]
 
     @classmethod
-    def of(cls, pending: PendingList) -> _Pending:
+    def of(cls, pending: PendingList, missed: Sequence[Missed]) -> _Pending:
         first: dict[int, PendingRequest] = {}
         contradictory = set()
         for request in pending.requests:
@@ -102,30 +112,55 @@ class _Pending:
             # Bytes may differ where nothing that was said does.
             if replace(earlier, source=b"") != replace(request, source=b""):
                 contradictory.add(request.id)
-        return cls(pending, first, frozenset(contradictory))
+        absent = {each.request.id: each.request for each in missed if each.request.kind is pending.kind}
+        unseen = {id_: request for id_, request in absent.items() if id_ not in first}
+        return cls(pending, first, frozenset(contradictory), unseen, frozenset(absent.keys() & first.keys()))
 
     def clear(self, id_: int) -> PendingRequest | None:
         """The pending request of this id, if what it says is beyond doubt."""
-        return None if id_ in self.contradictory else self.first.get(id_)
+        return None if id_ in self.contradictory or id_ in self.twins else self.first.get(id_)
 
 
 def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
     """Why the policy is not even asked; None if it is."""
+    return _doubt_of_the_list(request, pending) or _doubt_of_the_document(request)
+
+
+def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | None:
+    """Why it is not sure that just this pends under its id."""
     what = f"{request.kind} {request.id}"
+    if request.id in pending.missed:
+        text = f"{what} is missing from one read of its list, and counts as pending until a second read misses it too."
+        return Reason(ReasonKind.MISSED_ONCE, text)
     if pending.list.failed is not None:
         text = f"The list of pending {request.kind} requests could not be read to its end: {pending.list.failed}."
         return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     if request.id in pending.contradictory:
         text = f"The list names {what} twice with different content, and an answer names only the id."
         return Reason(ReasonKind.CONTRADICTORY, text)
+    if request.id in pending.twins:
+        text = f"What {what} asked before is missing from one read of its list; an answer names only the id."
+        return Reason(ReasonKind.MISSED_ONCE, text)
+    return None
+
+
+def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
+    """Why it is not sure what is asked."""
+    if request.garbled is not None:
+        return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
     needed = {"account.id": request.account_id}
     if request.kind is not Kind.CONNECTION:
         needed["property.id"] = request.property_id
     for name, value in needed.items():
         if value is None or name in request.faults:
             why = request.faults.get(name, "the document lacks it")
-            return Reason(ReasonKind.NOT_UNDERSTOOD, f"The {name} of {what} is not known: {why}.")
+            text = f"The {name} of {request.kind} {request.id} is not known: {why}."
+            return Reason(ReasonKind.NOT_UNDERSTOOD, text)
     return None
+
+
+def _garbled(request: PendingRequest) -> str:
+    return f"The {request.kind} request {request.id} has a character that XML forbids, in {request.garbled}"
 
 
 def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
@@ -138,6 +173,7 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
         evidence=judgement.evidence,
         unknown=judgement.unknown,
         note=judgement.note,
+        template=judgement.template,
         accepts_unshared_property=judgement.accepts_unshared_property,
         tell=judgement.tell,
         facts=facts,
@@ -145,7 +181,12 @@ def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mappi
     )
 
 
-def _claims(policy: Policy, pending: Mapping[Kind, _Pending], accepted: Fact[Sequence[Claim]]) -> Fact[Claims]:
+def _claims(
+    policy: Policy,
+    pending: Mapping[Kind, _Pending],
+    accepted: Fact[Sequence[Claim]],
+    missed: Sequence[Missed],
+) -> Fact[Claims]:
     """Who has said what in the custom fields that the policy asks about with `taken`."""
     tests = policy.taken
     if not tests or isinstance(accepted, NotLearnt):
@@ -153,19 +194,27 @@ def _claims(policy: Policy, pending: Mapping[Kind, _Pending], accepted: Fact[Seq
     unseen = [kind for kind in pending if not pending[kind].list.shows_absence]
     missing = f"the list of pending {unseen[0]} requests is not whole" if unseen else None
     waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
-    return collect(tests, (*accepted, *waiting), missing=missing)
+    unseen_once = (each.claim for each in missed)
+    return collect(tests, (*accepted, *waiting, *unseen_once), missing=missing)
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:
-    twice = request.id in pending.contradictory
+    doubt = "it stands twice in its list with different content" if request.id in pending.contradictory else None
+    if request.garbled is not None:
+        doubt = _garbled(request)
     return Claim(
         key=request.key,
         owner=None if "account.id" in request.faults else request.account_id,
         username=request.username,
-        custom=request.custom,
+        custom=request.custom if request.garbled is None else tuple(_possible(request.custom)),
         unread=frozenset(name_key(name.partition(".")[2]) for name in request.faults if _is_custom(name)),
-        doubt="it stands twice in its list with different content" if twice else None,
+        doubt=doubt,
     )
+
+
+def _possible(custom: Iterable[CustomField]) -> Iterator[CustomField]:
+    """The fields with each value that they may have: what was lost of it may be nothing, or a blank, to `clean`."""
+    return (replace(each, value=each.value.replace(LOST, lost)) for each in custom for lost in (LOST, "", " "))
 
 
 def _is_custom(faulty: str) -> bool:
@@ -176,7 +225,7 @@ def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
     """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
     if isinstance(apart, NotLearnt):
         return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
-    if abs(apart) > FURTHEST:
+    if abs(apart) > FURTHEST_APART:
         seconds = f"{abs(apart).total_seconds():,.0f} seconds"
         return NotLearnt(f"our clock and Portfolio Manager's are {seconds} apart, more than five minutes")
     return now
@@ -223,6 +272,8 @@ def _facts(
 
 
 def _custom(request: PendingRequest) -> Fact[tuple[CustomField, ...]]:
+    if request.garbled is not None:
+        return NotLearnt(_garbled(request))
     faulty = next(filter(_is_custom, request.faults), None)
     return request.custom if faulty is None else NotLearnt(f"{request.faults[faulty]} ({request.key})")
 
@@ -233,6 +284,8 @@ def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[Acco
     connection = connections.clear(owner)
     if connection is None or connection.account_info is None:
         return NotLearnt("the owner's pending connection request does not say it clearly")
+    if connection.garbled is not None:
+        return NotLearnt(_garbled(connection))
     faulty = next((name for name in connection.faults if name.partition(".")[0] == "account"), None)
     return connection.account_info if faulty is None else NotLearnt(f"{connection.faults[faulty]} ({connection.key})")
 
@@ -249,7 +302,7 @@ def _answers_at_connection(owner: int, connections: _Pending, snapshot: Snapshot
 def _property_share(
     request: PendingRequest, owner: int, *, shares: _Pending, snapshot: Snapshot
 ) -> Fact[PropertyShare]:
-    if request.property_id in shares.first:
+    if request.property_id in shares.first or request.property_id in shares.missed:
         return PropertyShare.PENDING
     if not shares.list.shows_absence:
         return NotLearnt("the list of pending property shares is not whole")

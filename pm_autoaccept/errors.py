@@ -8,6 +8,7 @@
     ├── DocumentRefused             a document is not what Portfolio Manager sends: DOCTYPE, too large, not XML …
     ├── PortfolioManagerError       a call did not bring what was asked
     │   ├── NotAuthorised           401: the username or the password is wrong
+    │   │   └── ProxyNotAuthorised  407: those of the proxy are wrong; not one byte of the request left
     │   ├── NotOurs                 403 or 404: we have no access, or it is not there
     │   ├── Refused                 another 4xx: the service understood, and says no
     │   │   ├── Invalid             400/-100: what we sent does not fit EPA's schema
@@ -100,15 +101,17 @@ class PortfolioManagerError(PmAutoacceptError):
         call: method and path, as `GET /account`.
         status: the HTTP status, None where no answer came.
         text: the service's own error text, or what went wrong on the way, never empty.
+        retry_after: seconds for which the service asks us to call nothing, None where it does not say.
     """
 
     exit_code = 69
 
-    def __init__(self, text: str, *, call: str, status: int | None = None) -> None:
+    def __init__(self, text: str, *, call: str, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(f"{call}: {text}" if status is None else f"{call}: {status}: {text}")
         self.call = call
         self.status = status
         self.text = text
+        self.retry_after = retry_after
 
 
 class NotAuthorised(PortfolioManagerError):
@@ -120,9 +123,24 @@ class NotAuthorised(PortfolioManagerError):
 
     exit_code = 77
 
-    def __init__(self, text: str, *, call: str, status: int | None = None, until: datetime | None = None) -> None:
-        super().__init__(text, call=call, status=status)
+    def __init__(
+        self,
+        text: str,
+        *,
+        call: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        super().__init__(text, call=call, status=status, retry_after=retry_after)
         self.until = until
+
+
+class ProxyNotAuthorised(NotAuthorised):
+    """407: the proxy refused the username or the password, so nothing was sent. Says nothing of Portfolio Manager's.
+
+    Never repeated at once either: the proxy's account may lock.
+    """
 
 
 class NotOurs(PortfolioManagerError):
@@ -142,15 +160,10 @@ class AlreadyFulfilled(Refused):
 
 
 class TooFast(PortfolioManagerError):
-    """429: the rate limit. The call was not processed.
-
-    Attributes:
-        retry_after: seconds that the service asks us to wait, None where it does not say.
-    """
+    """429: the rate limit. The call was not processed."""
 
     def __init__(self, text: str, *, call: str, status: int | None = 429, retry_after: float | None = None) -> None:
-        super().__init__(text, call=call, status=status)
-        self.retry_after = retry_after
+        super().__init__(text, call=call, status=status, retry_after=retry_after)
 
 
 class Redirected(PortfolioManagerError):

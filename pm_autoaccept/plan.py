@@ -46,6 +46,11 @@ _ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
     Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
 }
 
+_LISTED_AGAIN = (
+    ReasonKind.LISTED_AGAIN,
+    "it was answered more than an hour ago, and Portfolio Manager lists it still or again; a person must look",
+)
+
 _UNKNOWN = (Standing.IN_DOUBT, Standing.REPEATABLE)
 """An answer was sent, and what became of it is not known."""
 
@@ -93,6 +98,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         fresh_from=max(pending.ended for pending in snapshot.lists),
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
+        clock_apart=snapshot.clock_apart,
     )
 
 
@@ -114,14 +120,10 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     accept = decision.verdict is Verdict.ACCEPT
     action = Action.ACCEPT if accept else Action.REJECT
     standing = family.standing(decision.key)
-    before = family.history.sent.get(decision.key)
+    if (reason := _sent_before(decision, action, family)) is not None:
+        return reason
     if standing is Standing.REPEATABLE:
-        if before is None or before[0] is not action:
-            text = "another answer was sent before, its fate is not known, and now the policy says otherwise"
-            return Reason(ReasonKind.VERDICT_CHANGED, text)
-        decision = replace(decision, note=before[1])
-    elif standing in _ALREADY_SENT and before in (None, (action, decision.note)):
-        return Reason(*_ALREADY_SENT[standing])
+        decision = replace(decision, note=family.history.sent[decision.key].note)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
         needed = check(decision, family)
@@ -138,10 +140,39 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     return None
 
 
+def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason | None:
+    """Why nothing is sent after what was sent before; None where nothing was, or where it may be sent (again)."""
+    standing, before = family.standing(decision.key), family.history.sent.get(decision.key)
+    if standing in _UNKNOWN and before is not None and before.action is not action:
+        text = "another answer was sent before, its fate is not known, and the policy says otherwise now"
+        return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; it waits for a person")
+    changed = before is not None and before.changed(decision)
+    if standing in _ALREADY_SENT and not (standing is Standing.REFUSED and changed):
+        return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
+    if standing is not Standing.REPEATABLE:
+        return None
+    if (apart := family.snapshot.clock_apart) is not None:
+        how_far = f"our clock and Portfolio Manager's are {abs(apart).total_seconds():,.0f} seconds apart"
+        text = f"what became of our answer is not known, and nothing is sent again while {how_far}"
+        return Reason(ReasonKind.IN_DOUBT, text)
+    if before is None or not (changed or before.awaits is None):
+        text = "what became of our answer is not known, and Portfolio Manager refused it when it was sent again"
+        return Reason(ReasonKind.IN_DOUBT, f"{text}; it waits for a person")
+    return None
+
+
 def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, what: str) -> _Needed:
-    """Whether a pending parent is accepted already, or by a step of this plan; else why the child is kept back."""
+    """Whether a pending parent is accepted already, or by a step of this plan; else why the child is kept back.
+
+    It is accepted already only if every element under its id is the request that we accepted, and none could be
+    another: an element without a readable id may be, and so may one that is listed long after our accept.
+    """
+    lists = {pending.kind: pending for pending in family.snapshot.lists}
     if family.standing(parent) is Standing.ACCEPTED:
-        return ()
+        if lists[parent.kind].shows_absence and parent not in family.history.overdue:
+            return ()
+        text = f"we accepted {what} {parent.id}, and what is listed now may be another request of it"
+        return Reason(otherwise, text, parent)
     if parent in family.steps and family.steps[parent].action is Action.ACCEPT:
         return (parent,)
     verdict = family.decisions[parent].verdict
@@ -150,6 +181,8 @@ def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, wha
             ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, and this falls with it", parent
         )
     state = "is on hold" if verdict is Verdict.HOLD else "waits itself"
+    if family.decisions[parent].reason.kind is ReasonKind.MISSED_ONCE:
+        state = "is missing from one read of its list"
     return Reason(otherwise, f"accepting this would also accept {what} {parent.id}, which {state}", parent)
 
 
@@ -225,6 +258,9 @@ def children_are_rejected_first(decision: Decision, family: _Family) -> _Needed:
     for child in children:
         if family.standing(child.key) in _UNKNOWN and child.key not in family.steps:
             return Reason(ReasonKind.IN_DOUBT, f"what became of our answer to {child.key} is not known yet", child.key)
+        if child.reason.kind is ReasonKind.MISSED_ONCE:
+            text = f"{child.key} is missing from one read of its list; if it pends, it is to get its own note first"
+            return Reason(ReasonKind.MISSED_ONCE, text, child.key)
     return tuple(child.key for child in children if child.key in family.steps)
 
 

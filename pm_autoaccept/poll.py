@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,14 +25,18 @@ from pm_autoaccept.model import (
     NotLearnt,
     PendingList,
     PendingPage,
+    PendingRequest,
     ProviderAccount,
+    RequestKey,
     Snapshot,
+    Unreadable,
     Watched,
 )
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.watch import owners_to_read
 
 T = TypeVar("T")
+E = TypeVar("E", bound=PendingRequest | Unreadable)
 
 MOST_PAGES = 5_000
 """A list of more pages (100,000 requests) is not believed: a service that always says "next page" would never end."""
@@ -76,14 +81,14 @@ class Poller:
         # carry it along.
         listed = {request.property_id for request in properties.requests}
         if any(request.property_id not in listed for request in meters.requests):
-            properties = await self._list(Kind.PROPERTY)
+            properties = properties.united(await self._list(Kind.PROPERTY))
             listed = {request.property_id for request in properties.requests}
         shares = (*properties.requests, *meters.requests)
         owners = {request.account_id for request in shares if request.account_id is not None}
         connected = await self._learn(self.pm.customers)
         connecting = {request.account_id for request in connections.requests}
         if owners - (frozenset() if isinstance(connected, NotLearnt) else connected) - connecting:
-            connections = await self._list(Kind.CONNECTION)
+            connections = connections.united(await self._list(Kind.CONNECTION))
             connecting = {request.account_id for request in connections.requests}
         orphans = {
             request.account_id
@@ -118,19 +123,30 @@ class Poller:
         """Read one list to its end. A page that stays failed makes it not whole."""
         begun = self.now()
         pages: list[PendingPage] = []
+        again: list[PendingPage] = []
+        shown: set[RequestKey | bytes] = set()
+        endless: str | None = None
         try:
-            async for page in self._pages(kind):
-                pages.append(page)  # noqa: PERF401 — what was read before a page failed is kept
+            async with aclosing(self._pages(kind)) as read:
+                async for page in read:
+                    pages.append(page)
+                    if page.leads_nowhere(shown):
+                        endless = f"page {len(pages)} names a next one, and shows only what those before it showed"
+                        break
+                    shown |= page.shown
+            async for page in self._backwards(kind, () if endless else pages):
+                again.append(page)  # noqa: PERF401 — what was read before a page failed is kept
         except NotAuthorised:
             raise
         except PortfolioManagerError as error:
             failed: str | None = str(error)
         else:
-            failed = None if len(pages) < MOST_PAGES else f"it has more than {MOST_PAGES} pages, which is not believed"
+            too_many = f"it has more than {MOST_PAGES} pages, which is not believed"
+            failed = endless or (too_many if len(pages) >= MOST_PAGES else None)
         return PendingList(
             kind=kind,
-            requests=tuple(request for page in pages for request in page.requests),
-            unreadable=tuple(element for page in pages for element in page.unreadable),
+            requests=_every([page.requests for page in pages], [page.requests for page in again]),
+            unreadable=_every([page.unreadable for page in pages], [page.unreadable for page in again]),
             failed=failed,
             begun=begun,
             ended=self.now(),
@@ -160,6 +176,20 @@ class Poller:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
+    async def _backwards(self, kind: Kind, pages: Sequence[PendingPage]) -> AsyncGenerator[PendingPage, None]:
+        """Read a list of several pages again, from the last page but one to the first, while pages differ.
+
+        When a request is taken back, those behind it move up, and one of them moves from a page that is still to be
+        read to one that was read already. Read backwards, no removal hides anything as long as the order is stable
+        (that it is, nobody says: reference §10.5). Nothing has moved on the pages before one that is as it was.
+        """
+        for number in range(len(pages) - 1, 0, -1):
+            page = await self.pm.pending_page(kind, number)
+            yield page
+            first = pages[number - 1]
+            if (page.requests, page.unreadable) == (first.requests, first.unreadable):
+                return
+
     async def _learn(self, read: Callable[[], Awaitable[T]]) -> Fact[T]:
         """Learn a fact, or why it could not be learnt."""
         try:
@@ -186,3 +216,14 @@ class Poller:
 
     async def _accounts(self, owners: Iterable[int]) -> dict[int, Fact[AccountInfo]]:
         return await self._of_each(owners if Need.ACCOUNTS in self.needs else (), self.pm.customer)
+
+
+def _every(pages: Iterable[Sequence[E]], again: Iterable[Sequence[E]]) -> tuple[E, ...]:
+    """All elements of the pages, and what only those pages show that were read again.
+
+    Other content under an id is kept beside the first: only a part of the list was read again, and the first may stand
+    on another page still.
+    """
+    shown = [element for page in pages for element in page]
+    sources = {element.source for element in shown}
+    return (*shown, *(element for page in again for element in page if element.source not in sources))

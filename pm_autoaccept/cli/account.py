@@ -36,9 +36,10 @@ def _yes(command: Any) -> Any:  # noqa: ANN401 — likewise
 def list_(settings: Path | None, ledger: str | None, *, output: str, name: str | None) -> int:
     """List connected customers and what they share, since when, and by which rule. Reads the ledger only.
 
-    It is what the last cycles read: shares are read owner by owner, in turn.
+    It is what the last cycles read: shares are read owner by owner, in turn. `since` is when our accept was done; of
+    what was not let in by us, when it was first seen.
     """
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows
+    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
     from pm_autoaccept.cli.ties import COLUMNS, TEXT
     from pm_autoaccept.ledger.standing import standing
 
@@ -48,8 +49,9 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
         lambda connection: print_rows(
             standing(connection, account=name),
             output=output,
+            zone=text_zone(settings, name),
             columns=COLUMNS,
-            text=TEXT,
+            text=with_account(connection, name, TEXT),
             what=("connection or share", "connections and shares"),
         ),
         account=name,
@@ -101,7 +103,7 @@ def unshare(share: str, *, note: str | None, yes: bool, **said: Any) -> int:  # 
 @options.mode
 def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  # noqa: ANN401 — likewise
     """List the notifications that are stored, each with what it changed; or clear Portfolio Manager's list of them."""
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows
+    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
     from pm_autoaccept.cli.notified import COLUMNS, TEXT
     from pm_autoaccept.ledger.standing import notifications as stored
 
@@ -113,8 +115,9 @@ def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  
         lambda connection: print_rows(
             stored(connection, account=said["account"]),
             output=output,
+            zone=text_zone(said["settings"], said["account"]),
             columns=COLUMNS,
-            text=TEXT,
+            text=with_account(connection, said["account"], TEXT),
             what=("notification", "notifications"),
         ),
         account=said["account"],

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from pm_autoaccept.cli.printing import print_nowhere
+from pm_autoaccept.cli.standard_streams import while_read
 from pm_autoaccept.model import RequestKey
 
 
@@ -35,23 +35,17 @@ def plain(value: object) -> object:
 def print_json_rows(rows: Iterable[object]) -> int:
     """Print an array, one element at a time as they come; returns how many there were. Escaped as `print_json`."""
     count = 0
-    try:
-        sys.stdout.write("[")
-        for row in rows:
-            sys.stdout.write(",\n" if count else "\n")
-            sys.stdout.write(json.dumps(plain(row), indent=2))
-            count += 1
-        sys.stdout.write("\n]\n" if count else "]\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        print_nowhere()
+    sys.stdout.write("[")
+    for row in while_read(rows):
+        sys.stdout.write(",\n" if count else "\n")
+        sys.stdout.write(json.dumps(plain(row), indent=2))
+        count += 1
+    sys.stdout.write("\n]\n" if count else "]\n")
+    sys.stdout.flush()
     return count
 
 
 def print_json(value: object) -> None:
     """Print one JSON document on stdout. Beyond ASCII all is escaped: no text of a customer reaches a terminal raw."""
-    try:
-        sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        print_nowhere()
+    sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
+    sys.stdout.flush()

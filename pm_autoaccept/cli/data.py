@@ -30,7 +30,8 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     """Read each data source of the policy, and say how many rows it has, how old it is, and whether it is good.
 
     It is read here and now, beside a `run` that may be at work; the ledger is only read, and Portfolio Manager is not
-    asked. Exit code 1 where a source is not good: then what needs it is held.
+    asked. Exit code 1 where a source is not good, or most cells of a declared column cannot be read: then what needs it
+    is held.
     """
     import asyncio
 
@@ -46,7 +47,7 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
         print_json([_in_full(stock, remembered, now) for stock in stocks])
     else:
         _print(stocks, now)
-    return int(any(stock.why_not for stock in stocks))
+    return int(any(stock.why_not or any(remark.grave for remark in stock.remarks) for stock in stocks))
 
 
 @data.command()
@@ -74,18 +75,21 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
     Reads the ledger only. A decision's `sources` name the same digests.
     """
-    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows
+    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows, text_zone
     from pm_autoaccept.ledger import remembering
+
+    zone = text_zone(settings, account)
 
     def show(connection: Connection) -> None:
         print_rows(
             remembering.history(connection, account=account),
             output=output,
+            zone=zone,
             columns=attributes("account", "source", "digest", "rows", "since", "until", "confirmed_by"),
             text=(
                 ("account", lambda row: row.account),
-                ("from", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),
-                ("last noted", lambda row: f"{row.until:%Y-%m-%d %H:%M:%S}" if row.until else ""),
+                ("from", lambda row: row.since),
+                ("last noted", lambda row: row.until),
                 ("data", lambda row: row.source),
                 ("rows", lambda row: row.rows),
                 ("digest", lambda row: row.digest[:12]),
@@ -99,12 +103,13 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
-    from pm_autoaccept.account import load_policy, places
+    from pm_autoaccept.account import load_policy, passage_to_look, places
     from pm_autoaccept.reference.stock import take_stock
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
-    return await take_stock(sources, places(settings), remembered=remembered, now=now), remembered
+    async with passage_to_look(settings) as passage:
+        return await take_stock(sources, places(settings, passage), remembered=remembered, now=now), remembered
 
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Remembered]]:
@@ -127,7 +132,7 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 
 
 async def _confirm(name: str, settings: Settings) -> int:
-    from pm_autoaccept.account import load_policy, places
+    from pm_autoaccept.account import load_policy, passage_to_look, places
     from pm_autoaccept.cli.asking import who
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import Database, remembering
@@ -135,7 +140,8 @@ async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.reference.fetching import read_source
 
     source = _named(name, load_policy(settings.policy).policy)
-    table = (await read_source(source, places(settings))).table
+    async with passage_to_look(settings) as passage:
+        table = (await read_source(source, places(settings, passage))).table
     if isinstance(table, NotLearnt):
         click.echo(f"{name} cannot be taken as good: {table.why}", err=True)
         return 1
@@ -174,6 +180,7 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: date
         "why": stock.why_not,
         "rows": read and read.rows,
         "dropped": reading.dropped,
+        "remarks": stock.remarks,
         "dated": reading.dated,
         "age_seconds": None if reading.dated is None else round((now - reading.dated).total_seconds()),
         "digest": read and read.digest,
@@ -192,6 +199,7 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
     from pm_autoaccept.cli.printing import coloured, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration
+    from pm_autoaccept.telemetry.printable import printable
 
     rows = []
     for stock in stocks:
@@ -212,6 +220,9 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
         )
     out = console()
     print_table(out, ("", "data", "where", "rows", "dropped", "age", "digest", "required", "why not"), rows)
+    for stock in stocks:
+        for remark in stock.remarks:
+            out.print(printable(f"{stock.source.name}: {remark.text}"), soft_wrap=True)
     bad = sum(stock.why_not is not None for stock in stocks)
     out.print(f"{len(stocks)} source{'s' if len(stocks) != 1 else ''}, {bad} not good.")
 

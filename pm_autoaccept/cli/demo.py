@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.progress import Progress, TaskID
+    from rich.text import Text
 
     from pm_autoaccept.cycle import Cycle
     from pm_autoaccept.daemon import Stop
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 _ROOM_FOR_NAMES = 100
 """Columns of a terminal on which there is room for what is asked for, beside the rule and the reason."""
 
+_FIRST = ("accepted", "rejected", "held")
+_A_FEW = 3
+"""So many requests of each kind are told of, in this order."""
+
 MOST_CYCLES = 5
 """The demo ends when a cycle finds nothing more to answer, after the second as a rule."""
 
@@ -30,9 +35,10 @@ MOST_CYCLES = 5
 @click.command(cls=Command)
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed makes another world.")
 @click.option("--pending", type=click.IntRange(1, 2_000), default=200, show_default=True, help="Requests that pend.")
+@click.option("--all", "every", is_flag=True, help="Tell of every request, as it is decided and answered.")
 @options.ledger
 @options.output
-def demo(*, seed: int, pending: int, ledger: str | None, output: str) -> int:
+def demo(*, seed: int, pending: int, every: bool, ledger: str | None, output: str) -> int:
     """Start a simulated Portfolio Manager with requests waiting, and answer them by the utility's example policy.
 
     Nothing outside this machine is asked or told.
@@ -40,7 +46,8 @@ def demo(*, seed: int, pending: int, ledger: str | None, output: str) -> int:
     from pm_autoaccept.cli.running import run_gently
 
     async def work(stop: Stop) -> int:
-        return await _demo(stop, seed=seed, pending=pending, ledger=ledger or _new_ledger(), output=output)
+        kept = ledger or _new_ledger()
+        return await _demo(stop, seed=seed, pending=pending, every=every, ledger=kept, output=output)
 
     return run_gently(work)
 
@@ -53,7 +60,7 @@ def _new_ledger() -> str:
     return f"sqlite:///{Path(mkdtemp(prefix='pm-autoaccept-demo-')) / 'ledger.db'}"
 
 
-async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str) -> int:
+async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str, output: str) -> int:
     from contextlib import AsyncExitStack
 
     from pydantic import SecretStr
@@ -64,7 +71,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
     from pm_autoaccept.config import Settings
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import SqlLedger
-    from pm_autoaccept.model import Mode
+    from pm_autoaccept.model import Mode, ReasonKind
     from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
@@ -82,7 +89,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
             rate=None,
         )
         with Progress(console=out, transient=True, disable=not out.is_terminal) as progress:
-            story = _Story(out, progress, progress.add_task("answering", total=None))
+            story = _Story(out, progress, progress.add_task("answering", total=None), every=every)
             async with AsyncExitStack() as stack:
                 kept = await SqlLedger.open(ledger)
                 stack.push_async_callback(kept.close)
@@ -94,19 +101,23 @@ async def _demo(stop: Stop, *, seed: int, pending: int, ledger: str, output: str
                     planned = await cycle.look()
                     cycles += 1
                     story.tell_look(planned, first=cycles == 1)
-                    if not planned.steps:
+                    missed = any(each.reason.kind is ReasonKind.MISSED_ONCE for each in planned.decisions)
+                    if not planned.steps and not missed:
                         break
                     await cycle.answer(planned)
                 rows = await cycle.ledger.decisions()
+        story.end()
     _end(out, rows, ledger=ledger, seed=seed, cycles=cycles, output=output)
     return 0
 
 
 class _Story:
-    """Tells what happens while it happens."""
+    """Tells a few of each kind at the end, or everything while it happens."""
 
-    def __init__(self, out: Console, progress: Progress, bar: TaskID) -> None:
-        self._out, self._progress, self._bar = out, progress, bar
+    def __init__(self, out: Console, progress: Progress, bar: TaskID, *, every: bool) -> None:
+        self._out, self._progress, self._bar, self._every = out, progress, bar, every
+        self._told: dict[str, list[tuple[str | None, Text]]] = {}
+        """How it ended → the rule and the line of each request that ended so."""
 
     def begin(self, cycle: Cycle, *, seed: int, pending: int) -> None:
         """Say where we are and what waits."""
@@ -125,6 +136,8 @@ class _Story:
         """Say what a look found: first each request that is held or kept back, later only how many are left."""
         self._progress.update(self._bar, total=len(planned.steps), completed=0)
         if not first:
+            if not self._every:
+                return
             left, more = len(planned.decisions), len(planned.steps)
             self._out.print()
             self._out.print(f"The next look: {left} still pend, {more or 'none'} of them can be answered now.")
@@ -162,9 +175,33 @@ class _Story:
         if self._out.width >= _ROOM_FOR_NAMES:
             line.append(f"{printable(_what(decision.request)):<22.22}  ")
         line.append(f"{printable(decision.request.username or ''):<16.16}  ")
-        line.append(f"{decision.rule or 'no rule'}: ", style="dim")
+        rule = decision.rule or "no rule"
+        if rule not in why.lower():
+            line.append(f"{rule}: ", style="dim")
         line.append(printable(why))
+        self._told.setdefault(word, []).append((decision.rule, line))
+        if self._every:
+            self._print(line)
+
+    def _print(self, line: Text) -> None:
         self._out.print(line, no_wrap=True, overflow="ellipsis", crop=self._out.is_terminal)
+
+    def end(self) -> None:
+        """Tell of a few requests of each kind, each by another rule where there are several; nothing if all is told."""
+        from rich.text import Text
+
+        if self._every:
+            return
+        for word in [*(each for each in _FIRST if each in self._told), *(set(self._told) - set(_FIRST))]:
+            told = self._told[word]
+            by_rule: dict[str | None, Text] = {}
+            for rule, line in told:
+                by_rule.setdefault(rule, line)
+            few = [*by_rule.values(), *(line for _, line in told if line not in by_rule.values())][:_A_FEW]
+            for line in few:
+                self._print(line)
+            if more := len(told) - len(few):
+                self._out.print(Text(f"{'':<9}  and {more} more {word}", style="dim"))
 
 
 def _what(request: PendingRequest) -> str:
@@ -202,5 +239,6 @@ def _end(out: Console, rows: Sequence[DecisionRow], *, ledger: str, seed: int, c
     out.print(f"  pm-autoaccept decisions --ledger {ledger}", soft_wrap=True)
     if held is not None:
         out.print(f"  pm-autoaccept decisions --ledger {ledger} --verdict hold", soft_wrap=True)
+    out.print(f"  pm-autoaccept demo --all --seed {seed}    every request, as it is decided and answered")
     out.print(f"  pm-autoaccept demo --seed {seed + 1}")
     out.print("  pm-autoaccept simulate --pending 50    to try things on yourself")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def doctor(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
     """Show each setting and where it came from, then try policy, host, sign-in, clock, lists, custom fields and ledger.
 
-    Nothing is changed: of Portfolio Manager only reads are asked, and nothing is written into the ledger. Exit code 1
+    Of Portfolio Manager only reads are asked, and nothing is recorded in the ledger but refused passwords. Exit code 1
     where there is a problem, 0 otherwise.
     """
     from pm_autoaccept.cli.running import read_gently

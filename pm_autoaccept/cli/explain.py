@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from pm_autoaccept.model import Decision, RequestKey
     from pm_autoaccept.policy import Source
 
-_KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
+_NOT_PENDING = -1
+"""Of the look, where the request is not in the lists: then the ledger is asked, once the loop has ended."""
 
 
 @click.command(cls=Command)
@@ -30,30 +30,29 @@ _KEY = re.compile(r"(connection|property|meter)[: ](\d{1,19})")
 def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> int:  # noqa: ANN401 — config checks them
     """Explain KEY (as meter:30511977) as it pends now, or each request of a pending list in --xml FILE.
 
-    Nothing is sent and nothing is recorded. With --xml neither Portfolio Manager nor the ledger nor a database is asked
-    either: what the file and the policy's own files do not tell is unknown.
+    Of a request that does not pend any more, what the ledger has: each decision, its evidence, and what came of it.
+
+    Nothing is sent, and nothing is recorded but refused passwords. With --xml neither Portfolio Manager nor the ledger
+    nor a database is asked either: what the file and the policy's own files do not tell is unknown.
     """
     if (key is None) == (xml is None):
         raise click.UsageError("give either KEY, as meter:30511977, or --xml FILE")
     if xml is not None:
-        from pm_autoaccept.config import policy_folder
-
-        folder = policy_folder(said["policy"], settings=said["settings"], account=said["account"])
-        looked = _from_file(xml, options.policy_folder(folder))
+        folder = options.policy_folder(said["policy"], settings=said["settings"], account=said["account"])
+        looked = _from_file(xml, folder)
         code = _show(looked, looked.plan.decisions, output=output)
         _say_what_is_not_compared(looked.policy.sources)
         return code
-    wanted = _KEY.fullmatch(key or "")
-    if wanted is None:
-        raise click.UsageError(f"{key!r} names no request; write connection:ID, property:ID or meter:ID")
+    kind, number = options.request_key(key or "")
 
     from pm_autoaccept.cli.running import read_gently
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.model import Kind, RequestKey
 
     settings = load_settings(**said)
-    request = RequestKey(Kind(wanted[1]), int(wanted[2]))
-    return read_gently(lambda: _explain(settings, request, output=output), settings=settings)
+    request = RequestKey(Kind(kind), number)
+    code = read_gently(lambda: _explain(settings, request, output=output), settings=settings)
+    return _from_ledger(settings, request, output=output) if code == _NOT_PENDING else code
 
 
 async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
@@ -62,11 +61,22 @@ async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
     looked = await look_only(settings)
     found = [decision for decision in looked.plan.decisions if decision.key == key]
     if not found:
-        click.echo(
-            f"{key} does not pend now; `pm-autoaccept decisions` says what became of it, if we knew it", err=True
-        )
-        return 1
+        return _NOT_PENDING
     return _show(looked, tuple(found), output=output)
+
+
+def _from_ledger(settings: Settings, key: RequestKey, *, output: str) -> int:
+    """What was decided of a request that pends no more, with its evidence; exit code 1 where nothing is known of it."""
+    from pm_autoaccept.cli.decisions import print_one
+    from pm_autoaccept.cli.recorded import ledger_exists
+
+    click.echo(f"{key} does not pend now.", err=True)
+    if ledger_exists(settings.ledger) and print_one(
+        str(key.kind), key.id, ledger=settings.ledger, settings=None, account=settings.name, output=output
+    ):
+        return 0
+    click.echo("The ledger does not know it either. A key is as in the list of `pm-autoaccept decisions`.", err=True)
+    return 1
 
 
 def _from_file(xml: Path, folder: Path) -> Looked:
@@ -147,8 +157,8 @@ def _as_data(looked: Looked, decision: Decision) -> dict[str, object]:
     rules, near = looked_at(looked, decision)
     return {
         "request": decision.key,
-        "account_id": decision.request.account_id,
-        "username": decision.request.username,
+        "owner_id": decision.request.account_id,
+        "owner_username": decision.request.username,
         "verdict": decision.verdict,
         "rule": decision.rule,
         "reason": decision.reason,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -18,10 +19,15 @@ from pm_autoaccept.cli.as_csv import print_csv
 from pm_autoaccept.cli.as_json import print_json_rows
 from pm_autoaccept.cli.printing import console, print_table
 from pm_autoaccept.cli.recorded import ledger_exists
-from pm_autoaccept.config import ledger_address
-from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.cli.standard_streams import while_read
+from pm_autoaccept.config import ledger_address, policy_folders
+from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRefused
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.auditing import accounts
+from pm_autoaccept.policy.durations import read_duration
+
+if TYPE_CHECKING:
+    from pm_autoaccept.policy import Policy
 
 R = TypeVar("R")
 Row = TypeVar("Row")
@@ -60,30 +66,71 @@ def from_ledger(
 
 
 def attributes(*names: str) -> list[tuple[str, Callable[[Any], object]]]:
-    """Columns of CSV that are named as what a row has."""
+    """Columns of JSON and CSV that are named as what a row has."""
     return [(name, attrgetter(name)) for name in names]
+
+
+def text_zone(settings: Path | None, account: str | None) -> tzinfo:
+    """The zone in which text lists show times: that of the policies, where they are of one mind; UTC otherwise."""
+    zones = {policy.time_zone for policy in policies_in_force(settings, account)}
+    return zones.pop() if len(zones) == 1 else UTC
+
+
+def policies_in_force(settings: Path | None, account: str | None) -> list[Policy]:
+    """The policies that the settings name and that can be read: what was is shown, whatever is wrong now."""
+    from pm_autoaccept.policy import load
+    from pm_autoaccept.reference import read_folder
+
+    found = []
+    with suppress(ConfigurationError):
+        for folder in policy_folders(settings=settings, account=account).values():
+            with suppress(ConfigurationError, PolicyRefused):
+                if folder is not None:
+                    found.append(load(read_folder(folder)))
+    return found
+
+
+def in_zone(at: datetime, zone: tzinfo) -> str:
+    """A moment for people, with its zone."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def with_account(
+    connection: Connection, account: str | None, text: Sequence[tuple[str, Callable[[Any], object]]]
+) -> Sequence[tuple[str, Callable[[Any], object]]]:
+    """The columns of a text list, the account's name before them where the list has several accounts."""
+    several = account is None and len(accounts(connection)) > 1
+    return (("account", lambda row: row.account), *text) if several else text
 
 
 def print_rows(
     rows: Iterable[Row],
     *,
     output: str,
+    zone: tzinfo,
     columns: Sequence[tuple[str, Callable[[Row], object]]],
     text: Sequence[tuple[str, Callable[[Row], object]]],
     what: tuple[str, str],
 ) -> None:
-    """Print rows as they come: as JSON all that they hold, as CSV these columns, as text those."""
+    """Print rows as they come: as JSON and CSV (`csv`, `csv-bom`) these columns, as text those, in this time zone."""
     if output == "json":
-        print_json_rows(rows)
+        print_json_rows({name: read(row) for name, read in columns} for row in rows)
         return
-    if output == "csv":
-        print_csv([name for name, _ in columns], ([read(row) for _, read in columns] for row in rows))
+    if output in {"csv", "csv-bom"}:
+        cells = ([read(row) for _, read in columns] for row in rows)
+        print_csv([name for name, _ in columns], cells, bom=output == "csv-bom")
         return
     out, count = console(), 0
-    for some in _batches(rows):
-        print_table(out, [name for name, _ in text], [[read(row) for _, read in text] for row in some])
+    for some in _batches(while_read(rows)):
+        print_table(out, [name for name, _ in text], [[_cell(read(row), zone) for _, read in text] for row in some])
         count += len(some)
     out.print(f"{count} {what[count != 1]}.")
+
+
+def _cell(value: object, zone: tzinfo) -> object:
+    if isinstance(value, datetime):
+        return in_zone(value, zone)
+    return "" if value is None else value
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -92,13 +139,15 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield some
 
 
-def moment(text: str | None, *, until: bool = False) -> datetime | None:
-    """Read `2026-03-31`, `2026-03-31T14:30` or the same with an offset; without one it is UTC.
+def moment(text: str | None, *, until: bool = False, now: datetime | None = None) -> datetime | None:
+    """Read `2026-03-31`, `2026-03-31T14:30` or the same with an offset; without one it is UTC. `7d` is a week ago.
 
     A date is the beginning of its day; as `until` it is the end, so that the day itself is within.
     """
     if text is None:
         return None
+    if (ago := read_duration(text)) is not None:
+        return (now or datetime.now(UTC)) - ago
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
             day = date.fromisoformat(text.strip()) + timedelta(days=1 if until else 0)
@@ -107,5 +156,6 @@ def moment(text: str | None, *, until: bool = False) -> datetime | None:
         return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.UsageError(
-            f"{text!r} is no time; write 2026-03-31, or 2026-03-31T14:30 (UTC), or 2026-03-31T14:30-05:00"
+            f"{text!r} is no time; write 2026-03-31, or 2026-03-31T14:30 (UTC), or 2026-03-31T14:30-05:00, or 7d for a "
+            "week ago"
         ) from None

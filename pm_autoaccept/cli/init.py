@@ -17,7 +17,8 @@ from pm_autoaccept.cli.help_page import Command
 def init(folder: Path, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
     """Write a policy to start from into FOLDER: rules, tests, and a list to fill in for each custom field.
 
-    The account is signed in to, and its custom fields are read. Nothing is written over.
+    The account is signed in to, and its custom fields are read. Nothing is written over; nothing is recorded in the
+    ledger but refused passwords.
     """
     import json
     import secrets

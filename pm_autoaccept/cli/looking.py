@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pm_autoaccept.account import open_account
-from pm_autoaccept.cli.recorded import ledger_exists
+from pm_autoaccept.cli.signing_in import say
 from pm_autoaccept.config import Settings
-from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Fact, Plan, RequestKey
+from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.signing_in import only_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,24 @@ class Looked:
 
 
 async def look_only(settings: Settings) -> Looked:
-    """Read, decide, plan. The ledger is read if there is one, and neither written nor made."""
-    if ledger_exists(settings.ledger):
-        ledger = await SqlLedger.open(settings.ledger, name=settings.name, read_only=True)
-    else:
-        ledger = await SqlLedger.open("sqlite://")
-    try:
-        async with open_account(settings, ledger=ledger, records=False) as cycle:
-            return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables(), cycle.dated)
-    finally:
-        await ledger.close()
+    """Read, decide, plan. The ledger is read if there is one; only how signing in ended is written into it."""
+    async with (
+        only_reading(settings, tell=say) as (ledger, memory),
+        open_account(settings, ledger=ledger, records=False, memory=memory) as cycle,
+    ):
+        return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables(), cycle.dated)
 
 
 def notices(plan: Plan) -> list[str]:
-    """What people must know beside the plan itself: that answering is paused, that a list is not whole."""
+    """What people must know beside the plan itself: a pause, clocks that do not agree, a list that is not whole."""
     paused = [f"Nothing is answered now: {plan.paused}."] if plan.paused is not None else []
+    open_intents = sum(each.reason.kind is ReasonKind.IN_DOUBT for each in plan.kept_back)
+    if plan.clock_apart is not None and open_intents:
+        apart = f"{abs(plan.clock_apart).total_seconds():,.0f} seconds"
+        paused.append(
+            f"Our clock and Portfolio Manager's are {apart} apart. No answer of unknown fate is sent again until they"
+            f" agree, and {open_intents} {'waits' if open_intents == 1 else 'wait'}. Set this machine's clock by NTP."
+        )
     lists = (f"The list of pending {each.kind} requests is not whole: {each.failed}" for each in plan.not_whole)
     return [*paused, *lists]
 

@@ -16,10 +16,10 @@ COLUMNS: tuple[Column, ...] = (
     ("owner_username", lambda row: row.username),
     *attributes("property_id", "meter_id", "created_at", "created_by", "first_seen", "effect"),
 )
-"""For CSV."""
+"""For JSON and CSV."""
 
 TEXT: tuple[Column, ...] = (
-    ("created", lambda row: f"{row.created_at:%Y-%m-%d %H:%M:%S}" if row.created_at else ""),
+    ("created", lambda row: row.created_at),
     ("id", lambda row: row.id),
     ("type", lambda row: row.type),
     ("description", lambda row: row.description),

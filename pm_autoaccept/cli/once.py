@@ -76,6 +76,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.errors import PmAutoacceptError
+    from pm_autoaccept.ledger.proxy_passwords import recorded
     from pm_autoaccept.reference.keeping import LONGEST
 
     messages = console(stderr=True)
@@ -91,9 +92,18 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def why_not() -> str | None:
             return stop.why() or hold.why_not() or watch.why_not()
 
-        watch = await PolicyWatch.begin(places(settings), now=utc_now, patience=LONGEST, tells=False)
+        passage = recorded(ledger.database)
+        watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
         policy = watch.in_force
-        account = open_account(settings, ledger=ledger, in_force=policy, stop=why_not, tell=tell, sleep=stop.sleep)
+        account = open_account(
+            settings,
+            ledger=ledger,
+            in_force=policy,
+            passage=passage,
+            stop=why_not,
+            tell=tell,
+            sleep=stop.sleep,
+        )
         async with account as cycle:
             await ledger.revise(policy.revision, at=cycle.now())
             planned = await stop.unless_asked(cycle.look())
@@ -104,9 +114,6 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
             try:
                 await hold.renew()  # reading and deciding may have taken long
                 await cycle.answer(planned)
-                if any(step.falls for step in planned.steps):
-                    progress.update(bar, description="Reading once more", total=None)
-                    await stop.unless_asked(cycle.settle())
             except PmAutoacceptError as error:
                 failed = error  # what was done until then is told all the same
             rows = await cycle.ledger.decisions(keys=[decision.key for decision in planned.decisions])
@@ -140,7 +147,10 @@ def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow],
         )
     else:
         out = console()
-        print_summary(out, summary)
+        if planned.decisions:
+            print_summary(out, summary)
+        elif not planned.not_whole:
+            out.print("Nothing pends: there was nothing to answer.")
         for receipt in dropped:
             out.print(f"{receipt.step.key} was not answered this time: {receipt.text}")
         if mode is Mode.OBSERVE:

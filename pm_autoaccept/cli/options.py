@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,15 +26,25 @@ def output(command: Command) -> Command:
     )(command)
 
 
-def table_output(command: Command) -> Command:
-    """`--output text|json|csv`."""
+def table_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--output text|json|csv`, and `--bom`, with which a command gets `csv-bom`."""
+
+    @wraps(command)
+    def chosen(*arguments: Any, output: str, bom: bool, **said: Any) -> Any:  # noqa: ANN401 — whatever the command takes
+        if bom and output != "csv":
+            raise click.UsageError("--bom is for spreadsheets; say --output csv too")
+        return command(*arguments, output="csv-bom" if bom else output, **said)
+
+    chosen = click.option(
+        "--bom", is_flag=True, help="Begin CSV with a byte order mark: Excel then reads it as UTF-8."
+    )(chosen)
     return click.option(
         "--output",
         type=click.Choice(["text", "json", "csv"]),
         default="text",
         show_default=True,
         help="For people, for machines, or for spreadsheets.",
-    )(command)
+    )(chosen)
 
 
 def ledger(command: Command) -> Command:
@@ -89,9 +100,27 @@ def mode(command: Command) -> Command:
     )(command)
 
 
-def policy_folder(said: Path | None) -> Path:
-    """The folder that a command without other settings was given, or else PM_AUTOACCEPT_POLICY."""
-    named = os.environ.get("PM_AUTOACCEPT_POLICY") if said is None else said
-    if not named:
-        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY")
-    return Path(named)
+_KEY = re.compile(r"(connection|property|meter)[: ]([0-9]{1,19})")
+
+
+def request_key(text: str) -> tuple[str, int]:
+    """Kind and number of a request, as `meter:30511977`; raises `UsageError` for what names none."""
+    named = _KEY.fullmatch(text.strip())
+    if named is None:
+        raise click.UsageError(
+            f"{text!r} names no request; write connection:ID, property:ID or meter:ID, as meter:30511977. "
+            "`pm-autoaccept pending` and `pm-autoaccept decisions` list them"
+        )
+    return named[1], int(named[2])
+
+
+def policy_folder(said: Path | None, *, settings: Path | None, account: str | None) -> Path:
+    """The folder that a command without other settings was given, or else the one that the settings name."""
+    if said is not None:
+        return said
+    from pm_autoaccept.config import policy_folder as named_in
+
+    named = named_in(settings=settings, account=account)
+    if named is None:
+        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY, or `policy` in a settings file")
+    return named

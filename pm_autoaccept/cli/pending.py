@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 @options.account
 @options.output
 def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """List what pends, what the policy says of it, and what would be sent. Nothing is sent, nothing is recorded.
+    """List what pends, what the policy says of it, and what would be sent.
+
+    Nothing is sent, and nothing is recorded but refused passwords.
 
     With --recorded and another --policy FOLDER: what that policy would have decided of every request in the ledger, as
     of the time of its decision, and where this differs. Facts that the ledger does not have are not learnt.
     """
     if recorded:
         from pm_autoaccept.cli.rejudged import show_recorded
-        from pm_autoaccept.config import policy_folder
 
         whose = {"settings": said["settings"], "account": said["account"]}
-        folder = options.policy_folder(policy_folder(said["policy"], **whose))
+        folder = options.policy_folder(said["policy"], **whose)
         return show_recorded(folder, ledger=said["ledger"], output=output, **whose)
     from pm_autoaccept.cli.looking import look_only
     from pm_autoaccept.cli.running import read_gently
@@ -60,8 +61,8 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
                         "request": decision.key,
                         "kind": decision.request.kind,
                         "id": decision.request.id,
-                        "account_id": decision.request.account_id,
-                        "username": decision.request.username,
+                        "owner_id": decision.request.account_id,
+                        "owner_username": decision.request.username,
                         "property_id": decision.request.property_id,
                         "verdict": decision.verdict,
                         "rule": decision.rule,
@@ -75,6 +76,9 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
         )
     else:
         out = console()
+        if not plan.decisions and not plan.not_whole:
+            out.print("Nothing pends.")
+            return 0
         rows = []
         for decision in plan.decisions:
             follows = then[decision.key]

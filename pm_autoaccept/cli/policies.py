@@ -8,12 +8,14 @@ from pm_autoaccept.cli.exporting import attributes, print_rows
 from pm_autoaccept.ledger.revising import revisions
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from sqlalchemy import Connection
 
     from pm_autoaccept.record import RevisionRow, Wanted
 
 
-def show_policies(connection: Connection, wanted: Wanted, *, output: str) -> None:
+def show_policies(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
     """Print each policy that came into force or was refused, the oldest first."""
 
     def asked(row: RevisionRow) -> bool:
@@ -23,10 +25,11 @@ def show_policies(connection: Connection, wanted: Wanted, *, output: str) -> Non
     print_rows(
         (row for row in revisions(connection, account=wanted.account) if asked(row)),
         output=output,
+        zone=zone,
         columns=attributes("account", "at", "digest", "rules", "refused", "files", "program"),
         text=(
             ("account", lambda row: row.account),
-            ("from", lambda row: f"{row.at:%Y-%m-%d %H:%M:%S}"),
+            ("from", lambda row: row.at),
             ("in force", lambda row: row.digest[:12]),
             ("rules", lambda row: row.rules),
             ("refused, so that it stayed", lambda row: (row.refused or "").partition("\n")[0]),

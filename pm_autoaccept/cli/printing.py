@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -34,26 +33,10 @@ _WIDE = 1_000
 """Columns in a pipe: no line is cut or folded."""
 
 
-class _PatientConsole(Console):
-    """A console that goes on silently when whoever read its output has gone, as `| head` does: nothing is wrong."""
-
-    def on_broken_pipe(self) -> None:
-        """Let what is still printed go nowhere, and let the work be finished."""
-        self.quiet = True
-        print_nowhere()
-
-
-def print_nowhere() -> None:
-    """Let what is still printed on stdout go nowhere, since nobody reads it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def console(*, stderr: bool = False) -> Console:
     """A console for stdout, or stderr: honours NO_COLOR, never folds a line in a pipe."""
     stream = sys.stderr if stderr else sys.stdout
-    return _PatientConsole(
-        stderr=stderr, highlight=False, emoji=False, markup=False, width=None if stream.isatty() else _WIDE
-    )
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False, width=None if stream.isatty() else _WIDE)
 
 
 def coloured(word: str) -> Text:
@@ -80,7 +63,12 @@ def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[obj
     else:
         to.print()
         to.print(table.row(beside, [Text(name, style="bold") for name in columns]))
-        to.print(Text("─" * min(to.width, sum(table.widths[:beside]) + _GAP * (beside - 1))))
+        to.print(
+            Text(
+                ("-" if to.options.ascii_only else "─")
+                * min(to.width, sum(table.widths[:beside]) + _GAP * (beside - 1))
+            )
+        )
         for row in table.rows:
             to.print(table.row(beside, row))
             for name, cell in zip(columns[beside:], row[beside:], strict=True):

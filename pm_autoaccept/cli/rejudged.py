@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pm_autoaccept.account import load_policy
 from pm_autoaccept.cli.as_json import print_json
-from pm_autoaccept.cli.exporting import from_ledger
+from pm_autoaccept.cli.exporting import from_ledger, in_zone
 from pm_autoaccept.cli.printing import coloured, console, print_table
 from pm_autoaccept.ledger.recalling import recall
 from pm_autoaccept.policy import Policy
@@ -52,7 +52,7 @@ def _as_data(folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> dict[s
             {
                 "account": each.recalled.account,
                 "request": each.recalled.key,
-                "username": each.recalled.username,
+                "owner_username": each.recalled.username,
                 "decided_at": each.recalled.decided_at,
                 "changed": each.verdict is not each.recalled.verdict,
                 "was": {"verdict": each.recalled.verdict, "rule": each.recalled.rule, "reason": each.recalled.reason},
@@ -67,15 +67,17 @@ def _as_data(folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> dict[s
 def _tell(out: Console, folder: Path, policy: Policy, judged: Sequence[Rejudged]) -> None:
     changed = [each for each in judged if each.verdict is not each.recalled.verdict]
     not_judged = Counter(each.why_not for each in judged if each.judgement is None)
+    several = len({each.recalled.account for each in judged}) > 1
     if changed:
         rows = [(coloured(was), coloured(would), count) for was, would, count in _changes(judged)]
         print_table(out, ("was", "would be", "requests"), rows)
         print_table(
             out,
-            ("decided", "request", "owner", "was", "would be", "by rule", "why"),
+            (*(("account",) if several else ()), "decided", "request", "owner", "was", "would be", "by rule", "why"),
             [
                 (
-                    f"{each.recalled.decided_at:%Y-%m-%d %H:%M}",
+                    *((each.recalled.account,) if several else ()),
+                    in_zone(each.recalled.decided_at, policy.time_zone),
                     each.recalled.key,
                     each.recalled.username or "",
                     coloured(str(each.recalled.verdict)),

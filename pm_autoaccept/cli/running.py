@@ -8,7 +8,8 @@ from typing import Any
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.daemon import Stop
-from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
+from pm_autoaccept.telemetry.log_stream import stderr_apart
+from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs, log_lost_lines
 
 FROM_SIGNAL = 128
 """A program ended by signal N exits with 128 + N, as shells expect."""
@@ -40,8 +41,9 @@ def _run(work: Callable[[Stop], Coroutine[Any, Any, int]], stop: Stop, settings:
         with stop.on_signals():
             return await work(stop)
 
-    if settings is None:
-        configure_logs()
-    else:
-        configure_logs(LogLevel(settings.log_level), LogFormat(settings.log_format))
-    return asyncio.run(main())
+    with stderr_apart(log_lost_lines):
+        if settings is None:
+            configure_logs()
+        else:
+            configure_logs(LogLevel(settings.log_level), LogFormat(settings.log_format))
+        return asyncio.run(main())

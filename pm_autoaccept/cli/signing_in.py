@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import click
+
 from pm_autoaccept.account import PolicyInForce, open_account
-from pm_autoaccept.cli.recorded import ledger_exists
 from pm_autoaccept.config import Settings
 from pm_autoaccept.daemon import Stop
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import PortfolioManager
+from pm_autoaccept.signing_in import Memory, credential, only_reading
 
 _HOLDS_EVERYTHING = b"version: 1\nrules: [{id: hold, on: [connection, property, meter], when: always, then: hold}]\n"
 
@@ -26,7 +28,9 @@ async def signed_in(settings: Settings, *, stop: Stop) -> AsyncIterator[tuple[Po
     ledger = await SqlLedger.open(settings.ledger, name=settings.name, unknown_wait=settings.unknown_wait)
     try:
         policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
-        async with open_account(settings, ledger=ledger, in_force=policy, sleep=stop.sleep) as cycle:
+        memory = Memory(credential=credential(settings, ledger.database, aside=True), tell=say)
+        account = open_account(settings, ledger=ledger, memory=memory, in_force=policy, sleep=stop.sleep)
+        async with account as cycle:
             yield cycle.pm, ledger
     finally:
         await ledger.close()
@@ -34,16 +38,17 @@ async def signed_in(settings: Settings, *, stop: Stop) -> AsyncIterator[tuple[Po
 
 @asynccontextmanager
 async def signed_in_to_read(settings: Settings) -> AsyncIterator[PortfolioManager]:
-    """A signed-in client for what only reads. The ledger, if there is one, is read: it knows of refused passwords.
+    """A signed-in client for what only reads. The ledger, if there is one, remembers refused passwords.
 
     Raises:
         LedgerError, PortfolioManagerError: as `open_account`.
     """
-    there_is = ledger_exists(settings.ledger)
-    ledger = await SqlLedger.open(settings.ledger if there_is else "sqlite://", name=settings.name, read_only=there_is)
-    try:
+    async with only_reading(settings, tell=say) as (ledger, memory):
         policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
-        async with open_account(settings, ledger=ledger, records=False, in_force=policy) as cycle:
+        async with open_account(settings, ledger=ledger, records=False, memory=memory, in_force=policy) as cycle:
             yield cycle.pm
-    finally:
-        await ledger.close()
+
+
+def say(text: str) -> None:
+    """Say beside a command's output what people must know."""
+    click.echo(f"pm-autoaccept: {text}", err=True)

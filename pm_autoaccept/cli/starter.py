@@ -8,6 +8,9 @@ from pm_autoaccept.cli import starter_policy, starter_tests
 from pm_autoaccept.cli.starter_matches import matched
 from pm_autoaccept.model import CustomFieldDefinition
 
+PLACEHOLDER = "put your own here, one on each line, instead of this line"
+"""How the line of each list begins until real values stand there; `check` finds it."""
+
 
 def starter(definitions: Sequence[CustomFieldDefinition], *, username: str, nobody: str) -> dict[str, str]:
     """File name → text: a policy, its tests, and a list for each field that requests are matched by.
@@ -22,5 +25,5 @@ def starter(definitions: Sequence[CustomFieldDefinition], *, username: str, nobo
     return {
         "policy.yaml": starter_policy.text(definitions, questions, matches, username=username),
         "policy.test.yaml": starter_tests.text(matches),
-        **{each.file: f"put your own here, one on each line, instead of this line ({nobody})\n" for each in questions},
+        **{each.file: f"{PLACEHOLDER} ({nobody})\n" for each in questions},
     }

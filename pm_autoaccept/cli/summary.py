@@ -24,6 +24,8 @@ WHY_KEPT_BACK = {
     ReasonKind.PARENT_REJECTED: "the connection or property above it was rejected",
     ReasonKind.LIST_NOT_WHOLE: "a list could not be read to its end",
     ReasonKind.ANSWERED: "it was answered already and the list lags",
+    ReasonKind.LISTED_AGAIN: "it was answered more than an hour ago and is listed still, or again",
+    ReasonKind.MISSED_ONCE: "a request below it was missing from one read of its list",
     ReasonKind.IN_DOUBT: "what became of an earlier answer is not known yet",
     ReasonKind.VERDICT_CHANGED: "another answer was sent before, and what became of that is not known",
     ReasonKind.REFUSED: "Portfolio Manager refused the answer",
@@ -37,6 +39,7 @@ def ending(row: DecisionRow) -> str:
         word = "accepted" if row.answer == Action.ACCEPT else "rejected"
     elif row.outcome is not None:
         word = str(row.outcome).replace("_", " ")
+        word += f": {row.elsewhere}" if row.elsewhere is not None else ""
     elif row.verdict is Verdict.HOLD:
         word = "held"
     elif row.kept_back is not None:

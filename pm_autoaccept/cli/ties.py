@@ -16,15 +16,16 @@ _WORDS = {Origin.BEFORE_US: "before us", Origin.DECIDED: "decided", Origin.UNDEC
 COLUMNS: tuple[Column, ...] = (
     *attributes("account"),
     ("what", lambda row: row.key),
-    *attributes("kind"),
+    *attributes("kind", "id"),
     ("owner_id", lambda row: row.owner),
     ("owner_username", lambda row: row.owner_name),
     *attributes("property_id", "access_level", "origin", "rule", "since", "last_seen", "absent_since", "command"),
+    *attributes("acknowledged_by", "acknowledged_at", "acknowledged_why"),
 )
-"""For CSV."""
+"""For JSON and CSV."""
 
 TEXT: tuple[Column, ...] = (
-    ("since", lambda row: f"{row.since:%Y-%m-%d %H:%M:%S}"),
+    ("since", lambda row: row.since),
     ("what", lambda row: row.key),
     ("owner", lambda row: " ".join(str(each) for each in (row.owner, row.owner_name) if each)),
     ("access", lambda row: row.access_level or ""),

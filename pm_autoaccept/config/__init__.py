@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.config.forms import host_and_port, ledger_file
-from pm_autoaccept.config.given import PREFIX, Origin
+from pm_autoaccept.config.forms import host_and_port, ledger_file, password_in
+from pm_autoaccept.config.given import PREFIX, Origin, variable
 from pm_autoaccept.config.program import (
     IN_THE_ENVIRONMENT,
+    ForPolicy,
     Program,
     ledger_address,
     load_accounts,
     load_settings,
     load_sound_accounts,
     policy_folder,
+    policy_folders,
+    policy_names,
 )
 from pm_autoaccept.config.saying import SaidSetting, said
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
@@ -22,6 +25,7 @@ __all__ = [
     "IN_THE_ENVIRONMENT",
     "PREFIX",
     "SERVICES",
+    "ForPolicy",
     "Origin",
     "Program",
     "SaidSetting",
@@ -32,6 +36,10 @@ __all__ = [
     "load_accounts",
     "load_settings",
     "load_sound_accounts",
+    "password_in",
     "policy_folder",
+    "policy_folders",
+    "policy_names",
     "said",
+    "variable",
 ]

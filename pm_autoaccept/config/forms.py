@@ -11,6 +11,10 @@ from datetime import timedelta
 from ipaddress import IPv6Address
 from urllib.parse import quote, unquote, urlsplit
 
+from pydantic import SecretStr
+
+from pm_autoaccept.egress import DIRECTLY, parse_proxy
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
 _LARGEST_PORT = 65535
@@ -94,6 +98,27 @@ def parse_ledger(text: object) -> object:
     )
 
 
+def parse_proxy_setting(text: object) -> object:
+    """Check a proxy's address; `none`, or nothing, is no proxy. It may hold a password, so no message repeats it."""
+    if not isinstance(text, str):
+        return text
+    if text.strip().lower() in {"", DIRECTLY}:
+        return SecretStr(DIRECTLY)
+    parse_proxy(text, origin="PROXY")
+    return SecretStr(text.strip())
+
+
+def proxy_has_password(address: str) -> bool:
+    """Whether a proxy's address holds a password, also one that cannot be read."""
+    user, at, _ = address.rpartition("@")
+    return bool(at) and ":" in user.rpartition("://")[2]
+
+
+def proxy_shown(address: str) -> str:
+    """A proxy's address as it may be shown: its username and its password are left out."""
+    return DIRECTLY if address == DIRECTLY else parse_proxy(address, origin="PROXY").address
+
+
 def is_database(address: str) -> bool:
     """Whether it is the address of an SQLite file or of a database in PostgreSQL."""
     return address.startswith(_SQLITE) or _is_postgresql(address)
@@ -119,6 +144,14 @@ def has_password(address: str) -> bool:
     except ValueError:
         return "@" in address
     return bool(parts.password or _PASSWORD_IN_QUERY.search(parts.query))
+
+
+def password_in(address: str) -> str:
+    """The password that stands in a ledger's address, or else nothing."""
+    try:
+        return unquote(urlsplit(address).password or "")
+    except ValueError:
+        return ""
 
 
 def with_password(address: str, password: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.policy.reading.source_text import Place
 
 PREFIX = "PM_AUTOACCEPT_"
+
+EMPTY_SAYS_SOMETHING = ("proxy",)
+"""An empty variable of these is not one that is not set: it says that there is to be no proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +46,25 @@ class Given:
     value: object = field(default=None, repr=False)
 
     def read(self) -> object:
-        """The value, out of the file or variable that holds it. A newline at its end is not part of it.
+        """The value, out of the file or variable that holds it, without what an editor or a shell adds.
 
         Raises:
             ConfigurationError: there is no such file or variable.
         """
         if self.origin.variable is not None:
-            value = os.environ.get(self.origin.variable)
+            value = variable(self.origin.variable)
             if not value:
                 raise ConfigurationError(self.origin.fault(f"the variable {self.origin.variable} is not set"))
             return value
         if self.origin.file is None:
             return self.value
         try:
-            return self.origin.file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeError) as error:
-            why = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise ConfigurationError(self.origin.fault(f"the file {self.origin.file} cannot be read: {why}")) from error
+            return one_line(self.origin.file.read_bytes())
+        except OSError as error:
+            why = error.strerror or str(error)
+        except ValueError as error:
+            why = str(error)
+        raise ConfigurationError(self.origin.fault(f"the file {self.origin.file} cannot be read: {why}"))
 
 
 def from_command_line(said: Mapping[str, object]) -> dict[str, Given]:
@@ -71,19 +77,58 @@ def from_command_line(said: Mapping[str, object]) -> dict[str, Given]:
 
 
 def from_environment(names: Iterable[str]) -> dict[str, Given]:
-    """What `PM_AUTOACCEPT_NAME` or `PM_AUTOACCEPT_NAME_FILE` say of these; an empty variable says nothing.
+    """What `PM_AUTOACCEPT_NAME` or `PM_AUTOACCEPT_NAME_FILE` say of these; an empty variable says nothing, but for one.
 
     Raises:
         ConfigurationError: both are set.
     """
     found: dict[str, Given] = {}
     for name in names:
-        variable = f"{PREFIX}{name.upper()}"
-        value, file = os.environ.get(variable), os.environ.get(f"{variable}_FILE")
+        key = f"{PREFIX}{name.upper()}"
+        value, file = variable(key), variable(f"{key}_FILE")
         if value and file:
-            raise ConfigurationError(f"{variable}_FILE and {variable} are both set; set only one")
+            raise ConfigurationError(f"{key}_FILE and {key} are both set; set only one")
         if value:
-            found[name] = Given(Origin(text=variable), value)
+            found[name] = Given(Origin(text=key), value)
         elif file:
-            found[name] = Given(Origin(text=f"{variable}_FILE ({file})", file=Path(file)))
+            found[name] = Given(Origin(text=f"{key}_FILE ({file})", file=Path(file)))
+        elif value is not None and name in EMPTY_SAYS_SOMETHING:
+            found[name] = Given(Origin(text=key), value)
     return found
+
+
+def variable(name: str) -> str | None:
+    """What a variable of the environment holds; None where it is not set.
+
+    Raises:
+        ConfigurationError: it holds several lines, or is not UTF-8.
+    """
+    value = os.environ.get(name)
+    try:
+        return None if value is None else one_line(os.fsencode(value))
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+_MARK = "\ufeff"
+_ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+"""The byte order marks that editors and shells begin a text with, as PowerShell does."""
+
+
+def one_line(data: bytes) -> str:
+    """A value as somebody wrote it: a byte order mark and line ends, which nobody sees, are no part of it.
+
+    Raises:
+        ValueError: it holds several lines, or is no text.
+    """
+    encoding = next((each for mark, each in _ENCODINGS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeError:
+        raise ValueError("it is not UTF-8; save it as UTF-8") from None
+    text = text.replace(_MARK, "").strip("\r\n")
+    if "\n" in text or "\r" in text:
+        raise ValueError("it holds several lines; write the value in one line, and nothing else")
+    if "\0" in text:
+        raise ValueError("it holds a NUL character; save it as UTF-8")
+    return text

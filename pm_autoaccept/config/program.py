@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import has_password, parse_ledger, with_password
-from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment
+from pm_autoaccept.config.forms import has_password, parse_groups, parse_ledger
+from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment, variable
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
+from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values
 from pm_autoaccept.errors import ConfigurationError
 
 IN_THE_ENVIRONMENT = tuple(name for name in Settings.model_fields if name not in OF_THE_FILE)
@@ -100,12 +100,16 @@ def load_sound_accounts(
     Raises:
         ConfigurationError: the settings file itself has faults, or something is said that no account can have.
     """
-    file = _settings_file(settings)
-    named = _named(file, _from_command_line(said), account)
+    file = _any_settings_file(settings)
     faults: list[str] = []
-    accounts = [_account(name, given, file, faults) for name, given in named.items()]
+    named = _named(file, _from_command_line(said), account, faults)
+    fatal = bool(faults) or (file is not None and bool(file.faults))
+    accounts = [account_settings(name, given, file, faults) for name, given in named.items()]
     made = tuple(each for each in accounts if each is not None)
     faults.extend(_twice(made))
+    if fatal:
+        of_the_file = () if file is None else file.faults
+        raise ConfigurationError("\n".join(dict.fromkeys((*of_the_file, *faults))))
     if not made:
         return None, tuple(dict.fromkeys(faults))
     origins = {each.name: {name: given.origin for name, given in named[each.name].items()} for each in made}
@@ -135,10 +139,51 @@ def policy_folder(said: Path | None = None, *, settings: Path | None = None, acc
     """
     if said is not None:
         return said
-    named = _named(_settings_file(settings), {}, account)
-    _only_one(list(named))
-    (given,) = named.values()
-    return Path(str(given["policy"].read())) if "policy" in given else None
+    folders = policy_folders(settings=settings, account=account)
+    _only_one(list(folders))
+    return next(iter(folders.values()))
+
+
+def policy_folders(*, settings: Path | None = None, account: str | None = None) -> dict[str, Path | None]:
+    """Account → its policy folder, None where nobody names one.
+
+    Raises:
+        ConfigurationError: the settings file has faults.
+    """
+    faults: list[str] = []
+    named = _named(_settings_file(settings), {}, account, faults)
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return {name: Path(str(given["policy"].read())) if "policy" in given else None for name, given in named.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForPolicy:
+    """What a settings file says about what policies name: the databases that they ask, and whom they tell."""
+
+    connections: Mapping[str, SecretStr]
+    groups: tuple[str, ...]
+
+
+def policy_names(settings: Path | None = None) -> ForPolicy | None:
+    """What policies may name, by the settings, for commands that need no account; None without a settings file.
+
+    Raises:
+        ConfigurationError: what is said of them has faults.
+    """
+    file, faults = _settings_file(settings), list[str]()
+    if file is None:
+        return None
+    connections, given = connection_addresses(file, faults), _program_wide(file).get("groups")
+    groups: object = ()
+    if given is not None:
+        try:
+            groups = parse_groups(given.read())
+        except ValueError as error:
+            faults.append(given.origin.fault(str(error)))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return ForPolicy(connections=connections, groups=groups if isinstance(groups, tuple) else ())
 
 
 def ledger_address(said: str | None = None, *, settings: Path | None = None) -> str:
@@ -149,7 +194,7 @@ def ledger_address(said: str | None = None, *, settings: Path | None = None) -> 
     """
     given = _program_wide(_settings_file(settings)) | _from_command_line({"ledger": said})
     faults: list[str] = []
-    values = _values({name: given[name] for name in ("ledger", "ledger_password") if name in given}, faults)
+    values = read_values({name: given[name] for name in ("ledger", "ledger_password") if name in given}, faults)
     address = values.get("ledger", Settings.model_fields["ledger"].default)
     try:
         checked = parse_ledger(address)
@@ -162,16 +207,26 @@ def ledger_address(said: str | None = None, *, settings: Path | None = None) -> 
 
 
 def _settings_file(said: Path | None) -> SettingsFile | None:
-    path = said or os.environ.get(f"{PREFIX}SETTINGS")
+    """The settings file; raises `ConfigurationError` where it has faults."""
+    file = _any_settings_file(said)
+    if file is not None and file.faults:
+        raise ConfigurationError("\n".join(file.faults))
+    return file
+
+
+def _any_settings_file(said: Path | None) -> SettingsFile | None:
+    path = said or variable(f"{PREFIX}SETTINGS")
     return read_settings_file(Path(path)) if path else None
 
 
-def _named(file: SettingsFile | None, line: Mapping[str, Given], account: str | None) -> dict[str, Mapping[str, Given]]:
-    """What is given of each account, or of the one that is named."""
+def _named(
+    file: SettingsFile | None, line: Mapping[str, Given], account: str | None, faults: list[str]
+) -> dict[str, Mapping[str, Given]]:
+    """What is given of each account, or of the one that is named; what no account can have is added to `faults`."""
     wide = _program_wide(file)
     named: dict[str, Mapping[str, Given]] = {DEFAULT_NAME: {**wide, **line}}
     if file is not None and file.accounts:
-        _only_for_one({**wide, **line}, file)
+        faults.extend(_only_for_one({**wide, **line}, file))
         named = {name: {**wide, **each.given, **line} for name, each in file.accounts.items()}
     if account is None:
         return named
@@ -200,75 +255,15 @@ def _from_command_line(said: Mapping[str, object]) -> dict[str, Given]:
     return from_command_line(said)
 
 
-def _only_for_one(given: Mapping[str, Given], file: SettingsFile) -> None:
+def _only_for_one(given: Mapping[str, Given], file: SettingsFile) -> Iterator[str]:
     """Refuse a username or a password that would be every account's."""
     for name in _ITS_OWN:
         if name in given:
             key = f"{name}_file" if name in SECRETS else name
-            raise ConfigurationError(
-                given[name].origin.fault(
-                    f"{file.path} has accounts, and each has a {name} of its own; write `{key}` below each, and take "
-                    "this out"
-                )
+            yield given[name].origin.fault(
+                f"{file.path} has accounts, and each has a {name} of its own; write `{key}` below each, and take this "
+                "out"
             )
-
-
-def _account(name: str, given: Mapping[str, Given], file: SettingsFile | None, faults: list[str]) -> Settings | None:
-    """One account's settings; what is wrong with them is added to `faults`."""
-    before = len(faults)
-    values = _values(given, faults)
-    connections = _connections(file, faults)
-    if len(faults) > before:
-        return None
-    try:
-        return Settings(name=name, connections=connections, **values)
-    except ValidationError as error:
-        entry = file.accounts.get(name) if file is not None else None
-        for each in error.errors(include_url=False, include_input=False):
-            message = str(each["msg"]).removeprefix("Value error, ")
-            field = str(each["loc"][0]) if each["loc"] else None
-            if field is None:
-                faults.append(message if entry is None else str(entry.place.fault(f"account `{name}`: {message}")))
-            elif field in given:
-                faults.append(given[field].origin.fault(message))
-            else:
-                faults.append(_missing(name, field, file))
-    return None
-
-
-def _connections(file: SettingsFile | None, faults: list[str]) -> dict[str, SecretStr]:
-    """The addresses of databases that policies ask, with their passwords."""
-    read: dict[str, SecretStr] = {}
-    for name, connection in (file.connections if file is not None else {}).items():
-        try:
-            read[name] = connection.read()
-        except ConfigurationError as error:
-            faults.append(str(error))
-    return read
-
-
-def _missing(name: str, field: str, file: SettingsFile | None) -> str:
-    described = Settings.model_fields[field].description
-    key = f"{field}_file" if field in SECRETS else field
-    entry = file.accounts.get(name) if file is not None else None
-    if entry is not None:
-        return str(entry.place.fault(f"account `{name}` lacks `{key}` ({described})"))
-    elsewhere = "" if file is None else f", nor `{key}` in {file.path}"
-    return f"{PREFIX}{field.upper()} is not set{elsewhere} ({described})"
-
-
-def _values(given: Mapping[str, Given], faults: list[str]) -> dict[str, Any]:
-    """The values out of what was given, the database's password within the ledger's address."""
-    values: dict[str, Any] = {}
-    for name, each in given.items():
-        try:
-            values[name] = each.read()
-        except ConfigurationError as error:
-            faults.append(str(error))
-    address, password = values.get("ledger"), values.get("ledger_password")
-    if isinstance(address, str) and isinstance(password, str) and password:
-        values["ledger"] = with_password(address, password)
-    return values
 
 
 def _twice(accounts: tuple[Settings, ...]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import without_password
+from pm_autoaccept.config.forms import proxy_shown, without_password
 from pm_autoaccept.config.program import IN_THE_ENVIRONMENT, Program
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import OF_AN_ACCOUNT
@@ -58,7 +58,9 @@ def _written(settings: Settings, name: str) -> str:
     """The value as one would write it."""
     value = getattr(settings, name)
     written = "" if value is None else str(value)
-    if isinstance(value, SecretStr):
+    if name == "proxy" and isinstance(value, SecretStr):
+        written = proxy_shown(value.get_secret_value())
+    elif isinstance(value, SecretStr):
         written = HIDDEN
     elif name == "ledger":
         written = settings.ledger_shown

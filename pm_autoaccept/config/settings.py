@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,9 +15,11 @@ from pm_autoaccept.config.forms import (
     parse_groups,
     parse_ledger,
     parse_listen,
+    parse_proxy_setting,
     parse_rate,
     without_password,
 )
+from pm_autoaccept.egress import DIRECTLY, Proxies
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import REPEAT_WITHIN
 
@@ -33,6 +36,7 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Rate = Annotated[float | None, BeforeValidator(parse_rate)]
 Listen = Annotated[str | None, BeforeValidator(parse_listen)]
 Groups = Annotated[tuple[str, ...], BeforeValidator(parse_groups)]
+ProxyAddress = Annotated[SecretStr | None, BeforeValidator(parse_proxy_setting)]
 LedgerAddress = Annotated[str, BeforeValidator(parse_ledger)]
 
 
@@ -41,6 +45,8 @@ class Settings(BaseModel):
 
     Attributes:
         ledger: the whole address, with the password where there is one; `ledger_shown` is for people.
+        proxy: an address, or `none` for no proxy; None where the usual variables count. `proxies` is what follows.
+        proxy_variables: the usual variables, as `egress.proxy_variables` returns them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
@@ -59,6 +65,11 @@ class Settings(BaseModel):
     in_flight: int = Field(default=4, ge=1, le=256, description="calls at once")
     rate: Rate = Field(default=4.0, description="calls over time")
     timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0), description="for one call")
+    proxy: ProxyAddress = Field(
+        default=None,
+        description="the proxy that all HTTP goes through, or none for no proxy whatever the variables say",
+    )
+    proxy_password: SecretStr | None = Field(default=None, description="the proxy's password")
     unknown_wait: Duration = Field(
         default=timedelta(minutes=5), gt=timedelta(0), description="before an unknown answer is settled"
     )
@@ -76,6 +87,9 @@ class Settings(BaseModel):
         default="info", description="from which level on events are logged"
     )
     connections: dict[str, SecretStr] = Field(default={}, description="databases that policies ask for data, by name")
+    proxy_variables: dict[str, tuple[str, str]] = Field(
+        default={}, repr=False, description="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY as they are set"
+    )
     log_format: Literal["auto", "text", "json"] = Field(default="auto", description="how events are logged")
 
     @property
@@ -93,27 +107,45 @@ class Settings(BaseModel):
         """The ledger's address without its password."""
         return without_password(self.ledger)
 
+    @property
+    def proxies(self) -> Proxies:
+        """The proxies that are set: by the setting, or by the usual variables."""
+        return Proxies(
+            setting=None if self.proxy is None else self.proxy.get_secret_value(),
+            password=None if self.proxy_password is None else self.proxy_password.get_secret_value(),
+            variables=self.proxy_variables,
+        )
+
     @model_validator(mode="after")
     def _allowed_together(self) -> Self:
+        if faults := list(self._faults_together()):
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _faults_together(self) -> Iterator[str]:
         if urlsplit(self.base_url).scheme not in {"http", "https"}:
-            raise ValueError("service must be test, live, or a base URL as https://HOST/PATH")
+            yield "service must be test, live, or a base URL as https://HOST/PATH"
+        if self.proxy_password is not None and self.proxies.setting in {None, DIRECTLY}:
+            yield "proxy_password is the password of proxy, which names none; set proxy, or take this out"
+        try:
+            # A proxy that cannot be used is told at once, also where a variable names it.
+            self.proxies.route(self.base_url)
+        except ValueError as error:
+            yield str(error)
         if self.lease < 1.5 * self.timeout:
-            raise ValueError(
+            yield (
                 f"lease ({self.lease.total_seconds():g}s) must be at least one and a half times timeout "
                 f"({self.timeout.total_seconds():g}s), since no answer may outlive it; make lease longer, or timeout "
                 "shorter"
             )
-        if self.is_simulator:
-            return self
+        if self.is_simulator or urlsplit(self.base_url).scheme not in {"http", "https"}:
+            return
         if self.mode is Mode.ENFORCE and self.base_url not in SERVICES.values():
-            raise ValueError(
+            yield (
                 "enforce is for EPA's services and for a simulator on this machine: any other host would get the "
                 "password and the answers; use observe, or service=live, or service=test"
             )
         if self.rate is None:
-            raise ValueError("rate none is for a simulator only; write as 4 per 1s")
+            yield "rate none is for a simulator only; write as 4 per 1s"
         if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
-            raise ValueError(
-                "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
-            )
-        return self
+            yield "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"

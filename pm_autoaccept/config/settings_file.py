@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pm_autoaccept.config.connections import Connection, read_connections
-from pm_autoaccept.config.forms import has_password, ledger_file
+from pm_autoaccept.config.forms import has_password, ledger_file, proxy_has_password
 from pm_autoaccept.config.given import Given, Origin
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.errors import ConfigurationError, Fault
@@ -16,17 +16,22 @@ from pm_autoaccept.policy.reading import source_text
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Place, Text
 from pm_autoaccept.policy.wording import listed, perhaps
 
-OF_AN_ACCOUNT = ("service", "username", "password", "policy", "mode", "interval", "in_flight", "rate", "timeout")
+OF_AN_ACCOUNT = (
+    *("service", "username", "password", "policy", "mode", "interval", "in_flight", "rate", "timeout"),
+    *("proxy", "proxy_password"),
+)
 """What each account may say for itself; the rest is the whole program's."""
 
-OF_THE_FILE = ("name", "connections")
-"""What is no setting of one value: an account's name, and what stands in the settings file only."""
-SECRETS = ("password", "ledger_password")
+OF_THE_FILE = ("name", "connections", "proxy_variables")
+"""What is no setting of one value: an account's name, what stands in the settings file only, and others' variables."""
+SECRETS = ("password", "ledger_password", "proxy_password")
+_ADDRESSES = {"ledger": has_password, "proxy": proxy_has_password}
+"""Settings that are addresses, and what finds a password in one."""
 _PATHS = ("policy", "heartbeat", "pause_file")
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _LONGEST_NAME = 60
 
-_SECRET_IN_LINE = re.compile(r"pass|secret|://[^/\s]*:[^/\s]*@", re.IGNORECASE)
+_SECRET_IN_LINE = re.compile(r"pass|secret|:\S*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +50,15 @@ class SettingsFile:
     program: Mapping[str, Given] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    """What is wrong with the file itself, in its order. What it says beside that is here all the same."""
 
 
 def read_settings_file(path: Path) -> SettingsFile:
     """Read a settings file. The values themselves are checked where they are put together.
 
     Raises:
-        ConfigurationError: it cannot be read, or has faults; all of them are listed.
+        ConfigurationError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -66,10 +73,8 @@ def read_settings_file(path: Path) -> SettingsFile:
         found = reader.file(root)
     elif isinstance(root, source_text.Items | Text):
         faults.append(root.place.fault("a settings file is a mapping, as `mode: observe`"))
-    if faults:
-        ordered = sorted(faults, key=lambda fault: (fault.line, fault.column))
-        raise ConfigurationError("\n".join(str(_without_secrets(fault)) for fault in ordered))
-    return found
+    ordered = sorted(faults, key=lambda fault: (fault.line, fault.column))
+    return replace(found, faults=tuple(str(_without_secrets(fault)) for fault in ordered))
 
 
 def keys_of(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -156,11 +161,11 @@ class _Reader:
             else:
                 found[secret] = Given(Origin(text=f"{text} ({name} {value})", place=node.place, variable=value))
             return
-        if name == "ledger" and has_password(value):
+        if name in _ADDRESSES and _ADDRESSES[name](value):
             self._faults.append(
                 key.place.fault(
                     "a password stands in this address; take it out, put it into a file and name that with "
-                    "ledger_password_file"
+                    f"{name}_password_file"
                 )
             )
         found[name] = Given(Origin(text=text, place=node.place), self._resolved(name, value))

@@ -13,11 +13,13 @@ import structlog
 from pm_autoaccept import __version__
 from pm_autoaccept.config import Program, Settings, host_and_port
 from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.daemon.dropping import drop
 from pm_autoaccept.daemon.holding import RENEWALS, holder_name
 from pm_autoaccept.daemon.serving import Serving
 from pm_autoaccept.daemon.stopping import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
+from pm_autoaccept.ledger.proxy_passwords import recorded
 from pm_autoaccept.telemetry.logs import one_account
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -72,6 +74,7 @@ async def run(
         share = _Share([])
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
+        passage = recorded(database, now=now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(
@@ -84,6 +87,7 @@ async def run(
                     wants=share.wants,
                     gives_up=share.gives_up,
                     read_again=_reader(settings, read_again),
+                    passage=passage,
                     now=now,
                 )
             )
@@ -120,8 +124,7 @@ async def _side_by_side(share: _Share, leases: Leases, stop: Stop, *, every: flo
     try:
         failures = [failure for failure in await asyncio.gather(*tasks) if failure is not None]
     finally:
-        living.cancel()
-        await asyncio.wait({living})
+        await drop(living, *tasks)
         with suppress(LedgerError):
             await leases.leave()
     if failures and len(failures) == len(tasks) and not stop.asked.is_set():

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import structlog
 
+from pm_autoaccept.daemon.dropping import drop
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger import Leases, SqlLedger, Tenure, steady
 
@@ -85,8 +86,7 @@ async def holding(
     try:
         yield hold
     finally:
-        renewing.cancel()
-        await asyncio.wait({renewing})
+        await drop(renewing)
         ledger.tenure = None
         with suppress(LedgerError):  # it runs out by itself
             if not hold.lost:

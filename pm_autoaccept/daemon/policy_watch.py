@@ -16,7 +16,7 @@ from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import PATIENCE, Keeper
-from pm_autoaccept.reference.looking import Looks, look_again, look_at_policy, settled
+from pm_autoaccept.reference.looking import Looks, documents_seen, look_again, look_at_policy, settled
 from pm_autoaccept.telemetry.health import Refusal
 
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ class PolicyWatch:
         Asked before each answer, since looking at a few files is quick beside sending one. An event of the file system
         would come later than the change itself, and an answer could leave in between.
         """
-        if look_again(self.folder, (name for name in self._seen if name.endswith(".xml"))) != self._seen:
+        if look_again(self.folder, documents_seen(self._seen)) != self._seen:
             return "the policy's files have changed"
         return self._keeper.why_not()
 
@@ -98,6 +98,10 @@ class PolicyWatch:
                 self.stirred.set()
             else:
                 self._keeper.look()
+
+    def move(self, places: Places) -> None:
+        """Look for data elsewhere, or on another way, from the next reading on."""
+        self.places = self._keeper.places = places
 
     async def close(self) -> None:
         """Wait for no data any more."""

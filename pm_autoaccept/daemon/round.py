@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon.holding import Hold
 from pm_autoaccept.daemon.stopping import Stop
-from pm_autoaccept.model import Kind
+from pm_autoaccept.model import Kind, Plan, Receipt
 from pm_autoaccept.telemetry.account import AccountTelemetry
 
 log = structlog.get_logger()
@@ -38,16 +39,24 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     if planned.steps:
         await hold.renew()
     receipts = await cycle.answer(planned)
+    open_intents, undecided = await cycle.ledger.open_intents(), await cycle.ledger.undecided()
+    telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=cycle.now())
+    if len(planned.not_whole) == len(Kind):
+        return planned.not_whole[0].failed
+    _tell_finished(planned, receipts)
+    return None
+
+
+def _tell_finished(planned: Plan, receipts: Sequence[Receipt]) -> None:
+    """Log what the cycle did. How many pend is known only where every list was read to its end."""
+    not_whole = [str(each.kind) for each in planned.not_whole]
+    pending = len(planned.decisions)
     counts = Counter(str(decision.verdict) for decision in planned.decisions)
     outcomes = Counter(str(receipt.outcome or "dropped") for receipt in receipts)
     log.info(
         "cycle_finished",
-        pending=len(planned.decisions),
+        **({"pending_at_least": pending, "lists_not_whole": not_whole} if not_whole else {"pending": pending}),
         kept_back=len(planned.kept_back),
         **{f"decided_{verdict}": count for verdict, count in sorted(counts.items())},
         **{f"answers_{outcome}": count for outcome, count in sorted(outcomes.items())},
     )
-    open_intents, undecided = await cycle.ledger.open_intents(), await cycle.ledger.undecided()
-    telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=cycle.now())
-    every_list = len(planned.not_whole) == len(Kind)
-    return planned.not_whole[0].failed if every_list else None

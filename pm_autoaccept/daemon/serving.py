@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,11 +13,13 @@ import structlog
 from pm_autoaccept.account import PolicyInForce, open_account, places
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.daemon.dropping import drop
 from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.round import look_and_answer
 from pm_autoaccept.daemon.stopping import Stop
 from pm_autoaccept.daemon.waiting import RESTS_AFTER, beat, wait_after
+from pm_autoaccept.egress.passage import Passage
 from pm_autoaccept.errors import (
     ConfigurationError,
     LeaseLost,
@@ -25,10 +27,12 @@ from pm_autoaccept.errors import (
     NotAuthorised,
     PolicyRefused,
     PortfolioManagerError,
+    ProxyNotAuthorised,
 )
 from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.masking import keep_retention
 from pm_autoaccept.portfolio_manager import Pace
+from pm_autoaccept.signing_in import credential
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
@@ -52,6 +56,7 @@ class Serving:
         wants: whether this replica should have the account, beside those that it has.
         gives_up: whether it should leave the account to a replica that has fewer.
         read_again: the settings as they stand now.
+        passage: what is known of proxies' passwords, by all accounts together.
         now: the clock.
     """
 
@@ -63,6 +68,7 @@ class Serving:
     wants: Callable[[], bool] = lambda: True
     gives_up: Callable[[], bool] = lambda: False
     read_again: Callable[[], Settings]
+    passage: Passage
     now: Callable[[], datetime] = utc_now
     _watch: PolicyWatch | None = field(default=None, init=False)
     _pace: Pace | None = field(default=None, init=False)
@@ -75,7 +81,7 @@ class Serving:
 
     async def load_policy(self) -> None:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
-        self._watch = await PolicyWatch.begin(places(self.settings), now=self.now)
+        self._watch = await PolicyWatch.begin(places(self.settings, self.passage), now=self.now)
         self._policy_loaded(self._watch.in_force)
 
     async def serve(self) -> None:
@@ -132,8 +138,7 @@ class Serving:
                 await self._sign_in_and_repeat(watch, ledger, hold)
             finally:
                 self._held = False
-                keeping.cancel()
-                await asyncio.wait({keeping})
+                await drop(keeping)
         log.info("lease_ended" if hold.lost else "lease_released")
 
     async def _policy(self) -> PolicyWatch | None:
@@ -162,6 +167,7 @@ class Serving:
                         self.settings,
                         ledger=ledger,
                         in_force=watch.in_force,
+                        passage=self.passage,
                         pace=self._pace,
                         stop=why_not,
                         sleep=self.stop.sleep,
@@ -183,7 +189,7 @@ class Serving:
                     failed = 0
                     await self._repeat(cycle, watch, hold)
             except NotAuthorised as error:
-                await self._wait_for_a_password(error)
+                await self._wait_for_a_password(error, ledger)
             except LeaseLost as error:
                 hold.lost = True
                 log.warning("lease_lost", error=str(error))
@@ -208,19 +214,17 @@ class Serving:
                     if watch.in_force.revision != on_record:
                         await cycle.ledger.revise(watch.in_force.revision, at=self.now())
                         on_record = watch.in_force.revision
-                    if failed >= RESTS_AFTER:
-                        await self.stop.unless_asked(cycle.pm.account())
-                    all_failed = await look_and_answer(cycle, hold, self.telemetry, self.stop)
-                    if not self.stop.asked.is_set():
-                        await self._mask()
-            except NotAuthorised:
-                self.telemetry.cycle_failed(Trouble.NOT_AUTHORISED)
+                    all_failed = await self._go_round(cycle, hold, probes=failed >= RESTS_AFTER)
+            except NotAuthorised as error:
+                self.telemetry.cycle_failed(_whose_password(error))
                 raise
             except LeaseLost:
                 raise
             except (PortfolioManagerError, LedgerUnavailable) as error:
                 self.telemetry.cycle_failed(_trouble(error, Trouble.CYCLE_FAILED))
                 all_failed = str(error)
+            if self.stop.asked.is_set():
+                return  # given up half-way it shows neither that all goes well nor that it does not
             if all_failed is None:
                 if failed >= RESTS_AFTER:
                     log.info("account_resumed", after_failures=failed)
@@ -235,6 +239,16 @@ class Serving:
                     next_try_in_seconds=wait.total_seconds(),
                 )
             await self.stop.rest(wait, unless=watch.stirred if failed == 0 else None)
+            cycle.pm.was_idle()
+
+    async def _go_round(self, cycle: Cycle, hold: Hold, *, probes: bool) -> str | None:
+        """One cycle, where it `probes` after one small call succeeded; says what failed as a whole."""
+        if probes:
+            await self.stop.unless_asked(cycle.pm.account())
+        all_failed = None if self.stop.asked.is_set() else await look_and_answer(cycle, hold, self.telemetry, self.stop)
+        if not self.stop.asked.is_set():
+            await self._mask()
+        return all_failed
 
     async def _mask(self) -> None:
         """Take names out of what has grown older than the settings let it, at most once a day."""
@@ -243,22 +257,32 @@ class Serving:
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
-    async def _wait_for_a_password(self, error: NotAuthorised) -> None:
-        """Wait until the password may be tried again, or the settings have another one."""
+    async def _wait_for_a_password(self, error: NotAuthorised, ledger: SqlLedger) -> None:
+        """Wait until the password, or the proxy's, may be tried again, is another one, or was taken from elsewhere."""
+        refused = credential(self.settings, ledger.database)
+        of_a_proxy = isinstance(error, ProxyNotAuthorised)
         until = error.until or self.now()
-        self.telemetry.sign_in_failed(Trouble.NOT_AUTHORISED)
+        self.telemetry.sign_in_failed(_whose_password(error))
         wait = max(until - self.now(), timedelta(seconds=1))
-        log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        if of_a_proxy:
+            log.error("proxy_not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
+        else:
+            log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
         while not self.stop.asked.is_set() and self.now() < until:
             await self.stop.wait(min(max(until - self.now(), timedelta(seconds=1)), LOOKS_FOR_A_PASSWORD))
             try:
                 fresh = self.read_again()
             except ConfigurationError:
                 continue  # a file that is being written; the settings in force stay
-            if fresh.password != self.settings.password:
+            if (fresh.password, fresh.proxies) != (self.settings.password, self.settings.proxies):
                 log.info("password_changed")
                 self.settings, self._pace = fresh, None
+                if self._watch is not None:
+                    self._watch.move(places(fresh, self.passage))
                 return
+            with suppress(LedgerUnavailable):
+                if not of_a_proxy and await refused.is_good() and await refused.may_try(at=self.now()) is None:
+                    return
 
     def _policy_loaded(self, policy: PolicyInForce) -> None:
         self.telemetry.policy_loaded(policy.policy, policy.tables, dated=policy.dated, at=self.now())
@@ -268,6 +292,10 @@ class Serving:
         if await watch.changed():
             self._policy_loaded(watch.in_force)
         self.telemetry.policy_refused(watch.refusal)
+
+
+def _whose_password(error: NotAuthorised) -> Trouble:
+    return Trouble.PROXY_NOT_AUTHORISED if isinstance(error, ProxyNotAuthorised) else Trouble.NOT_AUTHORISED
 
 
 def _trouble(error: Exception, otherwise: Trouble) -> Trouble:

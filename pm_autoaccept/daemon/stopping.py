@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from pm_autoaccept.daemon.dropping import drop
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -38,29 +40,28 @@ class Stop:
         """Wait between two cycles: as `wait`, or until somebody says SIGHUP, or this event is set."""
         self.hurried.clear()
         events = [self.hurried] if unless is None else [self.hurried, unless]
-        tasks = [asyncio.ensure_future(each) for each in (self.wait(at_most), *(event.wait() for event in events))]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks[1:]:
-            task.cancel()
-        if tasks[0].done():
-            tasks[0].result()
-        tasks[0].cancel()
-        await asyncio.wait(tasks)
+        waiting = asyncio.ensure_future(self.wait(at_most))
+        others = [asyncio.ensure_future(event.wait()) for event in events]
+        try:
+            await asyncio.wait([waiting, *others], return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
+        finally:
+            await drop(*(task for task in (waiting, *others) if not task.done()))
 
     async def unless_asked(self, reading: Coroutine[Any, Any, T]) -> T | None:
         """Read until done, or give up and return None when the program is asked to stop.
 
-        For what only reads: answers in hand are never given up.
+        For what only reads: answers in hand are never given up. What comes of a reading that was given up, a refusal or
+        a success, is not heard of.
         """
         task = asyncio.ensure_future(reading)
         stopping = asyncio.ensure_future(self.asked.wait())
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        await asyncio.wait({task})
-        return None
+        try:
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            await drop(*(each for each in (task, stopping) if not each.done()))
 
     async def sleep(self, seconds: float) -> None:
         """Wait before a call is repeated; not after the program was asked to stop."""

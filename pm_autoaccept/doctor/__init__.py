@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from pm_autoaccept.account import passage_to_look
 from pm_autoaccept.config import Program, Settings
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor.asking import SIGN_IN, ask
@@ -17,6 +18,8 @@ from pm_autoaccept.doctor.places import look_around
 from pm_autoaccept.doctor.reaching import reach
 from pm_autoaccept.doctor.records import look_at_ledger
 from pm_autoaccept.doctor.revisions import look_at_revisions
+from pm_autoaccept.doctor.ways import authorities, ways
+from pm_autoaccept.egress.passage import Egress
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 
@@ -30,29 +33,34 @@ async def examine(program: Program) -> AsyncIterator[Finding]:
     """Every check: of this machine and the ledger first, then of each account."""
     for finding in look_around(program):
         yield finding
+    yield authorities()
     async for finding in look_at_ledger(program):
         yield finding
-    for account in program.accounts:
-        async for finding in _examine_account(account):
-            yield replace(finding, account=account.name)
+    async with passage_to_look(*program.accounts) as passage:
+        for account in program.accounts:
+            async for finding in _examine_account(account, Egress(account.proxies, passage)):
+                yield replace(finding, account=account.name)
 
 
-async def _examine_account(settings: Settings) -> AsyncIterator[Finding]:
+async def _examine_account(settings: Settings, egress: Egress) -> AsyncIterator[Finding]:
     policy, told = load_policy(settings.policy)
     yield told
     if policy is not None:
         told_people = who_is_told(policy, settings.groups)
         if told_people is not None:
             yield told_people
-        async for finding in read_data(policy, settings, now=utc_now()):
+    for way in ways(settings, policy):
+        yield way
+    if policy is not None:
+        async for finding in read_data(policy, settings, egress, now=utc_now()):
             yield finding
     in_force = await look_at_revisions(settings, policy)
     if in_force is not None:
         yield in_force
-    reached = await reach(settings.base_url, timeout=settings.timeout.total_seconds())
+    reached = await reach(settings.base_url, timeout=settings.timeout.total_seconds(), egress=egress)
     yield reached
     if reached.state is State.PROBLEM:
         yield not_tried(SIGN_IN, "the host cannot be reached")
         return
-    async for finding in ask(settings, policy):
+    async for finding in ask(settings, policy, egress):
         yield finding

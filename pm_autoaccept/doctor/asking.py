@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 from pm_autoaccept.config import Settings
-from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.decide import FURTHEST
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
-from pm_autoaccept.doctor.records import may_sign_in, opened, owner
+from pm_autoaccept.doctor.records import owner, remembering
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import (
     ConfigurationError,
+    LedgerError,
     NotAuthorised,
     NotOurs,
     PortfolioManagerError,
+    ProxyNotAuthorised,
     Redirected,
     TooFast,
 )
-from pm_autoaccept.model import CustomFieldDefinition, Kind, Notification, NotLearnt, PendingPage, ProviderAccount
+from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.model import (
+    FURTHEST_APART,
+    CustomFieldDefinition,
+    Kind,
+    Notification,
+    NotLearnt,
+    PendingPage,
+    ProviderAccount,
+)
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.judging.custom_answers import name_key
 from pm_autoaccept.policy.wording import perhaps
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.signing_in import Memory, sign_in
 
 T = TypeVar("T")
 
@@ -39,55 +51,93 @@ LISTS = {
     "pending meters": Kind.METER,
 }
 
+PROXY_ADVICE = "see that the proxy's username and password are right; further tries may lock its account"
+
 _ADVICE: dict[type[PortfolioManagerError], str] = {
+    ProxyNotAuthorised: PROXY_ADVICE,
     NotAuthorised: "see that username and password are right, and are those of this service: test and live have "
     "separate accounts. It was tried once; further tries may lock the account",
     NotOurs: "see that the service's address is right, and that the account has web-services access",
     TooFast: "wait a while: something else may be using this account at the same time",
     Redirected: "see that the service's address is right: credentials are never sent where a redirect leads",
 }
+_NOT_TRIED = (
+    "see that username and password are right: other ones are tried at once, these ones rarely, since Portfolio "
+    "Manager may lock the account"
+)
 _ELSE = "try again in a few minutes; `run` does so by itself"
 
 
-async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Finding]:
+async def ask(settings: Settings, policy: Policy | None, egress: Egress) -> AsyncIterator[Finding]:
     """Sign in with one GET /account, and read a little of everything that a cycle reads."""
-    try:
-        client = PortfolioManager(
-            base_url=settings.base_url,
-            username=settings.username,
-            password=settings.password.get_secret_value(),
-            pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
-            timeout=settings.timeout.total_seconds(),
-            attempts=1,
-        )
-    except ConfigurationError as error:
-        yield problem(SIGN_IN, str(error), "put the setting right")
-        return
-    async with client as pm, opened(settings) as ledger:
-        refused = None if ledger is None else await may_sign_in(settings, ledger, at=utc_now())
-        provider = refused or await _signed_in(pm)
-        if isinstance(provider, Finding):
-            yield provider
-            for check in ("account searchable", "clock", *LISTS, "notifications", "custom fields"):
-                yield not_tried(check, "not signed in")
+    told: list[str] = []
+    async with AsyncExitStack() as stack:
+        try:
+            ledger, memory = await stack.enter_async_context(remembering(settings, tell=told.append))
+            client = PortfolioManager(
+                base_url=settings.base_url,
+                username=settings.username,
+                password=settings.password.get_secret_value(),
+                pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
+                timeout=settings.timeout.total_seconds(),
+                attempts=1,
+                memory=memory,
+                egress=egress,
+            )
+        except ConfigurationError as error:
+            yield problem(SIGN_IN, str(error), "put the setting right")
             return
-        yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.base_url}")
-        if ledger is not None:
-            yield await owner(settings, ledger, provider)
-        yield _searchable(provider)
-        yield _clock(pm)
-        for check, kind in LISTS.items():
-            yield await _reading(check, partial(pm.pending_page, kind, 1), _page)
-        yield await _reading("notifications", partial(pm.notifications, clear=False), _notifications)
-        yield await _custom_fields(pm, policy)
+        except LedgerError as error:
+            yield not_tried(SIGN_IN, f"a refused password could not be remembered: {error}")
+            for untried in _not_signed_in():
+                yield untried
+            return
+        async with client as pm:
+            async for finding in _ask(settings, policy, pm, ledger, memory):
+                yield finding
+        for text in dict.fromkeys(told):
+            yield warning(
+                "refused passwords", text, "until that is mended, do not repeat this with a doubtful password"
+            )
 
 
-async def _signed_in(pm: PortfolioManager) -> ProviderAccount | Finding:
+async def _ask(
+    settings: Settings, policy: Policy | None, pm: PortfolioManager, ledger: SqlLedger | None, memory: Memory
+) -> AsyncIterator[Finding]:
+    provider = await _signed_in(pm, memory)
+    if isinstance(provider, Finding):
+        yield provider
+        for untried in _not_signed_in():
+            yield untried
+        return
+    yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.base_url}")
+    if ledger is not None:
+        yield await owner(settings, ledger, provider)
+    yield _searchable(provider)
+    yield _clock(pm)
+    for check, kind in LISTS.items():
+        yield await _reading(check, partial(pm.pending_page, kind, 1), _page)
+    yield await _reading("notifications", partial(pm.notifications, clear=False), _notifications)
+    yield await _custom_fields(pm, policy)
+
+
+def _not_signed_in() -> Iterator[Finding]:
+    for check in ("account searchable", "clock", *LISTS, "notifications", "custom fields"):
+        yield not_tried(check, "not signed in")
+
+
+async def _signed_in(pm: PortfolioManager, memory: Memory) -> ProviderAccount | Finding:
     """Our own account, or why we were not let in."""
     try:
-        return await pm.account()
+        return await sign_in(pm, memory)
+    except NotAuthorised as error:
+        if error.status is None:
+            return problem(SIGN_IN, error.text, _NOT_TRIED)
+        return _failed(SIGN_IN, error)
     except PortfolioManagerError as error:
         return _failed(SIGN_IN, error)
+    except LedgerError as error:
+        return not_tried(SIGN_IN, str(error))
 
 
 def _failed(check: str, error: PortfolioManagerError) -> Finding:
@@ -140,7 +190,7 @@ def _clock(pm: PortfolioManager) -> Finding:
     seconds = difference.total_seconds()
     behind = "behind" if seconds > 0 else "ahead of"
     found = f"this machine is {abs(seconds):.0f} s {behind} Portfolio Manager's"
-    if abs(difference) > FURTHEST:
+    if abs(difference) > FURTHEST_APART:
         return problem(check, found, "set this machine's clock by NTP: rules on dates and ages hold until then")
     if abs(difference) > CLOCKS_DRIFT:
         return warning(check, found, "set this machine's clock by NTP")

@@ -9,12 +9,19 @@ from pathlib import Path
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.records import opened
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Policy, load_checked
+from pm_autoaccept.policy.data.remarks import RemarkKind
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.stock import take_stock
+
+_ADVICE: Mapping[RemarkKind, str] = {
+    RemarkKind.UNREADABLE_CELLS: "correct the cells, or the column's type in the policy: a rule that tests one holds",
+    RemarkKind.SHORT_KEYS: "compare these keys with your billing system",
+}
 
 
 def load_policy(folder: Path) -> tuple[Policy | None, Finding]:
@@ -44,14 +51,14 @@ def who_is_told(policy: Policy, groups: tuple[str, ...]) -> Finding | None:
     return ok(check, f"the policy tells {', '.join(sorted(policy.told))}") if policy.told else None
 
 
-async def read_data(policy: Policy, settings: Settings, *, now: datetime) -> AsyncIterator[Finding]:
+async def read_data(policy: Policy, settings: Settings, egress: Egress, *, now: datetime) -> AsyncIterator[Finding]:
     """Each table that the policy declares, wherever its rows stand, and whether its guards are kept."""
     async with opened(settings) as ledger:
         try:
             remembered: Fact[Mapping[str, Remembered]] = {} if ledger is None else await ledger.remembered(at=now)
         except LedgerError as error:
             remembered = NotLearnt(str(error))
-    where = Places(settings.policy, settings.connections)
+    where = Places(settings.policy, settings.connections, egress)
     for stock in await take_stock(policy.sources, where, remembered=remembered, now=now):
         check, table = f"data {stock.source.name}", stock.table
         if isinstance(table, NotLearnt):
@@ -61,3 +68,6 @@ async def read_data(policy: Policy, settings: Settings, *, now: datetime) -> Asy
             blank = f", {reading.dropped:,} more without a key" if reading.dropped else ""
             since = f", from {reading.dated:%Y-%m-%d %H:%M %Z}" if reading.dated else ""
             yield ok(check, f"{table.rows:,} rows{blank}{since}")
+        for remark in stock.remarks:
+            say = problem if remark.grave else warning
+            yield say(check, f"{stock.source.where}: {remark.text}", _ADVICE[remark.kind])

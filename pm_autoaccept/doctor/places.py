@@ -6,10 +6,11 @@ import errno
 import os
 import socket
 import stat
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Program, host_and_port
+from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Program, host_and_port, password_in
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.policy.wording import perhaps
 
@@ -18,6 +19,7 @@ def look_around(program: Program) -> Iterator[Finding]:
     """Everything on this machine but the ledger."""
     yield from _variables()
     yield from _secrets(program)
+    yield from _invisible(program)
     if program.heartbeat is not None:
         yield _to_touch("heartbeat", program.heartbeat)
     if program.pause_file is not None:
@@ -57,6 +59,28 @@ def _secrets(program: Program) -> Iterator[Finding]:
             )
         else:
             yield ok(check, f"{file} is not open to everybody")
+
+
+def _invisible(program: Program) -> Iterator[Finding]:
+    """Characters in what signs in that nobody sees: they may be meant, and were more likely copied along."""
+    first, several = program.accounts[0], len(program.accounts) > 1
+    written = {"ledger password": password_in(first.ledger)}
+    for name, address in first.connections.items():
+        written[f"password of connections.{name}"] = password_in(address.get_secret_value())
+    for each in program.accounts:
+        of = f" of {each.name}" if several else ""
+        written |= {f"username{of}": each.username, f"password{of}": each.password.get_secret_value()}
+    for check, value in written.items():
+        strange = [char for char in value if char != " " and unicodedata.category(char) in _NOT_SEEN]
+        if value != value.strip():
+            yield warning(check, "it begins or ends with a blank", _TAKE_OUT.format("the blank"))
+        elif strange:
+            found = f"it holds a character that nobody sees, U+{ord(strange[0]):04X}"
+            yield warning(check, found, _TAKE_OUT.format("it"))
+
+
+_NOT_SEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+_TAKE_OUT = "take {} out where the value is kept, unless it is really part of it"
 
 
 def _to_touch(check: str, file: Path) -> Finding:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import re
 import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from pm_autoaccept.doctor.asking import PROXY_ADVICE
 from pm_autoaccept.doctor.finding import Finding, ok, problem
+from pm_autoaccept.egress import Proxy, refusal
+from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.errors import LedgerError, NotSent, ProxyNotAuthorised
 
 CHECK = "host"
 LONGEST = 10.0
@@ -41,12 +48,12 @@ _FAILURES = (
     _Failure(
         socket.gaierror,
         "its name cannot be resolved",
-        "see that the name is right, and that this machine's DNS works; HTTPS_PROXY is not used by this program",
+        "see that the name is right, and that this machine's DNS works; behind a proxy, set PROXY or HTTPS_PROXY",
     ),
     _Failure(
         TimeoutError,
         "it does not answer",
-        "let this machine reach {host} port {port} through the firewall; HTTPS_PROXY is not used by this program",
+        "let this machine reach {host} port {port} through the firewall; behind a proxy, set PROXY or HTTPS_PROXY",
         says_more=False,
     ),
     _Failure(
@@ -55,29 +62,46 @@ _FAILURES = (
         "see that the address is right, and that the service runs",
         says_more=False,
     ),
+    _Failure(ConnectionError, "the connection was cut", "see whether a firewall or a proxy between closes it"),
     _Failure(OSError, "it cannot be reached", "see that this machine is on the network"),
 )
 """The first that fits is what is said."""
 
 
-async def reach(base_url: str, *, timeout: float) -> Finding:  # noqa: ASYNC109 — bounds one connection, not this function
-    """Open a connection to the service's host and close it again."""
+async def reach(
+    base_url: str,
+    *,
+    timeout: float,  # noqa: ASYNC109 — bounds one connection, not this function
+    egress: Egress | None = None,
+) -> Finding:
+    """Open a connection to the service's host, through a proxy where one is set, and close it again."""
+    egress = egress or Egress()
+    proxy = egress.proxy(base_url)
     parts = urlsplit(base_url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    try:
+    through = "" if proxy is None else f", through the proxy {proxy}"
+
+    async def connect() -> asyncio.StreamWriter:
+        trust = ssl.create_default_context() if secure else None
         async with asyncio.timeout(min(timeout, LONGEST)):
-            reader, writer = await asyncio.open_connection(
-                host, port, ssl=ssl.create_default_context() if secure else None
-            )
+            if proxy is None:
+                return (await asyncio.open_connection(host, port, ssl=trust))[1]
+            return await _through(proxy, host, port, trust)
+
+    try:
+        writer = await egress.passage.through(proxy, connect, call=f"CONNECT {host}:{port}")
+    except (NotSent, ProxyNotAuthorised) as error:
+        return problem(CHECK, f"{host} port {port}: {error.text}", PROXY_ADVICE)
+    except LedgerError as error:
+        return problem(CHECK, f"not tried: the proxy's password cannot be remembered: {error}", "see to the ledger")
     except OSError as error:
         failure = next(each for each in _FAILURES if isinstance(error, each.kind))
-        found = f"{host} port {port}: {failure.found}"
+        found = f"{host} port {port}{through}: {failure.found}"
         if failure.says_more and (why := getattr(error, "verify_message", None) or error.strerror):
             found += f" ({why})"
         return problem(CHECK, found, failure.advice.format(host=host, port=port))
-    del reader
-    found = f"{host} port {port} can be reached"
+    found = f"{host} port {port} can be reached{through}"
     tls = writer.get_extra_info("ssl_object")
     if isinstance(tls, ssl.SSLObject):
         until = (tls.getpeercert() or {}).get("notAfter", "an unknown day")
@@ -86,3 +110,35 @@ async def reach(base_url: str, *, timeout: float) -> Finding:  # noqa: ASYNC109 
     with suppress(OSError):
         await writer.wait_closed()
     return ok(CHECK, found)
+
+
+async def _through(proxy: Proxy, host: str, port: int, trust: ssl.SSLContext | None) -> asyncio.StreamWriter:
+    """A connection through a proxy; raises what its refusal means, or OSError."""
+    parts = urlsplit(proxy.address)
+    to_proxy = ssl.create_default_context() if parts.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=to_proxy)
+    try:
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        head = "".join(f"{name}: {value}\r\n" for name, value in ({"Host": where} | proxy.headers).items())
+        writer.write(f"CONNECT {where} HTTP/1.1\r\n{head}\r\n".encode())
+        await _answered(reader, proxy, where)
+        if trust is not None:
+            await writer.start_tls(trust, server_hostname=host)
+    except BaseException:
+        writer.transport.abort()
+        raise
+    return writer
+
+
+async def _answered(reader: asyncio.StreamReader, proxy: Proxy, where: str) -> None:
+    """Wait for a proxy's answer to CONNECT; raises what it means where the way is not open."""
+    try:
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        answer = ""
+    status = re.match(r"HTTP/1\.[01] ([0-9]{3})", answer)
+    if status is None:
+        raise ConnectionAbortedError(errno.ECONNABORTED, "the proxy hung up, or did not answer as a proxy does")
+    if int(status[1]) != HTTPStatus.OK:
+        lines = (line.partition(":") for line in answer.split("\r\n")[1:])
+        raise refusal(proxy, int(status[1]), {name: value for name, _, value in lines}, call=f"CONNECT {where}")

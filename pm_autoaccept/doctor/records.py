@@ -6,23 +6,22 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from pm_autoaccept.account import credential
 from pm_autoaccept.config import Program, Settings, ledger_file
-from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
+from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
 from pm_autoaccept.ledger.migrations import newest, version
 from pm_autoaccept.ledger.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.wording import some
+from pm_autoaccept.signing_in import Memory, ledger_is_there, only_reading
 
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
@@ -90,21 +89,31 @@ async def opened(settings: Settings) -> AsyncIterator[SqlLedger | None]:
         await ledger.close()
 
 
-async def may_sign_in(settings: Settings, ledger: SqlLedger, *, at: datetime) -> Finding | None:
-    """Why signing in is not to be tried now, since a refused password is tried rarely; None if it may."""
-    check = "sign-in"
+@asynccontextmanager
+async def remembering(
+    settings: Settings, *, tell: Callable[[str], None]
+) -> AsyncIterator[tuple[SqlLedger | None, Memory]]:
+    """The ledger, opened to read, None where there is none yet; and what is remembered of signing in.
+
+    Raises:
+        LedgerError, ConfigurationError: there is one, and it cannot be read.
+    """
+    if await _is_made(settings.ledger):
+        async with only_reading(settings, tell=tell) as (ledger, memory):
+            yield ledger, memory
+    else:
+        yield None, Memory(credential=None, tell=tell)
+
+
+async def _is_made(address: str) -> bool:
+    """Whether a ledger is there, with tables."""
+    if not ledger_is_there(address):
+        return False
+    database = await Database.open(address, read_only=True, prepare=lambda _connection: None)
     try:
-        until = await credential(settings, ledger).may_try(at=at)
-    except LedgerError as error:
-        return not_tried(check, f"the ledger cannot say whether the password was refused before: {error}")
-    if until is None:
-        return None
-    return problem(
-        check,
-        f"not tried: this password was refused before, and is tried again at {until:%Y-%m-%d %H:%M:%S %Z}",
-        "see that username and password are right: other ones are tried at once, these ones rarely, since Portfolio "
-        "Manager may lock the account",
-    )
+        return await database.read(version) is not None
+    finally:
+        await database.close()
 
 
 async def owner(settings: Settings, ledger: SqlLedger, provider: ProviderAccount) -> Finding:

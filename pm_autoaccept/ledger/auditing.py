@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    ColumnElement,
+    Connection,
+    Label,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from pm_autoaccept.ledger.rows import chunks, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import owner as owner_table
 from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.ledger.tables import tie as tie_table
 from pm_autoaccept.model import (
     Action,
     Evidence,
@@ -25,7 +41,7 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.record import DecisionRow, Wanted
+from pm_autoaccept.record import DecisionRow, Elsewhere, Wanted
 
 _COLUMNS = [column for column in request_table.c if column.name != "source"]
 """A row without the element's bytes, which only people look at."""
@@ -54,18 +70,18 @@ def decisions(
     if provider is not None:
         query = query.where(request_table.c.provider_id == provider)
     if keys is None or provider is None:
-        return [_decision_row(row) for row in connection.execute(query)]
+        return [_decision_row(row, every=every) for row in connection.execute(query)]
     # Of the times that the same was asked, the latest.
     numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
     found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
-    return [_decision_row(row) for rows in found for row in rows]
+    return [_decision_row(row, every=every) for rows in found for row in rows]
 
 
 def wanted_decisions(connection: Connection, wanted: Wanted) -> Iterator[DecisionRow]:
     """The decisions that are wanted, the oldest first, as they are read: a few hundred are in memory at a time."""
     query = _narrowed(_decisions(every=wanted.every), wanted)
     for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
-        yield _decision_row(row)
+        yield _decision_row(row, every=wanted.every)
 
 
 def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
@@ -75,6 +91,13 @@ def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
     return sorted({name for custom in rows.scalars() for name, _ in custom})
 
 
+def rules(connection: Connection) -> set[str]:
+    """The ids of all rules that ever decided, or with `enforce: false` would have."""
+    decided = connection.execute(select(decision_table.c.rule).where(decision_table.c.rule.is_not(None)).distinct())
+    tried = connection.execute(select(decision_table.c.shadows).where(decision_table.c.shadows.is_not(None)))
+    return {*decided.scalars(), *(each[0] for shadows in tried.scalars() for each in shadows or ())}
+
+
 def accounts(connection: Connection) -> list[str]:
     """The names of the provider accounts in this ledger."""
     return list(connection.execute(select(provider_table.c.name).order_by(provider_table.c.name)).scalars())
@@ -82,10 +105,10 @@ def accounts(connection: Connection) -> list[str]:
 
 def _decisions(*, every: bool) -> Select[Any]:
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
+    cause = cause_request.c.kind, cause_request.c.pm_id
     query = (
-        select(
-            *_COLUMNS, decision_table, intent_table, cause_request.c.kind, cause_request.c.pm_id, provider_table.c.name
-        )
+        select(*_COLUMNS, decision_table, intent_table, *cause, provider_table.c.name, _not_sent())
+        .add_columns(_shown_since().label("shown"), _looked_since().label("looked"))
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
         .join(provider_table, provider_table.c.id == request_table.c.provider_id)
@@ -100,8 +123,19 @@ def _decisions(*, every: bool) -> Select[Any]:
 
 def _answer() -> ColumnElement[int]:
     """The last answer that a decision sent."""
-    sent = select(func.max(intent_table.c.id)).where(intent_table.c.decision_id == decision_table.c.id)
+    sent = select(func.max(intent_table.c.id)).where(
+        intent_table.c.decision_id == decision_table.c.id, intent_table.c.outcome != Outcome.NOT_SENT
+    )
     return sent.correlate(decision_table).scalar_subquery()
+
+
+def _not_sent() -> Label[int]:
+    """How often an answer of a decision was recorded and never left."""
+    unsent = intent_table.alias("unsent")
+    count = select(func.count(unsent.c.id)).where(
+        unsent.c.decision_id == decision_table.c.id, unsent.c.outcome == Outcome.NOT_SENT
+    )
+    return count.correlate(decision_table).scalar_subquery().label("not_sent")
 
 
 def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
@@ -109,11 +143,14 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     when = intent.intended_at if wanted.accepted else decision.decided_at
     tests = {
         request.kind: wanted.kind,
+        request.pm_id: wanted.id,
         decision.verdict: wanted.verdict,
-        decision.rule: wanted.rule,
         provider_table.c.name: wanted.account,
     }
     query = query.where(*(column == value for column, value in tests.items() if value is not None))
+    if wanted.rule is not None:
+        tried = cast(decision.shadows, Text).contains(f'["{wanted.rule}", ', autoescape=True)
+        query = query.where(or_(decision.rule == wanted.rule, tried))
     if wanted.since is not None:
         query = query.where(when >= wanted.since)
     if wanted.until is not None:
@@ -133,7 +170,10 @@ def _shown() -> ColumnElement[int]:
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)
     answer = (
         select(intent_table.c.decision_id)
-        .where(intent_table.c.request_id == request_table.c.id, intent_table.c.outcome != Outcome.REFUSED)
+        .where(
+            intent_table.c.request_id == request_table.c.id,
+            intent_table.c.outcome.not_in((Outcome.REFUSED, Outcome.NOT_SENT)),
+        )
         .order_by(intent_table.c.id.desc())
         .limit(1)
     )
@@ -142,8 +182,45 @@ def _shown() -> ColumnElement[int]:
     )
 
 
-def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
-    fallen = row.request_outcome == Outcome.FALLEN
+def _shown_since() -> ColumnElement[bool]:
+    """Whether a read shows the connection or share that a request asked for, by no other request's answer."""
+    tie = tie_table.c
+    itself = and_(
+        tie.provider_id == request_table.c.provider_id,
+        tie.kind == request_table.c.kind,
+        tie.pm_id == request_table.c.pm_id,
+        or_(tie.request_id.is_(None), tie.request_id == request_table.c.id),
+        tie.first_seen >= request_table.c.first_seen,
+    )
+    return select(tie.id).where(itself).correlate(request_table).exists()
+
+
+def _looked_since() -> ColumnElement[bool]:
+    """Whether a read since a request ended would show what it asked for: of all customers, or of its owner's shares."""
+    ended, mine = request_table.c.outcome_at, owner_table.c.provider_id == request_table.c.provider_id
+    shares = select(owner_table.c.read_at).where(mine, owner_table.c.account_id == request_table.c.account_id)
+    read = case(
+        (request_table.c.kind == Kind.CONNECTION, provider_table.c.watched_at),
+        (request_table.c.kind == Kind.PROPERTY, shares.correlate(request_table).scalar_subquery()),
+    )
+    return func.coalesce(read >= ended, false())
+
+
+def _elsewhere(row: Any) -> Elsewhere | None:  # noqa: ANN401 — a row of the joined tables
+    if row.request_outcome != Outcome.SETTLED_ELSEWHERE:
+        return None
+    if row.shown:
+        return Elsewhere.ACCEPTED
+    return Elsewhere.NOT_ACCEPTED if row.looked else Elsewhere.NOT_KNOWN
+
+
+def _decision_row(row: Any, *, every: bool) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
+    """One row. Of every decision, what came of its own answer, if it sent one; of a request's one decision, its end."""
+    of = "intent" if every else "request"
+    outcome, outcome_at, outcome_text = (
+        getattr(row, f"{of}_{name}") for name in ("outcome", "outcome_at", "outcome_text")
+    )
+    fallen = outcome == Outcome.FALLEN
     return DecisionRow(
         account=row.provider_name,
         request=row.request_id,
@@ -182,10 +259,12 @@ def _decision_row(row: Any) -> DecisionRow:  # noqa: ANN401 — a row of the joi
         note=row.intent_note if row.intent_action else row.decision_note,
         answered_at=row.intent_intended_at,
         attempts=row.intent_attempts or 0,
-        outcome=Outcome(row.request_outcome) if row.request_outcome else None,
-        outcome_at=row.request_outcome_at,
-        outcome_text=row.request_outcome_text,
+        not_sent=row.not_sent,
+        outcome=Outcome(outcome) if outcome else None,
+        outcome_at=outcome_at,
+        outcome_text=outcome_text or "",
         cause=RequestKey(Kind(row.cause_request_kind), row.cause_request_pm_id)
         if fallen and row.cause_request_kind
         else None,
+        elsewhere=None if every else _elsewhere(row),
     )

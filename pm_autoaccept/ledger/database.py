@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pm_autoaccept.ledger.committing import PATIENCE, Writer
-from pm_autoaccept.ledger.engines import DATABASE_ERRORS, address, only_reading, reading, unavailable, writing
+from pm_autoaccept.ledger.engines import DATABASE_ERRORS, adding, address, only_reading, reading, unavailable, writing
 from pm_autoaccept.ledger.migrations import check, make_ready
 
 R = TypeVar("R")
@@ -59,6 +59,22 @@ class Database:
         database = cls(only_reading(where)) if read_only else cls(writing(where), reading(where))
         try:
             await database.on_tables(prepare or (check if read_only else make_ready))
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @classmethod
+    async def beside(cls, url: str) -> Self:
+        """Open a ledger that is there, to add a row to it: it is neither made nor migrated.
+
+        Raises:
+            ConfigurationError, LedgerUnavailable, LedgerMismatch: as `open`; also where it cannot be written.
+        """
+        where = address(url)
+        database = cls(adding(where), only_reading(where))
+        try:
+            await database.run(check)
         except BaseException:
             await database.close()
             raise

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -26,6 +26,7 @@ beyond 64 bits."""
 _LOCKED = 10
 """Seconds that SQLite waits for another process that is writing."""
 
+_DURABLE = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 _POSTGRES = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -99,7 +100,16 @@ def only_reading(url: URL) -> Engine:
         if not os.access(Path(url.database).parent, os.W_OK):
             query["immutable"] = "1"
         url = URL.create("sqlite", database=f"file:{quote(url.database)}", query=query)
-    return _sqlite(url, begin="BEGIN", read_only=True)
+    return _sqlite(url, begin="BEGIN", pragmas=())
+
+
+def adding(url: URL) -> Engine:
+    """An engine that writes rows into a ledger that is there, and neither makes nor changes the file itself."""
+    if not _is_sqlite(url):
+        return _postgres(url, _WRITING)
+    place = f"file:{quote(url.database or '')}"
+    there = URL.create("sqlite", database=place, query={"mode": "rw", "uri": "true"})
+    return _sqlite(there, begin="BEGIN IMMEDIATE", pragmas=("synchronous = FULL",))
 
 
 def hang_up(connection: object) -> None:
@@ -115,6 +125,8 @@ def hang_up(connection: object) -> None:
 def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
     """The database's error in words, without the password."""
     reason = getattr(error, "orig", None) or error
+    if _is_sqlite(url) and (url.database or "").startswith("file:"):
+        url = URL.create("sqlite", database=unquote((url.database or "").removeprefix("file:")))
     return LedgerUnavailable(f"the ledger {url.render_as_string(hide_password=True)} cannot be used: {reason}")
 
 
@@ -130,7 +142,7 @@ def _postgres(url: URL, options: str) -> Engine:
     return create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=ours)
 
 
-def _sqlite(url: URL, *, begin: str, read_only: bool = False) -> Engine:
+def _sqlite(url: URL, *, begin: str, pragmas: tuple[str, ...] = _DURABLE) -> Engine:
     # A ledger in memory lives in its one connection; a file gets one too, since each engine is used by one thread.
     connect_args = {"check_same_thread": False, "timeout": _LOCKED}
     engine = create_engine(url, poolclass=StaticPool, hide_parameters=True, connect_args=connect_args)
@@ -140,7 +152,7 @@ def _sqlite(url: URL, *, begin: str, read_only: bool = False) -> Engine:
         # sqlite3 would otherwise begin its transactions late, and two writers could both read before either writes.
         if isinstance(connection, sqlite3.Connection):
             connection.isolation_level = None
-            for pragma in () if read_only else ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from pm_autoaccept.ledger.rows import RequestRow
+from pm_autoaccept.ledger.rows import RequestRow, insert
+from pm_autoaccept.ledger.tables import fall as fall_table
 from pm_autoaccept.ledger.tables import intent as intent_table
+from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Outcome
+
+_MAY_HAVE_BEEN_DONE = (Outcome.DONE, Outcome.DONE_INFERRED, Outcome.OPEN, Outcome.GONE)
+
+
+def may_fall(connection: Connection, request: int, intent: int) -> None:
+    """Note that a reject will, or may, take a request along; what was noted before is put back if it does not."""
+    noted = insert(connection, fall_table).values(intent_id=intent, request_id=request).on_conflict_do_nothing()
+    connection.execute(noted)
+    connection.execute(request_table.update().where(request_table.c.id == request).values(falls_with=intent))
+
+
+def spare(connection: Connection, intent: int) -> None:
+    """Note that nothing fell with a reject: the last reject before it that may have been done is the cause again."""
+    earlier = (
+        select(func.max(fall_table.c.intent_id))
+        .join(intent_table, intent_table.c.id == fall_table.c.intent_id)
+        .where(
+            fall_table.c.request_id == request_table.c.id,
+            fall_table.c.intent_id != intent,
+            intent_table.c.outcome.in_(_MAY_HAVE_BEEN_DONE),
+        )
+        .correlate(request_table)
+        .scalar_subquery()
+    )
+    spared = request_table.update().where(request_table.c.falls_with == intent)
+    connection.execute(spared.values(falls_with=earlier))
 
 
 def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:

@@ -15,12 +15,22 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from pm_autoaccept.ledger.rows import insert
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import tie as tie_table
-from pm_autoaccept.ledger.ties import Tie, accepted_after, begin, end, ground_sent_at, live_one
+from pm_autoaccept.ledger.ties import (
+    Tie,
+    accepted_after,
+    begin,
+    end,
+    ground_sent_at,
+    live_one,
+    note_end,
+    requests_by,
+    requests_of,
+)
 from pm_autoaccept.model import Finding, FindingKind, Kind, Notification, NotLearnt, Origin, RequestKey, Snapshot
 
 PATIENCE = timedelta(hours=1)
@@ -75,6 +85,12 @@ class _News:
         """Whether a later read may show it: no list shows meters, nor what an account shares that is not connected."""
         connected = self.snapshot.connected
         return key.kind is not Kind.METER and (isinstance(connected, NotLearnt) or owner in connected)
+
+    def ends(self, requests: ColumnElement[bool]) -> None:
+        """Note that what we accepted before it has ended; without a date nobody can say what it came after."""
+        created = self.note.created_at
+        if created is not None:
+            note_end(self.connection, self.provider, requests, at=self.at, accepted_before=created)
 
     def overtaken(self) -> bool:
         """Whether a later notification of the same type about the same thing has had its effect already."""
@@ -137,12 +153,16 @@ def owners_of_waiting(connection: Connection, provider: int) -> frozenset[int | 
 def _disconnected(news: _News) -> _Effect | None:
     if news.note.account_id is None:
         return _noted(news, None, "it names no account; nothing changed")
+    news.ends(requests_by(news.note.account_id))
     return _ended(news, RequestKey(Kind.CONNECTION, news.note.account_id))
 
 
 def _unshared(news: _News) -> _Effect | None:
     key = _share(news.note)
-    return _noted(news, None, "it names no property or meter; nothing changed") if key is None else _ended(news, key)
+    if key is None:
+        return _noted(news, None, "it names no property or meter; nothing changed")
+    news.ends(requests_of(key))
+    return _ended(news, key)
 
 
 def _ended(news: _News, key: RequestKey) -> _Effect | None:
@@ -236,6 +256,7 @@ def _transferred(news: _News) -> _Effect:
     if number is None or owner is None:
         return _noted(news, None, "it does not name both property and new owner; nothing changed")
     key = RequestKey(Kind.PROPERTY, number)
+    news.ends(requests_of(key))
     tie = live_one(news.connection, news.provider, key)
     if tie is None:
         return _Effect(f"no share was known as {key}; nothing changed")

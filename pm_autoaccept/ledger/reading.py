@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
 from pm_autoaccept import __version__
+from pm_autoaccept.ledger.absence import missed_once
 from pm_autoaccept.ledger.answering import may_repeat
 from pm_autoaccept.ledger.counting import tallies
 from pm_autoaccept.ledger.deciding import last_decisions
+from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.holding import held
+from pm_autoaccept.ledger.refusing import as_sent, refusal
 from pm_autoaccept.ledger.rows import (
-    UNSETTLED,
+    Current,
     RequestRow,
     chunks,
     current,
-    is_over,
     last_intent,
     rows_by_key,
 )
@@ -29,14 +31,30 @@ from pm_autoaccept.model import (
     History,
     Kind,
     Limit,
+    Missed,
     Outcome,
     RequestKey,
+    Sent,
     Snapshot,
     Standing,
 )
 
 OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 """Outcomes in which Portfolio Manager took our answer."""
+
+OVERDUE_AFTER = timedelta(hours=1)
+"""How long after its answer a request may be listed before people are told: a list that lags is no explanation then."""
+
+_WEAKEST_FIRST = (
+    Standing.IN_DOUBT,
+    Standing.UNANSWERED,
+    Standing.REPEATABLE,
+    Standing.REFUSED,
+    Standing.SETTLED,
+    Standing.REJECTED,
+    Standing.ACCEPTED,
+)
+"""An id stands as the weakest of the elements under it: an answer names only the id, and would take all of them."""
 
 
 def history(
@@ -45,39 +63,44 @@ def history(
     snapshot: Snapshot,
     *,
     limits: Collection[Limit] = (),
-    at: datetime,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> History:
     """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
-    standing, sent, waiting = {}, {}, {}
+    standing: dict[RequestKey, Standing] = {}
+    sent, waiting = {}, {}
+    overdue, shown = set(), set()
+    now = patience.now
     for request in requests:
-        known = rows.get(request.key, [])
-        row = current(known, request)
-        if any(each.outcome == Outcome.OPEN and each is not row for each in known):
-            standing[request.key] = Standing.IN_DOUBT
-        elif row is not None:
-            last = last_intent(connection, row.id) if row.outcome in UNSETTLED else None
-            read = begun.get(request.kind)
-            if last is not None and row.outcome == Outcome.OPEN:
-                repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
-                standing[request.key] = Standing.REPEATABLE if repeatable else Standing.IN_DOUBT
-            else:
-                standing[request.key] = _standing(connection, row, at=at)
-            if last is not None and standing[request.key] in (Standing.REFUSED, Standing.REPEATABLE):
-                sent[request.key] = (Action(last.action), last.note)
-        if row is not None and row.held_since is not None and not is_over(row):
-            waiting[request.key] = row
+        known, read = rows.get(request.key, []), begun.get(request.kind)
+        listed = current(known, request)
+        row = listed.row
+        stands, before = _standing(connection, listed, known, read=read, patience=patience)
+        standing[request.key] = min(stands, standing.get(request.key, stands), key=_WEAKEST_FIRST.index)
+        if before is not None:
+            sent[request.key] = before
+        if row is not None:
+            shown.add(row.id)
+            if row.held_since is not None and not listed.ended:
+                waiting[request.key] = row
+            if listed.ended and now.at - row.outcome_at > OVERDUE_AFTER:
+                overdue.add(request.key)
+    missed = missed_once(connection, provider, snapshot, shown=shown)
+    for each, known in _with_rows(connection, provider, missed):
+        in_doubt = any(row.outcome == Outcome.OPEN for row in known)
+        standing.setdefault(each.request.key, Standing.IN_DOUBT if in_doubt else Standing.UNANSWERED)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     rejected = _rejected(connection, provider, sorted(properties))
     return History(
         standing=standing,
         sent=sent,
         rejected_properties=rejected,
-        held=_held(connection, waiting, at=at),
-        tallies=tallies(connection, provider, limits, at=at),
+        held=_held(connection, waiting, at=now.at),
+        missed=missed,
+        overdue=frozenset(overdue),
+        tallies=tallies(connection, provider, limits, now=now),
     )
 
 
@@ -88,17 +111,46 @@ def _held(connection: Connection, waiting: Mapping[RequestKey, RequestRow], *, a
     return {key: holder for key, holder in holders.items() if holder is not None}
 
 
-def _standing(connection: Connection, row: RequestRow, *, at: datetime) -> Standing:
-    """How one request that pends now stands, whose answer is not of unknown fate.
+def _with_rows(
+    connection: Connection, provider: int, missed: Sequence[Missed]
+) -> Iterator[tuple[Missed, list[RequestRow]]]:
+    """Each request that one read missed, with every row of its id."""
+    rows = rows_by_key(connection, provider, (each.request.key for each in missed))
+    return ((each, rows[each.request.key]) for each in missed)
 
-    One that ended and then was absent is the next time: unanswered.
+
+def _standing(
+    connection: Connection,
+    listed: Current,
+    known: Sequence[RequestRow],
+    *,
+    read: datetime | None,
+    patience: Patience,
+) -> tuple[Standing, Sent | None]:
+    """How one request that pends now stands, and what was sent where that keeps it back.
+
+    Args:
+        connection: within a transaction.
+        listed: its row.
+        known: every row of its id.
+        read: when the whole read began that shows it, None where the read was not whole.
+        patience: how long an answer of unknown fate is given.
     """
-    if row.outcome is None or is_over(row):
-        return Standing.UNANSWERED
-    if row.outcome == Outcome.REFUSED:
-        due = row.again_after is not None and row.again_after <= at
-        newer = last_intent(connection, row.id).program != __version__
-        return Standing.UNANSWERED if due or newer else Standing.REFUSED
+    row = listed.row
+    if any(each.outcome == Outcome.OPEN and each is not row for each in known):
+        return Standing.IN_DOUBT, None
+    if row is not None and row.outcome == Outcome.OPEN:
+        last = last_intent(connection, row.id)
+        repeatable = read is not None and may_repeat(row, last, read=read, patience=patience)
+        return (Standing.REPEATABLE if repeatable else Standing.IN_DOUBT), as_sent(last, program=__version__)
+    if row is not None and listed.ended:
+        return _answered(connection, row), None
+    refused = refusal(connection, row, known, program=__version__, now=patience.now)
+    return (Standing.UNANSWERED, None) if refused is None else (Standing.REFUSED, refused)
+
+
+def _answered(connection: Connection, row: RequestRow) -> Standing:
+    """How a request stands that was answered, and whose list lags."""
     if row.outcome != Outcome.DONE:
         return Standing.SETTLED
     return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED

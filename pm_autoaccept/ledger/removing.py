@@ -10,7 +10,7 @@ from pm_autoaccept import __version__
 from pm_autoaccept.ledger.rows import number_of
 from pm_autoaccept.ledger.tables import removal as removal_table
 from pm_autoaccept.ledger.tables import tie as tie_table
-from pm_autoaccept.ledger.ties import Tie, end, live_one
+from pm_autoaccept.ledger.ties import Tie, end, live_one, note_end, requests_by, requests_of
 from pm_autoaccept.model import Kind, Outcome, Removal, RequestKey
 
 OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
@@ -38,6 +38,10 @@ def conclude_removal(connection: Connection, number: int, outcome: Outcome, text
     came = {"outcome": outcome, "outcome_at": at, "outcome_text": text}
     connection.execute(removal_table.update().where(table.id == number).values(**came))
     row = connection.execute(select(removal_table).where(table.id == number)).one()
+    if outcome is Outcome.DONE:
+        key = RequestKey(Kind(row.kind), row.pm_id)
+        which = requests_by(key.id) if key.kind is Kind.CONNECTION and not row.keep_shares else requests_of(key)
+        note_end(connection, row.provider_id, which, at=at, accepted_before=row.intended_at)
     if outcome is Outcome.DONE and row.kind == Kind.METER:
         tie = live_one(connection, row.provider_id, RequestKey(Kind.METER, row.pm_id))
         end(connection, [tie] if tie is not None else [], at=at, by="our unshare")

@@ -1,30 +1,35 @@
 """Records what pends and what does not any more, and settles what thereby is known of earlier answers.
 
 The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
-it; what fell with a reject of ours is known after one, since the step explains it; an answer of unknown fate is settled
-by two whole reads, the second at least `unknown_wait` after the POST.
+it, also where it fell with a reject of ours; an answer of unknown fate is settled by two whole reads, the second at
+least `unknown_wait` after the POST by every clock.
 """
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
+from pm_autoaccept.ledger.absence import beside, digest_of, proves_absence
+from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.falling import ended_without_us
 from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.noticing import store
 from pm_autoaccept.ledger.rows import (
+    READS_UNTIL_GONE,
     STANDING,
     UNSETTLED,
     RequestRow,
+    Which,
+    answers_to,
     chunks,
     current,
     insert,
-    is_over,
     last_intent,
     rows_by_key,
+    with_zone,
 )
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -36,13 +41,10 @@ from pm_autoaccept.model import (
     Outcome,
     PendingList,
     PendingRequest,
-    RequestKey,
     Snapshot,
     Unreadable,
 )
 from pm_autoaccept.record import asked
-
-READS_UNTIL_GONE = 2
 
 
 def see(
@@ -51,36 +53,70 @@ def see(
     snapshot: Snapshot,
     *,
     at: datetime,
-    unknown_wait: timedelta | None,
+    patience: Patience,
     hiding: Hiding,
 ) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
     present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
+    strange = {pending.kind: [digest_of(element) for element in pending.unreadable] for pending in snapshot.lists}
     known = rows_by_key(connection, provider, (key for key, _ in present))
-    still, new = [], []
+    still: dict[int, RequestRow] = {}
+    back, new = [], []
     for (key, digest), request in present.items():
-        row = current(known.get(key, []), request)
-        if row is None or is_over(row):
-            time = 1 if row is None else row.time + 1
-            new.append({"provider_id": provider, **_first_seen(request, digest, time=time, at=at, hiding=hiding)})
-        else:
-            still.append(row.id)
-    for some in chunks(still):
-        seen = request_table.update().where(request_table.c.id.in_(some))
-        connection.execute(seen.values(last_seen=at, absent_since=None, absent_reads=0))
-    _still_open(connection, snapshot, frozenset(still))
+        rows = known.get(key, [])
+        row, which = current(rows, request)
+        if row is None:
+            time = 1 + max((each.time for each in rows if each.asked == digest), default=0)
+            first = _first_seen(request, digest, time=time, at=at, hiding=hiding)
+            new.append({"provider_id": provider, **first, "beside": beside(None, strange[key.kind])})
+            continue
+        still[row.id] = row
+        if which is Which.REOPENED:
+            back.append(row.id)
+    _update(connection, still, {"last_seen": at, "absent_since": None, "absent_reads": 0})
+    for number in back:
+        _reopen(connection, number)
+    _note_beside(connection, still, strange)
+    _still_open(connection, snapshot, still)
     for pending in snapshot.lists:
         for element in pending.unreadable:
             _see_unreadable(connection, provider, element, at=at, hiding=hiding)
-        if pending.shows_absence:
-            _miss(connection, provider, pending, frozenset(present), snapshot, unknown_wait=unknown_wait)
+    _miss(connection, provider, snapshot, still=still, strange=strange, patience=patience)
     if new:
         connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
         store(connection, provider, snapshot.notifications, at=at)
 
 
-def _still_open(connection: Connection, snapshot: Snapshot, still: frozenset[int]) -> None:
+def _reopen(connection: Connection, request: int) -> None:
+    """Let a request that has come back stand as before it ended; what it was refused, and what fell, still counts."""
+    answer = connection.execute(answers_to(request).limit(1)).one_or_none()
+    refused = answer if answer is not None and answer.outcome == Outcome.REFUSED else None
+    stood = {name: getattr(refused, name, None) for name in ("outcome", "outcome_at")}
+    text = "" if refused is None else refused.outcome_text
+    _update(connection, [request], {**stood, "outcome_text": text})
+
+
+def _update(connection: Connection, requests: Iterable[int], values: Mapping[str, object]) -> None:
+    for some in chunks(list(requests)):
+        connection.execute(request_table.update().where(request_table.c.id.in_(some)).values(values))
+
+
+def _note_beside(connection: Connection, still: Mapping[int, RequestRow], strange: Mapping[Kind, list[str]]) -> None:
+    """Note for each request which unreadable elements its list shows with it."""
+    changed = [
+        {"number": row.id, "now": now}
+        for row in still.values()
+        if strange[Kind(row.kind)] and (now := beside(row, strange[Kind(row.kind)])) != row.beside
+    ]
+    if changed:
+        connection.execute(_BESIDE, changed)
+
+
+_BESIDE = request_table.update().where(request_table.c.id == bindparam("number")).values(beside=bindparam("now"))
+
+
+def _still_open(connection: Connection, snapshot: Snapshot, still: Collection[int]) -> None:
     """Count the whole reads that show a request pending after an answer of unknown fate was sent."""
     table = request_table.c
     for pending in snapshot.lists:
@@ -106,15 +142,11 @@ def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime
         "property_id": request.property_id,
         "access_level": request.access_level,
         "custom": hiding.answers(request.custom),
-        "requested_at": _with_zone(request.requested_at),
+        "requested_at": with_zone(request.requested_at),
         "source": hiding.source(request.source),
         "first_seen": at,
         "last_seen": at,
     }
-
-
-def _with_zone(moment: datetime | None) -> datetime | None:
-    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def _see_unreadable(
@@ -123,7 +155,7 @@ def _see_unreadable(
     statement = insert(connection, unreadable_table).values(
         provider_id=provider,
         kind=element.kind,
-        digest=hashlib.sha256(element.kind.encode() + b":" + element.source).hexdigest(),
+        digest=digest_of(element),
         why=element.why,
         source=hiding.source(element.source),
         first_seen=at,
@@ -136,24 +168,23 @@ def _see_unreadable(
 def _miss(
     connection: Connection,
     provider: int,
-    pending: PendingList,
-    present: frozenset[tuple[RequestKey, str]],
     snapshot: Snapshot,
     *,
-    unknown_wait: timedelta | None,
+    still: Collection[int],
+    strange: Mapping[Kind, Collection[str]],
+    patience: Patience,
 ) -> None:
-    """Note each request of this kind that does not pend any more, and settle it where the rules say so."""
+    """Note each request that a whole read misses, and settle it where the rules say so."""
     table = request_table.c
-    waiting = or_(table.absent_since.is_(None), table.outcome.is_(None), table.outcome.in_(UNSETTLED))
-    for row in connection.execute(
-        select(*STANDING).where(table.provider_id == provider, table.kind == pending.kind, waiting)
-    ).all():
-        if (RequestKey(pending.kind, row.pm_id), row.asked) in present:
+    waiting = or_(table.absent_reads < READS_UNTIL_GONE, table.outcome.is_(None), table.outcome.in_(UNSETTLED))
+    lists = {pending.kind: pending for pending in snapshot.lists if pending.whole}
+    query = select(*STANDING).where(table.provider_id == provider, table.kind.in_(lists), waiting)
+    for row in connection.execute(query).all():
+        pending = lists[Kind(row.kind)]
+        if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
             continue
-        if pending.begun <= max(row.last_seen, row.outcome_at or row.last_seen):
-            continue  # this read had begun before the row was last touched: it proves nothing
         reads = row.absent_reads + 1
-        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
+        settled = _settle(connection, row, pending, snapshot, reads=reads, patience=patience)
         values: dict[str, object] = {
             "absent_since": row.absent_since or pending.begun,
             "absent_reads": reads,
@@ -179,22 +210,20 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    unknown_wait: timedelta | None,
+    patience: Patience,
 ) -> tuple[Outcome, str] | None:
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if unknown_wait is None or reads < READS_UNTIL_GONE or pending.begun < sent.sent_at + unknown_wait:
+        if reads < READS_UNTIL_GONE or not patience.over(sent, read=pending.begun):
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:
         return None
-    explained = ended_without_us(connection, row)
-    if explained is not None and explained[0] is Outcome.FALLEN:
-        return explained
-    if reads >= READS_UNTIL_GONE:
-        return explained or (Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it")
-    return None
+    if reads < READS_UNTIL_GONE:
+        return None
+    unexplained = Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it"
+    return ended_without_us(connection, row) or unexplained
 
 
 def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, str]:

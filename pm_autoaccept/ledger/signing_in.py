@@ -1,9 +1,14 @@
 """Remembers what became of signing in, so that a wrong password is tried rarely, over restarts and replicas together.
 
+And until when Portfolio Manager asked for a rest: a restart is no reason to call again.
+
 Portfolio Manager locks an account after a number of wrong passwords that nobody publishes. So each try is on record
 before it leaves. A credential that was refused waits 15 minutes, then an hour, doubling to a day; another one may be
 tried at once. A try whose end is not on record, since the process was killed, counts as refused, but for the first such
 try of a credential that was taken before.
+
+Commands that people and monitors give try a credential that was taken, and not refused since, in a row of their own. A
+`doctor` that is killed again and again, because Portfolio Manager hangs, keeps such commands waiting, and never `run`.
 
 What is kept of a credential is a salted digest that is slow to make on purpose: whoever steals a ledger cannot try many
 passwords against it.
@@ -31,6 +36,9 @@ FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(hours=1
 FORGOTTEN = timedelta(days=30)
 """After which a credential that nobody tries any more is dropped from the ledger."""
 
+LONGEST_REST = timedelta(days=1)
+"""No Retry-After is believed for longer; a rest beyond it was written before the clock was set back."""
+
 _SALT_ALONE = b""
 """The credential in the row that holds an account's salt: replicas must agree on one before any of them tries."""
 
@@ -47,6 +55,7 @@ class SigningIn:
         service: the base URL.
         username: whose.
         password: kept here, never in the ledger.
+        aside: it is tried by a command that people or a monitor give, beside the daemon.
     """
 
     database: Database
@@ -54,16 +63,35 @@ class SigningIn:
     service: str
     username: str
     password: str = field(repr=False)
+    aside: bool = False
     _digest: bytes | None = field(default=None, init=False, repr=False)
+    _tried: bytes | None = field(default=None, init=False, repr=False)
 
     async def may_try(self, *, at: datetime) -> datetime | None:
         """Say when this credential may be tried: None for now. Reads only."""
-        salt = await self.database.read(lambda connection: _salt_of(connection, self.name))
-        if salt is None:
-            return None
-        digest = await self._slowly_once(salt)
-        row = await self.database.read(lambda connection: _row(connection, self.name, digest, lock=False))
+        row = await self._known_row()
         return None if row is None else _until(row, at=at)
+
+    async def is_good(self) -> bool:
+        """Say whether this credential was taken, and not refused since. Reads only."""
+        return _is_good(await self._known_row())
+
+    async def resting(self, *, at: datetime) -> timedelta:
+        """Say for how long Portfolio Manager asked this account to call nothing. Reads only."""
+        until = await self.database.read(lambda connection: _rest_of(connection, self.name))
+        rest = timedelta() if until is None else until - at
+        return rest if timedelta() < rest <= LONGEST_REST else timedelta()
+
+    async def rests(self, rest: timedelta, *, at: datetime) -> None:
+        """Record that Portfolio Manager asks this account to call nothing for so long."""
+
+        def record(connection: Connection) -> None:
+            _salt(connection, self.name, at=at)
+            known, until = _rest_of(connection, self.name), at + min(rest, LONGEST_REST)
+            if known is None or not at < known <= at + LONGEST_REST or known < until:
+                _set(connection, self.name, _SALT_ALONE, rest_until=until)
+
+        await self.database.run(record)
 
     async def trying(self, *, at: datetime) -> datetime | None:
         """Record durably that it is tried now, and return None; or else when it may be tried, and nothing is recorded.
@@ -75,15 +103,26 @@ class SigningIn:
 
         def record(connection: Connection) -> datetime | None:
             until = _not_before(connection, self.name, digest, at=at)
+            self._tried = digest
+            if until is None and self.aside and _is_good(_row(connection, self.name, digest)):
+                self._tried = _aside(digest)
+                until = _not_before(connection, self.name, self._tried, at=at)
             if until is None:
-                _try(connection, self.name, digest, at=at)
+                _try(connection, self.name, self._tried, at=at, taken_before=self._tried != digest)
             return until
 
         return await self.database.run(record)
 
     async def taken(self, *, at: datetime) -> None:
         """Record that it was taken: what was refused before is forgotten."""
-        await self._outcome(at, tried_at=at, taken_before=True, refusals=0, not_before=None)
+        digest = await self._known(at)
+
+        def record(connection: Connection) -> None:
+            taken = {"tried_at": at, "taken_before": True, "refusals": 0, "not_before": None}
+            _set(connection, self.name, digest, trying=False, **taken)
+            _forget_aside(connection, self.name, digest)
+
+        await self.database.run(record)
 
     async def refused(self, *, at: datetime) -> datetime:
         """Record a 401, and say when the same credential may be tried again."""
@@ -94,31 +133,36 @@ class SigningIn:
             refusals = (0 if row is None else row.refusals) + 1
             until = at + wait_after(refusals)
             _set(connection, self.name, digest, trying=False, tried_at=at, refusals=refusals, not_before=until)
+            _forget_aside(connection, self.name, digest)
             return until
 
         return await self.database.run(record)
 
     async def failed(self, *, at: datetime) -> None:
         """Record that no answer came of it, or another one than yes or no: it does not count."""
-        await self._outcome(at)
+        tried = self._tried or await self._known(at)
+        await self.database.run(lambda connection: _set(connection, self.name, tried, trying=False))
 
     async def given_up(self, *, at: datetime) -> None:
         """Record that nobody waits for its answer any more: it does not count where the credential was taken before.
 
         Restarts while Portfolio Manager hangs would else keep a good password waiting for longer and longer.
         """
-        digest = await self._known(at)
+        tried = self._tried or await self._known(at)
 
         def record(connection: Connection) -> None:
-            row = _row(connection, self.name, digest)
+            row = _row(connection, self.name, tried)
             if row is not None and row.taken_before:
-                _set(connection, self.name, digest, trying=False)
+                _set(connection, self.name, tried, trying=False)
 
         await self.database.run(record)
 
-    async def _outcome(self, at: datetime, **values: object) -> None:
-        digest = await self._known(at)
-        await self.database.run(lambda connection: _set(connection, self.name, digest, trying=False, **values))
+    async def _known_row(self) -> Row[Any] | None:
+        salt = await self.database.read(lambda connection: _salt_of(connection, self.name))
+        if salt is None:
+            return None
+        digest = await self._slowly_once(salt)
+        return await self.database.read(lambda connection: _row(connection, self.name, digest, lock=False))
 
     async def _known(self, at: datetime) -> bytes:
         """The digest of this credential under the salt that all replicas share."""
@@ -169,6 +213,12 @@ def _salt_of(connection: Connection, name: str) -> bytes | None:
     return salt
 
 
+def _rest_of(connection: Connection, name: str) -> datetime | None:
+    rest = select(sign_in_table.c.rest_until).where(*_is(name, _SALT_ALONE))
+    until: datetime | None = connection.execute(rest).scalar_one_or_none()
+    return until
+
+
 def _row(connection: Connection, name: str, digest: bytes, *, lock: bool = True) -> Row[Any] | None:
     """What is known of a credential; with `lock` other transactions about this account wait until this one ends."""
     rows = select(sign_in_table).where(sign_in_table.c.name == name).order_by(sign_in_table.c.credential)
@@ -200,14 +250,29 @@ def _until(row: Row[Any], *, at: datetime) -> datetime | None:
     return until if until is not None and until > at else None
 
 
-def _try(connection: Connection, name: str, digest: bytes, *, at: datetime) -> None:
+def _try(connection: Connection, name: str, digest: bytes, *, at: datetime, taken_before: bool) -> None:
     row = _row(connection, name, digest)
     if row is None:
-        first = {"credential": digest, "salt": b"", "tried_at": at}
-        connection.execute(sign_in_table.insert().values(name=name, **_NEVER | first | {"trying": True}))
+        first = {"credential": digest, "salt": b"", "tried_at": at, "trying": True, "taken_before": taken_before}
+        connection.execute(sign_in_table.insert().values(name=name, **_NEVER | first))
     else:
         unfinished = 1 if row.trying else 0
         _set(connection, name, digest, trying=True, tried_at=at, refusals=row.refusals + unfinished)
+
+
+def _is_good(row: Row[Any] | None) -> bool:
+    """Whether the credential of this row was taken, and not refused since."""
+    return row is not None and bool(row.taken_before) and row.not_before is None
+
+
+def _aside(digest: bytes) -> bytes:
+    """Names the row in which a credential is tried beside the daemon."""
+    return hmac.new(digest, b"aside", hashlib.sha256).digest()
+
+
+def _forget_aside(connection: Connection, name: str, digest: bytes) -> None:
+    """Forget what was tried beside the daemon: it is known now whether the credential is taken."""
+    connection.execute(delete(sign_in_table).where(*_is(name, _aside(digest))))
 
 
 def _set(connection: Connection, name: str, digest: bytes, **values: object) -> None:

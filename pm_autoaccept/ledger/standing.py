@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
+from pm_autoaccept.ledger.auditing import accounts
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import provider as provider_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.ledger.tables import tie as tie_table
-from pm_autoaccept.model import Action, Kind, Origin, RequestKey, command_that_removes
+from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, command_that_removes
 from pm_autoaccept.record import NotificationRow, TieRow
 
 AT_ONCE = 500
@@ -24,16 +26,20 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
     Args:
         connection: within a transaction.
         account: only of the provider account of this name.
-        origin: only what came about so.
+        origin: only what came about so, and nobody has acknowledged.
     """
     answer = (
         select(func.max(intent_table.c.id))
-        .where(intent_table.c.request_id == tie_table.c.request_id, intent_table.c.action == Action.ACCEPT)
+        .where(
+            intent_table.c.request_id == tie_table.c.request_id,
+            intent_table.c.action == Action.ACCEPT,
+            intent_table.c.outcome != Outcome.NOT_SENT,
+        )
         .correlate(tie_table)
         .scalar_subquery()
     )
     query = (
-        select(tie_table, provider_table.c.name, decision_table.c.rule)
+        select(tie_table, provider_table.c.name, decision_table.c.rule, _accepted_at())
         .join(provider_table, provider_table.c.id == tie_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == answer)
         .outerjoin(decision_table, decision_table.c.id == intent_table.c.decision_id)
@@ -43,8 +49,8 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
     if account is not None:
         query = query.where(provider_table.c.name == account)
     if origin is not None:
-        query = query.where(tie_table.c.origin == origin)
-    names = _names(connection)
+        query = query.where(tie_table.c.origin == origin, tie_table.c.acknowledged_at.is_(None))
+    names, several = _names(connection), len(accounts(connection)) > 1
     for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
         yield TieRow(
             account=row.name,
@@ -55,12 +61,24 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
             property_id=row.property_id,
             access_level=row.access_level,
             origin=Origin(row.origin),
-            since=row.first_seen,
+            since=row.accepted_at if row.origin == Origin.DECIDED and row.accepted_at else row.first_seen,
             last_seen=row.last_seen,
             absent_since=row.absent_since,
             rule=row.rule,
-            command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id)),
+            command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id), account=row.name if several else None),
+            acknowledged_by=row.acknowledged_by,
+            acknowledged_at=row.acknowledged_at,
+            acknowledged_why=row.acknowledged_why,
         )
+
+
+def _accepted_at() -> ColumnElement[datetime]:
+    """When our accept took effect: when it was done, or, where only a read showed that, when it was sent."""
+    intent = intent_table.c
+    return case(
+        (intent.outcome == Outcome.DONE, intent.outcome_at),
+        (intent.outcome == Outcome.DONE_INFERRED, intent.sent_at),
+    ).label("accepted_at")
 
 
 def _names(connection: Connection) -> dict[int, str]:

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import (
-    accepted,
     answering,
     auditing,
     braking,
     claiming,
+    claims,
     concluding,
     deciding,
     noticing,
@@ -25,13 +25,16 @@ from pm_autoaccept.ledger import (
     seeing,
     watching,
 )
+from pm_autoaccept.ledger.answering import Answer, Intended
 from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger.elapsed import Clocks, Patience
 from pm_autoaccept.ledger.hiding import Hiding
 from pm_autoaccept.ledger.leases import Tenure, fence, steady
 from pm_autoaccept.ledger.signing_in import key_for
 from pm_autoaccept.model import (
     Claim,
     Decision,
+    Fact,
     Finding,
     History,
     KeptBack,
@@ -73,6 +76,9 @@ class SqlLedger:
         name: what the settings call the account.
         unknown_wait: see `UNKNOWN_WAIT`.
         clock: the holder's own, in seconds.
+
+    Attributes:
+        clocks: remembers when the clock was set by which things are recorded; `OF_THIS_PROCESS` for this machine's.
     """
 
     def __init__(
@@ -89,6 +95,8 @@ class SqlLedger:
         self._unknown_wait = unknown_wait
         self._clock = clock
         self._provider: int | None = None
+        self._under_way: dict[int, Intended] = {}
+        self.clocks = Clocks()
 
     @classmethod
     async def open(
@@ -117,11 +125,11 @@ class SqlLedger:
 
     async def see(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
         """Record what pends, what does not any more, and what thereby became of earlier answers."""
-        wait = self._wait_for_the_unknown()
+        patience = self._patience(at, snapshot.clock)
 
         def record(connection: Connection, us: int) -> None:
             hiding = Hiding(private, key_for(connection, self.name, "private", at=at)) if private else Hiding()
-            seeing.see(connection, us, snapshot, at=at, unknown_wait=wait, hiding=hiding)
+            seeing.see(connection, us, snapshot, at=at, patience=patience, hiding=hiding)
 
         await self._write(record)
 
@@ -129,14 +137,14 @@ class SqlLedger:
         """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
         if self._provider is None:
             return History(tallies=tuple(Tally(limit=limit) for limit in limits))
-        wait = self._wait_for_the_unknown()
+        patience = self._patience(at, snapshot.clock)
         return await self._read(
-            lambda connection, us: reading.history(connection, us, snapshot, limits=limits, at=at, unknown_wait=wait)
+            lambda connection, us: reading.history(connection, us, snapshot, limits=limits, patience=patience)
         )
 
     async def accepted(self) -> Sequence[Claim]:
         """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
-        return () if self._provider is None else await self._read(accepted.accepted)
+        return () if self._provider is None else await self._read(claims.accepted)
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, None where nobody did. Reads only."""
@@ -165,20 +173,24 @@ class SqlLedger:
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""
         self._us()
-        intent: int = await self.database.together(self._intend, answering.Answer(step, at))
-        return intent
+        answer = Answer(step, self._patience(at, step.clock_apart))
+        intent: Intended = await self.database.together(self._intend, answer)
+        self._under_way[intent.number] = intent
+        return intent.number
 
-    def _intend(self, connection: Connection, answers: Sequence[answering.Answer]) -> Sequence[int]:
+    def _intend(self, connection: Connection, answers: Sequence[Answer]) -> Sequence[Intended]:
         fence(connection, self.tenure)
-        return answering.intend(connection, self._us(), answers, unknown_wait=self._wait_for_the_unknown())
+        return answering.intend(connection, self._us(), answers)
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent."""
-        await self.database.together(concluding.conclude, concluding.Conclusion(intent, receipt, at))
+        under_way = self._under_way.pop(intent, None)
+        attempt = under_way.attempt if under_way is not None else None
+        await self.database.together(concluding.conclude, concluding.Conclusion(intent, receipt, at, attempt))
 
     async def withdraw(self, intent: int) -> None:
-        """Take back durably an intent of which nothing was sent."""
-        await self.database.together(concluding.withdraw, intent)
+        """Note durably that nothing was sent of an intent, or of its last attempt."""
+        await self.database.together(concluding.withdraw, self._under_way.pop(intent, Intended(intent)))
 
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate."""
@@ -240,6 +252,10 @@ class SqlLedger:
         if self._provider is None:
             raise LedgerUnavailable("the ledger was not claimed for an account yet; this is a fault of the program")
         return self._provider
+
+    def _patience(self, at: datetime, apart: Fact[timedelta] | None) -> Patience:
+        """How long an answer of unknown fate is given, by every clock."""
+        return Patience(self._wait_for_the_unknown(), self.clocks.moment(at, apart))
 
     def _wait_for_the_unknown(self) -> timedelta | None:
         """How long an answer of unknown fate is given; None while none may be settled or repeated at all.

@@ -106,7 +106,10 @@ request = Table(
     # When a whole read first came back without it, and how many did since it was last seen.
     Column("absent_since", UtcDateTime),
     Column("absent_reads", Integer, nullable=False, default=0),
-    # The intent whose done reject may take this request along; no foreign key, since intents point back here.
+    # The unreadable elements, by their digests, that it was once read beside: they are not this request.
+    Column("beside", JSON),
+    # The intent whose reject may take this request along: the last of those in `fall` that may have been done. No
+    # foreign key, since intents point back here.
     Column("falls_with", Integer),
     # How many whole reads, begun after its open answer was sent last, showed it pending still.
     Column("present_reads", Integer, nullable=False, default=0),
@@ -117,6 +120,8 @@ request = Table(
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Column("again_after", UtcDateTime),
+    # When what our accept brought had ended, as far as we know: what pends after that is the next time.
+    Column("ended_at", UtcDateTime),
     # When names, e-mail addresses, phone numbers and what was typed were taken out of it for good.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "asked", "time"),
@@ -158,18 +163,34 @@ intent = Table(
     Column("decision_id", Integer, ForeignKey("decision.id"), nullable=False, index=True),
     Column("action", String(10), nullable=False),
     Column("note", Text),
+    # Names what the note was made from. With the request, the action and the decision's rule it says which answer this
+    # is: the words may be others, since ages grow.
+    Column("template", String(64)),
     # The program's version: what it was refused, a newer one may try again.
     Column("program", String(40), nullable=False),
     Column("intended_at", UtcDateTime, nullable=False),
-    # How often it was sent, and when last: by the rule of unknowns the same answer may be sent again.
+    # How often it was sent, and when last, by our clock and by the service's: by the rule of unknowns the same answer
+    # may be sent again.
     Column("attempts", Integer, nullable=False, default=1),
     Column("sent_at", UtcDateTime, nullable=False),
-    # What came of it; `open` until it is known.
+    Column("service_sent_at", UtcDateTime),
+    # What came of it; `open` until it is known, `not_sent` where it never left.
     Column("outcome", String(20), nullable=False),
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
+    # What must change before the same may be sent again, where the last attempt was refused so.
+    Column("awaits", String(10)),
     Index(None, "outcome"),
     Index(None, "sent_at"),
+    Index(None, "service_sent_at"),
+)
+
+# What Portfolio Manager will, or may, reject along with a reject.
+fall = Table(
+    "fall",
+    metadata,
+    Column("intent_id", Integer, ForeignKey("intent.id"), primary_key=True),
+    Column("request_id", Integer, ForeignKey("request.id"), primary_key=True, index=True),
 )
 
 notification = Table(
@@ -229,6 +250,10 @@ tie = Table(
     # When it was over, and by what: the notification that said so, or a read that did not show it any more.
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
+    # Who took note of what came in undecided, when and why: it is listed and counted no more.
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_why", Text),
     Index(None, "provider_id", "kind", "pm_id"),
 )
 
@@ -297,6 +322,8 @@ sign_in = Table(
     Column("taken_before", Boolean, nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("not_before", UtcDateTime),
+    # Until when a Retry-After asked the account to call nothing: in the row that keeps its salt.
+    Column("rest_until", UtcDateTime),
 )
 
 # Each time that somebody paused answering and resumed it. Without a name: all accounts of the ledger.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from pm_autoaccept.ledger.rows import chunks
+from pm_autoaccept.ledger.rows import account_to_name, chunks
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -102,7 +102,7 @@ def begin(
             origin = Origin.BEFORE_US if baseline and number not in pended else Origin.UNDECIDED
         rows.append(_row(provider, RequestKey(kind, number), origin, ground, owner=owner, at=at))
         if origin is Origin.UNDECIDED:
-            findings.append(_undecided(RequestKey(kind, number), owner))
+            findings.append(_undecided(RequestKey(kind, number), owner, account_to_name(connection, provider)))
     if rows:
         connection.execute(tie_table.insert(), rows)
     return findings
@@ -128,12 +128,12 @@ def _row(
     }
 
 
-def _undecided(key: RequestKey, owner: int | None) -> Finding:
+def _undecided(key: RequestKey, owner: int | None, account: str | None) -> Finding:
     if key.kind is Kind.CONNECTION:
         text = f"account {key.id} is connected, not by an answer of ours"
     else:
         text = f"property {key.id} of account {owner} is shared with us, not by an answer of ours"
-    return Finding(FindingKind.CAME_IN_UNDECIDED, key, text, command_that_removes(key))
+    return Finding(FindingKind.CAME_IN_UNDECIDED, key, text, command_that_removes(key, account=account))
 
 
 def accepts_since(provider: int, since: datetime | None) -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
@@ -165,19 +165,58 @@ def begin_accepted_meters(connection: Connection, provider: int, *, since: datet
 
 
 def end(connection: Connection, ties: Iterable[Tie], *, at: datetime, by: str) -> None:
-    """End ties, and with a property the shares of its meters."""
+    """End ties, and with a property the shares of its meters; what was accepted may then be asked again."""
     table = tie_table.c
     for tie in ties:
-        over = {"ended_at": at, "ended_by": by}
-        connection.execute(tie_table.update().where(table.id == tie.id).values(**over))
+        which = table.id == tie.id
         if tie.kind == Kind.PROPERTY:
-            meters = tie_table.update().where(
+            live_meters = and_(
                 table.provider_id == tie.provider_id,
                 table.kind == Kind.METER,
                 table.property_id == tie.pm_id,
                 table.ended_at.is_(None),
             )
-            connection.execute(meters.values(**over))
+            which = or_(which, live_meters)
+        grounds = select(table.request_id).where(which, table.request_id.is_not(None))
+        asked = request_table.update().where(request_table.c.id.in_(grounds), request_table.c.ended_at.is_(None))
+        connection.execute(asked.values(ended_at=at))
+        connection.execute(tie_table.update().where(which).values(ended_at=at, ended_by=by))
+
+
+def note_end(
+    connection: Connection, provider: int, *which: ColumnElement[bool], at: datetime, accepted_before: datetime
+) -> None:
+    """Note that what we accepted has ended, whether or not a read ever showed it: it may be asked again from now on.
+
+    Args:
+        connection: within a transaction.
+        provider: whose.
+        which: conditions on the requests.
+        at: when it was known.
+        accepted_before: when it ended: what was accepted later is not what has ended.
+    """
+    accepts = select(intent_table.c.request_id).where(
+        intent_table.c.action == Action.ACCEPT,
+        intent_table.c.outcome.in_(MAY_HAVE_BROUGHT_IT),
+        intent_table.c.sent_at < accepted_before,
+    )
+    table = request_table.c
+    ended = request_table.update().where(table.provider_id == provider, table.ended_at.is_(None), *which)
+    connection.execute(ended.where(table.id.in_(accepts)).values(ended_at=at))
+
+
+def requests_of(key: RequestKey) -> ColumnElement[bool]:
+    """The requests of one connection or share, and with a property those of its meters."""
+    table = request_table.c
+    itself = and_(table.kind == key.kind, table.pm_id == key.id)
+    if key.kind is not Kind.PROPERTY:
+        return itself
+    return or_(itself, and_(table.kind == Kind.METER, table.property_id == key.id))
+
+
+def requests_by(owner: int) -> ColumnElement[bool]:
+    """The connection requests and shares of one owner."""
+    return request_table.c.account_id == owner
 
 
 def gone_findings(ties: Iterable[Tie]) -> list[Finding]:
@@ -203,7 +242,9 @@ def ground_sent_at(connection: Connection, tie: Tie) -> datetime | None:
     if tie.request_id is None:
         return None
     sent = select(intent_table.c.sent_at).where(
-        intent_table.c.request_id == tie.request_id, intent_table.c.action == Action.ACCEPT
+        intent_table.c.request_id == tie.request_id,
+        intent_table.c.action == Action.ACCEPT,
+        intent_table.c.outcome != Outcome.NOT_SENT,
     )
     return connection.execute(sent.order_by(intent_table.c.id.desc()).limit(1)).scalar()
 

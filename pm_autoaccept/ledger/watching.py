@@ -103,10 +103,10 @@ def watch(connection: Connection, provider: int, snapshot: Snapshot, *, at: date
 
 
 def undecided(connection: Connection, provider: int) -> int:
-    """Count what stands and came in by no answer of ours. Reads only."""
+    """Count what stands, came in by no answer of ours, and was acknowledged by nobody. Reads only."""
     table = tie_table.c
     standing = select(func.count()).select_from(tie_table).where(table.provider_id == provider)
-    query = standing.where(table.origin == Origin.UNDECIDED, table.ended_at.is_(None))
+    query = standing.where(table.origin == Origin.UNDECIDED, table.ended_at.is_(None), table.acknowledged_at.is_(None))
     return int(connection.execute(query).scalar_one())
 
 

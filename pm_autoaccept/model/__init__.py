@@ -6,7 +6,7 @@ poll brings a `Snapshot` of `PendingRequest`s and facts; decide makes a `Decisio
 
 from __future__ import annotations
 
-from pm_autoaccept.model.claims import ANY, Claim, Claimed, Claims
+from pm_autoaccept.model.claims import ANY, Claim, Claimed, Claims, Missed
 from pm_autoaccept.model.decisions import (
     Action,
     Decision,
@@ -23,18 +23,21 @@ from pm_autoaccept.model.decisions import (
     Verdict,
 )
 from pm_autoaccept.model.plans import (
+    Change,
     History,
     KeptBack,
     Limit,
     Outcome,
     Plan,
     Receipt,
+    Sent,
     Standing,
     Step,
     Tally,
 )
 from pm_autoaccept.model.recalled import Memory, Recalled
 from pm_autoaccept.model.requests import (
+    LOST,
     AccountInfo,
     Address,
     CustomField,
@@ -47,6 +50,7 @@ from pm_autoaccept.model.requests import (
 )
 from pm_autoaccept.model.revisions import PolicyRevision, Remembered
 from pm_autoaccept.model.snapshot import (
+    FURTHEST_APART,
     NOT_ASKED_FOR,
     Fact,
     Need,
@@ -62,10 +66,13 @@ from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watc
 
 __all__ = [
     "ANY",
+    "FURTHEST_APART",
+    "LOST",
     "NOT_ASKED_FOR",
     "AccountInfo",
     "Action",
     "Address",
+    "Change",
     "Claim",
     "Claimed",
     "Claims",
@@ -84,6 +91,7 @@ __all__ = [
     "Limit",
     "Memory",
     "MeterInfo",
+    "Missed",
     "Mode",
     "Need",
     "NotLearnt",
@@ -105,6 +113,7 @@ __all__ = [
     "Remembered",
     "Removal",
     "RequestKey",
+    "Sent",
     "Shadow",
     "Snapshot",
     "SourceUse",

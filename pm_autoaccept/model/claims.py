@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
-from pm_autoaccept.model.requests import CustomField, RequestKey
+from pm_autoaccept.model.requests import CustomField, PendingRequest, RequestKey
 
 ANY = ""
 """Stands in `Claim.unread` where not even the name of a custom field could be read."""
@@ -27,6 +27,19 @@ class Claim:
     custom: tuple[CustomField, ...] = ()
     unread: frozenset[str] = frozenset()
     doubt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A pending request that one read did not show, from the ledger. It counts as pending until a second misses it too.
+
+    Attributes:
+        request: what the ledger knows of it. Custom fields, account, property and meter are left out.
+        claim: what it says in its custom fields.
+    """
+
+    request: PendingRequest
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)

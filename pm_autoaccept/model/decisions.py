@@ -58,6 +58,8 @@ class ReasonKind(StrEnum):
     """The same id stood twice in one read with different content."""
     LIST_NOT_WHOLE = "list_not_whole"
     """The list in which it stands could not be read to its end."""
+    MISSED_ONCE = "missed_once"
+    """One read does not show it. It counts as pending until a second read misses it too."""
 
     CONNECTION_NOT_ACCEPTED = "connection_not_accepted"
     """Kept back: accepting would also accept the owner's connection, which was not decided accept and done."""
@@ -69,6 +71,8 @@ class ReasonKind(StrEnum):
     """Kept back: the connection or the property is being rejected, and this falls with it."""
     ANSWERED = "answered"
     """Kept back: it was answered and still stands in the list; the list lags."""
+    LISTED_AGAIN = "listed_again"
+    """Kept back: it was answered more than an hour ago, and is listed still or again. A person must look."""
     IN_DOUBT = "in_doubt"
     """Kept back: an answer was sent and what became of it is not known yet."""
     VERDICT_CHANGED = "verdict_changed"
@@ -132,6 +136,8 @@ class Decision:
         rule: the id of the rule that decided or stopped the search; None for the default, or where no rule was asked.
         unknown: the names of what could not be learnt: a field or a data source.
         note: the text for the customer, None for none. 1 to 1,000 characters, as EPA's schema demands.
+        template: names what the note was made from, so that it is the same while only the customer's values, or their
+            ages, are others; None where the policy says no note.
         accepts_unshared_property: the deciding rule itself tests `property.share: none`, so plan may let the meter
             share the property read-only.
         tell: the group of people to be told of it, None for nobody.
@@ -146,6 +152,7 @@ class Decision:
     evidence: tuple[Evidence, ...] = ()
     unknown: tuple[str, ...] = ()
     note: str | None = None
+    template: str | None = None
     policy_digest: str = ""
     sources: tuple[SourceUse, ...] = ()
     accepts_unshared_property: bool = False

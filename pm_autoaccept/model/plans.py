@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from pm_autoaccept.model.claims import Missed
 from pm_autoaccept.model.decisions import Action, Decision, Held, Reason
 from pm_autoaccept.model.requests import RequestKey
 from pm_autoaccept.model.snapshot import PendingList
@@ -54,6 +55,7 @@ class Step:
         falls: pending requests that Portfolio Manager will, or may, reject along with this reject.
         within: the limits that must still have room when its intent is recorded.
         repeats: an answer of unknown fate is sent once more, word for word, by the rule of unknowns.
+        clock_apart: what the service's clock says beside ours when it is sent; None where that is not known.
     """
 
     decision: Decision
@@ -62,6 +64,7 @@ class Step:
     falls: tuple[RequestKey, ...] = ()
     within: tuple[Limit, ...] = ()
     repeats: bool = False
+    clock_apart: timedelta | None = None
 
     @property
     def key(self) -> RequestKey:
@@ -90,6 +93,7 @@ class Plan:
             which it was decided.
         not_whole: the lists that could not be read to their end.
         paused: who or what has paused answering, None where nobody has.
+        clock_apart: what the service's clock says beside ours, where that is so much that nothing is sent again.
     """
 
     decisions: tuple[Decision, ...]
@@ -99,10 +103,11 @@ class Plan:
     fresh_until: datetime
     not_whole: tuple[PendingList, ...] = ()
     paused: str | None = None
+    clock_apart: timedelta | None = None
 
 
 class Outcome(StrEnum):
-    """What became of a request. A closed set; only `done` claims that we did it."""
+    """What became of a request or an intent. A closed set; only `done` claims that we did it."""
 
     DONE = "done"
     DONE_INFERRED = "done_inferred"
@@ -111,6 +116,17 @@ class Outcome(StrEnum):
     GONE = "gone"
     REFUSED = "refused"
     OPEN = "open"
+    NOT_SENT = "not_sent"
+    """Of intents alone: the answer was recorded, and never left."""
+
+
+class Change(StrEnum):
+    """What must change before a refused answer may be sent again. A newer program always may send it."""
+
+    NOTE = "note"
+    """The template of its note."""
+    REQUEST = "request"
+    """What is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +134,35 @@ class Receipt:
     """What came of one step. `outcome` None: the step was not sent (`text` says why), nothing was recorded.
 
     Attributes:
-        again_after: for `refused`: when the same answer may be tried again; None: not until the request,
-            the policy or the program changes.
+        again_after: for `refused`: before then nothing is sent, whatever changes; then the same answer may be.
+        awaits: for `refused`, where no time is said: what must change before.
     """
 
     step: Step
     outcome: Outcome | None
     text: str = ""
     again_after: datetime | None = None
+    awaits: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The last answer to a request, as far as it decides whether one may be sent now.
+
+    Attributes:
+        note: its words; they stay the same in each further attempt.
+        template: names the template that they were made from; None for no note.
+        awaits: what must change before anything is sent; None: nothing, or time alone decides.
+    """
+
+    action: Action
+    note: str | None = None
+    template: str | None = None
+    awaits: Change | None = None
+
+    def changed(self, decision: Decision) -> bool:
+        """Whether what must change has. A changed request is another one, of which nothing was sent."""
+        return self.awaits is Change.NOTE and self.template != decision.template
 
 
 class Standing(StrEnum):
@@ -144,7 +181,7 @@ class Standing(StrEnum):
     REPEATABLE = "repeatable"
     """An answer was sent, no more can come of it, and the request still pends: the same may be sent again."""
     REFUSED = "refused"
-    """Portfolio Manager refused our answer, and it is not time to try again."""
+    """Portfolio Manager refused our answer, and nothing may be sent, unless what it waits for has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,15 +189,20 @@ class History:
     """What the ledger knows that decide and plan must know.
 
     Attributes:
-        standing: of each request that pends now; a key without an entry is unanswered.
-        sent: of those that stand refused or repeatable, what was sent last.
+        standing: of each request that pends now; a key without an entry is unanswered. Where one read shows an id
+            several times, it is the weakest of them: an id is accepted only if every element is what we accepted.
+        missed: the requests that the ledger has as pending and this read does not show for the first time.
+        overdue: those that were answered more than an hour ago, and are listed still or again.
+        sent: of those that stand refused, in doubt or repeatable, what was sent last, as far as it is on record.
         rejected_properties: ids of properties whose latest answer of ours was a reject.
         held: who holds which of them since when; a key without an entry nobody holds.
         tallies: what counts for each limit of the policy that is in force, and not lifted, now.
     """
 
     standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
-    sent: Mapping[RequestKey, tuple[Action, str | None]] = field(default_factory=dict)
+    sent: Mapping[RequestKey, Sent] = field(default_factory=dict)
     rejected_properties: frozenset[int] = frozenset()
     held: Mapping[RequestKey, Held] = field(default_factory=dict)
+    missed: tuple[Missed, ...] = ()
+    overdue: frozenset[RequestKey] = frozenset()
     tallies: tuple[Tally, ...] = ()

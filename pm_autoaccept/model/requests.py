@@ -8,6 +8,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+LOST = "\ufffd"
+"""Stands in a request's texts for a character that XML forbids."""
+
 
 class Kind(StrEnum):
     """The three kinds of pending request, in the order in which they are decided."""
@@ -128,6 +131,8 @@ class PendingRequest:
         property_id: shares only; for a property share the same as `id`.
         property_info: shares only.
         meter_info: meter shares only.
+        garbled: where in its element a character stands that XML forbids; None where none does. What it says is then
+            not certain.
         faults: policy field name (as `property.year_built`) → why its element could not be read. What is
             merely absent has no entry.
         source: the element's own bytes, so that a request that is not understood can be looked at.
@@ -146,6 +151,7 @@ class PendingRequest:
     property_id: int | None = None
     property_info: PropertyInfo | None = None
     meter_info: MeterInfo | None = None
+    garbled: str | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     source: bytes = b""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
@@ -14,6 +15,7 @@ from pm_autoaccept.model.requests import (
     CustomFieldDefinition,
     Kind,
     PendingRequest,
+    RequestKey,
 )
 
 
@@ -29,6 +31,10 @@ NOT_ASKED_FOR = NotLearnt("not asked for")
 
 T = TypeVar("T")
 Fact: TypeAlias = T | NotLearnt
+
+
+FURTHEST_APART = timedelta(minutes=5)
+"""How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +54,24 @@ class PendingPage:
     unreadable: tuple[Unreadable, ...]
     has_next: bool
 
+    @property
+    def shown(self) -> frozenset[RequestKey | bytes]:
+        """What stands on it: requests by their keys, what cannot be read by its bytes."""
+        return frozenset(request.key for request in self.requests) | frozenset(each.source for each in self.unreadable)
+
+    def leads_nowhere(self, shown: AbstractSet[RequestKey | bytes]) -> bool:
+        """Whether it names a next page, and shows nothing but what the pages before it had `shown`."""
+        return self.has_next and self.shown <= shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingList:
-    """All pages of one pending list, as far as they could be read.
+    """All pages of one pending list, as far as they could be read. One cycle is one read, however often it read it.
 
     Attributes:
         failed: why the list is not whole, None if it is. From a list that is not whole nothing is answered.
-        begun: when its first page was asked for.
-        ended: when its last page had come.
+        begun: when its first page was first asked for.
+        ended: when its last page had last come.
     """
 
     kind: Kind
@@ -75,6 +90,23 @@ class PendingList:
     def shows_absence(self) -> bool:
         """Whether what does not stand in it is really not pending: whole, and every element has an id."""
         return self.whole and not self.unreadable
+
+    def united(self, later: PendingList) -> PendingList:
+        """This read and a later one of the same list in the same cycle, as one read.
+
+        What either shows is pending: what a customer took back meanwhile is missed by the next cycle. Where the two
+        show other content under one id, the later counts. It is whole if the later is.
+        """
+        shown = {request.id for request in later.requests}
+        kept = tuple(request for request in self.requests if request.id not in shown)
+        strange = tuple(element for element in self.unreadable if element not in later.unreadable)
+        return replace(
+            self,
+            requests=(*later.requests, *kept),
+            unreadable=(*later.unreadable, *strange),
+            failed=later.failed,
+            ended=later.ended,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +170,11 @@ class Snapshot:
     custom_fields: Fact[tuple[CustomFieldDefinition, ...]] = NOT_ASKED_FOR
     clock: Fact[timedelta] = timedelta(0)
     ended: datetime
+
+    @property
+    def clock_apart(self) -> timedelta | None:
+        """How far the clocks are apart, where that is so far that nothing is sent again; else None."""
+        return None if isinstance(self.clock, NotLearnt) or abs(self.clock) <= FURTHEST_APART else self.clock
 
     @property
     def lists(self) -> tuple[PendingList, PendingList, PendingList]:

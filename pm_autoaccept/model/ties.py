@@ -49,11 +49,12 @@ class Finding:
     command: str | None = None
 
 
-def command_that_removes(key: RequestKey) -> str:
-    """What ends a connection with all its shares, or a share."""
+def command_that_removes(key: RequestKey, *, account: str | None = None) -> str:
+    """What ends a connection with all its shares, or a share; of this provider account, where there are several."""
+    whose = f" --account {account}" if account is not None else ""
     if key.kind is Kind.CONNECTION:
-        return f"pm-autoaccept account disconnect {key.id} --remove-shares"
-    return f"pm-autoaccept account unshare {key}"
+        return f"pm-autoaccept account disconnect {key.id} --remove-shares{whose}"
+    return f"pm-autoaccept account unshare {key}{whose}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import AccountInfo, CustomField, CustomFieldDefinition, Notification, ProviderAccount
-from pm_autoaccept.parse.document import Element, children, open_document
+from pm_autoaccept.parse.document import Element, children, open_document, open_list
 from pm_autoaccept.parse.pending import read_account_info, read_custom_fields
 from pm_autoaccept.parse.reading import (
     Reading,
@@ -22,7 +22,7 @@ from pm_autoaccept.parse.reading import (
     read_moment,
     read_positive_id,
 )
-from pm_autoaccept.parse.response import Link, parse_response
+from pm_autoaccept.parse.response import Link, read_response
 
 _CUSTOMER = re.compile(r"/customer/([^/?#]+)/?")
 _PROPERTY = re.compile(r"/(?:building|property)/([^/?#]+)/?")
@@ -125,7 +125,7 @@ def parse_hierarchy(body: bytes) -> Hierarchy:
 
 def parse_notifications(body: bytes) -> tuple[Notification, ...]:
     """Notifications in document order, from GET /notification/list."""
-    root = open_document(body, "notificationList")
+    root = open_list(body, "notificationList")
     read = (_notification(element) for element in children(root, "notification"))
     return tuple(notification for notification in read if notification is not None)
 
@@ -152,7 +152,7 @@ def _notification(element: Element) -> Notification | None:
 
 def _links(body: bytes) -> tuple[Link, ...]:
     """The links of a list; a list that says Error, or goes on elsewhere, is not the whole list."""
-    response = parse_response(body)
+    response = read_response(open_list(body, "response"))
     if not response.ok:
         raise DocumentRefused("a response with status Error, where a list was expected")
     if any(link.leads_on for link in response.links):

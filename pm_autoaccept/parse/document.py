@@ -9,6 +9,7 @@ from typing import TypeAlias
 from lxml import etree
 
 from pm_autoaccept.errors import DocumentRefused
+from pm_autoaccept.parse.forbidden import MARK, marked, shown
 
 Element: TypeAlias = etree._Element  # noqa: SLF001 - the name that lxml's stubs give to what every parser returns
 
@@ -20,16 +21,46 @@ times its size. A page of 20 meters has about 1,900, a list of 60,000 links 300,
 MAX_DEPTH = 200
 """The deepest element that is read, the root being 1. Portfolio Manager's own documents stay below 10."""
 
+_SHOWN = 200
+"""The longest place or message of libxml2's that is passed on."""
+
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 def open_document(body: bytes, root: str) -> Element:
-    """The root element of a document, which must be called `root`.
+    """The root element of a document about one thing, which must be called `root`.
 
     Raises:
         DocumentRefused: it is empty, too large, of too many parts, too deep, HTML, not well-formed, has a DOCTYPE (and
             with it perhaps entities), or has another root. The message says which.
     """
+    _refuse_the_untrusted(body)
+    return _of_this_name(parsed(body), root)
+
+
+def open_list(body: bytes, root: str) -> Element:
+    """The root element of a list, as `open_document`, but that the marker stands for each forbidden character.
+
+    So what one customer typed stops nothing but what it stands in. Whoever reads the list must look for the marker.
+
+    Raises:
+        DocumentRefused: as `open_document`; also for a forbidden character in a tag or in an entity's name.
+    """
+    _refuse_the_untrusted(body)
+    try:
+        element = parsed(body)
+    except DocumentRefused as refusal:
+        if (replaced := marked(body)) is None:
+            raise
+        try:
+            element = parsed(replaced, encoding="utf-8")
+        except DocumentRefused:
+            raise refusal from None
+    return _of_this_name(element, root)
+
+
+def _refuse_the_untrusted(body: bytes) -> None:
+    """Raises for what no parser should see."""
     if len(body) > MAX_BYTES:
         raise DocumentRefused(f"a document of {len(body)} bytes; at most {MAX_BYTES} are read")
     if body.count(b"<") + body.count(b"=") > MAX_MARKS:
@@ -38,10 +69,10 @@ def open_document(body: bytes, root: str) -> Element:
         raise DocumentRefused("an empty document, where XML was expected")
     if _HTML.match(body):
         raise DocumentRefused("an HTML page, where XML was expected")
-    try:
-        element = etree.fromstring(body, _parser())
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise DocumentRefused(f"not well-formed XML: {_one_line(error)}") from error
+
+
+def _of_this_name(element: Element, root: str) -> Element:
+    """The root element, if it is called so, without a DOCTYPE and not too deep."""
     # lxml leaves entities of a DOCTYPE out without a word, so none is let in at all.
     if element.getroottree().docinfo.internalDTD is not None:
         raise DocumentRefused("a document with a DOCTYPE, which Portfolio Manager never sends")
@@ -54,7 +85,8 @@ def open_document(body: bytes, root: str) -> Element:
 
 def local_name(element: Element) -> str:
     """The element's name without its namespace: Portfolio Manager uses none, a proxy might add one."""
-    return _local(element.tag)
+    # lxml writes {namespace}name. QName does as much, five times as slowly.
+    return element.tag.rpartition("}")[2]
 
 
 def children(element: Element, name: str) -> Iterator[Element]:
@@ -63,16 +95,25 @@ def children(element: Element, name: str) -> Iterator[Element]:
 
 
 def attribute(element: Element, name: str) -> str | None:
-    """The attribute's text as it was written, None where absent."""
-    for key, value in element.attrib.items():
-        if _local(str(key)) == name:
-            return str(value)
-    return None
+    """The attribute's text as it was written, None where absent. One with a prefix is another attribute."""
+    value = element.get(name)
+    return None if value is None else shown(value)
 
 
-def _local(name: str) -> str:
-    """A name as lxml writes it, `{namespace}name`, without the namespace. QName does as much, five times as slowly."""
-    return name.rpartition("}")[2]
+def where_marked(element: Element) -> str:
+    """The first place in the element where the marker stands, for people: `account/accountInfo/organization`."""
+    own = local_name(element)
+    return next((place for place, text in _texts(element, own) if MARK in text), own)[:_SHOWN]
+
+
+def _texts(element: Element, place: str) -> Iterator[tuple[str, str]]:
+    """Every text in the element, in document order, each with its place."""
+    for name, value in element.items():
+        yield f"{place}/@{str(name).rpartition('}')[2]}", str(value)
+    yield place, element.text or ""
+    for child in element:
+        yield from _texts(child, f"{place}/{local_name(child)}"[:_SHOWN])
+        yield place, child.tail or ""
 
 
 def own_bytes(element: Element) -> bytes:
@@ -80,21 +121,22 @@ def own_bytes(element: Element) -> bytes:
     return etree.tostring(element, encoding="utf-8", with_tail=False)
 
 
-def again(source: bytes) -> Element:
-    """The element that `own_bytes` gave these bytes of.
+def parsed(source: bytes, *, encoding: str | None = None) -> Element:
+    """The root element of these bytes, in this encoding whatever they declare; also what `own_bytes` has written.
 
     Raises:
-        DocumentRefused: it did not.
+        DocumentRefused: they are not well-formed.
     """
     try:
-        return etree.fromstring(source, _parser())
+        return etree.fromstring(source, _parser(encoding))
     except (etree.XMLSyntaxError, ValueError) as error:
         raise DocumentRefused(f"not well-formed XML: {_one_line(error)}") from error
 
 
-def _parser() -> etree.XMLParser:
+def _parser(encoding: str | None) -> etree.XMLParser:
     """A parser for one document: no entities, no network, no DTD, nothing huge; text in one piece."""
     return etree.XMLParser(
+        encoding=encoding,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -119,4 +161,4 @@ def _too_deep(root: Element) -> bool:
 
 def _one_line(error: Exception) -> str:
     """libxml2's message, without line breaks and not endless."""
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:_SHOWN]

@@ -17,7 +17,17 @@ from pm_autoaccept.model import (
     PropertyInfo,
     Unreadable,
 )
-from pm_autoaccept.parse.document import Element, again, attribute, children, local_name, open_document, own_bytes
+from pm_autoaccept.parse.document import (
+    Element,
+    attribute,
+    children,
+    local_name,
+    open_list,
+    own_bytes,
+    parsed,
+    where_marked,
+)
+from pm_autoaccept.parse.forbidden import MARK, is_marked
 from pm_autoaccept.parse.reading import (
     Reading,
     Unread,
@@ -56,7 +66,7 @@ def parse_pending_page(kind: Kind, body: bytes) -> PendingPage:
     Raises:
         DocumentRefused: the document is no `pendingList`, or not to be trusted as a whole.
     """
-    root = open_document(body, "pendingList")
+    root = open_list(body, "pendingList")
     read = [_request(kind, element) for element in root if local_name(element) in _ELEMENTS]
     return PendingPage(
         requests=tuple(request for request in read if isinstance(request, PendingRequest)),
@@ -83,6 +93,8 @@ def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[Cu
     fields = []
     for element in (field for each in lists for field in children(each, "customField")):
         name = attribute(element, "name") or ""
+        if MARK in element.get("name", ""):
+            faults.setdefault("custom.", f"a customField has the name {name!r}")
         try:
             fields.append(CustomField(name, own_text(element)))
         except Unread as error:
@@ -100,7 +112,7 @@ def replace_answers(source: bytes, instead: Callable[[str, str], str | None]) ->
     Raises:
         DocumentRefused: they are not the bytes of an element.
     """
-    element = again(source)
+    element = parsed(source)
     changed = False
     for field in [each for each in element.iter() if local_name(each) == "customField"]:
         name = attribute(field, "name") or ""
@@ -141,6 +153,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
         property_id=reading.value("propertyId", "property.id", read_positive_id) if share else None,
         property_info=_property_info(property_) if share and property_.present() else None,
         meter_info=_meter_info(reading) if kind is Kind.METER else None,
+        garbled=where_marked(element) if is_marked(source) else None,
         faults=faults,
         source=source,
     )

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from pm_autoaccept.parse.document import Element, attribute, local_name, own_bytes
+from pm_autoaccept.parse.forbidden import shown
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ def own_text(element: Element) -> str:
     """The text of an element that holds nothing but text, "" where it is empty."""
     if len(element):
         raise Unread("holds elements where text was expected")
-    return element.text or ""
+    return shown(element.text or "")
 
 
 class Reading:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.parse.document import Element, attribute, children, open_document
+from pm_autoaccept.parse.forbidden import MARK
 from pm_autoaccept.parse.reading import Unread, read_id
 
 
@@ -38,6 +40,13 @@ class Response:
     ok: bool
     errors: tuple[ServiceError, ...] = ()
     links: tuple[Link, ...] = ()
+    status: str | None = field(default=None, compare=False)
+    """As it was written, None where absent."""
+
+    @property
+    def says_no(self) -> bool:
+        """Whether it says so in both ways: its status is exactly "Error", and it names an error."""
+        return self.status == "Error" and bool(self.errors)
 
 
 def parse_response(body: bytes) -> Response:
@@ -46,22 +55,34 @@ def parse_response(body: bytes) -> Response:
     Raises:
         DocumentRefused: it is something else.
     """
-    root = open_document(body, "response")
+    return read_response(open_document(body, "response"))
+
+
+def read_response(root: Element) -> Response:
+    """A `response` that has been opened."""
+    status = attribute(root, "status")
     errors = tuple(_error(error) for group in children(root, "errors") for error in children(group, "error"))
-    return Response(ok=attribute(root, "status") == "Ok" and not errors, errors=errors, links=read_links(root))
+    return Response(ok=status == "Ok" and not errors, errors=errors, links=read_links(root), status=status)
 
 
 def read_links(root: Element) -> tuple[Link, ...]:
-    """The links of a `response` or a `pendingList`, none where there is no `links` or an empty one."""
-    return tuple(
-        Link(
-            id=attribute(link, "id"),
-            description=attribute(link, "linkDescription"),
-            link=attribute(link, "link"),
-            hint=attribute(link, "hint"),
-        )
-        for group in children(root, "links")
-        for link in children(group, "link")
+    """The links of a `response` or a `pendingList`, none where there is no `links` or an empty one.
+
+    Raises:
+        DocumentRefused: of one of them it is not certain whether it leads on.
+    """
+    return tuple(_link(link) for group in children(root, "links") for link in children(group, "link"))
+
+
+def _link(link: Element) -> Link:
+    description = attribute(link, "linkDescription")
+    if MARK in link.get("linkDescription", ""):
+        raise DocumentRefused(f"a link with a character that XML forbids in its description: {description!r:.80}")
+    return Link(
+        id=attribute(link, "id"),
+        description=description,
+        link=attribute(link, "link"),
+        hint=attribute(link, "hint"),
     )
 
 

@@ -20,6 +20,9 @@ _UNSEEN = re.compile(
 """Unicode's Default_Ignorable_Code_Point, which its NFKC_Casefold drops too; the C1 controls but for NEL, a blank; and
 the Braille pattern without a dot. Whoever looks at a text sees none of these, so nobody could see why it is another."""
 _WRITTEN = re.compile(r"(\S+)(?: +(\S+))?")
+POINTS = ".,\N{MIDDLE DOT}\N{ARABIC DECIMAL SEPARATOR}\N{DECIMAL SEPARATOR KEY SYMBOL}"
+"""What separates the decimal part of a number, in one country or another."""
+_NO_POINTS = str.maketrans("", "", POINTS)
 _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
@@ -48,6 +51,7 @@ Change = Callable[[str, int], str]
 
 _PLAIN: Mapping[str, Change] = MappingProxyType(
     {
+        "points": lambda text, _: text.translate(_NO_POINTS),
         "digits": lambda text, _: text.encode("ascii", "ignore").translate(None, _NO_DIGITS).decode(),
         "letters_digits": lambda text, _: "".join(filter(str.isalnum, text)),
         "no_spaces": lambda text, _: "".join(text.split()),
@@ -77,6 +81,11 @@ class Cleaning:
     def change(self) -> Change:
         """What it does to a text, given its count."""
         return _COUNTED[self.name] if self.count else _PLAIN[self.name]
+
+    @property
+    def written(self) -> str:
+        """As policies write it."""
+        return f"{self.name} {self.count}" if self.count else self.name
 
 
 def cleaner(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:

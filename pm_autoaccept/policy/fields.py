@@ -6,8 +6,9 @@ A field's value is one of three: a value, None (their gap: the customer or an op
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -28,16 +29,19 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
+from pm_autoaccept.policy.definitions.characters import DIGITS, LETTERS, characters, joined
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
     COUNTRIES,
     ENERGY_METER_TYPES,
     METER_CATEGORIES,
+    METER_UNITS,
     PRIMARY_FUNCTIONS,
     STATES,
     WASTE_METER_TYPES,
 )
+from pm_autoaccept.policy.forms import Form
 from pm_autoaccept.policy.judging.custom_answers import Custom, answer, by_name, name_key
 from pm_autoaccept.policy.values import FieldType, Value
 
@@ -60,6 +64,7 @@ class Field:
         lower_case: its value comes in lower case, so that what it is compared with is put in lower case too.
         private: its value is tested and never shown.
         custom: which answer of the customer's it is, for a custom field.
+        form: what its values are like; None where nothing is known of them. Of a choice `members` say it.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Field:
     lower_case: bool = False
     private: bool = False
     custom: Custom | None = None
+    form: Form | None = None
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
         """What the request or the facts say of it: a value, None, or what hindered us."""
@@ -238,7 +244,7 @@ def _table() -> tuple[Field, ...]:
         Field("meter.name", text, METERS, meter("name"), required=True),
         Field("meter.type", choice, METERS, meter("type"), (*ENERGY_METER_TYPES, *WASTE_METER_TYPES), required=True),
         Field("meter.category", choice, METERS, meter("category"), METER_CATEGORIES, required=True),
-        Field("meter.unit", text, METERS, meter("unit"), required=True),
+        Field("meter.unit", choice, METERS, meter("unit"), METER_UNITS, required=True),
         Field("meter.metered", boolean, METERS, meter("metered")),
         Field("meter.in_use", boolean, METERS, meter("in_use"), required=True),
         Field("meter.first_bill_date", day, METERS, _first_bill_date),
@@ -263,7 +269,49 @@ def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
     return domain.casefold() if "@" in email else ""
 
 
-FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _table()})
+def _at_most(longest: int) -> Form:
+    return Form(says=f"a text of {longest:,} characters at most", longest=longest)
+
+
+_ID = Form(says="a whole number above 0", least=1)
+_ADDRESS = {"line1": 100, "line2": 100, "city": 100, "county": 40, "postal_code": 20, "other_state": 50}
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {
+        "id": _ID,
+        "account.id": _ID,
+        "account.username": _at_most(60),
+        "account.first_name": _at_most(100),
+        "account.last_name": _at_most(100),
+        "account.email": Form(says="an e-mail address, as ines@example.com", longest=100, whole=re.compile(".+@.+")),
+        "account.phone": _at_most(30),
+        "account.job_title": _at_most(100),
+        "account.organization": _at_most(1_000),
+        "account.email_domain": Form(
+            says="what follows the @ of an e-mail address, as example.com",
+            characters=joined((*DIGITS, *LETTERS, *characters("-", ".", "_"))),
+            longest=98,
+            whole=re.compile(r"[^-.]+(?:(?:-+|\.)[^-.]+)*"),
+        ),
+        **{
+            f"{whose}.address.{part}": _at_most(most)
+            for whose in ("account", "property")
+            for part, most in _ADDRESS.items()
+        },
+        "sender.username": _at_most(60),
+        "property.id": _ID,
+        "property.name": _at_most(80),
+        "property.gross_floor_area": Form(says="0 or more square feet", least=0),
+        "property.year_built": Form(says="a year", least=0, most=9999),
+        "property.number_of_buildings": Form(says="0 or more", least=0),
+        "property.occupancy": Form(says="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5),
+        "meter.name": _at_most(100),
+    }
+)
+"""Field → the form of its values: where we compute it, or EPA's schemas bound it."""
+
+FIELDS: Mapping[str, Field] = MappingProxyType(
+    {field.name: replace(field, form=FORMS.get(field.name)) for field in _table()}
+)
 """Every field that has a name of its own."""
 
 CUSTOM = ("connection.custom.", "property.custom.", "custom.")

@@ -31,10 +31,12 @@ DEFAULT_LIMITS = tuple(limit for limits in DEFAULTS.values() for limit in limits
 
 def read_limits(node: Node, faults: list[Fault]) -> tuple[Limit, ...]:
     """What stands after `limits:`, with the defaults for what is not said there."""
+    if isinstance(node, Text) and node.value == "none":
+        return ()
     if not isinstance(node, Entries):
         if not isinstance(node, Broken):
             example = "{accept: 200 per 1h, reject: 50 per 1d}"
-            faults.append(node.place.fault(f"`limits` is a mapping of {listed(_ACTIONS)}, as {example}"))
+            faults.append(node.place.fault(f"`limits` is a mapping of {listed(_ACTIONS)}, as {example}, or `none`"))
         return DEFAULT_LIMITS
     said = dict(DEFAULTS)
     for key, value in node.entries:

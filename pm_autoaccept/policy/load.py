@@ -16,6 +16,7 @@ from pm_autoaccept.policy.cases.running import run_cases
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
+from pm_autoaccept.policy.looked_up import in_vain, looked_up, never_found
 from pm_autoaccept.policy.private import read_private
 from pm_autoaccept.policy.reading import source_text
 from pm_autoaccept.policy.reading.data import read_sources
@@ -27,7 +28,7 @@ from pm_autoaccept.policy.wording import listed, perhaps
 
 _KEYS = ("version", "time_zone", "private", "data", "rules", "default", "limits")
 _ONCE = ("time_zone", "private", "default", "limits")
-_TESTS, _DOCUMENT = ".test.yaml", ".xml"
+_TESTS, _POLICY = ".test.yaml", (".yaml", ".yml")
 _MOST_FAULTS = 200
 """Faults that are told: more would be one mistake that was made over and over, or no policy at all."""
 
@@ -73,13 +74,13 @@ def load(files: Mapping[str, bytes]) -> Policy:
     """The policy that these files make, with its cases, which are not tried here.
 
     Args:
-        files: file name → contents, of every YAML file in the folder, and of every XML file that cases may name.
+        files: file name → contents, of every YAML file in the folder, and of every document that cases may name.
 
     Raises:
         PolicyRefused: with every fault that was found, up to 200.
     """
     folder = _Folder()
-    names = sorted(name for name in files if not name.endswith((_TESTS, _DOCUMENT)))
+    names = sorted(name for name in files if name.lower().endswith(_POLICY) and not name.endswith(_TESTS))
     for name in names:
         _read_file(name, files[name], folder)
     sources: dict[str, Source | None] = {}
@@ -90,6 +91,7 @@ def load(files: Mapping[str, bytes]) -> Policy:
     private = frozenset(name for node in _once(folder, "private") for name in read_private(node, folder.faults))
     reader = RuleReader(sources, folder.all_read, folder.faults, private)
     rules = _rules(folder, reader)
+    _refuse_keys_in_vain(sources, rules, folder.faults)
     default, limits = Default(), DEFAULT_LIMITS
     zone: tzinfo = UTC
     for node in _once(folder, "default"):
@@ -116,6 +118,18 @@ def load(files: Mapping[str, bytes]) -> Policy:
         sources={name: source for name, source in sources.items() if source is not None},
         cases=cases,
     )
+
+
+def _refuse_keys_in_vain(sources: Mapping[str, Source | None], rules: tuple[Rule, ...], faults: list[Fault]) -> None:
+    """Refuse values of the policy's own lists that nothing which is looked up there can ever be."""
+    for name, bys in looked_up(rules).items():
+        source = sources.get(name)
+        if source is None or not source.values:
+            continue
+        never = never_found(source, bys)
+        for value, place in zip(source.values, source.places, strict=True):
+            if (key := source.cleaned((value,))) is not None and never(key):
+                faults.append(place.fault(f"`{value}` can never be found: {in_vain(bys)}"))
 
 
 def _told(faults: list[Fault]) -> tuple[Fault, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -71,9 +72,10 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A template: fixed text and placeholders, in order."""
+    """A template: fixed text and placeholders, in order. `digest` names it as it was written."""
 
     parts: tuple[str | Placeholder, ...]
+    digest: str = ""
 
     def render(self, request: PendingRequest, facts: Facts) -> str | None:
         """The note for this request, at most 1,000 characters; None where it comes out blank.
@@ -132,7 +134,7 @@ def read_note(
             faults.append(node.place.fault(f"a `{written}` stands alone in the note; double it where a brace is meant"))
         else:
             parts.append(_UNFIT.sub("", written[0] if written in {"{{", "}}"} else written))
-    note = Note(tuple(parts))
+    note = Note(tuple(parts), hashlib.sha256(node.value.encode()).hexdigest())
     if note.fixed > LONGEST:
         faults.append(node.place.fault(f"the note's own text has {note.fixed:,} characters; at most {LONGEST:,} fit"))
         return None

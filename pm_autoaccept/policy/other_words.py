@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from pm_autoaccept.policy.enumerations import COUNTRIES, STATES
+
 
 def _meant(words: Mapping[str, str]) -> Mapping[str, str]:
     """Other word → ours, from ours → the others."""
@@ -19,7 +21,16 @@ NEGATED = "not: {FIELD: …}"
 
 POLICY = _meant({"data": "sources source tables table lists", "rules": "policy policies", "default": "else otherwise"})
 DATA = _meant(
-    {"csv": "file path", "lines": "list", "sql": "query table", "url": "http https address", "key": "keys by id"}
+    {
+        "csv": "file path",
+        "lines": "list",
+        "sql": "query table",
+        "url": "http https address",
+        "key": "keys by id",
+        "separator": "delimiter sep",
+        "encoding": "charset codepage",
+        "dates": "date_format",
+    }
 )
 RULE = _meant(
     {
@@ -75,3 +86,38 @@ OPERATOR = _meant(
     }
 )
 LOOKUP = _meant({"in": "table data from", "by": "key keys on", "where": "when if filter"})
+
+
+def _codes(text: str) -> Mapping[str, str]:
+    """Name in lower case → code, from `CODE Name, CODE Name, …`."""
+    pairs = (each.split(maxsplit=1) for each in text.split(","))
+    return MappingProxyType({name.strip().casefold(): code for code, name in pairs})
+
+
+PLACES: Mapping[tuple[str, ...], Mapping[str, str]] = MappingProxyType(
+    {
+        STATES: _codes(
+            "AK Alaska, AL Alabama, AR Arkansas, AS American Samoa, AZ Arizona, CA California, CO Colorado, "
+            "CT Connecticut, DC District of Columbia, DC Washington DC, DE Delaware, FL Florida, GA Georgia, GU Guam, "
+            "HI Hawaii, IA Iowa, ID Idaho, IL Illinois, IN Indiana, KS Kansas, KY Kentucky, LA Louisiana, "
+            "MA Massachusetts, MD Maryland, ME Maine, MH Marshall Islands, MI Michigan, MN Minnesota, MO Missouri, "
+            "MP Northern Mariana Islands, MS Mississippi, MT Montana, NC North Carolina, ND North Dakota, NE Nebraska, "
+            "NH New Hampshire, NJ New Jersey, NM New Mexico, NV Nevada, NY New York, OH Ohio, OK Oklahoma, OR Oregon, "
+            "PA Pennsylvania, PI Pacific Islands, PR Puerto Rico, RI Rhode Island, SC South Carolina, "
+            "SD South Dakota, TN Tennessee, TX Texas, UT Utah, VA Virginia, VI Virgin Islands, VT Vermont, "
+            "WA Washington, WI Wisconsin, WV West Virginia, WY Wyoming, AB Alberta, BC British Columbia, MB Manitoba, "
+            "NB New Brunswick, NL Newfoundland and Labrador, NL Newfoundland, NS Nova Scotia, "
+            "NT Northwest Territories, NU Nunavut, ON Ontario, PE Prince Edward Island, QC Quebec, QC Québec, "
+            "SK Saskatchewan, YT Yukon"
+        ),
+        COUNTRIES: _codes(
+            "US United States, US United States of America, US USA, US U.S., US U.S.A., US America, CA Canada, "
+            "MX Mexico, GB United Kingdom, GB Great Britain, GB UK, IE Ireland, FR France, DE Germany, ES Spain, "
+            "PT Portugal, IT Italy, CH Switzerland, AT Austria, BE Belgium, NL Netherlands, DK Denmark, NO Norway, "
+            "SE Sweden, FI Finland, PL Poland, GR Greece, TR Turkey, IN India, CN China, JP Japan, KR South Korea, "
+            "TW Taiwan, SG Singapore, AU Australia, NZ New Zealand, BR Brazil, AR Argentina, CL Chile, CO Colombia, "
+            "IL Israel, AE United Arab Emirates, ZA South Africa"
+        ),
+    }
+)
+"""Choices that are codes → the names that people write in their place → the code."""

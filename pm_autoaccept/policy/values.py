@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
 
 from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration, written_duration
+from pm_autoaccept.policy.other_words import PLACES
 from pm_autoaccept.policy.wording import perhaps, some
 
 Value: TypeAlias = str | int | Decimal | bool | date | timedelta
@@ -55,7 +57,7 @@ class Relative:
 _WANTED: Mapping[FieldType, str] = MappingProxyType(
     {
         FieldType.INTEGER: "a whole number (as 1998)",
-        FieldType.NUMBER: "a number (as 50,000 or 0.5)",
+        FieldType.NUMBER: "a number (as 50000 or 0.5)",
         FieldType.BOOLEAN: "true or false",
         FieldType.DATE: "a date (as 2026-01-31, or today - 30d)",
         FieldType.MOMENT: "a date and time with its zone (as 2026-01-31T08:00:00-06:00, or now - 30d)",
@@ -88,7 +90,10 @@ def read_value(text: str, kind: FieldType, members: tuple[str, ...] = ()) -> Val
     if kind is FieldType.TEXT or (kind is FieldType.CHOICE and text in members):
         return text
     if kind is FieldType.CHOICE:
-        raise NotAValue(f"`{text}` is not one of its values ({some(members)}){perhaps(text, members)}")
+        names = PLACES.get(members, {})
+        code = next((names[name] for name in get_close_matches(text.casefold(), names, n=1, cutoff=0.85)), None)
+        meant = f"; write {code}" if code else perhaps(text, members)
+        raise NotAValue(f"`{text}` is not one of its values ({some(members)}){meant}")
     raise NotAValue(f"`{text}` stands where {_WANTED[kind]} is expected")
 
 

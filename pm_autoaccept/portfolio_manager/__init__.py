@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from pm_autoaccept.portfolio_manager.client import PortfolioManager
 from pm_autoaccept.portfolio_manager.pace import Pace
-from pm_autoaccept.portfolio_manager.sending import CallMade
+from pm_autoaccept.portfolio_manager.sending import CallMade, Memory
 
-__all__ = ["CallMade", "Pace", "PortfolioManager"]
+__all__ = ["CallMade", "Memory", "Pace", "PortfolioManager"]

@@ -13,6 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
     AccountInfo,
@@ -29,7 +30,7 @@ from pm_autoaccept.portfolio_manager import services
 from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.documents import sharing_response, terminate_sharing_response
 from pm_autoaccept.portfolio_manager.pace import Pace
-from pm_autoaccept.portfolio_manager.sending import CallMade, Sending, nothing_against_it
+from pm_autoaccept.portfolio_manager.sending import CallMade, Forgetful, Memory, Sending, nothing_against_it
 
 
 class PortfolioManager:
@@ -37,7 +38,8 @@ class PortfolioManager:
 
     The first call of a session is `account()`, alone: it tries the password once. After one 401 every further call
     raises NotAuthorised without being sent, so that a wrong password does not lock the account; open a new session
-    to try again. Calls on one account share one `pace`.
+    to try again. Where the last success is more than a second ago, one read leaves alone and the others wait for
+    what comes of it: a password that was changed meanwhile is tried once. Calls on one account share one `pace`.
 
     Every method that reads raises the errors of `errors.PortfolioManagerError`; what is safe to repeat (TooFast,
     Transient) was repeated `attempts` times before.
@@ -52,6 +54,8 @@ class PortfolioManager:
         sleep: waits between attempts.
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
         told: called once for each attempt, when it is over.
+        memory: is told of a 401 and of each Retry-After, before anybody else.
+        egress: through which proxy calls leave; directly where None.
         connector: aiohttp's, where the default does not do.
 
     Raises:
@@ -71,6 +75,8 @@ class PortfolioManager:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Callable[[CallMade], None] = lambda _made: None,
+        memory: Memory | None = None,
+        egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
         self._connection = Connection(
@@ -78,6 +84,7 @@ class PortfolioManager:
             username=username,
             password=password,
             timeout=timeout,
+            egress=egress,
             connector=connector,
         )
         self.pace = pace
@@ -89,6 +96,7 @@ class PortfolioManager:
             sleep=sleep,
             now=now,
             told=told,
+            memory=memory or Forgetful(),
         )
 
     async def __aenter__(self) -> Self:
@@ -99,6 +107,21 @@ class PortfolioManager:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._connection.__aexit__(kind, error, trace)
+        if self.refused:
+            # Whoever met the 401 may have been given up before it was on record.
+            await self._sending.refusal()
+
+    def was_idle(self) -> None:
+        """Say that time has passed in which nothing was called, so that the next read leaves alone.
+
+        It is noticed after a second anyway, unless the machine slept meanwhile.
+        """
+        self._sending.was_idle()
+
+    @property
+    def refused(self) -> bool:
+        """Whether a 401 has come in this session."""
+        return self._connection.refused
 
     @property
     def clock(self) -> Fact[timedelta]:
@@ -107,7 +130,7 @@ class PortfolioManager:
 
     @property
     def resting(self) -> str | None:
-        """Why nothing is sent for now: a 429 asked for more than our patience. None while calls may leave."""
+        """Why nothing is sent for now: a Retry-After is longer than our patience. None while calls may leave."""
         return self._sending.resting
 
     # What is read

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import struct
+from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
@@ -19,7 +22,9 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 import pm_autoaccept
-from pm_autoaccept.errors import ConfigurationError, NotSent, PortfolioManagerError
+from pm_autoaccept.egress import refusal
+from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, PortfolioManagerError
 from pm_autoaccept.parse import MAX_BYTES
 from pm_autoaccept.portfolio_manager.outcomes import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
@@ -32,9 +37,12 @@ would be of unknown fate, so we are the first to let go."""
 class _Connector(aiohttp.TCPConnector):
     """Connections that are let go at once, and never used again after something came that was not asked for."""
 
-    def __init__(self, *, timeout: float) -> None:
+    def __init__(self, *, timeout: float, refused: Callable[[], bool], trust: ssl.SSLContext | bool = True) -> None:
+        self._refused = refused
         # How many at once is the pace's business; a second limit here would only eat up the time to connect.
-        super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=partial(_socket, timeout=timeout))
+        super().__init__(
+            limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=partial(_socket, timeout=timeout), ssl=trust
+        )
 
     async def connect(
         self,
@@ -47,7 +55,14 @@ class _Connector(aiohttp.TCPConnector):
         Proxies send a 408 before they close an idle connection: read as a POST's answer it would say what became of a
         request that nobody has seen.
         """
-        connection = await super().connect(req, traces, timeout)
+        try:
+            connection = await super().connect(req, traces, timeout)
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, TimeoutError):
+            raise
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            # A proxy that hangs up, or speaks something else, before there is a way to the service.
+            why = OSError(errno.EPROTO, f"the proxy did not answer CONNECT: {_words(error)}")
+            raise aiohttp.ClientConnectorError(req.connection_key, why) from None
         try:
             # Twice round the loop, what has reached this machine has been read.
             await asyncio.sleep(0)
@@ -59,6 +74,10 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             early = OSError(errno.EPROTO, "it had ended, or an answer came on it before anything was asked")
             raise aiohttp.ClientConnectorError(req.connection_key, early)
+        if self._refused():
+            # It came while this call was waiting for its connection.
+            connection.close()
+            raise _NotAnyMore
         return connection
 
 
@@ -73,6 +92,10 @@ def _socket(address: AddrInfoType, *, timeout: float) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
     return made
+
+
+class _NotAnyMore(Exception):
+    """The credentials were refused meanwhile, so that the call does not leave."""
 
 
 class _Broken(Exception):
@@ -97,10 +120,14 @@ class Connection:
 
     `timeout`, in seconds, bounds a call as a whole: finding the address, connecting, TLS, sending, and reading to the
     last byte, however many there are and however slowly they come. Parts of it bound its connecting and each silence of
-    the service. What has not arrived by then is not delivered later.
+    the service. What has not arrived by then is not delivered later, but for what a proxy has taken.
+
+    Attributes:
+        refused: a 401 has come, so that nothing more leaves.
 
     Raises:
-        ConfigurationError: a base URL that must not carry credentials, or credentials that Basic cannot carry.
+        ConfigurationError: a base URL that must not carry credentials, credentials that Basic cannot carry, or a proxy
+            whose address cannot be read.
     """
 
     def __init__(
@@ -110,9 +137,13 @@ class Connection:
         username: str,
         password: str,
         timeout: float,
+        egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
+        self.refused = False
         self._base = checked_base_url(base_url)
+        self._egress = egress or Egress()
+        self._proxy = self._egress.proxy(str(self._base))
         self._authorization = _basic(username, password)
         # A connection comes before an answer, so that one that does not come is told apart: nothing was sent.
         # aiohttp rounds up what is above `ceil_threshold`.
@@ -123,10 +154,9 @@ class Connection:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=self._connector or _Connector(timeout=self._timeout.total or 0.0),
+            connector=self._connector or _Connector(timeout=self._timeout.total or 0.0, refused=lambda: self.refused),
             headers={
                 "Accept": "application/xml",
-                "Authorization": self._authorization,
                 "User-Agent": f"pm-autoaccept/{pm_autoaccept.__version__}",
             },
             timeout=self._timeout,
@@ -145,23 +175,48 @@ class Connection:
         """Sends the call, exactly once, and brings what came.
 
         Raises:
-            NotSent: no connection; not one byte of the call left.
+            NotAuthorised: the credentials were refused before; not one byte of the call left.
+            NotSent: no connection, or a proxy that gives none; not one byte of the call left.
+            ProxyNotAuthorised: a proxy refused its password, or did so before; likewise.
             Transient: a GET left, and no answer came.
             AnswerUnknown: a POST may have left, and no answer came.
         """
+        return await self._egress.passage.through(self._proxy, partial(self._exchange, call, body), call=str(call))
+
+    async def _exchange(self, call: Call, body: bytes | None) -> Reply:
+        refused = NotAuthorised("not sent: the username or the password was refused before", call=str(call))
+        if self.refused:
+            raise refused
+        proxy = self._proxy
+        # With the call, never with the session: aiohttp would hand the session's own to a proxy, as its password.
+        headers = {"Authorization": self._authorization}
+        if body is not None:
+            headers["Content-Type"] = "application/xml"
         try:
             async with self._session.request(
                 call.service.method,
                 self._base.joinpath(call.path.removeprefix("/")),
                 params=dict(call.query),
                 data=body,
-                headers=None if body is None else {"Content-Type": "application/xml"},
+                headers=headers,
                 allow_redirects=False,
+                proxy=None if proxy is None else proxy.address,
+                proxy_headers=None if proxy is None else proxy.headers,
             ) as response:
+                # Before its body, which may be long on its way.
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    self.refused = True
                 content, cut = await _content(response)
                 return Reply(response.status, dict(response.headers), content, cut)
+        except _NotAnyMore:
+            failure: PortfolioManagerError = refused
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            failure: PortfolioManagerError = NotSent(f"no connection: {_words(error)}", call=str(call))
+            through = "" if proxy is None else f" through the proxy {proxy}"
+            failure = NotSent(f"no connection{through}: {_words(error)}", call=str(call))
+        except aiohttp.ClientHttpProxyError as error:
+            # Of this error only status and headers: the rest of it holds the proxy's password.
+            assert proxy is not None  # noqa: S101 — who else answers CONNECT
+            failure = refusal(proxy, error.status, error.headers or {}, call=str(call))
         except (aiohttp.ClientError, HttpProcessingError, OSError, _Broken) as error:
             failure = no_answer(call, _words(error))
         # Raised out here, without their error as its context: it carries the request's headers, and so the password.

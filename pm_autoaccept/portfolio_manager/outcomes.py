@@ -71,6 +71,8 @@ def data_from(call: Call, reply: Reply, *, read: Callable[[bytes], T], now: date
 def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
     """Returns if a POST is done: 200 and status="Ok", nothing else.
 
+    A 200 whose envelope says Error and names one is the same refusal as under 400.
+
     Raises:
         PortfolioManagerError: one of its kinds, by design.md's table.
     """
@@ -79,13 +81,18 @@ def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
         response = parse_response(reply.body)
     except DocumentRefused as error:
         raise AnswerUnknown(f"it answered with {error}", call=str(call), status=reply.status) from error
+    if response.says_no:
+        words = _own_words(response) or 'status="Error"'
+        raise _bad_request(response)(words, call=str(call), status=reply.status)
     if not response.ok:
         raise AnswerUnknown(_own_words(response) or 'no status="Ok"', call=str(call), status=reply.status)
 
 
-def no_answer(call: Call, what: str, *, status: int | None = None) -> PortfolioManagerError:
+def no_answer(
+    call: Call, what: str, *, status: int | None = None, retry_after: float | None = None
+) -> PortfolioManagerError:
     """The error for a call that left and brought no whole answer: reset, timeout, truncated, too large."""
-    return _in_passing(call)(what, call=str(call), status=status)
+    return _in_passing(call)(what, call=str(call), status=status, retry_after=retry_after)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -128,16 +135,18 @@ def _http_date(said: str) -> datetime | None:
 
 def _demand_ok(call: Call, reply: Reply, *, now: datetime) -> None:
     """Returns if the status is 200 and the body whole."""
+    # A Retry-After delays further calls, whatever else the answer says; beside a success it means nothing.
+    asked = None if 200 <= reply.status < 300 else retry_after(reply.headers, now=now)  # noqa: PLR2004 - a class of statuses
     # Of a 200 and a 400 the body decides what happened; every other status says it alone.
     if reply.cut is not None and reply.status in (HTTPStatus.OK, HTTPStatus.BAD_REQUEST):
-        raise no_answer(call, reply.cut, status=reply.status)
+        raise no_answer(call, reply.cut, status=reply.status, retry_after=asked)
     if reply.status == HTTPStatus.OK:
         return
     envelope = _envelope(reply.body)
     text = (_own_words(envelope) if envelope else "") or _phrase(reply.status)
-    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise TooFast(text, call=str(call), retry_after=retry_after(reply.headers, now=now))
-    raise _kind(call, reply.status, envelope)(text, call=str(call), status=reply.status)
+    too_fast = reply.status == HTTPStatus.TOO_MANY_REQUESTS
+    kind = TooFast if too_fast else _kind(call, reply.status, envelope)
+    raise kind(text, call=str(call), status=reply.status, retry_after=asked)
 
 
 def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioManagerError]:
@@ -158,7 +167,7 @@ def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioM
 
 
 def _bad_request(envelope: Response) -> type[Refused]:
-    """Which refusal a 400 to a POST is, by its error numbers and texts (reference §2.2)."""
+    """Which refusal this envelope is to a POST, by its error numbers and texts (reference §2.2)."""
     numbers = {error.number for error in envelope.errors}
     if _SCHEMA_FAULT in numbers:
         return Invalid

@@ -26,11 +26,11 @@ LOOKS = 1.0
 class Pace:
     """At most `in_flight` calls at once, and at most `rate` in any `period` seconds (None: as fast as they go).
 
-    A 429 halves the rate, and whatever it asks for is waited for by all; quiet time raises it again, step by step, to
-    what was set. One Pace serves one provider account and belongs to one event loop.
+    A 429 halves the rate; quiet time raises it again, step by step, to what was set. What a Retry-After asks for is
+    waited for by all. One Pace serves one provider account and belongs to one event loop.
 
     Args:
-        clock: seconds that only ever grow.
+        clock: seconds that only ever grow, kept as `clock`.
         sleep: waits so many seconds of that clock.
 
     Attributes:
@@ -58,7 +58,7 @@ class Pace:
         self.in_flight = in_flight
         self.slowed = 0
         self._places = asyncio.Semaphore(in_flight)
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._period = period
         self._highest = None if rate is None else rate / period
@@ -71,7 +71,7 @@ class Pace:
         """Calls per second that leave at most, as things are now; None where there is no limit."""
         if self._highest is None or self._lowered is None:
             return None
-        steps = min(max(0, int((self._clock() - self._since) / QUIET)), 100)
+        steps = min(max(0, int((self.clock() - self._since) / QUIET)), 100)
         return min(self._highest, self._lowered * 1.25**steps)
 
     @property
@@ -82,8 +82,12 @@ class Pace:
 
     @property
     def held(self) -> float:
-        """Seconds for which nothing leaves, because a 429 asked for it."""
-        return max(0.0, self._held_until - self._clock())
+        """Seconds for which nothing leaves, because a Retry-After asked for it."""
+        return max(0.0, self._held_until - self.clock())
+
+    def rest(self, seconds: float) -> None:
+        """A Retry-After asks for a rest: let everything wait so long."""
+        self._held_until = max(self._held_until, self.clock() + seconds)
 
     def too_fast(self, *, seen: int, retry_after: float | None) -> None:
         """A call was answered 429: slow down, and let everything wait as long as it asks.
@@ -92,14 +96,14 @@ class Pace:
             seen: what `slowed` was when the call left; calls that left side by side slow it once.
             retry_after: seconds, None where it does not say.
         """
-        now, rate = self._clock(), self.rate
-        self._held_until = max(self._held_until, now + (retry_after or 0.0))
+        rate = self.rate
+        self.rest(retry_after or 0.0)
         if seen == self.slowed:
             self.slowed += 1
             self._lowered = rate and max(rate / 2, min(rate, SLOWEST))
         else:
             self._lowered = rate
-        self._since = max(now, self._held_until)
+        self._since = max(self.clock(), self._held_until)
 
     def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[bool]:
         """A place in flight and in the rate: entered when it is one's turn, left when the call is over.
@@ -115,14 +119,14 @@ class Pace:
         while not unless():
             wait = self._wait()
             if wait <= 0:
-                self._left.append(self._clock())
+                self._left.append(self.clock())
                 return True
             await self._sleep(min(wait, LOOKS))
         return False
 
     def _wait(self) -> float:
         """Seconds until the next call may leave, 0 or less if it may now."""
-        rate, now = self.rate, self._clock()
+        rate, now = self.rate, self.clock()
         wait = self._held_until - now
         if rate is None:
             return wait

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from pm_autoaccept.record.identity import asked
 from pm_autoaccept.record.promise import REPEAT_WITHIN, Ledger
-from pm_autoaccept.record.rows import DecisionRow, NotificationRow, RevisionRow, TieRow, Wanted
+from pm_autoaccept.record.rows import DecisionRow, Elsewhere, HeldRow, NotificationRow, RevisionRow, TieRow, Wanted
 
 __all__ = [
     "REPEAT_WITHIN",
     "DecisionRow",
+    "Elsewhere",
+    "HeldRow",
     "Ledger",
     "NotificationRow",
     "RevisionRow",

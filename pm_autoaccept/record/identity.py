@@ -1,8 +1,7 @@
 """What makes two pending elements the same request.
 
 The rules of identity (design, "record"): a request is the service, the provider account, the kind, the id, what was
-asked, and *which time*: one that was answered, was then absent from a whole read begun after that, and appears again is
-the next time. One that was answered and never was absent is lag, never answered twice.
+asked, and *which time*. Which time it is, `ledger.rows.current` decides.
 """
 
 from __future__ import annotations

@@ -47,7 +47,10 @@ class Ledger(Protocol):
         """
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
-        """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
+        """Say what decide and plan must know of what pends, also of what one read has missed. Reads only.
+
+        And what counts for these limits.
+        """
 
     async def accepted(self) -> Sequence[Claim]:
         """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
@@ -101,10 +104,17 @@ class Ledger(Protocol):
         """
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
-        """Record durably what came of an intent. An outcome `open` leaves it to the rule of unknowns."""
+        """Record durably what came of an intent. An outcome `open` leaves it to the rule of unknowns.
+
+        While an earlier attempt is of unknown fate the intent stays open, whatever the last one brought; only `done`
+        ends it. What the last one brought says when the same answer may be sent again.
+        """
 
     async def withdraw(self, intent: int) -> None:
-        """Take back an intent of which nothing was sent: its request stands as if it had not been there."""
+        """Note that nothing was sent of an intent, or of its last attempt: its request stands as before.
+
+        An intent of which nothing was ever sent is `not_sent`. It counts for nothing.
+        """
 
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None

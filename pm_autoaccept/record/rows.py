@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from pm_autoaccept.model import (
     Evidence,
@@ -20,6 +21,17 @@ from pm_autoaccept.model import (
 )
 
 
+class Elsewhere(StrEnum):
+    """What became of a request that people, or its customer, ended in Portfolio Manager's own pages."""
+
+    ACCEPTED = "accepted"
+    """A read shows the connection or the share."""
+    NOT_ACCEPTED = "not accepted (rejected or withdrawn)"
+    """A read that would show it does not."""
+    NOT_KNOWN = "not known"
+    """No read shows meters, and a property's owner may not have been read since."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
     """One decided request as an auditor reads it: who asked what, what was decided by which rule, and what came of it.
@@ -33,7 +45,10 @@ class DecisionRow:
         answer: `Accept` or `Reject` where an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
         attempts: how often it was sent; more than once only by the rule of unknowns.
+        not_sent: how often an answer of this decision was recorded and never left, as when somebody paused just then.
+        outcome: what became of the request; among every decision, what became of this one's own answer.
         cause: for `fallen`, the request whose reject took this one along.
+        elsewhere: for `settled_elsewhere`, what reads show of it.
     """
 
     account: str
@@ -73,6 +88,8 @@ class DecisionRow:
     outcome_at: datetime | None
     outcome_text: str
     cause: RequestKey | None
+    elsewhere: Elsewhere | None = None
+    not_sent: int = field(default=0, compare=False)
 
     @property
     def key(self) -> RequestKey:
@@ -85,6 +102,7 @@ class Wanted:
     """Which decisions somebody wants to see; None asks nothing.
 
     Attributes:
+        id: with `kind`: only this request, each time that it was asked.
         account: the settings' name of the provider account.
         owner: the owner's account id, or username.
         since, until: from this moment on, and before that one: when it was decided; with `accepted`, when the answer
@@ -94,6 +112,7 @@ class Wanted:
     """
 
     kind: Kind | None = None
+    id: int | None = None
     verdict: Verdict | None = None
     rule: str | None = None
     account: str | None = None
@@ -111,10 +130,11 @@ class TieRow:
     Attributes:
         account: the name of the provider account, as the settings have it.
         owner_name: the owner's username, where a request or a notification said it.
-        since: when it was first seen.
+        since: when our accept of it was done; where we accepted none, when a read first showed it.
         absent_since: since when a read does not show it, None while all do.
         rule: the rule that let it in.
         command: what removes it.
+        acknowledged_by: who took note that it came in undecided, when and why; None where nobody did.
     """
 
     account: str
@@ -130,6 +150,9 @@ class TieRow:
     absent_since: datetime | None
     rule: str | None
     command: str
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_why: str | None = None
 
     @property
     def key(self) -> RequestKey:
@@ -172,3 +195,36 @@ class RevisionRow:
     refused: str | None
     files: Mapping[str, str]
     program: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRow:
+    """A pending request that waits for a person: it is held, or its answer is kept back until a person looks.
+
+    Attributes:
+        account: the name of the provider account, as the settings have it.
+        rule: the rule that holds it; None where no rule matched, or none was asked.
+        since: since when.
+        reason_text: one sentence: why.
+        missed: whether the last read did not show it.
+    """
+
+    account: str
+    kind: Kind
+    id: int
+    account_id: int | None
+    username: str | None
+    property_id: int | None
+    verdict: Verdict
+    rule: str | None
+    reason: ReasonKind
+    reason_text: str
+    tell: str | None
+    since: datetime
+    requested_at: datetime | None
+    missed: bool
+
+    @property
+    def key(self) -> RequestKey:
+        """What commands name."""
+        return RequestKey(self.kind, self.id)

@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -17,7 +18,11 @@ import aiohttp
 from yarl import URL
 
 import pm_autoaccept
+from pm_autoaccept.egress import Proxy, refusal
+from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
+from pm_autoaccept.policy.data.layouts import read_encoding
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.reading import Doubtful, Reading, doubt
 from pm_autoaccept.reference.streams import LARGEST, take
@@ -54,17 +59,20 @@ class Reach:
 REACH = Reach()
 
 
-async def read_url(source: Source, *, before: Reading | None = None, reach: Reach = REACH) -> Reading:
+async def read_url(
+    source: Source, *, before: Reading | None = None, reach: Reach = REACH, egress: Egress | None = None
+) -> Reading:
     """Ask an address for the rows of a source.
 
     Args:
         source: a `url` one.
         before: the last good reading: what is returned, `again`, where the server says that nothing has changed.
         reach: what the answer may cost.
+        egress: how addresses are reached; directly where None.
     """
     mark = before.mark if before is not None else ""
     try:
-        async with _answer(URL(source.url or ""), _condition(mark), reach) as answer:
+        async with _answer(URL(source.url or ""), _condition(mark), reach, egress or Egress()) as answer:
             if answer.status == HTTPStatus.NOT_MODIFIED and before is not None and mark:
                 return replace(before, again=True)
             _look_at(answer, source)
@@ -75,6 +83,8 @@ async def read_url(source: Source, *, before: Reading | None = None, reach: Reac
             return taking.reading(digest=digest, dated=_last_modified(answer.headers), mark=_mark(answer.headers))
     except Doubtful as error:
         return doubt(source, error)
+    except (ConfigurationError, LedgerError, PortfolioManagerError) as error:
+        return doubt(source, f"it cannot be read: {getattr(error, 'text', error)}")
     except TimeoutError:
         return doubt(source, "it does not answer in time")
     except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
@@ -82,7 +92,9 @@ async def read_url(source: Source, *, before: Reading | None = None, reach: Reac
 
 
 @asynccontextmanager
-async def _answer(url: URL, condition: Mapping[str, str], reach: Reach) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _answer(
+    url: URL, condition: Mapping[str, str], reach: Reach, egress: Egress
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """The answer to a GET; it is led elsewhere on the same host only, since a policy names whom it trusts."""
     timeout = aiohttp.ClientTimeout(
         total=reach.whole.total_seconds(), sock_connect=reach.next.total_seconds(), sock_read=reach.next.total_seconds()
@@ -96,7 +108,9 @@ async def _answer(url: URL, condition: Mapping[str, str], reach: Reach) -> Async
     # Unpacked here, piece by piece: a small answer may be a large one packed.
     async with aiohttp.ClientSession(timeout=timeout, headers=headers, auto_decompress=False) as session:
         for _ in range(_REDIRECTS + 1):
-            async with session.get(url, allow_redirects=False) as answer:
+            proxy, call = egress.proxy(str(url)), f"GET {url.host}"
+            got = egress.passage.through(proxy, partial(_get, session, url, proxy, call), call=call)
+            async with await got as answer:
                 if answer.status not in {301, 302, 303, 307, 308}:
                     yield answer
                     return
@@ -105,6 +119,27 @@ async def _answer(url: URL, condition: Mapping[str, str], reach: Reach) -> Async
                 raise Doubtful(f"it leads to another host ({led_to.origin()}); if you trust that, write it here")
             url = led_to
         raise Doubtful(f"it leads from one address to the next, more than {_REDIRECTS} times")
+
+
+async def _get(session: aiohttp.ClientSession, url: URL, proxy: Proxy | None, call: str) -> aiohttp.ClientResponse:
+    """The answer to a GET, through a proxy or directly; raises what a proxy's refusal means."""
+    if proxy is None:
+        return await session.get(url, allow_redirects=False)
+    # aiohttp uses `proxy_headers` for CONNECT only.
+    plain = proxy.headers if url.scheme == "http" else {}
+    try:
+        answer = await session.get(
+            url, allow_redirects=False, proxy=proxy.address, proxy_headers=proxy.headers, headers=plain
+        )
+    except aiohttp.ClientHttpProxyError as error:
+        # Raised without that error as its context: it holds the proxy's password.
+        refused = refusal(proxy, error.status, error.headers or {}, call=call)
+    else:
+        if url.scheme != "http" or answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return answer
+        answer.close()
+        refused = refusal(proxy, answer.status, answer.headers, call=call)
+    raise refused
 
 
 def _look_at(answer: aiohttp.ClientResponse, source: Source) -> None:
@@ -118,8 +153,9 @@ def _look_at(answer: aiohttp.ClientResponse, source: Source) -> None:
         raise Doubtful(f"it is {what}, not csv or text")
     if kind in _CSV and not source.has_header:
         raise Doubtful("it is csv; say which column is the key, as `key: account_number`")
-    if charset not in _CHARSETS:
-        raise Doubtful(f"it is {charset}, not UTF-8")
+    if source.encoding is None and charset not in _CHARSETS:
+        named = read_encoding(charset)
+        raise Doubtful(f"it is {charset}, not UTF-8" + (f"; write `encoding: {named}`" if named else ""))
     if answer.headers.get("Content-Encoding", "identity").lower() not in {"identity", "gzip", "x-gzip"}:
         raise Doubtful(f"it is packed with {answer.headers['Content-Encoding']}, which was not asked for")
 
@@ -179,6 +215,8 @@ def _last_modified(headers: Mapping[str, str]) -> datetime | None:
 
 def _in_words(error: Exception) -> str:
     """What went wrong, without the address: its query may hold what is secret."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy {error.host}: {error.strerror or type(error.os_error).__name__}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{error.host}: {error.strerror or type(error.os_error).__name__}"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -70,7 +70,7 @@ def _read(source: Source, result: CursorResult[Any], bounds: Bounds) -> Reading:
     header = list(result.keys())
     wanted = (*source.key, *source.columns, *((source.dated,) if source.dated else ()))
     digest = _Digest()
-    taking = Taking(Tabulation(source), unit="row")
+    taking = Taking(Tabulation(source))
     deadline = time.monotonic() + bounds.whole.total_seconds()
 
     def rows() -> Iterator[tuple[int, list[str]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.policy import Form, Query, Source
 from pm_autoaccept.reference.addresses import read_url
 from pm_autoaccept.reference.apart import apart
@@ -23,10 +24,12 @@ class Places:
     Attributes:
         folder: the policy's folder, with its files.
         connections: name → the address of a database, of which policies know the name only.
+        egress: how addresses are reached.
     """
 
     folder: Path
     connections: Mapping[str, SecretStr] = field(default_factory=dict)
+    egress: Egress = field(default_factory=Egress)
 
 
 async def read_source(source: Source, places: Places, *, before: Reading | None = None) -> Reading:
@@ -43,7 +46,7 @@ async def read_source(source: Source, places: Places, *, before: Reading | None 
         return await apart(lambda: read_file(source, places.folder, before=before), name=f"read data {source.name}")
     if source.query is not None:
         return await _ask(source, source.query, places)
-    return await read_url(source, before=before)
+    return await read_url(source, before=before, egress=places.egress)
 
 
 async def _ask(source: Source, query: Query, places: Places) -> Reading:

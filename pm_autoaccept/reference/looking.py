@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
-from pm_autoaccept.reference.folder import documents
+from pm_autoaccept.reference.folder import POLICY_FILES, documents
 
 Look: TypeAlias = tuple[int, ...]
 """Device, inode, size, and the times of its contents and of its entry. Of what cannot be looked at: the error's number.
@@ -57,10 +57,19 @@ def look_again(folder: Path, also: Iterable[str]) -> Looks:
     """As `look_at_policy`, where it is known which documents there are: that is much quicker."""
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.lower().endswith((".yaml", ".yml")))
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(POLICY_FILES) and not entry.name.startswith(".")
+            )
     except OSError as error:
         return {"": (error.errno or -1,)}
     return {name: look(f"{folder}/{name}") for name in (*names, *also)}
+
+
+def documents_seen(looks: Looks) -> Iterable[str]:
+    """The files that cases name, out of what was looked at."""
+    return (name for name in looks if name and not name.lower().endswith(POLICY_FILES))
 
 
 def unsettled(looks: Looks, *, now: datetime) -> timedelta:

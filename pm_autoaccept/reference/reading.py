@@ -6,23 +6,20 @@ Whatever is doubtful about the rows makes the table not learnt, and the tests th
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Source, Table, Tabulation, tabulate
+from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
 from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.keys import GarbledKey
+from pm_autoaccept.policy.data.layouts import SEPARATORS, written_separator
+from pm_autoaccept.policy.data.remarks import CellCount
 from pm_autoaccept.policy.data.tables import LARGE
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.reference.memory import give_back
 
-_BY_EXCEL = re.compile(
-    r"[0-9]([.,][0-9]+)?E\+[0-9]+|[0-9]+\.0+|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE
-)
-"""What spreadsheets and scripts make of a key that they take for a number. `99817.0` cleaned of its point would be the
-key of somebody else."""
 _NUL = "\0"
 
 
@@ -54,7 +51,8 @@ def read_values(source: Source) -> Reading:
     """The table of values that stand in the policy itself."""
     data = "\n".join(source.values).encode("utf-8", "backslashreplace")
     rows = ((value,) for value in source.values)
-    return Reading(table=tabulate(source, rows, digest=hashlib.sha256(data).hexdigest()))
+    table = tabulate(source, rows, digest=hashlib.sha256(data).hexdigest(), places=source.places)
+    return doubt(source, table.why) if isinstance(table, NotLearnt) else Reading(table=table)
 
 
 @dataclass(slots=True)
@@ -63,13 +61,16 @@ class Taking:
 
     Attributes:
         made: the table in the making.
-        unit: what the numbers of rows count, `line` or `row`.
         newest: the newest date so far in the `dated` column.
     """
 
     made: Tabulation
-    unit: str = "line"
     newest: datetime | None = None
+    _dates: CellCount = field(init=False)
+
+    def __post_init__(self) -> None:
+        source, kinds = self.made.source, (FieldType.DATE, FieldType.MOMENT)
+        self._dates = CellCount(source.dated or "", kinds, self.made.unit, source.dates)
 
     def rows(self, header: list[str], rows: Iterable[tuple[int, list[str]]]) -> None:
         """Take in rows, each its number and its cells, as the header names them.
@@ -78,32 +79,29 @@ class Taking:
             Doubtful: the header lacks a column, or a cell cannot be what it should be.
         """
         source = self.made.source
-        keys = [_position(name, header) for name in source.key]
-        columns = [_position(name, header) for name in source.columns]
-        dated = None if source.dated is None else _position(source.dated, header)
+        keys = [_position(name, header, source) for name in source.key]
+        columns = [_position(name, header, source) for name in source.columns]
+        dated = None if source.dated is None else _position(source.dated, header, source)
         for number, cells in rows:
             kept = self.made.rows
             self.row(number, [cells[at] for at in keys], [cells[at] for at in columns])
             if dated is not None and self.made.rows > kept:
-                self._date(cells[dated])
+                self._date(number, cells[dated].strip())
 
     def row(self, number: int, key: list[str], cells: Iterable[str] = ()) -> None:
         """Take in one row: what stands in its key columns, and in its declared ones."""
-        for part in key:
-            # Most keys are letters and digits, and nothing is wrong with those.
-            if not part.isalnum():
-                self._look_at(number, part.strip())
-        self.made.add(key, cells)
+        if any(_NUL in part for part in key):
+            raise Doubtful(f"{self.made.unit} {number}: a NUL character stands in the key; export the data again")
+        try:
+            self.made.add(key, cells, at=number)
+        except GarbledKey as error:
+            raise Doubtful(f"{self.made.unit} {number}: {error}") from error
 
-    def _look_at(self, number: int, part: str) -> None:
-        if _NUL in part:
-            raise Doubtful(f"{self.unit} {number}: a NUL character stands in the key; export the data again")
-        if _BY_EXCEL.fullmatch(part):
-            raise Doubtful(f"{self.unit} {number}: a spreadsheet wrote {part} over the key; format the column as text")
-
-    def _date(self, cell: str) -> None:
-        for kind in (FieldType.DATE, FieldType.MOMENT):
-            day = read_cell(cell, kind, column="")
+    def _date(self, number: int, cell: str) -> None:
+        if not self._dates.reads(cell, number):
+            return
+        for kind in self._dates.kinds:
+            day = read_cell(cell, kind, column="", dates=self._dates.dates)
             if isinstance(day, date):
                 moment = day if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
                 self.newest = moment if self.newest is None else max(self.newest, moment)
@@ -127,6 +125,8 @@ class Taking:
             raise Doubtful("it has no keys")
         if self.made.source.dated is not None:
             dated = self.newest
+            if self.made.source.dated not in table.columns:
+                table = replace(table, remarks=(*table.remarks, *self._dates.remarks(table.rows)))
         return Reading(table=table, dated=dated, dropped=self.made.dropped, mark=mark)
 
 
@@ -135,8 +135,21 @@ def doubt(source: Source, why: object) -> Reading:
     return Reading(table=NotLearnt(f"{source.where}: {why}"))
 
 
-def _position(name: str, header: list[str]) -> int:
+def _position(name: str, header: list[str], source: Source) -> int:
     if header.count(name) != 1:
         how = "twice" if name in header else "nowhere"
-        raise Doubtful(f"the column {name} stands {how} in its header ({', '.join(header) or 'which is empty'})")
+        hint = "" if name in header else separated_otherwise(name, source.separator.join(header), source)
+        written = ", ".join(header) or "which is empty"
+        raise Doubtful(f"the column {name} stands {how} in its header ({written}){hint}")
     return header.index(name)
+
+
+def separated_otherwise(name: str, line: str, source: Source) -> str:
+    """What may be wrong where a header lacks a column: its cells are separated otherwise, or it is UTF-16."""
+    if _NUL in line:
+        return "; NUL characters stand in it: if it is UTF-16, write `encoding: utf-16-le` or `utf-16-be`"
+    for separator, called in SEPARATORS.items():
+        names = [cell.strip().strip('"') for cell in line.split(separator)]
+        if separator != source.separator and name in names and source.form is not Form.SQL:
+            return f"; {called} separate its cells: write `{written_separator(separator)}`"
+    return ""

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Source, Table, weigh
+from pm_autoaccept.policy.data.remarks import Remark
 from pm_autoaccept.reference.fetching import Places, read_source
 from pm_autoaccept.reference.reading import Reading
 
@@ -30,6 +31,11 @@ class Stock:
     def why_not(self) -> str | None:
         """Why it is not good; None where it is."""
         return self.table.why if isinstance(self.table, NotLearnt) else None
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What is remarkable about its rows, also where a guard is broken."""
+        return () if isinstance(self.reading.table, NotLearnt) else self.reading.table.remarks
 
 
 async def take_stock(

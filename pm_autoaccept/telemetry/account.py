@@ -146,12 +146,17 @@ class AccountTelemetry:
     def planned(self, plan: Plan) -> None:
         """The lists were read and everything in them decided."""
         decided = Counter((str(decision.key.kind), str(decision.verdict)) for decision in plan.decisions)
-        self.pending = {pair: decided[pair] for pair in product(map(str, Kind), map(str, Verdict))}
+        # Of a list that was not read to its end the numbers before stand: it may be full, though nothing of it came.
+        read = set(Kind) - {each.kind for each in plan.not_whole}
+        fresh = {pair: decided[pair] for pair in product(map(str, read), map(str, Verdict))}
+        self.pending = {**(self.pending or {}), **fresh} or None
         kept = Counter((str(each.decision.key.kind), str(each.reason.kind)) for each in plan.kept_back)
         # What was kept back for some reason and no more is told as 0, so that an alert on it ends.
         self.kept_back = dict.fromkeys(self.kept_back or {}, 0) | kept
         made = (decision.request.requested_at for decision in plan.decisions)
-        self.oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
+        oldest = min((at for at in made if at is not None and at.tzinfo is not None), default=None)
+        if not plan.not_whole or (oldest is not None and (self.oldest is None or oldest < self.oldest)):
+            self.oldest = oldest
 
     def decided(self, decision: Decision) -> None:
         """A request was decided for the first time, or otherwise than before: who is told, and what was only tried."""
@@ -173,6 +178,8 @@ class AccountTelemetry:
     def cycle_finished(self, plan: Plan, *, open_intents: int, undecided_in: int, at: datetime) -> None:
         """A cycle came to its end; it is a good one if every list was read whole."""
         self.open_intents, self.undecided_in = open_intents, undecided_in
+        if plan.clock_apart is not None and open_intents:
+            log.warning("clocks_apart", seconds=round(plan.clock_apart.total_seconds()), open_intents=open_intents)
         if plan.not_whole:
             self.cycle_failed(Trouble.LIST_NOT_WHOLE)
             return
@@ -182,7 +189,7 @@ class AccountTelemetry:
     def cycle_failed(self, trouble: Trouble) -> None:
         """A cycle came to nothing, because of this."""
         self.health.trouble = trouble
-        if trouble is Trouble.NOT_AUTHORISED:
+        if trouble in {Trouble.NOT_AUTHORISED, Trouble.PROXY_NOT_AUTHORISED}:
             self.health.signed_in = False
         self.counters.cycle_ended(self.name, _RESULTS.get(trouble, CycleResult.FAILED))
 

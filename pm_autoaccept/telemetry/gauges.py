@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import TypeAlias
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.telemetry.account import AccountTelemetry
 from pm_autoaccept.telemetry.health import Lease
+from pm_autoaccept.telemetry.log_stream import lost_lines
 from pm_autoaccept.telemetry.metrics import PREFIX
 
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
@@ -186,3 +187,14 @@ class Gauges(Collector):
                 for labels, value in gauge.read(account, now):
                     family.add_metric((account.name, *labels), value)
             yield family
+
+
+class LostLines(Collector):
+    """Counts the lines of the log that could not be written: the whole program's, so it has no account."""
+
+    def describe(self) -> Iterator[Metric]:
+        """Name it, with what it counted until now."""
+        text = "Lines of the log that could not be written, since nobody read them or the disk was full"
+        yield CounterMetricFamily(f"{PREFIX}_log_lines_lost", text, value=lost_lines())
+
+    collect = describe

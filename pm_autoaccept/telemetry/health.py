@@ -35,6 +35,7 @@ class Trouble(StrEnum):
 
     POLICY_REFUSED = "policy_refused"
     NOT_AUTHORISED = "not_authorised"
+    PROXY_NOT_AUTHORISED = "proxy_not_authorised"
     SIGN_IN_FAILED = "sign_in_failed"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     CYCLE_FAILED = "cycle_failed"
@@ -46,6 +47,8 @@ SENTENCES: Mapping[Trouble, str] = MappingProxyType(
         Trouble.POLICY_REFUSED: "its policy folder holds no policy without faults; pm-autoaccept check lists them",
         Trouble.NOT_AUTHORISED: "Portfolio Manager refused the username or the password; put the right password where "
         "the settings say, it is tried again rarely so that the account does not lock",
+        Trouble.PROXY_NOT_AUTHORISED: "the proxy refused its username or password, so nothing was sent; put the right "
+        "password where the settings say, it is tried again rarely so that the proxy's account does not lock",
         Trouble.SIGN_IN_FAILED: "signing in to Portfolio Manager failed in passing; it is tried again by itself",
         Trouble.LEDGER_UNAVAILABLE: "the ledger cannot be read or written, and nothing is answered without it; "
         "look at its disk or its database",

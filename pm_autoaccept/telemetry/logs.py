@@ -21,6 +21,8 @@ from structlog.typing import EventDict, Processor
 
 from pm_autoaccept.telemetry.printable import printable
 
+log = structlog.get_logger()
+
 Renderer: TypeAlias = structlog.dev.ConsoleRenderer | structlog.processors.JSONRenderer
 
 
@@ -69,6 +71,11 @@ def configure_logs(level: LogLevel = LogLevel.INFO, form: LogFormat = LogFormat.
     # The handler too, since a logger may have a level of its own, as SQLAlchemy's has.
     for each in (root, handler):
         each.setLevel(logging.ERROR if level is LogLevel.ERROR else logging.WARNING)
+
+
+def log_lost_lines(total: int) -> None:
+    """Say how many lines of the log could not be written, since the program began."""
+    log.warning("log_lines_lost", total=total)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from pm_autoaccept.telemetry.account import AccountTelemetry
-from pm_autoaccept.telemetry.gauges import Gauges
+from pm_autoaccept.telemetry.gauges import Gauges, LostLines
 from pm_autoaccept.telemetry.health import AccountHealth
 from pm_autoaccept.telemetry.metrics import PREFIX, Counters
 
@@ -34,6 +34,7 @@ class Telemetry:
         self._accounts: dict[str, AccountTelemetry] = {}
         self._counters = Counters(self.registry)
         self.registry.register(Gauges(self._accounts.values(), now=now))
+        self.registry.register(LostLines())
         build = Gauge(f"{PREFIX}_build_info", "1, with the program's version", ("version",), registry=self.registry)
         build.labels(version).set(1)
         ProcessCollector(registry=self.registry)

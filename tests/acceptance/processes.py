@@ -18,8 +18,8 @@ PROGRAM = (sys.executable, "-m", "pm_autoaccept")
 
 def environment(**more: str) -> dict[str, str]:
     """Our environment without settings of the program that stand in it by chance."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PM_AUTOACCEPT_")}
-    return clean | more
+    ours = (name for name in os.environ if name.startswith("PM_AUTOACCEPT_") or name.lower().endswith("_proxy"))
+    return {name: value for name, value in os.environ.items() if name not in set(ours)} | more
 
 
 def run(*arguments: str, cwd: Path, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -140,14 +140,14 @@ def test_the_world_has_enough_of_every_cascade(story, record_property):
     parents = {
         parent
         for row in shares
-        for parent in (("connection", row["account_id"]), ("property", row["property_id"]))
+        for parent in (("connection", row["owner_id"]), ("property", row["property_id"]))
         if parent in rejected and parent != (row["kind"], row["id"])
     }
     counts = {
         "meters kept back": sum(1 for row in shares if row["kind"] == "meter" and row["kept_back"]),
-        "shares of unconnected owners": sum(1 for row in shares if row["account_id"] in connections),
-        "unconnected owners with shares": len({row["account_id"] for row in shares} & connections),
-        "forwarded shares": sum(1 for row in shares if row["sender_id"] != row["account_id"]),
+        "shares of unconnected owners": sum(1 for row in shares if row["owner_id"] in connections),
+        "unconnected owners with shares": len({row["owner_id"] for row in shares} & connections),
+        "forwarded shares": sum(1 for row in shares if row["sender_id"] != row["owner_id"]),
         "rejects with children": len(parents),
     }
     record_property("counts", counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -231,3 +232,30 @@ def test_demo_tells_other_numbers_for_another_seed_and_agrees_with_its_ledger(tm
         rules = {row["rule"] or "no rule" for row in rows}
         assert rules == set(told[seed]["summary"]["rules"])
     assert told["7"]["summary"] != told["8"]["summary"]
+
+
+def test_where_nothing_pends_it_is_said_in_a_sentence(tmp_path):
+    """Not in tables of noughts."""
+    with simulating("--pending", "0") as nobody:
+        for command, says in (("once", "Nothing pends: there was nothing to answer."), ("pending", "Nothing pends.")):
+            done = run(command, "--policy", UTILITY, cwd=tmp_path, PM_AUTOACCEPT_MODE="enforce", **nobody.settings)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.splitlines() == [says]
+
+
+def test_the_demo_begins_with_a_few_of_each_kind_and_tells_all_where_that_is_asked_for(tmp_path):
+    """Then come the counts; no line names its rule twice."""
+    short = run("demo", "--pending", "40", cwd=tmp_path).stdout
+    story, _, counts = short.partition("What became of the requests")
+    words = [line.split()[0] for line in story.splitlines()[3:] if line and not line.startswith(" ")]
+    assert words == ["accepted"] * 3 + ["rejected"] * 3 + ["held"] * 3
+    assert "more held" in story
+    assert "accepted" in counts
+    full = run("demo", "--pending", "40", "--all", cwd=tmp_path).stdout.partition("What became of the requests")[0]
+    lines = [line for line in full.splitlines() if ":" in line and line.split()[0] in {"accepted", "rejected", "held"}]
+    assert len(lines) > 30
+    for line in lines:
+        rules = re.findall(
+            r"known-customer|unlisted-\w+|read-only-share|fuel-we-do-not-supply|malformed-number|o rule", line
+        )
+        assert len(rules) <= 1, line

@@ -57,6 +57,7 @@ ROWS = {
 }
 """design.md's table: what came, and the test of its row."""
 
+FULFILLED = "The pending request doesn't exist or has been fulfilled"
 SIGN_IN_PAGE = "<html><body><form action='/login'><input name='password'></form></body></html>"
 DESIGN = Path(__file__).resolve().parents[3] / "shared" / "design.md"
 
@@ -174,6 +175,20 @@ async def test_row_400_fulfilled_is_settled(ground) -> None:
     made.later(minutes=1)
     assert await made.once() == set()
     assert len(made.posts) == wanted
+
+
+async def test_a_200_that_says_no_is_not_recorded_as_a_yes(ground) -> None:
+    """Another let the customers in, and our POST was told so under 200: settled elsewhere, however it looks later."""
+    made = await ground()
+    wanted = made.pending
+    made.simulator.faults.add(status(200, error(-200, FULFILLED), after=True))
+    assert await made.once() == {Outcome.SETTLED_ELSEWHERE}
+    made.simulator.faults.clear()
+    for _ in range(3):
+        made.later(minutes=6)
+        assert await made.once() == set()
+    assert [row.outcome for row in await made.rows()] == [Outcome.SETTLED_ELSEWHERE] * wanted
+    assert (made.pending, len(made.posts)) == (0, wanted)
 
 
 async def test_row_400_schema_is_our_fault_and_not_repeated(ground) -> None:
@@ -481,7 +496,9 @@ def test_each_row_has_its_test() -> None:
     assert all(any(test.startswith(row) for row in ROWS.values()) or "429" in test for test in tests)
 
 
-@pytest.mark.skipif(not DESIGN.exists(), reason="design.md is not beside the project")
+@pytest.mark.skipif(
+    not DESIGN.exists(), reason="needs the design document, which is not part of this project; you can do without"
+)
 def test_each_row_of_the_design_stands_here() -> None:
     """The design's own table, row by row."""
     table = DESIGN.read_text().partition("| what came | class |")[2].partition("\n\n")[0]

@@ -11,6 +11,7 @@ from pm_autoaccept import parse
 from pm_autoaccept.decide import decide
 from pm_autoaccept.errors import DocumentRefused, Fault, PolicyRefused
 from pm_autoaccept.model import Kind, PendingList, PendingPage, ProviderAccount, Snapshot
+from pm_autoaccept.parse.forbidden import MARK
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.record import asked
 
@@ -56,6 +57,8 @@ def _is_sound(page: PendingPage) -> None:
         assert 0 < request.id < 2**63
         assert request.requested_at is None or request.requested_at.tzinfo is not None
         assert asked(request)
+        assert (request.garbled is not None) == (MARK.encode() in request.source)
+        _can_be_shown(repr(request))
     for element in page.unreadable:
         _can_be_shown(element.why)
 

@@ -8,6 +8,8 @@ from copy import deepcopy
 
 from lxml import etree
 
+from pm_autoaccept.parse.forbidden import MARK, marked
+
 TEXTS = ("", " ", "0", "-1", "9223372036854775808", "1e9", "true", "Read", "2026-02-30", "2026-03-04T25:00:00Z",
          "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999999-14:00", "Square Meters", "next page", "\u00a0",
          "\u0661", "/customer/7?x", "/building/0", "Ok", "\ud7ff", "x" * 300)  # fmt: skip
@@ -15,18 +17,39 @@ NAMES = ("account", "property", "meter", "accountId", "propertyId", "meterId", "
          "customFieldList", "customField", "accountInfo", "propertyInfo", "meterInfo", "wasteMeterInfo", "shareAudit",
          "connectionAudit", "createdDate", "createdByAccountId", "grossFloorArea", "address", "links", "link", "errors",
          "error", "notification", "notificationId", "pendingList", "response", "hierarchy", "customer")  # fmt: skip
+FORBIDDEN = (b"\x0b", b"\x00", b"\x1f", b"\xef\xbf\xbe", b"\xef\xbf\xbf", b"\xed\xa0\x80", b"&#11;", b"&#x0B;", b"&#0;",
+             b"&#xD800;", b"&#x110000;", MARK.encode(), b"<!--\x0b-->", b"<?x \x0b?>",
+             b"<![CDATA[\x0b&#11;]]>")  # fmt: skip
+"""What no text may hold, in the forms that a document may have it in."""
 ATTRIBUTES = ("id", "name", "status", "units", "required", "link", "linkDescription", "errorNumber", "city", "x")
 
 
 def bent(data: bytes, dice: random.Random) -> bytes | None:
     """The document with one to four things changed in its tree; None where there is no tree."""
     try:
-        root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
+        root = _tree(data)
     except (etree.XMLSyntaxError, ValueError):
         return None
     for _ in range(dice.randint(1, 4)):
         dice.choice(WAYS)(root, dice)
-    return etree.tostring(root)
+    changed = etree.tostring(root, encoding="utf-8")
+    return _spoilt(changed, dice) if dice.random() < 0.3 else changed
+
+
+def _tree(data: bytes) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
+    try:
+        return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
+    except (etree.XMLSyntaxError, ValueError):
+        # What was spoilt before is bent on, with the marker in it.
+        return etree.fromstring(marked(data) or data, parser)
+
+
+def _spoilt(data: bytes, dice: random.Random) -> bytes:
+    """The document with a forbidden character behind one of its tags, or anywhere."""
+    ends = [place for place, byte in enumerate(data, 1) if byte == ord(">")]
+    place = dice.choice(ends) if dice.random() < 0.8 else dice.randint(0, len(data))
+    return data[:place] + dice.choice(FORBIDDEN) + data[place:]
 
 
 def _any(root: etree._Element, dice: random.Random) -> etree._Element:

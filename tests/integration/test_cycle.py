@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -13,7 +14,18 @@ import pytest
 from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SqlLedger, braking
-from pm_autoaccept.model import CustomField, Kind, Mode, Need, NotLearnt, Outcome, ReasonKind, Receipt, Standing
+from pm_autoaccept.model import (
+    CustomField,
+    Kind,
+    Mode,
+    Need,
+    NotLearnt,
+    Outcome,
+    ReasonKind,
+    Receipt,
+    Standing,
+    Verdict,
+)
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
@@ -124,6 +136,49 @@ async def test_a_page_that_stays_failed_makes_its_list_not_whole(make_cycle):
     assert {receipt.step.key.kind for receipt in receipts} == {Kind.CONNECTION, Kind.PROPERTY}
 
 
+NAMED = {Kind.CONNECTION: "accountId", Kind.PROPERTY: "propertyId", Kind.METER: "meterId"}
+"""The element that begins a request of each kind, with its id."""
+
+
+@pytest.mark.parametrize("forbidden", [b"\x0b", b"&#11;", b"\xef\xbf\xbf"])
+async def test_one_forbidden_character_does_not_stop_a_whole_list(make_cycle, monkeypatch, forbidden):
+    """Of each list one request has it: that one is held for people, by name, and all others are accepted."""
+    simulator, cycle = await make_cycle(pending=150)
+    decided = [decision.key for decision in (await cycle.look()).decisions]
+    spoilt = [max(key for key in decided if key.kind is kind) for kind in Kind]
+    wire = cycle.pm._connection
+    exchange = wire.exchange
+
+    async def exchange_spoilt(call, body):
+        reply = await exchange(call, body)
+        for kind, id_ in ((key.kind, key.id) for key in spoilt):
+            name = NAMED[kind].encode()
+            begun = b"<%s><%s>%d</%s>" % (name.removesuffix(b"Id"), name, id_, name)
+            reply = replace(reply, body=reply.body.replace(begun, begun + forbidden))
+        return reply
+
+    monkeypatch.setattr(wire, "exchange", exchange_spoilt)
+    planned = await cycle.look()
+    assert [each.failed for each in planned.not_whole] == []
+    held = [decision for decision in planned.decisions if decision.verdict is Verdict.HOLD]
+    assert {decision.key for decision in held} == set(spoilt)
+    assert {decision.reason.kind for decision in held} == {ReasonKind.NOT_UNDERSTOOD}
+    assert all(str(decision.key.id) in decision.reason.text for decision in held)
+    for _ in range(3):
+        await cycle.answer(await cycle.look())
+    left = {tie.key for kind in Kind for tie in simulator.world.having(kind, "pending")}
+    waiting = {each.decision.key: each.reason.kind for each in (await cycle.look()).kept_back}
+    assert left == {*spoilt, *waiting}
+    assert set(waiting.values()) <= {
+        ReasonKind.CONNECTION_NOT_ACCEPTED,
+        ReasonKind.PROPERTY_NOT_ACCEPTED,
+        ReasonKind.PROPERTY_NOT_SHARED,
+    }
+    assert len(left) < 20
+    rows = [row for row in await cycle.ledger.decisions() if row.key in spoilt]
+    assert {row.reason for row in rows if row.verdict is Verdict.HOLD} == {ReasonKind.NOT_UNDERSTOOD}
+
+
 async def test_a_fact_that_cannot_be_learnt_keeps_back_what_depends_on_it(make_cycle):
     """If the list of customers fails, no share of an owner without a pending connection is accepted."""
     simulator, cycle = await make_cycle(pending=60)
@@ -169,6 +224,50 @@ async def test_a_list_that_never_ends_is_not_believed(sign_in, simulate, now, mo
     assert not snapshot.properties.whole
     assert "not believed" in (snapshot.properties.failed or "")
     assert MOST_PAGES > 3
+
+
+LEADS_ON = "<links><link linkDescription='next page' link='/share/meter/pending/list?page=2' httpMethod='GET'/></links>"
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        lambda _page: "",
+        lambda _page: "<meter/>",
+        lambda page: f"<account><accountId>7</accountId><username>name-{page}</username></account>",
+        lambda page: f"<account><accountId>{7 + page % 3}</accountId></account><account/>",
+    ],
+    ids=["nothing", "what cannot be read", "one with other words", "three in turn"],
+)
+async def test_a_next_page_that_brings_nothing_new_ends_the_list(sign_in, simulate, now, monkeypatch, elements):
+    """The list is not whole, after a few calls and not after thousands; the other lists are read to their end."""
+    monkeypatch.setattr("pm_autoaccept.poll.MOST_PAGES", 60)
+    simulator = await simulate(pending=60)
+    for page in range(100):
+        body = f"<pendingList>{elements(page)}{LEADS_ON}</pendingList>"
+        again = Fault(kind=FaultKind.STATUS, service="list_pending_connections", status=200, body=body, times=1)
+        simulator.faults.add(again)
+    pm = await sign_in(simulator)
+    snapshot = await Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now).poll()
+    read = [call for call in simulator.log.calls if call.service == "list_pending_connections"]
+    assert len(read) <= 2 * 12
+    assert not snapshot.connections.whole
+    assert "shows only what those before it showed" in (snapshot.connections.failed or "")
+    assert snapshot.properties.whole
+    assert snapshot.meters.whole
+
+
+async def test_a_last_page_that_brings_nothing_new_is_the_end_of_a_whole_list(sign_in, simulate, now):
+    """Requests moved to the page before while it was read, or the last page is empty: both are as they should be."""
+    simulator = await simulate(pending=60)
+    pm = await sign_in(simulator)
+    first = "<account><accountId>7</accountId></account>"
+    for more in (LEADS_ON, ""):
+        body = f"<pendingList>{first}{more}</pendingList>"
+        page = Fault(kind=FaultKind.STATUS, service="list_pending_connections", status=200, body=body, times=1)
+        simulator.faults.add(page)
+    snapshot = await Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now).poll()
+    assert snapshot.connections.whole
 
 
 async def test_facts_are_asked_for_only_if_the_policy_needs_them_and_each_time_anew(sign_in, simulate, now):
@@ -279,7 +378,7 @@ async def test_a_failed_answer_is_recorded_as_what_it_is_and_holds_what_needs_it
     sent = [key for key, receipt in receipts.items() if receipt.outcome is not None]
     before = len(posts(simulator))
     again = await cycle.look()
-    still = {each.request.key for each in again.decisions}
+    still = {each.key for each in again.decisions if each.reason.kind is not ReasonKind.MISSED_ONCE}
     kept = {each.decision.key for each in again.kept_back}
     assert set(sent) & still <= kept
     await cycle.answer(again)
@@ -287,6 +386,8 @@ async def test_a_failed_answer_is_recorded_as_what_it_is_and_holds_what_needs_it
         assert int(call.path.rpartition("/")[2]) not in {key.id for key in sent}
     rows = {row.key: row for row in await cycle.ledger.decisions(keys=list(still))}
     assert {rows[key].outcome for key in set(sent) & still} <= {outcome}
+    missed = {each.key for each in again.decisions} - still
+    assert missed <= set(sent) if fault.after else not missed
     reason = {Standing.IN_DOUBT: ReasonKind.IN_DOUBT, Standing.REFUSED: ReasonKind.REFUSED}[standing]
     expected = set() if fault.after else {reason}  # what was processed pends no more
     assert {each.reason.kind for each in again.kept_back if each.decision.key in sent} == expected
@@ -345,7 +446,7 @@ async def test_an_accept_whose_answer_was_lost_is_inferred_from_what_portfolio_m
             simulator.act("withdraw", **{word: tie.key.id})
     for minutes in (10, 20):
         cycle.now = cycle._poller.now = ticking(now + timedelta(minutes=minutes))
-        await cycle.settle()
+        await cycle.look()
     rows = [row for row in await cycle.ledger.decisions() if row.answer]
     found = {(row.kind, row.outcome) for row in rows}
     assert found >= {(Kind.CONNECTION, Outcome.DONE_INFERRED), (Kind.PROPERTY, Outcome.DONE_INFERRED)}
@@ -443,13 +544,16 @@ async def test_everything_is_accepted_without_a_cascade(make_cycle):
     assert [effect for call in posts(simulator) for effect in call.effects if effect.cascade] == []
 
 
-async def test_settle_records_what_fell(make_cycle):
-    """One more read after a reject, and the ledger knows what it took along."""
+async def test_the_second_look_after_a_reject_records_what_fell(make_cycle):
+    """After the first, what is missing may only have been missed."""
     text = NOBODY.replace(b"on: [connection, property, meter]", b"on: connection")
     simulator, cycle = await make_cycle(text, pending=100)
     await cycle.answer(await cycle.look())
-    await cycle.settle()
-    fallen = [row for row in await cycle.ledger.decisions() if row.outcome is Outcome.FALLEN]
+    fallen = []
+    for looks in (1, 2):
+        assert fallen == [], looks
+        await cycle.look()
+        fallen = [row for row in await cycle.ledger.decisions() if row.outcome is Outcome.FALLEN]
     took = [effect for call in posts(simulator) for effect in call.effects if effect.cascade]
     assert len(fallen) == len(took) > 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -13,12 +14,16 @@ from itertools import pairwise
 import pytest
 import structlog
 
+from pm_autoaccept.cli.looking import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.daemon import Stop
+from pm_autoaccept.daemon import Stop, holding
 from pm_autoaccept.daemon import run as run_daemon
-from pm_autoaccept.errors import LedgerMismatch, PolicyRefused
+from pm_autoaccept.doctor import examine
+from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
+from pm_autoaccept.ledger import Database, Leases, SigningIn, SqlLedger
 from pm_autoaccept.simulator import Fault, FaultKind
+from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.reloading import events
 from tests.stops import Rounds
 
@@ -26,9 +31,9 @@ HOLD = "version: 1\nrules:\n  - {id: wait, on: [connection, property, meter], wh
 REJECT = HOLD.replace("hold}", "reject}").replace("id: wait", "id: turn-away")
 
 
-async def run(settings, *, stop):
+async def run(settings, *, stop, telemetry=None):
     """Run the daemon by the stop's own clock, where it has one."""
-    await run_daemon(settings, stop=stop, now=getattr(stop, "now", utc_now))
+    await run_daemon(settings, stop=stop, now=getattr(stop, "now", utc_now), telemetry=telemetry)
 
 
 @pytest.fixture
@@ -74,6 +79,151 @@ async def test_what_a_429_asked_for_is_kept_from_one_sign_in_to_the_next(simulat
     assert len(simulator.log.calls) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503, 403])
+async def test_what_a_retry_after_asked_for_is_kept_over_restarts(simulate, settings_of, status):
+    """Another process on the same ledger calls nothing for the hour that this one was asked to rest, whoever it is."""
+    simulator = await simulate()
+    settings = settings_of(simulator)
+    headers = (("Retry-After", "3600"),)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=status, headers=headers))
+    await run(settings, stop=Rounds())
+    assert len(simulator.log.calls) == 1
+    simulator.faults.clear()
+    for _ in range(2):
+        with structlog.testing.capture_logs() as logged:
+            await run(settings, stop=Rounds())
+        assert events(logged) == ["sign_in_failed"]
+        assert "asks for a rest of" in str(logged)
+    with pytest.raises(TooFast):
+        await look_only(settings.accounts[0])
+    found = {finding.check: finding async for finding in examine(settings)}
+    assert "asks for a rest of" in found["sign-in"].found
+    assert len(simulator.log.calls) == 1
+    later = Rounds(clock=utc_now() + timedelta(hours=1))
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=later)
+    assert events(logged) == ["signed_in", "cycle_finished"]
+
+
+async def test_a_rest_that_was_asked_for_in_mid_cycle_is_kept_too(simulate, settings_of):
+    """It comes to one list; a restart reads none of them."""
+    simulator = await simulate()
+    settings = settings_of(simulator)
+    headers = (("Retry-After", "600"),)
+    fault = Fault(kind=FaultKind.STATUS, status=503, service="list_pending_meters", headers=headers)
+    simulator.faults.add(fault)
+    await run(settings, stop=Rounds())
+    seen = len(simulator.log.calls)
+    await run(settings, stop=Rounds())
+    assert len(simulator.log.calls) == seen
+
+
+async def test_a_password_that_another_process_was_let_in_with_is_waited_for_no_longer(simulate, settings_of):
+    """Portfolio Manager had refused it for a while; somebody looked with `doctor`, and it is taken again."""
+    simulator = await simulate()
+    settings = settings_of(simulator)
+    await run(settings, stop=Rounds())
+    refusing = Fault(kind=FaultKind.STATUS, status=401, service="GET", times=1)
+    simulator.faults.add(refusing)
+
+    async def look(number: int) -> None:
+        if number == 2:
+            database = await Database.open(settings.accounts[0].ledger)
+            known = SigningIn(
+                database=database,
+                name="default",
+                service=simulator.url,
+                username=simulator.username,
+                password=simulator.password,
+            )
+            await known.taken(at=stop.now())
+            await database.close()
+
+    stop = Rounds(after=3, between=look)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings, stop=stop)
+    assert events(logged) == ["not_authorised", "signed_in", "cycle_finished"]
+    assert stop.waits == [timedelta(seconds=30), timedelta(seconds=30), timedelta(seconds=60)]
+
+
+async def test_a_probe_that_is_given_up_at_the_end_does_not_say_that_the_account_has_resumed(
+    simulate, settings_of, tmp_path
+):
+    """SIGTERM comes while the account rests and its probe is in flight: nobody knows whether the service is back."""
+    simulator = await simulate()
+    heartbeat = tmp_path / "heartbeat"
+
+    async def between(number: int) -> None:
+        simulator.faults.clear()
+        simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service="GET"))
+        heartbeat.unlink(missing_ok=True)
+        if number == 4:
+            simulator.faults.clear()
+            simulator.faults.add(Fault(kind=FaultKind.DELAY, service="get_account"))
+            ending.append(asyncio.create_task(end()))
+
+    async def end() -> None:
+        await simulator.faults.until_withheld(1)
+        stop.asked.set()
+
+    ending: list[asyncio.Task[None]] = []
+    stop = Rounds(after=100, between=between)
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator, heartbeat=heartbeat), stop=stop)
+    await ending[0]
+    simulator.faults.clear()
+    told = [event for event in events(logged) if event != "list_not_whole"]
+    assert told[-1] == "account_rested"
+    assert not heartbeat.exists()
+
+
+async def test_what_comes_of_a_reading_that_is_given_up_is_looked_at():
+    """It ends by an error of its own, after nobody waits for it any more: no task is dropped with a traceback."""
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    stop, begun = Stop(), asyncio.Event()
+
+    async def read() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise Transient("reset", call="GET /account") from None
+
+    reading = asyncio.create_task(stop.unless_asked(read()))
+    await begun.wait()
+    stop.asked.set()
+    assert await reading is None
+    gc.collect()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a fault of the program"), LedgerUnavailable("away")])
+async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
+    """What renews a lease, looks at files or gives a sign of life may have ended long before it is dropped."""
+
+    class Broken(Leases):
+        async def renew(self, tenure):  # noqa: ARG002 — as Leases has it
+            ended.set()
+            raise fault
+
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    ended = asyncio.Event()
+    ledger = await SqlLedger.open("sqlite://")
+    leases = Broken(ledger.database, holder="us", ttl=timedelta(minutes=2))
+    tenure = await leases.take("default")
+    with structlog.testing.capture_logs() as logged:
+        async with holding(leases, tenure, ledger, ttl=timedelta(milliseconds=1), longest_answer=timedelta(minutes=1)):
+            await ended.wait()
+            await asyncio.sleep(0)
+    await ledger.close()
+    gc.collect()
+    assert complaints == []
+    if isinstance(fault, RuntimeError):
+        assert [entry["event"] for entry in logged] == ["dropped_task_failed"]
+
+
 async def test_a_password_that_is_refused_later_stops_the_account_and_is_tried_again_after_a_while(
     simulate, settings_of
 ):
@@ -90,6 +240,20 @@ async def test_a_password_that_is_refused_later_stops_the_account_and_is_tried_a
         await run(settings_of(simulator), stop=stop)
     assert events(logged) == ["signed_in", "cycle_finished", "not_authorised", "signed_in", "cycle_finished"]
     assert stop.waits == [timedelta(seconds=60), *[timedelta(seconds=30)] * 30, timedelta(seconds=60)]
+
+
+async def test_a_password_that_is_changed_between_cycles_is_tried_once(simulate, settings_of):
+    """However much may be in flight: the first page of the first list goes alone."""
+    simulator = await simulate(pending=200)
+
+    def between(_number: int) -> None:
+        simulator.faults.add(Fault(kind=FaultKind.STATUS, status=401))
+
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator, in_flight=32), stop=Rounds(after=2, between=between))
+    assert events(logged) == ["signed_in", "cycle_finished", "not_authorised"]
+    refused = [call.path for call in simulator.log.calls if call.status == 401]
+    assert refused == ["/wstest/connect/account/pending/list?page=1"]
 
 
 async def test_a_service_that_is_down_is_asked_again_at_growing_intervals(simulate, settings_of):
@@ -173,6 +337,29 @@ async def test_answers_and_lists_that_fail_are_logged(simulate, settings_of, tmp
     with structlog.testing.capture_logs() as logged:
         await run(settings_of(simulator), stop=Rounds())
     assert "list_not_whole" in events(logged)
+
+
+@pytest.mark.parametrize("failing", [["connections"], ["connections", "properties", "meters"]])
+async def test_a_list_that_cannot_be_read_is_not_logged_as_an_empty_one(simulate, settings_of, failing):
+    """Nobody knows how many pend: the log says which lists failed, and the gauge keeps the number that it knew."""
+    simulator = await simulate(pending=60)
+    telemetry, known = Telemetry(version="1"), []
+
+    def pending() -> list[tuple[str, float]]:
+        (family,) = [each for each in telemetry.registry.collect() if each.name == "pm_autoaccept_pending_requests"]
+        return sorted((str(sample.labels), sample.value) for sample in family.samples)
+
+    def between(_number: int) -> None:
+        known.append(pending())
+        for each in failing:
+            simulator.faults.add(Fault(kind=FaultKind.STATUS, status=403, service=f"list_pending_{each}"))
+
+    with structlog.testing.capture_logs() as logged:
+        await run(settings_of(simulator), stop=Rounds(after=2, between=between), telemetry=telemetry)
+    cycles = [entry for entry in logged if entry["event"] == "cycle_finished"]
+    assert ["pending" in cycle for cycle in cycles] == ([True] if len(failing) > 1 else [True, False])
+    assert all(cycle["lists_not_whole"] == ["connection"] for cycle in cycles[1:])
+    assert known[0] == pending()
 
 
 async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):

@@ -48,9 +48,9 @@ async def found_by(**said) -> dict[str, Finding]:
 
 
 def rows(path) -> str:
-    """All rows of a SQLite file, as text."""
+    """All rows of a SQLite file, as text, but those that say how signing in ended."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return "\n".join(connection.iterdump())
+        return "\n".join(line for line in connection.iterdump() if not line.startswith('INSERT INTO "sign_in"'))
 
 
 async def test_all_is_well_with_a_new_account(simulate, said):
@@ -58,9 +58,11 @@ async def test_all_is_well_with_a_new_account(simulate, said):
     found = await found_by(**said(await simulate(clock=utc_now)))
     assert {finding.state for finding in found.values()} == {State.OK}
     assert list(found) == [
+        "certificate authorities",
         "ledger",
         "ledger's disk",
         "policy",
+        "proxy",
         "host",
         "sign-in",
         "account searchable",
@@ -74,7 +76,7 @@ async def test_all_is_well_with_a_new_account(simulate, said):
 
 
 async def test_only_reads_are_asked_and_the_ledger_stays_as_it_is(simulate, said):
-    """One GET /account first, notifications with clear=false, no POST; the ledger's rows are the same afterwards."""
+    """One GET /account first, notifications with clear=false, no POST; only how signing in ended is in the ledger."""
     simulator = await simulate(clock=utc_now)
     settings = said(simulator)
     async with at_work(load_accounts(**settings).accounts[0]) as cycle:
@@ -274,6 +276,32 @@ async def test_what_somebody_should_know_is_a_warning(simulate, said, tmp_path, 
     assert (await found_by(**settings))["password file"].state is State.OK
 
 
+INVISIBLE = [
+    (" {}", "begins or ends with a blank"),
+    ("{} ", "begins or ends with a blank"),
+    ("{}\u00a0", "begins or ends with a blank"),
+    ("{}\t\n", "begins or ends with a blank"),
+    ("{}\u200b", "a character that nobody sees, U+200B"),
+    ("\u2060{}", "a character that nobody sees, U+2060"),
+]
+
+
+@pytest.mark.parametrize("case", INVISIBLE)
+async def test_invisible_characters_in_a_password_are_a_warning(simulate, said, tmp_path, monkeypatch, case):
+    """They may be meant, so they are sent; more likely they were copied along."""
+    password, says = case
+    simulator = await simulate(clock=utc_now)
+    (tmp_path / "password").write_text(password.format(simulator.password), encoding="utf-8")
+    monkeypatch.setenv("PM_AUTOACCEPT_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = said(simulator)
+    del settings["password"]
+    found = await found_by(**settings)
+    assert "password" in found, "doctor says nothing of it"
+    assert found["password"].state is State.WARNING
+    assert says in found["password"].found
+    assert simulator.password not in found["password"].found
+
+
 @pytest.mark.parametrize(("content", "state"), [(b"no database", State.PROBLEM), (b"", State.WARNING)])
 async def test_what_is_no_ledger_of_this_version_is_told(simulate, said, tmp_path, content, state):
     """It is neither made nor migrated: an empty file is a database without tables."""
@@ -319,7 +347,7 @@ async def test_a_full_disk_is_told_before_it_is_full(simulate, said, monkeypatch
 
 
 async def test_a_password_that_was_refused_lately_is_not_tried(simulate, said, tmp_path):
-    """As the ledger has it, whoever tried; another password is tried, and the ledger stays as it is."""
+    """As the ledger has it, whoever tried; another password is tried, and that it was taken is all that is added."""
     simulator = await simulate(clock=utc_now)
     settings = said(simulator, password="Wrong-Meter-1")
     with pytest.raises(NotAuthorised):
@@ -373,6 +401,11 @@ async def test_a_ledger_in_postgresql_is_examined_without_being_changed(simulate
     found = await found_by(**said(simulator, ledger=reader))
     assert found["ledger writable"].state is State.PROBLEM
     assert "may not write" in found["ledger writable"].found
+    assert found["sign-in"].state is State.OK
+    assert found["refused passwords"].state is State.WARNING
+    found = await found_by(**said(simulator, ledger=reader, password="Wrong-Meter-1"))
+    assert found["sign-in"].state is State.NOT_TRIED
+    assert "a refusal could not be remembered" in found["sign-in"].found
     assert "Wrong-Meter-1" not in repr(found)
 
     found = await found_by(**said(simulator, ledger=reader.replace("/ledger_", "/no_ledger_")))

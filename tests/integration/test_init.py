@@ -28,7 +28,7 @@ def made(tmp_path, served):
 
 
 def test_the_policy_is_without_problems_and_goes_with_the_account(made, served, tmp_path):
-    """What init writes is what `check --live` has nothing against."""
+    """Once its lists are filled, `check --live` has nothing against what init writes."""
     folder, said = made
     assert said.returncode == 0, said.stderr
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
@@ -39,6 +39,11 @@ def test_the_policy_is_without_problems_and_goes_with_the_account(made, served, 
         "data/parcel.txt",
         "data/service_point_id.txt",
     }
+    done = run("check", "my-policy", "--live", cwd=tmp_path, **served.settings)
+    assert done.returncode == 1, done.stdout
+    assert all("the line that `init` wrote still stands here" in line for line in done.stdout.splitlines())
+    for path in (folder / "data").iterdir():
+        path.write_text("17\n")
     done = run("check", "my-policy", "--live", cwd=tmp_path, **served.settings)
     assert done.returncode == 0, done.stdout
     assert "no problems" in done.stdout

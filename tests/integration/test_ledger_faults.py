@@ -245,7 +245,7 @@ def small_disk(folder: Path, *, kilobytes: int) -> Iterator[None]:
     mount, umount = which("mount"), which("umount")
     command = [str(mount), "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(folder)]
     if os.geteuid() != 0 or not (mount and umount) or subprocess.run(command, check=False).returncode:  # noqa: S603 — fixed
-        pytest.skip("no disk can be mounted here")
+        pytest.skip("needs to mount a small disk, which only root may; you can do without")
     try:
         yield
     finally:

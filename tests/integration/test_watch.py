@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.standing import standing
 from pm_autoaccept.ledger.tables import notification as notification_table
 from pm_autoaccept.ledger.tables import removal as removal_table
 from pm_autoaccept.ledger.tables import tie as tie_table
@@ -125,6 +126,23 @@ async def test_what_stood_there_was_before_us_and_what_we_accept_is_decided(make
         "property:20": "decided",
         "meter:200": "decided",
     }
+
+
+@pytest.mark.parametrize("inferred", [False, True])
+async def test_since_when_it_stands_is_when_it_was_accepted_not_when_a_read_first_showed_it(make_house, inferred):
+    """An auditor who compares it with `decisions` finds the same moment; what was before us has the first read's."""
+    house = await make_house()
+    if inferred:
+        fault = Fault(kind=FaultKind.RESET, service="answer_connection", times=1, after=True)
+        house.simulator.faults.add(fault)
+    await house.pass_by(answering=True)
+    accepted = house.clock[0]
+    for _ in range(3):
+        await house.pass_by(minutes=60, answering=True)
+    rows = await house.cycle.ledger.database.run(lambda connection: list(standing(connection)))
+    since = {str(row.key): row.since for row in rows}
+    assert abs(since["connection:2"] - accepted) < timedelta(minutes=1)
+    assert abs(since["connection:1"] - accepted) < timedelta(minutes=1)
 
 
 async def test_what_people_accept_in_their_own_pages_is_told_once_with_the_command_that_removes_it(make_house):

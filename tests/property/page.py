@@ -66,6 +66,8 @@ class Source:
     columns: Mapping[str, str]
     rows: Any
     """Rows, or OURS where they could not be read."""
+    dates: str = "year-month-day"
+    """How dates are written, beside 2026-01-31."""
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,18 @@ def row_of(lookup: Lookup, world: World) -> Any:
     """The row as column → text; {} for none; None for their gap; names for ours."""
     source = world.sources[lookup.source]
     parts = [
-        name_or(
-            world.fields[name], name, lambda value, column=column: cleaned(as_text(value), source.clean[column]) or None
-        )
+        name_or(world.fields[name], name, lambda value, column=column, name=name: key_of(value, name, source, column))
         for name, column in zip(lookup.by, source.key, strict=True)
     ]
     if None in parts:
         return None
     if ours := Unknown().union(*(part for part in parts if isinstance(part, frozenset))):
         return ours
-    if source.rows is OURS:
+    if source.rows is OURS or any(
+        garbled(cell, source.clean[column])
+        for row in source.rows
+        for column, cell in zip(source.key, row, strict=False)
+    ):
         return Unknown({lookup.source})
     found = {}
     for row in source.rows:
@@ -165,8 +169,26 @@ def row_of(lookup: Lookup, world: World) -> Any:
         for column in source.key:
             cells[column] = cleaned(cells[column], source.clean[column])
         if [cells[column] for column in source.key] == parts:
-            found[tuple(cell.strip() for cell in cells.values())] = cells | {"": lookup.source}
+            written = tuple(cell.strip() for cell in cells.values())
+            days = {
+                name: in_order(cells[name], source.dates) for name, kind in source.columns.items() if kind == "date"
+            }
+            found[written] = cells | days | {"": lookup.source}
     return Unknown({lookup.source}) if len(found) > 1 else next(iter(found.values()), {})
+
+
+def key_of(value: Any, name: str, source: Source, column: str) -> Any:
+    """A value as a key of this column: None where nothing is left of it, a name where cleaning would garble it."""
+    clean = source.clean[column]
+    return Unknown({name}) if garbled(as_text(value), clean) else cleaned(as_text(value), clean) or None
+
+
+def in_order(cell: str, dates: str) -> str:
+    """A day that is written in this order as 2026-01-31; whatever else stands there as it is."""
+    parts = dict(zip(re.findall("[a-z]+", dates), re.findall("[0-9]+", cell), strict=False))
+    if re.sub("[a-z]+", "", dates) != re.sub("[0-9]+", "", cell.strip()) or len(parts.get("year", "")) != len("2026"):
+        return cell
+    return f"{parts['year']}-{parts['month']:0>2}-{parts['day']:0>2}"
 
 
 def name_or(value: Any, name: str, ready: Any) -> Any:
@@ -178,14 +200,16 @@ def test(asked: Test, world: World, row: Any) -> bool | Unknown | None:  # noqa:
     """Whether a test holds; None for their gap, names for ours."""
     if row is not None:
         # A blank or unreadable cell of our own table is our gap.
-        value = comparable(row[asked.field], asked)
+        value = comparable(row[asked.field], asked, row[""])
         value = Unknown({row[""]}) if value is None else value
     else:
-        value = name_or(world.fields[asked.field], asked.field, lambda value: comparable(value, asked))
+        value = name_or(world.fields[asked.field], asked.field, lambda value: comparable(value, asked, asked.field))
     if asked.operator == "present":
         return value if isinstance(value, frozenset) else (value is not None) is asked.literal
     if asked.operator == "same_as":
-        other = name_or(world.fields[asked.literal], asked.literal, lambda value: comparable(value, asked))
+        other = name_or(
+            world.fields[asked.literal], asked.literal, lambda value: comparable(value, asked, asked.literal)
+        )
         if value is None or other is None:
             return None
         ours = [side for side in (value, other) if isinstance(side, frozenset)]
@@ -235,10 +259,11 @@ def taken(asked: Test, value: Any, world: World) -> bool | Unknown:
     if world.others is OURS:
         return Unknown({asked.field})
     others = [other for other in world.others if other.owner != world.owner]
-    said = [other for other in others if other.value is not OURS and cleaned(other.value, asked.clean) == value]
+    unread = [other for other in others if other.value is OURS or garbled(other.value, asked.clean)]
+    said = [other for other in others if other not in unread and cleaned(other.value, asked.clean) == value]
     if any(other.sure for other in said):
         return asked.literal
-    if said or not world.all_seen or any(other.value is OURS for other in others):
+    if said or not world.all_seen or unread:
         return Unknown({asked.field})
     return not asked.literal
 
@@ -258,8 +283,8 @@ def moment(written: str, world: World) -> date:
     return world.now.astimezone(world.zone).date() + far
 
 
-def comparable(value: Any, asked: Test) -> Any:  # noqa: PLR0911 - one for each type
-    """The value as it is compared; None where nothing is left of it, or it cannot be read so."""
+def comparable(value: Any, asked: Test, name: str = "") -> Any:  # noqa: PLR0911 - one for each type
+    """The value as it is compared; None where nothing is left of it, or it cannot be read so; a name: see `garbled`."""
     if not isinstance(value, str):
         return value
     text = cleaned(value, ())
@@ -267,19 +292,36 @@ def comparable(value: Any, asked: Test) -> Any:  # noqa: PLR0911 - one for each 
         number = re.fullmatch(r"([+-]?)\$?([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?", text)
         return Decimal(number[1] + number[2].replace(",", "") + (number[3] or "")) if number else None
     if asked.kind == "date":
-        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+        try:
+            return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+        except ValueError:
+            return None
     if asked.kind == "boolean":
         return {"true": True, "false": False}.get(text)
     if asked.kind == "moment":
         return datetime.fromisoformat(text)
     if asked.kind == "duration":
         return timedelta(**{{"d": "days", "h": "hours"}[text[-1]]: int(text[:-1])})
-    return cleaned(value, asked.clean) or None
+    return Unknown({name}) if garbled(value, asked.clean) else cleaned(value, asked.clean) or None
 
 
 def as_text(value: Any) -> str:
     """A value as a key of a table."""
     return str(value)
+
+
+def garbled(text: str, clean: tuple[str, ...]) -> bool:
+    """It is, as a whole, one number with a decimal part or an exponent, and cleaning drops its point or letter."""
+    number = re.fullmatch(r"[$]?[0-9][0-9,]*([.][0-9]+)?(E[0-9]+)?", cleaned(text, ()))
+    if number is None or not (number[1] or number[2]):
+        return False
+    before = number[0]
+    for count, name in enumerate(clean, 1):
+        after = cleaned(text, clean[:count])
+        if name != "points" and any(before.lower().count(mark) > after.lower().count(mark) for mark in ".,e"):
+            return True
+        before = after
+    return False
 
 
 def cleaned(text: str, clean: tuple[str, ...]) -> str:
@@ -288,6 +330,7 @@ def cleaned(text: str, clean: tuple[str, ...]) -> str:
     text = re.sub("[\N{MINUS SIGN}\N{EN DASH}\N{EM DASH}\N{HYPHEN}]", "-", text).strip()
     for name, _, count in (each.partition(" ") for each in clean):
         text = {
+            "points": lambda text: re.sub("[.,]", "", text),
             "digits": lambda text: re.sub("[^0-9]", "", text),
             "letters_digits": lambda text: "".join(each for each in text if each.isalpha() or each.isdigit()),
             "no_spaces": lambda text: re.sub(r"\s", "", text),

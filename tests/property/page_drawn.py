@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -34,6 +35,15 @@ from tests.property.page_worlds import (
     one_in,
     world_of,
 )
+
+ORDERS = (None, "month/day/year", "day.month.year")
+"""In which order our tables write dates."""
+PARTS: dict[str, Callable[[str], str]] = {
+    "starts_with": lambda member: member[:2],
+    "ends_with": lambda member: member[-2:],
+    "contains": lambda member: member[1:3],
+}
+"""A part of a choice's member, for the operators that ask for one."""
 
 Both = tuple[Any, dict[str, Any]]
 """A condition: in the page's words, and as it is written."""
@@ -83,11 +93,24 @@ def _data(draw: Draw) -> tuple[dict[str, Source], dict[str, Any]]:
         kinds = (*(["text"] * len(key)), *columns.values())
         cells = (st.sampled_from((*WRITTEN[kind], *WRITTEN[kind], *BLANKS, "n/a")) for kind in kinds)
         rows = draw(st.lists(st.tuples(*cells), max_size=6))
-        sources[name] = Source(key, clean, columns, OURS if one_in(draw, 8) else rows)
+        dates = draw(st.sampled_from(ORDERS))
+        rows = [tuple(_in_order(draw, cell, dates) for cell in row) for row in rows]
+        sources[name] = Source(key, clean, columns, OURS if one_in(draw, 8) else rows, dates or "year-month-day")
         said: dict[str, Any] = {"csv": "x.csv", "key": list(key), "columns": columns} if columns else {"lines": "x.txt"}
+        if columns and dates:
+            said["dates"] = dates
         of_columns = {column: list(each) for column, each in clean.items() if each}
         data[name] = said | ({"clean": of_columns if columns else of_columns["value"]} if of_columns else {})
     return sources, data
+
+
+def _in_order(draw: Draw, cell: str, dates: str | None) -> str:
+    """A day as our table writes it, or, now and then, as 2026-01-31 or in another order."""
+    if cell not in DATES or dates is None or one_in(draw, 4):
+        return cell
+    year, month, day = cell.split("-")
+    written = draw(st.sampled_from((dates, dates, "day/month/year")))
+    return written.replace("year", year).replace("month", month.lstrip("0")).replace("day", day)
 
 
 def _rule(draw: Draw, id_: str, kind: Kind, sources: dict[str, Source]) -> tuple[page.Rule, dict[str, Any]]:
@@ -212,20 +235,24 @@ class _OneField:
         beside = any(LIKE.get(other, other) == kind for other in others - {"custom"})
         return beside or any(test.operator in ORDERED or (test.within and test.operator == "same_as") for test in tests)
 
-    def _literal(self, operator: str, kind: str, clean: tuple[str, ...]) -> Any:
+    def _literal(self, operator: str, kind: str, clean: tuple[str, ...]) -> Any:  # noqa: PLR0911 - one for each kind
         """What stands after the operator; None where nothing can."""
         if operator in {"present", "taken"}:
             return self.draw(st.booleans())
         if operator == "same_as":
             return self._other(LIKE.get(kind, kind))
+        written = self.field.written or WRITTEN.get(kind, TEXTS)
         if operator in ORDERED:
-            return self.draw(st.sampled_from((*WRITTEN[kind], *RELATIVE.get(kind, ()))))
+            return self.draw(st.sampled_from((*written, *RELATIVE.get(kind, ()))))
+        if kind == "choice" and operator in PARTS:
+            # What no member has in it is refused.
+            return self.draw(st.sampled_from(tuple(PARTS[operator](member) for member in self.field.members)))
         pools = {"in data": ("known", "accounts"), "matches": PATTERNS}
         exact = operator in {"equals", "in"}
-        pool = pools.get(operator) or (self.field.members if kind == "choice" and exact else WRITTEN.get(kind, TEXTS))
+        pool = pools.get(operator) or (self.field.members if kind == "choice" and exact else written)
         if operator in pools:
             return self.draw(st.sampled_from(pool))
-        fit = [text for text in pool if kind != "text" or page.cleaned(text, clean)]
+        fit = [text for text in pool if kind != "text" or (page.cleaned(text, clean) and not page.garbled(text, clean))]
         if fit and (operator == "in" or (operator != "equals" and self.draw(st.booleans()))):
             return tuple(self.draw(st.lists(st.sampled_from(fit), min_size=1, max_size=3)))
         return self.draw(st.sampled_from(fit)) if fit else None

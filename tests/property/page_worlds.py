@@ -38,8 +38,9 @@ METERS = frozenset({Kind.METER})
 NOW = datetime(2026, 3, 4, 3, tzinfo=UTC)
 WHY = NotLearnt("it was drawn so")
 
-TEXTS = ("alpha", "Alpha", "00-12", "0012", "\uff11\uff12", "00\u201312", "$1,200.50", "4", "n/a", "today")
-"""What people type: names, numbers with and without dashes of many kinds, a full-width number, words for nothing."""
+TEXTS = ("alpha", "Alpha", "00-12", "0012", "\uff11\uff12", "00\u201312", "$1,200.50", "4", "1.2E3", "n/a", "today")
+"""What people type: names, numbers with and without dashes of many kinds, a full-width number, one from a spreadsheet,
+words for nothing."""
 BLANKS = ("", "  ")
 DATES = ("2026-03-03", "2026-03-04", "2026-03-05")
 POOLS: dict[str, tuple[Any, ...]] = {
@@ -64,6 +65,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 RELATIVE = {"date": ("today", "today - 1d", "today + 1d"), "moment": ("now", "now - 12h", "now + 1d")}
 PATTERNS = ("[0-9]+", "[Aa]lpha.*", ".*-.*", "4|12", ".*")
 CLEANINGS = (
+    "points",
     "digits",
     "letters_digits",
     "no_spaces",
@@ -78,12 +80,13 @@ ORDERED = ("at_least", "at_most", "above", "below")
 
 @dataclass(frozen=True)
 class Named:
-    """A field: its type, the kinds that have it, and whether the customer may leave it out."""
+    """A field: its type, the kinds that have it, whether the customer may leave it out, and values in its bounds."""
 
     type: str
     kinds: frozenset[Kind] = ALL
     members: tuple[str, ...] = ()
     theirs: bool = True
+    written: tuple[str, ...] = ()
 
 
 FIELDS = {
@@ -96,8 +99,8 @@ FIELDS = {
     "held_for": Named("duration"),
     "access_level": Named("choice", SHARES, ("Read", "Read Write"), theirs=False),
     "property.name": Named("text", SHARES),
-    "property.year_built": Named("integer", SHARES),
-    "property.occupancy": Named("integer", SHARES, theirs=False),
+    "property.year_built": Named("integer", SHARES, written=("1", "4", "12", "1998")),
+    "property.occupancy": Named("integer", SHARES, theirs=False, written=("5", "50", "95")),
     "property.gross_floor_area": Named("number", SHARES),
     "property.is_institutional": Named("boolean", SHARES),
     "property.address.state": Named("choice", SHARES, ("IL", "OR")),
@@ -175,7 +178,7 @@ def world_of(draw: Draw, kind: Kind, sources: dict[str, Source], zone: ZoneInfo)
 def _value(draw: Draw, field: Named) -> Any:
     if one_in(draw, 8):
         return draw(st.sampled_from((None, OURS) if field.theirs else (OURS,)))
-    return draw(st.sampled_from(field.members or POOLS[field.type]))
+    return draw(st.sampled_from(field.members or tuple(map(int, field.written)) or POOLS[field.type]))
 
 
 def _since(moment: Any, now: Any) -> Any:

@@ -18,7 +18,7 @@ from pm_autoaccept import cycle as cycle_module
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger, answering, braking, reading
 from pm_autoaccept.ledger.tables import intent
-from pm_autoaccept.model import Action, Limit, Mode, ReasonKind
+from pm_autoaccept.model import Action, Limit, Mode, Outcome, ReasonKind
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.simulator import Call, Simulator, State
@@ -133,7 +133,8 @@ async def happen_braked(stories: Stories, drawn: Braked, file: Path) -> Told:
         async with Simulator(world, inferred=drawn.world.inferred, clock=clock) as simulator:
             await _cycles(drawn, ledger, simulator, policy, clock=clock, told=told, file=file)
             _look_back(simulator, told)
-        rows = await ledger.database.run(lambda it: it.execute(select(intent.c.action, intent.c.sent_at)).all())
+        sent, left = (intent.c.action, intent.c.sent_at), intent.c.outcome != Outcome.NOT_SENT
+        rows = await ledger.database.run(lambda it: it.execute(select(*sent).where(left)).all())
         told.sent = [(Action(row.action), row.sent_at) for row in rows]
     finally:
         await ledger.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 from xml.etree import ElementTree as ET
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.checking.report import CODES, Level
+from pm_autoaccept.cli.starter import starter
 
 RULES = """\
 version: 1
@@ -200,3 +203,80 @@ def test_each_kind_of_finding_is_told_on_the_page():
     """The page on tests and checking names each kind, and says which are errors."""
     page = (Path(__file__).parents[2] / "docs" / "policy-tests.md").read_text()
     assert [code for code in CODES if f"| `{code}` |" not in page] == []
+
+
+def test_the_files_that_were_read_are_listed(check):
+    """A file that is passed over is seen to be missing from the list: nothing of it is in force."""
+    more = {".b.yaml": "no: policy", "requests/seen.xml": "<pendingList/>", "notes.txt": "no"}
+    read = ["a.test.yaml", "a.yaml", "requests/seen.xml", "data/accounts.csv"]
+    _, out, _ = check("--output", "json", **more)
+    assert json.loads(out).get("files") == read
+    code, out, _ = check("--files", **more)
+    assert (code, out.splitlines()[: len(read)]) == (0, [f"my policy/{name}" for name in read])
+    code, out, _ = check("--files", **more, **{"a.yaml": "version: 2"})
+    assert (code, out.splitlines()[:2]) == (1, ["my policy/a.test.yaml", "my policy/a.yaml"])
+
+
+SETTINGS = """\
+groups: tenant-forms
+connections: {billing: {url: 'sqlite:///billing.db'}}
+accounts:
+  one: {service: test, username: a, password_file: nowhere, policy: my policy}
+  two: {service: live, username: a, password_file: nowhere, policy: other}
+"""
+
+
+def test_a_settings_file_says_which_policy_databases_and_groups_there_are(check, tmp_path):
+    """The policy is the account's; its database is asked; what the file does not name is told. No password is read."""
+    with closing(sqlite3.connect(tmp_path / "billing.db")) as billing, billing:
+        billing.execute("create table t (n)")
+        billing.execute("insert into t values (17)")
+    (tmp_path / "settings.yaml").write_text(SETTINGS)
+    told = RULES + "  - {id: told, on: meter, when: always, then: hold, tell: tenants-forms}\n"
+    data = "version: 1\ndata:\n  known: {sql: {connection: billing, query: select n from t}, key: n}\n"
+    check(**{"a.yaml": told, "b.yaml": data})
+    by_file = ["check", "--settings", "settings.yaml", "--account", "one"]
+    result = CliRunner().invoke(cli, by_file, standalone_mode=False)
+    assert result.exception is None, str(result.exception)
+    assert result.return_value == 0
+    assert "known (1 row)" in result.stdout
+    assert "warning: the policy tells `tenants-forms` (did you mean `tenant-forms`?)" in result.stderr
+    check(**{"b.yaml": data.replace("billing", "biling")})
+    result = CliRunner().invoke(cli, by_file, standalone_mode=False)
+    assert result.return_value == 1
+    assert "the settings file has no connection of this name under `connections`; there is billing" in result.stdout
+    result = CliRunner().invoke(cli, by_file[:3], standalone_mode=False)
+    assert "--account with one of one, two" in str(result.exception)
+
+
+@pytest.mark.parametrize("rows", ["{}", "number\n1\n{}", '17\r\n"{}"\r\n18\r\n', "\ufeff{}"])
+def test_a_list_that_nobody_has_filled_is_a_problem(check, rows):
+    """With the line that `init` wrote, whatever was put around it; the place says which line is to go."""
+    written = starter((), username="a", nobody="xyz")
+    (line,) = [text for name, text in written.items() if name.startswith("data/")]
+    text = rows.format(line.strip())
+    lists = "version: 1\ndata: {mine: {lines: data/mine.txt}}\n"
+    code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": text})
+    where = text.count("\n", 0, text.index("put your own")) + 1
+    assert (code, "the line that `init` wrote still stands here" in out) == (1, True)
+    assert out.startswith(f"my policy/data/mine.txt:{where}:")
+    code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": "17\n"})
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "follows"),
+    [
+        ({"data/accounts.csv": "nothing\n1\n"}, (), "; what needs it is held, other requests are answered"),
+        ({"data/accounts.csv": "number\n\x00"}, (), "; what needs it is held, other requests are answered"),
+        ({}, ("--require-coverage",), ""),
+        ({"a.test.yaml": CASE + WRONG}, (), "; nothing would be answered by it"),
+        (failing(), (), "; nothing would be answered by it"),
+        ({"a.yaml": "version: 2"}, (), "; nothing would be answered by it"),
+    ],
+)
+def test_what_a_problem_means_for_requests_is_said_as_it_is(check, files, options, follows):
+    """With a broken list the rules that do not look there answer on; with a fault or a failing test none does."""
+    code, _, err = check(*options, **files)
+    assert code == 1
+    assert err.splitlines()[-1].split(" problem")[1].removeprefix("s") == follows

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_autoaccept import policy
+from pm_autoaccept import parse, policy
 from pm_autoaccept.decide import decide
+from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import (
     AccountInfo,
     Claim,
@@ -23,6 +24,7 @@ from pm_autoaccept.model import (
     Held,
     Kind,
     MeterInfo,
+    Missed,
     NotLearnt,
     PendingRequest,
     PropertyInfo,
@@ -474,6 +476,89 @@ def test_a_request_that_is_not_understood_says_what_it_lacks():
     ]
 
 
+def spoilt(kind: Kind, more: str, *others: str) -> tuple[PendingRequest, ...]:
+    """The requests of a list in which one has a character that XML forbids; none where nobody can read the list."""
+    name = {Kind.CONNECTION: "account", Kind.PROPERTY: "property", Kind.METER: "meter"}[kind]
+    ids = f"<propertyId>{HOUSE}</propertyId>" if kind is not Kind.CONNECTION else ""
+    ids += f"<meterId>{METER}</meterId>" if kind is Kind.METER else ""
+    first = f"<{name}>{ids}<accountId>{OWNER}</accountId><username>a</username>{more}</{name}>"
+    try:
+        return parse.parse_pending_page(kind, f"<pendingList>{first}{''.join(others)}</pendingList>".encode()).requests
+    except DocumentRefused:
+        return ()
+
+
+def numbered(value: str) -> str:
+    """What somebody says in a custom field."""
+    return f'<customFieldList><customField name="Number">{value}</customField></customFieldList>'
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize(
+    ("more", "where"), [(numbered("7\x0b"), "customFieldList/customField"), ("<notes>&#11;</notes>", "notes")]
+)
+def test_a_request_with_a_character_that_xml_forbids_is_held(kind, more, where):
+    """Wherever it stands, whatever the policy asks; the reason names the request and the place."""
+    rules = probe("always", on="[connection, property, meter]")
+    decisions = decide(snapshot(*spoilt(kind, more)), policy=rules, tables={}, now=NOW)
+    assert [(each.verdict, each.reason.kind) for each in decisions] == [(Verdict.HOLD, ReasonKind.NOT_UNDERSTOOD)]
+    (decision,) = decisions
+    what = {Kind.CONNECTION: f"account/{where}", Kind.PROPERTY: f"property/{where}", Kind.METER: f"meter/{where}"}
+    expected = f"The {decision.key.kind} request {decision.key.id} has a character that XML forbids, in {what[kind]}."
+    assert decision.reason.text == expected
+
+
+@pytest.mark.parametrize(
+    ("character", "verdict"), [("\ufdd0", Verdict.HOLD), ("\ufdd1", Verdict.REJECT), ("\ufffd", Verdict.REJECT)]
+)
+def test_the_marker_itself_is_as_good_as_a_forbidden_character(character, verdict):
+    """Nobody can say whether it was there; U+FFFD, which customers do have, is a text as any other."""
+    request = spoilt(Kind.CONNECTION, numbered(character))
+    (decision,) = decide(snapshot(*request), policy=probe("always", on="connection"), tables={}, now=NOW)
+    assert decision.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("when", "kind", "more"),
+    [
+        ("{account.email: a@b.example}", Kind.CONNECTION, "<accountInfo><email>a@b.example</email>%s</accountInfo>"),
+        ("{connection.custom.Number: '7'}", Kind.CONNECTION, numbered("7") + "<notes>%s</notes>"),
+        ("{property.custom.Number: '7'}", Kind.PROPERTY, numbered("7") + "<notes>%s</notes>"),
+    ],
+)
+def test_what_a_request_with_a_forbidden_character_says_is_not_learnt(tell, when, kind, more):
+    """Nor may another request rely on it; the property's hold is known all the same."""
+    assert tell(when, snapshot(meter(), *spoilt(kind, more % ""))) == "true"
+    seen = snapshot(meter(), *spoilt(kind, more % "\x0b"))
+    assert tell(when, seen) == ("unknown" if any(each.requests for each in seen.lists[:2]) else "the list was refused")
+    if kind is Kind.PROPERTY:
+        assert tell("{property.verdict: hold, property.share: pending}", seen) == "true"
+
+
+@pytest.mark.parametrize(
+    ("value", "clean", "comes_out"),
+    [
+        ("7\x0b", "", "unknown"),
+        ("\x0b7", "", "unknown"),
+        ("&#0;7&#0;", "", "unknown"),
+        ("0\x0b7", "", "false"),
+        ("7\x0b", ", clean: digits", "unknown"),
+        ("No. 7 \x0b", ", clean: digits", "unknown"),
+        ("7\x0b7", ", clean: digits", "false"),
+        ("8\x0b", ", clean: digits", "false"),
+        ("8\x0b", "", "false"),
+        ("7</customField></customFieldList><notes>\x0b</notes><customFieldList><customField>", "", "unknown"),
+    ],
+)
+def test_a_value_with_a_forbidden_character_may_be_the_same_without_it(value, clean, comes_out):
+    """Who may have taken it is unknown; whoever has another number is not stopped by it."""
+    other = spoilt(Kind.CONNECTION, numbered(value))
+    asks = meter(custom=(NUMBER,), account_id=2)
+    rules = probe(f"{{custom.Number: {{taken: true{clean}}}}}")
+    decision = decide(snapshot(asks, *other), policy=rules, tables={}, now=NOW, accepted=())[-1]
+    assert ({"default": "false", "unknown": "unknown"}[decision.reason.kind], len(other)) == (comes_out, 1)
+
+
 def test_bytes_may_differ_where_nothing_that_was_said_does():
     """The same request on two pages, written with other blanks, is decided once; its bytes are no content."""
     first, second = share(source=b"<property/>"), share(source=b"<property />")
@@ -596,3 +681,69 @@ def test_both_have_taken_it():
     rules = probe(TAKEN, "connection")
     decisions = decide(snapshot(connection(2), connection(3)), policy=rules, tables={}, now=NOW, accepted=())
     assert [str(decision.reason.other) for decision in decisions] == ["connection:3", "connection:2"]
+
+
+def missed(request: PendingRequest) -> Missed:
+    """A request that one read does not show, with what it says in its custom fields."""
+    claim = Claim(key=request.key, owner=request.account_id, username=request.username, custom=request.custom)
+    return Missed(replace(request, custom=(), property_info=None, account_info=None), claim)
+
+
+def test_what_one_read_misses_is_held():
+    """It may pend, so it is decided with the rest; nobody answers it."""
+    every = probe("always", on="[connection, property, meter]")
+    unseen = [missed(each) for each in (connection(2), share(7))]
+    decisions = decide(snapshot(connection(), meter()), policy=every, tables={}, now=NOW, missed=unseen)
+    found = [(str(each.key), each.verdict, each.reason.kind) for each in decisions]
+    assert found == [
+        ("connection:410221", Verdict.REJECT, ReasonKind.RULE),
+        ("connection:2", Verdict.HOLD, ReasonKind.MISSED_ONCE),
+        ("property:7", Verdict.HOLD, ReasonKind.MISSED_ONCE),
+        ("meter:30511977", Verdict.REJECT, ReasonKind.RULE),
+    ]
+    assert decisions[1].policy_digest == every.digest
+
+
+def test_an_id_whose_earlier_request_is_missed_once_is_held():
+    """The list may show both tomorrow, and an answer names only the id."""
+    (decision,) = decide(
+        snapshot(connection()),
+        policy=probe("always", on="connection"),
+        tables={},
+        now=NOW,
+        missed=[missed(connection())],
+    )
+    assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.MISSED_ONCE)
+    assert "asked before" in decision.reason.text
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("{property.share: pending}", "true"),
+        ("{property.verdict: hold}", "true"),
+        ("{property.share: none}", "false"),
+        ("{property.custom.Number: '7'}", "unknown"),
+    ],
+)
+def test_a_share_that_one_read_misses_pends_for_its_meters(condition, expected):
+    """It is held; what the customer answered with it is not known."""
+    seen = snapshot(meter(), shared_properties={OWNER: frozenset()})
+    decisions = decide(seen, policy=probe(condition), tables={}, now=NOW, missed=[missed(share())])
+    reason = decisions[-1].reason.kind
+    assert {"rule": "true", "default": "false", "unknown": "unknown"}[reason] == expected
+
+
+def test_a_value_is_taken_by_a_request_that_one_read_misses():
+    """Without doubt: it pends until a second read misses it too."""
+    rules = probe("{custom.Number: {taken: true}}", on="connection")
+    (first, _) = decide(
+        snapshot(connection()),
+        policy=rules,
+        tables={},
+        now=NOW,
+        accepted=(),
+        missed=[missed(connection(OWNER + 1))],
+    )
+    assert (first.verdict, first.reason.kind) == (Verdict.REJECT, ReasonKind.RULE)
+    assert first.reason.other == RequestKey(Kind.CONNECTION, OWNER + 1)

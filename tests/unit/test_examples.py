@@ -118,5 +118,6 @@ def test_all_options_has_every_option():
     names |= {f"{form}:" for form in Form}
     names |= {"all:", "any:", "not:", "lookup:", "where:", "within:", "as: number", "today", "now - ", "time_zone:"}
     names |= {"private:", "limits:", "default:", "key: [", "columns:", "refresh:", "dated:"}
+    names |= {"separator:", "encoding:", "dates:"}
     names |= {"require:", "rows:", "age:", "shrink:", "grow:"}
     assert not sorted(name for name in names if name not in text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -266,7 +268,11 @@ def test_an_element_without_a_usable_id_does_not_stop_the_others(element: str, w
         ('<pendingList><links><link linkDescription="previous page"/><link/></links></pendingList>', False),
         ('<pendingList><links><link/><link linkDescription="next page" link="/x?page=2"/></links></pendingList>', True),
         ('<pendingList><links><link linkDescription=" Next  Page "/></links></pendingList>', True),
-        ('<p:pendingList xmlns:p="u"><p:links><p:link p:linkDescription="next page"/></p:links></p:pendingList>', True),
+        ('<p:pendingList xmlns:p="u"><p:links><p:link linkDescription="next page"/></p:links></p:pendingList>', True),
+        (
+            '<p:pendingList xmlns:p="u"><p:links><p:link p:linkDescription="next page"/></p:links></p:pendingList>',
+            False,
+        ),
     ],
 )
 def test_an_empty_list_has_many_forms_and_only_the_next_page_link_leads_on(body: str, *, has_next: bool) -> None:
@@ -279,6 +285,84 @@ def test_namespaces_do_not_matter() -> None:
     plain = only(METER, Kind.METER)
     (spaced,) = parse.parse_pending_page(Kind.METER, f'<pendingList xmlns="u">{METER}</pendingList>'.encode()).requests
     assert (spaced.id, spaced.meter_info, spaced.property_info) == (plain.id, plain.meter_info, plain.property_info)
+
+
+def of_one(kind: Kind, found: Callable[[PendingRequest], object]) -> Callable[[bytes], object]:
+    """What is found in the one request of a list."""
+    return lambda body: [found(request) for request in parse.parse_pending_page(kind, body).requests]
+
+
+def listed(link: str) -> str:
+    """A list of one link."""
+    return f'<response status="Ok"><links>{link}</links></response>'
+
+
+ATTRIBUTES: dict[str, tuple[Callable[[bytes], object], str, str, object]] = {
+    "status": (lambda body: parse.parse_response(body).ok, '<response{}status="Error"{}/>', 'r:status="Ok"', False),
+    "no status": (lambda body: parse.parse_response(body).ok, "<response{}{}/>", 'r:status="Ok"', False),
+    "error": (
+        lambda body: parse.parse_response(body).errors,
+        '<response><errors><error{}errorNumber="-100" errorDescription="No."{}/></errors></response>',
+        'r:errorNumber="-200" r:errorDescription="Yes."',
+        (parse.ServiceError(-100, "No."),),
+    ),
+    "next page": (
+        lambda body: parse.parse_pending_page(Kind.METER, body).has_next,
+        '<pendingList><links><link{}linkDescription="previous page"{}/></links></pendingList>',
+        'r:linkDescription="next page"',
+        False,
+    ),
+    "customer": (parse.parse_customer_list, listed('<link{}id="7"{}/>'), 'r:id="8" r:link="/customer/8"', {7}),
+    "property": (parse.parse_property_links, listed('<link{}link="/building/5"{}/>'), 'r:link="/building/6"', {5}),
+    "custom field": (
+        parse.parse_custom_field_links,
+        listed('<link{}id="4" hint="Parcel"{}/>'),
+        'r:hint="Number" xml:id="a5"',
+        (CustomFieldDefinition(id=4, name="Parcel"),),
+    ),
+    "definition": (
+        lambda body: parse.parse_custom_field(body, id=4),
+        '<customField{}name="Parcel" required="true"{}/>',
+        'r:name="Number" r:required="false" r:whenToPrompt="Never" r:validCharacters="Any"',
+        CustomFieldDefinition(id=4, name="Parcel", required=True),
+    ),
+    "answer": (
+        of_one(Kind.CONNECTION, lambda request: request.custom),
+        """<pendingList><account><accountId>1</accountId><customFieldList>
+        <customField{}name="Parcel"{}>7</customField></customFieldList></account></pendingList>""",
+        'r:name="Number"',
+        [(CustomField("Parcel", "7"),)],
+    ),
+    "answer at connection": (
+        parse.parse_custom_field_values,
+        '<customFieldList><customField{}name="Parcel"{}>7</customField></customFieldList>',
+        'r:name="Number"',
+        (CustomField("Parcel", "7"),),
+    ),
+    "floor area": (
+        of_one(Kind.PROPERTY, lambda request: request.property_info and request.property_info.gross_floor_area),
+        """<pendingList><property><propertyId>1</propertyId><propertyInfo><grossFloorArea
+        {}units="Square Feet"{}><value>5</value></grossFloorArea></propertyInfo></property></pendingList>""",
+        'r:units="Square Meters"',
+        [Decimal(5)],
+    ),
+    "address": (
+        parse.parse_customer,
+        '<customer><accountInfo><address{}city="Portland"{}/></accountInfo></customer>',
+        'r:city="Salem" r:state="IL"',
+        AccountInfo(address=Address(city="Portland")),
+    ),
+}
+"""A reader, a document with room for attributes with a prefix, those, and what is read all the same."""
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_an_attribute_with_a_prefix_is_another_attribute(name: str, *, before: bool) -> None:
+    """Only the plain attribute counts, in every document, whether the other stands before or behind it."""
+    read, document, prefixed, expected = ATTRIBUTES[name]
+    there = f' xmlns:r="x" {prefixed} '
+    assert read(document.format(*((there, "") if before else (" ", there))).encode()) == expected
 
 
 BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 50}">' for n in range(12))
@@ -331,6 +415,9 @@ def test_a_response_says_ok_or_what_is_wrong() -> None:
         ok=False, errors=errors
     )
     assert not parse.parse_response(b'<response status="Ok">%s</response>' % error).ok
+    assert parse.parse_response(b'<response status="Error">%s</response>' % error).says_no
+    for unsure in (b'<response status="Error"/>', b'<response status="Ok">%s</response>' % error, b"<response/>"):
+        assert not parse.parse_response(unsure).says_no
     assert not parse.parse_response(b"<response/>").ok
 
 
@@ -483,6 +570,331 @@ def test_a_fact_that_is_half_read_is_refused(name: str, body: bytes) -> None:
     """Half a fact would be taken for whole."""
     with pytest.raises(DocumentRefused):
         PARSERS[name](body)
+
+
+# What XML forbids
+
+FORBIDDEN = ["\0", "\b", "\x0b", "\x0c", "\x0e", "\x1f", "\ud800", "\udfff", "\ufffe", "\uffff"]
+ENCODED = {
+    "utf-8": ("", "utf-8"),
+    "utf-8 declared": ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>', "utf-8"),
+    "utf-8 with a mark": ('<?xml version="1.0" encoding="iso-8859-1"?>', "utf-8-sig"),
+    "utf-16": ('<?xml version="1.0" encoding="utf-8"?>', "utf-16"),
+    "utf-16-le": ("<?xml version='1.0' encoding='UTF-16'?>", "utf-16-le"),
+    "utf-16-be": ('<?xml version="1.0"?>', "utf-16-be"),
+    "utf-32": ("", "utf-32"),
+    "utf-32-le": ("", "utf-32-le"),
+    "utf-32-be": ("", "utf-32-be"),
+    "latin-1": ('<?xml version="1.0" encoding="ISO-8859-1"?>', "iso-8859-1"),
+    "windows": ('<?xml version="1.0" encoding = "windows-1252"?>', "cp1252"),
+    "ascii": ('<?xml version="1.0"  encoding="us-ascii"?>', "ascii"),
+}
+"""How a document says its encoding, and what it really is."""
+PLACES = {
+    "text": "<jobTitle>Head%s</jobTitle>",
+    "text alone": "<organization>%s</organization>",
+    "attribute": '<address address1="77 Dock%s Road" city="Portland"/>',
+    "CDATA": "<jobTitle><![CDATA[A & B%s]]></jobTitle>",
+    "comment": "<jobTitle>Head<!-- of%s --></jobTitle>",
+    "instruction": "<jobTitle>Head<?of %s?></jobTitle>",
+    "what nobody reads": "<notes><page>%s</page></notes>",
+    "attribute that nobody reads": '<email checked="%s"/>',
+    "between elements": "<firstName>Ines</firstName>%s<lastName>Okafor</lastName>",
+}
+NO_REFERENCES = ("CDATA", "comment", "instruction", "between elements")
+
+
+def account(number: int, more: str = "") -> str:
+    """A connection request."""
+    field = '<customFieldList><customField name="Number">%s</customField></customFieldList>'
+    return f"<account><accountId>{number}</accountId>{field}<accountInfo>{more}</accountInfo></account>"
+
+
+def three(more: str) -> str:
+    """A list of three requests; more stands in the second one."""
+    return f"<pendingList>{account(1)}{account(2, more)}{account(3)}</pendingList>"
+
+
+def outcome(read: Callable[[bytes], object], body: bytes) -> object:
+    """What is read, or why it is refused."""
+    try:
+        return read(body)
+    except DocumentRefused as refusal:
+        return f"refused: {refusal}"
+
+
+def connections(body: bytes) -> object:
+    """The ids of a list of connections, with where each has what XML forbids."""
+    read = parse.parse_pending_page(Kind.CONNECTION, body)
+    return [(each.id, each.garbled is not None) for each in read.requests]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_a_forbidden_character_stands_in_the_way_of_its_own_request_alone(encoding: str, place: str) -> None:
+    """Whatever the encoding, and wherever in the request it stands, the others are read as if it were not there."""
+    declared, codec = ENCODED[encoding]
+    for character in FORBIDDEN if codec.startswith("utf") else FORBIDDEN[:6]:
+        body = (declared + three(PLACES[place] % character)).encode(codec, "surrogatepass")
+        assert outcome(connections, body) == [(1, False), (2, True), (3, False)], character
+    body = (declared + three(PLACES[place] % "")).encode(codec)
+    assert outcome(connections, body) == [(1, False), (2, False), (3, False)]
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place not in NO_REFERENCES])
+@pytest.mark.parametrize(
+    "reference",
+    ["&#11;", "&#x0B;", "&#xb;", "&#0;", "&#0000000000000000000011;", "&#xD800;", "&#57343;", "&#xFFFE;", "&#65535;",
+     "&#x110000;", "&#1114112;", "&#4294967361;", "&#x" + "4" * 5_000 + ";", "&#" + "9" * 5_000 + ";"],
+)  # fmt: skip
+def test_a_reference_to_a_forbidden_character_is_one(place: str, reference: str) -> None:
+    """Whatever its radix, its zeros and its length."""
+    assert outcome(connections, three(PLACES[place] % reference).encode()) == [(1, False), (2, True), (3, False)]
+    allowed = three(PLACES[place] % "&#9;&#x41;&#xD7FF;&#xE000;&#xFFFD;&#x1F600;&#x10FFFF;&#0065;").encode()
+    assert outcome(connections, allowed) == [(1, False), (2, False), (3, False)]
+
+
+def test_a_forbidden_character_changes_no_other_text() -> None:
+    """References, CDATA, comments and line ends beside it are read as ever; in CDATA nothing is a reference."""
+    text = "A &amp; B &lt;x&gt; &#38;&#x26;<!-- &#11; --> <![CDATA[&#11; <!-- <b> ]]>\r\n\u00e9\U0001f600\ufffd"
+    clean, spoilt = (three(f"<jobTitle>{text}</jobTitle>").replace("%s", each) for each in ("", "&#11;"))
+
+    def titles(body: bytes) -> object:
+        read = parse.parse_pending_page(Kind.CONNECTION, body).requests
+        return [(each.account_info and each.account_info.job_title, each.custom, each.source[:9]) for each in read]
+
+    body = clean.replace("<accountId>3", "<notes>\x0b</notes><accountId>3").encode()
+    assert outcome(titles, body) == titles(clean.encode())
+    assert outcome(connections, body) == [(1, False), (2, False), (3, True)]
+    (_, (title, (custom,), _), _) = titles(spoilt.encode())
+    assert title == "A & B <x> && &#11; <!-- <b> \n\u00e9\U0001f600\ufffd"
+    assert custom.value == "\ufffd"
+
+
+def test_people_see_where_it_stands() -> None:
+    """The element, or the attribute, by its path; and one character that everybody knows in place of the other."""
+    places = {
+        '<address city="Port\x0bland"/>': "account/accountInfo/address/@city",
+        '<address x:city="Port&#0;land" xmlns:x="u"/>': "account/accountInfo/address/@city",
+        "<jobTitle>\x00</jobTitle>": "account/accountInfo/jobTitle",
+        "<notes><page/>\x01</notes>": "account/accountInfo/notes",
+        f"<{'n' * 5_000}>\x01</{'n' * 5_000}>": f"account/accountInfo/{'n' * 180}",
+    }
+    for more, place in places.items():
+        read = outcome(lambda body: parse.parse_pending_page(Kind.CONNECTION, body).requests[1], three(more).encode())
+        assert isinstance(read, PendingRequest), read
+        assert read.garbled == place
+    for name in ("a\x0bb", "a&#11;b", "<![CDATA[a\x0bb]]>", "a<!--\x0b-->b", "a<?x \x0b?>b"):
+        request = only(f"<account><accountId>1</accountId><username>{name}</username></account>", Kind.CONNECTION)
+        assert (request.username, request.garbled) == ("a\ufffdb", "account/username")
+
+
+def test_what_is_kept_of_it_says_so_again() -> None:
+    """The ledger reads requests again from their bytes."""
+    body = three("<jobTitle>\x0b</jobTitle>").encode()
+    request = outcome(lambda body: parse.parse_pending_page(Kind.CONNECTION, body).requests[1], body)
+    assert isinstance(request, PendingRequest), request
+    assert only(request.source.decode(), Kind.CONNECTION) == request
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("put", ["\x0b", "&#11;", "<!--\x0b-->", "<?x \x0b?>", "<![CDATA[\x0b]]>"])
+def test_a_forbidden_character_in_the_id_leaves_none(kind: Kind, put: str) -> None:
+    """An id that is not sure is none, wherever in it the character stands; the request beside it is read."""
+    (name, number) = {
+        Kind.CONNECTION: ("accountId", " 410221 "),
+        Kind.PROPERTY: ("propertyId", "8120045"),
+        Kind.METER: ("meterId", "30511977"),
+    }[kind]
+    for cut in (0, 3, len(number)):
+        spoilt = OF[kind].replace(f"<{name}>{number}", f"<{name}>{number[:cut]}{put}{number[cut:]}", 1)
+        body = f"<pendingList>{spoilt}{OF[kind]}</pendingList>".encode()
+        read = outcome(lambda body: parse.parse_pending_page(kind, body), body)
+        assert isinstance(read, PendingPage), read
+        (unreadable,) = read.unreadable
+        assert "not a whole number" in unreadable.why
+        assert "\ufffd" in unreadable.why
+        assert [request.id for request in read.requests] == [only(OF[kind], kind).id]
+
+
+def test_a_name_of_a_custom_field_with_a_forbidden_character_names_none() -> None:
+    """Then nobody knows what was asked."""
+    field = '<customFieldList><customField name="Num\x0bber">7</customField></customFieldList>'
+    faults = of_one(Kind.CONNECTION, lambda request: set(request.faults))
+    body = f"<pendingList><account><accountId>1</accountId>{field}</account></pendingList>".encode()
+    assert outcome(faults, body) == [{"custom."}]
+
+
+def is_text(document: str, place: int) -> bool:
+    """Whether what is put in here stands in a text or in an attribute's value, within the root."""
+    before = document[:place]
+    opened = before.rfind("<")
+    if opened > before.rfind(">"):
+        return before[opened:].count('"') % 2 == 1
+    return 0 < place < len(document)
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("put", ["\x0b", "&#11;"])
+def test_wherever_it_stands(kind: Kind, put: str) -> None:
+    """At every place of a list: in text it concerns at most the request where it stands, in markup it is refused."""
+    first = OF[kind].strip().replace("<!-- x -->", "").replace("<![CDATA[<a>]]>", "")
+    second = re.sub(r"(<(?:account|property|meter)Id> ?)", r"\g<1>1", first)
+    document = f"<pendingList>{first}{second}</pendingList>"
+    clean = parse.parse_pending_page(kind, document.encode())
+    assert len(clean.requests) == 2
+    for place in range(len(document) + 1):
+        body = (document[:place] + put + document[place:]).encode("utf-8", "surrogatepass")
+        read = outcome(lambda body: parse.parse_pending_page(kind, body), body)
+        if not isinstance(read, PendingPage):
+            assert not is_text(document, place), (read, document[place - 20 : place])
+            continue
+        assert is_text(document, place), document[place - 20 : place]
+        sure = [request for request in read.requests if request.garbled is None]
+        assert all(request in clean.requests for request in sure)
+        assert len(read.requests) + len(read.unreadable) == 2
+        within = len("<pendingList>") < place < len(document) - len("</pendingList>")
+        between = place == len("<pendingList>") + len(first)
+        assert len(sure) == (1 if within and not between else 2)
+
+
+LIST = "<pendingList><account><accountId>1</accountId>%s</account></pendingList>"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LIST % "<a\x0bb/>",
+        LIST % "<a></a\x0b>",
+        LIST % "<\x0b/>",
+        LIST % '<a \x0b="1"/>',
+        LIST % '<a b\x0b="1"/>',
+        LIST % '<a b="1"\x0b/>',
+        LIST % '<a b="1" \ufffe c="2"/>',
+        LIST % "<a &#11;/>",
+        LIST % "<a&#11;b/>",
+        LIST % "&a\x0b;",
+        LIST % "&\x0b;",
+        LIST % "&#\x0b11;",
+        LIST % "\x0b&#;",
+        LIST % "\x0b&#x;",
+        LIST % "\x0b&#X0B;",
+        LIST % "\x0b&#\u0661;",
+        LIST % "&#11",
+        LIST % "&#-11;",
+        LIST % "\x0b A & B <x",
+        LIST % "\x0b<!-- -- -->",
+        LIST % "\x0b<!-- ",
+        LIST % "\x0b<![CDATA[ ",
+        LIST % "\x0b]]>",
+        LIST % "<?a\x0bb c?>",
+        LIST % "<?\x0b?>",
+        "\x0b" + LIST % "",
+        LIST % "" + "\x0b",
+        "<!-- \x0b -->" + LIST % "",
+        '<?xml version="1.0"\x0b?>' + LIST % "",
+        '<?xml version="1.0" encoding="utf-8\x0b"?>' + LIST % "",
+        LIST % '<a xmlns:x="\x0b"/>',
+        "<!DOCTYPE \x0b>" + LIST % "",
+        '<!DOCTYPE p [<!ENTITY x "\x0b">]>' + LIST % "&x;",
+        '<!DOCTYPE p [<!ENTITY x "&#11;">]>' + LIST % "&x;",
+        '<!DOCTYPE p SYSTEM "file:///etc/passwd">' + LIST % "\x0b",
+        "<html>" + LIST % "\x0b",
+        "\x0b",
+        "<a>" * 201 + "\x0b" + "</a>" * 201,
+        LIST % ("\x0b" * 100_000),
+        LIST % ("&#11;" * 100_001),
+        LIST % ("&#65;" * 100_001 + "\x0b"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_what_is_not_text_stays_refused(body: str, encoding: str) -> None:
+    """Forbidden characters in tags, entities, DOCTYPE and around the root; other faults, whatever is beside them."""
+    with pytest.raises(DocumentRefused):
+        parse.parse_pending_page(Kind.CONNECTION, body.encode(encoding))
+    assert outcome(connections, (LIST % "\x0b").encode(encoding)) == [(1, True)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        (LIST % "caf\x0b").encode() + b"\xff",
+        (LIST % "caf\xe9 \x0b").encode("latin-1"),
+        (LIST % "\x0b").encode().replace(b"\x0b", b"\x0b\xc3"),
+        (LIST % "\x0b").encode("utf-16")[:-1],
+        b"\xef\xbb\xbf" + (LIST % "caf\xe9 \x0b").encode("latin-1"),
+        b'<?xml version="1.0" encoding="us-ascii"?>' + (LIST % "caf\xe9 \x0b").encode(),
+        b'<?xml version="1.0" encoding="windows-1252"?>' + (LIST % "\x0b").encode() + b"<!-- \x81 -->",
+        b'<?xml version="1.0" encoding="utf-16"?>' + (LIST % "\x0b").encode(),
+        b'<?xml version="1.0" encoding="none-such"?>' + (LIST % "\x0b").encode(),
+        b'<?xml version="1.0" encoding="unicode_escape"?>' + (LIST % "\x0b").encode(),
+        b'<?xml version="1.0" encoding="utf-7"?>' + (LIST % "\x0b").encode(),
+        b'<?xml version="1.0" encoding="rot13"?>' + (LIST % "\x0b").encode(),
+        b'<?xml version="1.0" encoding="base64"?>' + (LIST % "\x0b").encode(),
+        b'<?xml version="1.0" encoding="iso-2022-jp"?>' + (LIST % "\x0b").encode(),
+    ],
+)
+def test_a_document_that_is_not_in_its_encoding_stays_refused(body: bytes) -> None:
+    """Bytes that are no character of it, or an encoding that may hide markup: nobody knows what else is wrong."""
+    with pytest.raises(DocumentRefused):
+        parse.parse_pending_page(Kind.CONNECTION, body)
+    assert outcome(connections, (LIST % "\x0b").encode()) == [(1, True)]
+
+
+def test_what_a_pending_list_says_of_its_pages_must_be_sure() -> None:
+    """A link that may be the next page is not passed over; a name in another of its attributes does no harm."""
+    for description in ("next\x0bpage", "next page&#11;", "\x0b"):
+        body = f'<pendingList><links><link linkDescription="{description}"/></links></pendingList>'.encode()
+        assert "in its description" in str(outcome(connections, body))
+    body = b'<pendingList><links><link hint="\x0b" linkDescription="next page"/></links>\x0b</pendingList>'
+    assert outcome(lambda body: parse.parse_pending_page(Kind.METER, body).has_next, body) is True
+
+
+def test_lists_of_links_with_a_forbidden_character() -> None:
+    """A customer's name does not hide who is connected; an id that is not sure does, and so does a next page."""
+    body = links('id="7" link="/customer/7" hint="A\x0bB"', 'link="/customer/8" hint="&#xFFFF;"', 'id="9"')
+    assert outcome(parse.parse_customer_list, body) == {7, 8, 9}
+    body = links('id="5" link="/building/5" hint="Tow\x0ber"', 'link="/property/6" hint="Mill"')
+    assert outcome(parse.parse_property_links, body) == {5, 6}
+    for unsure in ('id="7\x0b"', 'id="7" link="/customer/7&#11;"', 'link="/customer/\x0b7"', 'link="/custom\x0ber/7"'):
+        assert str(outcome(parse.parse_customer_list, links('id="8"', unsure))).startswith("refused: a link ")
+    body = links('id="8" linkDescription="next\x0bpage"')
+    assert "in its description" in str(outcome(parse.parse_customer_list, body))
+
+
+def test_notifications_with_a_forbidden_character() -> None:
+    """Each is read on its own; what it says is shown with the mark, a number with one in it is none."""
+    body = (
+        b"<notificationList><notification><notificationId>7</notificationId><notificationTypeCode>UNSHARE"
+        b"</notificationTypeCode><description>A\x0bB</description><accountId>1\x0b</accountId><propertyId>5</propertyId>"
+        b"</notification><notification><notificationId>8&#11;</notificationId></notification>"
+        b"<notification><notificationId>9</notificationId></notification></notificationList>"
+    )
+    assert outcome(parse.parse_notifications, body) == (
+        Notification(id=7, type="UNSHARE", description="A\ufffdB", property_id=5),
+        Notification(id=9, type="", description=""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("account", b"<account><id>3</id><username>me</username><organization>%s</organization></account>"),
+        ("customer", b"<customer><accountInfo><organization>%s</organization></accountInfo></customer>"),
+        ("custom field values", b'<customFieldList><customField name="A">%s</customField></customFieldList>'),
+        ("custom field values", b'<customFieldList><customField name="A%s">7</customField></customFieldList>'),
+        ("custom field", b'<customField name="A%s"/>'),
+        ("hierarchy", b"<hierarchy><username>%s</username></hierarchy>"),
+        ("response", b'<response status="Ok"><warnings><warning warningDescription="%s"/></warnings></response>'),
+        ("response", b'<response status="Error"><errors><error errorDescription="%s"/></errors></response>'),
+    ],
+)
+def test_a_fact_with_a_forbidden_character_is_not_learnt(name: str, body: bytes) -> None:
+    """A document about one thing stops nothing but that thing, and an envelope in doubt decides nothing."""
+    assert not str(outcome(PARSERS[name], body % b"")).startswith("refused")
+    for forbidden in (b"\x0b", b"&#x0B;", b"\xef\xbf\xbf"):
+        with pytest.raises(DocumentRefused):
+            PARSERS[name](body % forbidden)
 
 
 @pytest.mark.parametrize("name", PARSERS)

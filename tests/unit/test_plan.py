@@ -9,14 +9,17 @@ import pytest
 
 from pm_autoaccept.model import (
     Action,
+    Change,
     Decision,
     History,
     Kind,
     NotLearnt,
     PendingRequest,
     Plan,
+    Reason,
     ReasonKind,
     RequestKey,
+    Sent,
     Snapshot,
     Standing,
     Verdict,
@@ -300,16 +303,32 @@ def test_a_plan_is_fresh_for_five_minutes_or_twice_what_all_the_reading_took():
     assert (made.fresh_from, made.fresh_until) == (NOW + timedelta(minutes=1), NOW + timedelta(minutes=3))
 
 
-def test_a_refused_answer_is_not_sent_again_but_another_one_is():
-    """What Portfolio Manager refused it would refuse again; another verdict or another note is another answer."""
+@pytest.mark.parametrize("standing", [Standing.REFUSED, Standing.REPEATABLE])
+@pytest.mark.parametrize("awaits", [None, *Change])
+@pytest.mark.parametrize("template", ["as before", "another", None])
+def test_what_was_refused_goes_only_if_what_it_waits_for_has_changed(standing, awaits, template):
+    """400/-100 waits for another template of the note; what the words are is no matter, since ages grow.
+
+    What waits for a time, or for another request, no change of the policy lets go. Of an answer in doubt the last
+    attempt may have been refused: then the same holds, and where it was not, it is sent again.
+    """
     request = connection()
-    for refused, goes in (
-        ((Action.ACCEPT, None), False),
-        ((Action.REJECT, None), True),
-        ((Action.ACCEPT, "Welcome"), True),
-    ):
-        history = History(standing={request.key: Standing.REFUSED}, sent={request.key: refused})
-        assert bool(planned([(request, ACCEPT)], history=history).steps) is goes
+    sent = Sent(action=Action.ACCEPT, note="Sent 1 hour ago.", template="as before", awaits=awaits)
+    history = History(standing={request.key: standing}, sent={request.key: sent})
+    decision = decided(request, ACCEPT, note="Sent 2 hours ago.", template=template)
+    made = plan([decision], snapshot=snapshot(request), history=history)
+    changed = awaits is Change.NOTE and template != "as before"
+    assert bool(made.steps) is (changed or (standing is Standing.REPEATABLE and awaits is None))
+    refused = ReasonKind.REFUSED if standing is Standing.REFUSED else ReasonKind.IN_DOUBT
+    assert {kept.reason.kind for kept in made.kept_back} == (set() if made.steps else {refused})
+
+
+def test_another_verdict_does_not_help_what_was_refused():
+    """It was not the verdict that was refused."""
+    request = connection()
+    sent = Sent(action=Action.ACCEPT, awaits=Change.REQUEST)
+    history = History(standing={request.key: Standing.REFUSED}, sent={request.key: sent})
+    assert not planned([(request, REJECT)], history=history).steps
 
 
 def test_a_plan_names_the_lists_that_are_not_whole():
@@ -447,7 +466,9 @@ def test_an_answer_of_unknown_fate_is_repeated_word_for_word(verdict):
     """The rule of unknowns: the same answer, with the note that was sent, though the note would be another now."""
     request = connection()
     action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
-    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: (action, "As sent.")})
+    history = History(
+        standing={request.key: Standing.REPEATABLE}, sent={request.key: Sent(action=action, note="As sent.")}
+    )
     (step,) = planned([(request, verdict)], history=history).steps
     assert (step.action, step.decision.note, step.repeats) == (action, "As sent.", True)
 
@@ -455,19 +476,92 @@ def test_an_answer_of_unknown_fate_is_repeated_word_for_word(verdict):
 def test_another_verdict_than_the_one_of_unknown_fate_waits_for_a_person():
     """Two different answers to one request would be one too many."""
     request = connection()
-    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: (Action.ACCEPT, None)})
-    (kept,) = planned([(request, REJECT)], history=history).kept_back
-    assert kept.reason.kind is ReasonKind.VERDICT_CHANGED
+    for standing in (Standing.REPEATABLE, Standing.IN_DOUBT):
+        sent = Sent(action=Action.ACCEPT, awaits=Change.REQUEST)
+        history = History(standing={request.key: standing}, sent={request.key: sent})
+        (kept,) = planned([(request, REJECT)], history=history).kept_back
+        assert kept.reason.kind is ReasonKind.VERDICT_CHANGED
+        assert "waits for a person" in kept.reason.text
+
+
+@pytest.mark.parametrize(("seconds", "goes"), [(-301, False), (-300, True), (0, True), (300, True), (301, False)])
+def test_nothing_is_sent_again_while_the_clocks_do_not_agree(seconds, goes):
+    """Nobody can say how long ago it was sent; what was not answered yet is answered all the same."""
+    request, new = connection(), connection(BOB)
+    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: Sent(action=Action.ACCEPT)})
+    seen = snapshot(request, new, clock=timedelta(seconds=seconds))
+    made = plan([decided(each, ACCEPT) for each in (request, new)], snapshot=seen, history=history)
+    assert {step.key for step in made.steps} == ({request.key, new.key} if goes else {new.key})
+    assert made.clock_apart == (None if goes else timedelta(seconds=seconds))
+    said = {kept.reason.text for kept in made.kept_back}
+    assert goes or all("while our clock and Portfolio Manager's are 301 seconds apart" in each for each in said)
+    assert bool(said) is not goes
+
+
+def test_without_the_service_s_clock_ours_alone_decides():
+    """Not every answer has a Date."""
+    request = connection()
+    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: Sent(action=Action.ACCEPT)})
+    assert planned([(request, ACCEPT)], history=history, clock=NotLearnt("no Date")).steps
 
 
 def test_a_reject_waits_for_a_child_whose_repeated_answer_is_kept_back():
     """What became of the answer to the child is not known, so its parent's reject must not take it along."""
     parent, child = property_share(11), meter_share(21, 11)
-    sent = {child.key: (Action.ACCEPT, None)}
+    sent = {child.key: Sent(action=Action.ACCEPT)}
     history = History(standing={child.key: Standing.REPEATABLE}, sent=sent)
     made = planned([(parent, REJECT), (child, REJECT)], history=history)
     assert not made.steps
     assert {kept.reason.kind for kept in made.kept_back} == {ReasonKind.VERDICT_CHANGED, ReasonKind.IN_DOUBT}
-    history = History(standing={child.key: Standing.REPEATABLE}, sent={child.key: (Action.REJECT, None)})
+    history = History(standing={child.key: Standing.REPEATABLE}, sent={child.key: Sent(action=Action.REJECT)})
     steps = planned([(parent, REJECT), (child, REJECT)], history=history).steps
     assert [(step.key, step.needs) for step in steps] == [(child.key, ()), (parent.key, (child.key,))]
+
+
+def missed(request: PendingRequest) -> Decision:
+    """The decision of a request that one read does not show."""
+    return replace(decided(request, HOLD), rule=None, reason=Reason(ReasonKind.MISSED_ONCE, "once"))
+
+
+def test_a_child_waits_for_a_parent_that_one_read_misses():
+    """Accepting it would carry along a parent that may pend and was not decided."""
+    decisions = [decided(meter_share(21, 11), ACCEPT), missed(property_share(11))]
+    made = plan(decisions, snapshot=snapshot(meter_share(21, 11), **CONNECTED, **SHARED), history=History())
+    assert why(made) == {"meter:21": ReasonKind.PROPERTY_NOT_ACCEPTED}
+    assert "is missing from one read" in made.kept_back[0].reason.text
+
+
+@pytest.mark.parametrize("standing", [Standing.UNANSWERED, Standing.REFUSED])
+def test_a_parent_s_reject_waits_for_a_child_that_one_read_misses(standing):
+    """If it pends, it gets its own note first."""
+    decisions = [decided(connection(), REJECT), missed(property_share(11))]
+    history = History(standing={key("property", 11): standing})
+    made = plan(decisions, snapshot=snapshot(connection()), history=history)
+    assert why(made) == {"connection:410221": ReasonKind.MISSED_ONCE}
+    assert made.kept_back[0].reason.other == key("property", 11)
+
+
+@pytest.mark.parametrize("verdict", [ACCEPT, REJECT, HOLD])
+@pytest.mark.parametrize("doubt", ["overdue", "strange"])
+def test_a_parent_that_we_accepted_counts_only_without_any_doubt(verdict, doubt):
+    """It is listed long after our accept, or beside an element whose id nobody can read: that may be another share."""
+    pairs = [(property_share(11), verdict), (meter_share(21, 11), ACCEPT)]
+    accepted = {key("property", 11): Standing.ACCEPTED}
+    assert sent(planned(pairs, history=History(standing=accepted), **CONNECTED)) == [("meter:21", "accept")]
+    overdue = frozenset(accepted) if doubt == "overdue" else frozenset()
+    strange = Kind.PROPERTY if doubt == "strange" else None
+    made = planned(
+        pairs,
+        history=History(standing=accepted, overdue=overdue),
+        seen=snapshot(*(request for request, _ in pairs), strange=strange, **CONNECTED),
+    )
+    assert sent(made) == []
+    assert why(made)["meter:21"] is ReasonKind.PROPERTY_NOT_ACCEPTED
+
+
+def test_what_is_listed_long_after_its_answer_is_shown_to_people():
+    """A list that lags is no explanation any more."""
+    history = History(
+        standing={key("connection", ALICE): Standing.REJECTED}, overdue=frozenset({key("connection", ALICE)})
+    )
+    assert why(planned([(connection(), ACCEPT)], history=history)) == {"connection:410221": ReasonKind.LISTED_AGAIN}

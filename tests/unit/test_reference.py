@@ -16,6 +16,7 @@ from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
 from pm_autoaccept.reference import example_policy, read, read_folder
 from pm_autoaccept.reference.files import read_file
+from pm_autoaccept.reference.looking import look_at_policy
 
 RULES = b"rules: [{id: everything, on: meter, when: always, then: hold}]\n"
 
@@ -141,6 +142,59 @@ def test_a_folder(tmp_path):
     assert list(read_folder(tmp_path)) == ["a.test.yaml", "a.yaml", "b.yaml", "requests/a.xml"]
 
 
+HIDDEN = (".#policy.yaml", ".gitlab-ci.yml", ".pre-commit-config.yaml", "._policy.yaml", ".policy.YAML", ".x.test.yaml")
+"""An editor's lock, a forge's settings, a Mac's shadow of a file: none of them is policy."""
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("kind", ["file", "broken link", "folder"])
+def test_a_hidden_file_is_no_policy(tmp_path, name, kind):
+    """It is neither read nor refused, and the watch does not begin a cycle for it."""
+    (tmp_path / "a.yaml").write_bytes(b"version: 1\nrules: [{id: a, on: connection, when: always, then: hold}]\n")
+    before = look_at_policy(tmp_path)
+    if kind == "file":
+        (tmp_path / name).write_bytes(b"stages: [test]\n")
+    elif kind == "folder":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).symlink_to("user@host.4711:1456789012")
+    try:
+        assert [rule.id for rule in policy.load(read_folder(tmp_path)).rules] == ["a"]
+    except (PolicyRefused, ConfigurationError) as error:
+        pytest.fail(f"it is refused: {error}")
+    assert look_at_policy(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".seen.xml", ".requests/seen.xml", "requests/.seen", "seen.XML", "seen.txt", "we saw.txt", "gesehen-ä"],
+)
+@pytest.mark.parametrize("written", ["xml: {}", "xml: '{}'", '{{xml: "{}", id: 5}}'])
+def test_a_document_that_a_case_names_is_read_whatever_its_name(tmp_path, name, written):
+    """And noticed when it changes, and missed where it is not there."""
+    (tmp_path / "a.yaml").write_bytes(b"version: 1\nrules: [{id: a, on: connection, when: always, then: hold}]\n")
+    request = written.format(name) if written.startswith("{") else f"{{{written.format(name)}}}"
+    tests = f"cases:\n- {{about: a, request: {request}, expect: {{verdict: hold, rule: a}}}}\n"
+    (tmp_path / "a.test.yaml").write_text(tests, encoding="utf-8")
+    missing = look_at_policy(tmp_path)
+    with pytest.raises(PolicyRefused, match="there is no file"):
+        policy.load(read_folder(tmp_path))
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("<pendingList><account><accountId>5</accountId></account></pendingList>")
+    assert look_at_policy(tmp_path) != missing, "nobody notices that it came"
+    try:
+        assert len(policy.load_checked(read_folder(tmp_path)).cases) == 1
+    except PolicyRefused as error:
+        pytest.fail(f"it is refused: {error}")
+
+
+def test_data_under_any_name_is_read(tmp_path):
+    """The policy names it, so it is meant."""
+    (tmp_path / ".accounts").write_bytes(b"account_number\n17\n")
+    table = read({"accounts": accounts(path=".accounts")}, tmp_path)["accounts"]
+    assert table.rows == 1
+
+
 @pytest.mark.parametrize("name", ["b.yml", "b.YAML", "B.YML"])
 def test_a_file_that_would_not_be_read(tmp_path, name):
     """A blocklist under a name that is not read would let everybody on it in: it is told beside all other faults."""
@@ -164,6 +218,75 @@ def test_folders_that_are_none(tmp_path):
     (tmp_path / "a.yaml").symlink_to("/proc/self/mem")  # a file whose first byte cannot be read, not even by root
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_folder(tmp_path)
+
+
+SECRET = "root:x:0:0:secret\n"
+
+
+def _links(name: str, folder: Path, outside: Path) -> None:
+    """Ways in which a policy's file may lead outside: by a link, through a folder, through another link."""
+    (outside / "b.yaml").write_text(SECRET)
+    link = folder / "b.yaml"
+    if name == "absolute":
+        link.symlink_to(outside / "b.yaml")
+    elif name == "relative":
+        link.symlink_to("../outside/b.yaml")
+    elif name == "through a folder":
+        (folder / "..data").symlink_to(outside)
+        link.symlink_to("..data/b.yaml")
+    elif name == "through another link":
+        (folder / "..first").symlink_to(outside / "b.yaml")
+        link.symlink_to("..first")
+    elif name == "a folder whose name begins so":
+        (outside.parent / "policy-other").mkdir()
+        (outside.parent / "policy-other" / "b.yaml").write_text(SECRET)
+        link.symlink_to("../policy-other/b.yaml")
+    elif name == "a test":
+        (folder / "b.test.yaml").symlink_to(outside / "b.yaml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["absolute", "relative", "through a folder", "through another link", "a folder whose name begins so", "a test"],
+)
+def test_a_policy_file_that_lies_outside_the_folder(tmp_path, name):
+    """It is refused, and its lines, which an error would show, are not read into one."""
+    folder, outside = tmp_path / "policy", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (folder / "a.yaml").write_bytes(b"version: 1\n" + RULES)
+    _links(name, folder, outside)
+    told = ""
+    try:
+        policy.load(read_folder(folder))
+    except PolicyRefused as error:
+        told = str(error)
+    assert "it is a link to a file outside the policy's folder" in told
+    assert "secret" not in told
+    assert told.startswith("b.")
+
+
+def test_a_policy_mounted_as_kubernetes_does(tmp_path):
+    """Links within the folder are followed, and the folder itself may be a link to anywhere."""
+    folder = tmp_path / "mounted"
+    (folder / "..2026_03_04").mkdir(parents=True)
+    (folder / "..2026_03_04" / "a.yaml").write_bytes(b"version: 1\n" + RULES)
+    (folder / "..data").symlink_to("..2026_03_04")
+    (folder / "a.yaml").symlink_to("..data/a.yaml")
+    (tmp_path / "policy").symlink_to("mounted")
+    assert list(read_folder(folder)) == list(read_folder(tmp_path / "policy")) == ["a.yaml"]
+
+
+def test_a_document_that_lies_outside_the_folder_is_passed_over(tmp_path):
+    """As a folder of documents outside is: a case that names it finds no such file."""
+    folder = tmp_path / "policy"
+    (folder / "requests").mkdir(parents=True)
+    (folder / "a.yaml").write_bytes(b"version: 1\n" + RULES)
+    (folder / "requests" / "here.xml").write_text("<a/>")
+    (folder / "requests" / "link.xml").symlink_to("here.xml")
+    (tmp_path / "there.xml").write_text(SECRET)
+    (folder / "requests" / "there.xml").symlink_to(tmp_path / "there.xml")
+    assert list(read_folder(folder)) == ["a.yaml", "requests/here.xml", "requests/link.xml"]
 
 
 def test_a_file_that_is_too_large(tmp_path):

@@ -191,6 +191,22 @@ async def test_what_no_policy_could_decide_stays_as_it_was(ledger):
     }
 
 
+async def test_what_has_a_forbidden_character_is_asked_of_no_policy(ledger):
+    """Its bytes say so; what others rely on of it is not known."""
+    spoilt = asks(ALICE, "1\ufdd0")
+    await record(ledger, spoilt, shares(11, ALICE), hours=0)
+    found = brief(await judged(ledger, KNOWN, OF_KNOWN))
+    assert found == {
+        f"connection:{ALICE}": (
+            "hold",
+            "it has a character that XML forbids, in account/customFieldList/customField",
+        ),
+        "property:11": ("hold", ("connection.custom.Customer Number",)),
+    }
+    by_state = "{id: state, on: property, when: {account.address.state: OR}, then: accept}"
+    assert brief(await judged(ledger, by_state))["property:11"] == ("hold", ("account.address.state",))
+
+
 @pytest.fixture
 def recorded(tmp_path):
     """What `pending --recorded` prints, by a policy that lets in whom another held."""
@@ -221,8 +237,8 @@ def test_people_read_the_changes_and_each_request_that_changes(recorded):
     said = recorded("text")
     lines = [line.split() for line in said.splitlines()]
     assert ["hold", "accept", "1"] in lines
-    assert ["2026-03-04", "12:00", f"connection:{ALICE}", f"owner_{ALICE}", "hold", "accept", "known"] in [
-        line[:7] for line in lines
+    assert ["2026-03-04", "12:00:00", "UTC", f"connection:{ALICE}", f"owner_{ALICE}", "hold", "accept", "known"] in [
+        line[:8] for line in lines
     ]
     assert "3 requests in the ledger: 1 would be decided otherwise by " in said
     assert "1 would be held because connection.custom.Customer Number could not be learnt." in said

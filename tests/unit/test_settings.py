@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings, policy_folder
+from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings, policy_folder, said
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Mode
 
@@ -145,7 +146,7 @@ def test_an_account_that_is_not_named_may_be_broken(write, monkeypatch):
         ("mode: [observe]", "1:7", "`mode` is one value"),
         ("mode: &a observe", "1:7", "YAML anchor"),
         ("mode: !x observe", "1:7", "YAML tag"),
-        ("mode: on", "1:7", "Input should be 'observe' or 'enforce'"),
+        ("mode: on", "1:7", "write observe or enforce"),
         ("interval: 1 minute", "1:11", "is no duration"),
         ("listen: 9090", "1:9", "HOST:PORT"),
         ("ledger: mysql://x/y", "1:9", "SQLite or PostgreSQL"),
@@ -268,3 +269,214 @@ def test_groups_of_people_are_named_with_commas_between_them(monkeypatch):
     monkeypatch.setenv("PM_AUTOACCEPT_GROUPS", "The Boss")
     with pytest.raises(ConfigurationError, match="write the names of groups with commas between them"):
         load_settings(**KNOWN)
+
+
+AS_EDITORS_WRITE = {
+    "newline": b"%s\n",
+    "windows newline": b"%s\r\n",
+    "several newlines": b"\n%s\r\n\n",
+    "old mac newline": b"%s\r",
+    "byte order mark": b"\xef\xbb\xbf%s",
+    "byte order mark and newline": b"\xef\xbb\xbf%s\r\n",
+    "newline and byte order mark": b"\r\n\xef\xbb\xbf%s",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf%s\n\xef\xbb\xbf",
+}
+"""How a secret is written by an editor or a shell."""
+POWERSHELL = ("utf-16-le", "utf-16-be")
+
+
+@pytest.mark.parametrize("how", [*AS_EDITORS_WRITE, *POWERSHELL])
+def test_what_editors_add_is_no_part_of_a_secret_in_a_file(how, write, tmp_path):
+    """Neither of the account's password, nor of the ledger's, nor of a connection's."""
+    data = f"\ufeff{SECRET}\r\n".encode(how) if how in POWERSHELL else AS_EDITORS_WRITE[how] % SECRET.encode()
+    (tmp_path / "secret").write_bytes(data)
+    _each_secret_is_the_secret(
+        write(
+            "service: test\nusername: u\npolicy: p\npassword_file: secret\nledger_password_file: secret\n"
+            "ledger: postgresql://pm@db.internal/pm\n"
+            "connections: {billing: {url: 'postgresql://pm@db.internal/b', password_file: secret}}\n"
+        )
+    )
+
+
+@pytest.mark.parametrize("how", AS_EDITORS_WRITE)
+def test_what_shells_add_is_no_part_of_a_secret_in_a_variable(how, write, monkeypatch):
+    """As an env file with Windows line ends leaves it."""
+    monkeypatch.setenv("THE_OTHER", (AS_EDITORS_WRITE[how] % SECRET.encode()).decode())
+    monkeypatch.setenv("PM_AUTOACCEPT_PASSWORD", (AS_EDITORS_WRITE[how] % SECRET.encode()).decode())
+    monkeypatch.setenv("PM_AUTOACCEPT_LEDGER_PASSWORD", (AS_EDITORS_WRITE[how] % SECRET.encode()).decode())
+    _each_secret_is_the_secret(
+        write(
+            "service: test\nusername: u\npolicy: p\nledger: postgresql://pm@db.internal/pm\n"
+            "connections: {billing: {url: 'postgresql://pm@db.internal/b', password_env: THE_OTHER}}\n"
+        )
+    )
+
+
+def _each_secret_is_the_secret(file: Path) -> None:
+    settings = load_settings(settings=file)
+    assert settings.password.get_secret_value() == SECRET
+    assert settings.ledger == f"postgresql://pm:{SECRET}@db.internal/pm"
+    assert settings.connections["billing"].get_secret_value() == f"postgresql://pm:{SECRET}@db.internal/b"
+
+
+def test_blanks_in_a_secret_are_part_of_it(write, tmp_path):
+    """A password may begin or end with one."""
+    (tmp_path / "secret").write_bytes(f" {SECRET}\t \n".encode())
+    file = write("service: test\nusername: u\npolicy: p\npassword_file: secret\n")
+    assert load_settings(settings=file).password.get_secret_value() == f" {SECRET}\t "
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"one\ntwo\n", "it holds several lines"),
+        (b"Br\xfccke\n", "it is not UTF-8"),
+        (b"P\0w\0", "it holds a NUL character"),
+        (b"\xef\xbb\xbf\r\n", "it is empty; write the provider account's password"),
+        (b"", "it is empty; write the provider account's password"),
+    ],
+)
+def test_a_secret_that_is_no_line_of_text_is_refused_in_words(data, says, write, tmp_path):
+    """The file is named, and nothing of it is shown."""
+    (tmp_path / "secret").write_bytes(data)
+    file = write("service: test\nusername: u\npolicy: p\npassword_file: secret\n")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(settings=file)
+    assert says in str(refused.value)
+    assert "settings.yaml:4" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("mode", "Enforce", "write observe or enforce"),
+        ("log_level", "loud", "write debug, info, warning or error"),
+        ("log_format", "xml", "write auto, text or json"),
+        ("in_flight", "many", "that is no whole number; write one, as 4"),
+        ("in_flight", "1.5", "that is no whole number; write one, as 4"),
+        ("in_flight", "9" * 5000, "that is no whole number; write one, as 4"),
+        ("in_flight", "0", "that is too little; it must be at least 1"),
+        ("in_flight", "999", "that is too much; it must be at most 256"),
+        ("interval", "0s", "that is too little; it must be more than 0s"),
+        ("retention", "0s", "that is too little; it must be more than 0s"),
+        ("timeout", "soon", "that is no duration"),
+        ("rate", "fast", "that is no rate"),
+        ("listen", "here", "that is no address to listen on"),
+        ("ledger", "there", "that is no ledger's address"),
+        ("groups", "A B", "write the names of groups"),
+    ],
+)
+def test_errors_about_settings_are_in_our_own_words(name, value, says, monkeypatch):
+    """What the validator says is for programmers: inputs, items, instances."""
+    monkeypatch.setenv(f"PM_AUTOACCEPT_{name.upper()}", value)
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(**KNOWN)
+    assert str(refused.value).startswith(f"PM_AUTOACCEPT_{name.upper()}: {says}")
+    assert not re.search("(?i)input|value should|valid (int|string)|instance|timedelta|pydantic", str(refused.value))
+
+
+MANY = """\
+mode: enforced
+intervall: 5m
+listen: 9090
+username: shared
+accounts:
+  one: {service: test, username: a, password_file: nowhere, policy: p, in_flight: many, timeout: 2m}
+  two: {sevice: live, username: b, password_env: THE_OTHER, policy: p, rate: none}
+  three: {service: live, username: c, password_env: THE_OTHER, policy: p, rate: none, timeout: 5m}
+"""
+
+
+def test_all_that_is_wrong_with_a_settings_file_is_told_in_one_round(write):
+    """Keys and values, of the whole program and of each account, each value by itself and with the others."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_accounts(settings=write(MANY))
+    told = str(refused.value)
+    for says in (
+        "did you mean `interval`",
+        "did you mean `service`",
+        "1:7: write observe or enforce",
+        "3:9: that is no address to listen on",
+        "4:11: ",
+        "6:52: the file",
+        "that is no whole number",
+        "account `one`: lease (120s) must be",
+        "account `three`: lease (120s) must be",
+        "account `three`: rate none is for a simulator only",
+        "account `three`: unknown_wait must be longer",
+    ):
+        assert says in told, f"not told: {says}"
+    assert "`two` lacks `service`" not in told, "it does not lack what it has under a wrong name"
+
+
+def way_of(url: str = "https://pm.example.org/ws", **more: Any) -> str | None:
+    """The proxy that an address is reached through, and who named it."""
+    proxy = load_settings(**KNOWN | more).proxies.route(url).proxy
+    return None if proxy is None else str(proxy)
+
+
+def test_the_setting_of_a_proxy_stands_above_the_usual_variables(monkeypatch):
+    """Empty, or `none`, it says that there is to be no proxy; unset it says nothing."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://usual:1")
+    assert way_of() == "http://usual:1 (HTTPS_PROXY)"
+    monkeypatch.setenv("PM_AUTOACCEPT_PROXY", "ours:2")
+    assert way_of() == "http://ours:2 (PROXY)"
+    for nothing in ("", " ", "none", "NONE"):
+        monkeypatch.setenv("PM_AUTOACCEPT_PROXY", nothing)
+        assert way_of() is None, nothing
+
+
+def test_each_account_may_have_its_own_proxy(write, tmp_path, monkeypatch):
+    """With its password in a file; what it does not say it takes from the top."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://usual:1")
+    (tmp_path / "proxy").write_text("p%40 ss:\n")
+    text = "proxy: http://top:1\n" + TWO.replace(
+        "    interval: 5m\n", "    proxy: http://user@ours:2\n    proxy_password_file: proxy\n"
+    )
+    program = load_accounts(settings=write(text.replace("password_env: THE_OTHER", "password_file: secret")))
+    one, two = (account.proxies.route(account.base_url).proxy for account in program.accounts)
+    assert (str(one), one.credentials) == ("http://ours:2 (PROXY)", b"user:p%40 ss:")
+    assert (str(two), two.credentials) == ("http://top:1 (PROXY)", None)
+    shown = {(each.account, each.setting): each.value for each in said(program)}
+    assert shown["one", "proxy"] == "http://ours:2"
+    assert shown["one", "proxy_password"] == "***"
+    assert "p%40" not in f"{program!r}{shown}"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"proxy: http://user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        (f"proxy: user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        (f"proxy: 'http://user:{SECRET}#x@ours:2'", "name that with proxy_password_file"),
+        (f"proxy: socks5://user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        ("proxy: socks5://ours:2", "a proxy of the kind `socks5` is not supported"),
+        (f"proxy_password: {SECRET}", "name that with proxy_password_file"),
+        ("proxy: ours:2\nproxy_password_file: secret", "names no user for this password"),
+        ("proxy_password_file: secret", "proxy_password is the password of proxy"),
+        ("proxy: none\nproxy_password_file: secret", "proxy_password is the password of proxy"),
+    ],
+)
+def test_what_is_wrong_with_a_proxy_in_the_settings_file_is_told_without_secrets(write, line, says):
+    """No password stands in the file, not in a message about the file either."""
+    with pytest.raises(ConfigurationError) as raised:
+        load_accounts(**KNOWN, settings=write(f"{line}\n"))
+    assert says in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("variable", ["PM_AUTOACCEPT_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_a_variable_with_a_proxy_that_cannot_be_used_is_told_by_its_name(monkeypatch, variable):
+    """It is found when the settings are read, unless nothing would go through it."""
+    monkeypatch.setenv(variable, f"socks5://user:{SECRET}@proxy:1080")
+    with pytest.raises(
+        ConfigurationError, match=f"{variable}: a proxy of the kind `socks5` is not supported"
+    ) as raised:
+        load_settings(**KNOWN)
+    assert SECRET not in str(raised.value)
+    if variable != "PM_AUTOACCEPT_PROXY":
+        assert (
+            load_settings(**KNOWN | {"service": "http://127.0.0.1:1/ws"}).proxies.route("http://127.0.0.1:1/").proxy
+            is None
+        )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import ProcessCollector
 
-from pm_autoaccept.telemetry.gauges import GAUGES
+from pm_autoaccept.telemetry.gauges import GAUGES, Gauges
 from pm_autoaccept.telemetry.metrics import PREFIX
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
@@ -28,11 +29,12 @@ def metrics() -> dict[str, tuple[tuple[str, ...], str]]:
     telemetry = Telemetry(version="1")
     telemetry.account("prairie", interval=timedelta(minutes=1))
     found = {f"{PREFIX}_{gauge.name}": (("account", *gauge.labels), gauge.help) for gauge in GAUGES}
-    counted = {each for each in telemetry.registry._collector_to_names if hasattr(each, "_labelnames")}
+    others = {type(each) for each in telemetry.registry._collector_to_names} - {Gauges, ProcessCollector}
+    counted = [each for each in telemetry.registry._collector_to_names if type(each) in others]
     for each in counted:
         (family,) = each.describe()
         name = family.name + ("_total" if family.type == "counter" else "")
-        found[name] = (each._labelnames, family.documentation)
+        found[name] = (getattr(each, "_labelnames", ()), family.documentation)
     scraped = {family.name for family in telemetry.registry.collect() if family.name.startswith(PREFIX)}
     assert {name.removesuffix("_total") for name in found} == scraped
     return {name.removeprefix(f"{PREFIX}_"): said for name, said in found.items()}

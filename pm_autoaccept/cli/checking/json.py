@@ -13,6 +13,7 @@ def print_as_json(report: Report) -> None:
     print_json(
         {
             "folder": str(report.folder),
+            "files": report.files,
             "faults": [_finding(finding) for finding in report.errors],
             "warnings": [_finding(finding) for finding in report.warnings],
             "data": {

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from pm_autoaccept.cli.starter import PLACEHOLDER
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
 from pm_autoaccept.policy.definitions.comparing import Compared, compare
 from pm_autoaccept.policy.lint.warnings import warnings
+from pm_autoaccept.policy.wording import perhaps
 from pm_autoaccept.reference import read, read_folder
+
+if TYPE_CHECKING:
+    from pm_autoaccept.config import ForPolicy
 
 
 class Level(StrEnum):
@@ -28,6 +34,10 @@ CODES: Mapping[str, str] = {
     "fault": "A mistake in the policy or in its tests: nothing is answered by it.",
     "test-failed": "A test of the policy expects what does not come: nothing is answered by the policy.",
     "data": "Data that cannot be read: what depends on it is held.",
+    "unreadable-cells": "Cells of a declared column that are no value of its type: a rule that tests one holds.",
+    "short-keys": "Keys that are shorter than nearly all others, as where a spreadsheet took zeros off.",
+    "placeholder": "A list still holds the line that `init` wrote into it.",
+    "unknown-group": "The policy tells people whom the settings do not name: nobody would be told.",
     "custom-fields": "The policy does not go with the custom fields that the account defines.",
     "not-covered": "No test is decided by this rule.",
     "pattern-matches-nothing": "No value can fit this pattern.",
@@ -36,10 +46,15 @@ CODES: Mapping[str, str] = {
     "hold-without-end": "A hold without `expire` keeps its customer from sending a corrected request.",
     "until-passed": "The rule's last day has passed.",
     "empty-table": "Data without a row.",
+    "key-in-vain": "A key that nothing which is looked up there can ever be.",
     "unused-data": "Data in which no rule looks.",
     "never-asked": "Customers must fill in a field that no rule asks for.",
 }
 """Each kind of finding, and what it means."""
+
+
+NOTHING_ANSWERED = frozenset({"fault", "test-failed"})
+"""With these the policy is not used at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,7 @@ class Report:
 
     Attributes:
         policy: None where it has faults.
+        files: what was read, by its path from the folder: policy, tests, documents, and data.
         tables: its data, as far as it lies in the folder.
         not_decided: the ids of the rules that decide no test.
         compared: what came of laying it beside the account's custom fields; None where that was not asked for.
@@ -67,6 +83,7 @@ class Report:
 
     folder: Path
     findings: tuple[Finding, ...]
+    files: tuple[str, ...] = ()
     policy: Policy | None = None
     tables: Mapping[str, Fact[Table]]
     results: tuple[CaseResult, ...] = ()
@@ -88,39 +105,56 @@ class Report:
         """What does not."""
         return tuple(finding for finding in self.findings if finding.level is Level.WARNING)
 
+    @property
+    def follows(self) -> str:
+        """What the problems mean for requests, for the end of a line."""
+        codes = {finding.code for finding in self.errors}
+        if self.policy is None or codes & NOTHING_ANSWERED:
+            return "; nothing would be answered by it"
+        return "; what needs it is held, other requests are answered" if codes - {"not-covered"} else ""
+
     def path(self, fault: Fault) -> str | None:
         """Where a fault's file lies, seen from here; None where no file is at fault."""
         return (self.folder / fault.file).as_posix() if fault.line or fault.file.endswith((".yaml", ".yml")) else None
 
 
 def report_on(
-    folder: Path, *, now: datetime, definitions: Live | None = None, require_coverage: bool = False
+    folder: Path,
+    *,
+    now: datetime,
+    names: ForPolicy | None = None,
+    definitions: Live | None = None,
+    require_coverage: bool = False,
 ) -> Report:
     """Load a folder, read its data, run its tests, and say everything that is wrong.
 
     Args:
         folder: the policy's.
         now: the time, for what has passed.
+        names: the databases and the groups of people that there are, by the settings; None where nobody says.
         definitions: the custom fields of the account, where the policy is to be laid beside them.
         require_coverage: whether a rule that decides no test is an error.
 
     Raises:
         ConfigurationError: there is no such folder, or it cannot be read.
     """
+    files: Mapping[str, bytes] = {}
     try:
         files = read_folder(folder)
         policy = load(files)
     except PolicyRefused as error:
         faults = tuple(Finding("fault", Level.ERROR, fault) for fault in error.faults)
-        return Report(folder=folder, findings=faults, tables={})
+        return Report(folder=folder, findings=faults, files=tuple(files), tables={})
     compared = compare(files, definitions) if definitions is not None else None
-    tables, results = read(policy.sources, folder), run_cases(policy)
+    tables, results = _read(policy, folder, names), run_cases(policy)
     not_decided = rules_not_decided(policy, results)
     findings = [
         *_of_cases(results),
         *_of_data(folder, tables),
+        *_of_placeholders(folder, policy),
         *(_uncovered(policy, not_decided) if require_coverage else ()),
         *(_of_account(folder, compared) if compared else ()),
+        *(_of_groups(folder, policy, names) if names else ()),
     ]
     for warned in warnings(policy, tables=tables, now=now):
         fault = warned.fault
@@ -129,12 +163,32 @@ def report_on(
     return Report(
         folder=folder,
         findings=tuple(findings),
+        files=(*files, *dict.fromkeys(source.path for source in policy.sources.values() if source.path)),
         policy=policy,
         tables=tables,
         results=results,
         not_decided=not_decided,
         compared=compared,
     )
+
+
+def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str, Fact[Table]]:
+    """The tables that lie in the folder, and in the databases that the settings name."""
+    tables = read(policy.sources, folder)
+    asked = [source for source in policy.sources.values() if source.query is not None]
+    if names is None or not asked:
+        return tables
+    from pm_autoaccept.reference.fetching import Places, read_source
+
+    places = Places(folder, names.connections)
+    return {**tables, **{each.name: asyncio.run(read_source(each, places)).table for each in asked}}
+
+
+def _of_groups(folder: Path, policy: Policy, names: ForPolicy) -> Iterator[Finding]:
+    for group in sorted(policy.told - set(names.groups)):
+        meant = perhaps(group, names.groups)
+        message = f"the policy tells `{group}`{meant}, and `groups` in the settings does not name it"
+        yield Finding("unknown-group", Level.WARNING, Fault(str(folder), 0, 0, message))
 
 
 def _of_cases(results: tuple[CaseResult, ...]) -> Iterator[Finding]:
@@ -145,6 +199,24 @@ def _of_data(folder: Path, tables: Mapping[str, Fact[Table]]) -> Iterator[Findin
     for name, table in tables.items():
         if isinstance(table, NotLearnt):
             yield Finding("data", Level.ERROR, Fault(str(folder), 0, 0, f"data {name}: {table.why}"))
+            continue
+        for remark in table.remarks:
+            level = Level.ERROR if remark.grave else Level.WARNING
+            yield Finding(remark.kind, level, Fault(str(folder), 0, 0, f"data {name}: {remark.text}"))
+
+
+def _of_placeholders(folder: Path, policy: Policy) -> Iterator[Finding]:
+    """Lists that nobody has filled yet: nobody is on them, and nobody would notice why."""
+    mark = PLACEHOLDER.encode()
+    for path in dict.fromkeys(source.path for source in policy.sources.values() if source.path):
+        try:
+            data = (folder / path).read_bytes()
+        except (OSError, ValueError):
+            continue  # said already, of the data
+        if (at := data.find(mark)) >= 0:
+            line, begun = data.count(b"\n", 0, at) + 1, data.rfind(b"\n", 0, at) + 1
+            message = "the line that `init` wrote still stands here; put your own values in its place"
+            yield Finding("placeholder", Level.ERROR, Fault(path, line, at - begun + 1, message))
 
 
 def _uncovered(policy: Policy, not_decided: tuple[str, ...]) -> Iterator[Finding]:

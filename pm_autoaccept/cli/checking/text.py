@@ -12,8 +12,11 @@ from pm_autoaccept.policy.wording import counted
 from pm_autoaccept.telemetry.printable import printable
 
 
-def print_text(report: Report, *, coverage: bool) -> None:
+def print_text(report: Report, *, coverage: bool, files: bool) -> None:
     """Print it."""
+    if files:
+        for name in report.files:
+            click.echo(printable((report.folder / name).as_posix()))
     for finding in report.errors:
         _tell(report, finding)
     for finding in report.warnings:
@@ -25,7 +28,7 @@ def print_text(report: Report, *, coverage: bool) -> None:
             click.echo(f"no test is decided by rule {rule}")
     count, folder = len(report.errors), report.folder
     if count or report.policy is None:
-        click.echo(f"{folder}: {counted(count, 'problem')}; nothing would be answered by it", err=True)
+        click.echo(f"{folder}: {counted(count, 'problem')}{report.follows}", err=True)
         return
     rows = ", ".join(
         f"{name} ({counted(table.rows, 'row')})"

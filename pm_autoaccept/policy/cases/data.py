@@ -36,7 +36,7 @@ def read_data(
             if source is not None:
                 rows = [row for item in given.items if (row := _row(item, source, faults)) is not None]
                 table = tables[name.value] = tabulate(source, rows, digest=_DIGEST)
-                if not table.rows and len(rows) == len(given.items):
+                if isinstance(table, Table) and not table.rows and len(rows) == len(given.items):
                     why = f"no data without a single key is ever taken; give it one, or say `{UNAVAILABLE}`"
                     faults.append(given.place.fault(why))
         elif not isinstance(given, Broken):
@@ -46,7 +46,7 @@ def read_data(
 
 def _not_given(source: Source | None) -> Fact[Table]:
     if source is not None and source.form is Form.VALUES:
-        return tabulate(source, ((value,) for value in source.values), digest=_DIGEST)
+        return tabulate(source, ((value,) for value in source.values), digest=_DIGEST, places=source.places)
     return NotLearnt("the case does not give it")
 
 

@@ -156,7 +156,7 @@ def _from_xml(
         known = [name for name in files if name.endswith(".xml")]
         there = f"; there are {some(known)}" if known else ""
         meant = perhaps(file.value, known)
-        message = f"there is no file `{file.value}` in the policy's folder{meant}{there}; its name ends in .xml"
+        message = f"there is no file `{file.value}` in the policy's folder{meant}{there}"
         faults.append(file.place.fault(message))
         return None
     from pm_autoaccept.parse import parse_pending_page  # noqa: PLC0415 - few policies need lxml to be checked
@@ -185,6 +185,9 @@ def _the_one(
     needed = {"account.id": request.account_id}
     if request.kind is not Kind.CONNECTION:
         needed["property.id"] = request.property_id
+    if request.garbled is not None:
+        faults.append(file.place.fault(f"no policy is asked of it: XML forbids a character in its {request.garbled}"))
+        return None
     if lacking := [name for name, value in needed.items() if value is None]:
         why = request.faults.get(lacking[0], "the document lacks it")
         faults.append(file.place.fault(f"no policy is asked of it: its {lacking[0]} is not known ({why})"))

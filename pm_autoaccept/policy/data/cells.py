@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.cleaning import fold
+from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.values import FieldType, NotAValue, Relative, Value, read_value
 
 COLUMN_TYPES: Mapping[str, FieldType] = MappingProxyType(
@@ -20,11 +21,20 @@ _BOOLEANS: Mapping[str, bool] = MappingProxyType(
 """How spreadsheets and databases write booleans."""
 
 
-def read_cell(text: str, kind: FieldType, *, column: str) -> Fact[Value]:
-    """What a cell says; not learnt where it is blank, or is no value of the column's type."""
+def read_cell(text: str, kind: FieldType, *, column: str, dates: DateOrder | None = None) -> Fact[Value]:
+    """What a cell says; not learnt where it is blank, or is no value of the column's type.
+
+    Args:
+        text: the cell.
+        kind: the column's type.
+        column: its name, for the reason.
+        dates: how our table writes dates, beside 2026-01-31.
+    """
     folded = fold(text)
     if not folded:
         return NotLearnt(f"our table leaves {column} blank there")
+    if kind is FieldType.DATE and dates is not None and (day := dates.read(folded)) is not None:
+        return day
     if kind is FieldType.BOOLEAN and folded.casefold() in _BOOLEANS:
         return _BOOLEANS[folded.casefold()]
     try:

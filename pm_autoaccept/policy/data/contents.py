@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -22,6 +22,11 @@ class Contents(Protocol):
         """The cells beside a key, `REPEATED` where they differ; None where there is no such key."""
         ...
 
+    @property
+    def listed(self) -> Iterable[str]:
+        """Every key; none where there are so many that nobody wants to walk through them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -36,6 +41,11 @@ class Keys:
         """No cells for a key that is there."""
         return () if key in self.keys else None
 
+    @property
+    def listed(self) -> Iterable[str]:
+        """Every key, in some order."""
+        return self.keys
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -49,3 +59,8 @@ class Rows:
     def cells(self, key: str) -> Cells | None:
         """What stands beside the key."""
         return self.rows.get(key)
+
+    @property
+    def listed(self) -> Iterable[str]:
+        """Every key, in the order of the rows."""
+        return self.rows

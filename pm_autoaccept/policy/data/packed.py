@@ -51,6 +51,11 @@ class Packed:
             return REPEATED
         return tuple(cell.decode("utf-8", _HALVES) for cell in beside.split(_CELL)) if self.with_cells else ()
 
+    @property
+    def listed(self) -> Iterable[str]:
+        """None of so many."""
+        return ()
+
 
 @dataclass(slots=True)
 class Packing:

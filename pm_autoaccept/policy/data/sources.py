@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
+from pm_autoaccept.policy.data.layouts import COMMA, DateOrder
+from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType
 
 VALUE = "value"
@@ -61,6 +63,7 @@ class Source:
 
     Attributes:
         values: the keys themselves, for `values`.
+        places: where each of them stands in the policy.
         path: the file, relative to the policy's folder, for `lines` and `csv`.
         query: for `sql`.
         url: for `url`.
@@ -71,11 +74,15 @@ class Source:
         require: what guards it.
         refresh: how long it is good before it is read again.
         dated: the column that says when a row was written.
+        separator: what separates the cells of csv.
+        encoding: of a file, or of what is at an address; None where nobody said it, which is UTF-8.
+        dates: how dates are written, beside 2026-01-31.
     """
 
     name: str
     form: Form
     values: tuple[str, ...] = ()
+    places: tuple[Place, ...] = field(default=(), compare=False, repr=False)
     path: str | None = None
     query: Query | None = None
     url: str | None = None
@@ -86,6 +93,9 @@ class Source:
     require: Guard = NO_GUARD
     refresh: timedelta = REFRESH
     dated: str | None = None
+    separator: str = COMMA
+    encoding: str | None = None
+    dates: DateOrder | None = None
 
     @property
     def guarded(self) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.data.cells import read_cell
 from pm_autoaccept.policy.data.contents import REPEATED, Cells, Contents, Keys, Rows
+from pm_autoaccept.policy.data.keys import GarbledKey, key_reader
+from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.data.packed import Packing
+from pm_autoaccept.policy.data.remarks import CellCount, KeyLengths, Remark
 from pm_autoaccept.policy.data.sources import VALUE, Source
+from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType, Value
 
 Row: TypeAlias = Mapping[str, Fact[Value]]
@@ -23,6 +26,9 @@ _REPEATED = NotLearnt("the key stands in several rows with different contents")
 
 LARGE = 100_000
 """Keys from which on contents are packed: below, a set takes some 10 MB and finds a key ten times as fast."""
+
+_PLACES = 100_000
+"""Rows with a cell that says nothing of which it is remembered where they stand."""
 
 _SEPARATOR = "\0"
 """Between the parts of a key: neither XML nor a table that was read whole brings this character."""
@@ -37,6 +43,10 @@ class Table:
         digest: of what was read.
         key: the names of its key columns.
         columns: its declared columns.
+        dates: how its dates are written.
+        unit: what the numbers of rows count, `line` or `row`.
+        places: key → the number of its row, for rows with a cell that says nothing, as far as they were noted.
+        remarks: what is remarkable about its rows.
     """
 
     name: str
@@ -45,6 +55,10 @@ class Table:
     key: tuple[str, ...] = (VALUE,)
     columns: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
     contents: Contents = field(repr=False, compare=False)
+    dates: DateOrder | None = None
+    unit: str = field(default="row", repr=False, compare=False)
+    places: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    remarks: tuple[Remark, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def of_keys(cls, name: str, keys: Iterable[str], *, digest: str = "", rows: int | None = None) -> Table:
@@ -62,6 +76,11 @@ class Table:
         cells = self._cells(key)
         return cells if isinstance(cells, NotLearnt) else cells is not None
 
+    @property
+    def keys(self) -> Iterator[tuple[str, ...]]:
+        """Every key, one cleaned text for each key column; none of a large table."""
+        return (tuple(key.split(_SEPARATOR)) for key in self.contents.listed)
+
     def row(self, key: tuple[str, ...]) -> Fact[Row | None]:
         """The row of this key; None where there is none.
 
@@ -71,8 +90,10 @@ class Table:
         if cells is None or isinstance(cells, NotLearnt):
             return cells
         row: dict[str, Fact[Value]] = dict(zip(self.key, key, strict=True))
+        at = self.places.get(_joined(key))
         for (name, kind), cell in zip(self.columns.items(), cells, strict=True):
-            row[name] = read_cell(cell, kind, column=name)
+            said = read_cell(cell, kind, column=name, dates=self.dates)
+            row[name] = NotLearnt(f"{self.unit} {at}: {said.why}") if at and isinstance(said, NotLearnt) else said
         return MappingProxyType(row)
 
     def _cells(self, key: tuple[str, ...]) -> Fact[Cells | None]:
@@ -93,27 +114,51 @@ class Tabulation:
         rows: how many rows had a key.
         dropped: how many had none, or a part of one that was blank after cleaning.
         large: from how many keys on they are packed.
+        unit: what the numbers of rows count, `line` or `row`.
     """
 
     source: Source
+    unit: str = "row"
     rows: int = 0
     dropped: int = 0
     large: int = LARGE
     _found: dict[str, Cells] = field(default_factory=dict)
     _packing: Packing | None = None
-    _clean: list[tuple[Cleaning, ...]] = field(init=False)
+    _clean: list[Callable[[str], str]] = field(init=False)
+    _lengths: list[KeyLengths] = field(init=False)
+    _counts: list[CellCount] = field(init=False)
+    _plain: list[Callable[[str], object]] = field(init=False)
+    _places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._clean = [self.source.clean.get(name, ()) for name in self.source.key]
+        of_keys = [(name, self.source.clean.get(name, ())) for name in self.source.key]
+        self._clean = [key_reader(clean) for _, clean in of_keys]
+        self._lengths = [KeyLengths(name, clean, self.unit) for name, clean in of_keys]
+        columns, dates = self.source.columns, self.source.dates
+        self._counts = [CellCount(name, (kind,), self.unit, dates) for name, kind in columns.items()]
+        self._plain = [count.plain for count in self._counts]
 
-    def add(self, key: Sequence[str], cells: Iterable[str] = ()) -> None:
-        """Add a row: one text for each key column, and one for each declared column, as they were written."""
-        joined = self._joined(key)
+    def add(self, key: Sequence[str], cells: Iterable[str] = (), *, at: int = 0) -> None:
+        """Add a row: one text for each key column, and one for each declared column, as they were written.
+
+        Args:
+            key: the former.
+            cells: the latter.
+            at: the number of the row where it was read; 0 where it has none.
+
+        Raises:
+            GarbledKey: a part of the key is no longer what it was.
+        """
+        joined = self._joined(key, at)
         if not joined:
             self.dropped += 1
             return
         self.rows += 1
         written = tuple([cell.strip() for cell in cells])
+        for plain, cell in zip(self._plain, written, strict=True):
+            if not plain(cell):
+                self._look_at(joined, written, at)
+                break
         if self._packing is not None:
             self._packing.add(joined, written)
         elif self._found.setdefault(joined, written) != written:
@@ -124,11 +169,21 @@ class Tabulation:
                 self._packing.add(each, beside)
             self._found.clear()
 
-    def _joined(self, key: Sequence[str]) -> str:
+    def _look_at(self, joined: str, written: Cells, at: int) -> None:
+        """Count the cells of a row, and note where it stands if one of them says nothing."""
+        silent = [cell for count, cell in zip(self._counts, written, strict=True) if not count.reads(cell, at)]
+        # In a large table many cells may rightly be blank.
+        noted = any(silent) or (silent and self._packing is None)
+        if at and noted and len(self._places) < _PLACES:
+            self._places.setdefault(joined, at)
+
+    def _joined(self, key: Sequence[str], at: int) -> str:
         """The cleaned key as one text; empty where nothing is left of a part of it."""
-        parts = [cleaned(part, clean) for part, clean in zip(key, self._clean, strict=True)]
+        parts = [clean(part) for part, clean in zip(key, self._clean, strict=True)]
         if not all(parts):
             return ""
+        for lengths, part in zip(self._lengths, parts, strict=True):
+            lengths.note(part, at)
         joined = _SEPARATOR.join(parts)
         return joined if joined.count(_SEPARATOR) == len(parts) - 1 else ""
 
@@ -142,7 +197,17 @@ class Tabulation:
             key=source.key,
             columns=source.columns,
             contents=self._contents(),
+            dates=source.dates,
+            unit=self.unit,
+            places=self._places,
+            remarks=tuple(self._remarks()),
         )
+
+    def _remarks(self) -> Iterator[Remark]:
+        for count in self._counts:
+            yield from count.remarks(self.rows)
+        for lengths in self._lengths:
+            yield from lengths.remarks()
 
     def _contents(self) -> Contents:
         if self._packing is not None:
@@ -150,10 +215,18 @@ class Tabulation:
         return Rows(self._found) if self.source.columns else Keys(frozenset(self._found))
 
 
-def tabulate(source: Source, rows: Iterable[Sequence[str]], *, digest: str = "") -> Table:
-    """The table of these rows: each has a text for every key column and then for every declared column."""
+def tabulate(
+    source: Source, rows: Iterable[Sequence[str]], *, digest: str = "", places: Sequence[Place] = ()
+) -> Fact[Table]:
+    """The table of these rows: each has a text for every key column and then for every declared column.
+
+    Not learnt where a key is no longer what it was; `places` say where each row stands, otherwise its number does.
+    """
     made = Tabulation(source)
     count = len(source.key)
-    for row in rows:
-        made.add(row[:count], row[count:])
+    for number, row in enumerate(rows):
+        try:
+            made.add(row[:count], row[count:])
+        except GarbledKey as error:
+            return NotLearnt(f"{places[number].where if places else f'row {number + 1}'}: {error}")
     return made.table(digest)

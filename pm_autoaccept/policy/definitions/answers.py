@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pm_autoaccept.model import CustomFieldDefinition
-from pm_autoaccept.policy.cleaning import Cleaning
+from pm_autoaccept.policy.cleaning import POINTS, Cleaning
 from pm_autoaccept.policy.definitions.characters import (
     ANY,
     BLANKS,
@@ -14,6 +14,7 @@ from pm_autoaccept.policy.definitions.characters import (
     DIGITS,
     LETTERS,
     Characters,
+    characters,
     common,
     joined,
     others,
@@ -59,6 +60,7 @@ class Answers:
             cut = cleaning.count if longest is None else min(longest, cleaning.count)
             return replace(self, shortest=1, longest=cut)
         kept = {
+            "points": others(characters(*POINTS)),
             "digits": DIGITS,
             "letters_digits": joined((*DIGITS, *LETTERS)),
             "no_spaces": others(BLANKS),

@@ -11,6 +11,7 @@ from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.number_texts import garbling
 
 
 def asked_of(test: Comparison) -> tuple[str, tuple[Cleaning, ...]]:
@@ -33,12 +34,15 @@ def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: st
 
 def _claimed(name: str, clean: tuple[Cleaning, ...], claims: tuple[Claim, ...], missing: str | None) -> Claimed:
     found: dict[str, list[Claim]] = defaultdict(list)
+    garbles, garbled = garbling(clean), list[Claim]()
     for claim in claims:
         for value, doubt in _said(name, claim):
-            if key := cleaned(value, clean):
+            if garbles(value):
+                garbled.append(claim)
+            elif key := cleaned(value, clean):
                 found[key].append(claim if doubt is None else replace(claim, doubt=doubt))
     by_value = {value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}
-    unread = tuple(claim for claim in claims if not claim.unread.isdisjoint({name, ANY}))
+    unread = (*(claim for claim in claims if not claim.unread.isdisjoint({name, ANY})), *garbled)
     return Claimed(by_value, unread, missing)
 
 

@@ -25,6 +25,7 @@ class Judgement:
         evidence: each test of that rule.
         unknown: the names of what could not be learnt.
         note: the note, rendered; None for none.
+        template: names what the note was made from.
         accepts_unshared_property: this accepts, and rests on a plain test that `property.share` is `none`.
         tell: the group of people to be told, None for nobody.
         shadows: what rules with `enforce: false` that were looked at would have decided.
@@ -36,6 +37,7 @@ class Judgement:
     evidence: tuple[Evidence, ...] = ()
     unknown: tuple[str, ...] = ()
     note: str | None = None
+    template: str | None = None
     accepts_unshared_property: bool = False
     tell: str | None = None
     shadows: tuple[Shadow, ...] = ()
@@ -55,6 +57,7 @@ def by_default(default: Default, view: View) -> Judgement:
         verdict=default.then,
         reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
         note=default.note.render(view.request, view.facts) if default.note else None,
+        template=default.note.digest if default.note else None,
     )
 
 
@@ -98,6 +101,7 @@ def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
         rule=rule.id,
         evidence=outcome.evidence,
         note=rule.note.render(request, facts) if rule.note else None,
+        template=rule.note.digest if rule.note else None,
         accepts_unshared_property=rule.then is Verdict.ACCEPT and unshared,
         tell=rule.tell,
     )
@@ -122,6 +126,7 @@ def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement 
         reason=Reason(ReasonKind.EXPIRED, text),
         rule=rule,
         note=expire.note.render(view.request, facts) if expire.note else None,
+        template=expire.note.digest if expire.note else None,
     )
 
 

@@ -13,6 +13,7 @@ from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.data.tables import Row, Table
 from pm_autoaccept.policy.fields import Field, fault_of
 from pm_autoaccept.policy.judging.custom_answers import Answers, Custom, answer, by_name
+from pm_autoaccept.policy.number_texts import garbling, with_points
 from pm_autoaccept.policy.values import FieldType, Value, read_answer, text_of
 
 Told: TypeAlias = Fact[Value | None]
@@ -112,12 +113,15 @@ class Readings:
         if not clean and read_as is None:
             return given
         change = cleaner(clean) if read_as is None else lambda text: read_answer(text, read_as)
+        garbles = garbling(clean)
         find_given: Callable[[View], Told] = given.find
 
         def find(view: View) -> Told:
             value = find_given(view)
             if not isinstance(value, str):
                 return value
+            if garbles(value):
+                return _garbled(clean)
             ready = change(value)
             if ready is None or ready == "":
                 return _nothing_left(field)
@@ -127,13 +131,14 @@ class Readings:
 
     def as_key(self, field: Field | Column, clean: tuple[Cleaning, ...]) -> Reading:
         """What a field says, as a key of a table: text, cleaned as the table's keys are."""
-        given, change = self.given(field), cleaner(clean)
+        given, change, garbles = self.given(field), cleaner(clean), garbling(clean)
 
         def find(view: View) -> Fact[str | None]:
             value: Told = view[given]
             if value is None or isinstance(value, NotLearnt):
                 return value
-            return change(text_of(value)) or _nothing_left(field)
+            text = text_of(value)
+            return _garbled(clean) if garbles(text) else change(text) or _nothing_left(field)
 
         return self.one((given, clean, "key"), find)
 
@@ -173,3 +178,12 @@ def _nothing_left(field: Field | Column) -> NotLearnt | None:
     if isinstance(field, Column):
         return NotLearnt(f"nothing is left of what our table says in {field.column}")
     return None
+
+
+def _garbled(clean: tuple[Cleaning, ...]) -> NotLearnt:
+    """What is said of an answer that cleaning would make another's. The answer is not repeated: it may be private."""
+    names = ", ".join(cleaning.written for cleaning in clean)
+    return NotLearnt(
+        f"it is a number with a decimal part or an exponent, and `clean: {names}` would make another number of it; "
+        f"if your numbers really have a point, write `{with_points(clean)}`"
+    )

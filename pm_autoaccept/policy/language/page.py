@@ -9,7 +9,7 @@ from pm_autoaccept.policy.data.cells import COLUMN_TYPES
 from pm_autoaccept.policy.data.sources import REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TYPES
-from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
+from pm_autoaccept.policy.fields import CUSTOM, FIELDS, FORMS, Field, field_named
 from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import LONGEST
@@ -37,6 +37,8 @@ def _lines() -> Iterator[str]:
     for title, keys in _SECTIONS.items():
         yield from _section(title, ("key", "what it says"), ((f"`{key}`", text) for key, text in keys.items()))
     yield from _section("Fields", ("field", "type", "on", "says who", "what it is"), map(_field, _fields()))
+    rows = ((f"`{name}`", form.says) for name, form in FORMS.items())
+    yield from _section("What fields can hold", ("field", "each value is"), rows)
     yield from _section("Operators", ("operator", "for", "takes", "true if"), map(_operator, OPERATORS.values()))
     yield from _of_names("What may stand beside an operator", words.MODIFIERS)
     yield from _of_names("Cleanings", words.CLEANINGS)

@@ -47,6 +47,11 @@ def _file() -> Schema:
     rule = _mapping(_rule(), words.RULE, required=("id", "on", "when", "then"))
     default = _mapping(_rule(), words.DEFAULT, required=("then",))
     limit = one_or_list(SCALAR)
+    limits: Schema = {
+        "type": "object",
+        "properties": {"accept": limit, "reject": limit},
+        "additionalProperties": False,
+    }
     parts: Schema = {
         "version": one_of(1, "1"),
         "time_zone": SCALAR,
@@ -54,7 +59,7 @@ def _file() -> Schema:
         "data": {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/definitions/source"}},
         "rules": list_of(rule),
         "default": default,
-        "limits": {"type": "object", "properties": {"accept": limit, "reject": limit}, "additionalProperties": False},
+        "limits": {"anyOf": [limits, one_of("none")]},
     }
     return {name: described(parts[name], meaning) for name, meaning in words.FILE.items()}
 
@@ -202,5 +207,8 @@ def _source() -> Schema:
         "refresh": SCALAR,
         "require": _mapping(dict.fromkeys(words.REQUIRE, SCALAR), words.REQUIRE),
         "dated": SCALAR,
+        "separator": SCALAR,
+        "encoding": SCALAR,
+        "dates": SCALAR,
     }
     return _mapping(parts, words.DATA)

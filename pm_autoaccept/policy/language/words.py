@@ -16,7 +16,7 @@ FILE: Mapping[str, str] = MappingProxyType(
         "data": "Lists and tables of your own in which rules look values up: a name, below it where the rows stand.",
         "rules": "Tried from top to bottom; the first one that is true decides. A list; each rule begins with a dash.",
         "default": "What is said where no rule is true; hold unless said. In one file only.",
-        "limits": "How many answers may leave in a period: {accept: 500 per 1h, reject: 50 per 1d}. In one file only.",
+        "limits": "How many answers leave in a period: {accept: 500 per 1h, reject: 50 per 1d}, or none. In one file.",
     }
 )
 RULE: Mapping[str, str] = MappingProxyType(
@@ -62,6 +62,9 @@ DATA: Mapping[str, str] = MappingProxyType(
         "refresh": "How often it is read again, as 15m, which is also what holds unless said.",
         "require": "What must be true of it, or what depends on it is unknown: {rows: 1000, age: 2d, shrink: 20%}.",
         "dated": "The column that says when a row was written, from which `age` counts.",
+        "separator": "What stands between the cells of csv: ',' unless said, ';', '|', tab.",
+        "encoding": "The encoding of a file or an answer: utf-8 unless said, as windows-1252 or utf-16.",
+        "dates": "How dates are written, beside 2026-01-31: month/day/year, day/month/year or year/month/day.",
     }
 )
 REQUIRE: Mapping[str, str] = MappingProxyType(
@@ -113,6 +116,7 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
 )
 CLEANINGS: Mapping[str, str] = MappingProxyType(
     {
+        "points": "takes out points and commas, where numbers really have them: before digits, as [points, digits]",
         "digits": "keeps 0 to 9 only",
         "letters_digits": "keeps letters and digits only",
         "no_spaces": "takes out all blanks",

@@ -13,13 +13,15 @@ from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, 
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.definitions.answers import Answers
 from pm_autoaccept.policy.evaluate import Policy
+from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.lint.above import Above
 from pm_autoaccept.policy.lint.implying import never_true
 from pm_autoaccept.policy.lint.normal import Normal, normal
+from pm_autoaccept.policy.looked_up import in_vain, looked_up, never_found
 from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.policy.wording import listed
+from pm_autoaccept.policy.wording import counted, listed
 
 _NOWHERE = Place("", 0, 0, "")
 
@@ -93,10 +95,18 @@ def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[Warn
     for name, table in tables.items():
         if not isinstance(table, NotLearnt) and not table.rows:
             yield _warn("empty-table", None, f"data {name} has no rows, so nobody is found there")
-    used = {name for rule in policy.rules for name in _sources(rule.when)}
-    for name in policy.sources:
+    used = looked_up(policy.rules)
+    for name, source in policy.sources.items():
         if name not in used:
             yield _warn("unused-data", None, f"data {name} is declared, and no rule looks there")
+            continue
+        read = tables.get(name)
+        if isinstance(read, Table):
+            never = never_found(source, used[name])
+            keys = sorted(filter(never, read.keys))
+            if keys:
+                message = f"data {name}: {counted(len(keys), 'key')} can never be found, as {' '.join(keys[0])}"
+                yield _warn("key-in-vain", None, f"{message}: {in_vain(used[name])}")
 
 
 def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
@@ -112,14 +122,6 @@ def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
             yield from _tests(part)
 
 
-def _sources(condition: Condition) -> Iterator[str]:
-    for test in _tests(condition):
-        if isinstance(test, Lookup):
-            yield test.source.name
-        elif isinstance(test, Comparison) and test.source:
-            yield test.source
-
-
 def _patterns_in_vain(condition: Condition) -> Iterator[Comparison]:
     """Patterns that nothing can fit: no text that is left after cleaning, or none of a choice's values."""
     for test in _tests(condition):
@@ -130,6 +132,7 @@ def _patterns_in_vain(condition: Condition) -> Iterator[Comparison]:
             fits = any(pattern.fullmatch(member) for member in test.field.members)
         else:
             clean = (*test.clean, *([Cleaning("fold_case")] if test.field.lower_case else []))
-            fits = Answers.anything().after(clean).may_fit(pattern.pattern)
+            form = test.field.form if isinstance(test.field, Field) else None
+            fits = (form.texts if form is not None else Answers.anything()).after(clean).may_fit(pattern.pattern)
         if not fits:
             yield test

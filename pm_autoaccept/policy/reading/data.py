@@ -13,6 +13,7 @@ from pm_autoaccept.policy import other_words
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
 from pm_autoaccept.policy.data.cells import COLUMN_TYPES
 from pm_autoaccept.policy.data.guards import read_guard
+from pm_autoaccept.policy.data.layouts import COMMA, ENCODINGS, ORDERS, DateOrder, read_encoding, read_separator
 from pm_autoaccept.policy.data.sources import NO_GUARD, REFRESH, VALUE, Form, Query, Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text, is_sound
@@ -20,7 +21,7 @@ from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.policy.wording import listed, perhaps
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_MORE = ("key", "clean", "columns", "refresh", "require", "dated")
+_MORE = ("key", "clean", "columns", "refresh", "require", "dated", "separator", "encoding", "dates")
 _KEYS = (*Form, *_MORE)
 _QUERY = ("connection", "query")
 _EXAMPLE = "{connection: billing, query: 'select account_number from accounts'}"
@@ -44,9 +45,12 @@ def _unfit(form: Form, *, has_key: bool) -> tuple[str, tuple[str, ...]]:
     if form is Form.VALUES:
         return "`values` stand in the policy itself", tuple(key for key in _MORE if key != "clean")
     if form is Form.LINES:
-        return "`lines` has no columns", ("key", "columns", "dated")
+        return "`lines` has no columns", ("key", "columns", "dated", "separator", "dates")
+    if form is Form.SQL:
+        return "a database says itself how its rows are written", ("separator", "encoding")
     if form is Form.URL and not has_key:
-        return "`url` without `key` is read as one key a line, and has no columns", ("columns", "dated")
+        why = "`url` without `key` is read as one key a line, and has no columns"
+        return why, ("columns", "dated", "separator", "dates")
     return "", ()
 
 
@@ -99,10 +103,12 @@ class _Reader:
         key = self._key(found["key"]) if "key" in found else (VALUE,)
         columns = self._columns(found["columns"], key) if "columns" in found else {}
         clean = self._clean(found["clean"], key) if "clean" in found else {}
+        values = self._values(found[form], clean.get(VALUE, ())) if form is Form.VALUES else ()
         return Source(
             name=self.name.value,
             form=form,
-            values=self._values(found[form], clean.get(VALUE, ())) if form is Form.VALUES else (),
+            values=tuple(value.value for value in values),
+            places=tuple(value.place for value in values),
             path=self._path(found[form]) if form in {Form.LINES, Form.CSV} else None,
             query=self._query(found[form]) if form is Form.SQL else None,
             url=self._url(found[form]) if form is Form.URL else None,
@@ -113,6 +119,9 @@ class _Reader:
             require=read_guard(found["require"], self.faults) if "require" in found else NO_GUARD,
             refresh=self._refresh(found["refresh"]) if "refresh" in found else REFRESH,
             dated=self._dated(found["dated"], key, columns) if "dated" in found else None,
+            separator=self._separator(found["separator"]) if "separator" in found else COMMA,
+            encoding=self._encoding(found["encoding"]) if "encoding" in found else None,
+            dates=self._dates(found["dates"]) if "dates" in found else None,
         )
 
     def _text(self, node: Node, what: str) -> str | None:
@@ -122,7 +131,7 @@ class _Reader:
             self._refuse(node, what)
         return None
 
-    def _values(self, node: Node, clean: tuple[Cleaning, ...]) -> tuple[str, ...]:
+    def _values(self, node: Node, clean: tuple[Cleaning, ...]) -> tuple[Text, ...]:
         if not isinstance(node, Items):
             if not isinstance(node, Broken):
                 self._refuse(node, "`values` is a list, as [green_consult, watt_watchers]")
@@ -132,7 +141,7 @@ class _Reader:
             if isinstance(item, Text):
                 if not cleaned(item.value, clean):
                     self._refuse(item, f"`{item.value}` is blank after cleaning and would match nothing")
-                values.append(item.value)
+                values.append(item)
             elif not isinstance(item, Broken):
                 self._refuse(item, "a value is one text, not a list or a mapping")
         return tuple(values)
@@ -245,3 +254,22 @@ class _Reader:
         if name in key or columns.get(name or "", FieldType.DATE) not in {FieldType.DATE, FieldType.MOMENT}:
             self._refuse(node, f"`dated` names a column of dates, and `{name}` is none")
         return name
+
+    def _separator(self, node: Node) -> str:
+        read = read_separator(node.value) if isinstance(node, Text) else None
+        if read is None and not isinstance(node, Broken):
+            self._refuse(node, "`separator` is what stands between cells: one of ',' ';' '|' ':' '^' '~' or tab")
+        return read or COMMA
+
+    def _encoding(self, node: Node) -> str | None:
+        read = read_encoding(node.value) if isinstance(node, Text) else None
+        if read is None and not isinstance(node, Broken):
+            meant = perhaps(node.value, ENCODINGS) if isinstance(node, Text) else ""
+            self._refuse(node, f"`encoding` is one of {listed(ENCODINGS)}{meant}")
+        return read
+
+    def _dates(self, node: Node) -> DateOrder | None:
+        read = DateOrder.of(node.value) if isinstance(node, Text) else None
+        if read is None and not isinstance(node, Broken):
+            self._refuse(node, f"`dates` says in which order a date is written: {listed(ORDERS)}; / may be . or -")
+        return read

@@ -12,9 +12,11 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.fields import Field
+from pm_autoaccept.policy.number_texts import garbling, with_points
 from pm_autoaccept.policy.operators import Operator, Takes
 from pm_autoaccept.policy.reading.source_text import Entries, Items, Place, Text
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
+from pm_autoaccept.policy.wording import perhaps, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,26 @@ class LiteralReader:
         except NotAValue as error:
             self._refuse(text.place, f"`{field.name}`: {error}")
             return None
-        if not isinstance(literal, str):
-            return literal
-        literal = cleaned(literal.casefold() if field.lower_case else literal, tuple(clean))
-        if not literal:
-            self._refuse(text.place, f"`{text.value}` is blank after cleaning and would match nothing")
-        return literal or None
+        cleanings = tuple(clean)
+        if isinstance(literal, str):
+            if garbling(cleanings)(literal):
+                why = f"`{text.value}` is a number with a decimal part or an exponent, which `clean` would drop"
+                self._refuse(
+                    text.place, f"{why}; write it without, or, if it really has a point, `{with_points(cleanings)}`"
+                )
+                return None
+            literal = cleaned(literal.casefold() if field.lower_case else literal, cleanings)
+            if not literal:
+                self._refuse(text.place, f"`{text.value}` is blank after cleaning and would match nothing")
+                return None
+        if (
+            isinstance(field, Field)
+            and kind in {field.type, FieldType.TEXT}
+            and _is_never(field, operator, literal, cleanings)
+        ):
+            self._refuse(text.place, _never(field, operator, text.value))
+            return None
+        return literal
 
     def _pattern(self, text: Text, *, ignore_case: bool) -> Any | None:  # noqa: ANN401 - google-re2 ships no types
         if fold(text.value) != text.value:
@@ -76,3 +92,29 @@ class LiteralReader:
             why = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
             self._refuse(text.place, f"RE2 refuses this pattern: {why}")
             return None
+
+
+def _is_never(field: Field, operator: Operator, literal: Any, clean: tuple[Cleaning, ...]) -> bool:  # noqa: ANN401 - a value
+    """Whether no value of the field can be what stands after the operator; whole choices are members already."""
+    if field.members:
+        return operator.takes is Takes.TEXTS and not any(operator.holds(member, literal) for member in field.members)
+    return field.form is not None and field.form.is_never(operator, literal, clean)
+
+
+_VERBS = {
+    "starts_with": "never starts with",
+    "ends_with": "never ends with",
+    "contains": "never contains",
+    "equals": "is never",
+    "in": "is never",
+}
+
+
+def _never(field: Field, operator: Operator, written: str) -> str:
+    """Why the literal tests nothing."""
+    says = f"one of {some(field.members)}" if field.form is None else field.form.says
+    verb = _VERBS.get(operator.name)
+    if verb is None:
+        return f"`{written}` is out of range: `{field.name}` is {says}, so the test says nothing"
+    meant = perhaps(written, field.members)
+    return f"`{field.name}` {verb} `{written}`{meant}: it is {says}, so the test says nothing"

@@ -25,6 +25,9 @@ DEEPEST = 20
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What an escape in double quotes can still bring in: halves of characters, and controls."""
+_WITH_COMMAS = re.compile(r"(?<![\w,.-])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])")
+_GROUP = re.compile(r"[0-9]{3}(?![0-9])")
+"""A number with commas in groups of three, as people write it, and how a later group of it begins."""
 _CUT_OFF = re.compile(r"[ \t]+#")
 _FAST = yaml.CBaseLoader if yaml.__with_libyaml__ else None
 _READ_OTHERWISE = re.compile(r"[\t?\ufeff]|[|>][-+0-9]*#")
@@ -39,6 +42,11 @@ class Place:
     line: int
     column: int
     text: str
+
+    @property
+    def where(self) -> str:
+        """File, line and column, as `policy.yaml:7:14`."""
+        return f"{self.file}:{self.line}:{self.column}"
 
     def fault(self, message: str) -> Fault:
         """A fault at this place."""
@@ -243,6 +251,22 @@ class _Builder:
             )
         return Text(place, event.value)
 
+    def _cut_number(self, event: yaml.Event) -> str | None:
+        """The number with commas of which this is a later group, since YAML ends a value within braces at a comma."""
+        if not isinstance(event, yaml.ScalarEvent) or event.style or not _GROUP.match(event.value):
+            return None
+        place = self._place(event)
+        found = (each for each in _WITH_COMMAS.finditer(place.text) if each.start() < place.column - 1 < each.end())
+        return next((each.group() for each in found), None)
+
+    def _say_cut(self, event: yaml.Event, number: str) -> None:
+        """Say it once of each number, at its second group."""
+        place = self._place(event)
+        if place.text[: place.column - 1].endswith(number.partition(",")[0] + ","):
+            written = number.replace(",", "")
+            message = f"YAML cuts `{number}` at the comma; write {written}"
+            self._faults.append(place.fault(message))
+
     def _cut_off(self, event: yaml.ScalarEvent, place: Place) -> str | None:
         """The last line of a plain text with what YAML takes for a comment; None where nothing is cut off."""
         last, end = _spot(event.end_mark)
@@ -254,18 +278,34 @@ class _Builder:
     def _items(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         items: list[Node] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            # `[100,200]` may well be two; `000` is nothing that anybody writes.
+            if (number := self._cut_number(event)) is not None and ",0" in number:
+                self._say_cut(event, number)
             items.append(self._node(event, events, depth + 1))
         if not items:
             return self._refuse(start, "the list is empty; write its entries, or take the key out")
         return Items(self._place(start), tuple(items))
+
+    def _tab(self, key: Node, event: yaml.Event) -> Text | None:
+        """The one blank value that says something: a tab between the cells of csv."""
+        separates = isinstance(key, Text) and key.value == "separator"
+        tab = isinstance(event, yaml.ScalarEvent) and event.value == "\t"
+        return Text(self._place(event), "\t") if separates and tab else None
 
     def _entries(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         entries: dict[str, tuple[Text, Node]] = {}
         empty = True
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             empty = False
+            if (number := self._cut_number(event)) is not None:
+                self._say_cut(event, number)
+                follows = next(events)
+                if not isinstance(follows, yaml.ScalarEvent) or follows.value:
+                    self._node(follows, events, depth + 1)
+                continue
             key = self._node(event, events, depth + 1)
-            value = self._node(next(events), events, depth + 1)
+            after = next(events)
+            value = self._tab(key, after) or self._node(after, events, depth + 1)
             if isinstance(key, Items | Entries):
                 message = "a key is a name, not a list or a mapping; put text with braces or brackets in single quotes"
                 self._faults.append(key.place.fault(message))

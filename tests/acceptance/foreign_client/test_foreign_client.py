@@ -53,7 +53,7 @@ def foreign_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The script that drives the foreign client, beside the installed package."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        pytest.skip("the foreign client is an npm package, and there is no node or npm here")
+        pytest.skip("needs a client from npm; install Node.js and npm to run it")
     folder = tmp_path_factory.mktemp("foreign-client")
     flags = ("--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--engine-strict=false")
     installed = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
@@ -63,7 +63,7 @@ def foreign_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     if any(code in installed.stderr for code in UNREACHABLE):
-        pytest.skip(f"the npm registry cannot be reached, so {PACKAGE} could not be installed")
+        pytest.skip(f"needs {PACKAGE} from the npm registry, which cannot be reached from here")
     assert installed.returncode == 0, installed.stderr
     return Path(shutil.copy(Path(__file__).with_name("drive.mjs"), folder))
 

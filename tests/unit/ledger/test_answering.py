@@ -10,12 +10,14 @@ import pytest
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
 from pm_autoaccept.model import (
     Action,
+    Change,
     KeptBack,
     Mode,
     Outcome,
     Reason,
     ReasonKind,
     Receipt,
+    Sent,
     Standing,
     Step,
 )
@@ -61,7 +63,7 @@ async def test_a_refused_answer_is_known_as_what_was_refused(ledger, monkeypatch
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="400/-100")
     history = await see(ledger, request, minute=1)
     assert history.standing[request.key] is Standing.REFUSED
-    assert history.sent == {request.key: (Action.ACCEPT, None)}
+    assert history.sent == {request.key: Sent(action=Action.ACCEPT, awaits=Change.REQUEST)}
     monkeypatch.setattr("pm_autoaccept.ledger.reading.__version__", "99.0")
     assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
 

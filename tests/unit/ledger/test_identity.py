@@ -35,20 +35,24 @@ async def test_a_reject_that_is_done_and_still_listed_is_lag_and_keeps_its_prope
     history = await see(ledger, request, meter, minute=1)
     assert history.standing[request.key] is Standing.REJECTED
     assert history.rejected_properties == {11}
-    await see(ledger, meter, minute=2)
-    await see(ledger, request, meter, minute=3)
-    await answer(ledger, request, ACCEPT, minute=3)
-    assert (await see(ledger, meter, minute=4)).rejected_properties == frozenset()
+    for minute in (2, 3):
+        await see(ledger, meter, minute=minute)
+    await see(ledger, request, meter, minute=4)
+    await answer(ledger, request, ACCEPT, minute=4)
+    assert (await see(ledger, meter, minute=5)).rejected_properties == frozenset()
 
 
-async def test_an_answered_request_that_was_absent_and_appears_again_is_the_next_time(ledger):
-    """The same question asked again after it was gone is open to be answered."""
+async def test_without_a_created_date_an_answered_request_that_was_absent_and_appears_again_is_the_next_time(ledger):
+    """The same question asked again after two reads without it is open to be answered; one read is no absence."""
     request = connection()
     await see(ledger, request, minute=0)
     await answer(ledger, request, REJECT, minute=0)
     await see(ledger, minute=1)
-    assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
-    await answer(ledger, request, ACCEPT, minute=2)
+    assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.REJECTED
+    for minute in (3, 4):
+        await see(ledger, minute=minute)
+    assert (await see(ledger, request, minute=5)).standing[request.key] is Standing.UNANSWERED
+    await answer(ledger, request, ACCEPT, minute=5)
     assert await outcomes(ledger) == {"connection:410221/1": Outcome.DONE, "connection:410221/2": Outcome.DONE}
 
 
@@ -125,10 +129,11 @@ async def test_the_same_moment_in_another_zone_is_the_same_request(ledger):
 async def test_of_a_request_that_was_asked_twice_the_latest_time_is_told(ledger):
     """A summary counts each pending request once."""
     request = connection()
-    for minute in (0, 2):
+    for minute in (0, 3):
         await see(ledger, request, minute=minute)
         await answer(ledger, request, REJECT, minute=minute)
         await see(ledger, minute=minute + 1)
+        await see(ledger, minute=minute + 2)
     (row,) = await ledger.decisions(keys=[request.key, key("meter", 1)])
     assert row.time == 2
 

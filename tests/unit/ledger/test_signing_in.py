@@ -121,6 +121,83 @@ async def test_a_clock_that_is_set_back_does_not_keep_a_password_waiting_for_eve
     assert await process.trying(at=back + 15 * MINUTE) is None
 
 
+async def test_tries_beside_the_daemon_that_are_cut_off_keep_it_from_nothing(start):
+    """They wait for one another, as they must where the password was changed; a success or a refusal ends that."""
+    good = start("right")
+    await good.trying(at=NOW)
+    await good.taken(at=NOW)
+    beside = [minute for minute in range(1, 20) if await tried_beside(start, "right", minute)]
+    assert beside == [1, 2, 17]
+    assert await start("right").may_try(at=NOW + 17 * MINUTE) is None
+    assert await start("right").trying(at=NOW + 17 * MINUTE) is None
+    await start("right").taken(at=NOW + 17 * MINUTE)
+    assert await tried_beside(start, "right", 18)
+
+
+async def test_what_was_refused_last_is_tried_by_one_alone_whoever_it_is(start):
+    """A `doctor` that is killed as soon as the wait is over has tried it for `run` too."""
+    good = start("right")
+    await good.trying(at=NOW)
+    await good.taken(at=NOW)
+    await good.trying(at=NOW)
+    await good.refused(at=NOW)
+    assert [minute for minute in range(1, 20) if await tried_beside(start, "right", minute)] == [15]
+    assert await start("right").trying(at=NOW + 16 * MINUTE) == NOW + 30 * MINUTE
+
+
+async def tried_beside(start, password, minute) -> bool:
+    """Whether a command that is killed at once tries it."""
+    return await start(password, aside=True).trying(at=NOW + minute * MINUTE) is None
+
+
+async def test_a_refusal_beside_the_daemon_is_one_for_all(start):
+    """Whether the credential was taken before or not; and one that was given up, or failed in passing, is none."""
+    for taken in (True, False):
+        password = f"changed-{taken}"
+        if taken:
+            await start(password).trying(at=NOW)
+            await start(password).taken(at=NOW)
+        for ends in ("failed", "given_up"):
+            beside = start(password, aside=True)
+            assert await beside.trying(at=NOW) is None
+            await getattr(beside, ends)(at=NOW)
+            if not taken and ends == "given_up":
+                continue
+            assert await start(password, aside=True).may_try(at=NOW) is None
+        beside = start(password, aside=True)
+        later = NOW + 16 * MINUTE
+        assert await beside.trying(at=later) is None
+        until = await beside.refused(at=later)
+        assert await start(password).trying(at=later) == until > later
+
+
+async def test_what_was_taken_beside_the_daemon_is_taken_for_all(start):
+    """A first `doctor` shows that the password is right, and `run` need not find out."""
+    beside = start("right", aside=True)
+    assert await beside.trying(at=NOW) is None
+    assert not await start("right").is_good()
+    assert await start("right").may_try(at=NOW) == NOW + 15 * MINUTE
+    await beside.taken(at=NOW)
+    assert await start("right").is_good()
+    assert await start("right").may_try(at=NOW) is None
+
+
+async def test_a_rest_is_the_account_s_and_outlives_its_password(start):
+    """Whoever starts next rests too; the longest counts, up to a day, whatever the clock did since."""
+    assert await start().resting(at=NOW) == timedelta()
+    await start().rests(HOUR, at=NOW)
+    await start("other").rests(10 * MINUTE, at=NOW)
+    assert await start("third").resting(at=NOW + 20 * MINUTE) == 40 * MINUTE
+    assert await start("third", name="south").resting(at=NOW) == timedelta()
+    assert await start().resting(at=NOW + HOUR) == timedelta()
+    await start().rests(7 * DAY, at=NOW)
+    assert await start().resting(at=NOW) == DAY
+    back = NOW - 365 * DAY
+    assert await start().resting(at=back) == timedelta()
+    await start().rests(HOUR, at=back)
+    assert await start().resting(at=back) == HOUR
+
+
 async def test_the_ledger_holds_no_password_and_the_credential_does_not_show_it(start, database):
     """Only a digest that differs from ledger to ledger and is slow to make."""
     process = start("hunter2-hunter2")

@@ -16,11 +16,13 @@ from pm_autoaccept.ledger.engines import address, writing
 from pm_autoaccept.model import (
     Action,
     Kind,
+    Mode,
     Outcome,
     Receipt,
     Standing,
     Step,
 )
+from pm_autoaccept.plan import plan
 from tests.examples import ALICE, NOW, connection, decided, property_share
 from tests.unit.ledger.acting import ACCEPT, MINUTE, REJECT, SERVICE, US, answer, outcomes, read, see
 
@@ -144,7 +146,7 @@ async def test_a_read_begun_before_an_answer_does_not_show_its_absence(ledger):
     assert (await see(ledger, request, minute=1)).standing[request.key] is Standing.ACCEPTED
 
 
-async def again(ledger, request, verdict, *, minute: int, note: str | None = None) -> tuple[Step, int]:
+async def again_(ledger, request, verdict, *, minute: int, note: str | None = None) -> tuple[Step, int]:
     """Intend the same answer once more."""
     decision = replace(decided(request, verdict), note=note)
     action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
@@ -159,16 +161,16 @@ async def test_a_second_attempt_is_of_the_same_intent_and_waits_longer_for_a_thi
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await repeatable(ledger, request, minutes=(1, 6))
     with pytest.raises(AlreadyAnswered, match="answered otherwise"):
-        await again(ledger, request, REJECT, minute=6)
+        await again_(ledger, request, REJECT, minute=6)
     with pytest.raises(AlreadyAnswered, match="answered otherwise"):
-        await again(ledger, request, ACCEPT, minute=6, note="another")
-    await again(ledger, request, ACCEPT, minute=6)
+        await again_(ledger, request, ACCEPT, minute=6, note="another")
+    await again_(ledger, request, ACCEPT, minute=6)
     with pytest.raises(AlreadyAnswered, match="sent again already"):
-        await again(ledger, request, ACCEPT, minute=6)
+        await again_(ledger, request, ACCEPT, minute=6)
     doubt = Standing.IN_DOUBT
     assert await repeatable(ledger, request, minutes=(7, 12, 15)) == [doubt, doubt, doubt]
     assert await repeatable(ledger, request, minutes=(17,)) == [Standing.REPEATABLE]
-    step, intent = await again(ledger, request, ACCEPT, minute=17)
+    step, intent = await again_(ledger, request, ACCEPT, minute=17)
     await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 18 * MINUTE)
     (row,) = await ledger.decisions()
     assert (row.outcome, row.attempts) == (Outcome.DONE, 3)
@@ -180,7 +182,7 @@ async def test_a_second_attempt_that_finds_the_request_fulfilled_claims_nothing(
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await repeatable(ledger, request, minutes=(1, 6))
-    step, intent = await again(ledger, request, ACCEPT, minute=6)
+    step, intent = await again_(ledger, request, ACCEPT, minute=6)
     receipt = Receipt(step=step, outcome=Outcome.SETTLED_ELSEWHERE)
     await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
     assert (await ledger.decisions())[0].outcome is Outcome.OPEN
@@ -195,11 +197,92 @@ async def test_a_second_attempt_that_did_not_arrive_leaves_the_first_one_s_fate_
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await repeatable(ledger, request, minutes=(1, 6))
-    step, intent = await again(ledger, request, ACCEPT, minute=6)
+    step, intent = await again_(ledger, request, ACCEPT, minute=6)
     receipt = Receipt(step=step, outcome=Outcome.REFUSED, again_after=NOW + 6 * MINUTE)
     await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
     assert (await ledger.decisions())[0].outcome is Outcome.OPEN
     assert await repeatable(ledger, request, minutes=(7, 12, 17)) == [*[Standing.IN_DOUBT] * 2, Standing.REPEATABLE]
+
+
+LATER = {"again_after": NOW + 66 * MINUTE}
+
+
+@pytest.mark.parametrize(
+    ("brought", "said", "again"),
+    [
+        (Outcome.REFUSED, {"text": "302"}, None),
+        (Outcome.REFUSED, {"text": "405"}, None),
+        (Outcome.REFUSED, {"text": "403"} | LATER, 66),
+        (Outcome.SETTLED_ELSEWHERE, {"text": "doesn't exist or has been fulfilled"}, None),
+        (Outcome.OPEN, {"text": "502"}, 16),
+    ],
+    ids=["302", "405", "403", "400/-200", "502"],
+)
+@pytest.mark.parametrize("connected", [True, False])
+async def test_whatever_a_further_attempt_brings_the_first_stays_of_unknown_fate(
+    ledger, brought, said, again, connected
+):
+    """Only `done` ends it. When the same may be sent again its own row says; reads settle it as ever."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    step, intent = await again_(ledger, request, ACCEPT, minute=6)
+    await ledger.conclude(intent, Receipt(step=step, outcome=brought, **said), at=NOW + 6 * MINUTE)
+    (row,) = await ledger.decisions()
+    assert (row.outcome, row.attempts) == (Outcome.OPEN, 2)
+    assert said["text"] in row.outcome_text
+    with pytest.raises(AlreadyAnswered):
+        await answer(ledger, request, REJECT, minute=7)
+    for minute in (8, 14, 20, 60, 70, 2_000):
+        seen = await see(ledger, request, minute=minute)
+        may = [
+            step.repeats for step in plan([step.decision], snapshot=read(request, minute=minute), history=seen).steps
+        ]
+        assert may == ([True] if again is not None and minute >= again else [])
+    facts = {"connected": frozenset({request.id} if connected else ())}
+    for minute in (2_001, 2_010):
+        await see(ledger, minute=minute, **facts)
+    expected = Outcome.DONE_INFERRED if connected else Outcome.GONE
+    assert (await ledger.decisions())[0].outcome is expected
+
+
+async def test_what_a_further_attempt_waits_for_doubles_as_ever(ledger):
+    """An hour after the first 403, two after the next."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
+    await repeatable(ledger, request, minutes=(1, 6))
+    for minute, hours in ((6, 1), (67, 2)):
+        step, intent = await again_(ledger, request, ACCEPT, minute=minute)
+        at = NOW + minute * MINUTE
+        refused = Receipt(step=step, outcome=Outcome.REFUSED, again_after=at + 60 * MINUTE)
+        await ledger.conclude(intent, refused, at=at)
+        early, late = minute + hours * 60 - 1, minute + hours * 60 + 1
+        doubt, repeats = Standing.IN_DOUBT, Standing.REPEATABLE
+        assert await repeatable(ledger, request, minutes=(early - 1, early, late)) == [doubt, doubt, repeats]
+
+
+async def test_what_came_of_an_attempt_before_the_last_changes_nothing(ledger, ledger_address):
+    """An old holder wakes and knows that its own attempt was refused; the one after it is on its way."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    decision = decided(request, ACCEPT)
+    await ledger.decide([decision], [], mode=Mode.ENFORCE, at=NOW)
+    first = Step(decision=decision, action=Action.ACCEPT)
+    intent = await ledger.intend(first, at=NOW)
+    new = await SqlLedger.open(ledger_address)
+    await new.claim(service=SERVICE, provider=US, at=NOW)
+    await repeatable(new, request, minutes=(1, 6))
+    await again_(new, request, ACCEPT, minute=6)
+    late = Receipt(step=first, outcome=Outcome.REFUSED, text="405")
+    await ledger.conclude(intent, late, at=NOW + 7 * MINUTE)
+    (row,) = await new.decisions()
+    assert (row.outcome, row.outcome_text) == (Outcome.OPEN, "")
+    assert await repeatable(new, request, minutes=(17, 18)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+    await ledger.conclude(intent, replace(late, outcome=Outcome.DONE), at=NOW + 19 * MINUTE)
+    assert (await new.decisions())[0].outcome is Outcome.DONE
+    await new.close()
 
 
 async def test_reads_before_an_attempt_do_not_count_for_it(ledger):
@@ -215,7 +298,7 @@ async def test_reads_before_an_attempt_do_not_count_for_it(ledger):
     await see(ledger, request, minute=4)
     await answer(ledger, request, ACCEPT, minute=4, outcome=Outcome.OPEN)
     assert await repeatable(ledger, request, minutes=(10, 11)) == [doubt, repeats]
-    await again(ledger, request, ACCEPT, minute=11)
+    await again_(ledger, request, ACCEPT, minute=11)
     assert await repeatable(ledger, request, minutes=(22, 23)) == [doubt, repeats]
 
 

@@ -461,6 +461,10 @@ def test_rows_of_a_table(read):
         (f"- {{about: b, request: {{xml: bad.xml}}, {DEFAULT}}}", "bad.xml is no pending list: "),
         (f"- {{about: b, request: {{xml: empty.xml}}, {DEFAULT}}}", "empty.xml holds none"),
         (
+            f"- {{about: b, request: {{xml: spoilt.xml}}, {DEFAULT}}}",
+            "no policy is asked of it: XML forbids a character in its account/email",
+        ),
+        (
             f"- {{about: b, request: {{xml: anonymous.xml}}, {DEFAULT}}}",
             "its account.id is not known (the document lacks",
         ),
@@ -472,6 +476,7 @@ def test_what_is_refused(refused, case, message):
         "two.xml": XML,
         "bad.xml": b"<!DOCTYPE x><x/>",
         "empty.xml": b"<pendingList/>",
+        "spoilt.xml": b"<pendingList><account><accountId>7</accountId><email>\x0b</email></account></pendingList>",
         "anonymous.xml": b"<pendingList><property><propertyId>7</propertyId></property></pendingList>",
     }
     fault = refused(case, **documents)

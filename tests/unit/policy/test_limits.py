@@ -21,6 +21,7 @@ REJECTS = Limit(action=Action.REJECT, at_most=50, period=DAY)
         ("", (ACCEPTS, REJECTS)),
         ("limits: {accept: 500 per 15m}", (Limit(action=Action.ACCEPT, at_most=500, period=HOUR / 4), REJECTS)),
         ("limits: {accept: none, reject: none}", ()),
+        ("limits: none", ()),
         ("limits: {reject: none}", (ACCEPTS,)),
         ("limits: {accept: 0 per 1d}", (Limit(action=Action.ACCEPT, at_most=0, period=DAY), REJECTS)),
         ("limits: {accept: '1,500 per 1h'}", (Limit(action=Action.ACCEPT, at_most=1_500, period=HOUR), REJECTS)),
@@ -42,7 +43,7 @@ def test_limits_are_as_said_and_otherwise_as_by_default(load, said, limits):
 @pytest.mark.parametrize(
     ("said", "place", "message"),
     [
-        ("limits: none", (3, 9), "`limits` is a mapping of accept or reject, as {accept: 200 per 1h"),
+        ("limits: None", (3, 9), "`limits` is a mapping of accept or reject, as {accept: 200 per 1h"),
         ("limits: [accept]", (3, 9), "`limits` is a mapping"),
         ("limits: {acept: 1 per 1h}", (3, 10), "there is no limit for `acept` (did you mean `accept`?)"),
         ("limits: {hold: 1 per 1h}", (3, 10), "there is no limit for `hold`; there are accept or reject"),

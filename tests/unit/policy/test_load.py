@@ -117,7 +117,7 @@ def test_faults_of_a_policy(refused, text, message):
         ("{meter.name: {present: maybe}}", "`maybe` stands where true or false is expected"),
         ("{property.year_built: MCM}", "a whole number"),
         ("{property.year_built: 1998.5}", "a whole number"),
-        ("{property.gross_floor_area: {above: 1e6}}", "a number (as 50,000 or 0.5)"),
+        ("{property.gross_floor_area: {above: 1e6}}", "a number (as 50000 or 0.5)"),
         ("{property.gross_floor_area: {above: '10,00'}}", "a number"),
         ("{meter.inactive_date: 3/4/2026}", "a date (as 2026-01-31, or today - 30d)"),
         ("{meter.inactive_date: 2026-02-30}", "there is no date 2026-02-30"),
@@ -127,8 +127,18 @@ def test_faults_of_a_policy(refused, text, message):
         ("{property.verdict: accepted}", "did you mean `accept`?"),
         ("{meter.category: Energy}", "did you mean `energy`?"),
         ("{kind: metre}", "did you mean `meter`?"),
-        ("{property.address.state: Oregon}", "is not one of its values (AK, AL, AR, AS, AZ … and 70 more)"),
-        ("{property.address.country: USA}", "is not one of its values"),
+        ("{property.address.state: Oregano}", "is not one of its values (AK, AL, AR, AS, AZ … and 70 more)"),
+        ("{property.address.state: Illinois}", "is not one of its values (AK, AL, AR, AS, AZ … and 70 more); write IL"),
+        ("{property.address.state: [IL, new york]}", "more); write NY"),
+        ("{property.address.state: Georgia}", "more); write GA"),
+        ("{property.address.state: Québec}", "more); write QC"),
+        ("{property.address.state: {in: [Massachusets]}}", "more); write MA"),
+        ("{property.address.country: USA}", "more); write US"),
+        ("{property.address.country: United States of America}", "more); write US"),
+        ("{property.gross_floor_area: {at_least: 100,000}}", "YAML cuts `100,000` at the comma; write 100000"),
+        ("{property.gross_floor_area: {above: 1,000,000, below: 2,500,000}}", "YAML cuts `2,500,000` at the comma"),
+        ("{property.gross_floor_area: 100,000}", "YAML cuts `100,000` at the comma; write 100000"),
+        ("{property.gross_floor_area: [250,000, 9]}", "YAML cuts `250,000` at the comma; write 250000"),
         ("{property.primary_function: Offices}", "did you mean `Office`?"),
         ("{meter.type: {equals: electric, clean: fold_case}}", "`clean` is for text"),
         ("{custom.A: {clean: digits}}", "`clean` stands beside a test"),
@@ -141,6 +151,22 @@ def test_faults_of_conditions(refused, when, message):
     """Names, types, literals and patterns are checked when the policy is read."""
     text = f"data: {{known: {{values: ['1']}}}}\nrules: [{{id: a, on: meter, when: {when}, then: hold}}]"
     assert any(message in fault.message for fault in refused(text))
+
+
+def test_a_number_that_yaml_cuts_is_one_fault(refused):
+    """Not one for the group that became a key, and one for the value that it lacks, and one for its repetition."""
+    when = "{property.gross_floor_area: {above: 1,000,000}, property.year_built: {at_least: 2,000}}"
+    faults = refused(f"rules: [{{id: a, on: property, when: {when}, then: hold}}]")
+    assert [fault.message.partition(";")[0] for fault in faults] == [
+        "YAML cuts `1,000,000` at the comma",
+        "YAML cuts `2,000` at the comma",
+    ]
+
+
+@pytest.mark.parametrize("numbers", ["[100, 200]", "[100,200]", "['100,000']", "[1, 000]"])
+def test_numbers_in_a_list_stay_numbers(load, numbers):
+    """A comma that is meant is none that cuts."""
+    load(f"rules: [{{id: a, on: property, when: {{property.gross_floor_area: {numbers}}}, then: hold}}]")
 
 
 @pytest.mark.parametrize(
@@ -272,8 +298,8 @@ def test_the_digest_is_of_what_decides():
     ("on", "when", "needs"),
     [
         ("meter", "{meter.type: Electric, account.username: x, account.connected: true}", set()),
-        ("connection", "{account.email: x}", set()),
-        ("[connection, property]", "{account.email: x}", {Need.ACCOUNTS}),
+        ("connection", "{account.email: x@example.com}", set()),
+        ("[connection, property]", "{account.email: x@example.com}", {Need.ACCOUNTS}),
         ("meter", "{not: {any: [{custom.A: x}]}}", {Need.CUSTOM_FIELDS}),
         ("meter", "{property.custom.A: x}", {Need.CUSTOM_FIELDS}),
         ("property", "{connection.custom.A: x}", {Need.CUSTOM_FIELDS, Need.ANSWERS_AT_CONNECTION}),

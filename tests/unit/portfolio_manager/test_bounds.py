@@ -177,7 +177,7 @@ async def test_what_was_not_taken_in_time_is_never_delivered(answer: bytes) -> N
     assert end == "gone"
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has TCP_USER_TIMEOUT")
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="needs TCP_USER_TIMEOUT, which only Linux has")
 async def test_the_system_gives_up_too_where_we_cannot() -> None:
     """A process that is frozen closes nothing: what nobody acknowledged in time is then thrown away by the system."""
     async with serving(OK, closes=False) as service, connected(service.url, timeout=30.0) as connection:

@@ -7,6 +7,7 @@ import logging
 import traceback
 from datetime import datetime, timedelta
 
+import aiohttp
 import pytest
 from aiohttp import encode_basic_auth
 
@@ -240,6 +241,164 @@ async def test_of_calls_side_by_side_at_most_those_in_flight_meet_a_401(simulate
     failures = await asyncio.gather(*(pm.customers() for _ in range(10)), return_exceptions=True)
     assert {type(failure) for failure in failures} == {NotAuthorised}
     assert len(simulator.log.calls) <= 3
+
+
+def refusing(times: int | None = None) -> Fault:
+    """Each call is answered 401, as when the password was changed."""
+    return Fault(kind=FaultKind.STATUS, status=401, times=times)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        None,
+        Fault(kind=FaultKind.RESET, times=2),
+        Fault(kind=FaultKind.STATUS, status=503, times=2),
+        Fault(kind=FaultKind.STATUS, status=403, times=2),
+        too_fast(2),
+        too_fast(1, "7"),
+    ],
+    ids=["at once", "reset", "503", "403", "429", "429 with Retry-After"],
+)
+async def test_between_cycles_a_password_that_was_changed_is_tried_once(simulate, sign_in, before) -> None:
+    """The first page of the first list goes alone; what says nothing of the password lets only one more go."""
+    simulator, time = await simulate(), FakeTime()
+    pm = await sign_in(simulator, pace=Pace(in_flight=32, rate=None, clock=time, sleep=time.sleep))
+    await pm.account()
+    time.seconds += 1.5
+    if before is not None:
+        simulator.faults.add(before)
+    simulator.faults.add(refusing())
+    pages = (pm.pending_page(kind, page) for page in range(1, 5) for kind in Kind)
+    failures = await asyncio.gather(*pages, pm.customers(), return_exceptions=True)
+    assert NotAuthorised in {type(failure) for failure in failures}
+    assert [call.status for call in simulator.log.calls].count(401) == 1
+    assert simulator.log.calls[1].path == "/wstest/connect/account/pending/list?page=1"
+
+
+async def test_what_follows_a_success_within_a_second_leaves_side_by_side(simulate, sign_in) -> None:
+    """Signing in has just shown that the password is taken; and after the one that went alone, the others follow."""
+    simulator, time = await simulate(), FakeTime()
+    pm = await sign_in(simulator, pace=Pace(in_flight=32, rate=None, clock=time, sleep=time.sleep))
+    await pm.account()
+    for pause, first in ((0.9, 4), (1.5, 1)):
+        time.seconds += pause
+        simulator.faults.add(Fault(kind=FaultKind.DELAY))
+        reads = asyncio.gather(*(pm.pending_page(kind, 1) for kind in Kind), pm.customers())
+        seen = len(simulator.log.calls)
+        await simulator.faults.until_withheld(first)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(simulator.log.calls) - seen == first
+        simulator.faults.release()
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert len(simulator.log.calls) - seen == 4
+        simulator.faults.clear()
+        await reads
+
+
+async def test_an_answer_that_waits_for_its_connection_does_not_leave_after_a_401(
+    simulate, sign_in, monkeypatch
+) -> None:
+    """Finding an address, connecting and TLS may take seconds, in which the password turns out to be changed."""
+    simulator, connected = await simulate(), asyncio.Event()
+    connect = aiohttp.TCPConnector.connect
+
+    async def slowly(self, request, traces, timeout):  # noqa: ASYNC109 - aiohttp's own signature
+        made = await connect(self, request, traces, timeout)
+        if request.method == "POST":
+            await connected.wait()
+        return made
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", slowly)
+    pm = await sign_in(simulator)
+    await pm.account()
+    answering = asyncio.create_task(accept(pm))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    simulator.faults.add(refusing(1))
+    with pytest.raises(NotAuthorised):
+        await pm.customers()
+    connected.set()
+    (failure,) = await asyncio.gather(answering, return_exceptions=True)
+    assert [call.method for call in simulator.log.calls] == ["GET", "GET"]
+    assert isinstance(failure, NotAuthorised)
+
+
+async def test_a_401_counts_from_its_first_line(simulate, sign_in) -> None:
+    """Its page for people may be long on its way: until it has come, nothing else leaves."""
+    simulator = await simulate()
+    pm = await sign_in(simulator, password="wrong")
+    simulator.faults.add(Fault(kind=FaultKind.TRICKLE, times=1))
+    first = asyncio.create_task(pm.customers())
+    await simulator.faults.until_withheld(1)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    with pytest.raises(NotAuthorised):
+        await asyncio.wait_for(pm.customers(), 30)
+    assert [call.status for call in simulator.log.calls] == [401]
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 408, 500, 502, 503, 504])
+async def test_a_retry_after_counts_whatever_the_status(simulate, sign_in, status) -> None:
+    """Nothing leaves until it is over, and it is over after a day at most."""
+    simulator, time = await simulate(), FakeTime()
+    pm = await sign_in(simulator, pace=Pace(rate=None, clock=time, sleep=time.sleep), sleep=time.sleep)
+    asked = (("Retry-After", "3600"),)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=status, times=1, headers=asked))
+    failures = [await _failure(pm.customers()), *[await _failure(pm.pending_page(kind, 1)) for kind in Kind]]
+    assert len(simulator.log.calls) == 1
+    assert [failure.status for failure in failures] == [status, None, None, None]
+    assert pm.pace.held == 3600
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=status, headers=(("Retry-After", "9" * 400),)))
+    time.seconds += 3600
+    await _failure(pm.customers())
+    assert pm.pace.held in ({86_400.0} if status != 401 else {0.0})
+
+
+async def _failure(call) -> PortfolioManagerError:
+    with pytest.raises(PortfolioManagerError) as raised:
+        await call
+    return raised.value
+
+
+async def test_a_short_retry_after_of_a_failed_read_is_waited_for(simulate, sign_in) -> None:
+    """As that of a 429: all calls wait, and the rate stays as it is."""
+    simulator, time, pauses = await simulate(), FakeTime(), Pauses()
+    pm = await sign_in(simulator, pace=Pace(rate=4, clock=time, sleep=time.sleep), sleep=pauses)
+    headers = (("Retry-After", "7"),)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=503, times=1, headers=headers))
+    await pm.customers()
+    (pause,) = pauses.seconds
+    assert 7 <= pause <= 8
+    assert (time(), pm.pace.rate) == (7, 4)
+
+
+async def test_a_retry_after_beside_a_success_means_nothing(simulate, sign_in) -> None:
+    """Nor beside a 202, which says nothing of what became of an answer."""
+    simulator = await simulate()
+    pm = await sign_in(simulator)
+    headers = (("Retry-After", "3600"),)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=202, times=1, headers=headers))
+    with pytest.raises(AnswerUnknown):
+        await accept(pm)
+    assert pm.pace.held == 0
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_retry_after_does_not_make_an_answer_safe_to_send_again(simulate, sign_in, status) -> None:
+    """It may have been processed: it delays other calls, and that is all."""
+    simulator, pauses = await simulate(), Pauses()
+    pm = await sign_in(simulator, sleep=pauses)
+    headers = (("Retry-After", "5"),)
+    simulator.faults.add(Fault(kind=FaultKind.STATUS, status=status, times=1, headers=headers))
+    with pytest.raises(AnswerUnknown):
+        await accept(pm)
+    assert (len(simulator.log.calls), pauses.seconds) == (1, [])
+    assert pm.pace.held == 5
 
 
 async def test_notifications_that_are_cleared_are_not_asked_for_twice(simulate, sign_in) -> None:

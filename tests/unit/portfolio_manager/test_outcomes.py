@@ -69,7 +69,27 @@ def test_what_was_asked_for_is_read() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (200, error(-200, FULFILLED), AnswerUnknown),
+        (200, error(-200, FULFILLED), AlreadyFulfilled),
+        (200, error(-100, FULFILLED), Invalid),
+        (200, error(-200, "No."), Refused),
+        (200, error("x", ""), Refused),
+        (200, error(-200, FULFILLED).replace(b"</errors>", b"<error/></errors>"), Refused),
+        (200, error(-200, FULFILLED).replace(b"Error", b"Ok"), AnswerUnknown),
+        (200, error(-200, FULFILLED).replace(b"Error", b"error"), AnswerUnknown),
+        (200, error(-200, FULFILLED).replace(b' status="Error"', b""), AnswerUnknown),
+        (200, error(-200, FULFILLED).replace(b"status", b'xmlns:r="x" r:status'), AnswerUnknown),
+        (200, error(-200, FULFILLED)[:-1], AnswerUnknown),
+        (200, b'<response status="Error"/>', AnswerUnknown),
+        (200, b'<response status="Error"><errors/></response>', AnswerUnknown),
+        (200, b'<response status="Error"><warnings><warning/></warnings></response>', AnswerUnknown),
+        (200, b"<response/>", AnswerUnknown),
+        (201, error(-200, FULFILLED), AnswerUnknown),
+        (202, error(-200, FULFILLED), AnswerUnknown),
+        (302, error(-200, FULFILLED), Redirected),
+        (401, error(-200, FULFILLED), NotAuthorised),
+        (403, error(-200, FULFILLED), NotOurs),
+        (429, error(-200, FULFILLED), TooFast),
+        (503, error(-100, FULFILLED), AnswerUnknown),
         (200, b'<response status="OK"/>', AnswerUnknown),
         (200, b"<html>Sorry</html>", AnswerUnknown),
         (200, b'<response status="Ok"', AnswerUnknown),
@@ -137,6 +157,23 @@ def test_each_row_for_a_get(status: int, body: bytes, kind: type[PortfolioManage
     failure = failure_of_get(status, body)
     assert type(failure) is kind
     assert failure.text
+
+
+@given(
+    status=st.sampled_from(["Error", "Error", "error", "Ok", "", " Error"]),
+    errors=st.lists(st.tuples(st.sampled_from(["-100", "-200", "x", ""]), st.sampled_from([FULFILLED, "No.", ""]))),
+)
+def test_a_200_that_says_error_is_what_the_same_envelope_is_under_400(
+    status: str, errors: list[tuple[str, str]]
+) -> None:
+    """The status of the envelope and one error are both needed; with less nobody knows what became of the answer."""
+    inner = "".join(f'<error errorNumber="{number}" errorDescription="{text}"/>' for number, text in errors)
+    body = f'<response status="{status}"><errors>{inner}</errors></response>'.encode()
+    expected = type(failure_of_post(400, body)) if status == "Error" and errors else AnswerUnknown
+    if status == "Ok" and not errors:
+        confirm(POST, Reply(200, {}, body), now=NOW)
+    else:
+        assert type(failure_of_post(200, body)) is expected
 
 
 @pytest.mark.parametrize("status", HTTPStatus)

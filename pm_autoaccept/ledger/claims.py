@@ -19,6 +19,8 @@ _DOUBTS = {
 }
 """Outcomes after which an accept may stand."""
 _STANDS = (Outcome.DONE, Outcome.DONE_INFERRED)
+_NOTHING_CAME = (Outcome.REFUSED, Outcome.NOT_SENT)
+"""Outcomes of an answer that did nothing: who ended the request then was somebody else."""
 
 
 def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
@@ -32,21 +34,28 @@ def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
     query = (
         select(request.kind, request.pm_id, request.account_id, request.username, request.custom, request.masked_at)
         .add_columns(func.coalesce(intent.outcome, request.outcome).label("outcome"))
-        .outerjoin(intent_table, intent.request_id == request.id)
+        .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(_NOTHING_CAME)))
         .where(request.provider_id == provider, or_(by_us, by_others))
         .order_by(request.id)
     )
     return tuple(_claim(row) for row in connection.execute(query) if row.custom)
 
 
-def _claim(row: Row[Any]) -> Claim:
+def said(row: Row[Any]) -> tuple[tuple[CustomField, ...], frozenset[str]]:
+    """What a row's request says in its custom fields, and in which fields that is not known any more."""
     masked = row.masked_at is not None
     gone = {name for name, value in row.custom if masked or value.startswith(DIGEST)}
+    known = tuple(CustomField(name, value) for name, value in row.custom if name not in gone)
+    return known, frozenset(map(name_key, gone))
+
+
+def _claim(row: Row[Any]) -> Claim:
+    custom, unread = said(row)
     return Claim(
         key=RequestKey(Kind(row.kind), row.pm_id),
         owner=row.account_id,
         username=row.username,
-        custom=tuple(CustomField(name, value) for name, value in row.custom if name not in gone),
-        unread=frozenset(map(name_key, gone)),
+        custom=custom,
+        unread=unread,
         doubt=_DOUBTS.get(Outcome(row.outcome)),
     )

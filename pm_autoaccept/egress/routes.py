@@ -1,0 +1,147 @@
+"""Which proxy a call goes through, by the setting, the environment's variables, and NO_PROXY."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from pm_autoaccept.egress.proxy import Proxy, parse_proxy
+
+DIRECTLY = "none"
+"""How the setting says that no proxy is to be used, whatever the environment says."""
+
+VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
+_PORTS = {"http": 80, "https": 443}
+
+
+def proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The usual variables: in small letters, each with its name as it was set, and its value.
+
+    A variable in small letters stands above the one in capitals, as in curl and Python; where it is empty, neither
+    says anything.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for variable in VARIABLES:
+        name = variable if variable in environment else variable.upper()
+        value = environment.get(name, "").strip()
+        if value:
+            found[variable] = (name, value)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one address is reached: through a proxy, or directly.
+
+    Attributes:
+        why: in words, why directly; empty where there is a proxy, which says itself who named it.
+    """
+
+    proxy: Proxy | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxies that are set. Without any, all is reached directly.
+
+    Attributes:
+        setting: the setting PROXY: an address, or `none`; None where it is not set, and the variables count.
+        password: the setting PROXY_PASSWORD.
+        variables: as `proxy_variables` returns them.
+    """
+
+    setting: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    variables: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Whether one of them may be given a password."""
+        return self.setting is not None or any("@" in value for _, value in self.variables.values())
+
+    def route(self, url: str) -> Route:
+        """How an address is reached.
+
+        Raises:
+            ValueError: the proxy's address cannot be read; the text begins with who named it.
+        """
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+        if is_this_machine(host):
+            return Route(None, "it is on this machine")
+        named = self._named(parts.scheme)
+        if named is None:
+            return Route(None, "no proxy is set")
+        origin, text = named
+        if text == DIRECTLY:
+            return Route(None, f"{origin} says none")
+        except_for, exceptions = self.variables.get("no_proxy", ("", ""))
+        if _excepted(host, port, exceptions):
+            return Route(None, f"{except_for} names it")
+        try:
+            return Route(parse_proxy(text, origin=origin, password=self.password if self.setting else None))
+        except ValueError as error:
+            raise ValueError(f"{origin}: {error}") from None
+
+    def _named(self, scheme: str) -> tuple[str, str] | None:
+        """Who names a proxy for this scheme, and its address."""
+        if self.setting is not None:
+            return "PROXY", self.setting
+        return self.variables.get(f"{scheme}_proxy") or self.variables.get("all_proxy")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host can only be this machine, by its name or address alone."""
+    name = _plain(host)
+    address = _address(name)
+    if address is None:
+        return name == "localhost" or name.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def _excepted(host: str, port: int, exceptions: str) -> bool:
+    """Whether NO_PROXY names a host: `*`, a domain with all below it, an address, or a network; with a port or without.
+
+    Names are not resolved: a network is compared with a host that is written as an address.
+    """
+    name = _plain(host)
+    return any(_names(each, name, port) for each in re.split(r"[\s,]+", exceptions) if each)
+
+
+def _names(exception: str, host: str, port: int) -> bool:
+    if exception == "*":
+        return True
+    with_port = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]{1,5})", exception)
+    if with_port:
+        exception, wanted = with_port[1], int(with_port[2])
+        if wanted != port:
+            return False
+    address = _address(host)
+    if address is not None:
+        try:
+            return address in ip_network(exception.removeprefix("[").removesuffix("]"), strict=False)
+        except ValueError:
+            return False
+    domain = _plain(exception.removeprefix("*").lstrip("."))
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared: in small ASCII letters, without the dot that ends it."""
+    plain = name.rstrip(".").lower()
+    with suppress(UnicodeError):
+        return plain if plain.isascii() else plain.encode("idna").decode()
+    return plain
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """A host that is written as an address; one of IPv4 within IPv6 as the former."""
+    with suppress(ValueError):
+        address = ip_address(host)
+        return getattr(address, "ipv4_mapped", None) or address
+    return None
