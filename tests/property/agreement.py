@@ -196,6 +196,11 @@ def limits_were_kept(story: Story) -> Iterator[str]:
     yield from too_many(taken, story.drawn.limits, within=A_CYCLE)
 
 
+def no_cycle_failed(story: Story) -> Iterator[str]:
+    """The ledger never refuses what the program asks of it: a cycle that fails answers nobody."""
+    yield from story.failures
+
+
 JUDGES: tuple[Callable[[Story], Iterator[str]], ...] = (
     nothing_undecided_was_accepted,
     nothing_taken_was_accepted,
@@ -203,6 +208,7 @@ JUDGES: tuple[Callable[[Story], Iterator[str]], ...] = (
     nothing_was_answered_twice,
     each_reject_had_its_own_note,
     limits_were_kept,
+    no_cycle_failed,
     ledger_world_and_log_agree,
     nothing_is_held_for_ever,
 )

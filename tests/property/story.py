@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 
 from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.errors import LedgerError
 from pm_autoaccept.ledger import Database, SqlLedger
 from pm_autoaccept.ledger.engines import address, writing
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Limit, Mode, Plan, RequestKey
@@ -275,6 +276,8 @@ class Story:
     never_left: set[Identity] = field(default_factory=set)
     """The requests of which an answer was intended by a process that died before it left."""
     died: bool = False
+    failures: list[str] = field(default_factory=list)
+    """What the ledger refused to do. It is never told to fail."""
 
     @property
     def lost(self) -> list[Posted]:
@@ -464,6 +467,8 @@ class _Telling:
             planned = await alive.look()
         except Killed:
             story.died = True
+        except LedgerError as error:
+            story.failures.append(f"look {number} failed: {error}")
         if now_failing and not failed.answer:
             self.simulator.faults.clear()
         look = Look(planned, begun, story.drawn.policy_at(number), quiet=number >= CYCLES)
@@ -473,6 +478,8 @@ class _Telling:
             await alive.answer(planned)
         except Killed:
             story.died = True
+        except LedgerError as error:
+            story.failures.append(f"the answers of look {number} failed: {error}")
         self._moment = None
         self.simulator.faults.clear()
         story.looks[-1] = replace(look, died=life.dead)
