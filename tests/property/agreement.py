@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from pm_autoaccept.model import Action, Decision, Kind, RequestKey, Verdict
 from pm_autoaccept.simulator import Effect, Listed, State
-from tests.property.endings import End, interfered, requests, states
+from tests.property.endings import End, ended_since, interfered, requests, states
 from tests.property.limits_kept import A_CYCLE, too_many
 from tests.property.reads import Reads
 from tests.property.rest import nothing_is_held_for_ever
@@ -141,23 +141,13 @@ def nothing_was_answered_twice(story: Story) -> Iterator[str]:
         for earlier_place, earlier in before[request]:
             if earlier.refused or (earlier.settled and not earlier.unread):
                 continue
-            if earlier.action is Action.ACCEPT and _ended_since(story, posted.key, earlier_place, place):
+            if earlier.action is Action.ACCEPT and ended_since(story, posted.key, earlier_place, place):
                 continue
             if not earlier.lost:
                 yield f"{posted.key} was answered {posted.action}, and our {earlier.action} was done before"
             elif (earlier.action, earlier.note) != (posted.action, posted.note):
                 yield f"{posted.key} was answered {posted.action}, and our {earlier.action} may have been done before"
         before[request].append((place, posted))
-
-
-def _ended_since(story: Story, key: RequestKey, begin: int, end: int) -> bool:
-    """Whether what was connected or shared ended in between."""
-    return any(
-        (effect.kind, effect.id, effect.before) == (key.kind, key.id, State.ACTIVE)
-        for event in story.events[begin:end]
-        if isinstance(event, Acted)
-        for effect in states(event)
-    )
 
 
 def each_reject_had_its_own_note(story: Story) -> Iterator[str]:
