@@ -157,7 +157,7 @@ def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason 
         return Reason(ReasonKind.IN_DOUBT, text)
     if before is None or not (changed or before.awaits is None):
         text = "what became of our answer is not known, and Portfolio Manager refused it when it was sent again"
-        return Reason(ReasonKind.IN_DOUBT, f"{text}; it waits for a person")
+        return Reason(ReasonKind.REFUSED, f"{text}; it waits for a person")
     return None
 
 

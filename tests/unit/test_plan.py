@@ -319,8 +319,7 @@ def test_what_was_refused_goes_only_if_what_it_waits_for_has_changed(standing, a
     made = plan([decision], snapshot=snapshot(request), history=history)
     changed = awaits is Change.NOTE and template != "as before"
     assert bool(made.steps) is (changed or (standing is Standing.REPEATABLE and awaits is None))
-    refused = ReasonKind.REFUSED if standing is Standing.REFUSED else ReasonKind.IN_DOUBT
-    assert {kept.reason.kind for kept in made.kept_back} == (set() if made.steps else {refused})
+    assert {kept.reason.kind for kept in made.kept_back} == (set() if made.steps else {ReasonKind.REFUSED})
 
 
 def test_another_verdict_does_not_help_what_was_refused():
