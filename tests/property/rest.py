@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pm_autoaccept.model import Action, Decision, KeptBack, ReasonKind, Verdict
+from pm_autoaccept.model import Action, Decision, KeptBack, Reason, ReasonKind, Verdict
 from pm_autoaccept.simulator import State
 from tests.property.endings import ended_since
 from tests.property.story import Look, Story, decided, identity
@@ -42,28 +42,28 @@ def nothing_is_held_for_ever(story: Story) -> Iterator[str]:
 def _held(story: Story, decision: Decision) -> Iterator[str]:
     """What is wrong with the reason for which a request is held."""
     key, reason = decision.key, decision.reason
-    yield from _passing(story, decision, reason.kind, reason.text)
+    yield from _passing(story, decision, reason)
     if reason.kind not in SAID and not _may_be_answered(story, decision):
         yield f"{key} is held for ever, and nobody said so: {reason.kind}, {reason.text!r}"
 
 
-def _passing(story: Story, decision: Decision, kind: ReasonKind, text: str) -> Iterator[str]:
+def _passing(story: Story, decision: Decision, reason: Reason) -> Iterator[str]:
     """What is wrong with a reason that ends by itself, or says nothing.
 
-    What is in doubt, and was refused when it was sent again, is left to people.
+    Doubt is left to people where the answer was refused when it was sent again, or about another request, whose own
+    reason is judged.
     """
-    key, refused = (
-        decision.key,
-        any(posted.refused and story.meant(posted) == decided(decision) for _, posted in story.posts),
-    )
-    if (kind in PASSING and not (kind is ReasonKind.IN_DOUBT and refused)) or not text:
-        yield f"{key} is held for ever by what should pass: {kind}, {text!r}"
+    doubt = reason.kind is ReasonKind.IN_DOUBT
+    refused = any(posted.refused and story.meant(posted) == decided(decision) for _, posted in story.posts)
+    left_to_people = doubt and (refused or reason.other is not None)
+    if (reason.kind in PASSING and not left_to_people) or not reason.text:
+        yield f"{decision.key} is held for ever by what should pass: {reason.kind}, {reason.text!r}"
 
 
 def _kept_back(story: Story, look: Look, kept: KeptBack) -> Iterator[str]:
     """What is wrong with the reason why an answer that was decided is not sent."""
     key, reason = kept.decision.key, kept.reason
-    yield from _passing(story, kept.decision, reason.kind, reason.text)
+    yield from _passing(story, kept.decision, reason)
     if not _is_true(story, look, kept):
         yield f"{key} is kept back for ever, and it is not so: {reason.kind}, {reason.text!r}"
 
@@ -84,6 +84,7 @@ def _is_true(story: Story, look: Look, kept: KeptBack) -> bool:
         ReasonKind.VERDICT_CHANGED: any(posted.lost for posted in ours) or decided(decision) in story.never_left,
         ReasonKind.REFUSED: any(posted.refused for posted in ours),
         ReasonKind.OVER_LIMIT: bool(story.drawn.limits),
+        ReasonKind.IN_DOUBT: reason.other is None or above is State.PENDING,
     }
     return true.get(reason.kind, True)
 

@@ -132,14 +132,8 @@ def _allowed(story: Story, request: Request, reads: Reads) -> set[Outcome | None
     lost = request.identity in story.unprocessed
     by_lost = request.by is not None and request.by.lost
     lagged = request.end is not End.PENDING and reads.lagged(request.identity, since=request.place)
-    if request.end is End.OURS and not _was_meant(story, request):
-        # It came in the place of another, in the window that is admitted: a list that lags shows it once more.
-        return {Outcome.SETTLED_ELSEWHERE, Outcome.GONE, Outcome.FALLEN, None}
-    if request.end is End.OURS:
-        return set(UNKNOWN_FATE) if by_lost else {Outcome.DONE}
-    if request.end is End.PENDING:
-        refused = any(posted.refused and story.meant(posted) == request.identity for _, posted in story.posts)
-        return {Outcome.OPEN} if lost else {None, *([Outcome.REFUSED] if refused else [])}
+    if request.end in {End.OURS, End.PENDING}:
+        return _allowed_of_ours(story, request) if request.end is End.OURS else _allowed_now(story, request, reads)
     allowed: set[Outcome | None] = set(UNKNOWN_FATE) if lost else set()
     if request.end is End.FELL:
         # Of a reject whose answer was lost nothing is claimed, nor of what fell with it.
@@ -156,6 +150,21 @@ def _allowed(story: Story, request: Request, reads: Reads) -> set[Outcome | None
     if request.end is End.OTHERS and (in_its_place := _answered_in_its_place(story, request)) is not None:
         return set(UNKNOWN_FATE) if in_its_place.lost else {Outcome.DONE}
     return allowed if lost else allowed | {Outcome.SETTLED_ELSEWHERE}
+
+
+def _allowed_of_ours(story: Story, request: Request) -> set[Outcome | None]:
+    """Of what our own answer ended. One that came in the place of another is shown once more by a list that lags."""
+    if not _was_meant(story, request):
+        return {Outcome.SETTLED_ELSEWHERE, Outcome.GONE, Outcome.FALLEN, None}
+    return set(UNKNOWN_FATE) if request.by is not None and request.by.lost else {Outcome.DONE}
+
+
+def _allowed_now(story: Story, request: Request, reads: Reads) -> set[Outcome | None]:
+    """Of what pends still."""
+    if request.identity in story.unprocessed:
+        return set(UNKNOWN_FATE) if reads.ever_gone(request.identity) else {Outcome.OPEN}
+    refused = any(posted.refused and story.meant(posted) == request.identity for _, posted in story.posts)
+    return {None, Outcome.REFUSED} if refused else {None}
 
 
 def _rejected_above(story: Story, request: Request, reads: Reads, *, in_the_same_cycle: bool = False) -> bool:
