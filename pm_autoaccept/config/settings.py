@@ -93,6 +93,14 @@ class Settings(BaseModel):
         """The ledger's address without its password."""
         return without_password(self.ledger)
 
+    @property
+    def first_answer_wait(self) -> timedelta:
+        """How long a ledger must have existed before anything is answered with it.
+
+        Where it has taken the place of one that was lost, an answer that nobody remembers may be on its way still.
+        """
+        return timedelta() if self.is_simulator or self.mode is Mode.OBSERVE else self.unknown_wait
+
     @model_validator(mode="after")
     def _allowed_together(self) -> Self:
         if urlsplit(self.base_url).scheme not in {"http", "https"}:

@@ -121,7 +121,12 @@ class Serving:
 
     async def _work(self, watch: PolicyWatch, tenure: Tenure) -> None:
         """Do the account's work while this replica holds its lease."""
-        ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
+        ledger = SqlLedger(
+            self.database,
+            name=self.settings.name,
+            unknown_wait=self.settings.unknown_wait,
+            first_answer_wait=self.settings.first_answer_wait,
+        )
         answer, lease = self.settings.timeout, self.settings.lease
         async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
             log.info("lease_taken", epoch=tenure.epoch)

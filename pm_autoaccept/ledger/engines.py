@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, StaticPool
 
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
 
@@ -59,6 +59,8 @@ def address(text: str) -> URL:
         raise ConfigurationError(
             f"a ledger is kept in SQLite or PostgreSQL; write sqlite:///FILE or postgresql://… instead of {backend}://…"
         )
+    if url.query or url.host or (url.database or "").startswith("file:"):
+        raise ConfigurationError("a ledger in SQLite is named by its file and nothing else; write sqlite:///FILE")
     if url.database and not Path(url.database).parent.is_dir():
         folder = Path(url.database).parent
         raise LedgerUnavailable(f"the ledger's folder {folder} does not exist; make it, or name another with --ledger")
@@ -78,6 +80,11 @@ def _postgresql(url: URL) -> URL:
     return url.set(password=password if isinstance(password, str) else None)
 
 
+def file_of(url: URL) -> Path | None:
+    """The file of a ledger in SQLite; None for one in memory, or in PostgreSQL."""
+    return Path(url.database) if _is_sqlite(url) and url.database and url.database != ":memory:" else None
+
+
 def writing(url: URL) -> Engine:
     """An engine with one connection, whose transactions begin at once and are durable when they return."""
     return _sqlite(url, begin="BEGIN IMMEDIATE") if _is_sqlite(url) else _postgres(url, _WRITING)
@@ -87,7 +94,7 @@ def reading(url: URL) -> Engine | None:
     """A second engine, for long reads beside the writing; None for a ledger in memory: it has but one connection."""
     if not _is_sqlite(url):
         return _postgres(url, _READING).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return _sqlite(url, begin="BEGIN") if url.database and url.database != ":memory:" else None
+    return _sqlite(url, begin="BEGIN") if file_of(url) is not None else None
 
 
 def only_reading(url: URL) -> Engine:
@@ -100,6 +107,14 @@ def only_reading(url: URL) -> Engine:
             query["immutable"] = "1"
         url = URL.create("sqlite", database=f"file:{quote(url.database)}", query=query)
     return _sqlite(url, begin="BEGIN", read_only=True)
+
+
+def through_path(path: Path) -> Engine:
+    """An engine that only reads, and opens anew what a path leads to for each connection."""
+    address = f"file:{quote(str(path))}?mode=ro"
+    return create_engine(
+        "sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(address, uri=True, timeout=_LOCKED)
+    )
 
 
 def hang_up(connection: object) -> None:
