@@ -22,6 +22,7 @@ from pm_autoaccept.config import ledger_address
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.auditing import accounts
+from pm_autoaccept.redaction import shown
 
 R = TypeVar("R")
 Row = TypeVar("Row")
@@ -41,7 +42,7 @@ def from_ledger(
     """
     address = ledger_address(said, settings=settings)
     if not ledger_exists(address):
-        raise LedgerUnavailable(f"there is no ledger at {address}; name it with --ledger sqlite:///FILE")
+        raise LedgerUnavailable(f"there is no ledger at {shown(address)}; name it with --ledger sqlite:///FILE")
 
     def checked(connection: Connection) -> R:
         known = accounts(connection)

@@ -15,10 +15,10 @@ from pm_autoaccept.config.forms import (
     parse_ledger,
     parse_listen,
     parse_rate,
-    without_password,
 )
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import REPEAT_WITHIN
+from pm_autoaccept.redaction import shown
 
 EPA_HOST = "portfoliomanager.energystar.gov"
 SERVICES = {"live": f"https://{EPA_HOST}/ws", "test": f"https://{EPA_HOST}/wstest"}
@@ -46,7 +46,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     name: str = Field(default=DEFAULT_NAME, description="the account's name in the settings file")
-    service: str = Field(description="test, live, or a base URL")
+    service: str = Field(repr=False, description="test, live, or a base URL")
     username: str = Field(min_length=1, description="the provider account's username")
     password: SecretStr = Field(min_length=1, description="the provider account's password")
     policy: Path = Field(description="the policy folder")
@@ -89,9 +89,14 @@ class Settings(BaseModel):
         return urlsplit(self.base_url).hostname in _LOOPBACK
 
     @property
+    def service_shown(self) -> str:
+        """The service's base URL for people, without user information and query values."""
+        return shown(self.base_url)
+
+    @property
     def ledger_shown(self) -> str:
-        """The ledger's address without its password."""
-        return without_password(self.ledger)
+        """The ledger's address for people, without user information and query values."""
+        return shown(self.ledger)
 
     @property
     def first_answer_wait(self) -> timedelta:
@@ -103,7 +108,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _allowed_together(self) -> Self:
-        if urlsplit(self.base_url).scheme not in {"http", "https"}:
+        if not _is_base_url(self.base_url):
             raise ValueError("service must be test, live, or a base URL as https://HOST/PATH")
         if self.lease < 1.5 * self.timeout:
             raise ValueError(
@@ -125,3 +130,11 @@ class Settings(BaseModel):
                 "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
             )
         return self
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -181,7 +181,7 @@ class Serving:
                     log.info(
                         "signed_in",
                         username=cycle.provider.username,
-                        service=self.settings.base_url,
+                        service=self.settings.service_shown,
                         mode=self.settings.mode,
                     )
                     self.telemetry.signed_in(cycle.pm.pace)

@@ -71,7 +71,7 @@ async def ask(settings: Settings, policy: Policy | None) -> AsyncIterator[Findin
             for check in ("account searchable", "clock", *LISTS, "notifications", "custom fields"):
                 yield not_tried(check, "not signed in")
             return
-        yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.base_url}")
+        yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.service_shown}")
         if ledger is not None:
             yield await owner(settings, ledger, provider)
         yield _searchable(provider)

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, StaticPool
 
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
+from pm_autoaccept.redaction import redacted, shown
 
 DATABASE_ERRORS = (SQLAlchemyError, UnicodeError, OverflowError)
 """What work in a database may raise. sqlite3 and psycopg raise the latter two themselves: a text that is none, a number
@@ -128,9 +129,17 @@ def hang_up(connection: object) -> None:
 
 
 def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
-    """The database's error in words, without the password."""
+    """The database's error in words, without what may not be shown of its address.
+
+    To be raised `from None`: the driver's own error may repeat parts of the address, and a traceback would show it.
+    """
     reason = getattr(error, "orig", None) or error
-    return LedgerUnavailable(f"the ledger {url.render_as_string(hide_password=True)} cannot be used: {reason}")
+    if _is_sqlite(url):
+        file = unquote(url.database.removeprefix("file:")) if url.database else ""
+        return LedgerUnavailable(f"the ledger sqlite:///{file} cannot be used: {reason}")
+    where = url.render_as_string(hide_password=False)
+    words = redacted(str(reason), where) or f"{type(reason).__name__}, and its text holds a part of the address"
+    return LedgerUnavailable(f"the ledger {shown(where)} cannot be used: {words}")
 
 
 def _is_sqlite(url: URL) -> bool:
