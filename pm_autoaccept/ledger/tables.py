@@ -57,6 +57,15 @@ metadata = MetaData(
     }
 )
 
+# One row: the ledger's own name, made at random with its tables. By it another ledger in its place is told apart. And
+# when it was made; none of a ledger from before there was this table.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("made_at", UtcDateTime),
+)
+
 # The provider accounts whose answers these are, each under the name that the settings give it. None changes hands.
 provider = Table(
     "provider",

@@ -58,7 +58,7 @@ def test_the_evaluator_does_what_the_page_says(tell):
 
     @seed(1)
     @settings(
-        max_examples=asked_for(300),
+        max_examples=asked_for(500),
         database=None,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
