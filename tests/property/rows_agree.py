@@ -97,13 +97,15 @@ def _ours(times: Sequence[Request], rows: Sequence[DecisionRow]) -> Iterator[str
 
 
 def _ended_and_lags(story: Story, request: Request, reads: Reads) -> bool:
-    """Whether what we accepted has ended since, and its list still shows it: it cannot be told from the next time."""
+    """Whether what we accepted, or may have, has ended since, and its list shows it still.
+
+    It cannot be told from the next time.
+    """
+    if request.identity in story.unprocessed:
+        return any(ended_since(story, key, 0) for key in (request.key, *above(story.world, request.key)))
     accepted = request.end is End.OURS and request.by is not None and request.by.action is Action.ACCEPT
-    return (
-        accepted
-        and ended_since(story, request.key, request.place)
-        and reads.lagged(request.identity, since=request.place)
-    )
+    ended = accepted and ended_since(story, request.key, request.place)
+    return ended and reads.lagged(request.identity, since=request.place)
 
 
 def _was_meant(story: Story, request: Request) -> bool:
