@@ -9,10 +9,12 @@ import pytest
 from hypothesis import strategies as st
 
 from pm_autoaccept import plan
+from pm_autoaccept.ledger import reading
 from tests.property.agreement import wrong
 from tests.property.budget import try_stories
-from tests.property.story import Drawn, lists_failing, stories, stories_where
+from tests.property.story import Drawn, doubted, flapping, lists_failing, returning, stories, stories_where
 
+LEDGER = "pm_autoaccept.ledger"
 CHECKS = [("BEFORE_ACCEPT", check) for check in plan.BEFORE_ACCEPT]
 CHECKS += [("BEFORE_REJECT", check) for check in plan.BEFORE_REJECT]
 
@@ -33,7 +35,33 @@ class Mend:
     among: st.SearchStrategy[Drawn]
 
 
-MENDS: tuple[Mend, ...] = ()
+def _no_second_read(*_arguments: object, **_named: object) -> tuple[()]:
+    """What one read misses pends no more."""
+    return ()
+
+
+MENDS: tuple[Mend, ...] = (
+    Mend(
+        name="A1: what one read misses still pends",
+        out=((f"{LEDGER}.reading", "missed_once", _no_second_read),),
+        among=flapping,
+    ),
+    Mend(
+        name="A4: what was sent before stays in doubt",
+        out=((f"{LEDGER}.concluding", "_in_doubt", lambda _answer, _outcome: False),),
+        among=doubted,
+    ),
+    Mend(
+        name="A6: an id stands as its weakest element",
+        out=((f"{LEDGER}.reading", "_WEAKEST_FIRST", tuple(reversed(reading._WEAKEST_FIRST))),),
+        among=returning,
+    ),
+    Mend(
+        name="A8: the same sender and date are lag",
+        out=((f"{LEDGER}.rows", "same_ask", lambda _row, _request: False),),
+        among=flapping,
+    ),
+)
 """Each mend of what the ledger and the lists were wrong about, with what takes it out again."""
 
 
