@@ -250,7 +250,7 @@ async def test_all_of_it_at_an_address(tmp_path):
             table = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as={charset}', {said}")).table
             assert rows(table, "1") == [{"n": "1", "name": "B\u00fcro", "until": date(2026, 1, 31)}]
         unsaid = said.replace("encoding: windows-1252, ", "")
-        why = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as=cp1252', {unsaid}")).table.why
+        why = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as=CP1252', {unsaid}")).table.why
         assert "it is cp1252, not UTF-8; write `encoding: windows-1252`" in why
 
 
