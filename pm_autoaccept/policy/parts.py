@@ -67,8 +67,7 @@ def _read_one(node: Node, faults: list[Fault]) -> str | None:
     if isinstance(node, Text):
         if node.value in NAMED:
             return node.value
-        # A blank is one too, and folding would trim it.
-        written = node.value if node.value == " " else fold(node.value)
+        written = fold(node.value)
         if len(written) == 1 and written.isprintable() and not written.isalnum():
             return written
     if not isinstance(node, Broken):
