@@ -25,7 +25,9 @@ from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.data.sources import Form, Source
 from pm_autoaccept.policy.definitions.comparing import compare
 from pm_autoaccept.policy.implied import ensured
+from pm_autoaccept.policy.judging.preparing import Preparation
 from pm_autoaccept.policy.judging.taken import collect
+from pm_autoaccept.policy.judging.view import View
 from pm_autoaccept.policy.lint.implying import follows, never_true
 from pm_autoaccept.policy.lint.normal import cases_of, normal
 from pm_autoaccept.policy.lint.warnings import warnings
@@ -223,6 +225,8 @@ OTHER = RequestKey(Kind.METER, 7)
         ("2; 3", "true", "false"),
         ("3 / 2", "true", "false"),
         ("12", "false", "true"),
+        ("nr. 2; nr. 3", "true", "false"),
+        ("n; m", "false", "true"),
         ("3; 4", "false", "true"),
         ("3; 1.2E3", "unknown", "unknown"),
         ("2; 1.2E3", "true", "false"),
@@ -278,6 +282,48 @@ def test_an_answer_without_a_part_is_one_line(rule, connection, facts):
         (test,) = clause.tests
         assert (test.expected, test.found) == ("not one of 4, 5 (some part)", found)
         assert [gap.why for gap in clause.gaps] == gaps
+
+
+def test_of_several_operators_an_answer_without_a_part_shows_all(rule, connection, facts):
+    """As they are asked: all of them, or under `not` one."""
+    request = replace(connection, custom=(CustomField(NUMBER, ";"),))
+    when = split("{starts_with: '4', ends_with: '5'}", "some")
+    for asked, expected in (
+        (when, "starting with 4 (some part) and ending with 5 (some part)"),
+        (f"{{not: {when}}}", "not starting with 4 (every part) or not ending with 5 (every part)"),
+    ):
+        (evidence,) = rule(asked, on="connection", then="reject").explain(request, facts, {})[0].clauses[0].tests
+        assert (evidence.field, evidence.expected, str(evidence.truth)) == (f"custom.{NUMBER}", expected, "false")
+
+
+def test_what_is_unknown_of_a_part_names_the_field(rule, connection, facts):
+    """Whether of one part, or since there are too many; what decides says the same as what is shown."""
+    for value, why in ((";".join("1" * 21), "more than 20 parts"), ("1; 1.2E3", "make another number of it")):
+        request = replace(connection, custom=(CustomField(NUMBER, value),))
+        made = rule(split("{in: listed}"), on="connection", then="reject", data=DATA)
+        judgement = made.judge(request, facts, {"listed": LISTED})
+        assert (judgement.rule, judgement.unknown) == ("asked", (f"custom.{NUMBER}",))
+        assert (judgement.evidence[-1].field, str(judgement.evidence[-1].truth)) == (f"custom.{NUMBER}", "unknown")
+        asked = Preparation().of(made.rules[0].when)
+        ((name, gap),) = [(each.name, each.why) for each in asked.came(View(request, facts, {"listed": LISTED}))]
+        assert name == f"custom.{NUMBER}"
+        assert why in gap
+
+
+def test_a_part_is_compared_with_the_day_where_we_are(rule, connection, facts):
+    """The policy's time zone holds for parts too: at noon in UTC it is tomorrow in Auckland."""
+    request = replace(connection, custom=(CustomField(NUMBER, "2026-03-05; 2026-03-05"),))
+    for zone, expected in (("Pacific/Auckland", "rule"), ("UTC", "default")):
+        when = split("{as: date, equals: 2026-03-05, at_most: today}")
+        made = rule(when, on="connection", then="reject", data=f"time_zone: {zone}")
+        assert made.judge(request, facts, {}).reason.kind == expected
+
+
+def test_one_field_is_split_in_two_ways(answered):
+    """Each test by itself."""
+    one, other = (split("'4'", separators=f"split: '{each}'") for each in (";", "/"))
+    for value, expected in (("4;4", "true"), ("4/4", "true"), ("4+4", "false")):
+        assert answered(f"{{any: [{one}, {other}]}}", value) == expected
 
 
 def test_the_reason_says_each_thing_once(rule, connection, facts):
@@ -344,6 +390,8 @@ def test_a_tested_part_says_that_the_answer_is_there(load):
     for when in (split("'4'"), f"{{not: {split('[4, 5]', 'some')}}}"):
         (condition,) = conditions(load, when)
         assert ensured(condition) == {f"custom.{NUMBER}"}
+    (condition,) = conditions(load, f"{{not: {split('{same_as: account.job_title, ends_with: [a]}')}}}")
+    assert ensured(condition) == {f"custom.{NUMBER}"}
     (condition,) = conditions(load, split("{same_as: account.job_title}"))
     assert ensured(condition) == {f"custom.{NUMBER}", "account.job_title"}
 
