@@ -387,7 +387,8 @@ def test_what_is_split_and_absent_is_never_so(load):
 
 def test_a_tested_part_says_that_the_answer_is_there(load):
     """So a note may name it without a stand-in, also under `not`; and what it is compared with."""
-    for when in (split("'4'"), f"{{not: {split('[4, 5]', 'some')}}}"):
+    nothing_left = split("{clean: digits, present: false}")
+    for when in (split("'4'"), f"{{not: {split('[4, 5]', 'some')}}}", nothing_left):
         (condition,) = conditions(load, when)
         assert ensured(condition) == {f"custom.{NUMBER}"}
     (condition,) = conditions(load, f"{{not: {split('{same_as: account.job_title, ends_with: [a]}')}}}")
