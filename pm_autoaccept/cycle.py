@@ -108,8 +108,10 @@ class Cycle:
         planned = replace(await self.judge(snapshot), paused=await self.paused())
         if record:
             await self._remember()
-            decisions, kept_back = planned.decisions, planned.kept_back
-            for decision in await self.ledger.decide(decisions, kept_back, mode=self.mode, at=self.now()):
+            # What was decided of a request stands while a read misses it; that it does, its row says.
+            shown = {request.key for pending in snapshot.lists for request in pending.requests}
+            decisions = [decision for decision in planned.decisions if decision.key in shown]
+            for decision in await self.ledger.decide(decisions, planned.kept_back, mode=self.mode, at=self.now()):
                 self.tell_decided(decision)
         return planned
 

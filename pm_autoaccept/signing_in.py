@@ -209,7 +209,7 @@ async def only_reading(
             yield ledger, Memory(credential=None, tell=tell, now=now)
             return
         try:
-            database, why = await Database.beside(settings.ledger), None
+            database, why = await Database.open_beside(settings.ledger), None
             stack.push_async_callback(database.close)
         except LedgerError as error:
             database, why = ledger.database, str(error)

@@ -24,7 +24,6 @@ SECTIONS = {
         "doctor": "Try what can be tried without changing anything, and say what to do about each fault.",
         "once": "Run one cycle, then print a summary.",
         "run": "Answer requests, cycle after cycle, until stopped.",
-        "review": "List what is held for people now, by which rule and for how long.",
         "pause": "Stop answering, also of a program that runs.",
         "resume": "Go on answering, or lift a limit for a while.",
     },

@@ -149,7 +149,7 @@ def _remove(removal: Removal, what: str, *, yes: bool, said: dict[str, Any]) -> 
     from pm_autoaccept.remove import remove
 
     settings = _enforcing(said)
-    ask(f"{what}, at {settings.base_url} as {settings.username}?", yes=yes)
+    ask(f"{what}, at {settings.service_shown} as {settings.username}?", yes=yes)
 
     async def work(stop: Stop) -> int:
         async with signed_in(settings, stop=stop) as (pm, ledger):
@@ -182,7 +182,7 @@ def _clear(*, yes: bool, said: dict[str, Any]) -> int:
         "again: if the answer to that last call is lost on its way, what came in between the two is lost.",
         err=True,
     )
-    ask(f"Mark all notifications of {settings.username} at {settings.base_url} as read?", yes=yes)
+    ask(f"Mark all notifications of {settings.username} at {settings.service_shown} as read?", yes=yes)
 
     async def work(stop: Stop) -> int:
         async with signed_in(settings, stop=stop) as (pm, ledger):

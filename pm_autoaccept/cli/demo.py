@@ -72,6 +72,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode, ReasonKind
+    from pm_autoaccept.redaction import shown
     from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
@@ -107,7 +108,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
                     await cycle.answer(planned)
                 rows = await cycle.ledger.decisions()
         story.end()
-    _end(out, rows, ledger=ledger, seed=seed, cycles=cycles, output=output)
+    _end(out, rows, ledger=shown(ledger), seed=seed, cycles=cycles, output=output)
     return 0
 
 

@@ -25,6 +25,7 @@ from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRe
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.auditing import accounts
 from pm_autoaccept.policy.durations import read_duration
+from pm_autoaccept.redaction import shown
 
 if TYPE_CHECKING:
     from pm_autoaccept.policy import Policy
@@ -47,7 +48,7 @@ def from_ledger(
     """
     address = ledger_address(said, settings=settings)
     if not ledger_exists(address):
-        raise LedgerUnavailable(f"there is no ledger at {address}; name it with --ledger sqlite:///FILE")
+        raise LedgerUnavailable(f"there is no ledger at {shown(address)}; name it with --ledger sqlite:///FILE")
 
     def checked(connection: Connection) -> R:
         known = accounts(connection)

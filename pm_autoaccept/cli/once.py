@@ -40,7 +40,12 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
     from pm_autoaccept.daemon import holder_name, holding
     from pm_autoaccept.ledger import Leases, SqlLedger
 
-    ledger = await SqlLedger.open(settings.ledger, name=settings.name, unknown_wait=settings.unknown_wait)
+    ledger = await SqlLedger.open(
+        settings.ledger,
+        name=settings.name,
+        unknown_wait=settings.unknown_wait,
+        first_answer_wait=settings.first_answer_wait,
+    )
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
         tenure = await leases.take(settings.name)
@@ -49,9 +54,19 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
         async with holding(leases, tenure, ledger, ttl=settings.lease, longest_answer=answer) as hold:
+            await _wait_while_new(ledger, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:
         await ledger.close()
+
+
+async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
+    """Wait until a ledger that was made just now may answer; the reading comes after, since it must be fresh."""
+    from pm_autoaccept.cli.printing import console
+
+    if wait := ledger.new_for():
+        console(stderr=True).print(f"Waiting: {await ledger.paused()}.")
+        await stop.wait(wait)
 
 
 def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:

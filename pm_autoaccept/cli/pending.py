@@ -53,7 +53,7 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
     if output == "json":
         print_json(
             {
-                "service": settings.base_url,
+                "service": settings.service_shown,
                 "paused": plan.paused,
                 "lists_not_whole": {each.kind: each.failed for each in plan.not_whole},
                 "requests": [

@@ -20,7 +20,6 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
 _LARGEST_PORT = 65535
 _SQLITE = "sqlite://"
 _POSTGRESQL = frozenset({"postgresql", "postgres"})
-_PASSWORD_IN_QUERY = re.compile(r"(?i)(?<![^&])((?:ssl)?password=)[^&]+")
 
 
 def parse_duration(text: object) -> object:
@@ -137,15 +136,6 @@ def ledger_file(address: str) -> str | None:
     return address.removeprefix("sqlite:///") or None if address.startswith("sqlite:///") else None
 
 
-def has_password(address: str) -> bool:
-    """Whether a ledger's address holds a password."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "@" in address
-    return bool(parts.password or _PASSWORD_IN_QUERY.search(parts.query))
-
-
 def password_in(address: str) -> str:
     """The password that stands in a ledger's address, or else nothing."""
     try:
@@ -163,17 +153,3 @@ def with_password(address: str, password: str) -> str:
     return parts._replace(
         netloc=f"{quote(unquote(user.partition(':')[0]), safe='')}:{quote(password, safe='')}@{rest}"
     ).geturl()
-
-
-def without_password(address: str) -> str:
-    """The address as it may be shown."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "…"
-    user, at, rest = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    shown = f"{name}:***@{rest}" if colon else f"{name}{at}{rest}"
-    # A query may name a password too, as libpq allows.
-    query = _PASSWORD_IN_QUERY.sub(r"\1***", parts.query)
-    return f"{parts.scheme}://{shown}{parts.path}{'?' + query if query else ''}"

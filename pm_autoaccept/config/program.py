@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import has_password, parse_groups, parse_ledger
+from pm_autoaccept.config.forms import parse_groups, parse_ledger
 from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment, variable
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values
 from pm_autoaccept.errors import ConfigurationError
+from pm_autoaccept.redaction import has_password, shown
 
 IN_THE_ENVIRONMENT = tuple(name for name in Settings.model_fields if name not in OF_THE_FILE)
 """Each of them is a variable `PM_AUTOACCEPT_…`."""
@@ -273,7 +274,7 @@ def _twice(accounts: tuple[Settings, ...]) -> Iterator[str]:
         whose = (each.base_url, each.username.casefold())
         if whose in seen:
             yield (
-                f"the accounts `{seen[whose]}` and `{each.name}` are both {each.username} on {each.base_url}; "
+                f"the accounts `{seen[whose]}` and `{each.name}` are both {each.username} on {shown(each.base_url)}; "
                 "keep one of them"
             )
         seen.setdefault(whose, each.name)

@@ -9,10 +9,11 @@ from fractions import Fraction
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import proxy_shown, without_password
+from pm_autoaccept.config.forms import proxy_shown
 from pm_autoaccept.config.program import IN_THE_ENVIRONMENT, Program
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import OF_AN_ACCOUNT
+from pm_autoaccept.redaction import shown
 
 HIDDEN = "***"
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -36,9 +37,8 @@ def said(program: Program) -> Iterator[SaidSetting]:
     first = program.accounts[0]
     for name, address in first.connections.items():
         setting = f"connections.{name}"
-        shown = without_password(address.get_secret_value())
         origin = program.origins[first.name][setting].text
-        yield SaidSetting(account=None, setting=setting, value=shown, origin=origin)
+        yield SaidSetting(account=None, setting=setting, value=shown(address.get_secret_value()), origin=origin)
     for account in program.accounts:
         for name in OF_AN_ACCOUNT:
             yield _said(program, account, name, account.name)
@@ -64,6 +64,8 @@ def _written(settings: Settings, name: str) -> str:
         written = HIDDEN
     elif name == "ledger":
         written = settings.ledger_shown
+    elif name == "service" and "://" in written:
+        written = settings.service_shown
     elif name == "rate":
         written = "none" if value is None else _rate(value)
     elif isinstance(value, timedelta):

@@ -17,11 +17,11 @@ from pm_autoaccept.config.forms import (
     parse_listen,
     parse_proxy_setting,
     parse_rate,
-    without_password,
 )
 from pm_autoaccept.egress import DIRECTLY, Proxies
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import REPEAT_WITHIN
+from pm_autoaccept.redaction import shown
 
 EPA_HOST = "portfoliomanager.energystar.gov"
 SERVICES = {"live": f"https://{EPA_HOST}/ws", "test": f"https://{EPA_HOST}/wstest"}
@@ -52,7 +52,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     name: str = Field(default=DEFAULT_NAME, description="the account's name in the settings file")
-    service: str = Field(description="test, live, or a base URL")
+    service: str = Field(repr=False, description="test, live, or a base URL")
     username: str = Field(min_length=1, description="the provider account's username")
     password: SecretStr = Field(min_length=1, description="the provider account's password")
     policy: Path = Field(description="the policy folder")
@@ -103,9 +103,22 @@ class Settings(BaseModel):
         return urlsplit(self.base_url).hostname in _LOOPBACK
 
     @property
+    def service_shown(self) -> str:
+        """The service's base URL for people, without user information and query values."""
+        return shown(self.base_url)
+
+    @property
     def ledger_shown(self) -> str:
-        """The ledger's address without its password."""
-        return without_password(self.ledger)
+        """The ledger's address for people, without user information and query values."""
+        return shown(self.ledger)
+
+    @property
+    def first_answer_wait(self) -> timedelta:
+        """How long a ledger must have existed before anything is answered with it.
+
+        Where it has taken the place of one that was lost, an answer that nobody remembers may be on its way still.
+        """
+        return timedelta() if self.is_simulator or self.mode is Mode.OBSERVE else self.unknown_wait
 
     @property
     def proxies(self) -> Proxies:
@@ -123,13 +136,15 @@ class Settings(BaseModel):
         return self
 
     def _faults_together(self) -> Iterator[str]:
-        if urlsplit(self.base_url).scheme not in {"http", "https"}:
+        there_is = _is_base_url(self.base_url)
+        if not there_is:
             yield "service must be test, live, or a base URL as https://HOST/PATH"
         if self.proxy_password is not None and self.proxies.setting in {None, DIRECTLY}:
             yield "proxy_password is the password of proxy, which names none; set proxy, or take this out"
         try:
             # A proxy that cannot be used is told at once, also where a variable names it.
-            self.proxies.route(self.base_url)
+            if there_is:
+                self.proxies.route(self.base_url)
         except ValueError as error:
             yield str(error)
         if self.lease < 1.5 * self.timeout:
@@ -149,3 +164,11 @@ class Settings(BaseModel):
             yield "rate none is for a simulator only; write as 4 per 1s"
         if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
             yield "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

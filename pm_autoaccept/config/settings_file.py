@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pm_autoaccept.config.connections import Connection, read_connections
-from pm_autoaccept.config.forms import has_password, ledger_file, proxy_has_password
+from pm_autoaccept.config.forms import ledger_file, proxy_has_password
 from pm_autoaccept.config.given import Given, Origin
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.errors import ConfigurationError, Fault
 from pm_autoaccept.policy.reading import source_text
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Place, Text
 from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.redaction import has_password
 
 OF_AN_ACCOUNT = (
     *("service", "username", "password", "policy", "mode", "interval", "in_flight", "rate", "timeout"),
@@ -31,7 +32,7 @@ _PATHS = ("policy", "heartbeat", "pause_file")
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _LONGEST_NAME = 60
 
-_SECRET_IN_LINE = re.compile(r"pass|secret|:\S*@", re.IGNORECASE)
+_SECRET_IN_LINE = re.compile(r"pass|secret|:\S*@|://.*[@?]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

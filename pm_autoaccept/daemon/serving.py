@@ -127,7 +127,12 @@ class Serving:
 
     async def _work(self, watch: PolicyWatch, tenure: Tenure) -> None:
         """Do the account's work while this replica holds its lease."""
-        ledger = SqlLedger(self.database, name=self.settings.name, unknown_wait=self.settings.unknown_wait)
+        ledger = SqlLedger(
+            self.database,
+            name=self.settings.name,
+            unknown_wait=self.settings.unknown_wait,
+            first_answer_wait=self.settings.first_answer_wait,
+        )
         answer, lease = self.settings.timeout, self.settings.lease
         async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
             log.info("lease_taken", epoch=tenure.epoch)
@@ -182,7 +187,7 @@ class Serving:
                     log.info(
                         "signed_in",
                         username=cycle.provider.username,
-                        service=self.settings.base_url,
+                        service=self.settings.service_shown,
                         mode=self.settings.mode,
                     )
                     self.telemetry.signed_in(cycle.pm.pace)

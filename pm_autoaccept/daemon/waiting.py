@@ -23,10 +23,10 @@ def wait_after(failed: int) -> timedelta:
 
 
 def beat(heartbeat: Path | None) -> None:
-    """Touch the file that a health check looks at."""
+    """Touch the file that a health check looks at; a new one is for this program's user alone."""
     if heartbeat is None:
         return
     try:
-        heartbeat.touch()
+        heartbeat.touch(mode=0o600)
     except OSError as error:
         log.warning("heartbeat_failed", file=str(heartbeat), error=str(error))

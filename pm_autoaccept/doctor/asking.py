@@ -110,7 +110,7 @@ async def _ask(
         for untried in _not_signed_in():
             yield untried
         return
-    yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.base_url}")
+    yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.service_shown}")
     if ledger is not None:
         yield await owner(settings, ledger, provider)
     yield _searchable(provider)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from pm_autoaccept.config import Program, Settings, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
+from pm_autoaccept.ledger.ledger_file import INDEX, LOG
 from pm_autoaccept.ledger.migrations import newest, version
 from pm_autoaccept.ledger.tables import metadata
 from pm_autoaccept.model import ProviderAccount
@@ -54,8 +56,8 @@ async def look_at_ledger(program: Program) -> AsyncIterator[Finding]:
         async for finding in _read(program.ledger, shown, path):
             yield finding
     if path is not None:
-        for room in _room(path.parent):
-            yield room
+        for finding in (*_permissions(path), *_names(path), *_room(path.parent)):
+            yield finding
 
 
 def _absent(path: Path, shown: str) -> Finding | None:
@@ -182,6 +184,28 @@ def _try_to_write(path: Path) -> Finding:
         advice = f"give this program's user the right to write {path} and its folder; see that the disk is not full"
         return problem(check, f"{path} cannot be written: {error}", advice)
     return ok(check, f"{path} can be written")
+
+
+def _permissions(path: Path) -> Iterator[Finding]:
+    """Whether users beside the owner and its group can get at the ledger, or at its log, which holds the same."""
+    files = [each for each in (path, *map(Path, (f"{path}{LOG}", f"{path}{INDEX}"))) if each.is_file()]
+    exposed = [str(each) for each in files if stat.S_IMODE(each.stat().st_mode) & stat.S_IRWXO]
+    if exposed:
+        yield warning(
+            "ledger's permissions",
+            f"every user of this machine can get at {some(exposed)}: names, e-mail addresses, documents and answers",
+            f"chmod o= {' '.join(exposed)}",
+        )
+
+
+def _names(path: Path) -> Iterator[Finding]:
+    """Whether the file has further names (hard links): opened by another one, its log would not be found."""
+    if path.is_file() and (names := path.stat().st_nlink) > 1:
+        yield warning(
+            "ledger's names",
+            f"{path} has {names} names (hard links); a process that opens it by another one damages it",
+            "keep one name; make copies as docs/operations.md says",
+        )
 
 
 def _may_write(connection: Connection) -> Finding:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.engines import DATABASE_ERRORS, hang_up, unavailable
 
 MOST_TOGETHER = 256
@@ -50,10 +51,24 @@ class Writer:
 
     A piece that raises is rolled back, and with it all that was in its transaction: each is then done again in one of
     its own. Work must bear that: it has no effect but on the database.
+
+    Args:
+        engine: has one connection.
+        check: called before each transaction and after its commit. The `LedgerUnavailable` that it raises is what
+            becomes of each piece.
+        begun: called in each transaction, before the work; raises likewise.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        check: Callable[[], None] = lambda: None,
+        begun: Callable[[Connection], None] = lambda _connection: None,
+    ) -> None:
         self._engine = engine
+        self._check = check
+        self._begun = begun
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: list[_Piece] = []
         self._running: asyncio.Future[list[Any]] | None = None
@@ -135,9 +150,13 @@ class Writer:
     def _commit(self, pieces: list[_Piece], *, reconnected: bool = False) -> list[Any]:
         """One result or exception for each piece; what is a result is durable."""
         try:
+            self._check()
             with self._engine.begin() as connection:
                 self._under_way = time.monotonic(), connection.connection.driver_connection
-                return _work(connection, pieces)
+                results = self._work(connection, pieces)
+            self._check()
+        except LedgerUnavailable as replaced:
+            return [replaced] * len(pieces)
         except _Spoiled as spoiled:
             error = spoiled.__cause__
             if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -148,15 +167,22 @@ class Writer:
         except DATABASE_ERRORS as error:
             # It could not begin, or the commit failed and nobody knows whether it was done: it is not done again.
             return [self._failure(error)] * len(pieces)
+        else:
+            return results
         finally:
             self._under_way = None
         return [result for piece in pieces for result in self._commit([piece])]
 
+    def _work(self, connection: Connection, pieces: list[_Piece]) -> list[Any]:
+        try:
+            self._begun(connection)
+        except DATABASE_ERRORS as error:
+            raise _Spoiled from error
+        return _work(connection, pieces)
+
     def _failure(self, error: BaseException | None) -> BaseException:
         if isinstance(error, DATABASE_ERRORS):
-            told = unavailable(self.url, error)
-            told.__cause__ = error
-            return told
+            return unavailable(self.url, error)
         return error or RuntimeError("work failed without an error")
 
     @property

@@ -39,9 +39,7 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
             continue  # reads, or another replica, have settled it meanwhile or sent it again: only `done` is news
         again_after = _again_after(connection, answer, receipt, at=at)
         awaits = _awaits(receipt)
-        if answer.attempts > 1 and outcome is not Outcome.DONE:
-            # An earlier attempt is of unknown fate: it may have done it, or may still, whatever this one brought. That
-            # only says when the same may be sent again; reads will say what became of it.
+        if _in_doubt(answer, outcome):
             outcome = Outcome.OPEN
         if outcome is Outcome.SETTLED_ELSEWHERE:
             outcome, text = ended_without_us(connection, rows[answer.request_id]) or (outcome, text)
@@ -58,6 +56,14 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
         # It was not processed, so that nothing fell with it.
         spare(connection, intent)
     return [None] * len(conclusions)
+
+
+def _in_doubt(answer: Row[Any], outcome: Outcome | None) -> bool:
+    """Whether an earlier attempt may have done it, or may still, whatever the last one brought.
+
+    That only says when the same may be sent again; reads will say what became of it.
+    """
+    return bool(answer.attempts > 1) and outcome is not Outcome.DONE
 
 
 def withdraw(connection: Connection, intents: Sequence[Intended]) -> list[None]:

@@ -6,14 +6,28 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger.committing import PATIENCE, Writer
-from pm_autoaccept.ledger.engines import DATABASE_ERRORS, adding, address, only_reading, reading, unavailable, writing
-from pm_autoaccept.ledger.migrations import check, make_ready
+from pm_autoaccept.ledger.engines import (
+    DATABASE_ERRORS,
+    adding,
+    address,
+    file_of,
+    only_reading,
+    reading,
+    unavailable,
+    writing,
+)
+from pm_autoaccept.ledger.identity import Identity
+from pm_autoaccept.ledger.ledger_file import OpenFile, beside, give_name, is_there
+from pm_autoaccept.ledger.migrations import check, is_made, make_ready
 
 R = TypeVar("R")
 Item = TypeVar("Item")
@@ -25,15 +39,26 @@ class Database:
     All that writes runs on one thread of its own, so that the event loop never waits for the disk and SQLite has one
     writer; what reads long has another, so that no answer waits for it.
 
+    Before each transaction that writes, and each read beside them, it is checked that they still go to the ledger that
+    was opened: a file, or a database, may be deleted, replaced or restored at any time.
+
     Args:
         engine: writes; reads too where there is no other.
         reading: reads, None for a ledger in memory.
+        path: of the file in which it is kept; None where it is in none, or is only read.
     """
 
-    def __init__(self, engine: Engine, reading: Engine | None = None) -> None:
+    def __init__(self, engine: Engine, reading: Engine | None = None, *, path: Path | None = None) -> None:
         self._engine = engine
         self._reading = reading
-        self._writer = Writer(engine)
+        self._identity = Identity(path or engine.url.database or "")
+        self._files = {
+            each: OpenFile(path, each, stands=self._identity.stands)
+            for each in (engine, reading)
+            if each is not None and path is not None
+        }
+        self._writer = Writer(engine, check=lambda: self._check(engine), begun=self._stands)
+        self._seen: tuple[sqlite3.Connection, object] | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reads")
 
     @classmethod
@@ -42,7 +67,9 @@ class Database:
     ) -> Self:
         """Open the database and bring its tables up to date, or open it only to read.
 
-        A ledger in PostgreSQL is made where there is none, and otherwise only checked: other replicas may work on it.
+        Where there is no file, a new ledger is made: private, whole, then under its name. So a file without tables is a
+        damaged ledger or none at all, and is refused. A ledger in PostgreSQL is made where there is none, and otherwise
+        only checked: other replicas may work on it.
 
         Args:
             url: `sqlite:///FILE`, `sqlite://` for one in memory, or `postgresql://…`.
@@ -51,34 +78,63 @@ class Database:
 
         Raises:
             ConfigurationError: the address is not one of a ledger.
-            LedgerUnavailable: the file cannot be opened or is no ledger, or the database cannot be reached.
-            LedgerMismatch: the ledger was written by a newer program, or is an older one's and is not brought up to
-                date here.
+            LedgerUnavailable: the file cannot be opened, is empty or no file at all, or the database cannot be
+                reached.
+            LedgerMismatch: there is no ledger in the file, or one that was written by a newer program, or an older one
+                that is not brought up to date here.
         """
         where = address(url)
-        database = cls(only_reading(where)) if read_only else cls(writing(where), reading(where))
+        path, work = file_of(where), prepare or (check if read_only else make_ready)
+        there = path is not None and is_there(path)
+        if path is not None and not there and not read_only and await cls._made(where, path, work):
+            work = is_made  # which it is
+        database = cls(only_reading(where)) if read_only else cls(writing(where), reading(where), path=path)
         try:
-            await database.on_tables(prepare or (check if read_only else make_ready))
+            await database.on_tables(partial(database._prepare, work=work, kept_in=path))  # noqa: SLF001 — its own class
         except BaseException:
             await database.close()
             raise
         return database
 
     @classmethod
-    async def beside(cls, url: str) -> Self:
+    async def open_beside(cls, url: str) -> Self:
         """Open a ledger that is there, to add a row to it: it is neither made nor migrated.
 
         Raises:
             ConfigurationError, LedgerUnavailable, LedgerMismatch: as `open`; also where it cannot be written.
         """
         where = address(url)
+        path = file_of(where)
+        if path is not None and not is_there(path):
+            raise LedgerUnavailable(f"there is no ledger at {path}")
         database = cls(adding(where), only_reading(where))
         try:
-            await database.run(check)
+            await database.run(partial(database._prepare, work=check, kept_in=path))
         except BaseException:
             await database.close()
             raise
         return database
+
+    @classmethod
+    async def _made(cls, where: URL, path: Path, work: Callable[[Connection], object]) -> bool:
+        """Make a new ledger; False where another process did in the same moment."""
+        with beside(path) as new:
+            database = cls(writing(where.set(database=str(new))))
+            try:
+                await database.on_tables(work)
+            finally:
+                await database.close()
+            return give_name(new, path)
+
+    def _prepare(self, connection: Connection, *, work: Callable[[Connection], object], kept_in: Path | None) -> None:
+        if kept_in is not None and not is_made(connection):
+            raise LedgerMismatch(
+                f"{kept_in} is no ledger: it is a database without a ledger's tables. If it was one, restore a copy; "
+                "else name another file with --ledger"
+            )
+        work(connection)
+        if kept_in is None or self._files:
+            self._identity.learn(connection)
 
     async def close(self) -> None:
         """Finish what waits, then give back the database and the threads."""
@@ -111,13 +167,40 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, self._reading, work)
 
     def _read(self, engine: Engine, work: Callable[[Connection], R], *, reconnected: bool = False) -> R:
+        self._check(engine)
         try:
             with engine.begin() as connection:
+                self._identity.stands(connection)
                 return work(connection)
         except DATABASE_ERRORS as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated and not reconnected:
                 return self._read(engine, work, reconnected=True)
-            raise unavailable(engine.url, error) from error
+            raise unavailable(engine.url, error) from None
+
+    def _stands(self, connection: Connection) -> None:
+        """Raise `LedgerUnavailable` unless it is the ledger that was opened, with our last intent in it.
+
+        In SQLite only when another connection has written since it was looked at last: asking that takes 2 µs.
+        """
+        raw, seen = connection.connection.driver_connection, None
+        if isinstance(raw, sqlite3.Connection):
+            try:
+                seen = raw, raw.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error as error:
+                raise unavailable(self._engine.url, error) from None
+        if seen is None or seen != self._seen:
+            self._identity.stands(connection)
+            self._seen = seen
+
+    def _check(self, engine: Engine) -> None:
+        """Raise `LedgerUnavailable` unless what this engine has open is still what the ledger's path leads to."""
+        if engine in self._files:
+            self._files[engine].check()
+
+    @property
+    def identity(self) -> Identity:
+        """Which ledger it is, how long it has existed, and what this process has recorded in it last."""
+        return self._identity
 
     async def on_tables(self, work: Callable[[Connection], R]) -> R:
         """Run work on the tables themselves. SQLite rebuilds one to change it, which foreign keys must not notice."""
@@ -153,6 +236,7 @@ class Database:
         return self.is_a_file and bool(await self._writer.on_thread(self._compact))
 
     def _compact(self) -> bool:
+        self._check(self._engine)
         try:
             with self._engine.connect() as connection:
                 raw = connection.connection.driver_connection
@@ -163,7 +247,7 @@ class Database:
                 busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not busy
         except (sqlite3.Error, *DATABASE_ERRORS) as error:
-            raise unavailable(self._engine.url, error) from error
+            raise unavailable(self._engine.url, error) from None
 
     def _foreign_keys(self, *, on: bool) -> None:
         try:
@@ -172,7 +256,7 @@ class Database:
                 if isinstance(raw, sqlite3.Connection):
                     raw.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
         except DATABASE_ERRORS as error:
-            raise unavailable(self._engine.url, error) from error
+            raise unavailable(self._engine.url, error) from None
 
 
 def _each(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:

@@ -12,7 +12,7 @@ from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.holding import Decided, hold
 from pm_autoaccept.ledger.rows import RequestRow, chunks, current, rows_by_key
 from pm_autoaccept.ledger.tables import decision as decision_table
-from pm_autoaccept.model import Decision, KeptBack, Mode, Reason, ReasonKind
+from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
 
 
 def decide(
@@ -24,11 +24,7 @@ def decide(
     mode: Mode,
     at: datetime,
 ) -> list[Decision]:
-    """Append what was decided, each to the request that `see` recorded before, and return what made a new row.
-
-    That one read missed a request is no decision of its own: its row says so, and what was decided of it stands.
-    """
-    decisions = [each for each in decisions if each.reason.kind is not ReasonKind.MISSED_ONCE]
+    """Append what was decided, each to the request that `see` recorded before, and return what made a new row."""
     why = {kept.decision.key: kept.reason for kept in kept_back}
     rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
     requests: list[tuple[RequestRow, Decision]] = []

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from pm_autoaccept.ledger.leases import steady
+from pm_autoaccept.ledger.identity import steady
 from pm_autoaccept.ledger.rows import LONGEST_WAIT
 from pm_autoaccept.model import Fact, NotLearnt
 

@@ -15,9 +15,10 @@ from urllib.parse import quote, unquote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, StaticPool
 
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
+from pm_autoaccept.redaction import redacted, shown
 
 DATABASE_ERRORS = (SQLAlchemyError, UnicodeError, OverflowError)
 """What work in a database may raise. sqlite3 and psycopg raise the latter two themselves: a text that is none, a number
@@ -60,6 +61,8 @@ def address(text: str) -> URL:
         raise ConfigurationError(
             f"a ledger is kept in SQLite or PostgreSQL; write sqlite:///FILE or postgresql://… instead of {backend}://…"
         )
+    if url.query or url.host or (url.database or "").startswith("file:"):
+        raise ConfigurationError("a ledger in SQLite is named by its file and nothing else; write sqlite:///FILE")
     if url.database and not Path(url.database).parent.is_dir():
         folder = Path(url.database).parent
         raise LedgerUnavailable(f"the ledger's folder {folder} does not exist; make it, or name another with --ledger")
@@ -79,6 +82,11 @@ def _postgresql(url: URL) -> URL:
     return url.set(password=password if isinstance(password, str) else None)
 
 
+def file_of(url: URL) -> Path | None:
+    """The file of a ledger in SQLite; None for one in memory, or in PostgreSQL."""
+    return Path(url.database) if _is_sqlite(url) and url.database and url.database != ":memory:" else None
+
+
 def writing(url: URL) -> Engine:
     """An engine with one connection, whose transactions begin at once and are durable when they return."""
     return _sqlite(url, begin="BEGIN IMMEDIATE") if _is_sqlite(url) else _postgres(url, _WRITING)
@@ -88,7 +96,7 @@ def reading(url: URL) -> Engine | None:
     """A second engine, for long reads beside the writing; None for a ledger in memory: it has but one connection."""
     if not _is_sqlite(url):
         return _postgres(url, _READING).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return _sqlite(url, begin="BEGIN") if url.database and url.database != ":memory:" else None
+    return _sqlite(url, begin="BEGIN") if file_of(url) is not None else None
 
 
 def only_reading(url: URL) -> Engine:
@@ -112,6 +120,14 @@ def adding(url: URL) -> Engine:
     return _sqlite(there, begin="BEGIN IMMEDIATE", pragmas=("synchronous = FULL",))
 
 
+def through_path(path: Path) -> Engine:
+    """An engine that only reads, and opens anew what a path leads to for each connection."""
+    address = f"file:{quote(str(path))}?mode=ro"
+    return create_engine(
+        "sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(address, uri=True, timeout=_LOCKED)
+    )
+
+
 def hang_up(connection: object) -> None:
     """End a connection to PostgreSQL from another thread than the one that waits for it, which then gets an error."""
     if isinstance(connection, sqlite3.Connection):
@@ -123,11 +139,17 @@ def hang_up(connection: object) -> None:
 
 
 def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
-    """The database's error in words, without the password."""
+    """The database's error in words, without what may not be shown of its address.
+
+    To be raised `from None`: the driver's own error may repeat parts of the address, and a traceback would show it.
+    """
     reason = getattr(error, "orig", None) or error
-    if _is_sqlite(url) and (url.database or "").startswith("file:"):
-        url = URL.create("sqlite", database=unquote((url.database or "").removeprefix("file:")))
-    return LedgerUnavailable(f"the ledger {url.render_as_string(hide_password=True)} cannot be used: {reason}")
+    if _is_sqlite(url):
+        file = unquote(url.database.removeprefix("file:")) if url.database else ""
+        return LedgerUnavailable(f"the ledger sqlite:///{file} cannot be used: {reason}")
+    where = url.render_as_string(hide_password=False)
+    words = redacted(str(reason), where) or f"{type(reason).__name__}, and its text holds a part of the address"
+    return LedgerUnavailable(f"the ledger {shown(where)} cannot be used: {words}")
 
 
 def _is_sqlite(url: URL) -> bool:

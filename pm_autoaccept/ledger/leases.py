@@ -12,7 +12,6 @@ the epoch (`fence`), and a request has one open intent at most, by its row, whoe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,18 +20,12 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
-from pm_autoaccept.errors import LeaseLost
+from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger.identity import steady
 from pm_autoaccept.ledger.rows import insert
 from pm_autoaccept.ledger.tables import lease as lease_table
 from pm_autoaccept.ledger.tables import replica as replica_table
-
-
-def steady() -> float:
-    """Seconds of a clock that nobody sets, and that goes on while the machine sleeps, as leases do in the database."""
-    clock: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(clock)
-
 
 LONGEST_AHEAD = 4
 """How many `ttl` a sign of life may lie ahead: what lies further was written before the clock was set back."""
@@ -173,7 +166,7 @@ class Leases:
         until = self._clock(connection) + self._ttl
         renewed = connection.execute(update(lease_table).where(*_held_by(tenure)).values(until=until))
         if renewed.rowcount != 1:
-            raise _lost(tenure)
+            raise _lost(connection, tenure)
 
     def _alive(self, connection: Connection) -> int:
         now = self._clock(connection)
@@ -198,12 +191,13 @@ def fence(connection: Connection, tenure: Tenure | None) -> None:
 
     Raises:
         LeaseLost: another replica has taken the lease, and this transaction must write nothing.
+        LedgerUnavailable: the ledger has forgotten the lease.
     """
     if tenure is None:
         return
     said = {"account": tenure.name, "holder": tenure.holder, "epoch": tenure.epoch}
     if connection.execute(_OURS_STILL, said).one_or_none() is None:
-        raise _lost(tenure)
+        raise _lost(connection, tenure)
 
 
 _OURS_STILL = (
@@ -231,5 +225,13 @@ def _could_send_until(row: Row[Any]) -> datetime | None:
     return max(until, before or until)
 
 
-def _lost(tenure: Tenure) -> LeaseLost:
+def _lost(connection: Connection, tenure: Tenure) -> LedgerError:
+    """Why a lease is not ours any more. Its epoch only grows: a ledger that knows none as late is an older copy."""
+    epoch = connection.execute(select(lease_table.c.epoch).where(lease_table.c.name == tenure.name)).scalar()
+    if epoch is None or epoch < tenure.epoch:
+        return LedgerUnavailable(
+            f"the ledger has forgotten the lease on account `{tenure.name}`: an older copy was restored while it was "
+            "open, so nothing is sent. Stop every `run` and `once`, and start again as for any restored copy: "
+            "docs/operations.md"
+        )
     return LeaseLost(f"another replica has taken over account `{tenure.name}`; it goes on there")

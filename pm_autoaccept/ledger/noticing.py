@@ -28,7 +28,6 @@ from pm_autoaccept.ledger.ties import (
     ground_sent_at,
     live_one,
     note_end,
-    requests_by,
     requests_of,
 )
 from pm_autoaccept.model import Finding, FindingKind, Kind, Notification, NotLearnt, Origin, RequestKey, Snapshot
@@ -153,8 +152,9 @@ def owners_of_waiting(connection: Connection, provider: int) -> frozenset[int | 
 def _disconnected(news: _News) -> _Effect | None:
     if news.note.account_id is None:
         return _noted(news, None, "it names no account; nothing changed")
-    news.ends(requests_by(news.note.account_id))
-    return _ended(news, RequestKey(Kind.CONNECTION, news.note.account_id))
+    key = RequestKey(Kind.CONNECTION, news.note.account_id)
+    news.ends(requests_of(key))  # what it shares may stay
+    return _ended(news, key)
 
 
 def _unshared(news: _News) -> _Effect | None:

@@ -14,7 +14,6 @@ from pm_autoaccept.egress import Proxy
 from pm_autoaccept.egress.passage import Memory, Passage
 from pm_autoaccept.errors import ConfigurationError, LedgerError
 from pm_autoaccept.ledger.database import Database
-from pm_autoaccept.ledger.migrations import check
 from pm_autoaccept.ledger.signing_in import SigningIn
 
 OF_NO_ACCOUNT = "(proxy)"
@@ -53,6 +52,6 @@ async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_no
 
 async def _opened(address: str) -> Database | None:
     try:
-        return await Database.open(address, prepare=check)
+        return await Database.open_beside(address)
     except (LedgerError, ConfigurationError):
         return None

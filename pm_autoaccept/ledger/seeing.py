@@ -57,6 +57,9 @@ def see(
     hiding: Hiding,
 ) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
+    table = request_table.c
+    known_to_end = table.provider_id == provider, table.end_noted_at.is_not(None), table.ended_at.is_(None)
+    connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
     present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
     strange = {pending.kind: [digest_of(element) for element in pending.unreadable] for pending in snapshot.lists}
     known = rows_by_key(connection, provider, (key for key, _ in present))

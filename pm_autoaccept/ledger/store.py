@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.errors import LedgerUnavailable, Paused
 from pm_autoaccept.ledger import (
     answering,
     auditing,
@@ -29,7 +30,8 @@ from pm_autoaccept.ledger.answering import Answer, Intended
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.ledger.elapsed import Clocks, Patience
 from pm_autoaccept.ledger.hiding import Hiding
-from pm_autoaccept.ledger.leases import Tenure, fence, steady
+from pm_autoaccept.ledger.identity import steady
+from pm_autoaccept.ledger.leases import Tenure, fence
 from pm_autoaccept.ledger.signing_in import key_for
 from pm_autoaccept.model import (
     Claim,
@@ -75,6 +77,7 @@ class SqlLedger:
         database: where it is kept.
         name: what the settings call the account.
         unknown_wait: see `UNKNOWN_WAIT`.
+        first_answer_wait: how long a ledger must have existed before anything is answered with it.
         clock: the holder's own, in seconds.
 
     Attributes:
@@ -87,12 +90,14 @@ class SqlLedger:
         *,
         name: str = ONLY,
         unknown_wait: timedelta = UNKNOWN_WAIT,
+        first_answer_wait: timedelta = timedelta(),
         clock: Callable[[], float] = steady,
     ) -> None:
         self.database = database
         self.name = name
         self.tenure: Tenure | None = None
         self._unknown_wait = unknown_wait
+        self._first_answer_wait = first_answer_wait
         self._clock = clock
         self._provider: int | None = None
         self._under_way: dict[int, Intended] = {}
@@ -100,10 +105,17 @@ class SqlLedger:
 
     @classmethod
     async def open(
-        cls, url: str, *, name: str = ONLY, unknown_wait: timedelta = UNKNOWN_WAIT, read_only: bool = False
+        cls,
+        url: str,
+        *,
+        name: str = ONLY,
+        unknown_wait: timedelta = UNKNOWN_WAIT,
+        first_answer_wait: timedelta = timedelta(),
+        read_only: bool = False,
     ) -> Self:
         """Open a database for this ledger alone; `close` closes both. Raises as `Database.open`."""
-        return cls(await Database.open(url, read_only=read_only), name=name, unknown_wait=unknown_wait)
+        database = await Database.open(url, read_only=read_only)
+        return cls(database, name=name, unknown_wait=unknown_wait, first_answer_wait=first_answer_wait)
 
     async def close(self) -> None:
         """Give back the database."""
@@ -147,8 +159,23 @@ class SqlLedger:
         return () if self._provider is None else await self._read(claims.accepted)
 
     async def paused(self) -> str | None:
-        """Who paused answering since when and why, None where nobody did. Reads only."""
-        return await self.database.read(lambda connection: braking.paused(connection, self.name))
+        """Who paused answering since when and why, or that the ledger is too new; None for neither. Reads only."""
+        paused = await self.database.read(lambda connection: braking.paused(connection, self.name))
+        return paused or self._too_new()
+
+    def new_for(self) -> timedelta:
+        """How long the ledger is still too new for an answer; no time at all as a rule."""
+        age = self.database.identity.age()
+        return timedelta() if age is None else max(self._first_answer_wait - age, timedelta())
+
+    def _too_new(self) -> str | None:
+        left = math.ceil(self.new_for().total_seconds())
+        if not left:
+            return None
+        return (
+            "this ledger was made just now, and what was sent with an earlier one may still be on its way; the first "
+            f"answer waits another {left} s"
+        )
 
     async def decide(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
@@ -176,10 +203,14 @@ class SqlLedger:
         answer = Answer(step, self._patience(at, step.clock_apart))
         intent: Intended = await self.database.together(self._intend, answer)
         self._under_way[intent.number] = intent
+        if not step.repeats:
+            self.database.identity.intended(intent.number, at=at)
         return intent.number
 
     def _intend(self, connection: Connection, answers: Sequence[Answer]) -> Sequence[Intended]:
         fence(connection, self.tenure)
+        if (why := self._too_new()) is not None:
+            raise Paused(why)
         return answering.intend(connection, self._us(), answers)
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:

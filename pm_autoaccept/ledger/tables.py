@@ -57,6 +57,15 @@ metadata = MetaData(
     }
 )
 
+# One row: the ledger's own name, made at random with its tables. By it another ledger in its place is told apart. And
+# when it was made; none of a ledger from before there was this table.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("made_at", UtcDateTime),
+)
+
 # The provider accounts whose answers these are, each under the name that the settings give it. None changes hands.
 provider = Table(
     "provider",
@@ -120,7 +129,9 @@ request = Table(
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Column("again_after", UtcDateTime),
-    # When what our accept brought had ended, as far as we know: what pends after that is the next time.
+    # When it was noted that what our accept brought has ended, and when a read began with that known: what pends from
+    # then on is the next time. Within a cycle it stays what it was when the cycle's lists were recorded.
+    Column("end_noted_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     # When names, e-mail addresses, phone numbers and what was typed were taken out of it for good.
     Column("masked_at", UtcDateTime),

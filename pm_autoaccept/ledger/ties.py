@@ -178,8 +178,8 @@ def end(connection: Connection, ties: Iterable[Tie], *, at: datetime, by: str) -
             )
             which = or_(which, live_meters)
         grounds = select(table.request_id).where(which, table.request_id.is_not(None))
-        asked = request_table.update().where(request_table.c.id.in_(grounds), request_table.c.ended_at.is_(None))
-        connection.execute(asked.values(ended_at=at))
+        asked = request_table.update().where(request_table.c.id.in_(grounds), request_table.c.end_noted_at.is_(None))
+        connection.execute(asked.values(end_noted_at=at))
         connection.execute(tie_table.update().where(which).values(ended_at=at, ended_by=by))
 
 
@@ -201,8 +201,8 @@ def note_end(
         intent_table.c.sent_at < accepted_before,
     )
     table = request_table.c
-    ended = request_table.update().where(table.provider_id == provider, table.ended_at.is_(None), *which)
-    connection.execute(ended.where(table.id.in_(accepts)).values(ended_at=at))
+    ended = request_table.update().where(table.provider_id == provider, table.end_noted_at.is_(None), *which)
+    connection.execute(ended.where(table.id.in_(accepts)).values(end_noted_at=at))
 
 
 def requests_of(key: RequestKey) -> ColumnElement[bool]:

@@ -23,6 +23,7 @@ from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding
+from pm_autoaccept.redaction import redacted
 from pm_autoaccept.reference.apart import apart
 from pm_autoaccept.reference.reading import Doubtful, Reading, doubt
 from pm_autoaccept.reference.streams import LARGEST, take
@@ -82,13 +83,15 @@ async def read_url(
                 taking, digest = await taken
             return taking.reading(digest=digest, dated=_last_modified(answer.headers), mark=_mark(answer.headers))
     except Doubtful as error:
-        return doubt(source, error)
+        why = str(error)
     except (ConfigurationError, LedgerError, PortfolioManagerError) as error:
-        return doubt(source, f"it cannot be read: {getattr(error, 'text', error)}")
+        why = f"it cannot be read: {getattr(error, 'text', error)}"
     except TimeoutError:
-        return doubt(source, "it does not answer in time")
+        why = "it does not answer in time"
     except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
-        return doubt(source, f"it cannot be read: {_in_words(error)}")
+        why = f"it cannot be read: {_in_words(error)}"
+    # A server may repeat what it was asked, and a library what it was given.
+    return doubt(source, redacted(why, source.url or "") or "it cannot be read, and why holds a part of its address")
 
 
 @asynccontextmanager
@@ -223,4 +226,6 @@ def _in_words(error: Exception) -> str:
         return "it ends before it is whole"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server hung up"
-    return type(error).__name__ if isinstance(error, aiohttp.ClientError) else str(error)
+    if isinstance(error, aiohttp.ClientError | ValueError):  # their texts hold addresses
+        return type(error).__name__
+    return str(error)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pm_autoaccept.policy import Source, Tabulation
+from pm_autoaccept.redaction import redacted
 from pm_autoaccept.reference.reading import Doubtful, Reading, Taking, doubt
 
 _AT_ONCE = 2_000
@@ -50,12 +51,18 @@ def read_query(source: Source, address: str, *, bounds: Bounds = BOUNDS) -> Read
     """
     query = source.query.query if source.query is not None else ""
     try:
-        with _connected(make_url(address), bounds) as connection, closing(_asked(connection, query)) as result:
+        url = make_url(address)
+    except (SQLAlchemyError, ValueError):
+        return doubt(source, "the address of this connection cannot be read; write it as postgresql://USER@HOST/DB")
+    try:
+        with _connected(url, bounds) as connection, closing(_asked(connection, query)) as result:
             return _read(source, result, bounds)
     except Doubtful as error:
         return doubt(source, error)
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError, OSError, ImportError) as error:
-        return doubt(source, _in_words(error))
+        # A driver repeats what it was given, and the address has a password in it.
+        why = redacted(_in_words(error), address)
+        return doubt(source, why or f"{type(error).__name__}, and its text holds a part of the connection's address")
 
 
 def _asked(connection: Connection, query: str) -> CursorResult[Any]:

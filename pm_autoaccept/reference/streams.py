@@ -11,7 +11,7 @@ from itertools import chain
 from typing import IO
 
 from pm_autoaccept.policy import Source, Tabulation
-from pm_autoaccept.policy.data.layouts import MARKS, SEPARATORS, UTF_8, written_separator
+from pm_autoaccept.policy.data.layouts import MARKS, SEPARATORS, UTF_8
 from pm_autoaccept.reference.reading import Doubtful, Taking, separated_otherwise
 
 LARGEST = 1_000_000_000
@@ -19,7 +19,7 @@ LARGEST = 1_000_000_000
 LONGEST = 1_000_000
 """Characters in one line."""
 _CHUNK = 1 << 18
-_BY_EXCEL = re.compile("sep=(.)", re.IGNORECASE)
+_BY_EXCEL = re.compile("sep=.", re.IGNORECASE)
 """A first line that is for Excel alone, and says what separates cells."""
 
 
@@ -117,11 +117,7 @@ def _take_csv(taking: Taking, text: io.TextIOWrapper) -> None:
         # Quoted cells that are separated otherwise are no csv at all.
         hint = separated_otherwise(source.key[0], first.strip(), source)
         raise Doubtful(f"it is not a csv file: {error}{hint}") from error
-    if said := _BY_EXCEL.fullmatch(source.separator.join(header)):
-        if said[1] != source.separator:
-            raise Doubtful(
-                f"its first line says that its cells are separated otherwise: write `{written_separator(said[1])}`"
-            )
+    if _BY_EXCEL.fullmatch(source.separator.join(header)):
         header = [cell.strip() for cell in next(rows, [])]
     taking.rows(header, _fitting(rows, len(header), SEPARATORS[source.separator]))
 

@@ -27,6 +27,9 @@ def story(tmp_path_factory):
         pending = ask_pending(served, folder, policy)
         done = run("once", "--mode", "enforce", "--output", "json", *policy, cwd=folder, **served.settings)
         assert done.returncode == 0, done.stderr
+        for _ in range(2):  # what fell is known after two reads
+            looked = run("once", "--mode", "observe", *policy, cwd=folder, **served.settings)
+            assert looked.returncode == 0, looked.stderr
         ledger = run("decisions", "--output", "json", cwd=folder)
         assert ledger.returncode == 0, ledger.stderr
         return {

@@ -92,7 +92,7 @@ async def test_a_header_that_lacks_the_column_is_no_matter_of_separators(tmp_pat
 
 
 async def test_excels_own_first_line(tmp_path):
-    """`sep=;` says what separates cells: it is no header, and it must be what the policy says."""
+    """`sep=;` says what separates cells: it is no header, and the policy must say the same."""
     text = "sep=;\nn;name\n1;x\n"
     assert rows((await read(tmp_path, text, f"{CSV}, separator: ';'")).table, "1") == [{"n": "1", "name": "x"}]
     why = (await read(tmp_path, text, CSV)).table.why
@@ -202,6 +202,15 @@ async def test_the_order_of_a_date_is_said(tmp_path, said, cell, day):
     assert (None if isinstance(row["until"], NotLearnt) else row["until"]) == day
 
 
+async def test_a_moment_is_not_written_so(tmp_path):
+    """A date-time needs its time and its zone, whatever is said of dates."""
+    (row,) = rows(
+        (await read(tmp_path, "n,until\n1,1/2/2026\n", DATES.replace("date}", "date-time}") % "month/day/year")).table,
+        "1",
+    )
+    assert row["until"] == NotLearnt("line 2: what our table says in until is no date-time")
+
+
 async def test_without_it_such_a_date_is_none(tmp_path):
     """1/2/2026 may be either of two days."""
     (row,) = rows((await read(tmp_path, "n,until\n1,1/2/2026\n", DATES.replace(", dates: %s", ""))).table, "1")
@@ -241,7 +250,7 @@ async def test_all_of_it_at_an_address(tmp_path):
             table = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as={charset}', {said}")).table
             assert rows(table, "1") == [{"n": "1", "name": "B\u00fcro", "until": date(2026, 1, 31)}]
         unsaid = said.replace("encoding: windows-1252, ", "")
-        why = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as=cp1252', {unsaid}")).table.why
+        why = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as=CP1252', {unsaid}")).table.why
         assert "it is cp1252, not UTF-8; write `encoding: windows-1252`" in why
 
 
@@ -271,6 +280,7 @@ async def test_all_of_it_at_an_address(tmp_path):
         ),
         ("sql: {connection: b, query: select 1}, key: n, encoding: utf-8", "a database says itself how"),
         ("url: 'https://x.example/t', separator: ';'", "`url` without `key` is read as one key a line"),
+        ('csv: t.csv, key: "\\t"', "a value is missing here"),
         ("csv: t.csv, key: n, separator: '  '", "a value is missing here"),
     ],
 )

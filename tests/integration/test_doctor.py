@@ -302,13 +302,37 @@ async def test_invisible_characters_in_a_password_are_a_warning(simulate, said, 
     assert simulator.password not in found["password"].found
 
 
-@pytest.mark.parametrize(("content", "state"), [(b"no database", State.PROBLEM), (b"", State.WARNING)])
-async def test_what_is_no_ledger_of_this_version_is_told(simulate, said, tmp_path, content, state):
-    """It is neither made nor migrated: an empty file is a database without tables."""
+@pytest.mark.parametrize("content", [b"no database", b""])
+async def test_what_is_no_ledger_is_told(simulate, said, tmp_path, content):
+    """It is neither made nor migrated: an empty file is a damaged ledger, never a new one."""
     (tmp_path / "ledger.db").write_bytes(content)
     finding = (await found_by(**said(await simulate(clock=utc_now))))["ledger"]
-    assert (finding.state, bool(finding.advice)) == (state, True)
+    assert (finding.state, bool(finding.advice)) == (State.PROBLEM, True)
     assert (tmp_path / "ledger.db").read_bytes() == content
+
+
+@pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o640, False), (0o644, True), (0o602, True)])
+async def test_a_ledger_that_others_can_read_is_a_warning(simulate, said, tmp_path, mode, warns):
+    """Its mode stays as it is: whoever lets a group read it means that."""
+    settings = said(await simulate(clock=utc_now))
+    async with at_work(load_accounts(**settings).accounts[0]):
+        pass
+    ledger = tmp_path / "ledger.db"
+    ledger.chmod(mode)
+    found = await found_by(**settings)
+    told = [f"{each.found} {each.advice}" for each in found.values() if each.state is State.WARNING]
+    assert [f"chmod o= {ledger}" in text for text in told] == [True] * warns
+    assert ledger.stat().st_mode & 0o777 == mode
+
+
+async def test_a_ledger_with_two_names_is_a_warning(simulate, said, tmp_path):
+    """By another name its log is not found: what stands in it would be lost."""
+    settings = said(await simulate(clock=utc_now))
+    async with at_work(load_accounts(**settings).accounts[0]):
+        pass
+    (tmp_path / "another.db").hardlink_to(tmp_path / "ledger.db")
+    told = [each.found for each in (await found_by(**settings)).values() if each.state is State.WARNING]
+    assert ["hard links" in text for text in told] == [True]
 
 
 async def test_a_ledger_in_a_folder_that_is_not_there_is_a_problem(simulate, said, tmp_path):

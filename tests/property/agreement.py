@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 from pm_autoaccept.model import Action, Decision, Kind, RequestKey, Verdict
 from pm_autoaccept.simulator import Effect, Listed, State
-from tests.property.endings import End, interfered, requests, states
+from tests.property.endings import End, ended_since, interfered, requests, states
 from tests.property.limits_kept import A_CYCLE, too_many
 from tests.property.reads import Reads
 from tests.property.rest import nothing_is_held_for_ever
 from tests.property.rows_agree import ledger_world_and_log_agree
 from tests.property.small_worlds import FIELDS
-from tests.property.story import Acted, Identity, Posted, Story, identity, meant
+from tests.property.story import Acted, Identity, Look, Posted, Story, decided, identity, meant
 
 
 def nothing_undecided_was_accepted(story: Story) -> Iterator[str]:
@@ -120,13 +120,27 @@ def only_what_was_decided_was_sent(story: Story) -> Iterator[str]:
         if decision is None or decision.verdict != posted.action.lower():
             yield f"{posted.action} was sent to {posted.key}, decided {decision and decision.verdict}"
             continue
-        rule = look.policy.by_id.get(decision.rule or "")
-        note = f"{decision.rule} on {posted.key.id}" if rule is not None and rule.note else None
-        before = earlier.get(story.meant(posted))
-        if posted.note != note and (before is None or posted.note != before.note):
+        note, before = _note(look, decision), earlier.get(story.meant(posted))
+        first = {before.note} if before is not None else _notes_that_never_left(story, posted)
+        if posted.note != note and posted.note not in first:
             yield f"{posted.key} was sent the note {posted.note!r} instead of {note!r}"
         earlier[story.meant(posted)] = posted
     yield from (f"{what} was answered {count} times" for what, count in sent.items() if count > 1)
+
+
+def _note(look: Look, decision: Decision) -> str | None:
+    """What the rule that decided says to the customer."""
+    rule = look.policy.by_id.get(decision.rule or "")
+    return f"{decision.rule} on {decision.key.id}" if rule is not None and rule.note else None
+
+
+def _notes_that_never_left(story: Story, posted: Posted) -> set[str | None]:
+    """With which notes it may have been intended by a process that died before they left."""
+    request = story.meant(posted)
+    if request not in story.never_left:
+        return set()
+    looks = [look for look in story.looks[: posted.look] if look.died]
+    return {_note(look, each) for look in looks for each in look.plan.decisions if decided(each) == request}
 
 
 def nothing_was_answered_twice(story: Story) -> Iterator[str]:
@@ -141,23 +155,13 @@ def nothing_was_answered_twice(story: Story) -> Iterator[str]:
         for earlier_place, earlier in before[request]:
             if earlier.refused or (earlier.settled and not earlier.unread):
                 continue
-            if earlier.action is Action.ACCEPT and _ended_since(story, posted.key, earlier_place, place):
+            if earlier.action is Action.ACCEPT and ended_since(story, posted.key, earlier_place, place):
                 continue
             if not earlier.lost:
                 yield f"{posted.key} was answered {posted.action}, and our {earlier.action} was done before"
             elif (earlier.action, earlier.note) != (posted.action, posted.note):
                 yield f"{posted.key} was answered {posted.action}, and our {earlier.action} may have been done before"
         before[request].append((place, posted))
-
-
-def _ended_since(story: Story, key: RequestKey, begin: int, end: int) -> bool:
-    """Whether what was connected or shared ended in between."""
-    return any(
-        (effect.kind, effect.id, effect.before) == (key.kind, key.id, State.ACTIVE)
-        for event in story.events[begin:end]
-        if isinstance(event, Acted)
-        for effect in states(event)
-    )
 
 
 def each_reject_had_its_own_note(story: Story) -> Iterator[str]:
@@ -206,6 +210,11 @@ def limits_were_kept(story: Story) -> Iterator[str]:
     yield from too_many(taken, story.drawn.limits, within=A_CYCLE)
 
 
+def no_cycle_failed(story: Story) -> Iterator[str]:
+    """The ledger never refuses what the program asks of it: a cycle that fails answers nobody."""
+    yield from story.failures
+
+
 JUDGES: tuple[Callable[[Story], Iterator[str]], ...] = (
     nothing_undecided_was_accepted,
     nothing_taken_was_accepted,
@@ -213,6 +222,7 @@ JUDGES: tuple[Callable[[Story], Iterator[str]], ...] = (
     nothing_was_answered_twice,
     each_reject_had_its_own_note,
     limits_were_kept,
+    no_cycle_failed,
     ledger_world_and_log_agree,
     nothing_is_held_for_ever,
 )

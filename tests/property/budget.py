@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -18,11 +18,19 @@ AT_ONCE = 20
 
 
 def try_stories(
-    test: Callable[[Drawn], None], among: st.SearchStrategy[Drawn], *, stories: int, shrink: bool = True
+    test: Callable[[Drawn], None],
+    among: st.SearchStrategy[Drawn] | Sequence[st.SearchStrategy[Drawn]],
+    *,
+    stories: int,
+    shrink: bool = True,
 ) -> None:
-    """Let a test look at so many stories; a story that it does not like is made small, then raised."""
+    """Let a test look at so many stories, by turns among several sorts of them.
+
+    A story that it does not like is made small, then raised.
+    """
+    sorts = among if isinstance(among, Sequence) else (among,)
     for number in range(1, stories // AT_ONCE + 1):
-        seed(number)(_few(shrink=shrink)(given(among)(test)))()
+        seed(number)(_few(shrink=shrink)(given(sorts[(number - 1) % len(sorts)])(test)))()
 
 
 def _few(*, shrink: bool) -> settings:

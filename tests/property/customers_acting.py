@@ -37,7 +37,7 @@ class What(StrEnum):
     UNSHARE = "unshare"
     DISCONNECT = "disconnect"
     CHANGE_ACCESS = "change access"
-    SHARE_AGAIN = "unshare, or disconnect, and ask again"
+    SHARE_AGAIN = "unshare, or disconnect, and ask again, also for what ended with it"
     STAFF_ACCEPT = "accept in the pages of Portfolio Manager"
     STAFF_REJECT = "reject in the pages of Portfolio Manager"
     HIDE = "stand in no list"
@@ -118,15 +118,21 @@ shifts = _acts(
 flaps = _acts((Moment.BETWEEN,), (1,), (What.HIDE,))
 repeats = _acts((Moment.BETWEEN,), (0, 1), (What.REPEAT,))
 
-acts = st.tuples(
-    st.lists(interruptions, max_size=1),
-    st.lists(comebacks, max_size=2),
-    st.lists(shifts, max_size=1) | st.lists(shifts, min_size=1, max_size=2),
-    st.lists(flaps, max_size=1),
-    st.sampled_from((False, False, True)).flatmap(
-        lambda odd: st.lists(repeats, min_size=1, max_size=1) if odd else st.just([])
-    ),
-).map(lambda some: tuple(act for each in some for act in each))
+
+def together(**least: int) -> st.SearchStrategy[tuple[Act, ...]]:
+    """At most one of each sort of act, at least so many of those that are named, and of them at most two."""
+    sorts = {
+        "interruptions": interruptions,
+        "comebacks": comebacks,
+        "shifts": shifts,
+        "flaps": flaps,
+        "repeats": repeats,
+    }
+    drawn = (st.lists(sort, min_size=least.get(name, 0), max_size=1 + (name in least)) for name, sort in sorts.items())
+    return st.tuples(*drawn).map(lambda some: tuple(act for each in some for act in each))
+
+
+acts = together()
 
 
 def perform(
@@ -150,9 +156,14 @@ def perform(
     if not possible:
         return
     key = possible[act.which % len(possible)]
+    ends = [tie.key for tie in world.ties.values() if key in above(world, tie.key) and tie.state is State.ACTIVE]
     for name, said_too in _steps(world, act, key):
         simulator.act(name, **_named(key), **said_too)
         yield name
+    for below in ends if act.what is What.SHARE_AGAIN else ():
+        if world.ties[below].state is State.ENDED:
+            simulator.act("share", **_named(below), sender=FORWARDER if act.forwarded else world.owner_of(below))
+            yield "share"
 
 
 def _steps(world: World, act: Act, key: RequestKey) -> Iterator[tuple[str, dict[str, object]]]:

@@ -81,3 +81,13 @@ def interfered(story: Story, key: RequestKey, *, look: int, place: int) -> bool:
         for effect in event.effects
         if effect.kind in set(Kind)
     )
+
+
+def ended_since(story: Story, key: RequestKey, begin: int, end: int | None = None) -> bool:
+    """Whether what was connected or shared was ended by others between these places."""
+    return any(
+        (effect.kind, effect.id, effect.before) == (key.kind, key.id, State.ACTIVE)
+        for event in story.events[begin:end]
+        if isinstance(event, Acted)
+        for effect in states(event)
+    )

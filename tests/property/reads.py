@@ -54,8 +54,14 @@ class Reads:
         return 0
 
     def ever_gone(self, request: Identity) -> bool:
-        """Whether at some time two whole reads in a row did not show it, and an earlier one did."""
-        return any(self.missed(look, request) >= READS_UNTIL_GONE for look in range(len(self.shown)))
+        """Whether at some time two whole reads in a row did not show it, and an earlier one did, or may have."""
+        missed, before = 0, False
+        for look, shown in enumerate(self.shown):
+            before = before or request in shown
+            missed = 0 if request in shown else missed + (before and self.whole(look, request))
+            if missed >= READS_UNTIL_GONE:
+                return True
+        return False
 
     def lagged(self, request: Identity, *, since: int) -> bool:
         """Whether it was shown on a page that was made after the event at this place."""

@@ -9,7 +9,7 @@ from pm_autoaccept.model import Action, Outcome, RequestKey
 from pm_autoaccept.record import DecisionRow
 from pm_autoaccept.simulator import State
 from tests.property.customers_acting import above
-from tests.property.endings import End, Request, requests, states
+from tests.property.endings import End, Request, ended_since, requests, states
 from tests.property.reads import Reads
 from tests.property.story import Identity, Posted, Story, decided
 
@@ -50,12 +50,17 @@ def _tells_the_truth(
 ) -> Iterator[str]:
     """What is wrong with the rows of one request, given how it ended each time that it was asked."""
     key = times[0].key
-    if len(rows) > 1 and len(times) == 1 and not reads.ever_gone(times[0].identity):
+    may_seem_asked_again = reads.ever_gone(times[0].identity) or any(
+        _ended_and_lags(story, each, reads) for each in times
+    )
+    if len(rows) > 1 and len(times) == 1 and not may_seem_asked_again:
         yield f"the ledger has {len(rows)} rows of {key}, which was asked once and was always listed"
     ever = set().union(*(_allowed(story, each, reads) for each in times))
-    if reads.ever_gone(times[0].identity):
-        ever |= {Outcome.SETTLED_ELSEWHERE, Outcome.GONE}
     now = _allowed(story, times[-1], reads)
+    if may_seem_asked_again:
+        ever |= {Outcome.SETTLED_ELSEWHERE, Outcome.GONE}
+    if _ended_and_lags(story, times[-1], reads):
+        now |= {Outcome.SETTLED_ELSEWHERE, Outcome.GONE}
     if len(times) > 1 and (_may_be_ours(story, times) or not reads.shown_at_all(times[-1])):
         now = ever  # that it was asked again cannot be known, or counts as lag
     for row, allowed in zip(rows, [*[ever] * (len(rows) - 1), now], strict=True):
@@ -63,7 +68,7 @@ def _tells_the_truth(
             names = ", ".join(sorted(str(each) for each in allowed))
             ends = "; ".join(f"{each.end}{f' ({each.by.key})' if each.by else ''}" for each in times)
             yield f"the row of {key} says {row.outcome} instead of {names}; {ends}"
-    yield from _ours(times, rows)
+    yield from _ours([each for each in times if _was_meant(story, each)], rows)
     causes = set().union(*(_causes(story, each) for each in times))
     for row in rows:
         if row.outcome is Outcome.FALLEN and row.cause not in causes and any(each.end is End.FELL for each in times):
@@ -77,6 +82,8 @@ def _may_be_ours(story: Story, times: Sequence[Request]) -> bool:
 
 def _ours(times: Sequence[Request], rows: Sequence[DecisionRow]) -> Iterator[str]:
     """What is wrong with the rows that claim that we did it, and with what we did."""
+    if not times:
+        return
     known = Counter(str(each.by.action) for each in times if each.end is End.OURS and each.by and not each.by.lost)
     claimed = Counter(str(row.answer) for row in rows if row.outcome is Outcome.DONE)
     for action in Action:
@@ -87,6 +94,23 @@ def _ours(times: Sequence[Request], rows: Sequence[DecisionRow]) -> Iterator[str
     for row in lost:
         if sent and row.answer not in sent:
             yield f"the row of {row.key} says that {row.answer} was sent, and it was {', '.join(sent)}"
+
+
+def _ended_and_lags(story: Story, request: Request, reads: Reads) -> bool:
+    """Whether what we accepted, or may have, has ended since, and its list shows it still.
+
+    It cannot be told from the next time.
+    """
+    if request.identity in story.unprocessed:
+        return any(ended_since(story, key, 0) for key in (request.key, *above(story.world, request.key)))
+    accepted = request.end is End.OURS and request.by is not None and request.by.action is Action.ACCEPT
+    ended = accepted and ended_since(story, request.key, request.place)
+    return ended and reads.lagged(request.identity, since=request.place)
+
+
+def _was_meant(story: Story, request: Request) -> bool:
+    """Whether the answer that ended it was an answer to just this request."""
+    return request.by is None or request.end is not End.OURS or story.meant(request.by) == request.identity
 
 
 def _causes(story: Story, request: Request) -> set[RequestKey | None]:
@@ -110,11 +134,8 @@ def _allowed(story: Story, request: Request, reads: Reads) -> set[Outcome | None
     lost = request.identity in story.unprocessed
     by_lost = request.by is not None and request.by.lost
     lagged = request.end is not End.PENDING and reads.lagged(request.identity, since=request.place)
-    if request.end is End.OURS:
-        return set(UNKNOWN_FATE) if by_lost else {Outcome.DONE}
-    if request.end is End.PENDING:
-        refused = any(posted.refused and story.meant(posted) == request.identity for _, posted in story.posts)
-        return {Outcome.OPEN} if lost else {None, *([Outcome.REFUSED] if refused else [])}
+    if request.end in {End.OURS, End.PENDING}:
+        return _allowed_of_ours(story, request) if request.end is End.OURS else _allowed_now(story, request, reads)
     allowed: set[Outcome | None] = set(UNKNOWN_FATE) if lost else set()
     if request.end is End.FELL:
         # Of a reject whose answer was lost nothing is claimed, nor of what fell with it.
@@ -131,6 +152,21 @@ def _allowed(story: Story, request: Request, reads: Reads) -> set[Outcome | None
     if request.end is End.OTHERS and (in_its_place := _answered_in_its_place(story, request)) is not None:
         return set(UNKNOWN_FATE) if in_its_place.lost else {Outcome.DONE}
     return allowed if lost else allowed | {Outcome.SETTLED_ELSEWHERE}
+
+
+def _allowed_of_ours(story: Story, request: Request) -> set[Outcome | None]:
+    """Of what our own answer ended. One that came in the place of another is shown once more by a list that lags."""
+    if not _was_meant(story, request):
+        return {Outcome.SETTLED_ELSEWHERE, Outcome.GONE, Outcome.FALLEN, None}
+    return set(UNKNOWN_FATE) if request.by is not None and request.by.lost else {Outcome.DONE}
+
+
+def _allowed_now(story: Story, request: Request, reads: Reads) -> set[Outcome | None]:
+    """Of what pends still."""
+    if request.identity in story.unprocessed:
+        return set(UNKNOWN_FATE) if reads.ever_gone(request.identity) else {Outcome.OPEN}
+    refused = any(posted.refused and story.meant(posted) == request.identity for _, posted in story.posts)
+    return {None, Outcome.REFUSED} if refused else {None}
 
 
 def _rejected_above(story: Story, request: Request, reads: Reads, *, in_the_same_cycle: bool = False) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -129,6 +130,14 @@ small_worlds = st.builds(
     st.lists(owners, min_size=1, max_size=3).map(tuple) | st.lists(owners, min_size=2, max_size=3).map(tuple),
     inferred,
 )
+
+
+def worlds_where(**switches: Sequence[object]) -> st.SearchStrategy[SmallWorld]:
+    """Small worlds in which each of these switches is one of these."""
+    switched = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in switches.items()})
+    return st.builds(
+        lambda world, said: replace(world, inferred=replace(world.inferred, **said)), small_worlds, switched
+    )
 
 
 def _account(id_: int, username: str) -> Account:

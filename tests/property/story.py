@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 
 from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.errors import LedgerError
 from pm_autoaccept.ledger import Database, SqlLedger
 from pm_autoaccept.ledger.engines import address, writing
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Limit, Mode, Plan, RequestKey
@@ -20,10 +21,10 @@ from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.record import DecisionRow
 from pm_autoaccept.simulator import Call, Effect, Fault, FaultKind, Listed, Simulator, State, Tie, World
-from tests.property.customers_acting import CYCLES, ODD, STAFF, Act, Moment, What, acts, perform
+from tests.property.customers_acting import CYCLES, ODD, STAFF, Act, Moment, What, acts, perform, together
 from tests.property.dying import Death, Killed, Life, mortal
 from tests.property.policies_made import MadePolicy, limits_written, policies
-from tests.property.small_worlds import BETWEEN_CYCLES, START, SmallWorld, small_worlds
+from tests.property.small_worlds import BETWEEN_CYCLES, LAGS, START, SmallWorld, small_worlds, worlds_where
 
 LISTS = {
     Kind.CONNECTION: "list_pending_connections",
@@ -126,12 +127,15 @@ MOSTLY_NOT = st.sampled_from((False, False, False, True))
 
 
 def stories_where(
-    failed: st.SearchStrategy[Failed | None], *, acting: st.SearchStrategy[tuple[Act, ...]] = acts
+    failed: st.SearchStrategy[Failed | None],
+    *,
+    acting: st.SearchStrategy[tuple[Act, ...]] = acts,
+    worlds: st.SearchStrategy[SmallWorld] = small_worlds,
 ) -> st.SearchStrategy[Drawn]:
     """Stories in which this fails, and these act."""
     return st.builds(
         Drawn,
-        small_worlds,
+        worlds,
         policies,
         acting,
         failed,
@@ -141,7 +145,24 @@ def stories_where(
     )
 
 
-stories = stories_where(st.sampled_from((True, True, False)).flatmap(lambda fails: failures if fails else st.none()))
+some_failure = st.sampled_from((True, True, False)).flatmap(lambda fails: failures if fails else st.none())
+answers_doubted = st.builds(
+    Failed,
+    st.just(0),
+    st.sampled_from(Kind),
+    st.just(True),  # noqa: FBT003 — the fields in their order
+    st.booleans(),
+    st.sampled_from(REFUSALS),
+)
+
+stories = stories_where(some_failure)
+shifting = stories_where(some_failure, acting=together(shifts=1), worlds=worlds_where(page_size=(1, 1, 2)))
+returning = stories_where(some_failure, acting=together(comebacks=1), worlds=worlds_where(lag=(0, *LAGS)))
+flapping = stories_where(some_failure, acting=together(flaps=1), worlds=worlds_where(lag=LAGS[-1:]))
+doubted = stories_where(answers_doubted, worlds=worlds_where(lag=LAGS[-1:]))
+
+EVERY = (stories, shifting, returning, stories, flapping, doubted)
+"""Stories of all sorts, and of each sort that is rare among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +276,8 @@ class Story:
     never_left: set[Identity] = field(default_factory=set)
     """The requests of which an answer was intended by a process that died before it left."""
     died: bool = False
+    failures: list[str] = field(default_factory=list)
+    """What the ledger refused to do. It is never told to fail."""
 
     @property
     def lost(self) -> list[Posted]:
@@ -268,8 +291,8 @@ class Story:
 
     @property
     def unprocessed(self) -> set[Identity]:
-        """The requests to which an answer of ours was not processed, and that is not known to us."""
-        failed = {self.meant(posted) for _, posted in self.posts if posted.lost and not posted.processed}
+        """The requests to which an answer of ours was sent in vain, and that is not known to us."""
+        failed = {self.meant(posted) for _, posted in self.posts if posted.lost and not posted.effects}
         return failed | self.never_left
 
     def meant(self, posted: Posted) -> Identity:
@@ -444,6 +467,8 @@ class _Telling:
             planned = await alive.look()
         except Killed:
             story.died = True
+        except LedgerError as error:
+            story.failures.append(f"look {number} failed: {error}")
         if now_failing and not failed.answer:
             self.simulator.faults.clear()
         look = Look(planned, begun, story.drawn.policy_at(number), quiet=number >= CYCLES)
@@ -453,6 +478,8 @@ class _Telling:
             await alive.answer(planned)
         except Killed:
             story.died = True
+        except LedgerError as error:
+            story.failures.append(f"the answers of look {number} failed: {error}")
         self._moment = None
         self.simulator.faults.clear()
         story.looks[-1] = replace(look, died=life.dead)

@@ -1,18 +1,68 @@
-"""Each check of plan is needed: without it, the property of promise 1 breaks."""
+"""Each check of plan is needed, and each mend: without it, the judge finds a story that breaks a promise."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 
 import pytest
+from hypothesis import strategies as st
 
 from pm_autoaccept import plan
+from pm_autoaccept.ledger import reading
 from tests.property.agreement import wrong
 from tests.property.budget import try_stories
-from tests.property.story import Drawn, lists_failing, stories, stories_where
+from tests.property.story import Drawn, doubted, flapping, lists_failing, returning, stories, stories_where
 
+LEDGER = "pm_autoaccept.ledger"
 CHECKS = [("BEFORE_ACCEPT", check) for check in plan.BEFORE_ACCEPT]
 CHECKS += [("BEFORE_REJECT", check) for check in plan.BEFORE_REJECT]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend:
+    """A mend that can be taken out again.
+
+    Attributes:
+        name: what it was for.
+        out: where in the program something stands (module, name in it; a dotted one for an attribute of a class), and
+            what stands there without the mend.
+        among: the stories in which that is looked for.
+    """
+
+    name: str
+    out: tuple[tuple[str, str, object], ...]
+    among: st.SearchStrategy[Drawn]
+
+
+def _no_second_read(*_arguments: object, **_named: object) -> tuple[()]:
+    """What one read misses pends no more."""
+    return ()
+
+
+MENDS: tuple[Mend, ...] = (
+    Mend(
+        name="A1: what one read misses still pends",
+        out=((f"{LEDGER}.reading", "missed_once", _no_second_read),),
+        among=flapping,
+    ),
+    Mend(
+        name="A4: what was sent before stays in doubt",
+        out=((f"{LEDGER}.concluding", "_in_doubt", lambda _answer, _outcome: False),),
+        among=doubted,
+    ),
+    Mend(
+        name="A6: an id stands as its weakest element",
+        out=((f"{LEDGER}.reading", "_WEAKEST_FIRST", tuple(reversed(reading._WEAKEST_FIRST))),),
+        among=returning,
+    ),
+    Mend(
+        name="A8: the same sender and date are lag",
+        out=((f"{LEDGER}.rows", "same_ask", lambda _row, _request: False),),
+        among=flapping,
+    ),
+)
+"""Each mend of what the ledger and the lists were wrong about, with what takes it out again."""
 
 
 class Broken(Exception):
@@ -50,3 +100,12 @@ def test_without_knowing_what_falls_the_ledger_is_wrong(happen, tell, monkeypatc
     monkeypatch.setattr(plan, "_falls", lambda _key, _family: ())
     stories_until, what = first_broken(happen)
     tell(f"without _falls: broken by story {stories_until}: {what}")
+
+
+@pytest.mark.parametrize("mend", MENDS, ids=[mend.name for mend in MENDS])
+def test_without_this_mend_the_property_breaks(mend, happen, tell, monkeypatch):
+    """With just this mend taken out again, a story is found that breaks a promise."""
+    for module, name, instead in mend.out:
+        monkeypatch.setattr(f"{module}.{name}", instead)
+    stories_until, what = first_broken(happen, mend.among)
+    tell(f"without {mend.name}: broken by story {stories_until}: {what}")

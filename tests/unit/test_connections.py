@@ -66,7 +66,7 @@ def test_they_are_shown_without_passwords(tmp_path):
     program = load(tmp_path, CONNECTIONS)
     shown = {each.setting: (each.value, each.origin) for each in said(program)}
     assert shown["connections.billing"] == (
-        "postgresql://pm:***@db.internal/billing",
+        "postgresql://db.internal/billing",
         f"{tmp_path}/settings.yaml:7",
     )
     assert shown["connections.points"][0] == f"sqlite:///{tmp_path}/data/points.db"

@@ -209,7 +209,7 @@ def test_no_secret_is_in_what_settings_say_of_themselves(monkeypatch):
     program = load_accounts(**KNOWN)
 
     assert program.ledger == "postgresql://writer:Wrong-Meter-1%2F%40%3A@db.internal:5433/ledger?sslmode=require"
-    assert program.accounts[0].ledger_shown == "postgresql://writer:***@db.internal:5433/ledger?sslmode=require"
+    assert program.accounts[0].ledger_shown == "postgresql://db.internal:5433/ledger?***"
     assert ledger_address() == program.ledger
     assert SECRET not in f"{program!r} {program.accounts[0]!r} {program.accounts[0]}"
 

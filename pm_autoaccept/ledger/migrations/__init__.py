@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -14,6 +15,10 @@ from pm_autoaccept.errors import LedgerMismatch
 
 _OURS_ALONE = 0x706D_6C65_6467_6572
 """The number of PostgreSQL's advisory lock under which one replica at a time looks at the schema and changes it."""
+
+
+_ONE_OF_THIS_PROCESS = threading.Lock()
+"""Alembic keeps what it works on in its own modules: two threads that migrate at once would take each other's."""
 
 
 def make_ready(connection: Connection) -> None:
@@ -34,7 +39,8 @@ def upgrade(connection: Connection, to: str = "head") -> None:
     version(connection)
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, to)
+    with _ONE_OF_THIS_PROCESS:
+        command.upgrade(config, to)
 
 
 def check(connection: Connection) -> None:
@@ -60,6 +66,11 @@ def version(connection: Connection) -> str | None:
             "upgrade this one, or name another ledger with --ledger"
         )
     return found
+
+
+def is_made(connection: Connection) -> bool:
+    """Whether there are tables of a ledger, of whatever version. Reads only."""
+    return connection.dialect.has_table(connection, "alembic_version")
 
 
 def newest() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind
@@ -44,7 +44,4 @@ class FieldNames:
         elif lacking := sorted(self.kinds - field.kinds):
             where = f"it stands on {listed(sorted(field.kinds))} requests only: make a rule of its own for those"
             self.faults.append(key.place.fault(f"a {lacking[0]} request never has `{name}`; {where}"))
-        if field is not None and field.name == "kind":
-            # Of the kinds that the rule is not on, no request comes to it.
-            field = replace(field, members=tuple(kind for kind in Kind if kind in self.kinds))
         return field and as_declared(field, self.private)

@@ -179,15 +179,17 @@ async def test_of_two_replicas_without_a_lease_one_records_the_intent(ledger, le
     in_hand, looked = threading.Event(), threading.Event()
 
     def slowly(bound):
-        (intent,) = ledger._intend(bound, [Answer(step, NOW)])
-        in_hand.set()
+        try:
+            (intent,) = ledger._intend(bound, [Answer(step, ledger._patience(NOW, None))])
+        finally:
+            in_hand.set()
         looked.wait(60)
-        return intent
+        return intent.number
 
     mine = asyncio.ensure_future(ledger.database.run(slowly))
     await asyncio.to_thread(in_hand.wait, 60)
     second = asyncio.ensure_future(theirs.intend(step, at=NOW))
-    await _until_somebody_waits_for_a_lock(ledger)
+    await _until_somebody_waits_for_a_lock(ledger, unless=mine)
     looked.set()
     assert isinstance(await mine, int)
     with pytest.raises(AlreadyAnswered):
@@ -195,9 +197,9 @@ async def test_of_two_replicas_without_a_lease_one_records_the_intent(ledger, le
     await other.close()
 
 
-async def _until_somebody_waits_for_a_lock(ledger) -> None:
+async def _until_somebody_waits_for_a_lock(ledger, *, unless) -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    while not await ledger.database.read(lambda bound: bound.exec_driver_sql(waiting).scalar()):
+    while not unless.done() and not await ledger.database.read(lambda bound: bound.exec_driver_sql(waiting).scalar()):
         pass
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
+import stat
+import subprocess
 from contextlib import closing
+from pathlib import Path
+from socket import AF_UNIX, socket
 
 import pytest
 
-from pm_autoaccept.errors import ConfigurationError, LedgerMismatch, LedgerUnavailable
+from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import (
     ProviderAccount,
     Standing,
 )
+from tests.acceptance.processes import run
 from tests.examples import NOW, connection
+from tests.integration.test_cycle import EVERYBODY
 from tests.unit.ledger.acting import ACCEPT, SERVICE, US, answer, read, see
 
 
@@ -70,10 +77,7 @@ async def test_a_ledger_that_is_only_read_is_not_touched(tmp_path):
     path = tmp_path / "ledger.db"
     with pytest.raises(LedgerUnavailable):
         await SqlLedger.open(f"sqlite:///{path}", read_only=True)
-    path.write_bytes(b"")
-    with pytest.raises(LedgerMismatch, match="no ledger"):
-        await SqlLedger.open(f"sqlite:///{path}", read_only=True)
-    assert path.read_bytes() == b""
+    assert list(tmp_path.iterdir()) == []
     writing = await SqlLedger.open(f"sqlite:///{path}")
     ours = ProviderAccount(1, "ours")
     await writing.claim(service="http://127.0.0.1/wstest", provider=ours, at=NOW)
@@ -105,3 +109,126 @@ async def test_a_text_that_is_none_makes_the_ledger_unavailable_not_the_program_
     """Half a character cannot be written; the error is the ledger's."""
     with pytest.raises(LedgerUnavailable, match="surrogates"):
         await see(ledger, connection(username="\ud800"), minute=0)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_an_empty_file_is_damage_and_never_a_new_ledger(tmp_path, read_only):
+    """A new ledger has its name only once it is whole, so what is empty under that name has lost all."""
+    path = tmp_path / "ledger.db"
+    path.touch()
+    assert "restore a copy" in (await refusal(path, read_only=read_only)).casefold()
+    assert path.read_bytes() == b""
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_a_database_without_a_ledger_s_tables_is_not_made_one(tmp_path, read_only):
+    """It is somebody else's, or what a dump left of ours."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE points (id INTEGER)")
+    assert "is no ledger" in await refusal(path, read_only=read_only)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("points",)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        *(("pipe", command) for command in ("decisions", "pending", "once", "doctor", "pause", "migrate --check")),
+        *((kind, "decisions") for kind in ("socket", "folder", "device", "pipe as its log")),
+    ],
+)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind, command):
+    """Opening a named pipe waits for ever for somebody who writes into it."""
+    path = Path("/dev/null") if kind == "device" else tmp_path / "ledger.db"
+    lay(path, kind)
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "policy.yaml").write_bytes(EVERYBODY)
+    settings = {"SERVICE": "http://127.0.0.1:9/wstest", "USERNAME": "u", "PASSWORD": "p", "POLICY": "policy"}
+    variables = {f"PM_AUTOACCEPT_{name}": value for name, value in settings.items()}
+    try:
+        done = run(*command.split(), "--ledger", f"sqlite:///{path}", cwd=tmp_path, timeout=30, **variables)
+    except subprocess.TimeoutExpired:
+        done = None
+    assert done is not None, "it waits for ever"
+    assert "not a file" in done.stdout + done.stderr
+    assert done.returncode == (1 if command == "doctor" else 69)
+
+
+def lay(path: Path, kind: str) -> None:
+    """Put something that is no file where the ledger should be."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "pipe as its log":
+        asyncio.run(made(path))
+        os.mkfifo(f"{path}-wal")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        with socket(AF_UNIX) as bound:
+            bound.bind(str(path))
+
+
+async def made(path: Path) -> None:
+    """Make a ledger here."""
+    await (await SqlLedger.open(f"sqlite:///{path}")).close()
+
+
+async def refusal(path: Path, *, read_only: bool) -> str:
+    """Why a ledger cannot be opened; nothing where it can."""
+    try:
+        await (await SqlLedger.open(f"sqlite:///{path}", read_only=read_only)).close()
+    except LedgerError as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture
+def open_umask():
+    """Nothing keeps files from being open to everybody but the program itself."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_a_new_ledger_is_private_from_its_first_byte(tmp_path):
+    """The file, its log and its index; nothing else is left in the folder, however many make it at once."""
+    path = tmp_path / "ledger.db"
+    opened = await asyncio.gather(*(SqlLedger.open(f"sqlite:///{path}") for _ in range(4)))
+    modes = {each.name: oct(stat.S_IMODE(each.stat().st_mode)) for each in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm"), "0o600")
+    await asyncio.gather(*(each.claim(service=SERVICE, provider=US, at=NOW) for each in opened))
+    for each in opened:
+        await each.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["ledger.db"]
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_the_mode_of_a_ledger_that_is_there_stays(tmp_path):
+    """Whoever lets a group read it means that, its log included."""
+    path = tmp_path / "ledger.db"
+    await made(path)
+    path.chmod(0o640)
+    ledger = await SqlLedger.open(f"sqlite:///{path}")
+    modes = {oct(stat.S_IMODE(each.stat().st_mode)) for each in tmp_path.iterdir()}
+    await ledger.close()
+    assert modes == {"0o640"}
+
+
+async def test_a_ledger_is_made_where_a_link_leads(tmp_path):
+    """The link stays one."""
+    (tmp_path / "state").mkdir()
+    link = tmp_path / "ledger.db"
+    link.symlink_to(tmp_path / "state" / "real.db")
+    await made(link)
+    assert link.is_symlink()
+    assert oct(stat.S_IMODE((tmp_path / "state" / "real.db").stat().st_mode)) == "0o600"
+
+
+@pytest.mark.parametrize("address", ["sqlite:///{}?mode=rwc&uri=true", "sqlite:///file:{}?uri=true"])
+async def test_a_ledger_is_named_by_its_file_alone(tmp_path, address):
+    """What SQLite would open by other words could not be looked at."""
+    with pytest.raises(ConfigurationError, match="write sqlite:///FILE"):
+        await SqlLedger.open(address.format(tmp_path / "ledger.db"))
