@@ -11,6 +11,7 @@ from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
+from pm_autoaccept.policy.parts import PartOf
 from pm_autoaccept.policy.reading.source_text import Place
 from pm_autoaccept.policy.values import FieldType
 
@@ -26,6 +27,7 @@ class Column:
 
     members: ClassVar[tuple[str, ...]] = ()
     lower_case: ClassVar[bool] = False
+    part_of: ClassVar[PartOf | None] = None
 
     @property
     def name(self) -> str:
@@ -112,5 +114,20 @@ class Lookup:
     where: Condition = ALWAYS
 
 
-Test: TypeAlias = Comparison | SameAs | Lookup
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """True if each part of an answer passes (`every`), or one does (`some`).
+
+    Attributes:
+        field: what is split.
+        part_of: where, and whether `every` part must pass.
+        test: what a part must pass: tests of `fields.part`.
+    """
+
+    field: Field
+    part_of: PartOf
+    test: Condition
+
+
+Test: TypeAlias = Comparison | SameAs | Lookup | Split
 Condition: TypeAlias = Test | AllOf | AnyOf | Not

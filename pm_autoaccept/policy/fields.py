@@ -29,7 +29,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.definitions.characters import DIGITS, LETTERS, characters, joined
+from pm_autoaccept.policy.definitions.characters import DIGITS, LETTERS, characters, common, joined, others
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
@@ -43,6 +43,7 @@ from pm_autoaccept.policy.enumerations import (
 )
 from pm_autoaccept.policy.forms import Form
 from pm_autoaccept.policy.judging.custom_answers import Custom, answer, by_name, name_key
+from pm_autoaccept.policy.parts import PartOf
 from pm_autoaccept.policy.values import FieldType, Value
 
 Reader: TypeAlias = Callable[[PendingRequest, Facts], Fact[Value | None]]
@@ -65,6 +66,7 @@ class Field:
         private: its value is tested and never shown.
         custom: which answer of the customer's it is, for a custom field.
         form: what its values are like; None where nothing is known of them. Of a choice `members` say it.
+        part_of: what is asked is one part of the value, which is split so; None for the value as a whole.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Field:
     private: bool = False
     custom: Custom | None = None
     form: Form | None = None
+    part_of: PartOf | None = None
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
         """What the request or the facts say of it: a value, None, or what hindered us."""
@@ -87,6 +90,19 @@ class Field:
         if value is None and self.required:
             return NotLearnt("the document lacks it, though EPA's schema requires it")
         return (fold(value) or None) if isinstance(value, str) else value
+
+
+def part(field: Field, part_of: PartOf) -> Field:
+    """One part of a field's value: it holds none of the separators."""
+    separators = part_of.separators
+    allowed = others(characters(*separators.characters))
+    whole = field.form or Form(says="any text")
+    form = Form(
+        says=f"one part of what is split at {separators.shown}",
+        characters=common(allowed, whole.characters),
+        longest=whole.longest,
+    )
+    return replace(field, form=form, part_of=part_of)
 
 
 def fault_of(request: PendingRequest, name: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from pm_autoaccept.model import Verdict
-from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, SameAs
+from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, SameAs, Split
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.values import FieldType
 
@@ -16,7 +16,8 @@ def asks_who(condition: Condition) -> bool:
 
     A test under a `not` says who is kept out, so it does not count; nor do `present` and `taken`, which let
     in whoever fills in the field, or fills in what nobody else has; nor what is the same in two places of one request,
-    both filled in by whoever sent it; nor a table of kinds or of states.
+    both filled in by whoever sent it; nor a table of kinds or of states; nor what only `some` part of an answer passes,
+    since a stranger would type a thousand numbers.
     """
     if isinstance(condition, Lookup):
         return any(field.asks_who or field.type not in _SHARED_BY_MANY for field in condition.by)
@@ -24,6 +25,8 @@ def asks_who(condition: Condition) -> bool:
         return isinstance(condition.field, Field) and condition.field.asks_who and _names_somebody(condition)
     if isinstance(condition, SameAs):
         return any(field.name.startswith(_TOLD_BEFORE) for field in _fields(condition.field, condition.other))
+    if isinstance(condition, Split):
+        return condition.part_of.every and asks_who(condition.test)
     if isinstance(condition, AllOf):
         return any(map(asks_who, condition.parts))
     return isinstance(condition, AnyOf) and all(map(asks_who, condition.parts))
@@ -59,7 +62,7 @@ def _named(*fields: Field | Column) -> frozenset[str]:
     return frozenset(field.name for field in _fields(*fields))
 
 
-def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
+def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:  # noqa: PLR0911 - one for each kind of condition
     """The names of fields that have a value wherever the condition is true."""
     if isinstance(condition, Not):
         return ensured(condition.part, negated=not negated)
@@ -72,6 +75,9 @@ def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:
         # Of a row that is not there nothing is asked.
         passed = frozenset[str]() if negated else ensured(condition.where)
         return passed | _named(*condition.by)
+    if isinstance(condition, Split):
+        # There is a part, and whichever is looked at needs what it is compared with.
+        return _named(condition.field) | ensured(condition.test, negated=negated)
     parts = [ensured(part, negated=negated) for part in condition.parts]
     if isinstance(condition, AllOf) is not negated:
         return frozenset().union(*parts)
@@ -87,6 +93,9 @@ def fields_tested(condition: Condition) -> Iterator[Field]:
     elif isinstance(condition, Lookup):
         yield from condition.by
         yield from fields_tested(condition.where)
+    elif isinstance(condition, Split):
+        yield condition.field
+        yield from fields_tested(condition.test)
     elif isinstance(condition, Not):
         yield from fields_tested(condition.part)
     else:
@@ -100,6 +109,8 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
         yield condition
     elif isinstance(condition, Not):
         yield from comparisons(condition.part)
+    elif isinstance(condition, Split):
+        yield from comparisons(condition.test)
     elif isinstance(condition, AllOf | AnyOf):
         for part in condition.parts:
             yield from comparisons(part)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
-from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not
+from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, Split
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.definitions.answers import Answers
 from pm_autoaccept.policy.definitions.characters import DIGITS, characters, joined
@@ -44,6 +44,8 @@ def _in(condition: Condition) -> Iterator[tuple[str, By]]:
             yield condition.source, (condition.field,)
     elif isinstance(condition, Not):
         yield from _in(condition.part)
+    elif isinstance(condition, Split):
+        yield from _in(condition.test)
     elif isinstance(condition, AllOf | AnyOf):
         for part in condition.parts:
             yield from _in(part)

@@ -30,6 +30,8 @@ class Takes(StrEnum):
     PATTERN = "an RE2 pattern"
     YES_OR_NO = "true or false"
     FIELD = "the name of another field"
+    TEST = "a test of one part"
+    """What may stand after a field, for each part of the answer beside `split`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def _table() -> tuple[Operator, ...]:
         Operator("same_as", _EVERY, Takes.FIELD, operator.eq, "the same as "),
         Operator("taken", frozenset({FieldType.TEXT}), Takes.YES_OR_NO, operator.eq, ""),
         Operator("present", _EVERY, Takes.YES_OR_NO, operator.eq, ""),
+        Operator("every", frozenset({FieldType.TEXT}), Takes.TEST, operator.eq, "every part "),
+        Operator("some", frozenset({FieldType.TEXT}), Takes.TEST, operator.eq, "some part "),
     )
 
 
@@ -80,6 +84,7 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
         "clean": "cleanings",
         "as": "`number` or `date`",
         "within": "a number",
+        "split": "separators",
     }
 )
 """What may stand beside an operator, and what it takes."""

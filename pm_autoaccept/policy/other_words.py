@@ -82,6 +82,8 @@ OPERATOR = _meant(
         "present": "exists exist required",
         "clean": "normalize normalise strip",
         "as": "read_as cast",
+        "split": "separate separator separators separated delimiter split_at",
+        "every": "each",
         NEGATED: "ne not_equal not_equals is_not not_in none_of not !=",
     }
 )

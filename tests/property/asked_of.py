@@ -52,6 +52,9 @@ _LEAVES = (
     "custom.Number: {same_as: custom.Other, clean: digits}",
     "custom.Number: {taken: true, clean: digits}",
     "custom.Other: {taken: true}",
+    "custom.Number: {split: [';', newline], every: {in: known}}",
+    "custom.Other: {split: ';', some: [a, '12'], every: {present: true, clean: digits}}",
+    "custom.Number: {split: ';', some: {taken: true, clean: digits}}",
     "account.username: a",
     "account.username: [b, c]",
     "account.id: 1",
@@ -122,7 +125,7 @@ def _facts_or(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.one_of(*[values] * 7, st.just(NotLearnt("not told")))
 
 
-_words = st.sampled_from((*WORDS, " A ", "", "c"))
+_words = st.sampled_from((*WORDS, " A ", "", "c", "a; b", "4112;12", ";"))
 _maybe = st.none() | _words
 _custom = st.lists(st.builds(CustomField, st.sampled_from((*NAMES, *NAMES, " number")), _words), max_size=3).map(tuple)
 _emails = st.sampled_from((None, "x@a.example", "x@A.EXAMPLE", "nobody"))

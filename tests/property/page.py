@@ -46,6 +46,16 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """`split`, with `every` or `some`: what each part of the answer, or one, must be."""
+
+    field: str
+    separators: tuple[str, ...]
+    word: str
+    test: Any
+
+
+@dataclass(frozen=True)
 class Test:
     """One operator on one field, or inside `where` on one column; `kind` is what its value is read as."""
 
@@ -90,6 +100,8 @@ class World:
     others: Any = OURS
     all_seen: bool = True
     owner: int = 1
+    split: tuple[str, ...] = ()
+    """Where answers are split, while one part of them stands in the place of the whole."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +138,12 @@ def come_out(condition: Any, world: World, *, no: bool = False, row: Any = None)
     if isinstance(condition, Group):
         parts = [come_out(part, world, no=no, row=row) for part in condition.parts]
         return every(parts) if (condition.word == "all") is not no else some(parts)
+    if isinstance(condition, Parts):
+        worlds = world_of_each(condition, world)
+        if worlds is None or isinstance(worlds, frozenset):
+            return worlds or False
+        parts = [come_out(condition.test, each, no=no) for each in worlds]
+        return every(parts) if (condition.word == "every") is not no else some(parts)
     if isinstance(condition, Lookup):
         found = row_of(condition, world)
         if isinstance(found, dict) and found and condition.where is not None:
@@ -144,6 +162,26 @@ def every(parts: list[bool | Unknown]) -> bool | Unknown:
 def some(parts: list[bool | Unknown]) -> bool | Unknown:
     """`any` is true if any part is true, else unknown if any is."""
     return True if True in parts else Unknown().union(*(part for part in parts if part is not False)) or False
+
+
+def world_of_each(condition: Parts, world: World) -> Any:
+    """For each part of the answer the world in which it is the whole answer; None for no part; names for ours."""
+    text = name_or(world.fields[condition.field], condition.field, lambda value: value)
+    if text is None or isinstance(text, frozenset):
+        return text
+    parts = parts_of(text, condition.separators)
+    if len(parts) > 20:
+        return Unknown({condition.field})
+    fields = [{**world.fields, condition.field: part} for part in parts]
+    return [replace(world, fields=each, split=condition.separators) for each in fields] or None
+
+
+def parts_of(text: str, separators: tuple[str, ...]) -> list[str]:
+    """The folded text, split; what is blank as typed is dropped."""
+    text = cleaned(text, ())
+    for each in separators:
+        text = "\0".join(text.splitlines()) if each == "newline" else text.replace(each, "\0")
+    return [part.strip() for part in text.split("\0") if part.strip()]
 
 
 def row_of(lookup: Lookup, world: World) -> Any:
@@ -258,9 +296,21 @@ def taken(asked: Test, value: Any, world: World) -> bool | Unknown:
     """The same value stands in this field of another owner."""
     if world.others is OURS:
         return Unknown({asked.field})
-    others = [other for other in world.others if other.owner != world.owner]
-    unread = [other for other in others if other.value is OURS or garbled(other.value, asked.clean)]
-    said = [other for other in others if other not in unread and cleaned(other.value, asked.clean) == value]
+    # They say nothing in any other field.
+    others = [each for each in world.others if each.owner != world.owner and asked.field.endswith("custom.A")]
+    each = [(other, [] if other.value is OURS else parts_of(other.value, world.split)) for other in others]
+    many = [other for other, parts in each if world.split and len(parts) > 20]
+    unread = [
+        other
+        for other, parts in each
+        if other.value is OURS or other in many or any(garbled(part, asked.clean) for part in parts)
+    ]
+    said = [
+        other
+        for other, parts in each
+        if other not in many
+        and any(not garbled(part, asked.clean) and cleaned(part, asked.clean) == value for part in parts)
+    ]
     if any(other.sure for other in said):
         return asked.literal
     if said or not world.all_seen or unread:

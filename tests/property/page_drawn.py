@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pm_autoaccept.model import Kind
 from tests.property import page
-from tests.property.page import OURS, Group, Lookup, Not, Source, Test
+from tests.property.page import OURS, Group, Lookup, Not, Parts, Source, Test
 from tests.property.page_worlds import (
     ALL,
     BLANKS,
@@ -45,6 +45,9 @@ PARTS: dict[str, Callable[[str], str]] = {
 }
 """A part of a choice's member, for the operators that ask for one."""
 
+WAYS = ("test", "test", "any", "any", "any", "not", "all", "several", "lookup", "split")
+"""The ways in which a condition is made."""
+
 Both = tuple[Any, dict[str, Any]]
 """A condition: in the page's words, and as it is written."""
 
@@ -60,15 +63,15 @@ class Question:
     asked: Asked
 
 
-def questions() -> st.SearchStrategy[Question]:
-    """A kind of request, data, a few rules, and a world."""
-    return st.composite(_question)()
+def questions(ways: tuple[str, ...] = WAYS) -> st.SearchStrategy[Question]:
+    """A kind of request, data, a few rules whose conditions are made in these ways, and a world."""
+    return st.composite(_question)(ways)
 
 
-def _question(draw: Draw) -> Question:
+def _question(draw: Draw, ways: tuple[str, ...]) -> Question:
     kind = draw(st.sampled_from(Kind))
     sources, data = _data(draw)
-    rules = [_rule(draw, f"rule-{number}", kind, sources) for number in range(draw(st.integers(1, 4)))]
+    rules = [_rule(draw, f"rule-{number}", kind, sources, ways) for number in range(draw(st.integers(1, 4)))]
     default = draw(st.sampled_from(("hold", "hold", "reject", "accept")))
     zone = draw(st.sampled_from(("UTC", "America/Chicago", "Pacific/Auckland")))
     policy = {
@@ -78,7 +81,7 @@ def _question(draw: Draw) -> Question:
         "rules": [written for _, written in rules],
         "default": {"then": default} | _everyone(default),
     }
-    world, asked = world_of(draw, kind, sources, ZoneInfo(zone))
+    world, asked = world_of(draw, kind, sources, ZoneInfo(zone), many='"split"' in json.dumps(policy))
     return Question(json.dumps(policy, indent=1), tuple(rule for rule, _ in rules), default, world, asked)
 
 
@@ -113,10 +116,12 @@ def _in_order(draw: Draw, cell: str, dates: str | None) -> str:
     return written.replace("year", year).replace("month", month.lstrip("0")).replace("day", day)
 
 
-def _rule(draw: Draw, id_: str, kind: Kind, sources: dict[str, Source]) -> tuple[page.Rule, dict[str, Any]]:
+def _rule(
+    draw: Draw, id_: str, kind: Kind, sources: dict[str, Source], ways: tuple[str, ...]
+) -> tuple[page.Rule, dict[str, Any]]:
     on = draw(st.sampled_from([each for each in (ALL, SHARES, METERS, frozenset({Kind.CONNECTION})) if kind in each]))
     names = tuple(name for name, field in FIELDS.items() if on <= field.kinds)
-    when, written = _Conditions(draw, names, sources).some(3)
+    when, written = _Conditions(draw, names, sources, ways).some(3)
     # Nothing is accepted by waiting, and a hold would begin it anew: the loader refuses such rules.
     waits = "held_for" in str(written)
     then = draw(st.sampled_from(("reject",) if waits else ("accept", "reject", "hold")))
@@ -134,14 +139,16 @@ class _Conditions:
     draw: Draw
     names: tuple[str, ...]
     sources: dict[str, Source]
+    ways: tuple[str, ...]
     table: str | None = None
 
     def some(self, depth: int) -> Both:
         """A mapping with one entry, or with several that must all hold."""
-        ways = ("test", "test", "any", "any", "any", "not", "all", "several", "lookup")
-        way = self.draw(st.sampled_from(ways)) if depth else "test"
-        if way == "test" or (way == "lookup" and self.table is not None):
+        way = self.draw(st.sampled_from(self.ways)) if depth else "test"
+        if way == "test" or (way in {"lookup", "split"} and self.table is not None):
             return self._test()
+        if way == "split":
+            return self._split()
         if way == "lookup":
             return self._lookup(depth - 1)
         if way == "not":
@@ -163,8 +170,24 @@ class _Conditions:
         written: dict[str, Any] = {"in": name, "by": dict(zip(self.sources[name].key, by, strict=True))}
         where = None
         if self.draw(st.booleans()):
-            where, written["where"] = _Conditions(self.draw, self.names, self.sources, name).some(depth)
+            where, written["where"] = _Conditions(self.draw, self.names, self.sources, self.ways, name).some(depth)
         return Lookup(name, by, where), {"lookup": written}
+
+    def _split(self) -> Both:
+        """One answer with several values, of which every one or some is tested."""
+        customs = [each for each in self.names if FIELDS[each].type == "custom"]
+        texts = [each for each in self.names if FIELDS[each].type == "text"]
+        name = self.draw(st.sampled_from((*customs, *customs, *texts)))
+        marks = st.sampled_from(("newline", "/", ";", ","))
+        separators = tuple(self.draw(st.lists(marks, min_size=1, max_size=4, unique=True)))
+        said: dict[str, Any] = {"split": separators[0] if len(separators) == 1 else list(separators)}
+        tests = []
+        for word in self.draw(st.sampled_from((("every",), ("some",), ("every", "some")))):
+            of_parts = _OneField(self.draw, self.names, name, FIELDS[name], of_ours=False, part=(word, *separators))
+            test, written = of_parts.tests()
+            said[word] = written[name]
+            tests.append(Parts(name, separators, word, test))
+        return Group("all", tuple(tests)), {name: said}
 
     def _test(self) -> Both:
         """One field or column with one or two operators."""
@@ -187,13 +210,18 @@ class _OneField:
     name: str
     field: Named
     of_ours: bool
+    part: tuple[str, ...] = ()
+    """Of a part of an answer: whether it stands after `every` or `some`, and where the answer is split."""
 
     def tests(self) -> Both:
         """Operators in braces, or one value, or a list."""
         custom = self.field.type == "custom"
-        kind = self.draw(st.sampled_from(("text", "text", "number", "date"))) if custom else self.field.type
-        cleans = kind == "text" and self.draw(st.booleans())
-        clean = tuple(self.draw(st.lists(st.sampled_from(CLEANINGS), max_size=2))) if cleans else ()
+        kinds = ("text", "number", "date", "date") if self.part else ("text", "text", "number", "date")
+        kind = self.draw(st.sampled_from(kinds)) if custom else self.field.type
+        cleans = kind == "text" and (bool(self.part) or self.draw(st.booleans()))
+        # What leaves nothing of many a part, or would garble it, is tried more often there.
+        cleanings = ("digits", "digits", "first 2", *CLEANINGS) if self.part else CLEANINGS
+        clean = tuple(self.draw(st.lists(st.sampled_from(cleanings), max_size=2))) if cleans else ()
         within = self.draw(st.sampled_from((None, "0", "0.01", "1,000"))) if kind in {"number", "integer"} else None
         said: dict[str, Any] = {}
         tests = []
@@ -225,7 +253,7 @@ class _OneField:
             operators += [*ORDERED, *ORDERED]
         if kind in {"text", "integer"} and not clean:
             operators += ["in data", "in data"]
-        if kind == "text" and custom:
+        if kind == "text" and custom and "every" not in self.part:
             operators += ["taken", "taken"]
         return (*operators, *(() if self.of_ours else ("present",)))
 
@@ -243,7 +271,7 @@ class _OneField:
             return self._other(LIKE.get(kind, kind))
         written = self.field.written or WRITTEN.get(kind, TEXTS)
         if operator in ORDERED:
-            return self.draw(st.sampled_from((*written, *RELATIVE.get(kind, ()))))
+            return self.draw(st.sampled_from((*written, *RELATIVE.get(kind, ()) * (3 if self.part else 1))))
         if kind == "choice" and operator in PARTS:
             # What no member has in it is refused.
             return self.draw(st.sampled_from(tuple(PARTS[operator](member) for member in self.field.members)))
@@ -252,10 +280,15 @@ class _OneField:
         pool = pools.get(operator) or (self.field.members if kind == "choice" and exact else written)
         if operator in pools:
             return self.draw(st.sampled_from(pool))
-        fit = [text for text in pool if kind != "text" or (page.cleaned(text, clean) and not page.garbled(text, clean))]
+        fit = [text for text in pool if kind != "text" or self._can_be(text, clean)]
         if fit and (operator == "in" or (operator != "equals" and self.draw(st.booleans()))):
             return tuple(self.draw(st.lists(st.sampled_from(fit), min_size=1, max_size=3)))
         return self.draw(st.sampled_from(fit)) if fit else None
+
+    def _can_be(self, text: str, clean: tuple[str, ...]) -> bool:
+        """Whether a value, or a part of it, can be this text."""
+        left = page.cleaned(text, clean)
+        return bool(left) and not page.garbled(text, clean) and not any(each in left for each in self.part[1:])
 
     def _other(self, kind: str) -> str | None:
         """A field that this one may be the same as."""

@@ -42,6 +42,25 @@ TEXTS = ("alpha", "Alpha", "00-12", "0012", "\uff11\uff12", "00\u201312", "$1,20
 """What people type: names, numbers with and without dashes of many kinds, a full-width number, one from a spreadsheet,
 words for nothing."""
 BLANKS = ("", "  ")
+MANY = (
+    "0012; 00-12",
+    "alpha/4",
+    "0012\nAlpha\n",
+    "4;;12/1.2E3",
+    "1.2E3;1.5E7",
+    "n/a; 1.2E3/4",
+    "$0.5; 1200.5/+4",
+    "2026-03-04; 2026-03-04",
+    "\uff11\uff12\uff1b 4",
+    "n/a",
+    " ; \n",
+    "2026-03-03; 2026-03-05",
+    "2026-03-04/4; 1200.5",
+    ";".join(["4"] * 20),
+    ";".join(["4"] * 21),
+)
+"""What people type into one field for several values: with a full-width semicolon too, with nothing between
+separators, and more than anybody has."""
 DATES = ("2026-03-03", "2026-03-04", "2026-03-05")
 POOLS: dict[str, tuple[Any, ...]] = {
     "text": TEXTS,
@@ -142,16 +161,19 @@ def one_in(draw: Draw, times: int) -> bool:
     return draw(st.integers(1, times)) == 1
 
 
-def world_of(draw: Draw, kind: Kind, sources: dict[str, Source], zone: ZoneInfo) -> tuple[page.World, Asked]:
-    """A world, and the same as the program takes it."""
-    now = OURS if one_in(draw, 8) else draw(st.sampled_from((NOW, NOW + timedelta(hours=12))))
+def world_of(
+    draw: Draw, kind: Kind, sources: dict[str, Source], zone: ZoneInfo, *, many: bool = False
+) -> tuple[page.World, Asked]:
+    """A world, and the same as the program takes it. `many`: people type several values into one field."""
+    texts = (*MANY, *MANY, *TEXTS) if many else TEXTS
+    now = OURS if one_in(draw, 3 if many else 8) else draw(st.sampled_from((NOW, NOW + timedelta(hours=12))))
     held = draw(st.sampled_from((None, NOW - timedelta(days=2), OURS)))
     here = {name: field for name, field in FIELDS.items() if kind in field.kinds}
-    values = {name: _value(draw, field) for name, field in here.items() if field.type != "custom"}
+    values = {name: _value(draw, field, texts) for name, field in here.items() if field.type != "custom"}
     values["held_for"] = _since(held, now)
     values["age"] = _since(values["requested_at"], now)
     defined = OURS if one_in(draw, 8) else frozenset({"a "} if one_in(draw, 8) else {"A", "B"})
-    answers = {prefix: _answers(draw) for prefix, kinds in PREFIXES.items() if kind in kinds}
+    answers = {prefix: _answers(draw, texts, once=many) for prefix, kinds in PREFIXES.items() if kind in kinds}
     answers |= {prefix: OURS for prefix in answers if prefix != "custom." and one_in(draw, 8)}
     garbled = {name for name in ("A", "B") if one_in(draw, 20)}
     for name, field in here.items():
@@ -159,7 +181,7 @@ def world_of(draw: Draw, kind: Kind, sources: dict[str, Source], zone: ZoneInfo)
             prefix, _, own = name.rpartition(".")
             given = OURS if prefix == "custom" and own in garbled else answers[f"{prefix}."]
             values[name] = _answer(own, given, defined)
-    others = OURS if one_in(draw, 8) else draw(st.lists(OTHERS, max_size=3))
+    others = OURS if one_in(draw, 8) else draw(st.lists(_others(texts), max_size=3))
     world = page.World(values, sources, now, zone, others, not one_in(draw, 6))
     facts = Facts(
         now=_fact(now),
@@ -175,9 +197,11 @@ def world_of(draw: Draw, kind: Kind, sources: dict[str, Source], zone: ZoneInfo)
     return world, Asked(_request(values, kind, answers["custom."], garbled), facts, _claims(others))
 
 
-def _value(draw: Draw, field: Named) -> Any:
+def _value(draw: Draw, field: Named, texts: tuple[str, ...]) -> Any:
     if one_in(draw, 8):
         return draw(st.sampled_from((None, OURS) if field.theirs else (OURS,)))
+    if field.type == "text":
+        return draw(st.sampled_from(texts))
     return draw(st.sampled_from(field.members or tuple(map(int, field.written)) or POOLS[field.type]))
 
 
@@ -187,8 +211,11 @@ def _since(moment: Any, now: Any) -> Any:
     return OURS if now is OURS else now - moment
 
 
-def _answers(draw: Draw) -> list[tuple[str, str]]:
-    values = st.sampled_from((*TEXTS, *DATES, *BLANKS))
+def _answers(draw: Draw, texts: tuple[str, ...], *, once: bool) -> list[tuple[str, str]]:
+    """What was typed where. `once`: mostly each field stands there, and stands there once."""
+    values = st.sampled_from((*texts, *DATES, *BLANKS))
+    if once and not one_in(draw, 6):
+        return [("A", draw(values)), ("B", draw(values))]
     return draw(st.lists(st.tuples(st.sampled_from(("A", " a", "B")), values), max_size=3))
 
 
@@ -204,12 +231,9 @@ def _answer(name: str, given: Any, defined: Any) -> Any:
     return value or (OURS if names is OURS else None)
 
 
-OTHERS = st.builds(
-    page.Other,
-    st.integers(1, 3),
-    st.sampled_from((*TEXTS, OURS)),
-    st.integers(1, 4).map(lambda n: n > 1),
-)
+def _others(texts: tuple[str, ...]) -> st.SearchStrategy[page.Other]:
+    values = st.sampled_from((*texts, OURS))
+    return st.builds(page.Other, st.integers(1, 3), values, st.integers(1, 4).map(lambda n: n > 1))
 
 
 def _fact(value: Any) -> Any:

@@ -9,17 +9,16 @@ from typing import TypeAlias
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Claim, Claimed, Claims, Facts, Kind, PendingRequest, RequestKey
-from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
 from pm_autoaccept.policy.judging.custom_answers import name_key
-from pm_autoaccept.policy.judging.taken import asked_of
+from pm_autoaccept.policy.judging.taken import Made, asked_of
 from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
 
 TAKEN = "taken"
 _SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")
 _PERHAPS = replace(_SOMEBODY, doubt="the case does not say whether it is taken")
-Asked: TypeAlias = tuple[str, tuple[Cleaning, ...]]
+Asked: TypeAlias = tuple[str, Made]
 
 
 def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
@@ -58,4 +57,5 @@ def _claimed(
     said = taken.get(name_key(test.field.name))
     value = test.field.value(request, facts) if isinstance(test.field, Field) else None
     if isinstance(value, str) and said is not False:
-        yield cleaned(value, test.clean), (_SOMEBODY if said else _PERHAPS,)
+        keys, _ = asked_of(test)[1].of(value)
+        yield from ((key, (_SOMEBODY if said else _PERHAPS,)) for key in keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
@@ -35,6 +35,7 @@ _CARRIED: Mapping[str, Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
 """Prefix → kind of request that is judged → the kind whose answers the field brings there."""
 
 _WHOLE = frozenset({"equals", "in"})
+_QUANTIFIERS = frozenset({"every", "some"})
 _PARTS = frozenset({"starts_with", "ends_with", "contains"})
 
 
@@ -79,7 +80,7 @@ def _faults(use: Use, definitions: tuple[CustomFieldDefinition, ...]) -> Iterato
     if (elsewhere := _asked_elsewhere(use, definition)) is not None:
         yield use.place.fault(elsewhere)
     if use.test is not None:
-        yield from _impossible(use.test, definition)
+        yield from _impossible(use.test, definition, Answers.of(definition))
 
 
 def _asked_elsewhere(use: Use, definition: CustomFieldDefinition) -> str | None:
@@ -99,9 +100,8 @@ def _asked_elsewhere(use: Use, definition: CustomFieldDefinition) -> str | None:
     return f"{where}; write {written} there{apart}"
 
 
-def _impossible(test: Node, definition: CustomFieldDefinition) -> Iterator[Fault]:
+def _impossible(test: Node, definition: CustomFieldDefinition, answers: Answers) -> Iterator[Fault]:
     """Each literal, and each pattern, that no answer can be, or can fit."""
-    answers = Answers.of(definition)
     clean: tuple[Cleaning, ...] = ()
     tests = {"equals": test}
     if isinstance(test, Items):
@@ -113,10 +113,11 @@ def _impossible(test: Node, definition: CustomFieldDefinition) -> Iterator[Fault
         clean = read_cleanings(tests["clean"], []) if "clean" in tests else ()
     left = answers.after(clean)
     takes = f"Portfolio Manager takes {_described(answers)} for `{definition.name}`"
+    # A part of an answer may be shorter than the answer, and not longer.
+    for quantifier in [each for each in tests if each in _QUANTIFIERS]:
+        yield from _impossible(tests.pop(quantifier), definition, replace(answers, shortest=1))
     for operator, node in tests.items():
-        for text in node.items if isinstance(node, Items) else (node,):
-            if not isinstance(text, Text):
-                continue
+        for text in _texts(node):
             literal = cleaned(text.value, clean)
             if operator == "matches" and not left.may_fit(text.value):
                 yield text.place.fault(f"no answer can fit this pattern: {takes}{_then(clean)}")
@@ -124,6 +125,11 @@ def _impossible(test: Node, definition: CustomFieldDefinition) -> Iterator[Fault
                 yield text.place.fault(f"no answer can be `{text.value}`: {takes}{_then(clean)}")
             elif operator in _PARTS and not left.may_have(literal):
                 yield text.place.fault(f"no answer can have `{text.value}` in it: {takes}{_then(clean)}")
+
+
+def _texts(node: Node) -> tuple[Text, ...]:
+    items = node.items if isinstance(node, Items) else (node,)
+    return tuple(item for item in items if isinstance(item, Text))
 
 
 def _then(clean: tuple[Cleaning, ...]) -> str:

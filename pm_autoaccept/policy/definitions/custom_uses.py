@@ -77,7 +77,16 @@ def _in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) 
         else:
             if not columns and _is_custom(key):
                 yield _use(key, kinds, value)
-            yield from _named((each for name, each in _entries(value) if name == "same_as"), kinds)
+            yield from _named(_same_as(value), kinds)
+
+
+def _same_as(test: Node) -> Iterator[Node]:
+    """What the tests of a field, or of its parts, name as another field."""
+    for name, node in _entries(test):
+        if name == "same_as":
+            yield node
+        elif name in {"every", "some"}:
+            yield from _same_as(node)
 
 
 def _named(nodes: Iterator[Node], kinds: frozenset[Kind]) -> Iterator[Use]:

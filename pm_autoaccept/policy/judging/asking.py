@@ -136,6 +136,57 @@ class AskedGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedParts:
+    """Every part of an answer, or some, each asked the same; negated, `not` is carried into both.
+
+    Attributes:
+        name: of the field that is split.
+        parts: brings its parts; None where there are none.
+        every: whether every part must pass, or one.
+        test: what a part must pass.
+        shown: what is shown where there is no part to show.
+    """
+
+    name: str
+    parts: Reading
+    every: bool
+    test: Asked
+    shown: Shown
+
+    necessary: ClassVar[tuple[Necessary, ...]] = ()
+
+    def came(self, view: View) -> Came:
+        """How it comes out; what has no part makes it false."""
+        parts: Fact[tuple[str, ...] | None] = view[self.parts]
+        if parts is None:
+            return False
+        if isinstance(parts, NotLearnt):
+            return (Gap(self.name, parts.why),)
+        settling = not self.every
+        came: Came = self.every
+        for part in parts:
+            each = self.test.came(view.at(part))
+            if each is settling:
+                return settling
+            if each is not self.every:
+                came = each
+        return came
+
+    def outcome(self, view: View) -> Outcome:
+        """How it comes out; every part is looked at."""
+        parts: Fact[tuple[str, ...] | None] = view[self.parts]
+        if parts is not None and not isinstance(parts, NotLearnt):
+            return combine((self.test.outcome(view.at(part)) for part in parts), every=self.every)
+        came = self.came(view)
+        truth = truth_of(came)
+        return Outcome(
+            truth=truth,
+            evidence=(self.shown.evidence(view, truth),),
+            gaps=came if isinstance(came, tuple) else (),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskedLookup:
     """A row of a table, which must be there and pass; negated, `not` is carried into `where`.
 

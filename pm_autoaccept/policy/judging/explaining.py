@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pm_autoaccept.model import Evidence, Kind, Truth, Verdict
-from pm_autoaccept.policy.conditions import AllOf, AnyOf, Condition, Not
+from pm_autoaccept.policy.conditions import AllOf, AnyOf, Condition, Not, Split
 from pm_autoaccept.policy.judging.outcomes import Gap, Outcome
-from pm_autoaccept.policy.judging.preparing import judge, still_applies
+from pm_autoaccept.policy.judging.preparing import judge, parts_of, still_applies
 from pm_autoaccept.policy.judging.view import Circumstances
 from pm_autoaccept.policy.rules import Rule
 
@@ -136,12 +136,19 @@ def _clause(condition: Condition, circumstances: Circumstances, *, negated: bool
     if isinstance(condition, Not):
         return _clause(condition.part, circumstances, negated=not negated)
     outcome = judge(condition, circumstances, negated=negated)
-    if not isinstance(condition, AllOf | AnyOf):
+    if isinstance(condition, Split):
+        each = (replace(circumstances, part=part) for part in parts_of(condition, circumstances))
+        parts = tuple(_clause(condition.test, at, negated=negated) for at in each)
+        every = condition.part_of.every is not negated
+    elif isinstance(condition, AllOf | AnyOf):
+        parts = tuple(_clause(part, circumstances, negated=negated) for part in condition.parts)
+        every = isinstance(condition, AllOf) is not negated
+    else:
+        parts, every = (), True
+    if not parts and not isinstance(condition, AllOf | AnyOf):
         return _test(outcome)
-    parts = tuple(_clause(part, circumstances, negated=negated) for part in condition.parts)
     if len(parts) == 1:
         return parts[0]
-    every = isinstance(condition, AllOf) is not negated
     missing = sum(map(_missing, parts)) if every else min(map(_missing, parts), default=1)
     return Clause(truth=outcome.truth, group=ALL if every else ONE, parts=parts, gaps=outcome.gaps, missing=missing)
 

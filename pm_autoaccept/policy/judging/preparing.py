@@ -14,10 +14,19 @@ from functools import partial
 from typing import Any
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs
+from pm_autoaccept.policy.conditions import ALWAYS, AllOf, Column, Comparison, Condition, Lookup, Not, SameAs, Split
 from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.fields import Field
-from pm_autoaccept.policy.judging.asking import Asked, AskedGroup, AskedLookup, AskedTest, Decides, Necessary, Shown
+from pm_autoaccept.policy.judging.asking import (
+    Asked,
+    AskedGroup,
+    AskedLookup,
+    AskedParts,
+    AskedTest,
+    Decides,
+    Necessary,
+    Shown,
+)
 from pm_autoaccept.policy.judging.matching import holding
 from pm_autoaccept.policy.judging.outcomes import Came, Gap, Outcome
 from pm_autoaccept.policy.judging.taken import claimant
@@ -46,6 +55,8 @@ class Preparation:
             return self._sameness(condition, negated=negated)
         if isinstance(condition, Lookup):
             return self._lookup(condition, negated=negated)
+        if isinstance(condition, Split):
+            return self._parts(condition, negated=negated)
         if isinstance(condition, Not):
             return self.of(condition.part, negated=not negated)
         parts = tuple(self.of(part, negated=negated) for part in condition.parts)
@@ -90,7 +101,7 @@ class Preparation:
             came = _holding(value, holds, literal, _gap_of(test.field), negated=negated)
         else:
             came = _asking(value, _passes(test), _gap_of(test.field), "now", negated=negated)
-        expected = f"not {test.expected}" if negated else test.expected
+        expected = f"{'not ' if negated else ''}{test.expected}{_of_parts(test.field, negated=negated)}"
         shown = Shown(self.readings.given(test.field), test.field.name, expected, test.field.private)
         return AskedTest(came, (shown,), (test,), necessary, claim)
 
@@ -109,6 +120,7 @@ class Preparation:
 
         how = f"{'not ' if negated else ''}the same as"
         within = f" within {test.within:f}" if test.within is not None else ""
+        within += _of_parts(test.field, negated=negated)
         # Whoever saw one of the two would know the other.
         private = test.field.private or test.other.private
         shown = tuple(
@@ -134,6 +146,22 @@ class Preparation:
             ),
             where=None if lookup.where == ALWAYS else self.of(lookup.where, negated=negated),
         )
+
+    def _parts(self, split: Split, *, negated: bool) -> AskedParts:
+        field, test = split.field, self.of(split.test, negated=negated)
+        return AskedParts(
+            name=field.name,
+            parts=self.readings.parts(field, split.part_of.separators),
+            every=split.part_of.every is not negated,
+            test=test,
+            shown=Shown(self.readings.given(field), field.name, _expected(test), field.private),
+        )
+
+
+def parts_of(split: Split, circumstances: Circumstances) -> tuple[str, ...]:
+    """The parts of an answer that are looked at one by one; none where there are none, or that is not known."""
+    parts: Fact[tuple[str, ...] | None] = circumstances.view[Readings().parts(split.field, split.part_of.separators)]
+    return () if parts is None or isinstance(parts, NotLearnt) else parts
 
 
 def judge(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Outcome:
@@ -241,6 +269,20 @@ def _claim(test: Comparison, value: Reading, view: View) -> Any:  # noqa: ANN401
 def _is_taken(claim: Reading, wanted: bool, _: Any, view: View) -> Fact[bool]:  # noqa: ANN401, FBT001 - bound beforehand
     other = view[claim]
     return other if isinstance(other, NotLearnt) else (other is not None) is wanted
+
+
+def _expected(test: Asked) -> str:
+    """What is expected of a part, for people."""
+    if isinstance(test, AskedGroup):
+        return (" and " if test.every else " or ").join(map(_expected, test.parts))
+    return test.shown[0].expected if isinstance(test, AskedTest) else ""
+
+
+def _of_parts(field: Field | Column, *, negated: bool) -> str:
+    """Which parts of an answer must pass, for people; nothing where it is asked as a whole."""
+    if field.part_of is None:
+        return ""
+    return f" ({'every' if field.part_of.every is not negated else 'some'} part)"
 
 
 def _gap_of(field: Field | Column) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pm_autoaccept.model import ANY, Claim, Claimed, Claims, Fact, Facts, NotLearnt, PendingRequest
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
@@ -12,12 +13,31 @@ from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.judging.custom_answers import name_key
 from pm_autoaccept.policy.number_texts import garbling
+from pm_autoaccept.policy.parts import Separators
 
 
-def asked_of(test: Comparison) -> tuple[str, tuple[Cleaning, ...]]:
-    """What a test with `taken` asks about: the custom field, wherever it stands, and how its values are cleaned."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is made of an answer before it is compared: its parts, or the whole of it, and each cleaned so."""
+
+    clean: tuple[Cleaning, ...]
+    separators: Separators | None = None
+
+    def of(self, text: str) -> tuple[frozenset[str], bool]:
+        """What is compared, and whether that is all: a part may not be readable, and parts may be too many."""
+        parts = (text,) if self.separators is None else self.separators.split(text)
+        if isinstance(parts, NotLearnt):
+            return frozenset(), False
+        readable = tuple(itertools.filterfalse(garbling(self.clean), parts))
+        return frozenset(cleaned(part, self.clean) for part in readable) - {""}, len(readable) == len(parts)
+
+
+def asked_of(test: Comparison) -> tuple[str, Made]:
+    """What a test with `taken` asks about: the custom field, wherever it stands, and what is made of its values."""
     prefix = next(prefix for prefix in CUSTOM if test.field.name.startswith(prefix))
-    return name_key(test.field.name.removeprefix(prefix)), test.clean
+    part_of = test.field.part_of
+    separators = None if part_of is None else part_of.separators
+    return name_key(test.field.name.removeprefix(prefix)), Made(test.clean, separators)
 
 
 def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: str | None = None) -> Claims:
@@ -32,14 +52,15 @@ def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: st
     return Claims({asked: _claimed(*asked, claims, missing) for asked in {asked_of(test) for test in tests}})
 
 
-def _claimed(name: str, clean: tuple[Cleaning, ...], claims: tuple[Claim, ...], missing: str | None) -> Claimed:
+def _claimed(name: str, made: Made, claims: tuple[Claim, ...], missing: str | None) -> Claimed:
     found: dict[str, list[Claim]] = defaultdict(list)
-    garbles, garbled = garbling(clean), list[Claim]()
+    garbled = list[Claim]()
     for claim in claims:
         for value, doubt in _said(name, claim):
-            if garbles(value):
+            keys, all_read = made.of(value)
+            if not all_read:
                 garbled.append(claim)
-            elif key := cleaned(value, clean):
+            for key in keys:
                 found[key].append(claim if doubt is None else replace(claim, doubt=doubt))
     by_value = {value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}
     unread = (*(claim for claim in claims if not claim.unread.isdisjoint({name, ANY})), *garbled)

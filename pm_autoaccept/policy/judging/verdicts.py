@@ -85,7 +85,7 @@ def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
         return replace(expired, evidence=outcome.evidence, tell=rule.tell)
     request, facts = view.request, view.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
-    why = rule.about or " and ".join(true) or "it is true of every such request"
+    why = rule.about or " and ".join(dict.fromkeys(true)) or "it is true of every such request"
     other = next(iter(outcome.others), None)
     # The other owner's id stays when the ledger masks names.
     also = f" The same stands in {other.key} of account {other.owner}." if other is not None else ""

@@ -14,6 +14,7 @@ from pm_autoaccept.policy.data.tables import Row, Table
 from pm_autoaccept.policy.fields import Field, fault_of
 from pm_autoaccept.policy.judging.custom_answers import Answers, Custom, answer, by_name
 from pm_autoaccept.policy.number_texts import garbling, with_points
+from pm_autoaccept.policy.parts import Separators
 from pm_autoaccept.policy.values import FieldType, Value, read_answer, text_of
 
 Told: TypeAlias = Fact[Value | None]
@@ -33,9 +34,10 @@ class View(dict[Reading, Any]):
     Attributes:
         zone: the time zone in which days are days.
         row: inside `where`: the row that was found.
+        part: beside `split`: the part of an answer that is looked at.
     """
 
-    __slots__ = ("facts", "request", "row", "tables", "zone")
+    __slots__ = ("facts", "part", "request", "row", "tables", "zone")
 
     def __init__(
         self,
@@ -44,12 +46,15 @@ class View(dict[Reading, Any]):
         tables: Mapping[str, Fact[Table]],
         zone: tzinfo = UTC,
         row: Row | None = None,
+        *,
+        part: str | None = None,
     ) -> None:
         self.request = request
         self.facts = facts
         self.tables = tables
         self.zone = zone
         self.row = row
+        self.part = part
 
     def __missing__(self, reading: Reading) -> Any:  # noqa: ANN401 - each reading brings values of its own type
         found = self[reading] = reading.find(self)
@@ -63,20 +68,29 @@ class View(dict[Reading, Any]):
         """The same, inside a lookup that found this row."""
         return View(self.request, self.facts, self.tables, self.zone, row)
 
+    def at(self, part: str) -> View:
+        """The same, at one part of an answer."""
+        return View(self.request, self.facts, self.tables, self.zone, part=part)
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a policy is asked of: a request, the facts and the tables around it, and where days begin and end."""
+    """What a policy is asked of: a request, the facts and the tables around it, and where days begin and end.
+
+    Attributes:
+        part: beside `split`: the part of an answer that is looked at.
+    """
 
     request: PendingRequest
     facts: Facts
     tables: Mapping[str, Fact[Table]]
     zone: tzinfo = UTC
+    part: str | None = None
 
     @property
     def view(self) -> View:
         """A view of which nothing has been found out yet."""
-        return View(self.request, self.facts, self.tables, self.zone)
+        return View(self.request, self.facts, self.tables, self.zone, part=self.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,8 @@ class Readings:
         """What the request, the facts, or the row say: a `Told`."""
         if isinstance(field, Column):
             return self.one(field, lambda view: _cell(field, view))
+        if field.part_of is not None:
+            return self.one((field.name, "part"), lambda view: view.part)
         if (custom := field.custom) is None:
             return self.one(field.name, _plainly(field))
         key, among = custom.key, self.one(custom.among, _among(custom))
@@ -104,6 +120,18 @@ class Readings:
             return answers if isinstance(answers, NotLearnt) else answer(key, answers, view.facts.defined)
 
         return self.one(field.name, find)
+
+    def parts(self, field: Field, separators: Separators) -> Reading:
+        """The parts of a field's text; None where it has none."""
+        given = self.given(field)
+
+        def find(view: View) -> Fact[tuple[str, ...] | None]:
+            text = view[given]
+            if text is None or isinstance(text, NotLearnt):
+                return text
+            return separators.split(text) or None
+
+        return self.one((given, separators), find)
 
     def comparable(
         self, field: Field | Column, clean: tuple[Cleaning, ...] = (), read_as: FieldType | None = None

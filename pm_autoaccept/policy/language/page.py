@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from pm_autoaccept.model import Limit
+from pm_autoaccept.policy import parts
 from pm_autoaccept.policy.data.cells import COLUMN_TYPES
 from pm_autoaccept.policy.data.sources import REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
@@ -122,6 +123,7 @@ def _sizes() -> Iterator[tuple[str, str]]:
     yield "a file of a policy", f"{source_text.LARGEST:,} bytes"
     yield "mappings and lists inside one another", f"{source_text.DEEPEST}"
     yield "a note, with the values put in", f"{LONGEST:,} characters"
+    yield "parts of an answer beside `split`", f"{parts.MOST}; what has more is unknown"
     yield "`limits`, unless said", ", ".join(map(_limit, DEFAULT_LIMITS))
     yield "`refresh`, unless said", written_duration(REFRESH)
     yield "types of columns", listed(f"`{kind}`" for kind in COLUMN_TYPES)

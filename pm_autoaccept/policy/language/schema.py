@@ -100,6 +100,7 @@ def _definitions() -> Schema:
         "cleaning": _cleaning(),
         "source": _source(),
         "test of any value": _test(SCALAR, tuple(FieldType), custom=True),
+        "test of one part": _test(SCALAR, tuple(FieldType), custom=True, part=True),
     }
     for field in FIELDS.values():
         if field.members:
@@ -150,16 +151,17 @@ def _groups(inner: Schema, *, lookup: bool) -> Schema:
     return {name: described(part, words.GROUPS[name]) for name, part in parts.items()}
 
 
-def _test(literal: Schema, types: tuple[FieldType, ...], *, custom: bool = False) -> Schema:
-    """What stands after a field: a value, a list of them, or operators."""
+def _test(literal: Schema, types: tuple[FieldType, ...], *, custom: bool = False, part: bool = False) -> Schema:
+    """What stands after a field, or is asked of a part of it: a value, a list of them, or operators."""
     operators: Schema = {
         name: described(_taken(operator.takes, literal), words.OPERATORS[name])
         for name, operator in OPERATORS.items()
-        if operator.types & set(types)
+        if operator.types & set(types) and not (part and operator.takes is Takes.TEST)
     }
     beside: Schema = {}
     if custom or FieldType.TEXT in types:
         beside["clean"] = one_or_list({"$ref": "#/definitions/cleaning"})
+        beside |= {} if part else {"split": one_or_list(SCALAR)}
     if custom:
         beside["as"] = one_of(*READ_AS)
     if custom or set(types) & {FieldType.INTEGER, FieldType.NUMBER}:
@@ -182,6 +184,7 @@ def _taken(takes: Takes, literal: Schema) -> Schema:
         Takes.PATTERN: SCALAR,
         Takes.YES_OR_NO: value_of(FieldType.BOOLEAN),
         Takes.FIELD: {"type": "string"},
+        Takes.TEST: {"$ref": "#/definitions/test of one part"},
     }[takes]
 
 

@@ -105,6 +105,8 @@ OPERATORS: Mapping[str, str] = MappingProxyType(
         "same_as": "The value is that of another field; for numbers, `within` allows a difference.",
         "taken": "true: the same value stands in this field of an accepted or pending request of another owner.",
         "present": "true: the field is there and not blank; false: it is not.",
+        "every": "Beside `split`: every part of the answer passes this test; without a part it is false.",
+        "some": "Beside `split`: one part passes this test. By itself it lets nobody in.",
     }
 )
 MODIFIERS: Mapping[str, str] = MappingProxyType(
@@ -112,6 +114,7 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
         "clean": "How the value, and what it is compared with, is cleaned: one cleaning, or a list of them in order.",
         "as": "Reads a custom field as a number or a date.",
         "within": "By how much two numbers may differ that are to be the same.",
+        "split": "Where an answer with several values is split, as [';', '/', newline]; beside `every` or `some`.",
     }
 )
 CLEANINGS: Mapping[str, str] = MappingProxyType(

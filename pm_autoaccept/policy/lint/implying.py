@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pm_autoaccept.policy.cleaning import cleaned
-from pm_autoaccept.policy.conditions import Column, Comparison, Condition, Lookup, SameAs, Test
+from pm_autoaccept.policy.conditions import Column, Comparison, Condition, Lookup, SameAs, Split, Test
 from pm_autoaccept.policy.lint.normal import All, Atom, Case, Normal, Some, cases_of, normal
 from pm_autoaccept.policy.operators import Takes
 from pm_autoaccept.policy.values import FieldType, Relative
@@ -40,11 +40,13 @@ def never_true(condition: Normal) -> bool:
     )
 
 
-def _implies(one: Atom, other: Atom) -> bool:
+def _implies(one: Atom, other: Atom) -> bool:  # noqa: PLR0911 - one for each pair of kinds of tests
     """Whether the other comes out true or unknown wherever the one does."""
     a, b = one.test, other.test
     if one.negated is other.negated and _key(a) == _key(b):
         return True
+    if isinstance(a, Split):
+        return _asks_whether_there(a, b, there=other) or _of_every_part_and_of_some(one, a, other, b)
     if not isinstance(a, Comparison) or not isinstance(b, Comparison) or not _on_one_value(a, b) or _is_absent(one):
         return False
     if _is_present(other):
@@ -73,6 +75,8 @@ def _exclude(one: Atom, other: Atom) -> bool:
     a, b = one.test, other.test
     if one.negated is not other.negated and _key(a) == _key(b):
         return True
+    if isinstance(a, Split) or isinstance(b, Split):
+        return _is_split_and_absent(one, other) or _is_split_and_absent(other, one)
     if not isinstance(a, Comparison) or not isinstance(b, Comparison) or not _on_one_value(a, b):
         return False
     if _is_absent(one) or _is_absent(other):
@@ -82,6 +86,28 @@ def _exclude(one: Atom, other: Atom) -> bool:
     if a.source or b.source or _is_present(one) or _is_present(other):
         return False
     return _none_passes(one, a, other) or _none_passes(other, b, one) or _apart(one, a, other, b)
+
+
+def _is_split_and_absent(one: Atom, other: Atom) -> bool:
+    """Whether one asks parts of what is absent by the other."""
+    a, b = one.test, other.test
+    if not isinstance(a, Split) or not isinstance(b, Comparison) or not _is_absent(other):
+        return False
+    return _as_read(b) == _AS_IT_IS and _name(a.field) == _name(b.field)
+
+
+def _asks_whether_there(split: Split, test: Test, *, there: Atom) -> bool:
+    """Whether the other asks whether that is there at all which is split."""
+    if not isinstance(test, Comparison) or not _is_present(there) or _as_read(test) != _AS_IT_IS:
+        return False
+    return _name(split.field) == _name(test.field)
+
+
+def _of_every_part_and_of_some(one: Atom, a: Split, other: Atom, b: Test) -> bool:
+    """Whether the first asks of every part what the second asks of some: there is a part. `not` turns them."""
+    if not isinstance(b, Split) or one.negated is not other.negated or _key(a)[:3] != _key(b)[:3]:
+        return False
+    return a.part_of.every is not one.negated and b.part_of.every is other.negated
 
 
 def _none_passes(named: Atom, test: Comparison, asked: Atom) -> bool:
@@ -184,6 +210,9 @@ def _key(test: Test) -> tuple[Any, ...]:
         return ("same_as", _name(test.field), _name(test.other), test.within, test.clean, test.read_as)
     if isinstance(test, Lookup):
         return ("lookup", test.source.name, tuple(map(_name, test.by)), _condition_key(test.where))
+    if isinstance(test, Split):
+        what = (test.part_of.separators, _condition_key(test.test))
+        return ("split", _name(test.field), what, test.part_of.every)
     if test.operator.name == "matches":
         literals: tuple[Any, ...] = tuple(pattern.pattern for pattern in test.literals)
     else:

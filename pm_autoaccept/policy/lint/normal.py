@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import TypeAlias
 
-from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Lookup, Not, SameAs, Test
+from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Lookup, Not, SameAs, Split, Test
 
 MOST_CASES = 256
 """Cases of one rule that are looked into one by one."""
@@ -44,7 +44,7 @@ def normal(condition: Condition, *, negated: bool = False) -> Normal:
     """The condition with `not` at its tests only, where the evaluator carries it too."""
     if isinstance(condition, Not):
         return normal(condition.part, negated=not negated)
-    if isinstance(condition, Comparison | SameAs | Lookup):
+    if isinstance(condition, Comparison | SameAs | Lookup | Split):
         return Atom(condition, negated)
     parts = tuple(normal(part, negated=negated) for part in condition.parts)
     return All(parts) if isinstance(condition, AllOf) is not negated else Some(parts)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Kind, NotLearnt, Verdict
 from pm_autoaccept.policy.cleaning import Cleaning
-from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs
+from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs, Split
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.definitions.answers import Answers
 from pm_autoaccept.policy.evaluate import Policy
@@ -112,6 +112,8 @@ def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[Warn
 def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
     if isinstance(condition, Not):
         yield from _tests(condition.part)
+    elif isinstance(condition, Split):
+        yield from _tests(condition.test)
     elif isinstance(condition, Comparison | SameAs):
         yield condition
     elif isinstance(condition, Lookup):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeGuard
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy import operators, other_words
 from pm_autoaccept.policy.cleaning import Cleaning, read_cleanings
-from pm_autoaccept.policy.conditions import AllOf, Column, Comparison, Condition, SameAs, Test
+from pm_autoaccept.policy.conditions import AllOf, Column, Comparison, Condition, SameAs, Split, Test
 from pm_autoaccept.policy.data.sources import Source
-from pm_autoaccept.policy.fields import Field, is_custom
+from pm_autoaccept.policy.fields import Field, is_custom, part
 from pm_autoaccept.policy.operators import KEYED, MODIFIERS, OPERATORS, Operator, Takes
+from pm_autoaccept.policy.parts import PartOf, Separators, read_separators
 from pm_autoaccept.policy.private import HIDDEN
 from pm_autoaccept.policy.reading.field_names import FieldNames
 from pm_autoaccept.policy.reading.literals import LiteralReader
@@ -55,7 +57,10 @@ class ComparisonReader:
             return self._compare(field, OPERATORS["equals"], node, how)
         if isinstance(node, Items):
             return self._compare(field, OPERATORS["in"], node, how)
-        return self._operators(field, node) if isinstance(node, Entries) else None
+        if not isinstance(node, Entries):
+            return None
+        splits = any(key.value in _OF_PARTS for key, _ in node.entries)
+        return self._split(field, node) if splits else self._operators(field, node)
 
     def _refuse(self, place: Place, message: str) -> None:
         self.faults.append(place.fault(message))
@@ -67,13 +72,54 @@ class ComparisonReader:
             if key.value in OPERATORS:
                 tests.append(self._compare(field, OPERATORS[key.value], value, how))
             elif key.value not in MODIFIERS:
-                known = (*OPERATORS, *MODIFIERS, other_words.NEGATED)
-                meant = perhaps(key.value, known, other_words.OPERATOR)
-                self._refuse(key.place, f"there is no operator `{key.value}`{meant}; there are {listed(OPERATORS)}")
+                self._refuse_operator(key)
         if all(key.value in MODIFIERS for key, _ in node.entries):
             first = node.entries[0][0].value
             self._refuse(node.place, f"`{first}` stands beside a test; say what the value must be")
         return AllOf(tuple(test for test in tests if test is not None))
+
+    def _refuse_operator(self, key: Text) -> None:
+        meant = perhaps(key.value, (*OPERATORS, *MODIFIERS, other_words.NEGATED), other_words.OPERATOR)
+        self._refuse(key.place, f"there is no operator `{key.value}`{meant}; there are {listed(OPERATORS)}")
+
+    def _split(self, field: Field | Column, node: Entries) -> Condition | None:
+        """An answer with several values: where it is split, and what each part must be."""
+        found = {key.value: value for key, value in node.entries}
+        asked = [(key, value) for key, value in node.entries if key.value in _QUANTIFIERS]
+        for key, _ in node.entries:
+            if key.value not in OPERATORS and key.value not in MODIFIERS:
+                self._refuse_operator(key)
+            elif key.value not in _OF_PARTS:
+                why = f"beside `split` a test is of the parts; write every: {{{key.value}: …}}, or some"
+                self._refuse(key.place, f"{why}; what asks the whole answer is a test of its own, under `all:`")
+        if "split" not in found:
+            first = asked[0][0]
+            self._refuse(first.place, f"`{first.value}` asks the parts of an answer; say {_SPLIT_HOW}")
+        elif len(node.entries) == 1:
+            self._refuse(node.place, "`split` stands beside a test of the parts; say every: TEST, or some: TEST")
+        separators = read_separators(found["split"], self.faults) if "split" in found else None
+        if not self._can_be_split(field, node.place):
+            return None
+        tests = (self._of_parts(field, key.value == "every", separators or _NO_MATTER, value) for key, value in asked)
+        return AllOf(tuple(test for test in tests if test is not None))
+
+    def _can_be_split(self, field: Field | Column, place: Place) -> TypeGuard[Field]:
+        """Whether it is a text of the request, and no part already; otherwise it is refused."""
+        if isinstance(field, Column):
+            why = "your own table has one value in a cell; give each value a row"
+            self._refuse(place, f"`split` is for what customers type, and `{field.name}` is a column: {why}")
+        elif field.part_of is not None:
+            self._refuse(place, "a part is not split again; name all separators in one `split`")
+        elif field.type is not FieldType.TEXT:
+            self._refuse(place, f"`split` is for text, and `{field.name}` is {_a(field.type, field)}; take it out")
+        else:
+            return True
+        return False
+
+    def _of_parts(self, field: Field, every: bool, separators: Separators, node: Node) -> Split | None:  # noqa: FBT001 - `every` or `some`, as written
+        part_of = PartOf(separators, every)
+        test = self.test(part(field, part_of), node)
+        return None if test is None else Split(field=field, part_of=part_of, test=test)
 
     def _how(self, field: Field | Column, node: Entries) -> _How:
         found = {key.value: (key, value) for key, value in node.entries}
@@ -154,6 +200,10 @@ class ComparisonReader:
         elif operator.name == "taken" and field.private:
             why = "the ledger does not have the values of a private field, so nobody can say who else has the same"
             self._refuse(node.place, f"`taken` cannot be asked of `{field.name}`: {why}; take one of the two out")
+        elif operator.name == "taken" and field.part_of is not None and field.part_of.every:
+            why = "another part, that nobody has, would do away with it"
+            instead = "write `some: {taken: true}`, or `not` before that, which asks that nobody has any part"
+            self._refuse(node.place, f"`taken` stands under `some`, not under `every`: {why}; {instead}")
         else:
             return True
         return False
@@ -200,6 +250,13 @@ class ComparisonReader:
             clean=(*how.clean, Cleaning("fold_case")) if field.lower_case or other.lower_case else how.clean,
             read_as=read_as,
         )
+
+
+_QUANTIFIERS = ("every", "some")
+_OF_PARTS = frozenset({"split", *_QUANTIFIERS})
+_SPLIT_HOW = "where it is split, as split: [';', newline]"
+_NO_MATTER = Separators(("newline",))
+"""Stands for separators that are refused, so that the tests are read all the same."""
 
 
 def _a(kind: FieldType, field: Field | Column) -> str:

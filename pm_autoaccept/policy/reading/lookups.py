@@ -119,7 +119,10 @@ class LookupReader:
         for key, value in node.entries:
             by[key.value] = self.names.field(value) if isinstance(value, Text) else None
             if not isinstance(value, Text | Broken):
-                self._refuse(value.place, "the name of one field stands here, as custom.Meter Number")
+                why = "the name of one field stands here, as custom.Meter Number"
+                if isinstance(value, Entries) and any(each.value == "split" for each, _ in value.entries):
+                    why = f"a row is found by one value, so `split` does not stand in `by`; {why}"
+                self._refuse(value.place, why)
             if source is not None and key.value not in source.key:
                 meant = perhaps(key.value, source.key)
                 why = f"`{key.value}` is no key column of `{source.name}`{meant}; what a row must say stands in `where`"

@@ -226,6 +226,6 @@ class RuleReader:
                 place,
                 "this accepts without asking who it lets in: test a custom field, the account, the sender, "
                 "`property.share` or `property.verdict`, or look them up (in each branch of an `any`; `present`, "
-                "`taken`, what stands under `not`, and two fields of one request being the same do not count), or "
-                "say `i_accept_everyone: true`",
+                "`taken`, what stands under `some` or `not`, and two fields of one request being the same do not "
+                "count), or say `i_accept_everyone: true`",
             )
