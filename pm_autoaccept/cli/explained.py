@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -129,11 +130,20 @@ def _lines(clauses: Iterable[Clause]) -> Grid:
             grid.add_row(_marked(str(clause.truth)), Text(f"{clause.group} these:"))
             grid.add_row("", _lines(clause.parts))
             continue
-        for test in clause.tests:
+        for test in _each_once(clause.tests):
             grid.add_row(_marked(str(test.truth)), _text(_said(test)))
         for gap in clause.gaps:
             grid.add_row("", _text(f"{gap.name} could not be learnt: {gap.why}"))
     return grid
+
+
+def _each_once(tests: Sequence[Evidence]) -> Sequence[Evidence]:
+    """The tests, but of two fields that must be the same one line, with what stands in either."""
+    if len(tests) != 2 or f"the same as {tests[1].field}" not in tests[0].expected:  # noqa: PLR2004 - one field beside another
+        return tests
+    one, other = tests
+    beside = other.found or ("not known" if other.truth is Truth.UNKNOWN else "nothing")
+    return (replace(one, expected=f"{one.expected}, which is {beside}"),)
 
 
 def _said(test: Evidence) -> str:

@@ -207,14 +207,14 @@ class AskedLookup:
 
     def came(self, view: View) -> Came:
         """Whether the row is there and passes; of a row that is not there nothing is asked."""
-        found = self._found(view)
+        found = self.found(view)
         if isinstance(found, bool | tuple):
             return found
         return not self.negated if self.where is None else self.where.came(view.beside(found))
 
     def outcome(self, view: View) -> Outcome:
         """How it comes out, with what was looked for, and with each test of the row."""
-        found = self._found(view)
+        found = self.found(view)
         came = found if isinstance(found, bool | tuple) else not self.negated
         looked = Outcome(
             truth=truth_of(came),
@@ -228,7 +228,7 @@ class AskedLookup:
         grounds = (self.lookup, *passed.grounds) if passed.truth is Truth.TRUE else ()
         return replace(passed, evidence=(*looked.evidence, *passed.evidence), grounds=grounds)
 
-    def _found(self, view: View) -> Came | Row:
+    def found(self, view: View) -> Came | Row:
         """The row; or how it comes out, where there is none or that is not known."""
         parts = [view[each] for each in self.parts]
         if None in parts:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pm_autoaccept.model import Evidence, Kind, Truth, Verdict
-from pm_autoaccept.policy.conditions import AllOf, AnyOf, Condition, Not, Split
+from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Lookup, Not, Split
+from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.judging.outcomes import Gap, Outcome
-from pm_autoaccept.policy.judging.preparing import judge, parts_of, still_applies
+from pm_autoaccept.policy.judging.preparing import judge, parts_of, row_of, still_applies
 from pm_autoaccept.policy.judging.view import Circumstances
 from pm_autoaccept.policy.rules import Rule
 
@@ -136,7 +137,10 @@ def _clause(condition: Condition, circumstances: Circumstances, *, negated: bool
     if isinstance(condition, Not):
         return _clause(condition.part, circumstances, negated=not negated)
     outcome = judge(condition, circumstances, negated=negated)
-    if isinstance(condition, Split):
+    if isinstance(condition, Lookup) and condition.where != ALWAYS:
+        row = row_of(condition, circumstances)
+        parts, every = _looked_up(condition, circumstances, row, negated=negated), not negated
+    elif isinstance(condition, Split):
         each = (replace(circumstances, part=part) for part in parts_of(condition, circumstances))
         parts = tuple(_clause(condition.test, at, negated=negated) for at in each)
         every = condition.part_of.every is not negated
@@ -151,6 +155,16 @@ def _clause(condition: Condition, circumstances: Circumstances, *, negated: bool
         return parts[0]
     missing = sum(map(_missing, parts)) if every else min(map(_missing, parts), default=1)
     return Clause(truth=outcome.truth, group=ALL if every else ONE, parts=parts, gaps=outcome.gaps, missing=missing)
+
+
+def _looked_up(lookup: Lookup, circumstances: Circumstances, row: Row | None, *, negated: bool) -> tuple[Clause, ...]:
+    """That the row is there, and what it must pass, as that was written; nothing of a row that is not there."""
+    if row is None:
+        return ()
+    there = _test(judge(replace(lookup, where=ALWAYS), circumstances, negated=negated))
+    passes = _clause(lookup.where, replace(circumstances, row=row), negated=negated)
+    together = passes.group == (ONE if negated else ALL)
+    return (there, *(passes.parts if together else (passes,)))
 
 
 def _test(outcome: Outcome) -> Clause:

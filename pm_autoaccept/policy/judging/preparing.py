@@ -54,7 +54,7 @@ class Preparation:
         if isinstance(condition, SameAs):
             return self._sameness(condition, negated=negated)
         if isinstance(condition, Lookup):
-            return self._lookup(condition, negated=negated)
+            return self.lookup(condition, negated=negated)
         if isinstance(condition, Split):
             return self._parts(condition, negated=negated)
         if isinstance(condition, Not):
@@ -129,7 +129,8 @@ class Preparation:
         )
         return AskedTest(came, shown, (test,))
 
-    def _lookup(self, lookup: Lookup, *, negated: bool) -> Asked:
+    def lookup(self, lookup: Lookup, *, negated: bool) -> AskedLookup:
+        """A lookup, ready to be asked."""
         source = lookup.source
         cleaned = [(field, source.clean.get(column, ())) for field, column in zip(lookup.by, source.key, strict=True)]
         parts = tuple(self.readings.as_key(*each) for each in cleaned)
@@ -162,6 +163,12 @@ def parts_of(split: Split, circumstances: Circumstances) -> tuple[str, ...]:
     """The parts of an answer that are looked at one by one; none where there are none, or that is not known."""
     parts: Fact[tuple[str, ...] | None] = circumstances.view[Readings().parts(split.field, split.part_of.separators)]
     return () if parts is None or isinstance(parts, NotLearnt) else parts
+
+
+def row_of(lookup: Lookup, circumstances: Circumstances) -> Row | None:
+    """The row that a lookup finds; None where there is none, or that is not known."""
+    found = Preparation().lookup(lookup, negated=False).found(circumstances.view)
+    return None if isinstance(found, bool | tuple) else found
 
 
 def judge(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Outcome:

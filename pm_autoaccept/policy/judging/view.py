@@ -78,6 +78,7 @@ class Circumstances:
     """What a policy is asked of: a request, the facts and the tables around it, and where days begin and end.
 
     Attributes:
+        row: inside a lookup: the row that it found.
         part: beside `split`: the part of an answer that is looked at.
     """
 
@@ -85,12 +86,13 @@ class Circumstances:
     facts: Facts
     tables: Mapping[str, Fact[Table]]
     zone: tzinfo = UTC
+    row: Row | None = None
     part: str | None = None
 
     @property
     def view(self) -> View:
         """A view of which nothing has been found out yet."""
-        return View(self.request, self.facts, self.tables, self.zone, part=self.part)
+        return View(self.request, self.facts, self.tables, self.zone, self.row, part=self.part)
 
 
 @dataclass(frozen=True, slots=True)

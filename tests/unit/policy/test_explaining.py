@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import Evidence, NotLearnt, Truth, Verdict
-from pm_autoaccept.policy import CameOut, nearest
+from pm_autoaccept.policy import CameOut, nearest, tabulate
 
 POLICY = """
 time_zone: America/Chicago
@@ -132,3 +132,39 @@ def _tests(clause):
     yield from clause.tests
     for part in clause.parts:
         yield from _tests(part)
+
+
+BY_ROW = """
+data: {tenants: {csv: t.csv, key: number, columns: {city: text, status: text, seats: integer}}}
+rules:
+  - id: tenant
+    on: connection
+    then: hold
+    when:
+      NOT:
+        lookup:
+          in: tenants
+          by: {number: custom.Utility Customer Number}
+          where: {any: [{city: Salem}, {all: [{status: active}, {seats: {above: 5}}]}]}
+"""
+
+
+@pytest.mark.parametrize("negated", [False, True])
+def test_what_a_row_must_pass_stands_as_it_was_written(load, connection, facts, negated):
+    """Its groups are kept, below the test that the row is there; under `not` all of some is one of their contraries."""
+    text = (
+        BY_ROW.replace("NOT:", "not:") if negated else BY_ROW.replace("      NOT:\n", "").replace("        ", "      ")
+    )
+    policy = load(text)
+    table = tabulate(policy.sources["tenants"], [["00-998-17", "Portland", "active", "3"]])
+    (rule,) = policy.explain(connection, facts, {"tenants": table})
+    one, every = ("all of", "one of") if negated else ("one of", "all of")
+    there, passes = rule.clauses[0].parts if negated else rule.clauses
+    assert [test.field for test in there.tests] == ["custom.Utility Customer Number"]
+    assert passes.group == one
+    city, both = passes.parts
+    assert [test.expected for test in city.tests] == ["not Salem" if negated else "Salem"]
+    assert (both.group, [test.field for part in both.parts for test in part.tests]) == (
+        every,
+        ["status in tenants", "seats in tenants"],
+    )
