@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 from collections.abc import Callable
-from contextlib import AsyncExitStack, nullcontext, suppress
+from contextlib import AsyncExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -24,6 +25,7 @@ from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import Finding, examine
 from pm_autoaccept.errors import NotAuthorised, PmAutoacceptError
+from pm_autoaccept.ledger import Database
 from pm_autoaccept.model import NotLearnt, Outcome
 from pm_autoaccept.policy import Form, Source, Table
 from pm_autoaccept.reference.fetching import read_source
@@ -112,6 +114,10 @@ async def behind(simulate, said_of, until_the_end: AsyncExitStack, monkeypatch, 
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     said = said_of(simulator, service="test", rate="1000 per 1s", mode="enforce")
     (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
+    await (await Database.open(said["ledger"])).close()
+    with closing(sqlite3.connect(said["ledger"].removeprefix("sqlite:///"))) as ledger, ledger:
+        # One that has just been made waits five minutes for the first answer.
+        ledger.execute("UPDATE ledger SET made_at = NULL")
     return Behind(simulator, proxy, said, data)
 
 
