@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -114,11 +115,15 @@ async def behind(simulate, said_of, until_the_end: AsyncExitStack, monkeypatch, 
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     said = said_of(simulator, service="test", rate="1000 per 1s", mode="enforce")
     (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
-    await (await Database.open(said["ledger"])).close()
-    with closing(sqlite3.connect(said["ledger"].removeprefix("sqlite:///"))) as ledger, ledger:
-        # One that has just been made waits five minutes for the first answer.
-        ledger.execute("UPDATE ledger SET made_at = NULL")
+    await make_ledger(tmp_path / "ledger.db")
     return Behind(simulator, proxy, said, data)
+
+
+async def make_ledger(path: Path) -> None:
+    """A ledger from before: one that has just been made waits five minutes for the first answer."""
+    await (await Database.open(f"sqlite:///{path}")).close()
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute("UPDATE ledger SET made_at = NULL")
 
 
 @pytest.fixture
@@ -472,6 +477,7 @@ async def test_real_processes_with_the_usual_variables(simulate, tmp_path, until
         "PM_AUTOACCEPT_MODE": "enforce",
         "PM_AUTOACCEPT_RATE": "1000 per 1s",
     }
+    await make_ledger(tmp_path / "pm-autoaccept.db")
     once = await asyncio.to_thread(run, "once", cwd=tmp_path, **variables)
     assert {each.target for each in proxy.asked} == {EPA}, once.stderr
     assert once.returncode == 0, once.stderr
