@@ -184,22 +184,26 @@ class Connection:
         """
         return await self._egress.passage.through(self._proxy, partial(self._exchange, call, body), call=str(call))
 
+    def _headers(self, body: bytes | None) -> dict[str, str]:
+        """What a call says of itself. No variable of `_exchange` holds it: tracebacks may show those.
+
+        The password goes with the call, never with the session: aiohttp would hand the session's own to a proxy.
+        """
+        kind = {} if body is None else {"Content-Type": "application/xml"}
+        return {"Authorization": self._authorization, **kind}
+
     async def _exchange(self, call: Call, body: bytes | None) -> Reply:
         refused = NotAuthorised("not sent: the username or the password was refused before", call=str(call))
         if self.refused:
             raise refused
         proxy = self._proxy
-        # With the call, never with the session: aiohttp would hand the session's own to a proxy, as its password.
-        headers = {"Authorization": self._authorization}
-        if body is not None:
-            headers["Content-Type"] = "application/xml"
         try:
             async with self._session.request(
                 call.service.method,
                 self._base.joinpath(call.path.removeprefix("/")),
                 params=dict(call.query),
                 data=body,
-                headers=headers,
+                headers=self._headers(body),
                 allow_redirects=False,
                 proxy=None if proxy is None else proxy.address,
                 proxy_headers=None if proxy is None else proxy.headers,
