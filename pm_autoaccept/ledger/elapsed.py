@@ -55,9 +55,11 @@ class Moment:
 
     def ago(self, length: timedelta) -> Then:
         """The moment that is so long ago by every clock."""
-        ours = self.at - length
+        ours, since = self.at - length, self.ticks - length.total_seconds()
         if self.met:
-            ours = min(ours, self._ours_at(self.ticks - length.total_seconds()))
+            # What was recorded after our clock was set since then has no earlier time than it was set to.
+            set_since = (at - timedelta.resolution for ticks, at in self.met if ticks > since)
+            ours = min(ours, self._ours_at(since), *set_since)
         return Then(ours, None if self.apart is None else self.at + self.apart - length)
 
     @property

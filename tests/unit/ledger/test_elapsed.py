@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pm_autoaccept.ledger.elapsed import Clocks, Moment
@@ -35,6 +35,11 @@ class Machine:
         return NOW + timedelta(seconds=self.up) + self.set_by
 
 
+@example(
+    turns=[(timedelta(), timedelta()), (timedelta(), timedelta(minutes=-6)), (timedelta(), timedelta(minutes=6))],
+    length=timedelta(seconds=2),
+    dated=False,
+)
 @given(
     st.lists(st.tuples(spans, jumps), min_size=1, max_size=6),
     spans,
