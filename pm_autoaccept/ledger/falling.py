@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from pm_autoaccept.ledger.rows import RequestRow, insert
+from pm_autoaccept.ledger.rows import TAKEN, RequestRow, insert
 from pm_autoaccept.ledger.tables import fall as fall_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
 from pm_autoaccept.model import Outcome
-
-_MAY_HAVE_BEEN_DONE = (Outcome.DONE, Outcome.DONE_INFERRED, Outcome.OPEN, Outcome.GONE)
 
 
 def may_fall(connection: Connection, request: int, intent: int) -> None:
@@ -28,7 +26,7 @@ def spare(connection: Connection, intent: int) -> None:
         .where(
             fall_table.c.request_id == request_table.c.id,
             fall_table.c.intent_id != intent,
-            intent_table.c.outcome.in_(_MAY_HAVE_BEEN_DONE),
+            intent_table.c.outcome.in_(TAKEN),
         )
         .correlate(request_table)
         .scalar_subquery()

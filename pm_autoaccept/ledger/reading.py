@@ -16,6 +16,7 @@ from pm_autoaccept.ledger.elapsed import Patience
 from pm_autoaccept.ledger.holding import held
 from pm_autoaccept.ledger.refusing import as_sent, refusal
 from pm_autoaccept.ledger.rows import (
+    TAKEN,
     Current,
     RequestRow,
     chunks,
@@ -38,9 +39,6 @@ from pm_autoaccept.model import (
     Snapshot,
     Standing,
 )
-
-OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
-"""Outcomes in which Portfolio Manager took our answer."""
 
 OVERDUE_AFTER = timedelta(hours=1)
 """How long after its answer a request may be listed before people are told: a list that lags is no explanation then."""
@@ -184,7 +182,7 @@ def _rejected(connection: Connection, provider: int, properties: list[int]) -> f
                 request_table.c.provider_id == provider,
                 request_table.c.kind == Kind.PROPERTY,
                 request_table.c.pm_id.in_(some),
-                intent_table.c.outcome.in_((*OURS, Outcome.OPEN, Outcome.GONE)),
+                intent_table.c.outcome.in_(TAKEN),
             )
             .order_by(intent_table.c.id)
         )
