@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pm_autoaccept.config import Settings, ledger_file
+from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.egress.passage import Egress, Passage
 from pm_autoaccept.ledger import SqlLedger
@@ -23,7 +23,7 @@ from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import LONGEST, Keeper
-from pm_autoaccept.signing_in import Memory, credential, sign_in
+from pm_autoaccept.signing_in import Memory, credential, ledger_is_there, sign_in
 from pm_autoaccept.telemetry.findings import log_told
 
 
@@ -88,17 +88,11 @@ def places(settings: Settings, passage: Passage | None = None) -> Places:
 async def passage_to_look(*accounts: Settings) -> AsyncIterator[Passage]:
     """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
     ledger = accounts[0].ledger
-    if _there_is(ledger) and any(account.proxies.may_sign_in for account in accounts):
+    if ledger_is_there(ledger) and any(account.proxies.may_sign_in for account in accounts):
         async with recorded_beside(ledger) as passage:
             yield passage
     else:
         yield Passage()
-
-
-def _there_is(ledger: str) -> bool:
-    """Whether an address leads to a ledger that is there already."""
-    file = ledger_file(ledger)
-    return file is None or Path(file).exists()
 
 
 @asynccontextmanager

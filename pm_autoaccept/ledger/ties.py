@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from pm_autoaccept.ledger.rows import account_to_name, chunks
+from pm_autoaccept.ledger.rows import TAKEN, account_to_name, chunks
 from pm_autoaccept.ledger.tables import decision as decision_table
 from pm_autoaccept.ledger.tables import intent as intent_table
 from pm_autoaccept.ledger.tables import request as request_table
@@ -29,9 +29,6 @@ from pm_autoaccept.model import (
 )
 
 Tie: TypeAlias = Row[Any]
-
-MAY_HAVE_BROUGHT_IT = (Outcome.DONE, Outcome.DONE_INFERRED, Outcome.OPEN, Outcome.GONE)
-"""Outcomes of an accept of ours that explain a tie: it was decided, and sent, and may well have been taken."""
 
 KNOWN_WITHIN = timedelta(days=2)
 """How long after an accept it is known whether it was taken: the wait for an unknown one doubles to a day."""
@@ -197,7 +194,7 @@ def note_end(
     """
     accepts = select(intent_table.c.request_id).where(
         intent_table.c.action == Action.ACCEPT,
-        intent_table.c.outcome.in_(MAY_HAVE_BROUGHT_IT),
+        intent_table.c.outcome.in_(TAKEN),
         intent_table.c.sent_at < accepted_before,
     )
     table = request_table.c
@@ -266,7 +263,7 @@ def _grounds(connection: Connection, provider: int, kind: Kind, ids: Collection[
 def _accepts(connection: Connection, provider: int, kind: Kind, ids: Collection[int]) -> Mapping[int, list[Ground]]:
     found: dict[int, list[Ground]] = defaultdict(list)
     for some in chunks(sorted(ids)):
-        query = _sent(*MAY_HAVE_BROUGHT_IT).where(
+        query = _sent(*TAKEN).where(
             request_table.c.provider_id == provider, request_table.c.kind == kind, request_table.c.pm_id.in_(some)
         )
         for row in connection.execute(query):
@@ -279,7 +276,7 @@ def _carried(connection: Connection, provider: int, properties: list[int]) -> di
     found = {}
     for some in chunks(properties):
         query = (
-            _sent(*MAY_HAVE_BROUGHT_IT)
+            _sent(*TAKEN)
             .add_columns(decision_table.c.evidence)
             .join(decision_table, decision_table.c.id == intent_table.c.decision_id)
             .where(
