@@ -46,9 +46,9 @@ def now() -> datetime:
     return datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def logs_as_before() -> Iterator[None]:
-    """Leave structlog and the standard library as other tests expect them."""
+@pytest.fixture(autouse=True)
+def default_logging() -> Iterator[None]:
+    """Undo what a test or its commands configured: a log level that stayed would hide events from later tests."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -60,9 +60,8 @@ def known(served, tmp_path_factory):
 
 
 @pytest.fixture
-def say(request, served, known, tmp_path, monkeypatch):
+def say(served, known, tmp_path, monkeypatch):
     """Give a command in a folder with such a ledger; returns what it printed."""
-    request.getfixturevalue("logs_as_before")
     shutil.copy(known, tmp_path / "pm-autoaccept.db")
     monkeypatch.chdir(tmp_path)
     served.clear_faults()

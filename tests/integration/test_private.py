@@ -21,8 +21,6 @@ from tests.commands import told_by
 from tests.secrets import forms, kept_in
 from tests.stops import Rounds
 
-pytestmark = pytest.mark.usefixtures("logs_as_before")
-
 SECRET = "Töken/& +<42>"
 """It looks different in each of its forms."""
 

@@ -373,7 +373,6 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.usefixtures("logs_as_before")
 async def test_the_proxys_password_is_nowhere(behind, give, monkeypatch, capsys, fault):
     """Neither in what commands say, nor in the log at debug level with its tracebacks, nor in the ledger."""
     behind.proxy.credentials = PAIR

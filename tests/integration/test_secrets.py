@@ -23,8 +23,6 @@ from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.secrets import forms, kept_in
 from tests.stops import Rounds
 
-pytestmark = pytest.mark.usefixtures("logs_as_before")
-
 PASSWORD = "Sécret/& +<42>"
 """It looks different in each of its forms."""
 

@@ -14,8 +14,6 @@ from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs, on
 
 log = structlog.get_logger()
 
-pytestmark = pytest.mark.usefixtures("logs_as_before")
-
 
 @pytest.fixture
 def lines(capsys):
