@@ -23,7 +23,7 @@ from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.reference import read_folder
 from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.reference.keeping import LONGEST, Keeper
-from pm_autoaccept.signing_in import Memory, credential, ledger_is_there, sign_in
+from pm_autoaccept.sign_in import Memory, credential, ledger_is_there, sign_in
 from pm_autoaccept.telemetry.findings import log_told
 
 

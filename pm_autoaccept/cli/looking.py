@@ -11,7 +11,7 @@ from pm_autoaccept.cli.signing_in import say
 from pm_autoaccept.config import Settings
 from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table
-from pm_autoaccept.signing_in import only_reading
+from pm_autoaccept.sign_in import only_reading
 
 
 @dataclass(frozen=True, slots=True)

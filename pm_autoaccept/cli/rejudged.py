@@ -15,7 +15,7 @@ from pm_autoaccept.cli.printing import coloured, console, print_table
 from pm_autoaccept.ledger.recalling import recall
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.reference import not_read, read
-from pm_autoaccept.rejudge import Rejudged, rejudge
+from pm_autoaccept.what_if import Rejudged, rejudge
 
 
 def show_recorded(folder: Path, *, ledger: str | None, settings: Path | None, account: str | None, output: str) -> int:

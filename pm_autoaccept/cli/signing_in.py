@@ -13,7 +13,7 @@ from pm_autoaccept.daemon import Stop
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.signing_in import Memory, credential, only_reading
+from pm_autoaccept.sign_in import Memory, credential, only_reading
 
 _HOLDS_EVERYTHING = b"version: 1\nrules: [{id: hold, on: [connection, property, meter], when: always, then: hold}]\n"
 

@@ -37,7 +37,7 @@ from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.judging.custom_answers import name_key
 from pm_autoaccept.policy.wording import perhaps
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
-from pm_autoaccept.signing_in import Memory, sign_in
+from pm_autoaccept.sign_in import Memory, sign_in
 
 T = TypeVar("T")
 

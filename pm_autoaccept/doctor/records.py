@@ -23,7 +23,7 @@ from pm_autoaccept.ledger.migrations import newest, version
 from pm_autoaccept.ledger.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.wording import some
-from pm_autoaccept.signing_in import Memory, ledger_is_there, only_reading
+from pm_autoaccept.sign_in import Memory, ledger_is_there, only_reading
 
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""

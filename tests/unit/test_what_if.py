@@ -29,7 +29,7 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.parse import parse_pending_page
 from pm_autoaccept.policy import load
-from pm_autoaccept.rejudge import rejudge
+from pm_autoaccept.what_if import rejudge
 from tests.examples import ALICE, BOB, NOW, decided, snapshot
 
 HOUR = timedelta(hours=1)
