@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Group
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     """
     import asyncio
 
-    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.cycle import utc_now
 
@@ -75,7 +75,7 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
     Reads the ledger only. A decision's `sources` name the same digests.
     """
-    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows, text_zone
+    from pm_autoaccept.cli.output.rows import attributes, from_ledger, print_rows, text_zone
     from pm_autoaccept.ledger import remembering
 
     zone = text_zone(settings, account)
@@ -114,7 +114,7 @@ async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Remembered]]:
     """What the ledger remembers; nothing where there is no ledger yet."""
-    from pm_autoaccept.cli.recorded import ledger_exists
+    from pm_autoaccept.cli.support.recorded import ledger_exists
     from pm_autoaccept.errors import LedgerError
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import NotLearnt
@@ -133,7 +133,7 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 
 async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.account import load_policy, passage_to_look, places
-    from pm_autoaccept.cli.asking import who
+    from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import Database, remembering
     from pm_autoaccept.model import NotLearnt, SourceUse
@@ -196,7 +196,7 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: date
 
 
 def _print(stocks: Sequence[Stock], now: datetime) -> None:
-    from pm_autoaccept.cli.printing import coloured, console, print_table
+    from pm_autoaccept.cli.output.tables import coloured, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration
     from pm_autoaccept.telemetry.printable import printable

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -26,8 +26,8 @@ def mask(before: str, *, name: str | None, yes: bool, settings: Path | None, led
     """
     import asyncio
 
-    from pm_autoaccept.cli.asking import ask
-    from pm_autoaccept.cli.exporting import from_ledger, moment
+    from pm_autoaccept.cli.output.rows import from_ledger, moment
+    from pm_autoaccept.cli.support.confirm import ask
     from pm_autoaccept.config import ledger_address
     from pm_autoaccept.ledger import Database, masking
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -22,7 +22,7 @@ def pause(settings: Path | None, ledger: str | None, *, account: str | None, why
     """
     import asyncio
 
-    from pm_autoaccept.cli.braking import in_ledger, who
+    from pm_autoaccept.cli.support.pause_options import in_ledger, who
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import braking
 

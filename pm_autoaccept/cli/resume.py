@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,7 +26,7 @@ def resume(
     """End what `pause` began, for the same account or for all; or lift a limit. Who did it when is recorded."""
     import asyncio
 
-    from pm_autoaccept.cli.braking import in_ledger, moment, who
+    from pm_autoaccept.cli.support.pause_options import in_ledger, moment, who
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import braking
     from pm_autoaccept.model import Action

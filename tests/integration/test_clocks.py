@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.cli.looking import notices
+from pm_autoaccept.cli.support.preview import notices
 from pm_autoaccept.ledger import braking
 from pm_autoaccept.model import Action, Outcome, ReasonKind
 from pm_autoaccept.simulator import Fault, FaultKind

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from pm_autoaccept.cli.looking import look_only
+from pm_autoaccept.cli.support.preview import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine

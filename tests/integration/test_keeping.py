@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pm_autoaccept.cli.looking import look_only
+from pm_autoaccept.cli.support.preview import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import policy_watch

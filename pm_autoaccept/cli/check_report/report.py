@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pm_autoaccept.cli.starter import PLACEHOLDER
+from pm_autoaccept.cli.starter.files import PLACEHOLDER
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from pm_autoaccept.account import load_policy
-from pm_autoaccept.cli.as_json import print_json
-from pm_autoaccept.cli.exporting import from_ledger, in_zone
-from pm_autoaccept.cli.printing import coloured, console, print_table
+from pm_autoaccept.cli.output.json_rows import print_json
+from pm_autoaccept.cli.output.rows import from_ledger, in_zone
+from pm_autoaccept.cli.output.tables import coloured, console, print_table
 from pm_autoaccept.ledger.recalling import recall
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.reference import not_read, read

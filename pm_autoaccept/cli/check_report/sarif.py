@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pm_autoaccept
-from pm_autoaccept.cli.as_json import print_json
-from pm_autoaccept.cli.checking.report import CODES, Finding, Report
+from pm_autoaccept.cli.check_report.report import CODES, Finding, Report
+from pm_autoaccept.cli.output.json_rows import print_json
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

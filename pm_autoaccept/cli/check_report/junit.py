@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import click
 
-from pm_autoaccept.cli.checking.report import Report
+from pm_autoaccept.cli.check_report.report import Report
 
 _UNFIT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot carry."""

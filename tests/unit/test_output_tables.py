@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from pm_autoaccept.cli.printing import print_table
+from pm_autoaccept.cli.output.tables import print_table
 
 COLUMNS = ("request", "owner", "rule", "why")
 ROWS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pm_autoaccept.cli.checking.report import Finding, Report
+from pm_autoaccept.cli.check_report.report import Finding, Report
 
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}

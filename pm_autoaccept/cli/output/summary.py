@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from pm_autoaccept.cli.printing import print_table
+from pm_autoaccept.cli.output.tables import print_table
 from pm_autoaccept.model import Action, Kind, Outcome, ReasonKind, Verdict
 from pm_autoaccept.record import DecisionRow
 

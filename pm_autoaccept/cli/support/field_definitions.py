@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from pm_autoaccept.cli.running import read_gently
-from pm_autoaccept.cli.signing_in import signed_in_to_read
+from pm_autoaccept.cli.support.runner import read_gently
+from pm_autoaccept.cli.support.session import signed_in_to_read
 from pm_autoaccept.config import Settings
 from pm_autoaccept.model import CustomFieldDefinition
 

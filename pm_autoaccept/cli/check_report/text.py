@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from pm_autoaccept.cli.checking.report import Finding, Level, Report
+from pm_autoaccept.cli.check_report.report import Finding, Level, Report
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy.wording import counted
 from pm_autoaccept.telemetry.printable import printable
@@ -49,7 +49,7 @@ def _tell(report: Report, finding: Finding, *, err: bool = False) -> None:
     # A good policy is checked without them, and so at once.
     from rich.text import Text
 
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.tables import console
 
     fault = finding.fault
     place = replace(fault, file=report.path(fault) or fault.file).where

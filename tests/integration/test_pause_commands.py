@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.braking import moment, who
+from pm_autoaccept.cli.support.pause_options import moment, who
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger, braking
 from pm_autoaccept.ledger.tables import lift

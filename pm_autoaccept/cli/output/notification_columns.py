@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from pm_autoaccept.cli.exporting import attributes
+from pm_autoaccept.cli.output.rows import attributes
 from pm_autoaccept.record import NotificationRow
 
 Column: TypeAlias = tuple[str, Callable[[NotificationRow], object]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pm_autoaccept.cli import starter_policy, starter_tests
-from pm_autoaccept.cli.starter_matches import matched
+from pm_autoaccept.cli.starter import policy_text, test_text
+from pm_autoaccept.cli.starter.matches import matched
 from pm_autoaccept.model import CustomFieldDefinition
 
 PLACEHOLDER = "put your own here, one on each line, instead of this line"
@@ -23,7 +23,7 @@ def starter(definitions: Sequence[CustomFieldDefinition], *, username: str, nobo
     matches = matched(definitions)
     questions = tuple(dict.fromkeys(question for match in matches for _, question in match.fields))
     return {
-        "policy.yaml": starter_policy.text(definitions, questions, matches, username=username),
-        "policy.test.yaml": starter_tests.text(matches),
+        "policy.yaml": policy_text.text(definitions, questions, matches, username=username),
+        "policy.test.yaml": test_text.text(matches),
         **{each.file: f"{PLACEHOLDER} ({nobody})\n" for each in questions},
     }

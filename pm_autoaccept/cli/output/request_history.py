@@ -10,9 +10,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 from sqlalchemy import Connection
 
-from pm_autoaccept.cli.exporting import from_ledger, in_zone
-from pm_autoaccept.cli.printing import coloured, console
-from pm_autoaccept.cli.summary import ending
+from pm_autoaccept.cli.output.rows import from_ledger, in_zone
+from pm_autoaccept.cli.output.summary import ending
+from pm_autoaccept.cli.output.tables import coloured, console
 from pm_autoaccept.ledger.auditing import wanted_decisions
 from pm_autoaccept.model import Kind
 from pm_autoaccept.record import DecisionRow, Wanted

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pm_autoaccept.account import open_account
-from pm_autoaccept.cli.signing_in import say
+from pm_autoaccept.cli.support.session import say
 from pm_autoaccept.config import Settings
 from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table

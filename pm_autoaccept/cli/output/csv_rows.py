@@ -17,8 +17,8 @@ from datetime import datetime
 from enum import StrEnum
 from io import TextIOWrapper
 
-from pm_autoaccept.cli.as_json import plain
-from pm_autoaccept.cli.standard_streams import while_read
+from pm_autoaccept.cli.output.json_rows import plain
+from pm_autoaccept.cli.support.standard_streams import while_read
 from pm_autoaccept.model import RequestKey
 
 _SIGNS = ("=", "+", "-", "@", "\N{MINUS SIGN}")

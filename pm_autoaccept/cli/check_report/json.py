@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.cli.as_json import print_json
-from pm_autoaccept.cli.checking.report import Finding, Report
+from pm_autoaccept.cli.check_report.report import Finding, Report
+from pm_autoaccept.cli.output.json_rows import print_json
 from pm_autoaccept.model import NotLearnt
 
 

@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pm_autoaccept.cli.looking import Looked, planned
-from pm_autoaccept.cli.printing import coloured
+from pm_autoaccept.cli.output.tables import coloured
+from pm_autoaccept.cli.support.preview import Looked, planned
 from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth, Verdict
 from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
 from pm_autoaccept.policy.durations import written_duration

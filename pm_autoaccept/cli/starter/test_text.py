@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pm_autoaccept.cli.starter_matches import Match, quoted
+from pm_autoaccept.cli.starter.matches import Match, quoted
 from pm_autoaccept.model import Kind
 
 _HEAD = """\

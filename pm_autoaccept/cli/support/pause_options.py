@@ -13,7 +13,7 @@ from typing import TypeVar
 import click
 from sqlalchemy import Connection
 
-from pm_autoaccept.cli.recorded import ledger_exists
+from pm_autoaccept.cli.support.recorded import ledger_exists
 from pm_autoaccept.config import ledger_address
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import Database

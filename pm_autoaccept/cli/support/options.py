@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from pm_autoaccept.cli.help_page import Setting
+from pm_autoaccept.cli.support.help_page import Setting
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pm_autoaccept.cli.exporting import attributes, print_rows
+from pm_autoaccept.cli.output.rows import attributes, print_rows
 from pm_autoaccept.ledger.revising import revisions
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from sqlalchemy import Connection
 
-from pm_autoaccept.cli.as_csv import print_csv
-from pm_autoaccept.cli.as_json import print_json_rows
-from pm_autoaccept.cli.printing import console, print_table
-from pm_autoaccept.cli.recorded import ledger_exists
-from pm_autoaccept.cli.standard_streams import while_read
+from pm_autoaccept.cli.output.csv_rows import print_csv
+from pm_autoaccept.cli.output.json_rows import print_json_rows
+from pm_autoaccept.cli.output.tables import console, print_table
+from pm_autoaccept.cli.support.recorded import ledger_exists
+from pm_autoaccept.cli.support.standard_streams import while_read
 from pm_autoaccept.config import ledger_address, policy_folders
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRefused
 from pm_autoaccept.ledger import Database

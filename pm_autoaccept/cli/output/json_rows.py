@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from pm_autoaccept.cli.standard_streams import while_read
+from pm_autoaccept.cli.support.standard_streams import while_read
 from pm_autoaccept.model import RequestKey
 
 
