@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import parse_groups, parse_ledger
-from pm_autoaccept.config.given import PREFIX, Given, Origin, from_command_line, from_environment, variable
+from pm_autoaccept.config.formats import parse_groups, parse_ledger
+from pm_autoaccept.config.origins import PREFIX, Given, Origin, from_command_line, from_environment, variable
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import proxy_shown
-from pm_autoaccept.config.program import IN_THE_ENVIRONMENT, Program
+from pm_autoaccept.config.formats import proxy_shown
+from pm_autoaccept.config.load import IN_THE_ENVIRONMENT, Program
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import OF_AN_ACCOUNT
 from pm_autoaccept.redaction import shown
