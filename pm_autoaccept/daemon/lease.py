@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import structlog
 
-from pm_autoaccept.daemon.dropping import drop
+from pm_autoaccept.daemon.abandoned_tasks import drop
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger import Leases, SqlLedger, Tenure, steady
 

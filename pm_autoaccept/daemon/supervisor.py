@@ -13,10 +13,10 @@ import structlog
 from pm_autoaccept import __version__
 from pm_autoaccept.config import Program, Settings, host_and_port
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.daemon.dropping import drop
-from pm_autoaccept.daemon.holding import RENEWALS, holder_name
-from pm_autoaccept.daemon.serving import Serving
-from pm_autoaccept.daemon.stopping import Stop
+from pm_autoaccept.daemon.abandoned_tasks import drop
+from pm_autoaccept.daemon.account_worker import Serving
+from pm_autoaccept.daemon.lease import RENEWALS, holder_name
+from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.ledger.proxy_passwords import recorded

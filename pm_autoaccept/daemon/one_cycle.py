@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import structlog
 
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.daemon.holding import Hold
-from pm_autoaccept.daemon.stopping import Stop
+from pm_autoaccept.daemon.lease import Hold
+from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.model import Kind, Plan, Receipt
 from pm_autoaccept.telemetry.account import AccountTelemetry
 

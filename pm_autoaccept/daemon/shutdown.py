@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from pm_autoaccept.daemon.dropping import drop
+from pm_autoaccept.daemon.abandoned_tasks import drop
 
 log = structlog.get_logger()
 

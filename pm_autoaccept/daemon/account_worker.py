@@ -13,12 +13,12 @@ import structlog
 from pm_autoaccept.account import PolicyInForce, open_account, places
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
-from pm_autoaccept.daemon.dropping import drop
-from pm_autoaccept.daemon.holding import RENEWALS, Hold, holding
+from pm_autoaccept.daemon.abandoned_tasks import drop
+from pm_autoaccept.daemon.backoff import RESTS_AFTER, beat, wait_after
+from pm_autoaccept.daemon.lease import RENEWALS, Hold, holding
+from pm_autoaccept.daemon.one_cycle import look_and_answer
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
-from pm_autoaccept.daemon.round import look_and_answer
-from pm_autoaccept.daemon.stopping import Stop
-from pm_autoaccept.daemon.waiting import RESTS_AFTER, beat, wait_after
+from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.egress.passage import Passage
 from pm_autoaccept.errors import (
     ConfigurationError,
