@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
-from pm_autoaccept.doctor.records import opened
+from pm_autoaccept.doctor.ledger import opened
 from pm_autoaccept.errors import LedgerError
 from pm_autoaccept.ledger.revising import revisions
 from pm_autoaccept.policy import Policy

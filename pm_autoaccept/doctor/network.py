@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from pm_autoaccept.doctor.asking import PROXY_ADVICE
 from pm_autoaccept.doctor.finding import Finding, ok, problem
+from pm_autoaccept.doctor.service import PROXY_ADVICE
 from pm_autoaccept.egress import Proxy, refusal
 from pm_autoaccept.egress.passage import Egress
 from pm_autoaccept.errors import LedgerError, NotSent, ProxyNotAuthorised
