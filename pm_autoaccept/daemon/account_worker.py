@@ -19,7 +19,7 @@ from pm_autoaccept.daemon.lease import RENEWALS, Hold, holding
 from pm_autoaccept.daemon.one_cycle import look_and_answer
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.shutdown import Stop
-from pm_autoaccept.egress.passage import Passage
+from pm_autoaccept.egress.proxy_password import Passage
 from pm_autoaccept.errors import (
     ConfigurationError,
     LeaseLost,

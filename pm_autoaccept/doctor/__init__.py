@@ -19,7 +19,7 @@ from pm_autoaccept.doctor.policy import load_policy, read_data, who_is_told
 from pm_autoaccept.doctor.policy_in_force import look_at_revisions
 from pm_autoaccept.doctor.proxies import authorities, ways
 from pm_autoaccept.doctor.service import SIGN_IN, ask
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 

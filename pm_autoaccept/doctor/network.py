@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pm_autoaccept.doctor.finding import Finding, ok, problem
 from pm_autoaccept.doctor.service import PROXY_ADVICE
 from pm_autoaccept.egress import Proxy, refusal
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import LedgerError, NotSent, ProxyNotAuthorised
 
 CHECK = "host"

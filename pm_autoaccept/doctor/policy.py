@@ -9,7 +9,7 @@ from pathlib import Path
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import opened
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Policy, load_checked

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
 from pm_autoaccept.doctor.ledger import owner, remembering
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import (
     ConfigurationError,
     LedgerError,

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from pm_autoaccept.egress import Proxy
-from pm_autoaccept.egress.passage import Memory, Passage
+from pm_autoaccept.egress.proxy_password import Memory, Passage
 from pm_autoaccept.errors import ConfigurationError, LedgerError
 from pm_autoaccept.ledger.database import Database
 from pm_autoaccept.ledger.signing_in import SigningIn

@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
     AccountInfo,

@@ -23,7 +23,7 @@ from yarl import URL
 
 import pm_autoaccept
 from pm_autoaccept.egress import refusal
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, PortfolioManagerError
 from pm_autoaccept.parse import MAX_BYTES
 from pm_autoaccept.portfolio_manager.outcomes import Reply, no_answer, one_line

@@ -19,7 +19,7 @@ from yarl import URL
 
 import pm_autoaccept
 from pm_autoaccept.egress import Proxy, refusal
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.policy import Form, Query, Source
 from pm_autoaccept.reference.addresses import read_url
 from pm_autoaccept.reference.apart import apart
