@@ -14,7 +14,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.egress.proxy_password import Egress, Passage
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.elapsed import OF_THIS_PROCESS
+from pm_autoaccept.ledger.elapsed_time import OF_THIS_PROCESS
 from pm_autoaccept.ledger.proxy_passwords import recorded, recorded_beside
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked

@@ -23,7 +23,7 @@ from pm_autoaccept.errors import (
     ProxyNotAuthorised,
 )
 from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
-from pm_autoaccept.ledger.signing_in import FIRST_WAIT
+from pm_autoaccept.ledger.sign_in_attempts import FIRST_WAIT
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.portfolio_manager import PortfolioManager
 

@@ -76,13 +76,13 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
     Reads the ledger only. A decision's `sources` name the same digests.
     """
     from pm_autoaccept.cli.output.rows import attributes, from_ledger, print_rows, text_zone
-    from pm_autoaccept.ledger import remembering
+    from pm_autoaccept.ledger import source_history
 
     zone = text_zone(settings, account)
 
     def show(connection: Connection) -> None:
         print_rows(
-            remembering.history(connection, account=account),
+            source_history.history(connection, account=account),
             output=output,
             zone=zone,
             columns=attributes("account", "source", "digest", "rows", "since", "until", "confirmed_by"),
@@ -135,7 +135,7 @@ async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.account import load_policy, passage_to_look, places
     from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.cycle import utc_now
-    from pm_autoaccept.ledger import Database, remembering
+    from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
     from pm_autoaccept.reference.fetching import read_source
 
@@ -149,7 +149,7 @@ async def _confirm(name: str, settings: Settings) -> int:
     database = await Database.open(settings.ledger)
     try:
         by, at = who(), utc_now()
-        await database.run(lambda connection: remembering.confirm(connection, settings.name, use, by=by, at=at))
+        await database.run(lambda connection: source_history.confirm(connection, settings.name, use, by=by, at=at))
     finally:
         await database.close()
     click.echo(f"{name} is taken as good with its {table.rows:,} rows ({table.digest[:12]}), until they change.")

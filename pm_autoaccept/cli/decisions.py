@@ -124,7 +124,7 @@ def print_one(
 def _known(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:
     """See that there is such a rule, in the ledger or in the policy: an empty list would look like an answer."""
     from pm_autoaccept.cli.output.rows import policies_in_force
-    from pm_autoaccept.ledger.auditing import rules
+    from pm_autoaccept.ledger.audit import rules
     from pm_autoaccept.policy.wording import perhaps, some
 
     known = {each.id for policy in policies_in_force(settings, account) for each in policy.rules}
@@ -137,7 +137,7 @@ def _show(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) 
     from pm_autoaccept.cli.output.rows import print_rows, with_account
     from pm_autoaccept.cli.output.summary import ending
     from pm_autoaccept.cli.output.tables import coloured
-    from pm_autoaccept.ledger.auditing import custom_names, wanted_decisions
+    from pm_autoaccept.ledger.audit import custom_names, wanted_decisions
 
     names = custom_names(connection, wanted) if wanted.accepted and output.startswith("csv") else None
     print_rows(
@@ -200,7 +200,7 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
 def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
     from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
     from pm_autoaccept.cli.output.rows import print_rows, with_account
-    from pm_autoaccept.ledger.standing import standing
+    from pm_autoaccept.ledger.inventory_report import standing
     from pm_autoaccept.model import Origin
 
     def asked(row: TieRow) -> bool:

@@ -28,7 +28,7 @@ def migrate(*, settings: Path | None, ledger: str | None, check: bool) -> int:
 
 
 async def _migrate(address: str, *, check: bool) -> int:
-    from pm_autoaccept.ledger.migrating import migrate as bring_up_to_date
+    from pm_autoaccept.ledger.db.upgrade import migrate as bring_up_to_date
 
     before, after = await bring_up_to_date(address, check_only=check)
     if before == after:

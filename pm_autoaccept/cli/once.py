@@ -37,7 +37,7 @@ def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over 
 
 
 async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
-    from pm_autoaccept.daemon import holder_name, lease
+    from pm_autoaccept.daemon import holder_name, holding
     from pm_autoaccept.ledger import Leases, SqlLedger
 
     ledger = await SqlLedger.open(
@@ -53,7 +53,7 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             holders = await leases.holders()
             return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
-        async with lease(leases, tenure, ledger, ttl=settings.lease, longest_answer=answer) as hold:
+        async with holding(leases, tenure, ledger, ttl=settings.lease, longest_answer=answer) as hold:
             await _wait_while_new(ledger, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:

@@ -30,7 +30,7 @@ from pm_autoaccept.errors import (
     ProxyNotAuthorised,
 )
 from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
-from pm_autoaccept.ledger.masking import keep_retention
+from pm_autoaccept.ledger.retention import keep_retention
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.sign_in import credential
 from pm_autoaccept.telemetry.account import AccountTelemetry

@@ -18,9 +18,9 @@ from pm_autoaccept.config import Program, Settings, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.ledger_file import INDEX, LOG
-from pm_autoaccept.ledger.migrations import newest, version
-from pm_autoaccept.ledger.tables import metadata
+from pm_autoaccept.ledger.db.migrations import newest, version
+from pm_autoaccept.ledger.db.sqlite_file import INDEX, LOG
+from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.wording import some
 from pm_autoaccept.sign_in import Memory, ledger_is_there, only_reading

@@ -8,7 +8,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import opened
 from pm_autoaccept.errors import LedgerError
-from pm_autoaccept.ledger.revising import revisions
+from pm_autoaccept.ledger.policy_history import revisions
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.record import RevisionRow
 

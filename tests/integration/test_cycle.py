@@ -13,7 +13,7 @@ import pytest
 
 from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
-from pm_autoaccept.ledger import SqlLedger, braking
+from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import (
     CustomField,
     Kind,
@@ -569,7 +569,7 @@ async def test_look_fails_as_a_whole_only_when_signing_in_does(make_cycle):
 
 async def pause(ledger) -> None:
     """Somebody says `pause`."""
-    await ledger.database.run(lambda it: braking.pause(it, None, by="ada", why="", at=datetime.now(UTC)))
+    await ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=datetime.now(UTC)))
 
 
 async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make_cycle, ledger):
@@ -600,7 +600,7 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
         assert again.paused is not None
         assert await cycle.answer(again) == ()
     assert len(posts(simulator)) == sent
-    await ledger.database.run(lambda it: braking.resume(it, None, by="ada", at=cycle.now()))
+    await ledger.database.run(lambda it: pauses.resume(it, None, by="ada", at=cycle.now()))
     assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
     assert len(posts(simulator)) == len(planned.steps)
 

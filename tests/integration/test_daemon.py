@@ -17,7 +17,7 @@ import structlog
 from pm_autoaccept.cli.support.preview import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.daemon import Stop, lease
+from pm_autoaccept.daemon import Stop, holding
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import examine
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
@@ -214,7 +214,7 @@ async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
     leases = Broken(ledger.database, holder="us", ttl=timedelta(minutes=2))
     tenure = await leases.take("default")
     with structlog.testing.capture_logs() as logged:
-        async with lease(leases, tenure, ledger, ttl=timedelta(milliseconds=1), longest_answer=timedelta(minutes=1)):
+        async with holding(leases, tenure, ledger, ttl=timedelta(milliseconds=1), longest_answer=timedelta(minutes=1)):
             await ended.wait()
             await asyncio.sleep(0)
     await ledger.close()

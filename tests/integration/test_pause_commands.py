@@ -15,8 +15,8 @@ from sqlalchemy import select
 from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.support.pause_options import moment, who
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
-from pm_autoaccept.ledger import SqlLedger, braking
-from pm_autoaccept.ledger.tables import lift
+from pm_autoaccept.ledger import SqlLedger, pauses
+from pm_autoaccept.ledger.db.tables import lift
 from pm_autoaccept.model import ProviderAccount
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -61,11 +61,11 @@ def test_pause_and_resume_say_what_they_did_and_the_ledger_says_who(address):
         "Paused all accounts of this ledger; `resume` goes on.\n"
     )
     assert say(address, "pause") == "There was a pause of all accounts of this ledger already.\n"
-    (pause,) = read(address, braking.pauses)
+    (pause,) = read(address, pauses.pauses)
     assert (pause.name, pause.by, pause.why) == (None, getpass.getuser(), "the table is wrong")
     assert say(address, "resume") == "Resumed all accounts of this ledger.\n"
     assert say(address, "resume") == "There was no pause of all accounts of this ledger.\n"
-    assert read(address, braking.pauses) == ()
+    assert read(address, pauses.pauses) == ()
 
 
 def test_resuming_one_account_says_that_all_are_paused_still(address):

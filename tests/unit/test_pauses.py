@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.errors import ConfigurationError, OverLimit, Paused
-from pm_autoaccept.ledger import SqlLedger, braking
+from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import (
     Action,
     Held,
@@ -154,7 +154,7 @@ async def test_an_intent_that_would_pass_a_limit_is_refused_though_plan_found_ro
 async def test_a_lifted_limit_is_no_limit_until_then(ledger):
     """For one account or for all, for one action only, and what was sent meanwhile counts when it is over."""
     await answer(ledger, connection(1), ACCEPT, at=NOW)
-    lift = braking.lift
+    lift = pauses.lift
     until = NOW + 10 * MINUTE
     await ledger.database.run(lambda it: lift(it, "default", Action.ACCEPT, until=until, by="ada", at=NOW))
     assert await counted(ledger, ACCEPTS, REJECTS, at=NOW + 9 * MINUTE) == [(0, 1)]
@@ -168,7 +168,7 @@ async def test_a_lift_for_another_account_lifts_nothing_here(ledger, ledger_addr
     other = await SqlLedger.open(ledger_address, name="other")
     await other.claim(service=SERVICE, provider=THEM, at=NOW)
     await other.close()
-    await ledger.database.run(lambda it: braking.lift(it, "other", Action.ACCEPT, until=NOW + HOUR, by="ada", at=NOW))
+    await ledger.database.run(lambda it: pauses.lift(it, "other", Action.ACCEPT, until=NOW + HOUR, by="ada", at=NOW))
     assert await counted(ledger, ACCEPTS, at=NOW) == [(0, 0)]
 
 
@@ -176,15 +176,15 @@ async def test_a_lift_for_another_account_lifts_nothing_here(ledger, ledger_addr
 async def test_while_an_account_is_paused_no_intent_is_recorded(ledger, name):
     """So nothing is sent: an intent comes before each answer."""
     await answer(ledger, connection(1), ACCEPT, at=NOW)
-    assert await ledger.database.run(lambda it: braking.pause(it, name, by="ada", why="new table", at=NOW))
-    assert not await ledger.database.run(lambda it: braking.pause(it, name, by="bob", why="", at=NOW))
+    assert await ledger.database.run(lambda it: pauses.pause(it, name, by="ada", why="new table", at=NOW))
+    assert not await ledger.database.run(lambda it: pauses.pause(it, name, by="bob", why="", at=NOW))
     whom = "all accounts" if name is None else "account default"
     assert await ledger.paused() == f"ada paused {whom} at 2026-03-04 12:00 UTC: new table"
     with pytest.raises(Paused, match="ada paused"):
         await answer(ledger, connection(2), ACCEPT, at=NOW)
     assert await counted(ledger, ACCEPTS, at=NOW) == [(1, 1)]
-    assert await ledger.database.run(lambda it: braking.resume(it, name, by="bob", at=NOW))
-    assert not await ledger.database.run(lambda it: braking.resume(it, name, by="bob", at=NOW))
+    assert await ledger.database.run(lambda it: pauses.resume(it, name, by="bob", at=NOW))
+    assert not await ledger.database.run(lambda it: pauses.resume(it, name, by="bob", at=NOW))
     assert await ledger.paused() is None
     await answer(ledger, connection(2), ACCEPT, at=NOW)
 
@@ -193,11 +193,11 @@ async def test_another_account_s_pause_stops_only_that_account(ledger, ledger_ad
     """And what is paused for all is not resumed by resuming one."""
     other = await SqlLedger.open(ledger_address, name="other")
     await other.claim(service=SERVICE, provider=THEM, at=NOW)
-    await ledger.database.run(lambda it: braking.pause(it, "other", by="ada", why="", at=NOW))
+    await ledger.database.run(lambda it: pauses.pause(it, "other", by="ada", why="", at=NOW))
     assert await other.paused() == "ada paused account other at 2026-03-04 12:00 UTC"
     assert await ledger.paused() is None
-    await ledger.database.run(lambda it: braking.pause(it, None, by="ada", why="", at=NOW))
-    await ledger.database.run(lambda it: braking.resume(it, "other", by="ada", at=NOW))
+    await ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=NOW))
+    await ledger.database.run(lambda it: pauses.resume(it, "other", by="ada", at=NOW))
     assert await other.paused() == await ledger.paused() == "ada paused all accounts at 2026-03-04 12:00 UTC"
     await other.close()
 
@@ -205,12 +205,12 @@ async def test_another_account_s_pause_stops_only_that_account(ledger, ledger_ad
 async def test_a_name_that_the_ledger_does_not_know_is_refused(ledger, tmp_path):
     """A brake that stops nobody must not look like one that does."""
     with pytest.raises(ConfigurationError, match="knows no account `defualt`; it knows default"):
-        await ledger.database.run(lambda it: braking.pause(it, "defualt", by="ada", why="", at=NOW))
+        await ledger.database.run(lambda it: pauses.pause(it, "defualt", by="ada", why="", at=NOW))
     with pytest.raises(ConfigurationError, match="knows no account"):
-        await ledger.database.run(lambda it: braking.resume(it, "defualt", by="ada", at=NOW))
+        await ledger.database.run(lambda it: pauses.resume(it, "defualt", by="ada", at=NOW))
     empty = await SqlLedger.open(f"sqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(ConfigurationError, match="it knows none yet"):
-        await empty.database.run(lambda it: braking.lift(it, "x", Action.ACCEPT, until=NOW, by="ada", at=NOW))
+        await empty.database.run(lambda it: pauses.lift(it, "x", Action.ACCEPT, until=NOW, by="ada", at=NOW))
     await empty.close()
 
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.masking import mask
-from pm_autoaccept.ledger.recalling import recall
+from pm_autoaccept.ledger.replay import recall
+from pm_autoaccept.ledger.retention import mask
 from pm_autoaccept.model import (
     Action,
     Held,

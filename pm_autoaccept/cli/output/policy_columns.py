@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pm_autoaccept.cli.output.rows import attributes, print_rows
-from pm_autoaccept.ledger.revising import revisions
+from pm_autoaccept.ledger.policy_history import revisions
 
 if TYPE_CHECKING:
     from datetime import tzinfo

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from pm_autoaccept.cli.output.rows import from_ledger, in_zone
 from pm_autoaccept.cli.output.summary import ending
 from pm_autoaccept.cli.output.tables import coloured, console
-from pm_autoaccept.ledger.auditing import wanted_decisions
+from pm_autoaccept.ledger.audit import wanted_decisions
 from pm_autoaccept.model import Kind
 from pm_autoaccept.record import DecisionRow, Wanted
 from pm_autoaccept.telemetry.printable import printable

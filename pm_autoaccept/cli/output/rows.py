@@ -23,7 +23,7 @@ from pm_autoaccept.cli.support.standard_streams import while_read
 from pm_autoaccept.config import ledger_address, policy_folders
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRefused
 from pm_autoaccept.ledger import Database
-from pm_autoaccept.ledger.auditing import accounts
+from pm_autoaccept.ledger.audit import accounts
 from pm_autoaccept.policy.durations import read_duration
 from pm_autoaccept.redaction import shown
 
