@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from pm_autoaccept.parse.document import Element, attribute, local_name, own_bytes
-from pm_autoaccept.parse.forbidden import shown
+from pm_autoaccept.parse.forbidden_characters import shown
 
 T = TypeVar("T")
 
