@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from pm_autoaccept.ledger import SqlLedger, decisions, intents, outcomes, requests
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.portfolio_manager import services
-from pm_autoaccept.portfolio_manager.connection import Connection
+from pm_autoaccept.portfolio_manager.transport import Connection
 
 
 class Step(StrEnum):

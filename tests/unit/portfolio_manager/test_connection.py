@@ -15,8 +15,8 @@ import pm_autoaccept
 from pm_autoaccept.config import SERVICES
 from pm_autoaccept.errors import AnswerUnknown, ConfigurationError, NotSent, Transient
 from pm_autoaccept.parse import MAX_BYTES
-from pm_autoaccept.portfolio_manager.connection import Connection, checked_base_url
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
+from pm_autoaccept.portfolio_manager.transport import Connection, checked_base_url
 from tests.unit.portfolio_manager.raw_service import OK, serving
 
 GET = CUSTOMERS.call()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from pm_autoaccept.model import Action
-from pm_autoaccept.portfolio_manager.documents import sharing_response, terminate_sharing_response
+from pm_autoaccept.portfolio_manager.request_bodies import sharing_response, terminate_sharing_response
 from tests.epa import faults_by_epa, needs_epa
 
 NOTES = st.text(

@@ -23,7 +23,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.parse import parse_customer_list
-from pm_autoaccept.portfolio_manager.outcomes import (
+from pm_autoaccept.portfolio_manager.responses import (
     LONGEST_WAIT,
     Reply,
     clock_difference,

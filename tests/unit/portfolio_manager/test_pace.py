@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.portfolio_manager import Pace
-from pm_autoaccept.portfolio_manager.pace import QUIET, SLOWEST
+from pm_autoaccept.portfolio_manager.rate_limit import QUIET, SLOWEST
 from tests.faketime import FakeTime
 
 HOUR = 3600.0

@@ -23,10 +23,10 @@ from pm_autoaccept.errors import (
     Transient,
 )
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.portfolio_manager.connection import Connection
-from pm_autoaccept.portfolio_manager.outcomes import clock_difference, confirm, data_from
-from pm_autoaccept.portfolio_manager.pace import Pace
+from pm_autoaccept.portfolio_manager.rate_limit import Pace
+from pm_autoaccept.portfolio_manager.responses import clock_difference, confirm, data_from
 from pm_autoaccept.portfolio_manager.services import Call, Service
+from pm_autoaccept.portfolio_manager.transport import Connection
 
 T = TypeVar("T")
 

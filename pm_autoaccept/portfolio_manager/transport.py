@@ -26,7 +26,7 @@ from pm_autoaccept.egress import refusal
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, PortfolioManagerError
 from pm_autoaccept.parse import MAX_BYTES
-from pm_autoaccept.portfolio_manager.outcomes import Reply, no_answer, one_line
+from pm_autoaccept.portfolio_manager.responses import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
 from pm_autoaccept.redaction import shown
 
