@@ -157,7 +157,7 @@ async def _confirm(name: str, settings: Settings) -> int:
 
 
 def _named(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, whose type is not imported so early
-    from pm_autoaccept.policy.wording import listed, perhaps
+    from pm_autoaccept.policy.messages import listed, perhaps
 
     if name in policy.sources:
         return policy.sources[name]

@@ -125,7 +125,7 @@ def _known(connection: Connection, rule: str, settings: Path | None, account: st
     """See that there is such a rule, in the ledger or in the policy: an empty list would look like an answer."""
     from pm_autoaccept.cli.output.rows import policies_in_force
     from pm_autoaccept.ledger.audit import rules
-    from pm_autoaccept.policy.wording import perhaps, some
+    from pm_autoaccept.policy.messages import perhaps, some
 
     known = {each.id for policy in policies_in_force(settings, account) for each in policy.rules}
     if rule not in known and rule not in (known := known | rules(connection)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place
 
 PREFIX = "PM_AUTOACCEPT_"
 

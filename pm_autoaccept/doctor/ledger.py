@@ -22,7 +22,7 @@ from pm_autoaccept.ledger.db.migrations import newest, version
 from pm_autoaccept.ledger.db.sqlite_file import INDEX, LOG
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
-from pm_autoaccept.policy.wording import some
+from pm_autoaccept.policy.messages import some
 from pm_autoaccept.sign_in import Memory, ledger_is_there, only_reading
 
 PATIENCE = 5.0

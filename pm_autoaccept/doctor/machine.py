@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Program, host_and_port, password_in
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
-from pm_autoaccept.policy.wording import perhaps
+from pm_autoaccept.policy.messages import perhaps
 
 
 def look_around(program: Program) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.policy import Policy
-from pm_autoaccept.policy.wording import some
+from pm_autoaccept.policy.messages import some
 
 _OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 """Variables that name an authority file to other programs."""

@@ -33,9 +33,9 @@ from pm_autoaccept.model import (
     ProviderAccount,
 )
 from pm_autoaccept.policy import Policy
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM
-from pm_autoaccept.policy.judging.custom_answers import name_key
-from pm_autoaccept.policy.wording import perhaps
+from pm_autoaccept.policy.messages import perhaps
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.sign_in import Memory, sign_in
 

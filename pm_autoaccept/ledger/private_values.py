@@ -16,7 +16,7 @@ from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import CustomField
 from pm_autoaccept.parse import replace_answers
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
 
 DIGEST = "digest:"
 """What stands for a private value begins so."""

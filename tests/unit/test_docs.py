@@ -20,7 +20,7 @@ from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Settings, load_acco
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Policy, fields, load, notes, operators
 from pm_autoaccept.policy.cleaning import CLEANINGS
-from pm_autoaccept.policy.reading import rules as rule_reading
+from pm_autoaccept.policy.parser import rules as rule_reading
 from pm_autoaccept.policy.values import FieldType
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from pm_autoaccept.policy import Case, Form, Judgement, Policy, load, operators,
 from pm_autoaccept.policy.cleaning import CLEANINGS
 from pm_autoaccept.policy.data.tables import tabulate
 from pm_autoaccept.policy.notes import FILTERS
-from pm_autoaccept.policy.reading.rules import RULE_KEYS
+from pm_autoaccept.policy.parser.rules import RULE_KEYS
 from pm_autoaccept.reference import example_policy, read_folder
 
 ROOT = Path(__file__).parents[2]

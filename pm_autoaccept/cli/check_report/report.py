@@ -14,9 +14,9 @@ from pm_autoaccept.cli.starter.files import PLACEHOLDER
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
-from pm_autoaccept.policy.definitions.comparing import Compared, compare
+from pm_autoaccept.policy.custom_fields.compare import Compared, compare
 from pm_autoaccept.policy.lint.warnings import warnings
-from pm_autoaccept.policy.wording import perhaps
+from pm_autoaccept.policy.messages import perhaps
 from pm_autoaccept.reference import read, read_folder
 
 if TYPE_CHECKING:

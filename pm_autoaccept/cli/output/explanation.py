@@ -18,7 +18,7 @@ from pm_autoaccept.cli.support.preview import Looked, planned
 from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth, Verdict
 from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
 from pm_autoaccept.policy.durations import written_duration
-from pm_autoaccept.policy.wording import counted
+from pm_autoaccept.policy.messages import counted
 from pm_autoaccept.telemetry.printable import printable
 
 _NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)

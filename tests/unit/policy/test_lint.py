@@ -18,12 +18,12 @@ from pm_autoaccept import policy, reference
 from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingRequest, PropertyInfo, Truth
 from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.conditions import AllOf
+from pm_autoaccept.policy.evaluation.compiler import judge
+from pm_autoaccept.policy.evaluation.request_view import Circumstances
 from pm_autoaccept.policy.fields import FIELDS
-from pm_autoaccept.policy.judging.preparing import judge
-from pm_autoaccept.policy.judging.view import Circumstances
-from pm_autoaccept.policy.lint.above import Above
-from pm_autoaccept.policy.lint.implying import never_true
-from pm_autoaccept.policy.lint.normal import normal
+from pm_autoaccept.policy.lint.implication import never_true
+from pm_autoaccept.policy.lint.normal_form import normal
+from pm_autoaccept.policy.lint.shadowing import Above
 from pm_autoaccept.policy.lint.warnings import warnings
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)

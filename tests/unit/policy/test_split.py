@@ -21,15 +21,15 @@ from pm_autoaccept.model import (
     RequestKey,
 )
 from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy.analysis import ensured
 from pm_autoaccept.policy.cleaning import Cleaning
+from pm_autoaccept.policy.custom_fields.compare import compare
 from pm_autoaccept.policy.data.sources import Form, Source
-from pm_autoaccept.policy.definitions.comparing import compare
-from pm_autoaccept.policy.implied import ensured
-from pm_autoaccept.policy.judging.preparing import Preparation
-from pm_autoaccept.policy.judging.taken import collect
-from pm_autoaccept.policy.judging.view import View
-from pm_autoaccept.policy.lint.implying import follows, never_true
-from pm_autoaccept.policy.lint.normal import cases_of, normal
+from pm_autoaccept.policy.evaluation.compiler import Preparation
+from pm_autoaccept.policy.evaluation.request_view import View
+from pm_autoaccept.policy.evaluation.taken import collect
+from pm_autoaccept.policy.lint.implication import follows, never_true
+from pm_autoaccept.policy.lint.normal_form import cases_of, normal
 from pm_autoaccept.policy.lint.warnings import warnings
 
 NUMBER = "Utility Customer Number"
