@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pm_autoaccept.config import Settings
+    from pm_autoaccept.data_sources.source_status import Stock
     from pm_autoaccept.model import Fact, Remembered
     from pm_autoaccept.policy import Guard, Policy
-    from pm_autoaccept.reference.stock import Stock
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -104,7 +104,7 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
     from pm_autoaccept.account import load_policy, passage_to_look, places
-    from pm_autoaccept.reference.stock import take_stock
+    from pm_autoaccept.data_sources.source_status import take_stock
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
@@ -135,9 +135,9 @@ async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.account import load_policy, passage_to_look, places
     from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.data_sources.fetch import read_source
     from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
-    from pm_autoaccept.reference.fetching import read_source
 
     source = _named(name, load_policy(settings.policy).policy)
     async with passage_to_look(settings) as passage:

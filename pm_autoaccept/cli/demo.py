@@ -70,10 +70,10 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.config import Settings
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.data_sources import example_policy
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode, ReasonKind
     from pm_autoaccept.redaction import shown
-    from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
     out = console(stderr=output == "json")

@@ -82,12 +82,12 @@ def _from_ledger(settings: Settings, key: RequestKey, *, output: str) -> int:
 def _from_file(xml: Path, folder: Path) -> Looked:
     from pm_autoaccept.cli.support.preview import Looked
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.data_sources import not_read, read_folder, read_local
     from pm_autoaccept.decide import decide
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
     from pm_autoaccept.parse import parse_pending_page
     from pm_autoaccept.plan import plan
     from pm_autoaccept.policy import load, weigh
-    from pm_autoaccept.reference import not_read, read_folder, read_local
 
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
     pages = {kind: parse_pending_page(kind, body) for kind in Kind}

@@ -90,9 +90,9 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
+    from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError
     from pm_autoaccept.ledger.proxy_passwords import recorded
-    from pm_autoaccept.reference.keeping import LONGEST
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:

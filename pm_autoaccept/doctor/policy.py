@@ -7,6 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pm_autoaccept.config import Settings
+from pm_autoaccept.data_sources import read_folder
+from pm_autoaccept.data_sources.fetch import Places
+from pm_autoaccept.data_sources.source_status import take_stock
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import opened
 from pm_autoaccept.egress.proxy_password import Egress
@@ -14,9 +17,6 @@ from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Policy, load_checked
 from pm_autoaccept.policy.data.remarks import RemarkKind
-from pm_autoaccept.reference import read_folder
-from pm_autoaccept.reference.fetching import Places
-from pm_autoaccept.reference.stock import take_stock
 
 _ADVICE: Mapping[RemarkKind, str] = {
     RemarkKind.UNREADABLE_CELLS: "correct the cells, or the column's type in the policy: a rule that tests one holds",

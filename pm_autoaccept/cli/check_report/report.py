@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pm_autoaccept.cli.starter.files import PLACEHOLDER
+from pm_autoaccept.data_sources import read, read_folder
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
 from pm_autoaccept.policy.custom_fields.compare import Compared, compare
 from pm_autoaccept.policy.lint.warnings import warnings
 from pm_autoaccept.policy.messages import perhaps
-from pm_autoaccept.reference import read, read_folder
 
 if TYPE_CHECKING:
     from pm_autoaccept.config import ForPolicy
@@ -178,7 +178,7 @@ def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str,
     asked = [source for source in policy.sources.values() if source.query is not None]
     if names is None or not asked:
         return tables
-    from pm_autoaccept.reference.fetching import Places, read_source
+    from pm_autoaccept.data_sources.fetch import Places, read_source
 
     places = Places(folder, names.connections)
     return {**tables, **{each.name: asyncio.run(read_source(each, places)).table for each in asked}}

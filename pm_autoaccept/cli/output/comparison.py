@@ -12,9 +12,9 @@ from pm_autoaccept.account import load_policy
 from pm_autoaccept.cli.output.json_rows import print_json
 from pm_autoaccept.cli.output.rows import from_ledger, in_zone
 from pm_autoaccept.cli.output.tables import coloured, console, print_table
+from pm_autoaccept.data_sources import not_read, read
 from pm_autoaccept.ledger.replay import recall
 from pm_autoaccept.policy import Policy
-from pm_autoaccept.reference import not_read, read
 from pm_autoaccept.what_if import Rejudged, rejudge
 
 

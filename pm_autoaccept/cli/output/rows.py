@@ -79,8 +79,8 @@ def text_zone(settings: Path | None, account: str | None) -> tzinfo:
 
 def policies_in_force(settings: Path | None, account: str | None) -> list[Policy]:
     """The policies that the settings name and that can be read: what was is shown, whatever is wrong now."""
+    from pm_autoaccept.data_sources import read_folder
     from pm_autoaccept.policy import load
-    from pm_autoaccept.reference import read_folder
 
     found = []
     with suppress(ConfigurationError):

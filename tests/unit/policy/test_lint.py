@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pm_autoaccept import policy, reference
+from pm_autoaccept import data_sources, policy
 from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingRequest, PropertyInfo, Truth
 from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.conditions import AllOf
@@ -223,8 +223,8 @@ def test_a_warning_stands_where_its_rule_stands():
 def test_the_examples_have_no_warning_but_holds():
     """The policies that come with the program say nothing in vain."""
     for folder in sorted((Path(__file__).parents[3] / "policies").iterdir()):
-        loaded = policy.load(reference.read_folder(folder))
-        told = warnings(loaded, tables=reference.read(loaded.sources, folder), now=NOW)
+        loaded = policy.load(data_sources.read_folder(folder))
+        told = warnings(loaded, tables=data_sources.read(loaded.sources, folder), now=NOW)
         assert {each.code for each in told} <= {"hold-without-end"}, folder
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pm_autoaccept import policy, reference
+from pm_autoaccept import data_sources, policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import (
     Claim,
@@ -432,8 +432,8 @@ def test_a_part_may_be_shorter_than_the_account_lets_answers_be():
 )
 def test_the_city_takes_several_lots(answer, expected):
     """All on its list are accepted; what has more digits than one lot waits for people; other forms as before."""
-    folder = reference.example_policy("city")
-    city = policy.load(reference.read_folder(folder))
+    folder = data_sources.example_policy("city")
+    city = policy.load(data_sources.read_folder(folder))
     lots = tabulate(city.sources["lots"], [["1001230456"], ["2000450012"]])
     request = PendingRequest(
         kind=Kind.PROPERTY,

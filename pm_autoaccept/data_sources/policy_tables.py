@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pm_autoaccept.data_sources.file_source import read_file
+from pm_autoaccept.data_sources.source_content import Reading, read_values
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
-from pm_autoaccept.reference.files import read_file
-from pm_autoaccept.reference.reading import Reading, read_values
 
 LOCAL = frozenset({Form.VALUES, Form.LINES, Form.CSV})
 """Where rows stand that can be read without asking another machine, or another program."""

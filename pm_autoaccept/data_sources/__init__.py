@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.reference.examples import example_policy
-from pm_autoaccept.reference.folder import read_folder
-from pm_autoaccept.reference.reading import Reading
-from pm_autoaccept.reference.tables import LOCAL, not_read, read, read_local
+from pm_autoaccept.data_sources.examples import example_policy
+from pm_autoaccept.data_sources.policy_folder import read_folder
+from pm_autoaccept.data_sources.policy_tables import LOCAL, not_read, read, read_local
+from pm_autoaccept.data_sources.source_content import Reading
 
 __all__ = ["LOCAL", "Reading", "example_policy", "not_read", "read", "read_folder", "read_local"]

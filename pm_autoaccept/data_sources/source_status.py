@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.source_content import Reading
 from pm_autoaccept.model import Fact, NotLearnt, Remembered
 from pm_autoaccept.policy import Source, Table, weigh
 from pm_autoaccept.policy.data.remarks import Remark
-from pm_autoaccept.reference.fetching import Places, read_source
-from pm_autoaccept.reference.reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
-from pm_autoaccept.reference.folder import POLICY_FILES, documents
+from pm_autoaccept.data_sources.policy_folder import POLICY_FILES, documents
 
 Look: TypeAlias = tuple[int, ...]
 """Device, inode, size, and the times of its contents and of its entry. Of what cannot be looked at: the error's number.

@@ -19,9 +19,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from pm_autoaccept.data_sources.source_content import Doubtful, Reading, Taking, doubt
 from pm_autoaccept.policy import Source, Tabulation
 from pm_autoaccept.redaction import redacted
-from pm_autoaccept.reference.reading import Doubtful, Reading, Taking, doubt
 
 _AT_ONCE = 2_000
 """Rows fetched together."""

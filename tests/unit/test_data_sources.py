@@ -11,12 +11,12 @@ import pytest
 
 import pm_autoaccept
 from pm_autoaccept import policy
+from pm_autoaccept.data_sources import example_policy, read, read_folder
+from pm_autoaccept.data_sources.file_source import read_file
+from pm_autoaccept.data_sources.file_stamps import look_at_policy
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
-from pm_autoaccept.reference import example_policy, read, read_folder
-from pm_autoaccept.reference.files import read_file
-from pm_autoaccept.reference.looking import look_at_policy
 
 RULES = b"rules: [{id: everything, on: meter, when: always, then: hold}]\n"
 
@@ -314,7 +314,7 @@ def test_example_policies(monkeypatch, tmp_path):
 def test_checking_a_policy_stays_light():
     """Loading a policy and its tables brings in neither aiohttp nor SQLAlchemy nor lxml."""
     code = (
-        "import sys, pm_autoaccept.decide, pm_autoaccept.reference as r, pm_autoaccept.policy as p;"
+        "import sys, pm_autoaccept.decide, pm_autoaccept.data_sources as r, pm_autoaccept.policy as p;"
         "p.load(r.read_folder(r.example_policy('utility')));"
         "print(sorted({'aiohttp', 'sqlalchemy', 'lxml'} & set(sys.modules)))"
     )

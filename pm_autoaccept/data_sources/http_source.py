@@ -18,15 +18,15 @@ import aiohttp
 from yarl import URL
 
 import pm_autoaccept
+from pm_autoaccept.data_sources.source_content import Doubtful, Reading, doubt
+from pm_autoaccept.data_sources.streams import LARGEST, take
+from pm_autoaccept.data_sources.threads import apart
 from pm_autoaccept.egress import Proxy, refusal
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding
 from pm_autoaccept.redaction import redacted
-from pm_autoaccept.reference.apart import apart
-from pm_autoaccept.reference.reading import Doubtful, Reading, doubt
-from pm_autoaccept.reference.streams import LARGEST, take
 
 _IN_MEMORY = 16 << 20
 """Bytes of an answer up to which no file is made of it."""

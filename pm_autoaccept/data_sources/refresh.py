@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 import structlog
 
+from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.file_stamps import Look, look, settled
+from pm_autoaccept.data_sources.source_content import Reading, doubt
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
-from pm_autoaccept.reference.fetching import Places, read_source
-from pm_autoaccept.reference.looking import Look, look, settled
-from pm_autoaccept.reference.reading import Reading, doubt
 
 log = structlog.get_logger()
 

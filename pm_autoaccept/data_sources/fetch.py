@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pm_autoaccept.data_sources.file_source import read_file
+from pm_autoaccept.data_sources.http_source import read_url
+from pm_autoaccept.data_sources.source_content import Reading, doubt, read_values
+from pm_autoaccept.data_sources.sql_source import read_query
+from pm_autoaccept.data_sources.threads import apart
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.policy import Form, Query, Source
-from pm_autoaccept.reference.addresses import read_url
-from pm_autoaccept.reference.apart import apart
-from pm_autoaccept.reference.databases import read_query
-from pm_autoaccept.reference.files import read_file
-from pm_autoaccept.reference.reading import Reading, doubt, read_values
 
 
 @dataclass(frozen=True, slots=True)

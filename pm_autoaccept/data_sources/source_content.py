@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
+from pm_autoaccept.data_sources.memory import give_back
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
 from pm_autoaccept.policy.data.cells import read_cell
@@ -18,7 +19,6 @@ from pm_autoaccept.policy.data.layouts import SEPARATORS, written_separator
 from pm_autoaccept.policy.data.remarks import CellCount
 from pm_autoaccept.policy.data.tables import LARGE
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.reference.memory import give_back
 
 _NUL = "\0"
 

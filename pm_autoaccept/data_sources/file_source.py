@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pm_autoaccept.data_sources.source_content import Doubtful, Reading, doubt
+from pm_autoaccept.data_sources.streams import LARGEST, take
 from pm_autoaccept.policy import Source
-from pm_autoaccept.reference.reading import Doubtful, Reading, doubt
-from pm_autoaccept.reference.streams import LARGEST, take
 
 
 def read_file(source: Source, folder: Path, *, before: Reading | None = None, largest: int = LARGEST) -> Reading:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import IO
 
+from pm_autoaccept.data_sources.source_content import Doubtful, Taking, separated_otherwise
 from pm_autoaccept.policy import Source, Tabulation
 from pm_autoaccept.policy.data.layouts import MARKS, SEPARATORS, UTF_8
-from pm_autoaccept.reference.reading import Doubtful, Taking, separated_otherwise
 
 LARGEST = 1_000_000_000
 """Bytes in one file, or one answer, of data."""
