@@ -29,8 +29,8 @@ from pm_autoaccept.model import (
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
-from pm_autoaccept.simulator import Fault, FaultKind, customers
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator import Fault, FaultKind, customer_actions
+from pm_autoaccept.simulator.unconfirmed import Inferred
 
 IN_FLIGHT = 8
 """At once, by the clients that `sign_in` makes."""
@@ -731,12 +731,12 @@ async def test_nobody_takes_what_another_owner_has(make_cycle, now):
         await cycle.answer(planned)
         return {each.key: f"{each.rule} {each.reason.other}" for each in planned.decisions if each.key in {one, two}}
 
-    customers.give_values(world, one, (CustomField("Utility Customer Number", "0041-1"),))
-    customers.give_values(world, two, (CustomField("Utility Customer Number", "00411"),))
+    customer_actions.give_values(world, one, (CustomField("Utility Customer Number", "0041-1"),))
+    customer_actions.give_values(world, two, (CustomField("Utility Customer Number", "00411"),))
     assert await answered() == {one: f"bound {two}", two: f"bound {one}"}
-    customers.give_values(world, two, (CustomField("Utility Customer Number", "00412"),))
+    customer_actions.give_values(world, two, (CustomField("Utility Customer Number", "00412"),))
     assert await answered() == {one: "free None", two: "free None"}
-    customers.disconnect(world, two.id, now=now, inferred=Inferred())
-    customers.connect(world, two.id, now=now)
-    customers.give_values(world, two, (CustomField("Utility Customer Number", "00 411"),))
+    customer_actions.disconnect(world, two.id, now=now, inferred=Inferred())
+    customer_actions.connect(world, two.id, now=now)
+    customer_actions.give_values(world, two, (CustomField("Utility Customer Number", "00 411"),))
     assert await answered() == {two: f"bound {one}"}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lxml import etree
 
 from pm_autoaccept.model import Action, CustomField
-from pm_autoaccept.simulator.refusals import invalid
+from pm_autoaccept.simulator.error_answers import invalid
 
 LONGEST_NOTE = 1_000
 LARGEST_BODY = 1_000_000

@@ -6,31 +6,33 @@ from collections.abc import Callable
 from functools import partial
 
 from pm_autoaccept.model import Kind, RequestKey
-from pm_autoaccept.simulator import answering, customers, documents, received
-from pm_autoaccept.simulator.asked import Answer, Asked
-from pm_autoaccept.simulator.refusals import Refusal, access_denied, not_found
+from pm_autoaccept.simulator import customer_actions, provider_actions, request_validation, response_bodies
+from pm_autoaccept.simulator.error_answers import Refusal, access_denied, not_found
+from pm_autoaccept.simulator.service_call import Answer, Asked
 from pm_autoaccept.simulator.world import Access, Effect
 
 
 def _ok(effects: tuple[Effect, ...]) -> Answer:
-    return Answer(documents.ok(), effects)
+    return Answer(response_bodies.ok(), effects)
 
 
 def _answer(kind: Kind, id_name: str, asked: Asked) -> Answer:
-    action, _ = received.sharing_response(asked.body)
+    action, _ = request_validation.sharing_response(asked.body)
     key = RequestKey(kind, asked.ids[id_name])
-    return _ok(answering.answer(asked.world, key, action, inferred=asked.inferred))
+    return _ok(provider_actions.answer(asked.world, key, action, inferred=asked.inferred))
 
 
 def _unshare(kind: Kind, id_name: str, asked: Asked) -> Answer:
-    received.terminate_sharing_response(asked.body)
-    return _ok(answering.unshare(asked.world, RequestKey(kind, asked.ids[id_name]), inferred=asked.inferred))
+    request_validation.terminate_sharing_response(asked.body)
+    return _ok(provider_actions.unshare(asked.world, RequestKey(kind, asked.ids[id_name]), inferred=asked.inferred))
 
 
 def _disconnect(asked: Asked) -> Answer:
-    received.terminate_sharing_response(asked.body)
+    request_validation.terminate_sharing_response(asked.body)
     keep = asked.query.get("keepShares", "false").lower() == "true"
-    return _ok(answering.disconnect(asked.world, asked.ids["accountId"], keep_shares=keep, inferred=asked.inferred))
+    return _ok(
+        provider_actions.disconnect(asked.world, asked.ids["accountId"], keep_shares=keep, inferred=asked.inferred)
+    )
 
 
 def _check_recipient(asked: Asked) -> None:
@@ -51,7 +53,7 @@ def _own(asked: Asked, kind: Kind, id_name: str) -> RequestKey:
 
 def _invite_account(asked: Asked) -> Answer:
     _check_recipient(asked)
-    return _ok(customers.connect(asked.world, asked.caller.id, now=asked.now, inferred=asked.inferred))
+    return _ok(customer_actions.connect(asked.world, asked.caller.id, now=asked.now, inferred=asked.inferred))
 
 
 def _invite_share(kind: Kind, id_name: str, asked: Asked) -> Answer:
@@ -61,7 +63,7 @@ def _invite_share(kind: Kind, id_name: str, asked: Asked) -> Answer:
     if access is None:
         raise Refusal(400, "accessLevel must be READ or READ_WRITE")
     return _ok(
-        customers.share(
+        customer_actions.share(
             asked.world,
             _own(asked, kind, id_name),
             sender=asked.caller.id,
@@ -75,13 +77,13 @@ def _invite_share(kind: Kind, id_name: str, asked: Asked) -> Answer:
 def _put_account_values(asked: Asked) -> Answer:
     _check_recipient(asked)
     key = RequestKey(Kind.CONNECTION, asked.caller.id)
-    return _ok(customers.give_values(asked.world, key, received.custom_field_list(asked.body)))
+    return _ok(customer_actions.give_values(asked.world, key, request_validation.custom_field_list(asked.body)))
 
 
 def _put_values(kind: Kind, id_name: str, asked: Asked) -> Answer:
     _check_recipient(asked)
     key = _own(asked, kind, id_name)
-    return _ok(customers.give_values(asked.world, key, received.custom_field_list(asked.body)))
+    return _ok(customer_actions.give_values(asked.world, key, request_validation.custom_field_list(asked.body)))
 
 
 def changing() -> dict[str, Callable[[Asked], Answer]]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pm_autoaccept.model import Action, Kind, RequestKey
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.refusals import fulfilled, never_asked, not_connected, not_shared
+from pm_autoaccept.simulator.error_answers import fulfilled, never_asked, not_connected, not_shared
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Effect, State, Tie, World
 
 

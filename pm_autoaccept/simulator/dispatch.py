@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pm_autoaccept.simulator import documents
-from pm_autoaccept.simulator.asked import Answer, Asked
-from pm_autoaccept.simulator.changing import changing
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.log import Call
-from pm_autoaccept.simulator.reading import reading
-from pm_autoaccept.simulator.received import LARGEST_BODY
-from pm_autoaccept.simulator.refusals import Refusal, access_denied, not_found, unauthorised
+from pm_autoaccept.simulator import response_bodies
+from pm_autoaccept.simulator.call_log import Call
+from pm_autoaccept.simulator.error_answers import Refusal, access_denied, not_found, unauthorised
+from pm_autoaccept.simulator.read_services import reading
+from pm_autoaccept.simulator.request_validation import LARGEST_BODY
+from pm_autoaccept.simulator.service_call import Answer, Asked
 from pm_autoaccept.simulator.services import Caller, matches
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Account, World
+from pm_autoaccept.simulator.write_services import changing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Processor:
             answer = self._process(request, call, now)
         except Refusal as refusal:
             call.error = refusal.text
-            answer = Answer(documents.error(refusal), status=refusal.status)
+            answer = Answer(response_bodies.error(refusal), status=refusal.status)
         call.effects = answer.effects
         self._world.leave(answer.effects, now=now)
         return answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import Kind, RequestKey
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Listed, State, Tie, World
 
 

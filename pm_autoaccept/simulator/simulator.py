@@ -11,14 +11,14 @@ from typing import Any, Self
 from aiohttp import web
 
 from pm_autoaccept.model import Kind
-from pm_autoaccept.simulator import acts
+from pm_autoaccept.simulator import actions
+from pm_autoaccept.simulator.call_log import Call, Log
 from pm_autoaccept.simulator.faults import Faults
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.lists import Lists, Page
-from pm_autoaccept.simulator.log import Call, Log
+from pm_autoaccept.simulator.pending_lists import Lists, Page
 from pm_autoaccept.simulator.server import Server
 from pm_autoaccept.simulator.services import BASE
 from pm_autoaccept.simulator.switchboard import Switchboard
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Effect, World
 
 
@@ -113,7 +113,7 @@ class Simulator:
             Refusal: Portfolio Manager would refuse it.
         """
         now = self._clock()
-        effects = acts.perform(self.world, act, arguments, now=now, inferred=self._inferred)
+        effects = actions.perform(self.world, act, arguments, now=now, inferred=self._inferred)
         self.world.leave(effects, now=now)
         call = self.log.begin(at=self._clock(), method="ACT", path=act)
         call.status, call.effects = 200, effects

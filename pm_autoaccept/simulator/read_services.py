@@ -8,10 +8,10 @@ from functools import partial
 from lxml import etree
 
 from pm_autoaccept.model import Kind, RequestKey
-from pm_autoaccept.simulator import documents, elements
-from pm_autoaccept.simulator.asked import Answer, Asked
-from pm_autoaccept.simulator.lists import Lists
-from pm_autoaccept.simulator.refusals import access_denied, not_found, not_shared
+from pm_autoaccept.simulator import elements, response_bodies
+from pm_autoaccept.simulator.error_answers import access_denied, not_found, not_shared
+from pm_autoaccept.simulator.pending_lists import Lists
+from pm_autoaccept.simulator.service_call import Answer, Asked
 from pm_autoaccept.simulator.world import Effect, State, World
 
 
@@ -26,7 +26,7 @@ def _pending(lists: Lists, kind: Kind, path: str, asked: Asked) -> Answer:
     if number > 1 and inferred.previous_links:
         links.append(elements.link("previous page", f"{path}?page={number - 1}"))
     empty_links = inferred.empty_list_has_links
-    return Answer(documents.pending_list(asked.world, page.listed, links, empty_links=empty_links))
+    return Answer(response_bodies.pending_list(asked.world, page.listed, links, empty_links=empty_links))
 
 
 def _page(asked: Asked) -> int:
@@ -44,25 +44,25 @@ def _notifications(asked: Asked) -> Answer:
     world = asked.world
     shown = [each for each in world.notifications if asked.inferred.cleared_shown_again or each.id not in world.read]
     if asked.query.get("clear", "true").lower() != "true":
-        return Answer(documents.notification_list(shown))
+        return Answer(response_bodies.notification_list(shown))
     cleared = tuple(
         Effect(kind="notification", id=each.id, before="unread", after="read", what="notification")
         for each in shown
         if each.id not in world.read
     )
     world.read.update(each.id for each in shown)
-    return Answer(documents.notification_list(shown), cleared)
+    return Answer(response_bodies.notification_list(shown), cleared)
 
 
 def _account(asked: Asked) -> Answer:
-    return Answer(documents.account(asked.caller))
+    return Answer(response_bodies.account(asked.caller))
 
 
 def _customers(asked: Asked) -> Answer:
     world = asked.world
     accounts = [world.account(tie.key.id) for tie in world.having(Kind.CONNECTION, State.ACTIVE)]
     return Answer(
-        documents.ok(
+        response_bodies.ok(
             elements.link(
                 "This is the GET url for this Customer.",
                 f"/customer/{each.id}",
@@ -78,7 +78,7 @@ def _customer(asked: Asked) -> Answer:
     account_id = asked.ids["accountId"]
     if not asked.world.connected(account_id):
         raise access_denied()
-    return Answer(documents.customer(asked.world.account(account_id)))
+    return Answer(response_bodies.customer(asked.world.account(account_id)))
 
 
 def _properties(asked: Asked) -> Answer:
@@ -90,7 +90,9 @@ def _properties(asked: Asked) -> Answer:
     ]
     if not shared and not world.connected(account_id):
         raise access_denied()
-    return Answer(documents.ok(_property_link(each.id, each.name) for each in sorted(shared, key=lambda each: each.id)))
+    return Answer(
+        response_bodies.ok(_property_link(each.id, each.name) for each in sorted(shared, key=lambda each: each.id))
+    )
 
 
 def _property_link(id_: int, name: str) -> etree._Element:
@@ -101,7 +103,7 @@ def _property_link(id_: int, name: str) -> etree._Element:
 def _values(kind: Kind, id_name: str, asked: Asked) -> Answer:
     key = RequestKey(kind, asked.ids[id_name])
     _require(asked, key, pending_too=asked.inferred.values_readable_while_pending)
-    return Answer(documents.custom_field_list(asked.world.answers.get(key, ())))
+    return Answer(response_bodies.custom_field_list(asked.world.answers.get(key, ())))
 
 
 def _hierarchy(kind: Kind, id_name: str, asked: Asked) -> Answer:
@@ -110,7 +112,7 @@ def _hierarchy(kind: Kind, id_name: str, asked: Asked) -> Answer:
     home = asked.world.property_of(key)
     owner = asked.world.account(home.owner)
     meter_id = key.id if kind is Kind.METER else None
-    return Answer(documents.hierarchy(owner=owner, property_id=home.id, meter_id=meter_id))
+    return Answer(response_bodies.hierarchy(owner=owner, property_id=home.id, meter_id=meter_id))
 
 
 def _require(asked: Asked, key: RequestKey, *, pending_too: bool) -> None:
@@ -120,11 +122,11 @@ def _require(asked: Asked, key: RequestKey, *, pending_too: bool) -> None:
 
 
 def _settings(asked: Asked) -> Answer:
-    return Answer(documents.settings(meter_types=asked.world.meter_types, terms_url=asked.world.terms_url))
+    return Answer(response_bodies.settings(meter_types=asked.world.meter_types, terms_url=asked.world.terms_url))
 
 
 def _custom_fields(asked: Asked) -> Answer:
-    return Answer(documents.ok(_custom_field_links(asked.world)))
+    return Answer(response_bodies.ok(_custom_field_links(asked.world)))
 
 
 def _custom_field_links(world: World) -> Iterable[etree._Element]:
@@ -137,7 +139,7 @@ def _custom_field_links(world: World) -> Iterable[etree._Element]:
 def _custom_field(asked: Asked) -> Answer:
     for definition in asked.world.custom_fields:
         if definition.id == asked.ids["customFieldId"]:
-            return Answer(documents.custom_field(definition))
+            return Answer(response_bodies.custom_field(definition))
     raise not_found()
 
 

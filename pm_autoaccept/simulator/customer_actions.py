@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from pm_autoaccept.model import CustomField, Kind, RequestKey
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.refusals import Refusal, access_denied, still_pending
+from pm_autoaccept.simulator.error_answers import Refusal, access_denied, still_pending
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Account, Effect, Meter, State, Tie, World
 
 _USUAL = Inferred()

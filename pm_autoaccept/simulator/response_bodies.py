@@ -10,7 +10,7 @@ from lxml import etree
 from pm_autoaccept.model import CustomField, CustomFieldDefinition, Kind, Notification
 from pm_autoaccept.simulator import elements
 from pm_autoaccept.simulator.elements import add
-from pm_autoaccept.simulator.refusals import Refusal
+from pm_autoaccept.simulator.error_answers import Refusal
 from pm_autoaccept.simulator.world import Account, Listed, Tie, World
 
 PROLOG = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'

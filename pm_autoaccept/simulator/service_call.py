@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Account, Effect, World
 
 

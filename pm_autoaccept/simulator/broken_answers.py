@@ -11,12 +11,12 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from pm_autoaccept.simulator import documents
-from pm_autoaccept.simulator.asked import Answer
+from pm_autoaccept.simulator import response_bodies
+from pm_autoaccept.simulator.call_log import Call
+from pm_autoaccept.simulator.error_answers import Refusal
 from pm_autoaccept.simulator.faults import Fault, FaultKind, Faults
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.log import Call
-from pm_autoaccept.simulator.refusals import Refusal
+from pm_autoaccept.simulator.service_call import Answer
+from pm_autoaccept.simulator.unconfirmed import Inferred
 
 PAGE_FOR_PEOPLE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _REASONS = {429: "The rate limit has been exceeded", 500: "Internal Server Error", 502: "Down for maintenance"}
@@ -33,7 +33,7 @@ def instead(fault: Fault, *, inferred: Inferred) -> web.Response:
         page = PAGE_FOR_PEOPLE.format(_REASONS.get(fault.status, "Portfolio Manager"))
         body, defaults = page.encode(), {"Content-Type": "text/html; charset=utf-8"}
     else:
-        body = documents.error(Refusal(fault.status, _REASONS.get(fault.status, "An error occurred")))
+        body = response_bodies.error(Refusal(fault.status, _REASONS.get(fault.status, "An error occurred")))
         defaults = {"Content-Type": fault.content_type}
         if fault.status == web.HTTPTooManyRequests.status_code and inferred.retry_after is not None:
             defaults["Retry-After"] = str(inferred.retry_after)

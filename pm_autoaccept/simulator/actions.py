@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from pm_autoaccept.model import Action, CustomField, Kind, RequestKey
-from pm_autoaccept.simulator import answering, customers
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator import customer_actions, provider_actions
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Effect, Meter, World
 
 
@@ -74,34 +74,34 @@ class _Act:
 
 
 def _connect(act: _Act) -> tuple[Effect, ...]:
-    return customers.connect(act.world, act.account(), now=act.now, inferred=act.inferred)
+    return customer_actions.connect(act.world, act.account(), now=act.now, inferred=act.inferred)
 
 
 def _share(act: _Act) -> tuple[Effect, ...]:
-    return customers.share(
+    return customer_actions.share(
         act.world, act.key(), sender=act.sender(), access=act.access(), now=act.now, inferred=act.inferred
     )
 
 
 def _change_access(act: _Act) -> tuple[Effect, ...]:
     act.given("access")
-    return customers.change_access(act.world, act.key(), by=act.sender(), access=act.access(), now=act.now)
+    return customer_actions.change_access(act.world, act.key(), by=act.sender(), access=act.access(), now=act.now)
 
 
 def _unshare(act: _Act) -> tuple[Effect, ...]:
-    return customers.unshare(act.world, act.key(), now=act.now)
+    return customer_actions.unshare(act.world, act.key(), now=act.now)
 
 
 def _withdraw(act: _Act) -> tuple[Effect, ...]:
-    return customers.withdraw(act.world, act.any_key())
+    return customer_actions.withdraw(act.world, act.any_key())
 
 
 def _disconnect(act: _Act) -> tuple[Effect, ...]:
-    return customers.disconnect(act.world, act.account(), now=act.now, inferred=act.inferred)
+    return customer_actions.disconnect(act.world, act.account(), now=act.now, inferred=act.inferred)
 
 
 def _transfer(act: _Act) -> tuple[Effect, ...]:
-    return customers.transfer(
+    return customer_actions.transfer(
         act.world,
         act.known("property", act.world.properties),
         new_owner=act.account("new_owner"),
@@ -119,7 +119,7 @@ def _add_meter(act: _Act) -> tuple[Effect, ...]:
         type=act.text("type"),
         unit=act.text("unit"),
     )
-    return customers.add_meter(act.world, meter, access=act.access(), now=act.now, inferred=act.inferred)
+    return customer_actions.add_meter(act.world, meter, access=act.access(), now=act.now, inferred=act.inferred)
 
 
 def _answer_custom_fields(act: _Act) -> tuple[Effect, ...]:
@@ -127,14 +127,14 @@ def _answer_custom_fields(act: _Act) -> tuple[Effect, ...]:
     if not isinstance(values, Mapping) or not all(isinstance(value, str) for value in values.values()):
         raise ActRefused("values must be an object of custom-field names and texts")
     fields = tuple(CustomField(str(name), value) for name, value in values.items())
-    return customers.give_values(act.world, act.any_key(), fields)
+    return customer_actions.give_values(act.world, act.any_key(), fields)
 
 
 def _answer_in_pages(act: _Act) -> tuple[Effect, ...]:
     said = act.given("action")
     if said not in list(Action):
         raise ActRefused(f"action must be Accept or Reject, not {said!r}")
-    return answering.answer(act.world, act.any_key(), Action(str(said)), inferred=act.inferred)
+    return provider_actions.answer(act.world, act.any_key(), Action(str(said)), inferred=act.inferred)
 
 
 def _list_oddly(odd: str, act: _Act) -> tuple[Effect, ...]:

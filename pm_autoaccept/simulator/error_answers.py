@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pm_autoaccept.model import Kind
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.unconfirmed import Inferred
 
 
 class Refusal(Exception):
