@@ -24,7 +24,7 @@ from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.sign_in import Memory, credential, ledger_is_there, sign_in
-from pm_autoaccept.telemetry.findings import log_told
+from pm_autoaccept.telemetry.events import log_told
 
 
 @dataclass(frozen=True, slots=True)

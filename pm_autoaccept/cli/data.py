@@ -199,7 +199,7 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
     from pm_autoaccept.cli.output.tables import coloured, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration
-    from pm_autoaccept.telemetry.printable import printable
+    from pm_autoaccept.telemetry.terminal import printable
 
     rows = []
     for stock in stocks:

@@ -168,7 +168,7 @@ class _Story:
         from rich.text import Text
 
         from pm_autoaccept.cli.output.tables import COLOURS
-        from pm_autoaccept.telemetry.printable import printable
+        from pm_autoaccept.telemetry.terminal import printable
 
         line = Text()
         line.append(f"{word:<9}  ", style=COLOURS.get(word, ""))

@@ -33,7 +33,7 @@ from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.retention import keep_retention
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.sign_in import credential
-from pm_autoaccept.telemetry.account import AccountTelemetry
+from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
 

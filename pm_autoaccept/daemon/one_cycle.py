@@ -11,7 +11,7 @@ from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon.lease import Hold
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.model import Kind, Plan, Receipt
-from pm_autoaccept.telemetry.account import AccountTelemetry
+from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 
 log = structlog.get_logger()
 

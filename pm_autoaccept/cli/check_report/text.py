@@ -9,7 +9,7 @@ import click
 from pm_autoaccept.cli.check_report.report import Finding, Level, Report
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy.messages import counted
-from pm_autoaccept.telemetry.printable import printable
+from pm_autoaccept.telemetry.terminal import printable
 
 
 def print_text(report: Report, *, coverage: bool, files: bool) -> None:

@@ -19,7 +19,7 @@ from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth
 from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.messages import counted
-from pm_autoaccept.telemetry.printable import printable
+from pm_autoaccept.telemetry.terminal import printable
 
 _NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
 

@@ -16,7 +16,7 @@ from pm_autoaccept.cli.output.tables import coloured, console
 from pm_autoaccept.ledger.audit import wanted_decisions
 from pm_autoaccept.model import Kind
 from pm_autoaccept.record import DecisionRow, Wanted
-from pm_autoaccept.telemetry.printable import printable
+from pm_autoaccept.telemetry.terminal import printable
 
 
 def recorded(

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pm_autoaccept.telemetry.printable import printable
+from pm_autoaccept.telemetry.terminal import printable
 
 COLOURS = {
     "accept": "green",

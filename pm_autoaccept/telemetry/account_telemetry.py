@@ -14,7 +14,7 @@ import structlog
 from pm_autoaccept.model import Action, Decision, Fact, Kind, NotLearnt, Outcome, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
 from pm_autoaccept.portfolio_manager import CallMade, Pace
-from pm_autoaccept.telemetry.findings import log_told
+from pm_autoaccept.telemetry.events import log_told
 from pm_autoaccept.telemetry.health import AccountHealth, Lease, Refusal, Trouble
 from pm_autoaccept.telemetry.metrics import Counters, CycleResult
 
