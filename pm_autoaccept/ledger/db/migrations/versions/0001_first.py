@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from pm_autoaccept.ledger.db.tables import UtcDateTime
+from pm_autoaccept.ledger.db.column_types import UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-from pm_autoaccept.ledger.db.tables import UtcDateTime
+from pm_autoaccept.ledger.db.column_types import UtcDateTime
 
 revision = "0006"
 down_revision = "0005"
