@@ -29,7 +29,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.custom_fields.characters import DIGITS, LETTERS, characters, common, joined, others
+from pm_autoaccept.policy.custom_fields.possible_answers import DIGITS, LETTERS
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
@@ -95,11 +95,10 @@ class Field:
 def part(field: Field, part_of: PartOf) -> Field:
     """One part of a field's value: it holds none of the separators."""
     separators = part_of.separators
-    allowed = others(characters(*separators.characters))
     whole = field.form or Form(says="any text")
     form = Form(
         says=f"one part of what is split at {separators.shown}",
-        characters=common(allowed, whole.characters),
+        characters=whole.characters.difference(separators.characters),
         longest=whole.longest,
     )
     return replace(field, form=form, part_of=part_of)
@@ -304,7 +303,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "account.organization": _at_most(1_000),
         "account.email_domain": Form(
             says="what follows the @ of an e-mail address, as example.com",
-            characters=joined((*DIGITS, *LETTERS, *characters("-", ".", "_"))),
+            characters=DIGITS | LETTERS | {"-", ".", "_"},
             longest=98,
             whole=re.compile(r"[^-.]+(?:(?:-+|\.)[^-.]+)*"),
         ),

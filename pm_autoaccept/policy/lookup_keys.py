@@ -9,8 +9,7 @@ from datetime import date
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, Split
-from pm_autoaccept.policy.custom_fields.characters import DIGITS, characters, joined
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import DIGITS, Answers
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.messages import listed, some
@@ -23,7 +22,7 @@ By = tuple[Field | Column, ...]
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 """How a number is written where it is looked up."""
-_DIGITS_AND_DASHES = Answers(joined((*DIGITS, *characters("-"))), 1, 19)
+_DIGITS_AND_DASHES = Answers(DIGITS | {"-"}, 1, 19)
 
 
 def looked_up(rules: Iterable[Rule]) -> Mapping[str, frozenset[By]]:

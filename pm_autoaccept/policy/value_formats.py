@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pm_autoaccept.policy.cleaning import Cleaning
-from pm_autoaccept.policy.custom_fields.characters import ANY, Characters
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import ANY, Answers, Characters
 from pm_autoaccept.policy.operators import Operator, Takes
 
 

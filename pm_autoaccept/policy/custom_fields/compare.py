@@ -9,9 +9,8 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import CustomFieldDefinition, Kind
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
-from pm_autoaccept.policy.custom_fields.characters import ANY, DIGITS
 from pm_autoaccept.policy.custom_fields.field_uses import Use, custom_uses
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import ANY, DIGITS, Answers
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.messages import listed, perhaps, some
 from pm_autoaccept.policy.parser.source_text import Entries, Items, Node, Text

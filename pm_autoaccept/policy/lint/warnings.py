@@ -64,7 +64,7 @@ def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, Above]) -
     in_vain = tuple(_patterns_in_vain(rule.when))
     for test in in_vain:
         shown = test.literals[0].pattern
-        message = f"no value that `{test.field.name}` can have here fits `{shown}`; see `clean`, capitals and anchors"
+        message = f"no value of `{test.field.name}` can match `{shown}` here; check `clean`, capitals and length"
         yield _warn("pattern-matches-nothing", test.place, message)
     if in_vain:
         return
