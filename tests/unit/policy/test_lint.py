@@ -25,6 +25,7 @@ from pm_autoaccept.policy.lint.implication import never_true
 from pm_autoaccept.policy.lint.normal_form import normal
 from pm_autoaccept.policy.lint.shadowing import Above
 from pm_autoaccept.policy.lint.warnings import warnings
+from tests.key_tables import key_table
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DATA = "data: {idle: {values: [x]}, used: {values: [y]}}"
@@ -204,7 +205,7 @@ def test_data(warn):
     """Data without rows, and data that no rule uses; a lookup uses it too."""
     head = "data:\n  t: {csv: t.csv, key: [a, b]}\n  u: {values: [x]}\n  v: {values: [x]}"
     looking = "{lookup: {in: t, by: {a: account.username, b: property.name}}, account.username: {in: u}}"
-    empty = Table.of_keys("t", [])
+    empty = key_table("t", [])
     assert warn(rule(looking), head=head, tables={"t": empty, "u": NotLearnt("gone")}) == [
         ("empty-table", "data t has no rows, so nobody is found there"),
         ("unused-data", "data v is declared, and no rule looks there"),
