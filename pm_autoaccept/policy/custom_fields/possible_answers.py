@@ -34,7 +34,7 @@ _PIECE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class PossibleAnswers:
     """The characters that a text can be made of, and its minimum and maximum length."""
 
     allowed: Characters
@@ -42,7 +42,7 @@ class Answers:
     longest: int | None
 
     @classmethod
-    def of(cls, definition: CustomFieldDefinition) -> Answers:
+    def of(cls, definition: CustomFieldDefinition) -> PossibleAnswers:
         """What Portfolio Manager lets customers enter in a custom field; a blank entry is not an answer."""
         # EPA does not say whether a blank within a text counts as alphanumeric, so it is not ruled out.
         restricted = {"Numeric": DIGITS, "Alphanumeric": DIGITS | LETTERS | BLANKS}
@@ -50,22 +50,22 @@ class Answers:
         return cls(allowed, max(definition.min_chars or 0, 1), definition.max_chars or None)
 
     @classmethod
-    def anything(cls) -> Answers:
+    def anything(cls) -> PossibleAnswers:
         """Any text that is not blank."""
         return cls(ANY, 1, None)
 
-    def after(self, cleanings: Iterable[Cleaning]) -> Answers:
+    def after(self, cleanings: Iterable[Cleaning]) -> PossibleAnswers:
         """What remains after cleaning; where a step may remove characters, the text can have any smaller length."""
         answers = self
         for cleaning in cleanings:
             answers = answers._after(cleaning)
         return answers
 
-    def _after(self, cleaning: Cleaning) -> Answers:
+    def _after(self, cleaning: Cleaning) -> PossibleAnswers:
         longest = self.longest
         if cleaning.name == "zero_fill":
             filled = None if longest is None else max(longest, cleaning.count)
-            return Answers(self.allowed | DIGITS, max(self.shortest, cleaning.count), filled)
+            return PossibleAnswers(self.allowed | DIGITS, max(self.shortest, cleaning.count), filled)
         if cleaning.name in {"first", "last"}:
             cut = cleaning.count if longest is None else min(longest, cleaning.count)
             return replace(self, shortest=1, longest=cut)

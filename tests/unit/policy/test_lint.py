@@ -23,7 +23,7 @@ from pm_autoaccept.policy.evaluation.request_view import Circumstances
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.lint.implication import never_true
 from pm_autoaccept.policy.lint.normal_form import normal
-from pm_autoaccept.policy.lint.shadowing import Above
+from pm_autoaccept.policy.lint.shadowing import RulesAbove
 from pm_autoaccept.policy.lint.warnings import warnings
 from tests.key_tables import key_table
 
@@ -306,7 +306,7 @@ def test_no_warning_is_false(above, below):
     rules = [{"id": f"r{n}", "on": "meter", "when": when, "then": "reject"} for n, when in enumerate((above, below))]
     loaded = policy.load({"p.yaml": json.dumps({"version": "1", "rules": rules}).encode()})
     one, other = (each.when for each in loaded.rules)
-    rules_above = Above()
+    rules_above = RulesAbove()
     rules_above.add("above", normal(one))
     stops, never = rules_above.stopping(normal(other)), never_true(normal(other))
     if stops or never:
@@ -356,7 +356,7 @@ def test_no_warning_about_two_tests_is_false(name, tests):
     ]
     proved = 0
     for (one, above), (other, below) in itertools.product(zip(loaded.rules, truths, strict=True), repeat=2):
-        alone = Above()
+        alone = RulesAbove()
         alone.add("above", normal(one.when))
         both = normal(AllOf((one.when, other.when)))
         if alone.stopping(normal(other.when)):

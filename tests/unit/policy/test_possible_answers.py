@@ -9,7 +9,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_autoaccept.policy.custom_fields.possible_answers import ANY, DIGITS, Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import ANY, DIGITS, PossibleAnswers
 
 CHARACTERS = "a0-B"
 TEXTS = ["".join(text) for length in range(5) for text in product(CHARACTERS, repeat=length)]
@@ -32,7 +32,7 @@ def test_what_is_called_impossible_matches_no_text(pattern, allowed, lengths):
     except re2.error:
         return
     shortest, longest = sorted(lengths)
-    if not Answers(frozenset(allowed), shortest, longest).may_fit(pattern):
+    if not PossibleAnswers(frozenset(allowed), shortest, longest).may_fit(pattern):
         texts = (text for text in TEXTS if shortest <= len(text) <= longest and set(text) <= allowed)
         assert not any(map(compiled.fullmatch, texts))
 
@@ -42,7 +42,7 @@ def test_what_is_called_impossible_matches_no_text(pattern, allowed, lengths):
 )
 def test_a_required_character_or_a_length_that_is_impossible(pattern):
     """Three to eight digits."""
-    assert not Answers(DIGITS, 3, 8).may_fit(pattern)
+    assert not PossibleAnswers(DIGITS, 3, 8).may_fit(pattern)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_a_required_character_or_a_length_that_is_impossible(pattern):
 )
 def test_what_is_possible_or_not_analyzed(pattern):
     """No warning for an optional character, a group, an alternative, or an anchor in the middle."""
-    assert Answers(DIGITS, 3, 8).may_fit(pattern)
+    assert PossibleAnswers(DIGITS, 3, 8).may_fit(pattern)
 
 
 @pytest.mark.parametrize("pattern", ["é", r"[^\x00-\x7f]", "[à-ü]+", r"\W"])
 def test_characters_beyond_ascii_are_ruled_out_only_together(pattern):
     """EPA does not say which of them it takes for letters."""
-    assert Answers(ANY, 1, None).may_fit(pattern)
-    assert not Answers(DIGITS, 1, None).may_fit(pattern)
+    assert PossibleAnswers(ANY, 1, None).may_fit(pattern)
+    assert not PossibleAnswers(DIGITS, 1, None).may_fit(pattern)
