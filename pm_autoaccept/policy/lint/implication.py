@@ -1,8 +1,7 @@
-"""What follows from tests: that another comes out true, or unknown, wherever they do; or that no value passes both.
+"""Prove from the text of conditions that one implies another, or that a condition can never be true.
 
-All is proved from the text; where nothing is proved, the answer is no. Not seen: what follows from the contents of
-data, from `same_as`, from `today`, from two different fields, from patterns, and from two tests that clean differently,
-unless the one that does not clean names its values.
+Without a proof the answer is no. Not analyzed: the contents of data, `same_as`, `today`, tests of different fields,
+patterns, and tests that clean differently, unless the one that does not clean lists its values.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from pm_autoaccept.policy.values import FieldType, Relative
 _VALUES = frozenset({"equals", "in"})
 _PARTS = frozenset({"starts_with", "ends_with", "contains"})
 _LOWER, _UPPER = {"at_least": False, "above": True}, {"at_most": False, "below": True}
-"""Operators that bound a value from below, or from above, and whether the bound itself is left out."""
+"""Operators that set a lower or an upper bound, and whether they exclude the bound itself."""
 _AS_IT_IS = ((), None)
 _TURNED = {"at_least": "below", "above": "at_most", "at_most": "above", "below": "at_least"}
 
 
 def follows(case: Case, condition: Normal) -> bool:
-    """Whether a condition comes out true or unknown wherever all tests of a case do."""
+    """Whether a condition is true or unknown whenever all tests of a case are true or unknown."""
     if isinstance(condition, All):
         return all(follows(case, part) for part in condition.parts)
     if isinstance(condition, Some):
@@ -33,7 +32,7 @@ def follows(case: Case, condition: Normal) -> bool:
 
 
 def never_true(condition: Normal) -> bool:
-    """Whether no request makes it true: in each of its cases two tests exclude each other."""
+    """Whether no request can make the condition true: in each of its cases two tests contradict each other."""
     cases = cases_of(condition)
     return bool(cases) and all(
         any(_exclude(one, other) for index, one in enumerate(case) for other in case[index + 1 :]) for case in cases
@@ -41,7 +40,7 @@ def never_true(condition: Normal) -> bool:
 
 
 def _implies(one: Atom, other: Atom) -> bool:  # noqa: PLR0911 - one for each pair of kinds of tests
-    """Whether the other comes out true or unknown wherever the one does."""
+    """Whether `other` is true or unknown whenever `one` is."""
     a, b = one.test, other.test
     if one.negated is other.negated and _key(a) == _key(b):
         return True
@@ -50,7 +49,7 @@ def _implies(one: Atom, other: Atom) -> bool:  # noqa: PLR0911 - one for each pa
     if not isinstance(a, Comparison) or not isinstance(b, Comparison) or not _on_one_value(a, b) or _is_absent(one):
         return False
     if _is_present(other):
-        # Every test but the one for absence needs a value; what is left after cleaning was there before.
+        # Every test except the one for absence needs a value; what is left after cleaning was there before.
         return _as_read(b) in (_AS_IT_IS, _as_read(a))
     if _is_present(one) or _is_absent(other) or a.source or b.source:
         return False
@@ -60,7 +59,7 @@ def _implies(one: Atom, other: Atom) -> bool:  # noqa: PLR0911 - one for each pa
 
 
 def _wider(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
-    """Of two tests on the same value, the first of which does not name its values: whether it leads to the other."""
+    """Whether the first of two tests on one value implies the second, if the first does not list its values."""
     if a.operator.name in _VALUES and b.operator.name in _VALUES:
         return one.negated and other.negated and set(b.literals) <= set(a.literals)
     if a.operator.name in _PARTS and not one.negated and not other.negated:
@@ -71,7 +70,7 @@ def _wider(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
 
 
 def _exclude(one: Atom, other: Atom) -> bool:
-    """Whether no value makes both true."""
+    """Whether no value passes both tests."""
     a, b = one.test, other.test
     if one.negated is not other.negated and _key(a) == _key(b):
         return True
@@ -81,7 +80,7 @@ def _exclude(one: Atom, other: Atom) -> bool:
         return False
     if _is_absent(one) or _is_absent(other):
         absent, asked = (a, b) if _is_absent(one) else (b, a)
-        # Blank after cleaning is not blank before it: only the same cleaning, or none, says the same.
+        # A value can be blank after cleaning and not before it: compare only with the same cleaning, or none.
         return _is_absent(one) is not _is_absent(other) and _as_read(absent) in (_AS_IT_IS, _as_read(asked))
     if a.source or b.source or _is_present(one) or _is_present(other):
         return False
@@ -111,13 +110,13 @@ def _of_every_part_and_of_some(one: Atom, a: Split, other: Atom, b: Test) -> boo
 
 
 def _none_passes(named: Atom, test: Comparison, asked: Atom) -> bool:
-    """Whether no value that a test names passes the other."""
+    """Whether no value that a test lists passes the other test."""
     values = named_values(named)
     return values is not None and all(_tried(value, test, asked) is False for value in values)
 
 
 def _on_one_value(a: Comparison, b: Comparison) -> bool:
-    """Whether both ask the same field of a request. Columns are left aside: a blank cell there is our gap."""
+    """Whether both test the same field of a request. Columns do not count: a blank cell in our data is unknown."""
     return not isinstance(a.field, Column) and not isinstance(b.field, Column) and _name(a.field) == _name(b.field)
 
 
@@ -126,7 +125,7 @@ def _name(field: Any) -> str:  # noqa: ANN401 - a field or a column
 
 
 def _as_read(test: Comparison) -> tuple[Any, ...]:
-    """How the value is made ready to be compared."""
+    """How the value is prepared for the comparison."""
     return (test.clean, test.read_as)
 
 
@@ -145,7 +144,7 @@ def _moves(test: Comparison) -> bool:
 
 
 def named_values(atom: Atom) -> tuple[Any, ...] | None:
-    """The values that there can be, where the test names them one by one; None where it does not."""
+    """The values that pass a test that lists them one by one; None for any other test."""
     test = atom.test
     if not isinstance(test, Comparison) or test.operator.name not in _VALUES or test.source or _moves(test):
         return None
@@ -156,12 +155,12 @@ def named_values(atom: Atom) -> tuple[Any, ...] | None:
 
 
 def _tried(value: Any, named: Comparison, asked: Atom) -> bool | None:  # noqa: ANN401 - a value of the field's type
-    """What the asked test says of a value that the other names; None where that cannot be told."""
+    """The result of a test for a value that another test lists; None if it cannot be determined."""
     test = asked.test
     if not isinstance(test, Comparison) or named.read_as != test.read_as or _moves(test):
         return None
     if test.operator.takes is Takes.YES_OR_NO:
-        # Whether a value is taken does not hang on the value.
+        # `taken` depends on other requests, not on the value.
         return None
     if named.clean != test.clean:
         if named.clean or not isinstance(value, str):
@@ -173,7 +172,7 @@ def _tried(value: Any, named: Comparison, asked: Atom) -> bool | None:  # noqa: 
 
 
 def _bound(atom: Atom) -> tuple[str, Any] | None:
-    """The operator and the literal of a test that bounds a value on one side, `not` turned."""
+    """The operator and literal of a test that sets a bound, reversed under `not`."""
     test = atom.test
     if not isinstance(test, Comparison) or test.operator.name not in _TURNED:
         return None
@@ -192,7 +191,7 @@ def _bound_follows(one: tuple[str, Any] | None, other: tuple[str, Any] | None) -
 
 
 def _apart(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
-    """Whether the lower bound of one is above the upper bound of the other."""
+    """Whether the lower bound of one test is above the upper bound of the other."""
     if _as_read(a) != _as_read(b) or _moves(a) or _moves(b):
         return False
     return any(_above(_bound(low), _bound(high)) for low, high in ((one, other), (other, one)))
@@ -205,7 +204,7 @@ def _above(low: tuple[str, Any] | None, high: tuple[str, Any] | None) -> bool:
 
 
 def _key(test: Test) -> tuple[Any, ...]:
-    """What makes two tests the same."""
+    """A key that equal tests share."""
     if isinstance(test, SameAs):
         return ("same_as", _name(test.field), _name(test.other), test.within, test.clean, test.read_as)
     if isinstance(test, Lookup):

@@ -146,32 +146,35 @@ def test_a_separator_is_any_sign(answered, separator):
 @pytest.mark.parametrize("separator", ["a", "'1'", "and", "[';', newlines]", "{a: b}", "[[';']]"])
 def test_what_is_no_separator_is_refused(rule, separator):
     """A letter or a digit would cut a value in two, and a word might stand within one."""
-    with pytest.raises(PolicyRefused, match="is one sign that is no letter or digit"):
+    with pytest.raises(PolicyRefused, match="use one character that is not a letter or digit"):
         rule(split("{in: [a]}", separators=f"split: {separator}"), on="connection", then="reject")
 
 
 @pytest.mark.parametrize(
     ("when", "why"),
     [
-        (f"{{custom.A: {{{SEPARATORS}}}}}", "say every: TEST"),
-        ("{custom.A: {every: {in: [a]}}}", "say where it is split"),
-        ("{custom.A: {some: a}}", "say where it is split"),
+        (f"{{custom.A: {{{SEPARATORS}}}}}", "add every: TEST or some"),
+        ("{custom.A: {every: {in: [a]}}}", "add the separators, for example split"),
+        ("{custom.A: {some: a}}", "add the separators, for example split"),
         (f"{{custom.A: {{{SEPARATORS}, in: [a]}}}}", "write every: {in: …}"),
         (f"{{custom.A: {{{SEPARATORS}, clean: digits, every: '1'}}}}", "write every: {clean: …}"),
         (f"{{custom.A: {{{SEPARATORS}, each: '1'}}}}", "did you mean `every`"),
-        (f"{{custom.A: {{{SEPARATORS}, every: {{clean: digits}}}}}}", "stands beside a test"),
-        (f"{{custom.A: {{{SEPARATORS}, every: {{split: '+', some: a}}}}}}", "not split again"),
-        (f"{{custom.A: {{{SEPARATORS}, every: {{taken: true}}}}}}", "under `some`, not under `every`"),
-        (f"{{custom.A: {{{SEPARATORS}, every: {{taken: false}}}}}}", "under `some`, not under `every`"),
+        (f"{{custom.A: {{{SEPARATORS}, every: {{clean: digits}}}}}}", "`clean` needs an operator next to it"),
+        (f"{{custom.A: {{{SEPARATORS}, every: {{split: '+', some: a}}}}}}", "a part cannot be split again"),
+        (f"{{custom.A: {{{SEPARATORS}, every: {{taken: true}}}}}}", "`taken` is not allowed under `every`"),
+        (f"{{custom.A: {{{SEPARATORS}, every: {{taken: false}}}}}}", "`taken` is not allowed under `every`"),
         (f"{{account.id: {{{SEPARATORS}, every: 4}}}}", "`split` is for text"),
         (f"{{lookup: {{in: listed, by: {{value: {{custom.A: {{{SEPARATORS}}}}}}}}}}}", "the name of one field"),
-        (f"{{lookup: {{in: listed, by: {{value: {{{SEPARATORS}}}}}}}}}", "`split` does not stand in `by`"),
+        (f"{{lookup: {{in: listed, by: {{value: {{{SEPARATORS}}}}}}}}}", "`split` is not allowed in `by`"),
         (
             f"{{lookup: {{in: listed, by: {{value: custom.A}}, where: {{value: {{{SEPARATORS}, some: a}}}}}}}}",
-            "is for what customers type",
+            "`split` is for answers of customers",
         ),
         # What a part can never be tests nothing, and a blocklist entry that never matches lets everybody on it in.
-        (f"{{custom.A: {{{SEPARATORS}, some: [b, a;b]}}}}", "is never `a;b`: it is one part of what is split at ';'"),
+        (
+            f"{{custom.A: {{{SEPARATORS}, some: [b, a;b]}}}}",
+            "`custom.A` is never `a;b`: it is one part of an answer that is split at ';'",
+        ),
         (f"{{custom.A: {{{SEPARATORS}, some: {{contains: a/b}}}}}}", "never contains `a/b`"),
     ],
 )
@@ -185,7 +188,7 @@ def test_what_cannot_stand_there_is_refused(rule, when, why):
 def test_a_value_of_our_list_that_no_part_can_be_is_refused(rule):
     """It would never be found."""
     data = "data: {blocked: {values: [a, b;c]}}"
-    with pytest.raises(PolicyRefused, match="`b;c` can never be found"):
+    with pytest.raises(PolicyRefused, match="`b;c` can never match"):
         rule("{custom.A: {split: ';', some: {in: blocked}}}", on="connection", then="reject", data=data)
     assert rule("{custom.A: {split: '/', some: {in: blocked}}}", on="connection", then="reject", data=data)
 
@@ -204,7 +207,7 @@ def test_a_value_of_our_list_that_no_part_can_be_is_refused(rule):
 )
 def test_some_lets_nobody_in(rule, when):
     """A stranger would type a thousand numbers; `every` asks who it is, where the test does."""
-    with pytest.raises(PolicyRefused, match="without asking who it lets in"):
+    with pytest.raises(PolicyRefused, match="does not identify who it accepts"):
         rule(when, on="connection", then="accept", data=DATA)
 
 
@@ -414,7 +417,7 @@ def test_a_part_may_be_shorter_than_the_account_lets_answers_be():
         for test in ("['1234', '12345678901']", "{starts_with: '123', same_as: custom.M}")
     ]
     assert said[0] == ["no answer can be `12345678901`"]
-    assert [each.partition(";")[0] for each in said[1]] == ["our account defines no custom field `M`"]
+    assert [each.partition(";")[0] for each in said[1]] == ["your account does not define the custom field `M`"]
 
 
 @pytest.mark.parametrize(
