@@ -281,22 +281,6 @@ def _links(text: str) -> list[str]:
     return re.findall(r"\]\(([^)\s]+)\)", _without_code(text))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
-def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
-    """No link of a document into the tree leads nowhere."""
-    for link in _links(document.read_text(encoding="utf-8")):
-        if link.startswith("https://"):
-            continue
-        path, _, heading = link.partition("#")
-        target = (document.parent / path).resolve() if path else document
-        assert target.is_relative_to(ROOT), f"{link} leads out of the tree"
-        assert target.exists(), f"{link} leads nowhere"
-        if heading:
-            headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-            anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
-            assert heading in anchors, f"{link}: there is no such heading"
-
-
 def test_readme_leads_to_every_document() -> None:
     """A document that README does not name is not found."""
     assert {_name(path) for path in (ROOT / "docs").glob("*.md")} <= set(_links(README))
