@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 import pm_autoaccept
-from pm_autoaccept import reference
+from pm_autoaccept import data_sources
 from pm_autoaccept.cli import cli
 from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Settings, load_accounts, load_settings
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Policy, fields, load, notes, operators
 from pm_autoaccept.policy.cleaning import CLEANINGS
-from pm_autoaccept.policy.reading import rules as rule_reading
+from pm_autoaccept.policy.parser import rules as rule_reading
 from pm_autoaccept.policy.values import FieldType
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> Policy:
     """The policy of these files, put into the folder together with the data that it names, one row each."""
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    loaded = load(reference.read_folder(folder))
+    loaded = load(data_sources.read_folder(folder))
     for source in loaded.sources.values():
         if source.path is not None:
             path = folder / source.path
@@ -102,7 +102,7 @@ def test_each_whole_policy_in_the_documents_loads_with_its_data(block: str, tmp_
     """Whoever copies a policy from a document, and brings the data, has a policy without problems."""
     loaded = _write(tmp_path, {"policy.yaml": block})
 
-    tables = reference.read(loaded.sources, tmp_path)
+    tables = data_sources.read(loaded.sources, tmp_path)
 
     assert not [table for table in tables.values() if isinstance(table, NotLearnt)]
 
@@ -144,7 +144,7 @@ def test_each_part_of_a_policy_on_the_page_loads(grown: Path) -> None:
         whole = "\nrules:" in block
         some = "rules:" if block.startswith("- ") else "rules: [{id: any, on: meter, when: always, then: hold}]"
         begun = "" if whole else some
-        load(reference.read_folder(grown) | {"2-customers.yaml": f"version: 1\n{begun}\n{block}".encode()})
+        load(data_sources.read_folder(grown) | {"2-customers.yaml": f"version: 1\n{begun}\n{block}".encode()})
 
 
 def test_the_page_tabulates_the_fields_that_there_are() -> None:
