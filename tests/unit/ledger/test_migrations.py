@@ -16,8 +16,9 @@ from sqlalchemy import JSON, MetaData, inspect, select
 
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import Database, SqlLedger
+from pm_autoaccept.ledger.db.column_types import UtcDateTime
 from pm_autoaccept.ledger.db.migrations import upgrade
-from pm_autoaccept.ledger.db.tables import UtcDateTime, metadata
+from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.ledger.db.upgrade import migrate
 from pm_autoaccept.model import Outcome
 from tests.examples import NOW, key
