@@ -12,7 +12,7 @@ from pm_autoaccept.errors import ConfigurationError, PmAutoacceptError, PolicyRe
 
 
 def main() -> None:
-    """Run the command line. Exit codes are those of the design: 0, 1, 2, 69, 74, 77, 78, 130, 143."""
+    """Run the command line. docs/operations.md lists the exit codes."""
     make_safe()
     try:
         code = cli.main(prog_name="pm-autoaccept", standalone_mode=False)

@@ -44,7 +44,7 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change |
     (NotSent, Outcome.REFUSED, timedelta()),
     (AnswerUnknown, Outcome.OPEN, None),
 )
-"""design.md's table for what comes to a POST: the error, what is recorded, and when it may be tried again.
+"""What comes to a POST (docs/architecture.md#failures): the error, what is recorded, and when it may be tried again.
 
 After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
 """
@@ -196,7 +196,7 @@ class Answering:
         return Receipt(step=step, outcome=Outcome.DONE), None
 
     def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
-        """The row of design.md's table. What no row names is of unknown fate, the careful reading."""
+        """The row of `OUTCOMES`. What no row names is of unknown fate, the careful reading."""
         for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
                 if isinstance(error, TooFast) and error.retry_after is not None:

@@ -1,6 +1,6 @@
 """Orders what was decided, and keeps back every answer that would carry along more than was decided.
 
-Portfolio Manager cascades (protocol reference §6): accepting a share of an owner who is not connected accepts the
+Portfolio Manager cascades (docs/protocol.md#cascades): accepting a share of an owner who is not connected accepts the
 connection; accepting a meter accepts the pending share of its property, or shares an unshared property read-only;
 rejecting a connection rejects its shares; rejecting a property may take its pending meters along.
 
@@ -187,7 +187,7 @@ def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, wha
 
 
 def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
-    """Accepting a share of an owner who is not connected accepts the connection (reference §6)."""
+    """Accepting a share of an owner who is not connected accepts the connection (docs/protocol.md#cascades)."""
     owner = decision.request.account_id
     if decision.request.kind is Kind.CONNECTION or owner is None:
         return ()
@@ -205,7 +205,7 @@ def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
 
 
 def pending_property_comes_first(decision: Decision, family: _Family) -> _Needed:
-    """Accepting a meter accepts the pending share of its property (reference §6)."""
+    """Accepting a meter accepts the pending share of its property (docs/protocol.md#cascades)."""
     key = _property_of(decision)
     if key is None or key not in family.decisions:
         return ()
@@ -213,7 +213,7 @@ def pending_property_comes_first(decision: Decision, family: _Family) -> _Needed
 
 
 def property_is_shared(decision: Decision, family: _Family) -> _Needed:
-    """Accepting a meter whose property is neither shared nor pending shares the property read-only (reference §6)."""
+    """Accepting a meter shares its property read-only if that is not shared or pending (docs/protocol.md#cascades)."""
     key = _property_of(decision)
     if key is None or key in family.decisions:
         return ()
@@ -242,7 +242,7 @@ def _is_shared(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[b
 
 
 def children_are_known(decision: Decision, family: _Family) -> _Needed:
-    """Rejecting a connection or a property rejects what pends below it: that must be known before (reference §6)."""
+    """Rejecting a connection or a property rejects what is below it: it must be known (docs/protocol.md#cascades)."""
     lists = family.snapshot.lists
     below = {Kind.CONNECTION: lists[1:], Kind.PROPERTY: lists[2:], Kind.METER: ()}[decision.request.kind]
     for pending in below:

@@ -25,7 +25,7 @@ from pm_autoaccept.redaction import shown
 
 EPA_HOST = "portfoliomanager.energystar.gov"
 SERVICES = {"live": f"https://{EPA_HOST}/ws", "test": f"https://{EPA_HOST}/wstest"}
-"""EPA's two environments (reference §2)."""
+"""EPA's two environments (docs/protocol.md#environments)."""
 
 DEFAULT_NAME = "default"
 """The account's name where the settings have only one, and give it none."""

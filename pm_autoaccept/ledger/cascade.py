@@ -39,7 +39,7 @@ def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, 
     """What may be said of a request that ended without an answer of its own, if a reject above it was sent; else None.
 
     It fell if that reject is done and the request was not seen to pend after it. Otherwise nobody knows: whether a
-    property's reject takes its meters is not confirmed (reference §10.7), and lists lag.
+    property's reject takes its meters is not confirmed (docs/protocol.md#property-reject), and lists lag.
     """
     if row.falls_with is None:
         return None

@@ -1,4 +1,4 @@
-"""Lets each notification have its effect once on what we know (reference §4.10, §6).
+"""Lets each notification have its effect once on what we know (docs/protocol.md#notifications).
 
 Notifications come twice, late, out of order, without dates, of types that nobody documented, and about what we never
 knew; and with `clear=false` all of them come again in each cycle. So each is kept by its id, and its effect is written
@@ -298,4 +298,4 @@ _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
         "TRANSFERPROPERTY": _transferred,
     }
 )
-"""The four types that EPA documents (reference §4.10)."""
+"""The four types that EPA documents (docs/protocol.md#notifications)."""

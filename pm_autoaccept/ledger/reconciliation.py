@@ -1,4 +1,6 @@
-"""Compares what is connected and shared with what was decided (design, promise 1), and says what is to be told.
+"""Compares what is connected and shared with what was decided, and says what is to be told.
+
+This keeps docs/architecture.md#promise-1.
 
 Only reads of whole lists count: `/customer/list` for connections, an owner's `/account/{id}/property/list` for
 properties. A tie counts as ended after two whole reads without it, or after one where a notification says so as well.

@@ -1,4 +1,6 @@
-"""Says what Portfolio Manager refused, and what must change before anything is sent again (design, the failure table).
+"""Says what Portfolio Manager refused, and what must change before an answer is sent again.
+
+The rules are those of docs/architecture.md#failures.
 
 A refusal with a time (403, 404, 429) keeps everything back until then, whatever changes. One without a time waits for a
 newer program, or for what its row names: another template of the note (400/-100), or another request (any other 4xx).

@@ -1,8 +1,8 @@
 """Records what pends and what does not any more, and settles what thereby is known of earlier answers.
 
-The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
-it, also where it fell with a reject of ours; an answer of unknown fate is settled by two whole reads, the second at
-least `unknown_wait` after the POST by every clock.
+A request is gone only after two whole reads without it, also where it fell with a reject of ours
+(docs/architecture.md#reading). An answer of unknown fate is settled by two whole reads, the second at least
+`unknown_wait` after the POST by every clock (docs/architecture.md#rule-of-unknowns).
 """
 
 from __future__ import annotations

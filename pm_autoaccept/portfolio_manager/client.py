@@ -45,7 +45,7 @@ class PortfolioManager:
     Transient) was repeated `attempts` times before.
 
     Args:
-        base_url: EPA's live or test service (reference §2), or a simulator's.
+        base_url: EPA's live or test service (docs/protocol.md#environments), or a simulator's.
         pace: how many at once and how fast.
         timeout: of each attempt as a whole, in seconds, from the name's resolution to the last byte.
         attempts: how often a call is tried at most, the first included.
@@ -215,7 +215,7 @@ class PortfolioManager:
             Invalid: what is to be sent does not fit EPA's schema, by our own check (not sent) or by theirs.
             AlreadyFulfilled: there is nothing pending (any more).
             AnswerUnknown: it may or may not have been processed.
-            PortfolioManagerError: another of its kinds, by design.md's table.
+            PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
         await self._sending.post(
             services.ANSWER[kind],
@@ -231,7 +231,7 @@ class PortfolioManager:
         Raises:
             PortfolioManagerError: as `answer`.
         """
-        # Said always: left out it would mean false on the wire, and true in EPA's guide (reference §1.4).
+        # Said always: left out it would mean false on the wire, and true in EPA's guide (docs/protocol.md#disconnect).
         async with self.turn():
             document = partial(terminate_sharing_response, note)
             await self._sending.post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
@@ -247,5 +247,5 @@ class PortfolioManager:
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - one value, turned into another
-    """A boolean as the query has it (reference §2)."""
+    """A boolean as the query has it (docs/protocol.md#paths)."""
     return "true" if value else "false"

@@ -148,7 +148,7 @@ class Sending:
         Raises:
             Invalid: it cannot be sent.
             NotSent: `still_good` gave a reason before the first attempt.
-            PortfolioManagerError: another of its kinds, by design.md's table.
+            PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
         try:
             call, body = service.call(id, **query), document()

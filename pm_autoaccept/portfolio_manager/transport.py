@@ -255,7 +255,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _basic(username: str, password: str) -> str:
-    """The Authorization header; non-ASCII as UTF-8, which reference §2 leaves open and RFC 7617 prefers."""
+    """The Authorization header; non-ASCII as UTF-8, as RFC 7617 prefers (docs/protocol.md#authentication)."""
     if not username or not password:
         raise ConfigurationError("the username or the password is empty; set both")
     if ":" in username:

@@ -1,7 +1,7 @@
 """What makes two pending elements the same request.
 
-The rules of identity (design, "record"): a request is the service, the provider account, the kind, the id, what was
-asked, and *which time*. Which time it is, `ledger.rows.current` decides.
+A request is the service, the provider account, the kind, the id, what was asked, and *which time*
+(docs/architecture.md#identity). Which time it is, `ledger.request_rows.current` decides.
 """
 
 from __future__ import annotations

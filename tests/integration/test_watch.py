@@ -229,7 +229,7 @@ async def test_what_a_customer_ends_is_ended_once_in_what_we_know(make_house):
 
 
 async def test_shares_stay_known_where_a_disconnect_leaves_them(make_house):
-    """The sources disagree about it (reference §4.3), so reads and notifications decide."""
+    """The sources disagree about it (docs/protocol.md#disconnect), so reads and notifications decide."""
     house = await make_house(inferred=Inferred(customer_disconnect_keeps_shares=True))
     await house.pass_by(answering=True)
     await house.pass_by()

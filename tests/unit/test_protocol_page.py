@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from pm_autoaccept.portfolio_manager.services import SERVICES
+import pytest
+
+from pm_autoaccept.portfolio_manager.services import SERVICES, Service
 from pm_autoaccept.simulator import SERVICES as SIMULATED
 from pm_autoaccept.simulator import Inferred
 from tests.links import ROOT
@@ -50,3 +52,13 @@ def test_each_service_is_on_the_page() -> None:
     paths = {*((each.method, each.path) for each in (*SERVICES, *SIMULATED))}
 
     assert {f"{method} {re.sub(r'{[a-zA-Z]+}', '#', path)}" for method, path in paths} <= said
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_each_service_cites_its_section(service: Service) -> None:
+    """The client's table names the section that describes the service."""
+    page, _, anchor = service.source.partition("#")
+    section = PAGE.partition(f'<a id="{anchor}"></a>')[2].partition("<a id=")[0]
+
+    assert page == "docs/protocol.md"
+    assert re.sub(r"{\w+}", "#", f"{service.method} {service.path}") in re.sub(r"{\w+}", "#", section)
