@@ -132,7 +132,7 @@ async def happen_braked(stories: Stories, drawn: Braked, file: Path) -> Told:
     policy = drawn.loaded()
     try:
         async with Simulator(world, inferred=drawn.world.inferred, clock=clock) as simulator:
-            await _cycles(drawn, ledger, simulator, policy, clock=clock, on_call=told, file=file)
+            await _cycles(drawn, ledger, simulator, policy, clock=clock, told=told, file=file)
             _look_back(simulator, told)
         sent, left = (intent.c.action, intent.c.sent_at), intent.c.outcome != Outcome.NOT_SENT
         rows = await ledger.database.run(lambda it: it.execute(select(*sent).where(left)).all())
