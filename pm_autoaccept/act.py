@@ -54,23 +54,23 @@ MOMENT = timedelta(milliseconds=50)
 
 
 @dataclass(slots=True)
-class Answering:
+class AnswerSender:
     """Answers one plan.
 
     Attributes:
         pm: the signed-in client.
         ledger: where intents and outcomes are kept.
         now: the clock.
-        still_good: asked just before each POST; a text says why the step must not be sent now.
-        tell: called with each receipt as it comes, for progress and logs.
+        blocked_reason: asked just before each POST; says why the step must not be sent now, or None.
+        on_receipt: called with each receipt as it comes, for progress and logs.
         repeat_within: an answer that surely was not processed is sent again only so long after its intent.
     """
 
     pm: PortfolioManager
     ledger: Ledger
     now: Callable[[], datetime]
-    still_good: Callable[[Step], str | None]
-    tell: Callable[[Receipt], None] = lambda _receipt: None
+    blocked_reason: Callable[[Step], str | None]
+    on_receipt: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = REPEAT_WITHIN
     _halted: str | None = field(default=None, init=False)
     _ahead: asyncio.Semaphore = field(init=False)
@@ -109,10 +109,10 @@ class Answering:
             # It is written while others are in flight: no place in flight waits for the disk.
             async with self._ahead:
                 begun = self.now()
-                intent = self._why_not(step) or await self._intend(step, at=begun)
+                intent = self._blocked_reason(step) or await self._intend(step, at=begun)
                 if isinstance(intent, str):
                     return self._dropped(step, intent)
-                await turn.enter_async_context(self.pm.turn(unless=lambda: self._why_not(step) is not None))
+                await turn.enter_async_context(self.pm.turn(unless=lambda: self._blocked_reason(step) is not None))
             receipt, refusal = await self._send(step, begun=begun)
             if refusal is not None:
                 self._halted = str(refusal)
@@ -149,11 +149,11 @@ class Answering:
         except LedgerError as error:
             self._halted = str(error)
             raise
-        self.tell(receipt)
+        self.on_receipt(receipt)
 
-    def _why_not(self, step: Step) -> str | None:
+    def _blocked_reason(self, step: Step) -> str | None:
         """Say why the step must not be sent now."""
-        return self._halted or self.pm.resting or self.still_good(step)
+        return self._halted or self.pm.resting or self.blocked_reason(step)
 
     async def _paused(self) -> str | None:
         """Say why nothing more may leave: somebody may have paused answering since the intent was recorded."""
@@ -179,7 +179,7 @@ class Answering:
 
     async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
         """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
-        why = self._why_not(step) or self._too_late(begun) or await self._paused_lately()
+        why = self._blocked_reason(step) or self._too_late(begun) or await self._paused_lately()
         if why is not None:
             return Receipt(step=step, outcome=None, text=why), None
         try:
@@ -188,7 +188,7 @@ class Answering:
                 step.key.id,
                 step.action,
                 step.decision.note,
-                still_good=lambda: self._why_not(step) or self._too_late(begun),
+                blocked_reason=lambda: self._blocked_reason(step) or self._too_late(begun),
                 may_repeat=self._paused,
             )
         except PortfolioManagerError as error:
@@ -209,7 +209,7 @@ class Answering:
 
     def _dropped(self, step: Step, why: str) -> Receipt:
         receipt = Receipt(step=step, outcome=None, text=why)
-        self.tell(receipt)
+        self.on_receipt(receipt)
         return receipt
 
 

@@ -103,8 +103,9 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
-    from pm_autoaccept.account import load_policy, passage_to_look, places
+    from pm_autoaccept.account import load_policy, places
     from pm_autoaccept.data_sources.source_status import take_stock
+    from pm_autoaccept.sign_in import passage_to_look
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
@@ -132,12 +133,13 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 
 
 async def _confirm(name: str, settings: Settings) -> int:
-    from pm_autoaccept.account import load_policy, passage_to_look, places
+    from pm_autoaccept.account import load_policy, places
     from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.data_sources.fetch import read_source
     from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
+    from pm_autoaccept.sign_in import passage_to_look
 
     source = _named(name, load_policy(settings.policy).policy)
     async with passage_to_look(settings) as passage:

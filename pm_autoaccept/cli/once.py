@@ -86,13 +86,14 @@ def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
 async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
     from rich.progress import Progress
 
-    from pm_autoaccept.account import open_account, places
+    from pm_autoaccept.account import cycle_of, places
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError
     from pm_autoaccept.ledger.proxy_passwords import recorded
+    from pm_autoaccept.sign_in import sign_in
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
@@ -100,26 +101,18 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
 
         receipts: list[Receipt] = []
 
-        def tell(receipt: Receipt) -> None:
+        def on_receipt(receipt: Receipt) -> None:
             receipts.append(receipt)
             progress.advance(bar)
 
-        def why_not() -> str | None:
-            return stop.why() or hold.why_not() or watch.why_not()
+        def blocked_reason() -> str | None:
+            return stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
         passage = recorded(ledger.database)
         watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
         policy = watch.in_force
-        account = open_account(
-            settings,
-            ledger=ledger,
-            in_force=policy,
-            passage=passage,
-            stop=why_not,
-            tell=tell,
-            sleep=stop.sleep,
-        )
-        async with account as cycle:
+        async with sign_in(settings, ledger, passage=passage, sleep=stop.sleep) as session:
+            cycle = cycle_of(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
             await ledger.revise(policy.revision, at=cycle.now())
             planned = await stop.unless_asked(cycle.look())
             if planned is None:

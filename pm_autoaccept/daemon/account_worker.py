@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from pm_autoaccept.account import PolicyInForce, open_account, places
+from pm_autoaccept.account import PolicyInForce, cycle_of, places
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.daemon.abandoned_tasks import drop
@@ -32,7 +32,8 @@ from pm_autoaccept.errors import (
 from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
 from pm_autoaccept.ledger.retention import keep_retention
 from pm_autoaccept.portfolio_manager import Pace
-from pm_autoaccept.sign_in import credential
+from pm_autoaccept.sign_in import sign_in
+from pm_autoaccept.sign_in_memory import credential
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
@@ -158,8 +159,8 @@ class Serving:
     async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, hold: Hold) -> None:
         """Until `stop` is asked, the lease is over, or another replica should have the account."""
 
-        def why_not() -> str | None:
-            return self.stop.why() or hold.why_not() or watch.why_not()
+        def blocked_reason() -> str | None:
+            return self.stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
         failed = 0
         while not self._ends(hold):
@@ -168,29 +169,35 @@ class Serving:
             self._pace = self._pace or Pace(in_flight=self.settings.in_flight, rate=self.settings.rate)
             try:
                 async with AsyncExitStack() as stack:
-                    account = open_account(
+                    signing_in = sign_in(
                         self.settings,
-                        ledger=ledger,
-                        in_force=watch.in_force,
+                        ledger,
                         passage=self.passage,
                         pace=self._pace,
-                        stop=why_not,
+                        on_call=self.telemetry.called,
                         sleep=self.stop.sleep,
-                        tell=self.telemetry.answered,
-                        told=self.telemetry.called,
-                        decided=self.telemetry.decided,
                         now=self.now,
                     )
-                    cycle = await self.stop.unless_asked(stack.enter_async_context(account))
-                    if cycle is None:
+                    session = await self.stop.unless_asked(stack.enter_async_context(signing_in))
+                    if session is None:
                         return
+                    cycle = cycle_of(
+                        session,
+                        self.settings,
+                        watch.in_force,
+                        blocked_reason=blocked_reason,
+                        on_receipt=self.telemetry.answered,
+                        on_decision=self.telemetry.decided,
+                        on_tables=self.telemetry.data_weighed,
+                        now=self.now,
+                    )
                     log.info(
                         "signed_in",
-                        username=cycle.provider.username,
+                        username=session.provider.username,
                         service=self.settings.service_shown,
                         mode=self.settings.mode,
                     )
-                    self.telemetry.signed_in(cycle.pm.pace)
+                    self.telemetry.signed_in(session.pm.pace)
                     failed = 0
                     await self._repeat(cycle, watch, hold)
             except NotAuthorised as error:

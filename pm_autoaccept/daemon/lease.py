@@ -40,7 +40,7 @@ class Hold:
     clock: Callable[[], float] = steady
     lost: bool = False
 
-    def why_not(self) -> str | None:
+    def blocked_reason(self) -> str | None:
         """Say why no answer may leave now; None while it may. Asked right before each is written to the socket."""
         if self.lost:
             return "another replica has taken over this account"

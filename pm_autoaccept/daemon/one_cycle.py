@@ -30,7 +30,6 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     if planned is None:
         return None
     telemetry.planned(planned)
-    telemetry.data_weighed(cycle.good_tables())
     telemetry.paused(paused=planned.paused is not None)
     for pending in planned.not_whole:
         log.warning("list_not_whole", kind=pending.kind, error=pending.failed)

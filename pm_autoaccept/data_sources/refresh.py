@@ -109,7 +109,7 @@ class Keeper:
         kept = self._kept.get(source.name)
         return kept if kept is not None and kept.source == source and kept.task is None else None
 
-    def why_not(self) -> str | None:
+    def blocked_reason(self) -> str | None:
         """Say which files of data have changed since they were read; None where none have."""
         changed = ", ".join(name for name, kept in self._kept.items() if self._changed(kept))
         return f"the data have changed: {changed}" if changed else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from pm_autoaccept.account import passage_to_look
 from pm_autoaccept.config import Program, Settings
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
@@ -20,6 +19,7 @@ from pm_autoaccept.doctor.policy_in_force import look_at_revisions
 from pm_autoaccept.doctor.proxies import authorities, ways
 from pm_autoaccept.doctor.service import SIGN_IN, ask
 from pm_autoaccept.egress.proxy_password import Egress
+from pm_autoaccept.sign_in import passage_to_look
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 

@@ -23,7 +23,7 @@ from pm_autoaccept.ledger.db.sqlite_file import INDEX, LOG
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.messages import some
-from pm_autoaccept.sign_in import Memory, ledger_is_there, only_reading
+from pm_autoaccept.sign_in_memory import Memory, ledger_is_there, only_reading
 
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""

@@ -37,7 +37,8 @@ from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.messages import perhaps
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
-from pm_autoaccept.sign_in import Memory, sign_in
+from pm_autoaccept.sign_in import get_own_account
+from pm_autoaccept.sign_in_memory import Memory
 
 T = TypeVar("T")
 
@@ -129,7 +130,7 @@ def _not_signed_in() -> Iterator[Finding]:
 async def _signed_in(pm: PortfolioManager, memory: Memory) -> ProviderAccount | Finding:
     """Our own account, or why we were not let in."""
     try:
-        return await sign_in(pm, memory)
+        return await get_own_account(pm, memory)
     except NotAuthorised as error:
         if error.status is None:
             return problem(SIGN_IN, error.text, _NOT_TRIED)

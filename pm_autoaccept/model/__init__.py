@@ -25,6 +25,7 @@ from pm_autoaccept.model.decisions import (
 from pm_autoaccept.model.inventory import Finding, FindingKind, Origin, Removal, Watched, command_that_removes
 from pm_autoaccept.model.plans import (
     Change,
+    GuardFacts,
     History,
     KeptBack,
     Limit,
@@ -84,6 +85,7 @@ __all__ = [
     "Facts",
     "Finding",
     "FindingKind",
+    "GuardFacts",
     "Held",
     "History",
     "KeptBack",

@@ -11,7 +11,8 @@ from enum import StrEnum
 from pm_autoaccept.model.claims import Missed
 from pm_autoaccept.model.decisions import Action, Decision, Held, Reason
 from pm_autoaccept.model.requests import RequestKey
-from pm_autoaccept.model.snapshot import PendingList
+from pm_autoaccept.model.revisions import Remembered
+from pm_autoaccept.model.snapshot import Fact, NotLearnt, PendingList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,19 @@ class KeptBack:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class GuardFacts:
+    """What the guards of data sources (`require`) compare a table with, as one look learned it.
+
+    Attributes:
+        clock: the service's clock minus ours.
+        remembered: what the ledger remembers of each source while it was good.
+    """
+
+    clock: Fact[timedelta] = field(default_factory=lambda: NotLearnt("nothing was read yet"))
+    remembered: Fact[Mapping[str, Remembered]] = field(default_factory=lambda: NotLearnt("nothing was read yet"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything decided in one cycle, and what follows from it.
@@ -94,6 +108,7 @@ class Plan:
         not_whole: the lists that could not be read to their end.
         paused: who or what has paused answering, None where nobody has.
         clock_apart: what the service's clock says beside ours, where that is so much that nothing is sent again.
+        guards: what the guards of the policy's data were checked against.
     """
 
     decisions: tuple[Decision, ...]
@@ -104,6 +119,7 @@ class Plan:
     not_whole: tuple[PendingList, ...] = ()
     paused: str | None = None
     clock_apart: timedelta | None = None
+    guards: GuardFacts = field(default_factory=GuardFacts)
 
 
 class Outcome(StrEnum):

@@ -53,7 +53,7 @@ class PortfolioManager:
             every call until it is over, unsent.
         sleep: waits between attempts.
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
-        told: called once for each attempt, when it is over.
+        on_call: called after each attempt at a call.
         memory: is told of a 401 and of each Retry-After, before anybody else.
         egress: through which proxy calls leave; directly where None.
         connector: aiohttp's, where the default does not do.
@@ -74,7 +74,7 @@ class PortfolioManager:
         patience: float = 60.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        told: Callable[[CallMade], None] = lambda _made: None,
+        on_call: Callable[[CallMade], None] = lambda _made: None,
         memory: Memory | None = None,
         egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
@@ -95,7 +95,7 @@ class PortfolioManager:
             patience=patience,
             sleep=sleep,
             now=now,
-            told=told,
+            on_call=on_call,
             memory=memory or Forgetful(),
         )
 
@@ -197,18 +197,18 @@ class PortfolioManager:
         action: Action,
         note: str | None,
         *,
-        still_good: Callable[[], str | None],
+        blocked_reason: Callable[[], str | None],
         may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
     ) -> None:
-        """Accepts or rejects a pending request. To be called within `async with turn()`.
+        """Accept or reject a pending request. Call it within `async with turn()`.
 
-        It is sent once. Only what surely was not processed (TooFast, NotSent) is sent again. `still_good` is asked just
-        before each attempt, the first included: if it returns a text, nothing is sent, and the last error is raised
-        with that text as its note, or NotSent where there was none. `may_repeat` is asked before that, of repetitions
-        only: it may take its time.
+        The answer is sent once. Only what was certainly not processed (TooFast, NotSent) is sent again.
+        `blocked_reason` is called just before each attempt, including the first. If it returns a reason, nothing is
+        sent: the last error is raised with that reason as its note, or NotSent if there was none. `may_repeat` is
+        called before that, for repetitions only; it may take its time.
 
-        An attempt is over, one way or the other, `timeout` seconds after `still_good` was asked: that bounds all of
-        it, from the name's resolution to the last byte of the answer.
+        An attempt ends at most `timeout` seconds after `blocked_reason` was called. That covers all of it, from the
+        name lookup to the last byte of the answer.
 
         Raises:
             NotSent: it did not leave.
@@ -221,7 +221,7 @@ class PortfolioManager:
             services.ANSWER[kind],
             id,
             partial(sharing_response, action, note),
-            still_good=still_good,
+            blocked_reason=blocked_reason,
             may_repeat=may_repeat,
         )
 

@@ -221,21 +221,21 @@ async def test_no_answer_leaves_that_could_outlive_the_lease():
     tenure = await leases.take("only")
     assert tenure is not None
     hold = Hold(leases=leases, tenure=tenure, longest_answer=timedelta(seconds=60), clock=lambda: clock[0])
-    assert hold.why_not() is None
+    assert hold.blocked_reason() is None
     clock[0] = 160.0
-    assert hold.why_not() is None
+    assert hold.blocked_reason() is None
     clock[0] = 160.1
-    assert "could run out" in (hold.why_not() or "")
+    assert "could run out" in (hold.blocked_reason() or "")
     clock[0] = 500.0
     await hold.renew()
-    assert hold.why_not() is None
+    assert hold.blocked_reason() is None
     later = Leases(
         database, holder="other", ttl=timedelta(minutes=2), now=lambda: datetime.now(UTC) + timedelta(days=1)
     )
     await later.take("only")
     with pytest.raises(LeaseLost):
         await hold.renew()
-    assert "another replica" in (hold.why_not() or "")
+    assert "another replica" in (hold.blocked_reason() or "")
     await database.close()
 
 

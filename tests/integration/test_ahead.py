@@ -125,7 +125,7 @@ async def test_as_many_intents_are_recorded_ahead_as_may_be_in_flight_and_no_mor
 
 async def test_stopping_withdraws_what_is_intended_and_not_in_flight(underway):
     """What is in flight is finished and recorded; of the rest the ledger says nothing."""
-    underway.cycle.stop = lambda: "the program is stopping"
+    underway.cycle.blocked_reason = lambda: "the program is stopping"
     receipts = await underway.finish()
     assert "the program is stopping" in {receipt.text for receipt in receipts if receipt.outcome is None}
     assert await underway.on_record() == [Outcome.DONE] * IN_FLIGHT

@@ -313,7 +313,7 @@ async def test_steps_are_dropped_once_the_program_is_stopping(make_cycle):
     """What has not begun is not begun; no intent is recorded for it."""
     simulator, cycle = await make_cycle()
     planned = await cycle.look()
-    cycle.stop = lambda: "the program is stopping"
+    cycle.blocked_reason = lambda: "the program is stopping"
     receipts = await cycle.answer(planned)
     assert {receipt.outcome for receipt in receipts} == {None}
     assert posts(simulator) == []
@@ -478,7 +478,7 @@ async def test_stopping_does_not_wait_for_the_rate(simulate, sign_in, ledger, no
         now=ticking(now),
     )
     planned = await cycle.look()
-    cycle.pm, cycle.stop = pm, lambda: "the program is stopping"
+    cycle.pm, cycle.blocked_reason = pm, lambda: "the program is stopping"
     receipts = await asyncio.wait_for(cycle.answer(planned), 60)
     assert {receipt.outcome for receipt in receipts} == {None}
 
@@ -521,7 +521,7 @@ async def test_a_fault_of_the_program_is_raised_before_any_other(make_cycle):
     def broken(_receipt: Receipt) -> None:
         raise ZeroDivisionError
 
-    cycle.tell = broken
+    cycle.on_receipt = broken
     with pytest.raises(ZeroDivisionError):
         await cycle.answer(planned)
     assert posts(simulator)
@@ -587,7 +587,7 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
         if len(first) == 5:
             pausing.append(asyncio.ensure_future(pause_and_count()))
 
-    cycle.tell = pause_after_five
+    cycle.on_receipt = pause_after_five
     planned = await cycle.look()
     receipts = await cycle.answer(planned)
     before = await pausing[0]
@@ -615,7 +615,7 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
         before.append(len(posts(simulator)))
         cycle.pause_file.touch()
 
-    cycle.tell = touch
+    cycle.on_receipt = touch
     planned = await cycle.look()
     receipts = await cycle.answer(planned)
     sent = len(posts(simulator))
@@ -625,7 +625,7 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
     assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} is there"
     assert await cycle.answer(await cycle.look()) == ()
     cycle.pause_file.unlink()
-    cycle.tell = lambda _receipt: None
+    cycle.on_receipt = lambda _receipt: None
     assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
     assert len(posts(simulator)) == len(planned.steps)
 

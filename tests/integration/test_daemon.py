@@ -367,11 +367,11 @@ async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):
     stop = Stop()
     loop = asyncio.get_running_loop()
     with stop.on_signals():
-        assert stop.why() is None
+        assert stop.blocked_reason() is None
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait(timedelta(seconds=30))
         assert stop.signal is signal.SIGTERM
-        assert stop.why() is not None
+        assert stop.blocked_reason() is not None
         assert not loop.remove_signal_handler(signal.SIGTERM)
         assert not loop.remove_signal_handler(signal.SIGINT)
     await stop.wait(timedelta(0))

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from pm_autoaccept.account import PolicyInForce, open_account
+from pm_autoaccept.account import PolicyInForce, cycle_of
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.data_sources.fetch import Places
@@ -22,6 +22,7 @@ from pm_autoaccept.data_sources.refresh import LONGEST, SOONER, Keeper
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, NotLearnt, Outcome, Verdict
 from pm_autoaccept.policy import Form, Query, Source, load
+from pm_autoaccept.sign_in import sign_in
 from pm_autoaccept.simulator import State
 from tests.reloading import write
 
@@ -238,7 +239,8 @@ async def test_no_answer_depends_on_an_address_that_breaks(  # noqa: PLR0917 —
     settings = load_accounts(**said_of(simulator, mode="enforce")).accounts[0]
     ledger = await SqlLedger.open(settings.ledger)
     in_force = PolicyInForce(policy, {}).with_data(keeper)
-    async with open_account(settings, ledger=ledger, in_force=in_force) as cycle:
+    async with sign_in(settings, ledger) as session:
+        cycle = cycle_of(session, settings, in_force)
         planned = await cycle.look()
         assert len(planned.steps) == len(waiting) >= 8
 

@@ -183,7 +183,7 @@ async def test_what_no_proxy_does_not_name_goes_through_it_and_this_machine_neve
     (tmp_path / "policy" / "policy.yaml").write_text(WITH_DATA)
     with suppress(PmAutoacceptError):
         async with at_work(behind.settings(), sleep=no_wait) as cycle:
-            assert set(cycle.good_tables()) == {"one", "two"}
+            assert set(cycle.tables) == {"one", "two"}
     assert {each.target for each in behind.proxy.asked} == through
     asked = len(behind.proxy.asked)
     (tmp_path / "policy" / "policy.yaml").write_text(REJECT)

@@ -106,7 +106,7 @@ def make_house(simulate, sign_in, until_the_end, ledger_address, now):
             tables={},
             mode=mode,
             now=tick,
-            tell_found=told.append,
+            on_finding=told.append,
         )
         return House(simulator, cycle, clock, told)
 
