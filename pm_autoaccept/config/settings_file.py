@@ -63,7 +63,7 @@ def read_settings_file(path: Path) -> SettingsFile:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(source_text.LARGEST + 1)
+            data = file.read(source_text.MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"the settings file {path} cannot be read: {error.strerror}") from error
     faults: list[Fault] = []

@@ -36,9 +36,10 @@ from pm_autoaccept.model import (
     Unreadable,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.policy import Policy
 from tests import examples
 from tests.examples import NOW, pending_list
+from tests.key_tables import key_table
 
 OWNER, HOUSE, METER = 410221, 8120045, 30511977
 NUMBER = CustomField("Number", "7")
@@ -105,7 +106,7 @@ def test_a_decision_carries_all_that_a_record_needs():
 """.encode()
         }
     )
-    table = Table.of_keys("accounts", {"7"}, digest="abc", rows=2)
+    table = key_table("accounts", {"7"}, digest="abc", rows=2)
     (decision,) = decide(
         snapshot(connection()), policy=rules, tables={"accounts": table, "idle": NotLearnt("gone")}, now=NOW
     )
@@ -389,7 +390,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 tables = st.dictionaries(
     st.sampled_from(["accounts", "idle"]),
-    fact(st.just(Table.of_keys("accounts", {"7"}, digest="d"))),
+    fact(st.just(key_table("accounts", {"7"}, digest="d"))),
 )
 
 

@@ -192,7 +192,7 @@ def test_the_page_names_the_filters_that_there_are() -> None:
     section = POLICIES.partition("\n## Notes\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`\|([a-z0-9]+)", section)
     assert shown == [*notes.FILTERS, "or"]
-    assert f"At most {notes.LONGEST:,} characters" in section
+    assert f"At most {notes.MAX_NOTE_CHARACTERS:,} characters" in section
 
 
 VARIABLES = {name.upper() for name in IN_THE_ENVIRONMENT} | {"SETTINGS"}

@@ -15,7 +15,7 @@ from pm_autoaccept.data_sources import read, read_folder
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
-from pm_autoaccept.policy.custom_fields.compare import Compared, compare
+from pm_autoaccept.policy.custom_fields.compare import CompareResult, compare
 from pm_autoaccept.policy.lint.warnings import warnings
 from pm_autoaccept.policy.messages import perhaps
 
@@ -88,7 +88,7 @@ class Report:
     tables: Mapping[str, Fact[Table]]
     results: tuple[CaseResult, ...] = ()
     not_decided: tuple[str, ...] = ()
-    compared: Compared | None = None
+    compared: CompareResult | None = None
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
@@ -226,7 +226,7 @@ def _uncovered(policy: Policy, not_decided: tuple[str, ...]) -> Iterator[Finding
             yield Finding("not-covered", Level.ERROR, fault)
 
 
-def _of_account(folder: Path, compared: Compared) -> Iterator[Finding]:
+def _of_account(folder: Path, compared: CompareResult) -> Iterator[Finding]:
     yield from (Finding("custom-fields", Level.ERROR, fault) for fault in compared.faults)
     for name in compared.never_asked:
         fault = Fault(str(folder), 0, 0, f"customers must fill in `{name}`, and no rule asks for it")

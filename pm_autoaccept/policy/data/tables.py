@@ -60,12 +60,6 @@ class Table:
     places: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     remarks: tuple[Remark, ...] = field(default=(), repr=False, compare=False)
 
-    @classmethod
-    def of_keys(cls, name: str, keys: Iterable[str], *, digest: str = "", rows: int | None = None) -> Table:
-        """A table of cleaned keys, without columns."""
-        found = frozenset(keys)
-        return cls(name=name, rows=len(found) if rows is None else rows, digest=digest, contents=Keys(found))
-
     def has(self, key: tuple[str, ...]) -> Fact[bool]:
         """Whether a row has this key, one cleaned text for each key column.
 

@@ -15,7 +15,7 @@ from pm_autoaccept.policy.conditions import Lookup, Test
 from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.evaluation.request_view import Reading, Told, View
 from pm_autoaccept.policy.evaluation.truth import Came, Gap, Outcome, combine, truth_of
-from pm_autoaccept.policy.private import instead
+from pm_autoaccept.policy.private import private_evidence
 from pm_autoaccept.policy.values import Value, text_of
 
 Decides: TypeAlias = Callable[[View], Came]
@@ -57,7 +57,7 @@ class Shown:
         found: Told = view[self.given]
         if found is None or isinstance(found, NotLearnt):
             return Evidence(self.name, self.expected, None, truth)
-        return Evidence(self.name, self.expected, instead(truth) if self.private else text_of(found), truth)
+        return Evidence(self.name, self.expected, private_evidence(truth) if self.private else text_of(found), truth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def _literal(field: Field) -> Schema:
 
 def _conditions() -> Schema:
     fields = {
-        name: described({"$ref": f"#/definitions/{_test_name(field)}"}, words.field_means(name))
+        name: described({"$ref": f"#/definitions/{_test_name(field)}"}, words.field_meaning(name))
         for name, field in FIELDS.items()
     }
     custom = described({"$ref": "#/definitions/test of any value"}, words.CUSTOM_FIELDS["custom."])

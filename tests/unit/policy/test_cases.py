@@ -19,7 +19,7 @@ from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest, Verdict
 from pm_autoaccept.policy import Case, CaseResult, load, load_checked, rules_not_decided, run_cases
 from pm_autoaccept.policy.cases.case_files import CASE_KEYS, EXPECT_KEYS
-from pm_autoaccept.policy.cases.requests import FACTS, is_fact
+from pm_autoaccept.policy.cases.requests import FACT_FIELDS, is_fact
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.values import FieldType
 
@@ -549,7 +549,7 @@ def test_the_page_on_tests():
     assert len(load_checked({"policy.yaml": POLICY.encode(), "a.test.yaml": shown.encode()}).cases) == 2
     table = re.findall(r"^\| `(\w+)` \|", page.partition("## What a case knows")[0], re.MULTILINE)
     assert tuple(table) == (*CASE_KEYS, *EXPECT_KEYS)
-    assert {name.removesuffix(".") for name in FACTS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
+    assert {name.removesuffix(".") for name in FACT_FIELDS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
 
 
 def test_what_a_customer_left_blank_is_written_as_two_quotes(run):

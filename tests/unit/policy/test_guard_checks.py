@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import NotLearnt, Remembered
-from pm_autoaccept.policy import Form, Guard, Source, Table, weigh
+from pm_autoaccept.policy import Form, Guard, Source, weigh
+from tests.key_tables import key_table
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,7 +21,7 @@ CONFIRM = "If that is right, say `pm-autoaccept data confirm accounts`"
 def weighed(guard: Guard, *, rows: int = 100, dated=NOW, time=NOW, remembered=None):
     """What comes of a table of so many rows: the table, or why it is not good."""
     known = remembered if isinstance(remembered, NotLearnt) else {"accounts": remembered} if remembered else {}
-    table = Table.of_keys("accounts", {"1"}, rows=rows, digest="now")
+    table = key_table("accounts", {"1"}, rows=rows, digest="now")
     sources = {"accounts": replace(FILE, require=guard)}
     found = weigh(sources, {"accounts": table}, dated={"accounts": dated}, remembered=known, time=time)["accounts"]
     return "good" if found is table else found.why

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, PropertyShare, Truth, Verdict
-from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
+from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
 from pm_autoaccept.policy.data.tables import tabulate
 
 DATA = """
@@ -224,8 +224,8 @@ def test_what_follows_from_it(load):
     condition = policy.rules[0].when
     assert asks_who(condition)
     keys = {"connection.custom.Utility Customer Number", "custom.Key"}
-    assert ensured(condition) == keys | {"property.name"}
-    assert ensured(condition, negated=True) == keys
+    assert guaranteed_fields(condition) == keys | {"property.name"}
+    assert guaranteed_fields(condition, negated=True) == keys
     assert {field.name for field in fields_tested(condition)} == keys | {"property.name"}
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, Truth
-from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
+from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
 
 
 def answered(meter, **values):
@@ -163,7 +163,7 @@ def test_what_follows_from_it(load):
     accept = "rules: [{id: a, on: meter, when: {property.name: {same_as: property.custom.Parcel}}, then: accept}]"
     condition = load(accept).rules[0].when
     assert asks_who(condition)
-    assert ensured(condition) == {"property.name", "property.custom.Parcel"}
+    assert guaranteed_fields(condition) == {"property.name", "property.custom.Parcel"}
     assert [field.name for field in fields_tested(condition)] == ["property.name", "property.custom.Parcel"]
     the_other_way = accept.replace(
         "property.name: {same_as: property.custom.Parcel}", "custom.A: {same_as: connection.custom.A}"

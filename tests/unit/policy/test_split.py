@@ -21,7 +21,7 @@ from pm_autoaccept.model import (
     RequestKey,
 )
 from pm_autoaccept.policy import tabulate
-from pm_autoaccept.policy.analysis import ensured
+from pm_autoaccept.policy.analysis import guaranteed_fields
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.custom_fields.compare import compare
 from pm_autoaccept.policy.data.sources import Form, Source
@@ -390,11 +390,11 @@ def test_a_tested_part_says_that_the_answer_is_there(load):
     nothing_left = split("{clean: digits, present: false}")
     for when in (split("'4'"), f"{{not: {split('[4, 5]', 'some')}}}", nothing_left):
         (condition,) = conditions(load, when)
-        assert ensured(condition) == {f"custom.{NUMBER}"}
+        assert guaranteed_fields(condition) == {f"custom.{NUMBER}"}
     (condition,) = conditions(load, f"{{not: {split('{same_as: account.job_title, ends_with: [a]}')}}}")
-    assert ensured(condition) == {f"custom.{NUMBER}"}
+    assert guaranteed_fields(condition) == {f"custom.{NUMBER}"}
     (condition,) = conditions(load, split("{same_as: account.job_title}"))
-    assert ensured(condition) == {f"custom.{NUMBER}", "account.job_title"}
+    assert guaranteed_fields(condition) == {f"custom.{NUMBER}", "account.job_title"}
 
 
 def test_a_pattern_that_no_part_fits_is_warned_of(load):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Source, Table, tabulate
+from pm_autoaccept.policy import Source, tabulate
 from pm_autoaccept.policy.data.cells import read_cell
 from pm_autoaccept.policy.values import FieldType
 
@@ -39,7 +39,6 @@ def test_keys(load):
     assert table.has(("",)) is False
     assert table.row(("2",)) == {"value": "2"}
     assert table.row(("3",)) is None
-    assert Table.of_keys("n", ["1", "1"]).rows == 1
 
 
 def test_rows(points):

@@ -9,7 +9,7 @@ import pytest
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
 from pm_autoaccept.policy import load, run_cases
-from pm_autoaccept.policy.analysis import asks_who, ensured
+from pm_autoaccept.policy.analysis import asks_who, guaranteed_fields
 from pm_autoaccept.policy.evaluation.taken import collect
 
 NUMBER = "Utility Customer Number"
@@ -178,7 +178,7 @@ def test_what_follows_from_it(rule, refused):
     policy = rule(WHEN, on="connection")
     assert policy.needs == {Need.CLAIMS, Need.CUSTOM_FIELDS}
     condition = policy.rules[0].when
-    assert ensured(condition) == {f"custom.{NUMBER}"}
+    assert guaranteed_fields(condition) == {f"custom.{NUMBER}"}
     assert not asks_who(condition)
     for when, message in {
         "{meter.name: {taken: true}}": "`taken` is for custom fields",

@@ -18,7 +18,8 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.policy import Table, tabulate
+from pm_autoaccept.policy import tabulate
+from tests.key_tables import key_table
 
 NUMBER = "custom.Utility Customer Number"
 
@@ -152,14 +153,14 @@ DATA = "data: {accounts: {csv: accounts.csv, key: number, clean: [digits, zero_f
 
 def test_looking_up(ask, connection):
     """What is looked up is cleaned as the table's keys are."""
-    table = Table.of_keys("accounts", {"0000099817"}, digest="d")
+    table = key_table("accounts", {"0000099817"}, digest="d")
     when = f"{{{NUMBER}: {{in: accounts}}}}"
     assert ask(when, connection, data=DATA, tables={"accounts": table}) == "true"
     assert ask(f"{{not: {when}}}", connection, data=DATA, tables={"accounts": table}) == "false"
-    other = Table.of_keys("accounts", {"99817"}, digest="d")
+    other = key_table("accounts", {"99817"}, digest="d")
     assert ask(when, connection, data=DATA, tables={"accounts": other}) == "false"
     assert ask("{account.id: {in: accounts}}", connection, data=DATA, tables={"accounts": table}) == "false"
-    by_id = Table.of_keys("accounts", {"0000410221"}, digest="d")
+    by_id = key_table("accounts", {"0000410221"}, digest="d")
     assert ask("{account.id: {in: accounts}}", connection, data=DATA, tables={"accounts": by_id}) == "true"
 
 
