@@ -130,16 +130,21 @@ def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | N
     """Why it is not sure that just this pends under its id."""
     what = f"{request.kind} {request.id}"
     if request.id in pending.missed:
-        text = f"{what} is missing from one read of its list, and counts as pending until a second read misses it too."
+        text = f"{what} is missing from one read of its list; it counts as pending until a second read also misses it."
         return Reason(ReasonKind.MISSED_ONCE, text)
     if pending.list.failed is not None:
-        text = f"The list of pending {request.kind} requests could not be read to its end: {pending.list.failed}."
+        text = f"The list of pending {request.kind} requests is incomplete: {pending.list.failed}."
         return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     if request.id in pending.contradictory:
-        text = f"The list names {what} twice with different content, and an answer names only the id."
+        text = (
+            f"The list contains {what} twice with different content, and an answer identifies a request only by its id."
+        )
         return Reason(ReasonKind.CONTRADICTORY, text)
     if request.id in pending.twins:
-        text = f"What {what} asked before is missing from one read of its list; an answer names only the id."
+        text = (
+            f"The earlier request {what} is missing from one read of its list, but the list contains another with the "
+            "same id; an answer identifies a request only by its id."
+        )
         return Reason(ReasonKind.MISSED_ONCE, text)
     return None
 
@@ -153,14 +158,14 @@ def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
         needed["property.id"] = request.property_id
     for name, value in needed.items():
         if value is None or name in request.faults:
-            why = request.faults.get(name, "the document lacks it")
-            text = f"The {name} of {request.kind} {request.id} is not known: {why}."
+            why = request.faults.get(name, "the document does not contain it")
+            text = f"The {name} of {request.kind} {request.id} is unknown: {why}."
             return Reason(ReasonKind.NOT_UNDERSTOOD, text)
     return None
 
 
 def _garbled(request: PendingRequest) -> str:
-    return f"The {request.kind} request {request.id} has a character that XML forbids, in {request.garbled}"
+    return f"The {request.kind} request {request.id} contains a character that XML does not allow, in {request.garbled}"
 
 
 def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
@@ -192,14 +197,14 @@ def _claims(
     if not tests or isinstance(accepted, NotLearnt):
         return accepted if isinstance(accepted, NotLearnt) else NOT_ASKED_FOR
     unseen = [kind for kind in pending if not pending[kind].list.shows_absence]
-    missing = f"the list of pending {unseen[0]} requests is not whole" if unseen else None
+    missing = f"the list of pending {unseen[0]} requests is incomplete" if unseen else None
     waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
     unseen_once = (each.claim for each in missed)
     return collect(tests, (*accepted, *waiting, *unseen_once), missing=missing)
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:
-    doubt = "it stands twice in its list with different content" if request.id in pending.contradictory else None
+    doubt = "its list contains it twice with different content" if request.id in pending.contradictory else None
     if request.garbled is not None:
         doubt = _garbled(request)
     return Claim(
@@ -224,10 +229,10 @@ def _is_custom(faulty: str) -> bool:
 def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
     """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
     if isinstance(apart, NotLearnt):
-        return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
+        return NotLearnt(f"this machine's clock could not be checked against Portfolio Manager's: {apart.why}")
     if abs(apart) > FURTHEST_APART:
         seconds = f"{abs(apart).total_seconds():,.0f} seconds"
-        return NotLearnt(f"our clock and Portfolio Manager's are {seconds} apart, more than five minutes")
+        return NotLearnt(f"this machine's clock differs from Portfolio Manager's by {seconds}, more than five minutes")
     return now
 
 
@@ -265,7 +270,7 @@ def _facts(
     share = shares.clear(request.property_id or 0)
     return replace(
         facts,
-        property_custom=NotLearnt("its property's share is not pending") if share is None else _custom(share),
+        property_custom=NotLearnt("the share of its property is not pending") if share is None else _custom(share),
         property_share=_property_share(request, owner, shares=shares, snapshot=snapshot),
         property_verdict=_property_verdict(request, shares=shares, properties=properties),
     )
@@ -280,10 +285,10 @@ def _custom(request: PendingRequest) -> Fact[tuple[CustomField, ...]]:
 
 def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[AccountInfo]:
     if owner not in connections.first:
-        return snapshot.accounts.get(owner, NotLearnt("nobody was asked who the owner is"))
+        return snapshot.accounts.get(owner, NotLearnt("the owner's account was not read"))
     connection = connections.clear(owner)
     if connection is None or connection.account_info is None:
-        return NotLearnt("the owner's pending connection request does not say it clearly")
+        return NotLearnt("the owner's pending connection request does not state it unambiguously")
     if connection.garbled is not None:
         return NotLearnt(_garbled(connection))
     faulty = next((name for name in connection.faults if name.partition(".")[0] == "account"), None)
@@ -292,10 +297,10 @@ def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[Acco
 
 def _answers_at_connection(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[tuple[CustomField, ...]]:
     if owner not in connections.first:
-        return snapshot.answers_at_connection.get(owner, NotLearnt("nobody was asked what the owner answered"))
+        return snapshot.answers_at_connection.get(owner, NotLearnt("the owner's answers at connection were not read"))
     connection = connections.clear(owner)
     if connection is None:
-        return NotLearnt("the owner's pending connection request stands twice with different content")
+        return NotLearnt("there is more than one version of the owner's connection request")
     return _custom(connection)
 
 
@@ -305,8 +310,8 @@ def _property_share(
     if request.property_id in shares.first or request.property_id in shares.missed:
         return PropertyShare.PENDING
     if not shares.list.shows_absence:
-        return NotLearnt("the list of pending property shares is not whole")
-    shared = snapshot.shared_properties.get(owner, NotLearnt("nobody was asked what the owner shares"))
+        return NotLearnt("the list of pending property shares is incomplete")
+    shared = snapshot.shared_properties.get(owner, NotLearnt("the owner's shared properties were not read"))
     if isinstance(shared, NotLearnt):
         return shared
     return PropertyShare.SHARED if request.property_id in shared else PropertyShare.NONE
@@ -317,4 +322,4 @@ def _property_verdict(
 ) -> Fact[Verdict | None]:
     verdict = properties.get(request.property_id or 0)
     known = shares.list.shows_absence if verdict is None else shares.list.whole
-    return verdict if known else NotLearnt("the list of pending property shares is not whole")
+    return verdict if known else NotLearnt("the list of pending property shares is incomplete")

@@ -83,22 +83,22 @@ class _Room:
         at_most, answers = limit.at_most, len({step.key, *step.falls})
         if limit.percent is not None:
             text = (
-                f"{noun} are to be at most {limit.percent}% of the answers of {length} ({tally.count} of {tally.of}"
-                f" were); it goes on when more is accepted or earlier {noun} are {length} old, or a person lifts the"
-                " limit"
+                f"the limit of {limit.percent}% {noun} per {length} is reached ({tally.count} of {tally.of} answers);"
+                f" it resumes when more requests are accepted, when earlier {noun} are {length} old, or when a person"
+                " lifts the limit"
             )
         elif at_most == 0:
-            text = f"the policy leaves {noun} to people: its limit is 0 per {length}"
+            text = f"the policy's limit is 0 {noun} per {length}, so a person must answer"
         elif at_most is not None and answers > at_most:
             text = (
-                f"this makes {answers} {noun} at once, with all that falls along, and the limit is {at_most} per"
-                f" {length}; a person may lift it"
+                f"this would make {answers} {noun} at once, including the requests below it, and the limit is"
+                f" {at_most} per {length}; a person can lift the limit"
             )
         else:
-            goes_on = _minute((tally.frees_from or self.at) + limit.period)
+            resumes_at = _minute((tally.frees_from or self.at) + limit.period)
             text = (
                 f"the limit of {at_most} {noun} per {length} is reached ({tally.count} sent, {len(self.taken)} more"
-                f" planned); it goes on at {goes_on}, or when a person lifts the limit"
+                f" planned); it resumes at {resumes_at}, or when a person lifts the limit"
             )
         return Reason(ReasonKind.OVER_LIMIT, text)
 

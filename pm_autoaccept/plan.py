@@ -39,16 +39,16 @@ FRESH_FOR = timedelta(minutes=5)
 """How long lists may be answered from, unless reading everything took longer than half of that."""
 
 _ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
-    Standing.ACCEPTED: (ReasonKind.ANSWERED, "our accept is done; Portfolio Manager still lists the request"),
-    Standing.REJECTED: (ReasonKind.ANSWERED, "our reject is done; Portfolio Manager still lists the request"),
-    Standing.SETTLED: (ReasonKind.ANSWERED, "it was answered elsewhere; Portfolio Manager still lists the request"),
-    Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, and what became of it is not known yet"),
+    Standing.ACCEPTED: (ReasonKind.ANSWERED, "already accepted; Portfolio Manager still lists the request"),
+    Standing.REJECTED: (ReasonKind.ANSWERED, "already rejected; Portfolio Manager still lists the request"),
+    Standing.SETTLED: (ReasonKind.ANSWERED, "already answered elsewhere; Portfolio Manager still lists the request"),
+    Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, but its outcome is still unknown"),
     Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
 }
 
 _LISTED_AGAIN = (
     ReasonKind.LISTED_AGAIN,
-    "it was answered more than an hour ago, and Portfolio Manager lists it still or again; a person must look",
+    "answered more than an hour ago, but Portfolio Manager still lists it or lists it again; a person must review it",
 )
 
 _UNKNOWN = (Standing.IN_DOUBT, Standing.REPEATABLE)
@@ -144,20 +144,20 @@ def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason 
     """Why nothing is sent after what was sent before; None where nothing was, or where it may be sent (again)."""
     standing, before = family.standing(decision.key), family.history.sent.get(decision.key)
     if standing in _UNKNOWN and before is not None and before.action is not action:
-        text = "another answer was sent before, its fate is not known, and the policy says otherwise now"
-        return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; it waits for a person")
+        text = "a different answer was sent earlier and its outcome is unknown, but the policy now decides otherwise"
+        return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; a person must review it")
     changed = before is not None and before.changed(decision)
     if standing in _ALREADY_SENT and not (standing is Standing.REFUSED and changed):
         return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
     if standing is not Standing.REPEATABLE:
         return None
     if (apart := family.snapshot.clock_apart) is not None:
-        how_far = f"our clock and Portfolio Manager's are {abs(apart).total_seconds():,.0f} seconds apart"
-        text = f"what became of our answer is not known, and nothing is sent again while {how_far}"
+        how_far = f"this machine's clock differs from Portfolio Manager's by {abs(apart).total_seconds():,.0f} seconds"
+        text = f"the outcome of our answer is unknown, and no answer is sent again while {how_far}"
         return Reason(ReasonKind.IN_DOUBT, text)
     if before is None or not (changed or before.awaits is None):
-        text = "what became of our answer is not known, and Portfolio Manager refused it when it was sent again"
-        return Reason(ReasonKind.REFUSED, f"{text}; it waits for a person")
+        text = "the outcome of our answer is unknown, and Portfolio Manager refused it when it was sent again"
+        return Reason(ReasonKind.REFUSED, f"{text}; a person must review it")
     return None
 
 
@@ -171,16 +171,16 @@ def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, wha
     if family.standing(parent) is Standing.ACCEPTED:
         if lists[parent.kind].shows_absence and parent not in family.history.overdue:
             return ()
-        text = f"we accepted {what} {parent.id}, and what is listed now may be another request of it"
+        text = f"we accepted {what} {parent.id}, but the list may now show a different request with this id"
         return Reason(otherwise, text, parent)
     if parent in family.steps and family.steps[parent].action is Action.ACCEPT:
         return (parent,)
     verdict = family.decisions[parent].verdict
     if verdict is Verdict.REJECT:
         return Reason(
-            ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, and this falls with it", parent
+            ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, which also rejects this request", parent
         )
-    state = "is on hold" if verdict is Verdict.HOLD else "waits itself"
+    state = "is held for review" if verdict is Verdict.HOLD else "is itself kept back"
     if family.decisions[parent].reason.kind is ReasonKind.MISSED_ONCE:
         state = "is missing from one read of its list"
     return Reason(otherwise, f"accepting this would also accept {what} {parent.id}, which {state}", parent)
@@ -197,10 +197,10 @@ def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
         return _accepted(connection, family, otherwise=kind, what="the connection of account")
     connected = family.snapshot.connected
     if isinstance(connected, NotLearnt):
-        return Reason(kind, f"whether account {owner} is connected could not be learnt: {connected.why}", connection)
+        return Reason(kind, f"it is unknown whether account {owner} is connected: {connected.why}", connection)
     if owner in connected:
         return ()
-    text = f"account {owner} is not connected and no connection request of it pends; accepting this would connect it"
+    text = f"account {owner} is not connected and has no pending connection request; accepting this would connect it"
     return Reason(kind, text, connection)
 
 
@@ -219,7 +219,7 @@ def property_is_shared(decision: Decision, family: _Family) -> _Needed:
         return ()
     shared = _is_shared(key, decision.request.account_id, family.snapshot)
     if isinstance(shared, NotLearnt):
-        text = f"whether property {key.id} is shared with us could not be learnt: {shared.why}"
+        text = f"it is unknown whether property {key.id} is shared with us: {shared.why}"
     elif shared:
         return ()
     elif key.id in family.history.rejected_properties:
@@ -234,7 +234,7 @@ def property_is_shared(decision: Decision, family: _Family) -> _Needed:
 def _is_shared(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[bool]:
     """Whether a property that does not stand in the list of pending ones is shared with us."""
     if not snapshot.properties.shows_absence:
-        return NotLearnt("the list of pending property shares is not whole")
+        return NotLearnt("the list of pending property shares is incomplete")
     if owner is None:
         return NotLearnt("the document does not name the owner")
     shared = snapshot.shared_properties.get(owner, NotLearnt(f"the properties of account {owner} were not read"))
@@ -247,7 +247,7 @@ def children_are_known(decision: Decision, family: _Family) -> _Needed:
     below = {Kind.CONNECTION: lists[1:], Kind.PROPERTY: lists[2:], Kind.METER: ()}[decision.request.kind]
     for pending in below:
         if not pending.shows_absence:
-            text = f"rejecting this would also reject its pending {pending.kind} shares, and their list is not whole"
+            text = f"rejecting this would also reject its pending {pending.kind} shares; the list of them is incomplete"
             return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     return ()
 
@@ -257,9 +257,9 @@ def children_are_rejected_first(decision: Decision, family: _Family) -> _Needed:
     children = family.children.get(decision.key, ())
     for child in children:
         if family.standing(child.key) in _UNKNOWN and child.key not in family.steps:
-            return Reason(ReasonKind.IN_DOUBT, f"what became of our answer to {child.key} is not known yet", child.key)
+            return Reason(ReasonKind.IN_DOUBT, f"the outcome of our answer to {child.key} is still unknown", child.key)
         if child.reason.kind is ReasonKind.MISSED_ONCE:
-            text = f"{child.key} is missing from one read of its list; if it pends, it is to get its own note first"
+            text = f"{child.key} is missing from one read of its list; if still pending, it must get its own note first"
             return Reason(ReasonKind.MISSED_ONCE, text, child.key)
     return tuple(child.key for child in children if child.key in family.steps)
 

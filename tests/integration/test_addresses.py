@@ -146,7 +146,7 @@ HALF = gzip.compress(TEXT.encode() * 100)[:-20]
         ((b"n,t\nZ\xfcrich,1\n", 200), "line 2 is not UTF-8"),
         (("", 200), "the column n stands nowhere in its header"),
         (("n,t\n", 200), "it has no keys"),
-        (("n,t\n1.23E+11,1\n", 200), "line 2: a spreadsheet wrote 1.23E+11 over the key"),
+        (("n,t\n1.23E+11,1\n", 200), "line 2: a spreadsheet changed the key to 1.23E+11"),
         (("n,t\n" + "1,1\n" * 1_000, 200), "it is larger than 3,000 bytes"),
         ((BOMB, 200, {"Content_Encoding": "gzip"}), "it is larger than 3,000 bytes"),
         ((HALF, 200, {"Content_Encoding": "gzip"}), "it ends before it is whole"),

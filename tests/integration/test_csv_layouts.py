@@ -208,13 +208,13 @@ async def test_a_moment_is_not_written_so(tmp_path):
         (await read(tmp_path, "n,until\n1,1/2/2026\n", DATES.replace("date}", "date-time}") % "month/day/year")).table,
         "1",
     )
-    assert row["until"] == NotLearnt("line 2: what our table says in until is no date-time")
+    assert row["until"] == NotLearnt("line 2: the cell in column until of our table is not a valid date-time")
 
 
 async def test_without_it_such_a_date_is_none(tmp_path):
     """1/2/2026 may be either of two days."""
     (row,) = rows((await read(tmp_path, "n,until\n1,1/2/2026\n", DATES.replace(", dates: %s", ""))).table, "1")
-    assert row["until"] == NotLearnt("line 2: what our table says in until is no date")
+    assert row["until"] == NotLearnt("line 2: the cell in column until of our table is not a valid date")
 
 
 async def test_the_date_of_the_contents_is_read_so_too(tmp_path):

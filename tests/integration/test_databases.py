@@ -117,7 +117,7 @@ def test_a_query_is_sent_as_it_is_written(ask):
         ("select account from points", "the column meter stands nowhere in its header (account)"),
         ("select account, meter from points where meter = 5", "it has no keys"),
         ("select account, share as meter from points", "row 1: the key is a number with a fraction; cast it to text"),
-        ("select account, '#N/A' as meter from points", "row 1: a spreadsheet wrote #N/A over the key"),
+        ("select account, '#N/A' as meter from points", "row 1: a spreadsheet changed the key to #N/A"),
         ("select account, meter from nowhere", "nowhere"),
         ("with x as (select 1) delete from points", ""),
         ("select account, meter from points; drop table points", ""),

@@ -32,7 +32,7 @@ def read_cell(text: str, kind: FieldType, *, column: str, dates: DateOrder | Non
     """
     folded = fold(text)
     if not folded:
-        return NotLearnt(f"our table leaves {column} blank there")
+        return NotLearnt(f"the cell in column {column} of our table is blank")
     if kind is FieldType.DATE and dates is not None and (day := dates.read(folded)) is not None:
         return day
     if kind is FieldType.BOOLEAN and folded.casefold() in _BOOLEANS:
@@ -43,5 +43,5 @@ def read_cell(text: str, kind: FieldType, *, column: str, dates: DateOrder | Non
         value = None
     if value is None or isinstance(value, Relative):
         # The cell is not repeated: our tables may hold what is nobody else's business.
-        return NotLearnt(f"what our table says in {column} is no {kind}")
+        return NotLearnt(f"the cell in column {column} of our table is not a valid {kind}")
     return value

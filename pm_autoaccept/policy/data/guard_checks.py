@@ -58,7 +58,7 @@ def _why_not(
     time: Fact[datetime],
 ) -> str | None:
     if isinstance(remembered, NotLearnt):
-        return f"what it held before is not known: {remembered.why}"
+        return f"its earlier contents are unknown: {remembered.why}"
     before = remembered.get(table.name, _NOTHING)
     confirmed = before.confirmed.get(table.digest)
     if confirmed is not None:
@@ -66,17 +66,17 @@ def _why_not(
         broken = _too_old(guard, dated if dated is None else max(dated, confirmed), time) if guard.age else None
     else:
         broken = next(_broken(guard, table.rows, before, dated, time), None)
-    return broken and f"{broken}. If that is right, say `pm-autoaccept data confirm {table.name}`"
+    return broken and f"{broken}. If this is correct, run `pm-autoaccept data confirm {table.name}`"
 
 
 def _broken(guard: Guard, rows: int, before: Remembered, dated: datetime | None, time: Fact[datetime]) -> Iterator[str]:
     has = f"it has {counted(rows, 'row')}"
     if guard.rows is not None and rows < guard.rows:
-        yield f"{has}, and the policy requires {guard.rows:,} at least"
+        yield f"{has}; the policy requires at least {guard.rows:,}"
     if guard.shrink is not None and before.most is not None and rows < before.most * (1 - guard.shrink / _WHOLE):
-        yield f"{has} and had {before.most:,}, and the policy allows {guard.shrink}% fewer at most"
+        yield f"{has}, down from {before.most:,}; the policy allows at most {guard.shrink}% fewer"
     if guard.grow is not None and before.least is not None and rows > before.least * (1 + guard.grow / _WHOLE):
-        yield f"{has} and had {before.least:,}, and the policy allows {guard.grow}% more at most"
+        yield f"{has}, up from {before.least:,}; the policy allows at most {guard.grow}% more"
     if guard.age is not None and (old := _too_old(guard, dated, time)) is not None:
         yield old
 
@@ -85,11 +85,13 @@ def _too_old(guard: Guard, dated: datetime | None, time: Fact[datetime]) -> str 
     if guard.age is None:
         return None
     if dated is None:
-        return "nobody says when its contents are from; name the column that does, as `dated: COLUMN`"
+        return "the date of its contents is unknown; name the column that contains it with `dated: COLUMN`"
     if isinstance(time, NotLearnt):
-        return f"how old it is cannot be said: {time.why}"
+        return f"its age is unknown: {time.why}"
     if dated - time > AHEAD:
-        return f"its contents are dated {dated:%Y-%m-%d}, which is yet to come"
+        return f"its contents are dated {dated:%Y-%m-%d}, which is in the future"
     if time - dated > guard.age:
-        return f"its contents are from {dated:%Y-%m-%d %H:%M} UTC, and may be {written_duration(guard.age)} old at most"
+        return (
+            f"its contents are from {dated:%Y-%m-%d %H:%M} UTC; the policy allows at most {written_duration(guard.age)}"
+        )
     return None

@@ -29,12 +29,12 @@ def key_reader(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
         if not key.isdigit():
             if garbles(key):
                 raise GarbledKey(
-                    f"a spreadsheet wrote {key} over the key, and `clean: {names}` would make another key of it; "
-                    "format the column as text, or, if the keys really have a point, write "
+                    f"a spreadsheet changed the key to {key}, and `clean: {names}` would turn it into a different key; "
+                    "format the column as text or, if the keys really contain a point, write "
                     f"`{with_points(cleanings)}`"
                 )
             if _BY_EXCEL.fullmatch(key) or (not points and _WITH_ZEROS.fullmatch(key)):
-                raise GarbledKey(f"a spreadsheet wrote {key} over the key; format the column as text")
+                raise GarbledKey(f"a spreadsheet changed the key to {key}; format the column as text")
         return clean(key)
 
     return read

@@ -22,7 +22,7 @@ Row: TypeAlias = Mapping[str, Fact[Value]]
 """Column → what stands there: every key column (cleaned text) and every declared one; not learnt where our table
 leaves it blank, or where it cannot be read as the column's type."""
 
-_REPEATED = NotLearnt("the key stands in several rows with different contents")
+_REPEATED = NotLearnt("the key appears in several rows with different contents")
 
 LARGE = 100_000
 """Keys from which on contents are packed: below, a set takes some 10 MB and finds a key ten times as fast."""

@@ -84,7 +84,7 @@ class AskedTest:
         others: tuple[Claim, ...] = ()
         if isinstance(claim, Claim):
             others = (claim,)
-            also = f", as {claim.key} of {claim.username or claim.owner} says too"
+            also = f", also in {claim.key} of {claim.username or claim.owner}"
             evidence = tuple(replace(each, found=f"{each.found}{also}") for each in evidence)
         return Outcome(
             truth=truth,

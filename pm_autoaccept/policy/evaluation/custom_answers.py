@@ -13,9 +13,9 @@ from pm_autoaccept.policy.cleaning import fold
 Answers: TypeAlias = Mapping[str, Fact[str]]
 """Name, as names are compared → what was answered there."""
 
-_TWICE = NotLearnt("it stands twice with different values")
-_LEFT_OUT = NotLearnt("it was left out, and our account's custom fields could not be learnt")
-_UNDEFINED = NotLearnt("our account defines no custom field of this name")
+_TWICE = NotLearnt("it appears twice with different values")
+_LEFT_OUT = NotLearnt("it was left out, and the custom fields of our account could not be read")
+_UNDEFINED = NotLearnt("our account defines no custom field with this name")
 
 
 @lru_cache(maxsize=1_000)

@@ -52,10 +52,10 @@ def by_default(default: Default, view: View) -> Judgement:
     """What is said where no rule is true."""
     if (expired := _expired(default, None, view)) is not None:
         return expired
-    text = "so people decide" if default.then is Verdict.HOLD else f"and the default says {default.then}"
+    text = "held for review" if default.then is Verdict.HOLD else f"the default is {default.then}"
     return Judgement(
         verdict=default.then,
-        reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
+        reason=Reason(ReasonKind.DEFAULT, f"No rule matched; {text}."),
         note=default.note.render(view.request, view.facts) if default.note else None,
         template=default.note.digest if default.note else None,
     )
@@ -70,7 +70,7 @@ def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
     names = tuple(dict.fromkeys(gap.name for gap in outcome.gaps))
     first = outcome.gaps[0]
     more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-    text = f"Rule {rule.id} cannot be judged, because {first.name}{more} could not be learnt: {first.why}."
+    text = f"Rule {rule.id} could not be evaluated because {first.name}{more} is unknown: {first.why}."
     return Judgement(
         verdict=Verdict.HOLD,
         reason=Reason(ReasonKind.UNKNOWN, text),
@@ -85,17 +85,17 @@ def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
         return replace(expired, evidence=outcome.evidence, tell=rule.tell)
     request, facts = view.request, view.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
-    why = rule.about or " and ".join(dict.fromkeys(true)) or "it is true of every such request"
+    why = rule.about or " and ".join(dict.fromkeys(true)) or "it matches every request of this kind"
     other = next(iter(outcome.others), None)
     # The other owner's id stays when the ledger masks names.
-    also = f" The same stands in {other.key} of account {other.owner}." if other is not None else ""
+    also = f" The same value is in {other.key} of account {other.owner}." if other is not None else ""
     # A negated test that names `none` is never true of a property that is not shared.
     unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
     return Judgement(
         verdict=rule.then,
         reason=Reason(
             ReasonKind.RULE,
-            f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}.{also}",
+            f"Rule {rule.id} matched ({rule.then}): {why.rstrip('.')}.{also}",
             other=other.key if other is not None else None,
         ),
         rule=rule.id,
@@ -120,7 +120,7 @@ def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement 
         return None
     who = "The default" if rule is None else f"Rule {rule}"
     length = written_duration(expire.after)
-    text = f"{who} has held it for {written_duration(held)}, and rejects what it held for {length}."
+    text = f"{who} has held the request for {written_duration(held)}; it rejects requests held for {length}."
     return Judgement(
         verdict=Verdict.REJECT,
         reason=Reason(ReasonKind.EXPIRED, text),

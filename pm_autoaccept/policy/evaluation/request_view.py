@@ -206,7 +206,7 @@ def _among(custom: Custom) -> Callable[[View], Fact[Answers]]:
 def _nothing_left(field: Field | Column) -> NotLearnt | None:
     """What is said where nothing is left of a text: a cell that says nothing is our gap, not the customer's."""
     if isinstance(field, Column):
-        return NotLearnt(f"nothing is left of what our table says in {field.column}")
+        return NotLearnt(f"the cell in column {field.column} of our table is empty after cleaning")
     return None
 
 
@@ -214,6 +214,6 @@ def _garbled(clean: tuple[Cleaning, ...]) -> NotLearnt:
     """What is said of an answer that cleaning would make another's. The answer is not repeated: it may be private."""
     names = ", ".join(cleaning.written for cleaning in clean)
     return NotLearnt(
-        f"it is a number with a decimal part or an exponent, and `clean: {names}` would make another number of it; "
-        f"if your numbers really have a point, write `{with_points(clean)}`"
+        f"it is a number with a decimal part or an exponent, and `clean: {names}` would turn it into a different "
+        f"number; if your numbers really contain a point, write `{with_points(clean)}`"
     )

@@ -70,7 +70,7 @@ def _claimed(name: str, made: Made, claims: tuple[Claim, ...], missing: str | No
 def _said(name: str, claim: Claim) -> Iterator[tuple[str, str | None]]:
     """The values that a request has in this field, and why it is not sure that it has them."""
     values = {fold(each.value) for each in claim.custom if name_key(each.name) == name}
-    doubt = claim.doubt or ("it says two different things there" if len(values) > 1 else None)
+    doubt = claim.doubt or ("it has two different values for this field" if len(values) > 1 else None)
     yield from ((value, doubt) for value in values)
 
 
@@ -81,17 +81,17 @@ def _sure_first(claim: Claim) -> tuple[bool, str, int]:
 def claimant(test: Comparison, value: str, request: PendingRequest, facts: Facts) -> Fact[Claim | None]:
     """The first other owner's request in which this cleaned value stands, None where there is none."""
     if isinstance(facts.claims, NotLearnt):
-        return NotLearnt(f"whether another owner has the same could not be learnt: {facts.claims.why}")
-    claimed = facts.claims.of.get(asked_of(test), Claimed(missing="nobody was asked who else has the same"))
+        return NotLearnt(f"another owner may have the same value: {facts.claims.why}")
+    claimed = facts.claims.of.get(asked_of(test), Claimed(missing="the requests of other owners were not read"))
     others = [claim for claim in claimed.by_value.get(value, ()) if _is_another(claim, request)]
     if others and others[0].doubt is None and others[0].owner is not None:
         return others[0]
     if others:
-        return NotLearnt(f"{others[0].key} may have the same: {others[0].doubt or 'its owner is not known'}")
+        return NotLearnt(f"{others[0].key} may have the same value: {others[0].doubt or 'its owner is unknown'}")
     if claimed.missing is not None:
-        return NotLearnt(f"another owner may have the same: {claimed.missing}")
+        return NotLearnt(f"another owner may have the same value: {claimed.missing}")
     unread = next((claim for claim in claimed.unread if _is_another(claim, request)), None)
-    return None if unread is None else NotLearnt(f"what {unread.key} says there is not known")
+    return None if unread is None else NotLearnt(f"the value of this field in {unread.key} is unknown")
 
 
 def _is_another(claim: Claim, request: PendingRequest) -> bool:
