@@ -121,7 +121,7 @@ def test_what_a_file_does_not_tell_is_said_where_the_policy_asks_for_it(tmp_path
     said = CliRunner().invoke(cli, asked, standalone_mode=False, env={"COLUMNS": "300"})
     for part in (
         "few.csv: it has 1 row; the policy requires at least 2",
-        "it lies in a database or at an address, and only files are read here",
+        "it is in a database or at a URL, and only local files are read here",
         "a file does not tell since when it has been held",
         "a file does not tell what requests that were accepted say",
     ):
