@@ -1,7 +1,7 @@
-"""One request, the facts, the policy: one decision. Total and deterministic.
+"""Decides each pending request by the policy: accept, reject or hold. Pure, total and deterministic.
 
-Connections come first, then properties, then meters, because meters may ask about their property's verdict. Whatever
-is in doubt is held: a list that is not whole, an id with two contents, a request without its owner.
+Connections come first, then properties, then meters, because a meter's rules may test its property's verdict. A request
+in doubt is held: its list is incomplete, its id appears with different contents, or its owner is unknown.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def decide(
 
     Args:
         snapshot: the lists and the facts.
-        policy: what is asked.
-        tables: the policy's data; what depends on a table that is not here is unknown.
+        policy: the policy that decides.
+        tables: the policy's data tables; a test on a table that is missing here is unknown.
         now: the time of the decision.
-        held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
-        accepted: what accepted requests say in their custom fields, by the ledger; asked for where policy.needs it.
-        missed: the requests that the ledger has as pending, and that this read is the first to miss. They are held.
+        held: which rule has held which pending request since when, from the ledger; others are not held yet.
+        accepted: the custom fields of accepted requests, from the ledger; needed only if `policy.needs` says so.
+        missed: requests that are pending in the ledger but missing from this read for the first time. They are held.
     """
     time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
@@ -83,18 +83,20 @@ def decide(
 
 
 def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[SourceUse, ...]:
-    """The policy's data as it stands now, by name; what could not be read is not among it."""
+    """The tables that the decisions used, by name, with rows and digest; tables that could not be read are left out."""
     available = [(name, table) for name in sorted(policy.sources) if isinstance(table := tables.get(name), Table)]
     return tuple(SourceUse(name, table.rows, table.digest) for name, table in available)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A pending list by id: the first request of each, the ids that stand there with two contents, and what it missed.
+    """A pending list by id.
 
     Attributes:
-        missed: requests that it does not show and that count as pending.
-        twins: ids that it shows while an earlier request with the same id is among those it missed.
+        first: the first request of each id.
+        contradictory: ids that the list contains with different contents.
+        missed: requests that the list does not contain but that still count as pending.
+        twins: listed ids whose earlier request is among the missed ones.
     """
 
     list: PendingList
@@ -109,7 +111,7 @@ class _Pending:
         contradictory = set()
         for request in pending.requests:
             earlier = first.setdefault(request.id, request)
-            # Bytes may differ where nothing that was said does.
+            # The bytes may differ although the content is the same.
             if replace(earlier, source=b"") != replace(request, source=b""):
                 contradictory.add(request.id)
         absent = {each.request.id: each.request for each in missed if each.request.kind is pending.kind}
@@ -117,17 +119,17 @@ class _Pending:
         return cls(pending, first, frozenset(contradictory), unseen, frozenset(absent.keys() & first.keys()))
 
     def clear(self, id_: int) -> PendingRequest | None:
-        """The pending request of this id, if what it says is beyond doubt."""
+        """The pending request with this id, if its content is unambiguous."""
         return None if id_ in self.contradictory or id_ in self.twins else self.first.get(id_)
 
 
 def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
-    """Why the policy is not even asked; None if it is."""
+    """Why the request is held without asking the policy; None if the policy decides."""
     return _doubt_of_the_list(request, pending) or _doubt_of_the_document(request)
 
 
 def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | None:
-    """Why it is not sure that just this pends under its id."""
+    """Why it is uncertain which request is pending under this id; None if it is certain."""
     what = f"{request.kind} {request.id}"
     if request.id in pending.missed:
         text = f"{what} is missing from one read of its list; it counts as pending until a second read also misses it."
@@ -150,7 +152,7 @@ def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | N
 
 
 def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
-    """Why it is not sure what is asked."""
+    """Why it is uncertain what the request asks for; None if it is certain."""
     if request.garbled is not None:
         return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
     needed = {"account.id": request.account_id}
@@ -192,7 +194,7 @@ def _claims(
     accepted: Fact[Sequence[Claim]],
     missed: Sequence[Missed],
 ) -> Fact[Claims]:
-    """Who has said what in the custom fields that the policy asks about with `taken`."""
+    """The values of all requests in the custom fields that the policy tests with `taken`."""
     tests = policy.taken
     if not tests or isinstance(accepted, NotLearnt):
         return accepted if isinstance(accepted, NotLearnt) else NOT_ASKED_FOR
@@ -218,7 +220,7 @@ def _claim(request: PendingRequest, pending: _Pending) -> Claim:
 
 
 def _possible(custom: Iterable[CustomField]) -> Iterator[CustomField]:
-    """The fields with each value that they may have: what was lost of it may be nothing, or a blank, to `clean`."""
+    """The fields with each possible value: a lost character may turn into nothing, or into a blank, in `clean`."""
     return (replace(each, value=each.value.replace(LOST, lost)) for each in custom for lost in (LOST, "", " "))
 
 
@@ -227,7 +229,7 @@ def _is_custom(faulty: str) -> bool:
 
 
 def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
-    """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
+    """The time, if our clock is close enough to Portfolio Manager's to be trusted."""
     if isinstance(apart, NotLearnt):
         return NotLearnt(f"this machine's clock could not be checked against Portfolio Manager's: {apart.why}")
     if abs(apart) > FURTHEST_APART:
@@ -249,10 +251,7 @@ def _facts(
     pending: Mapping[Kind, _Pending],
     properties: Mapping[int, Verdict],
 ) -> Facts:
-    """What the snapshot says about one request beyond the request itself. Its owner and property are known.
-
-    `known` is what holds for every request.
-    """
+    """The facts about one request whose owner and property are known; `known` holds facts that all share."""
     owner = request.account_id or 0
     connected = snapshot.connected
     facts = replace(known, connected=connected if isinstance(connected, NotLearnt) else owner in connected)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from pm_autoaccept.data_sources.memory import give_back
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
-from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.data.keys import GarbledKey
 from pm_autoaccept.policy.data.layouts import SEPARATORS, written_separator
 from pm_autoaccept.policy.data.remarks import CellCount

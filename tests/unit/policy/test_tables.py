@@ -9,7 +9,7 @@ import pytest
 
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Source, Table, tabulate
-from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.values import FieldType
 
 POINTS = """
