@@ -499,4 +499,4 @@ async def test_data_of_a_database_is_tried(simulate, said, tmp_path):
     found = await found_by(settings=settings, **said(simulator))
     assert (found["data known"].state, found["data known"].found) == (State.OK, "2 rows, 1 more without a key")
     assert found["data other"].state is State.PROBLEM
-    assert "no connection of this name under `connections`; there is billing" in found["data other"].found
+    assert "no connection with this name under `connections`; known connections: billing" in found["data other"].found

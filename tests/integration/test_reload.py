@@ -101,7 +101,7 @@ async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tm
     assert watch.in_force is before
     assert watch.in_force.tables["known"] not in (table, NotLearnt("it is still being read"))
     write(tmp_path / "..data" / "data" / "known.txt", "jana\n")
-    assert watch.blocked_reason() == "the data have changed: known"
+    assert watch.blocked_reason() == "data files have changed: known"
 
 
 async def test_the_folder_itself_may_be_a_link_that_is_swapped(tmp_path):

@@ -237,7 +237,9 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
     account.policy_refused(Refusal(NOW, 1, "policy.yaml:4:7"))
     assert (await scrape())["policy_refused"] == {(): 1}
     customers = key_table("customers", {"1"}, digest="d1", rows=7)
-    account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")}, at=NOW)
+    account.policy_loaded(
+        second, {"customers": customers, "meters": NotLearnt("meters.csv: there are no keys")}, at=NOW
+    )
     found = await scrape()
     assert found["policy_refused"] == {(): 0}
     assert found["policy_info"] == {(("digest", second.digest),): 1}
