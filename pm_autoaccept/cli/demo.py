@@ -68,8 +68,8 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
 
     from pm_autoaccept.account import PolicyInForce, cycle_of
     from pm_autoaccept.cli.output.tables import console
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.data_sources import example_policy
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode, ReasonKind

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Settings
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
 from pm_autoaccept.doctor.ledger import look_at_ledger
 from pm_autoaccept.doctor.machine import look_around

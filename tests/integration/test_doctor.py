@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine
 from pm_autoaccept.doctor import ledger as doctor_records
 from pm_autoaccept.doctor.network import reach

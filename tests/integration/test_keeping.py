@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import policy_watch
 from pm_autoaccept.model import Kind, NotLearnt, Verdict
 from pm_autoaccept.simulator import State

@@ -15,8 +15,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.data_sources.refresh import LONGEST, SOONER, Keeper
 from pm_autoaccept.ledger import SqlLedger

@@ -20,8 +20,8 @@ from click.testing import CliRunner
 
 from pm_autoaccept.account import places
 from pm_autoaccept.cli import cli
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts, load_settings
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.data_sources.fetch import read_source

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import PolicyWatch, policy_watch
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.doctor import State, examine
