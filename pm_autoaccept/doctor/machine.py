@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Program, host_and_port, password_in
+from pm_autoaccept.config import ENVIRONMENT_SETTINGS, PREFIX, Program, host_and_port, password_in
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.policy.messages import perhaps
 
@@ -30,7 +30,7 @@ def look_around(program: Program) -> Iterator[Finding]:
 
 def _variables() -> Iterator[Finding]:
     """A misspelt variable says nothing, and nobody would notice."""
-    known = {f"{PREFIX}{name.upper()}{suffix}" for name in IN_THE_ENVIRONMENT for suffix in ("", "_FILE")}
+    known = {f"{PREFIX}{name.upper()}{suffix}" for name in ENVIRONMENT_SETTINGS for suffix in ("", "_FILE")}
     known.add(f"{PREFIX}SETTINGS")
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
