@@ -13,7 +13,7 @@ from pm_autoaccept.config.formats import redact_proxy
 from pm_autoaccept.config.load import ENVIRONMENT_SETTINGS, Program
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import ACCOUNT_SETTINGS
-from pm_autoaccept.redaction import HIDDEN, shown
+from pm_autoaccept.redaction import HIDDEN, redact_url
 
 _SECONDS_PER_UNIT = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -37,7 +37,7 @@ def list_settings(program: Program) -> Iterator[ListedSetting]:
     for name, address in first.connections.items():
         setting = f"connections.{name}"
         origin = program.origins[first.name][setting].text
-        yield ListedSetting(account=None, setting=setting, value=shown(address.get_secret_value()), origin=origin)
+        yield ListedSetting(account=None, setting=setting, value=redact_url(address.get_secret_value()), origin=origin)
     for account in program.accounts:
         for name in ACCOUNT_SETTINGS:
             yield _listed(program, account, name, account.name)

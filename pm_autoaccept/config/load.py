@@ -23,7 +23,7 @@ from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import NOT_IN_ENVIRONMENT, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.redaction import has_password, shown
+from pm_autoaccept.redaction import has_password, redact_url
 
 ENVIRONMENT_SETTINGS = tuple(name for name in Settings.model_fields if name not in NOT_IN_ENVIRONMENT)
 """Settings that an environment variable `PM_AUTOACCEPT_NAME` can set."""
@@ -284,6 +284,6 @@ def _duplicates(accounts: tuple[Settings, ...]) -> Iterator[str]:
         if login in seen:
             yield (
                 f"accounts `{seen[login]}` and `{each.name}` both sign in as {each.username} on "
-                f"{shown(each.base_url)}; remove one of them"
+                f"{redact_url(each.base_url)}; remove one of them"
             )
         seen.setdefault(login, each.name)

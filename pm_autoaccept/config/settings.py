@@ -21,7 +21,7 @@ from pm_autoaccept.config.formats import (
 from pm_autoaccept.egress import DIRECTLY, Proxies
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import REPEAT_WITHIN
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 EPA_HOST = "portfoliomanager.energystar.gov"
 SERVICES = {"live": f"https://{EPA_HOST}/ws", "test": f"https://{EPA_HOST}/wstest"}
@@ -109,12 +109,12 @@ class Settings(BaseModel):
     @property
     def service_shown(self) -> str:
         """The service's base URL, redacted: without user information and query values."""
-        return shown(self.base_url)
+        return redact_url(self.base_url)
 
     @property
     def ledger_shown(self) -> str:
         """The ledger's address, redacted: without user information and query values."""
-        return shown(self.ledger)
+        return redact_url(self.ledger)
 
     @property
     def first_answer_wait(self) -> timedelta:

@@ -26,7 +26,7 @@ from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding
-from pm_autoaccept.redaction import redacted
+from pm_autoaccept.redaction import redact_message
 
 _IN_MEMORY = 16 << 20
 """Bytes of an answer up to which no file is made of it."""
@@ -91,7 +91,9 @@ async def read_url(
     except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
         why = f"it cannot be read: {_in_words(error)}"
     # A server may repeat what it was asked, and a library what it was given.
-    return doubt(source, redacted(why, source.url or "") or "it cannot be read, and why holds a part of its address")
+    return doubt(
+        source, redact_message(why, source.url or "") or "it cannot be read, and why holds a part of its address"
+    )
 
 
 @asynccontextmanager
