@@ -26,7 +26,7 @@ from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding
-from pm_autoaccept.redaction import redacted
+from pm_autoaccept.redaction import redact_message
 
 _IN_MEMORY = 16 << 20
 """A response up to this size is kept in memory, a larger one in a temporary file."""
@@ -91,7 +91,7 @@ async def read_url(
     except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
         why = f"the download failed: {_in_words(error)}"
     # A server or a library may repeat the URL, which can hold a secret.
-    return doubt(source, redacted(why, source.url or "") or "the download failed; the error would reveal the URL")
+    return doubt(source, redact_message(why, source.url or "") or "the download failed; the error would reveal the URL")
 
 
 @asynccontextmanager

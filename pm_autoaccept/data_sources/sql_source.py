@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pm_autoaccept.data_sources.source_content import Doubtful, Reading, Taking, doubt
 from pm_autoaccept.policy import Source, Tabulation
-from pm_autoaccept.redaction import redacted
+from pm_autoaccept.redaction import redact_message
 
 _AT_ONCE = 2_000
 """Rows per fetch."""
@@ -61,7 +61,7 @@ def read_query(source: Source, address: str, *, bounds: Bounds = BOUNDS) -> Read
         return doubt(source, error)
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError, OSError, ImportError) as error:
         # A driver may repeat the connection URL, which contains the password.
-        why = redacted(_in_words(error), address)
+        why = redact_message(_in_words(error), address)
         return doubt(source, why or f"{type(error).__name__}; its message would reveal part of the connection URL")
 
 

@@ -328,7 +328,7 @@ async def test_a_refusal_is_seen_by_everybody(simulate, said, tmp_path):
 
     found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
     assert found["policy in force"].state is found["policy"].state is State.PROBLEM
-    assert "stays in force:\npolicy.yaml:3:76" in found["policy in force"].found
+    assert "stays in effect:\npolicy.yaml:3:76" in found["policy in force"].found
     write(policy, HOLD)
     found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
     assert found["policy"].state is State.OK

@@ -12,7 +12,7 @@ from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.data.layouts import COMMA, DateOrder
 from pm_autoaccept.policy.parser.source_text import Place
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 VALUE = "value"
 """The name of the only column of a source whose rows are just keys."""
@@ -113,7 +113,7 @@ class Source:
         """Where its rows come from, for messages, without secrets."""
         if self.query is not None:
             return f"connection {self.query.connection}"
-        return self.path or (shown(self.url).partition("?")[0] if self.url else "the policy")
+        return self.path or (redact_url(self.url).partition("?")[0] if self.url else "the policy")
 
     def cleaned(self, key: tuple[str, ...]) -> tuple[str, ...] | None:
         """One cleaned text for each key column; None if one of them is empty after cleaning."""
