@@ -21,13 +21,15 @@ from sqlalchemy import (
     select,
 )
 
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, chunks
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import owner as owner_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
-from pm_autoaccept.ledger.request_rows import chunks, rows_by_key
+from pm_autoaccept.ledger.outcome_groups import NO_EFFECT, TOOK_EFFECT
+from pm_autoaccept.ledger.request_rows import rows_by_key
 from pm_autoaccept.model import (
     Action,
     Evidence,
@@ -45,12 +47,6 @@ from pm_autoaccept.record import DecisionRow, Elsewhere, Wanted
 
 _COLUMNS = [column for column in request_table.c if column.name != "source"]
 """A row without the element's bytes, which only people look at."""
-
-OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
-"""Outcomes in which Portfolio Manager took our answer."""
-
-AT_ONCE = 500
-"""Rows that are held in memory at a time."""
 
 LARGEST_ID = 2**63 - 1
 
@@ -80,14 +76,16 @@ def decisions(
 def wanted_decisions(connection: Connection, wanted: Wanted) -> Iterator[DecisionRow]:
     """The decisions that are wanted, the oldest first, as they are read: a few hundred are in memory at a time."""
     query = _narrowed(_decisions(every=wanted.every), wanted)
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield _decision_row(row, every=wanted.every)
 
 
 def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
     """The names of all custom fields that stand in the wanted decisions' requests, in order of the alphabet."""
     query = _narrowed(_decisions(every=wanted.every), wanted).order_by(None)
-    rows = connection.execute(query.with_only_columns(request_table.c.custom).execution_options(yield_per=AT_ONCE))
+    rows = connection.execute(
+        query.with_only_columns(request_table.c.custom).execution_options(yield_per=ROWS_PER_FETCH)
+    )
     return sorted({name for custom in rows.scalars() for name, _ in custom})
 
 
@@ -156,7 +154,7 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.until is not None:
         query = query.where(when < wanted.until)
     if wanted.accepted:
-        query = query.where(intent.action == Action.ACCEPT, intent.outcome.in_(OURS))
+        query = query.where(intent.action == Action.ACCEPT, intent.outcome.in_(TOOK_EFFECT))
     if wanted.owner is not None:
         named = request.username == wanted.owner
         digits = wanted.owner.isascii() and wanted.owner.isdigit() and int(wanted.owner) <= LARGEST_ID
@@ -172,7 +170,7 @@ def _shown() -> ColumnElement[int]:
         select(intent_table.c.decision_id)
         .where(
             intent_table.c.request_id == request_table.c.id,
-            intent_table.c.outcome.not_in((Outcome.REFUSED, Outcome.NOT_SENT)),
+            intent_table.c.outcome.not_in(NO_EFFECT),
         )
         .order_by(intent_table.c.id.desc())
         .limit(1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import fall as fall_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.request_rows import TAKEN, RequestRow, insert
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
+from pm_autoaccept.ledger.request_rows import RequestRow
 from pm_autoaccept.model import Outcome
 
 
@@ -26,7 +28,7 @@ def spare(connection: Connection, intent: int) -> None:
         .where(
             fall_table.c.request_id == request_table.c.id,
             fall_table.c.intent_id != intent,
-            intent_table.c.outcome.in_(TAKEN),
+            intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
         )
         .correlate(request_table)
         .scalar_subquery()

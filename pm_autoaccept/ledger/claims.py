@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.outcome_groups import NO_EFFECT, TOOK_EFFECT
 from pm_autoaccept.ledger.private_values import DIGEST
 from pm_autoaccept.model import Action, Claim, CustomField, Kind, Outcome, RequestKey
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
@@ -18,9 +19,6 @@ _DOUBTS = {
     Outcome.SETTLED_ELSEWHERE: "it was answered elsewhere, and nobody knows how",
 }
 """Outcomes after which an accept may stand."""
-_STANDS = (Outcome.DONE, Outcome.DONE_INFERRED)
-_NOTHING_CAME = (Outcome.REFUSED, Outcome.NOT_SENT)
-"""Outcomes of an answer that did nothing: who ended the request then was somebody else."""
 
 
 def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
@@ -29,12 +27,12 @@ def accepted(connection: Connection, provider: int) -> tuple[Claim, ...]:
     One that pended, and was answered by nobody here, may have been accepted by people in Portfolio Manager's own pages.
     """
     request, intent = request_table.c, intent_table.c
-    by_us = and_(intent.action == Action.ACCEPT, intent.outcome.in_((*_STANDS, *_DOUBTS)))
+    by_us = and_(intent.action == Action.ACCEPT, intent.outcome.in_((*TOOK_EFFECT, *_DOUBTS)))
     by_others = and_(intent.id.is_(None), request.outcome == Outcome.SETTLED_ELSEWHERE)
     query = (
         select(request.kind, request.pm_id, request.account_id, request.username, request.custom, request.masked_at)
         .add_columns(func.coalesce(intent.outcome, request.outcome).label("outcome"))
-        .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(_NOTHING_CAME)))
+        .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(NO_EFFECT)))
         .where(request.provider_id == provider, or_(by_us, by_others))
         .order_by(request.id)
     )

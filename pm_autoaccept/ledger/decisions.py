@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.holds import Decided, hold
-from pm_autoaccept.ledger.request_rows import RequestRow, chunks, current, rows_by_key
+from pm_autoaccept.ledger.request_rows import RequestRow, current, rows_by_key
 from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
 
 

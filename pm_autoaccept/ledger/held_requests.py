@@ -8,15 +8,15 @@ from datetime import datetime
 from sqlalchemy import Connection, func, or_, select
 
 from pm_autoaccept.errors import ConfigurationError
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
-from pm_autoaccept.model import Kind, Origin, Outcome, ReasonKind, RequestKey, Verdict
+from pm_autoaccept.model import Kind, Origin, ReasonKind, RequestKey, Verdict
 from pm_autoaccept.record import HeldRow
-
-AT_ONCE = 500
 
 FOR_PEOPLE = (ReasonKind.VERDICT_CHANGED, ReasonKind.LISTED_AGAIN, ReasonKind.REFUSED)
 """Why a decided answer is kept back until a person looks."""
@@ -35,12 +35,12 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
     since = func.coalesce(request.held_since, decision.decided_at)
     pends = or_(
         request.outcome.is_(None),
-        request.outcome.in_((Outcome.OPEN, Outcome.REFUSED)),
+        request.outcome.in_(UNSETTLED),
         # It was answered, and is listed all the same.
         request.absent_reads == 0,
     )
     waits = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(FOR_PEOPLE))
-    answered = request.outcome.is_not(None) & request.outcome.not_in((Outcome.OPEN, Outcome.REFUSED))
+    answered = request.outcome.is_not(None) & request.outcome.not_in(UNSETTLED)
     query = (
         select(
             *(request.kind, request.pm_id, request.account_id, request.username, request.property_id),
@@ -60,7 +60,7 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield HeldRow(
             account=row.name,
             kind=Kind(row.kind),

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.ledger.absence import missed_once
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import last_decisions
@@ -16,8 +17,9 @@ from pm_autoaccept.ledger.elapsed_time import Patience
 from pm_autoaccept.ledger.holds import held
 from pm_autoaccept.ledger.intents import may_repeat
 from pm_autoaccept.ledger.limit_usage import tallies
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
 from pm_autoaccept.ledger.refusals import as_sent, refusal
-from pm_autoaccept.ledger.request_rows import TAKEN, Current, RequestRow, chunks, current, last_intent, rows_by_key
+from pm_autoaccept.ledger.request_rows import Current, RequestRow, current, last_intent, rows_by_key
 from pm_autoaccept.model import (
     Action,
     Held,
@@ -174,7 +176,7 @@ def _rejected(connection: Connection, provider: int, properties: list[int]) -> f
                 request_table.c.provider_id == provider,
                 request_table.c.kind == Kind.PROPERTY,
                 request_table.c.pm_id.in_(some),
-                intent_table.c.outcome.in_(TAKEN),
+                intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
             )
             .order_by(intent_table.c.id)
         )

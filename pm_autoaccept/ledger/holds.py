@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row
 
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.request_rows import RequestRow, chunks
+from pm_autoaccept.ledger.request_rows import RequestRow
 from pm_autoaccept.model import Decision, Held, Mode, ReasonKind, Verdict
 
 DecisionRow: TypeAlias = Row[Any] | None

@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
-from pm_autoaccept.ledger.request_rows import TAKEN, account_to_name, chunks
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT, TOOK_EFFECT
+from pm_autoaccept.ledger.request_rows import account_to_name
 from pm_autoaccept.model import (
     Action,
     Finding,
@@ -138,7 +140,7 @@ def accepts_since(provider: int, since: datetime | None) -> Any:  # noqa: ANN401
 
     It may be very much: to be narrowed down before it is read.
     """
-    query = _sent(Outcome.DONE, Outcome.DONE_INFERRED).where(request_table.c.provider_id == provider)
+    query = _sent(*TOOK_EFFECT).where(request_table.c.provider_id == provider)
     if since is not None:
         # By an index: what an answer of unknown fate came to is known a day after it at the latest.
         query = query.where(intent_table.c.sent_at >= since - KNOWN_WITHIN, intent_table.c.outcome_at >= since)
@@ -194,7 +196,7 @@ def note_end(
     """
     accepts = select(intent_table.c.request_id).where(
         intent_table.c.action == Action.ACCEPT,
-        intent_table.c.outcome.in_(TAKEN),
+        intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
         intent_table.c.sent_at < accepted_before,
     )
     table = request_table.c
@@ -263,7 +265,7 @@ def _grounds(connection: Connection, provider: int, kind: Kind, ids: Collection[
 def _accepts(connection: Connection, provider: int, kind: Kind, ids: Collection[int]) -> Mapping[int, list[Ground]]:
     found: dict[int, list[Ground]] = defaultdict(list)
     for some in chunks(sorted(ids)):
-        query = _sent(*TAKEN).where(
+        query = _sent(*MAY_HAVE_TAKEN_EFFECT).where(
             request_table.c.provider_id == provider, request_table.c.kind == kind, request_table.c.pm_id.in_(some)
         )
         for row in connection.execute(query):
@@ -276,7 +278,7 @@ def _carried(connection: Connection, provider: int, properties: list[int]) -> di
     found = {}
     for some in chunks(properties):
         query = (
-            _sent(*TAKEN)
+            _sent(*MAY_HAVE_TAKEN_EFFECT)
             .add_columns(decision_table.c.evidence)
             .join(decision_table, decision_table.c.id == intent_table.c.decision_id)
             .where(

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from pm_autoaccept.ledger.audit import accounts
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
@@ -16,8 +17,6 @@ from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, command_that_removes
 from pm_autoaccept.record import NotificationRow, TieRow
-
-AT_ONCE = 500
 
 
 def standing(connection: Connection, *, account: str | None = None, origin: Origin | None = None) -> Iterator[TieRow]:
@@ -51,7 +50,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
     if origin is not None:
         query = query.where(tie_table.c.origin == origin, tie_table.c.acknowledged_at.is_(None))
     names, several = _names(connection), len(accounts(connection)) > 1
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield TieRow(
             account=row.name,
             kind=Kind(row.kind),
@@ -105,7 +104,7 @@ def notifications(connection: Connection, *, account: str | None = None) -> Iter
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield NotificationRow(
             account=row.name,
             id=row.id,

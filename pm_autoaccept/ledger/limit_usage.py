@@ -16,6 +16,7 @@ from pm_autoaccept.ledger.db.tables import lift as lift_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.elapsed_time import Moment, Then
+from pm_autoaccept.ledger.outcome_groups import NO_EFFECT
 from pm_autoaccept.model import Action, Limit, Outcome, Tally
 
 
@@ -78,8 +79,7 @@ def _answers(provider: int, *, since: Then) -> Subquery:
         .where(*counts)
     )
     own = intent_table.alias("own")
-    nothing_came = Outcome.REFUSED, Outcome.NOT_SENT
-    answered_itself = select(own.c.id).where(own.c.request_id == request_table.c.id, own.c.outcome.not_in(nothing_came))
+    answered_itself = select(own.c.id).where(own.c.request_id == request_table.c.id, own.c.outcome.not_in(NO_EFFECT))
     fell = (
         select(literal(Action.REJECT.value), *times)
         .join(request_table, request_table.c.falls_with == intent_table.c.id)

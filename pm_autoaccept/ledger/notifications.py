@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import notification as notification_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.ledger.inventory import (
@@ -29,7 +30,6 @@ from pm_autoaccept.ledger.inventory import (
     note_end,
     requests_of,
 )
-from pm_autoaccept.ledger.request_rows import insert
 from pm_autoaccept.model import Finding, FindingKind, Kind, Notification, NotLearnt, Origin, RequestKey, Snapshot
 
 PATIENCE = timedelta(hours=1)

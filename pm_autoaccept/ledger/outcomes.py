@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
 
 from pm_autoaccept.ledger.cascade import ended_without_us, spare
+from pm_autoaccept.ledger.db.queries import by_number, numbered
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.intents import Intended
-from pm_autoaccept.ledger.request_rows import LONGEST_WAIT, answers_to, by_number, numbered
+from pm_autoaccept.ledger.request_rows import LONGEST_WAIT, answers_to
 from pm_autoaccept.model import Change, Outcome, Receipt
 
 

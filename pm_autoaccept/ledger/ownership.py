@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from pm_autoaccept.errors import LedgerMismatch
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import provider as provider_table
-from pm_autoaccept.ledger.request_rows import insert
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.redaction import shown
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
+from pm_autoaccept.ledger.db.queries import chunks, insert
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import owner as owner_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
@@ -23,7 +24,6 @@ from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.ledger.inventory import Tie, accepts_since, begin, begin_accepted_meters, end, gone_findings, live
 from pm_autoaccept.ledger.notifications import notice, owners_of_waiting
 from pm_autoaccept.ledger.removals import end_shares_removed_with, settle_removals
-from pm_autoaccept.ledger.request_rows import chunks, insert
 from pm_autoaccept.model import Fact, Finding, Kind, NotLearnt, Origin, Snapshot, Watched
 
 LOOKING_BACK = timedelta(hours=1)

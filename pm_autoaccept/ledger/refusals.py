@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from pm_autoaccept.ledger.elapsed_time import Moment, due
-from pm_autoaccept.ledger.request_rows import UNSETTLED, RequestRow, answers_to
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
+from pm_autoaccept.ledger.request_rows import RequestRow, answers_to
 from pm_autoaccept.model import Action, Change, Outcome, Sent
 
 

@@ -7,13 +7,12 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from pm_autoaccept import __version__
+from pm_autoaccept.ledger.db.queries import number_of
 from pm_autoaccept.ledger.db.tables import removal as removal_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.ledger.inventory import Tie, end, live_one, note_end, requests_by, requests_of
-from pm_autoaccept.ledger.request_rows import number_of
+from pm_autoaccept.ledger.outcome_groups import TOOK_EFFECT
 from pm_autoaccept.model import Kind, Outcome, Removal, RequestKey
-
-OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
 
 
 def intend_removal(connection: Connection, provider: int, removal: Removal, *, by: str, at: datetime) -> int:
@@ -79,7 +78,7 @@ def end_shares_removed_with(connection: Connection, connected: Tie, *, at: datet
         table.kind == Kind.CONNECTION,
         table.pm_id == connected.pm_id,
         table.keep_shares.is_(False),
-        table.outcome.in_((*OURS, Outcome.OPEN)),
+        table.outcome.in_((*TOOK_EFFECT, Outcome.OPEN)),
         table.intended_at >= connected.first_seen,
     )
     if connection.execute(ours.limit(1)).scalar() is None:

@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from pm_autoaccept.errors import DocumentRefused
-from pm_autoaccept.ledger.audit import AT_ONCE, wanted_decisions
+from pm_autoaccept.ledger.audit import wanted_decisions
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, chunks
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.ledger.private_values import DIGEST
-from pm_autoaccept.ledger.request_rows import chunks
 from pm_autoaccept.model import Held, Kind, Memory, PendingRequest, Recalled, RequestKey
 from pm_autoaccept.parse import parse_pending_page
 from pm_autoaccept.record import DecisionRow, Wanted
@@ -32,7 +32,7 @@ def _recalled(connection: Connection, rows: Iterable[DecisionRow]) -> Iterator[R
     some: list[DecisionRow] = []
     for row in rows:
         some.append(row)
-        if len(some) == AT_ONCE:
+        if len(some) == ROWS_PER_FETCH:
             yield from _with_bytes(connection, some)
             some = []
     yield from _with_bytes(connection, some)

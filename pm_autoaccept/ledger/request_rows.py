@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Row, Select, Table, bindparam, case, select, true
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Select, bindparam, case, select, true
 
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT, UNSETTLED
 from pm_autoaccept.model import Kind, Outcome, PendingRequest, RequestKey
 from pm_autoaccept.record import asked
 
 RequestRow: TypeAlias = Row[Any]
-Insert: TypeAlias = postgresql.Insert | sqlite.Insert
-
-UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
-"""Outcomes after which a request still waits for its end."""
 
 _WHAT_WAS_ASKED = {
     "username",
@@ -31,11 +28,9 @@ _WHAT_WAS_ASKED = {
     "custom",
     "source",
 }
-TAKEN = (Outcome.DONE, Outcome.DONE_INFERRED, Outcome.OPEN, Outcome.GONE)
-"""Outcomes of an intent that may have taken effect."""
 
 _MAY_HAVE_TAKEN_EFFECT = case(
-    (request_table.c.outcome.not_in(TAKEN), False),
+    (request_table.c.outcome.not_in(MAY_HAVE_TAKEN_EFFECT), False),
     # It may be gone by the reject of a request above it, without an answer of its own.
     (
         request_table.c.outcome == Outcome.GONE,
@@ -55,9 +50,6 @@ READS_UNTIL_GONE = 2
 
 LONGEST_WAIT = timedelta(days=1)
 """To which the wait before an answer is tried again doubles."""
-
-_AT_ONCE = 500
-"""Ids in one query: SQLite takes at most 999 parameters in its oldest supported builds."""
 
 
 # Made once, as all that is asked for each answer: SQLAlchemy takes longer to make a query than SQLite to answer it.
@@ -166,37 +158,6 @@ def answers_to(request: int) -> Select[Any]:
     """A query for the answers to a request that were sent, or may have been, the last first."""
     mine = intent_table.c.request_id == request, intent_table.c.outcome != Outcome.NOT_SENT
     return select(intent_table).where(*mine).order_by(intent_table.c.id.desc())
-
-
-def numbered(table: Table, *names: str) -> Select[Any]:
-    """A query for columns of the rows that have some numbers, to be handed to `by_number`."""
-    columns = [table.c[name] for name in ("id", *names)]
-    return select(*columns).where(table.c.id.in_(bindparam("numbers", expanding=True)))
-
-
-def by_number(connection: Connection, query: Select[Any], numbers: list[int]) -> dict[int, Row[Any]]:
-    """Number → the row that has it."""
-    found: dict[int, Row[Any]] = {}
-    for some in chunks(numbers):
-        found |= {row.id: row for row in connection.execute(query, {"numbers": some})}
-    return found
-
-
-def chunks(numbers: list[int]) -> Iterator[list[int]]:
-    """Cut a list into pieces that fit one query."""
-    for start in range(0, len(numbers), _AT_ONCE):
-        yield numbers[start : start + _AT_ONCE]
-
-
-def number_of(inserted: CursorResult[Any]) -> int:
-    """The number of a row that was just inserted."""
-    key = inserted.inserted_primary_key
-    return int(key[0]) if key else 0
-
-
-def insert(connection: Connection, table: Table) -> Insert:
-    """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells once for each."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def account_to_name(connection: Connection, provider: int) -> str | None:

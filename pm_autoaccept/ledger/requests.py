@@ -14,22 +14,21 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from pm_autoaccept.ledger.absence import beside, digest_of, proves_absence
 from pm_autoaccept.ledger.cascade import ended_without_us
+from pm_autoaccept.ledger.db.queries import chunks, insert
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import unreadable as unreadable_table
 from pm_autoaccept.ledger.elapsed_time import Patience
 from pm_autoaccept.ledger.notifications import store
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.private_values import Hiding
 from pm_autoaccept.ledger.request_rows import (
     READS_UNTIL_GONE,
     STANDING,
-    UNSETTLED,
     RequestRow,
     Which,
     answers_to,
-    chunks,
     current,
-    insert,
     last_intent,
     rows_by_key,
     with_zone,

@@ -27,8 +27,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from pm_autoaccept.ledger.db.database import Database
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import sign_in as sign_in_table
-from pm_autoaccept.ledger.request_rows import insert
 
 FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 """After a refusal, after another, and to which it doubles."""
