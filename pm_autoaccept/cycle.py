@@ -21,8 +21,8 @@ from pm_autoaccept.model import (
     Plan,
     ProviderAccount,
     Receipt,
-    Remembered,
     Snapshot,
+    SourceHistory,
     SourceUse,
     Step,
 )
@@ -30,7 +30,7 @@ from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record import RETRY_WITHIN, Ledger
 from pm_autoaccept.telemetry.events import log_finding, log_told
 
 NOTED_EVERY = timedelta(hours=1)
@@ -76,12 +76,12 @@ class Cycle:
     stop: Callable[[], str | None] = lambda: None
     pause_file: Path | None = None
     tell: Callable[[Receipt], None] = lambda _receipt: None
-    repeat_within: timedelta = REPEAT_WITHIN
+    repeat_within: timedelta = RETRY_WITHIN
     tell_found: Callable[[Finding], None] = log_finding
     tell_decided: Callable[[Decision], None] = log_told
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
     _poller: Poller = field(init=False)
-    _remembered: Fact[Mapping[str, Remembered]] = field(default=NotLearnt("nobody was asked yet"), init=False)
+    _remembered: Fact[Mapping[str, SourceHistory]] = field(default=NotLearnt("nobody was asked yet"), init=False)
     _apart: Fact[timedelta] = field(default=NotLearnt("nothing was read yet"), init=False)
     _noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
 
@@ -111,7 +111,9 @@ class Cycle:
             # What was decided of a request stands while a read misses it; that it does, its row says.
             shown = {request.key for pending in snapshot.lists for request in pending.requests}
             decisions = [decision for decision in planned.decisions if decision.key in shown]
-            for decision in await self.ledger.decide(decisions, planned.kept_back, mode=self.mode, at=self.now()):
+            for decision in await self.ledger.record_decisions(
+                decisions, planned.kept_back, mode=self.mode, at=self.now()
+            ):
                 self.tell_decided(decision)
         return planned
 
@@ -119,10 +121,10 @@ class Cycle:
         """Decide and plan what a snapshot shows."""
         history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
         claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
-        accepted = await self.ledger.accepted() if claims else NOT_ASKED_FOR
+        accepted = await self.ledger.accepted_claims() if claims else NOT_ASKED_FOR
         self._apart, self._remembered = snapshot.clock, {}
         if any(source.guarded for source in self.policy.sources.values()):
-            self._remembered = await self.ledger.remembered(at=self.now())
+            self._remembered = await self.ledger.source_histories(at=self.now())
         now = self.now()
         decisions = decide(
             snapshot,
@@ -169,21 +171,21 @@ class Cycle:
 
     async def paused(self) -> str | None:
         """Say who or what has paused answering, None where nobody has."""
-        return paused_by(self.pause_file) or await self.ledger.paused()
+        return paused_by(self.pause_file) or await self.ledger.pause_reason()
 
     async def _remember(self) -> None:
         """Note what the good tables hold, when that has changed, and again every hour."""
         now, good = self.now(), sources_in_use(self.policy, self.good_tables())
         if good and (self._noted is None or self._noted[0] != good or abs(now - self._noted[1]) >= NOTED_EVERY):
-            await self.ledger.remember(good, at=now)
+            await self.ledger.record_sources(good, at=now)
             self._noted = good, now
 
     async def _read(self, *, record: bool) -> Snapshot:
-        in_doubt = await self.ledger.owners_in_doubt()
+        in_doubt = await self.ledger.owners_with_open_answers()
         if not record:
             return await self._poller.poll(in_doubt=in_doubt)
-        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.watched())
-        await self.ledger.see(snapshot, at=self.now(), private=self.policy.private)
-        for finding in await self.ledger.watch(snapshot, at=self.now()):
+        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.share_reads())
+        await self.ledger.record_snapshot(snapshot, at=self.now(), private=self.policy.private)
+        for finding in await self.ledger.reconcile(snapshot, at=self.now()):
             self.tell_found(finding)
         return snapshot

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
-    FURTHEST_APART,
-    LOST,
+    MAX_CLOCK_SKEW,
     NOT_ASKED_FOR,
+    REPLACEMENT_CHARACTER,
     AccountInfo,
     Claim,
     Claims,
@@ -23,7 +23,7 @@ from pm_autoaccept.model import (
     Facts,
     Held,
     Kind,
-    Missed,
+    MissedRequest,
     NotLearnt,
     PendingList,
     PendingRequest,
@@ -46,7 +46,7 @@ def decide(
     now: datetime,
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
-    missed: Sequence[Missed] = (),
+    missed: Sequence[MissedRequest] = (),
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -104,7 +104,7 @@ class _Pending:
     twins: frozenset[int]
 
     @classmethod
-    def of(cls, pending: PendingList, missed: Sequence[Missed]) -> _Pending:
+    def of(cls, pending: PendingList, missed: Sequence[MissedRequest]) -> _Pending:
         first: dict[int, PendingRequest] = {}
         contradictory = set()
         for request in pending.requests:
@@ -185,7 +185,7 @@ def _claims(
     policy: Policy,
     pending: Mapping[Kind, _Pending],
     accepted: Fact[Sequence[Claim]],
-    missed: Sequence[Missed],
+    missed: Sequence[MissedRequest],
 ) -> Fact[Claims]:
     """Who has said what in the custom fields that the policy asks about with `taken`."""
     tests = policy.taken
@@ -214,7 +214,11 @@ def _claim(request: PendingRequest, pending: _Pending) -> Claim:
 
 def _possible(custom: Iterable[CustomField]) -> Iterator[CustomField]:
     """The fields with each value that they may have: what was lost of it may be nothing, or a blank, to `clean`."""
-    return (replace(each, value=each.value.replace(LOST, lost)) for each in custom for lost in (LOST, "", " "))
+    return (
+        replace(each, value=each.value.replace(REPLACEMENT_CHARACTER, lost))
+        for each in custom
+        for lost in (REPLACEMENT_CHARACTER, "", " ")
+    )
 
 
 def _is_custom(faulty: str) -> bool:
@@ -225,7 +229,7 @@ def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
     """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
     if isinstance(apart, NotLearnt):
         return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
-    if abs(apart) > FURTHEST_APART:
+    if abs(apart) > MAX_CLOCK_SKEW:
         seconds = f"{abs(apart).total_seconds():,.0f} seconds"
         return NotLearnt(f"our clock and Portfolio Manager's are {seconds} apart, more than five minutes")
     return now

@@ -19,6 +19,7 @@ from typing import TypeAlias
 from pm_autoaccept.limits import keep_within
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Decision,
     Fact,
     History,
@@ -30,7 +31,6 @@ from pm_autoaccept.model import (
     ReasonKind,
     RequestKey,
     Snapshot,
-    Standing,
     Step,
     Verdict,
 )
@@ -38,12 +38,12 @@ from pm_autoaccept.model import (
 FRESH_FOR = timedelta(minutes=5)
 """How long lists may be answered from, unless reading everything took longer than half of that."""
 
-_ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
-    Standing.ACCEPTED: (ReasonKind.ANSWERED, "our accept is done; Portfolio Manager still lists the request"),
-    Standing.REJECTED: (ReasonKind.ANSWERED, "our reject is done; Portfolio Manager still lists the request"),
-    Standing.SETTLED: (ReasonKind.ANSWERED, "it was answered elsewhere; Portfolio Manager still lists the request"),
-    Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, and what became of it is not known yet"),
-    Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
+_ALREADY_SENT: Mapping[AnswerState, tuple[ReasonKind, str]] = {
+    AnswerState.ACCEPTED: (ReasonKind.ANSWERED, "our accept is done; Portfolio Manager still lists the request"),
+    AnswerState.REJECTED: (ReasonKind.ANSWERED, "our reject is done; Portfolio Manager still lists the request"),
+    AnswerState.SETTLED: (ReasonKind.ANSWERED, "it was answered elsewhere; Portfolio Manager still lists the request"),
+    AnswerState.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, and what became of it is not known yet"),
+    AnswerState.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
 }
 
 _LISTED_AGAIN = (
@@ -51,7 +51,7 @@ _LISTED_AGAIN = (
     "it was answered more than an hour ago, and Portfolio Manager lists it still or again; a person must look",
 )
 
-_UNKNOWN = (Standing.IN_DOUBT, Standing.REPEATABLE)
+_UNKNOWN = (AnswerState.IN_DOUBT, AnswerState.REPEATABLE)
 """An answer was sent, and what became of it is not known."""
 
 
@@ -65,8 +65,8 @@ class _Family:
     children: Mapping[RequestKey, tuple[Decision, ...]]
     steps: dict[RequestKey, Step] = field(default_factory=dict)
 
-    def standing(self, key: RequestKey) -> Standing:
-        return self.history.standing.get(key, Standing.UNANSWERED)
+    def standing(self, key: RequestKey) -> AnswerState:
+        return self.history.answer_states.get(key, AnswerState.UNANSWERED)
 
 
 _Needed: TypeAlias = Reason | tuple[RequestKey, ...]
@@ -90,7 +90,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         reason = _consider(decision, family)
         if reason is not None:
             kept_back.append(KeptBack(decision, reason))
-    steps, late = keep_within(family.steps, history.tallies, at=snapshot.ended)
+    steps, late = keep_within(family.steps, history.limit_usage, at=snapshot.ended)
     return Plan(
         decisions=tuple(by_key.values()),
         steps=steps,
@@ -98,7 +98,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         fresh_from=max(pending.ended for pending in snapshot.lists),
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
-        clock_apart=snapshot.clock_apart,
+        clock_skew=snapshot.clock_skew,
     )
 
 
@@ -122,7 +122,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     standing = family.standing(decision.key)
     if (reason := _sent_before(decision, action, family)) is not None:
         return reason
-    if standing is Standing.REPEATABLE:
+    if standing is AnswerState.REPEATABLE:
         decision = replace(decision, note=family.history.sent[decision.key].note)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
@@ -133,7 +133,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     family.steps[decision.key] = Step(
         decision=decision,
         action=action,
-        repeats=standing is Standing.REPEATABLE,
+        repeats=standing is AnswerState.REPEATABLE,
         needs=tuple(needs),
         falls=() if accept else _falls(decision.key, family),
     )
@@ -147,11 +147,11 @@ def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason 
         text = "another answer was sent before, its fate is not known, and the policy says otherwise now"
         return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; it waits for a person")
     changed = before is not None and before.changed(decision)
-    if standing in _ALREADY_SENT and not (standing is Standing.REFUSED and changed):
+    if standing in _ALREADY_SENT and not (standing is AnswerState.REFUSED and changed):
         return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
-    if standing is not Standing.REPEATABLE:
+    if standing is not AnswerState.REPEATABLE:
         return None
-    if (apart := family.snapshot.clock_apart) is not None:
+    if (apart := family.snapshot.clock_skew) is not None:
         how_far = f"our clock and Portfolio Manager's are {abs(apart).total_seconds():,.0f} seconds apart"
         text = f"what became of our answer is not known, and nothing is sent again while {how_far}"
         return Reason(ReasonKind.IN_DOUBT, text)
@@ -168,7 +168,7 @@ def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, wha
     another: an element without a readable id may be, and so may one that is listed long after our accept.
     """
     lists = {pending.kind: pending for pending in family.snapshot.lists}
-    if family.standing(parent) is Standing.ACCEPTED:
+    if family.standing(parent) is AnswerState.ACCEPTED:
         if lists[parent.kind].shows_absence and parent not in family.history.overdue:
             return ()
         text = f"we accepted {what} {parent.id}, and what is listed now may be another request of it"

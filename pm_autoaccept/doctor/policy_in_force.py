@@ -8,7 +8,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import opened
 from pm_autoaccept.errors import LedgerError
-from pm_autoaccept.ledger.policy_history import revisions
+from pm_autoaccept.ledger.policy_history import list_revisions
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.record import RevisionRow
 
@@ -20,7 +20,7 @@ async def look_at_revisions(settings: Settings, policy: Policy | None) -> Findin
     """What the ledger says of the policy in force; None where it says nothing."""
 
     def last(connection: Connection) -> RevisionRow | None:
-        return next(reversed(list(revisions(connection, account=settings.name))), None)
+        return next(reversed(list(list_revisions(connection, account=settings.name))), None)
 
     async with opened(settings) as ledger:
         if ledger is None:

@@ -24,7 +24,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import (
-    FURTHEST_APART,
+    MAX_CLOCK_SKEW,
     CustomFieldDefinition,
     Kind,
     Notification,
@@ -190,7 +190,7 @@ def _clock(pm: PortfolioManager) -> Finding:
     seconds = difference.total_seconds()
     behind = "behind" if seconds > 0 else "ahead of"
     found = f"this machine is {abs(seconds):.0f} s {behind} Portfolio Manager's"
-    if abs(difference) > FURTHEST_APART:
+    if abs(difference) > MAX_CLOCK_SKEW:
         return problem(check, found, "set this machine's clock by NTP: rules on dates and ages hold until then")
     if abs(difference) > CLOCKS_DRIFT:
         return warning(check, found, "set this machine's clock by NTP")

@@ -22,24 +22,24 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, 
 
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger.db.database import Database
-from pm_autoaccept.ledger.db.ledger_identity import steady
+from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
 from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import lease as lease_table
 from pm_autoaccept.ledger.db.tables import replica as replica_table
 
-LONGEST_AHEAD = 4
+MAX_TTLS_AHEAD = 4
 """How many `ttl` a sign of life may lie ahead: what lies further was written before the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenure:
+class HeldLease:
     """One holder's time with one account, from taking the lease until it is released or lost.
 
     Attributes:
         name: the account, as the settings call it.
         holder: who holds it.
         epoch: grows with each time that the lease is taken: what an earlier holder writes is refused by it.
-        deadline: until when the holder may act, in seconds of its own monotonic clock (`steady`).
+        deadline: until when the holder may act, in seconds of its own monotonic clock (`monotonic_seconds`).
         silent_from: by the same clock, from when on no holder before this one that did not release the lease can have
             been sending: when it was taken, or earlier where others have held it in between.
         settle_from: until when, by the database's clock, a holder before this one that did not release the lease could
@@ -55,7 +55,7 @@ class Tenure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class LeaseHolder:
     """Who holds an account's lease, and until when by the database's clock."""
 
     holder: str
@@ -82,7 +82,7 @@ class Leases:
         holder: str,
         ttl: timedelta,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = steady,
+        monotonic: Callable[[], float] = monotonic_seconds,
     ) -> None:
         self.holder = f"{holder}/{uuid4().hex[:12]}"
         self._database = database
@@ -90,7 +90,7 @@ class Leases:
         self._now = now
         self._monotonic = monotonic
 
-    async def take(self, name: str) -> Tenure | None:
+    async def take(self, name: str) -> HeldLease | None:
         """Take an account's lease if it is free or has run out; None if another replica holds it.
 
         What this replica holds already begins anew, with another epoch.
@@ -100,7 +100,7 @@ class Leases:
         if taken is None:
             return None
         epoch, settle_from, silent = taken
-        return Tenure(
+        return HeldLease(
             name=name,
             holder=self.holder,
             epoch=epoch,
@@ -109,27 +109,27 @@ class Leases:
             settle_from=settle_from,
         )
 
-    async def renew(self, tenure: Tenure) -> Tenure:
+    async def renew(self, held_lease: HeldLease) -> HeldLease:
         """Hold on to a lease for another `ttl`, with the same epoch; raises `LeaseLost` if another took it."""
         deadline = self._deadline()
-        await self._database.run(lambda connection: self._renew(connection, tenure))
-        return replace(tenure, deadline=deadline)
+        await self._database.run(lambda connection: self._renew(connection, held_lease))
+        return replace(held_lease, deadline=deadline)
 
-    async def release(self, tenure: Tenure) -> None:
+    async def release(self, held_lease: HeldLease) -> None:
         """Free a lease at once. Only when nothing is on the way any more; one that was lost meanwhile is left alone."""
-        free = update(lease_table).where(*_held_by(tenure)).values(holder=None)
+        free = update(lease_table).where(*_held_by(held_lease)).values(holder=None)
         await self._database.run(lambda connection: connection.execute(free.values(until=self._clock(connection))))
 
-    async def alive(self) -> int:
+    async def send_heartbeat(self) -> int:
         """Give a sign of life, and say how many replicas have given one within their `ttl`, this one among them."""
-        return await self._database.run(self._alive)
+        return await self._database.run(self._send_heartbeat)
 
-    async def leave(self) -> None:
+    async def remove_heartbeat(self) -> None:
         """Take back the sign of life, so that the others take over this replica's share at once."""
         gone = delete(replica_table).where(replica_table.c.id == self.holder)
         await self._database.run(lambda connection: connection.execute(gone))
 
-    async def holders(self) -> Mapping[str, Holding]:
+    async def holders(self) -> Mapping[str, LeaseHolder]:
         """Who holds each account's lease now: account → holding. Those that nobody holds are not named."""
         return await self._database.read(self._holders)
 
@@ -162,45 +162,45 @@ class Leases:
         silent = now - settle_from if row.holder is None and settle_from is not None else timedelta()
         return row.epoch + 1, settle_from, max(silent, timedelta())
 
-    def _renew(self, connection: Connection, tenure: Tenure) -> None:
+    def _renew(self, connection: Connection, held_lease: HeldLease) -> None:
         until = self._clock(connection) + self._ttl
-        renewed = connection.execute(update(lease_table).where(*_held_by(tenure)).values(until=until))
+        renewed = connection.execute(update(lease_table).where(*_held_by(held_lease)).values(until=until))
         if renewed.rowcount != 1:
-            raise _lost(connection, tenure)
+            raise _lost(connection, held_lease)
 
-    def _alive(self, connection: Connection) -> int:
+    def _send_heartbeat(self, connection: Connection) -> int:
         now = self._clock(connection)
         table = replica_table.c
         ours = insert(connection, replica_table).values(id=self.holder, until=now + self._ttl)
         connection.execute(ours.on_conflict_do_update(index_elements=["id"], set_={"until": ours.excluded.until}))
         connection.execute(delete(replica_table).where(table.until < now - self._ttl))
-        living = table.until.between(now, now + LONGEST_AHEAD * self._ttl)
+        living = table.until.between(now, now + MAX_TTLS_AHEAD * self._ttl)
         return int(connection.execute(select(func.count()).select_from(replica_table).where(living)).scalar_one())
 
-    def _holders(self, connection: Connection) -> Mapping[str, Holding]:
+    def _holders(self, connection: Connection) -> Mapping[str, LeaseHolder]:
         now = self._clock(connection)
         held = select(lease_table).where(lease_table.c.holder.is_not(None), lease_table.c.until > now)
         return {
-            row.name: Holding(holder=row.holder, epoch=row.epoch, until=row.until)
+            row.name: LeaseHolder(holder=row.holder, epoch=row.epoch, until=row.until)
             for row in connection.execute(held.order_by(lease_table.c.name))
         }
 
 
-def fence(connection: Connection, tenure: Tenure | None) -> None:
+def fence(connection: Connection, held_lease: HeldLease | None) -> None:
     """Let a transaction write only while the lease is still this holder's; another that takes it waits for the commit.
 
     Raises:
         LeaseLost: another replica has taken the lease, and this transaction must write nothing.
         LedgerUnavailable: the ledger has forgotten the lease.
     """
-    if tenure is None:
+    if held_lease is None:
         return
-    said = {"account": tenure.name, "holder": tenure.holder, "epoch": tenure.epoch}
-    if connection.execute(_OURS_STILL, said).one_or_none() is None:
-        raise _lost(connection, tenure)
+    said = {"account": held_lease.name, "holder": held_lease.holder, "epoch": held_lease.epoch}
+    if connection.execute(_LEASE_IF_OURS, said).one_or_none() is None:
+        raise _lost(connection, held_lease)
 
 
-_OURS_STILL = (
+_LEASE_IF_OURS = (
     select(lease_table.c.epoch)
     .where(
         lease_table.c.name == bindparam("account"),
@@ -211,9 +211,9 @@ _OURS_STILL = (
 )
 
 
-def _held_by(tenure: Tenure) -> tuple[ColumnElement[bool], ...]:
+def _held_by(held_lease: HeldLease) -> tuple[ColumnElement[bool], ...]:
     table = lease_table.c
-    return table.name == tenure.name, table.holder == tenure.holder, table.epoch == tenure.epoch
+    return table.name == held_lease.name, table.holder == held_lease.holder, table.epoch == held_lease.epoch
 
 
 def _could_send_until(row: Row[Any]) -> datetime | None:
@@ -225,13 +225,13 @@ def _could_send_until(row: Row[Any]) -> datetime | None:
     return max(until, before or until)
 
 
-def _lost(connection: Connection, tenure: Tenure) -> LedgerError:
+def _lost(connection: Connection, held_lease: HeldLease) -> LedgerError:
     """Why a lease is not ours any more. Its epoch only grows: a ledger that knows none as late is an older copy."""
-    epoch = connection.execute(select(lease_table.c.epoch).where(lease_table.c.name == tenure.name)).scalar()
-    if epoch is None or epoch < tenure.epoch:
+    epoch = connection.execute(select(lease_table.c.epoch).where(lease_table.c.name == held_lease.name)).scalar()
+    if epoch is None or epoch < held_lease.epoch:
         return LedgerUnavailable(
-            f"the ledger has forgotten the lease on account `{tenure.name}`: an older copy was restored while it was "
-            "open, so nothing is sent. Stop every `run` and `once`, and start again as for any restored copy: "
+            f"the ledger has forgotten the lease on account `{held_lease.name}`: an older copy was restored while it "
+            "was open, so nothing is sent. Stop every `run` and `once`, and start again as for any restored copy: "
             "docs/operations.md"
         )
-    return LeaseLost(f"another replica has taken over account `{tenure.name}`; it goes on there")
+    return LeaseLost(f"another replica has taken over account `{held_lease.name}`; it goes on there")

@@ -12,22 +12,24 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Subquery, func, literal, or_, select, union_all
 
 from pm_autoaccept.ledger.db.tables import intent as intent_table
-from pm_autoaccept.ledger.db.tables import lift as lift_table
+from pm_autoaccept.ledger.db.tables import lifted_limit as lifted_limit_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.elapsed_time import Moment, Then
+from pm_autoaccept.ledger.elapsed_time import Moment, PastMoment
 from pm_autoaccept.ledger.outcome_groups import NO_EFFECT
-from pm_autoaccept.model import Action, Limit, Outcome, Tally
+from pm_autoaccept.model import Action, Limit, LimitUsage, Outcome
 
 
-def tallies(connection: Connection, provider: int, limits: Iterable[Limit], *, now: Moment) -> tuple[Tally, ...]:
+def limit_usage(
+    connection: Connection, provider: int, limits: Iterable[Limit], *, now: Moment
+) -> tuple[LimitUsage, ...]:
     """What counts at this moment for each limit that nobody has lifted."""
     limits = tuple(limits)
-    lifted = _lifted(connection, provider, now=now) if limits else frozenset()
-    return tuple(_tally(connection, provider, each, now=now) for each in limits if each.action not in lifted)
+    lifted = _lifted_actions(connection, provider, now=now) if limits else frozenset()
+    return tuple(_usage_of(connection, provider, each, now=now) for each in limits if each.action not in lifted)
 
 
-def counted(connection: Connection, provider: int, limit: Limit, *, now: Moment) -> tuple[int, int]:
+def count_answers(connection: Connection, provider: int, limit: Limit, *, now: Moment) -> tuple[int, int]:
     """How many answers of the limit's action, and of both actions, were sent within its period."""
     answers = _answers(provider, since=now.ago(limit.period))
     query = select(answers.c.action, func.count().label("answers")).group_by(answers.c.action)
@@ -35,8 +37,8 @@ def counted(connection: Connection, provider: int, limit: Limit, *, now: Moment)
     return counts.get(limit.action, 0), sum(counts.values())
 
 
-def _tally(connection: Connection, provider: int, limit: Limit, *, now: Moment) -> Tally:
-    count, of = counted(connection, provider, limit, now=now)
+def _usage_of(connection: Connection, provider: int, limit: Limit, *, now: Moment) -> LimitUsage:
+    count, of = count_answers(connection, provider, limit, now=now)
     since = now.ago(limit.period)
     answers = _answers(provider, since=since)
 
@@ -52,18 +54,18 @@ def _tally(connection: Connection, provider: int, limit: Limit, *, now: Moment) 
     if now.apart is not None and (there := oldest(answers.c.service_sent_at)) is not None:
         theirs = there - now.apart
     frees_from = max((each for each in (ours, theirs) if each is not None), default=None)
-    return Tally(limit=limit, count=count, of=of, frees_from=frees_from)
+    return LimitUsage(limit=limit, count=count, of=of, frees_from=frees_from)
 
 
-def _lifted(connection: Connection, provider: int, *, now: Moment) -> frozenset[Action]:
+def _lifted_actions(connection: Connection, provider: int, *, now: Moment) -> frozenset[Action]:
     """The actions whose limits somebody has lifted until later, by every clock."""
     mine = select(provider_table.c.name).where(provider_table.c.id == provider).scalar_subquery()
-    table = lift_table.c
+    table = lifted_limit_table.c
     query = select(table.action).where(table.until > now.latest, or_(table.name.is_(None), table.name == mine))
     return frozenset(Action(action) for action in connection.execute(query).scalars())
 
 
-def _answers(provider: int, *, since: Then) -> Subquery:
+def _answers(provider: int, *, since: PastMoment) -> Subquery:
     """Every answer that was sent after this moment by any clock: its action, and when.
 
     What fell, or may fall, with a reject is a reject of the same moment, unless it got an answer of its own.
@@ -82,7 +84,7 @@ def _answers(provider: int, *, since: Then) -> Subquery:
     answered_itself = select(own.c.id).where(own.c.request_id == request_table.c.id, own.c.outcome.not_in(NO_EFFECT))
     fell = (
         select(literal(Action.REJECT.value), *times)
-        .join(request_table, request_table.c.falls_with == intent_table.c.id)
+        .join(request_table, request_table.c.cascade_intent_id == intent_table.c.id)
         .where(*counts, ~answered_itself.exists())
     )
     return union_all(sent, fell).subquery("answer")

@@ -18,21 +18,21 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from pm_autoaccept.ledger.db.queries import insert
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.ledger.inventory import (
-    Tie,
+    InventoryItem,
+    accept_sent_at,
     accepted_after,
-    begin,
-    end,
-    ground_sent_at,
-    live_one,
-    note_end,
+    begin_items,
+    current_item,
+    end_items,
+    note_accepts_ended,
     requests_of,
 )
 from pm_autoaccept.model import Finding, FindingKind, Kind, Notification, NotLearnt, Origin, RequestKey, Snapshot
 
-PATIENCE = timedelta(hours=1)
+MAX_WAIT_FOR_READS = timedelta(hours=1)
 """How long a notification waits for reads to say the same."""
 
 READ, READ_WRITE = "Read", "Read Write"
@@ -49,7 +49,7 @@ class _Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _Context:
     """One notification and what the same cycle read beside it."""
 
     connection: Connection
@@ -62,7 +62,7 @@ class _News:
     @property
     def patient(self) -> bool:
         """Whether it may still wait for reads to say the same."""
-        return bool(self.at - self.note.first_seen < PATIENCE)
+        return bool(self.at - self.note.first_seen < MAX_WAIT_FOR_READS)
 
     def is_older_than(self, moment: datetime | None) -> bool:
         """Whether it was surely made before this moment."""
@@ -89,7 +89,7 @@ class _News:
         """Note that what we accepted before it has ended; without a date nobody can say what it came after."""
         created = self.note.created_at
         if created is not None:
-            note_end(self.connection, self.provider, requests, at=self.at, accepted_before=created)
+            note_accepts_ended(self.connection, self.provider, requests, at=self.at, accepted_before=created)
 
     def overtaken(self) -> bool:
         """Whether a later notification of the same type about the same thing has had its effect already."""
@@ -107,11 +107,13 @@ class _News:
         return self.connection.execute(later.limit(1)).scalar() is not None
 
 
-_Handler: TypeAlias = Callable[[_News], _Effect | None]
+_Handler: TypeAlias = Callable[[_Context], _Effect | None]
 """Says the effect, None while it cannot be said yet."""
 
 
-def store(connection: Connection, provider: int, notifications: Iterable[Notification], *, at: datetime) -> int:
+def store_notifications(
+    connection: Connection, provider: int, notifications: Iterable[Notification], *, at: datetime
+) -> int:
     """Store each notification once, by its id, and say how many were new."""
     new = 0
     for each in notifications:
@@ -121,7 +123,7 @@ def store(connection: Connection, provider: int, notifications: Iterable[Notific
     return new
 
 
-def notice(
+def apply_notifications(
     connection: Connection, provider: int, snapshot: Snapshot, *, begun: datetime, at: datetime
 ) -> Iterator[Finding]:
     """Let each stored notification without an effect have it, the oldest first; yields what is to be told."""
@@ -129,7 +131,7 @@ def notice(
     waiting = select(notification_table).where(table.provider_id == provider, table.effect.is_(None))
     rows = connection.execute(waiting.order_by(table.created_at.is_(None), table.created_at, table.id)).all()
     for row in rows:
-        effect = _HANDLERS.get(row.type, _unknown)(_News(connection, provider, row, snapshot, begun, at))
+        effect = _HANDLERS.get(row.type, _unknown)(_Context(connection, provider, row, snapshot, begun, at))
         if effect is None:
             continue
         had = notification_table.update().where(table.provider_id == provider, table.id == row.id)
@@ -137,66 +139,66 @@ def notice(
         yield from effect.findings
 
 
-def owners_of_waiting(connection: Connection, provider: int) -> frozenset[int | None]:
+def owners_of_unapplied(connection: Connection, provider: int) -> frozenset[int | None]:
     """Owners whose reads will say what a waiting notification changed. Reads only."""
     table = notification_table.c
     waiting = select(table.account_id, table.property_id).where(table.provider_id == provider, table.effect.is_(None))
     rows = connection.execute(waiting).all()
     owners = {row.account_id for row in rows}
     for number in {row.property_id for row in rows if row.property_id is not None}:
-        tie = live_one(connection, provider, RequestKey(Kind.PROPERTY, number))
-        owners.add(None if tie is None else tie.owner_id)
+        item = current_item(connection, provider, RequestKey(Kind.PROPERTY, number))
+        owners.add(None if item is None else item.owner_id)
     return frozenset(owners)
 
 
-def _disconnected(news: _News) -> _Effect | None:
+def _disconnected(news: _Context) -> _Effect | None:
     if news.note.account_id is None:
-        return _noted(news, None, "it names no account; nothing changed")
+        return _for_review(news, None, "it names no account; nothing changed")
     key = RequestKey(Kind.CONNECTION, news.note.account_id)
     news.ends(requests_of(key))  # what it shares may stay
     return _ended(news, key)
 
 
-def _unshared(news: _News) -> _Effect | None:
+def _unshared(news: _Context) -> _Effect | None:
     key = _share(news.note)
     if key is None:
-        return _noted(news, None, "it names no property or meter; nothing changed")
+        return _for_review(news, None, "it names no property or meter; nothing changed")
     news.ends(requests_of(key))
     return _ended(news, key)
 
 
-def _ended(news: _News, key: RequestKey) -> _Effect | None:
-    """End the tie, unless it is newer than the notification or reads show it still."""
-    tie = live_one(news.connection, news.provider, key)
+def _ended(news: _Context, key: RequestKey) -> _Effect | None:
+    """End the item, unless it is newer than the notification or reads show it still."""
+    item = current_item(news.connection, news.provider, key)
     what = "connection" if key.kind is Kind.CONNECTION else "share"
-    if tie is None:
+    if item is None:
         return _Effect(f"no {what} was known as {key}; nothing changed")
-    if news.is_older_than(tie.first_seen):
+    if news.is_older_than(item.first_seen):
         return _Effect(f"it is older than the {what} that we know as {key}; nothing changed")
-    shown = news.shown(key, tie.owner_id)
+    shown = news.shown(key, item.owner_id)
     if shown:
-        return _ended_yet_shown(news, tie, key)
+        return _ended_yet_shown(news, item, key)
     if shown is None and news.note.created_at is None:
-        return _noted(news, key, "it has no date, so that it may be older than what we know; nothing changed")
-    if shown is None and news.may_be_read(key, tie.owner_id) and news.patient:
+        return _for_review(news, key, "it has no date, so that it may be older than what we know; nothing changed")
+    if shown is None and news.may_be_read(key, item.owner_id) and news.patient:
         return None
-    return _over(news, tie, key)
+    return _over(news, item, key)
 
 
-def _ended_yet_shown(news: _News, tie: Tie, key: RequestKey) -> _Effect | None:
+def _ended_yet_shown(news: _Context, item: InventoryItem, key: RequestKey) -> _Effect | None:
     """Said to have ended, and shown still: it came again by an accept of ours, or the list lags, or nobody knows."""
     created = news.note.created_at
     if created is None or not accepted_after(news.connection, news.provider, key, created):
         if news.patient:
             return None
-        return _noted(news, key, "Portfolio Manager shows it still, or again, an hour later; nothing changed")
-    over = _over(news, tie, key)
-    again = begin(
+        return _for_review(news, key, "Portfolio Manager shows it still, or again, an hour later; nothing changed")
+    over = _over(news, item, key)
+    again = begin_items(
         news.connection,
         news.provider,
         key.kind,
         [key.id],
-        owner=tie.owner_id,
+        owner=item.owner_id,
         baseline=False,
         begun=news.begun,
         at=news.at,
@@ -204,8 +206,8 @@ def _ended_yet_shown(news: _News, tie: Tie, key: RequestKey) -> _Effect | None:
     return _Effect(f"{over.text}; our accept after it brought it again", (*over.findings, *again))
 
 
-def _over(news: _News, tie: Tie, key: RequestKey) -> _Effect:
-    end(news.connection, [tie], at=news.note.created_at or news.at, by=f"notification {news.note.id}")
+def _over(news: _Context, item: InventoryItem, key: RequestKey) -> _Effect:
+    end_items(news.connection, [item], at=news.note.created_at or news.at, by=f"notification {news.note.id}")
     if key.kind is Kind.CONNECTION:
         text = f"account {key.id} is connected no more; what it shares stays until reads or notifications say otherwise"
         return _Effect(text, (Finding(FindingKind.CONNECTION_ENDED, key, text),))
@@ -213,21 +215,21 @@ def _over(news: _News, tie: Tie, key: RequestKey) -> _Effect:
     return _Effect(text, (Finding(FindingKind.SHARE_ENDED, key, text),))
 
 
-def _access_changed(news: _News) -> _Effect:
+def _access_changed(news: _Context) -> _Effect:
     key = _share(news.note)
     if key is None:
-        return _noted(news, None, "it names no property or meter; nothing changed")
+        return _for_review(news, None, "it names no property or meter; nothing changed")
     level = _level(news.note.description)
     if level is None:
-        return _noted(news, key, "its description does not say which access level; nothing changed")
-    tie = live_one(news.connection, news.provider, key)
-    if tie is None:
+        return _for_review(news, key, "its description does not say which access level; nothing changed")
+    item = current_item(news.connection, news.provider, key)
+    if item is None:
         return _Effect(f"access level {level}, but no share was known as {key}; nothing changed")
-    if news.is_older_than(ground_sent_at(news.connection, tie)) or news.overtaken():
+    if news.is_older_than(accept_sent_at(news.connection, item)) or news.overtaken():
         return _Effect(f"access level {level}, but something newer is known of {key}; nothing changed")
-    if news.note.created_at is None and tie.access_level != level:
-        return _noted(news, key, f"access level {level}, without a date; nothing changed")
-    return _revised(news, tie, key, level)
+    if news.note.created_at is None and item.access_level != level:
+        return _for_review(news, key, f"access level {level}, without a date; nothing changed")
+    return _revised(news, item, key, level)
 
 
 def _level(description: str) -> str | None:
@@ -239,46 +241,46 @@ def _level(description: str) -> str | None:
     return READ if said.pop() in {"read only", "read"} else READ_WRITE
 
 
-def _revised(news: _News, tie: Tie, key: RequestKey, level: str) -> _Effect:
-    if tie.access_level == level:
+def _revised(news: _Context, item: InventoryItem, key: RequestKey, level: str) -> _Effect:
+    if item.access_level == level:
         return _Effect(f"access level {level}, as we knew; nothing changed")
-    changed = tie_table.update().where(tie_table.c.id == tie.id)
+    changed = inventory_table.update().where(inventory_table.c.id == item.id)
     news.connection.execute(changed.values(access_level=level))
-    before = f" (it was {tie.access_level})" if tie.access_level else ""
+    before = f" (it was {item.access_level})" if item.access_level else ""
     text = f"access to {key.kind} {key.id} is {level} now{before}"
-    lowered = level == READ and tie.origin != Origin.BEFORE_US
+    lowered = level == READ and item.origin != Origin.BEFORE_US
     kind = FindingKind.ACCESS_LOWERED if lowered else FindingKind.ACCESS_CHANGED
     return _Effect(text, (Finding(kind, key, text),))
 
 
-def _transferred(news: _News) -> _Effect:
+def _transferred(news: _Context) -> _Effect:
     number, owner = news.note.property_id, news.note.account_id
     if number is None or owner is None:
-        return _noted(news, None, "it does not name both property and new owner; nothing changed")
+        return _for_review(news, None, "it does not name both property and new owner; nothing changed")
     key = RequestKey(Kind.PROPERTY, number)
     news.ends(requests_of(key))
-    tie = live_one(news.connection, news.provider, key)
-    if tie is None:
+    item = current_item(news.connection, news.provider, key)
+    if item is None:
         return _Effect(f"no share was known as {key}; nothing changed")
-    if news.is_older_than(tie.first_seen) or news.overtaken():
+    if news.is_older_than(item.first_seen) or news.overtaken():
         return _Effect(f"something newer is known of the owner of {key}; nothing changed")
-    if tie.owner_id == owner:
+    if item.owner_id == owner:
         return _Effect(f"{key} belongs to account {owner}, as we knew; nothing changed")
     if news.note.created_at is None:
-        return _noted(news, key, f"account {owner} owns it, without a date; nothing changed")
-    table = tie_table.c
+        return _for_review(news, key, f"account {owner} owns it, without a date; nothing changed")
+    table = inventory_table.c
     of_it = table.property_id == number
-    moved = tie_table.update().where(table.provider_id == news.provider, table.ended_at.is_(None), of_it)
+    moved = inventory_table.update().where(table.provider_id == news.provider, table.ended_at.is_(None), of_it)
     news.connection.execute(moved.values(owner_id=owner, absent_since=None))
-    text = f"property {number} belongs to account {owner} now (before: account {tie.owner_id})"
+    text = f"property {number} belongs to account {owner} now (before: account {item.owner_id})"
     return _Effect(text, (Finding(FindingKind.OWNER_CHANGED, key, text),))
 
 
-def _unknown(news: _News) -> _Effect:
-    return _noted(news, _share(news.note), "it is of a type that this program does not know; nothing changed")
+def _unknown(news: _Context) -> _Effect:
+    return _for_review(news, _share(news.note), "it is of a type that this program does not know; nothing changed")
 
 
-def _noted(news: _News, key: RequestKey | None, text: str) -> _Effect:
+def _for_review(news: _Context, key: RequestKey | None, text: str) -> _Effect:
     """Nothing is known to have changed, and people should look."""
     return _Effect(text, (Finding(FindingKind.NOTIFICATION_NOTED, key, f"notification {news.note.id}: {text}"),))
 

@@ -13,7 +13,7 @@ from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.redaction import shown
 
 
-def owned(connection: Connection, name: str, *, service: str, provider: ProviderAccount) -> int | None:
+def find_claimed_account(connection: Connection, name: str, *, service: str, provider: ProviderAccount) -> int | None:
     """The row of the account of this name, None where there is none yet.
 
     Raises:
@@ -40,13 +40,13 @@ def owned(connection: Connection, name: str, *, service: str, provider: Provider
     return None
 
 
-def claim(connection: Connection, name: str, *, service: str, provider: ProviderAccount, at: datetime) -> int:
-    """The row of the account of this name, made where there is none yet; raises as `owned`."""
-    row = owned(connection, name, service=service, provider=provider)
+def claim_account(connection: Connection, name: str, *, service: str, provider: ProviderAccount, at: datetime) -> int:
+    """The row of the account of this name, made where there is none yet; raises as `find_claimed_account`."""
+    row = find_claimed_account(connection, name, service=service, provider=provider)
     if row is not None:
         return row
     ours = {"name": name, "service": service, "account_id": provider.id, "username": provider.username}
     made = insert(connection, provider_table).values(**ours, claimed_at=at).on_conflict_do_nothing()
     connection.execute(made)
     # Another replica may have made it in the same moment.
-    return owned(connection, name, service=service, provider=provider) or 0
+    return find_claimed_account(connection, name, service=service, provider=provider) or 0

@@ -14,7 +14,7 @@ from pm_autoaccept.model import PolicyRevision
 from pm_autoaccept.record import RevisionRow
 
 
-def revise(connection: Connection, provider: int, revision: PolicyRevision, *, at: datetime) -> bool:
+def record_revision(connection: Connection, provider: int, revision: PolicyRevision, *, at: datetime) -> bool:
     """Append a revision; False where the last one says the same already, as after a restart."""
     table = revision_table.c
     last = connection.execute(
@@ -36,7 +36,7 @@ def revise(connection: Connection, provider: int, revision: PolicyRevision, *, a
     return True
 
 
-def revisions(connection: Connection, *, account: str | None = None) -> Iterator[RevisionRow]:
+def list_revisions(connection: Connection, *, account: str | None = None) -> Iterator[RevisionRow]:
     """Every revision of the account of this name, or of all accounts; the oldest first."""
     query = (
         select(revision_table, provider_table.c.name)

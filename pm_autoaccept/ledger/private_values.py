@@ -18,12 +18,12 @@ from pm_autoaccept.parse import replace_answers
 from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 
-DIGEST = "digest:"
+DIGEST_PREFIX = "digest:"
 """What stands for a private value begins so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hiding:
+class PrivateFields:
     """Which custom fields are private (by `name_key`), and the key of the digests that stand for their values."""
 
     names: frozenset[str] = frozenset()
@@ -47,4 +47,4 @@ class Hiding:
         wanted = name_key(name)
         if (wanted and wanted not in self.names) or not self.names or not fold(value):
             return None
-        return DIGEST + hmac.new(self.key, fold(value).encode(), hashlib.sha256).hexdigest()[:32]
+        return DIGEST_PREFIX + hmac.new(self.key, fold(value).encode(), hashlib.sha256).hexdigest()[:32]

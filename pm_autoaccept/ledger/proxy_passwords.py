@@ -14,9 +14,9 @@ from pm_autoaccept.egress import Proxy
 from pm_autoaccept.egress.proxy_password import Memory, Passage
 from pm_autoaccept.errors import ConfigurationError, LedgerError
 from pm_autoaccept.ledger.db.database import Database
-from pm_autoaccept.ledger.sign_in_attempts import SigningIn
+from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
 
-OF_NO_ACCOUNT = "(proxy)"
+PROXY_ROW = "(proxy)"
 """Where an account's name stands else. No account can be called so."""
 
 
@@ -24,27 +24,27 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def recorded(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
+def passage_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
     """What this process knows of proxies' passwords, and remembers in a ledger."""
 
     def remembers(proxy: Proxy) -> Memory:
         credentials = (proxy.credentials or b"").decode("latin-1")
-        return SigningIn(
-            database=database, name=OF_NO_ACCOUNT, service=proxy.address, username="", password=credentials
+        return SignInAttempts(
+            database=database, name=PROXY_ROW, service=proxy.address, username="", password=credentials
         )
 
     return Passage(remembers, now=now)
 
 
 @asynccontextmanager
-async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
+async def passage_for_reader(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
     """The same for what only reads its ledger: of proxies' passwords it writes all the same, or they would lock.
 
     Where there is none that can be used, this process alone remembers.
     """
     database = await _opened(address)
     try:
-        yield Passage(now=now) if database is None else recorded(database, now=now)
+        yield Passage(now=now) if database is None else passage_in_ledger(database, now=now)
     finally:
         if database is not None:
             await database.close()
@@ -52,6 +52,6 @@ async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_no
 
 async def _opened(address: str) -> Database | None:
     try:
-        return await Database.open_beside(address)
+        return await Database.open_to_append(address)
     except (LedgerError, ConfigurationError):
         return None

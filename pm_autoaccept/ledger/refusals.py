@@ -11,21 +11,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from pm_autoaccept.ledger.elapsed_time import Moment, due
+from pm_autoaccept.ledger.elapsed_time import Moment, is_due
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.request_rows import RequestRow, answers_to
-from pm_autoaccept.model import Action, Change, Outcome, Sent
+from pm_autoaccept.model import Action, Change, LastAnswer, Outcome
 
 
-def as_sent(answer: Row[Any], *, program: str) -> Sent:
+def last_answer(answer: Row[Any], *, program: str) -> LastAnswer:
     """An answer as plan must know it: what an older program was refused, this one may send."""
     awaits = Change(answer.awaits) if answer.awaits and answer.program == program else None
-    return Sent(action=Action(answer.action), note=answer.note, template=answer.template, awaits=awaits)
+    return LastAnswer(action=Action(answer.action), note=answer.note, template=answer.template, awaits=awaits)
 
 
-def refusal(
+def blocking_refusal(
     connection: Connection, row: RequestRow | None, known: Sequence[RequestRow], *, program: str, now: Moment
-) -> Sent | None:
+) -> LastAnswer | None:
     """The answer that was refused, and that keeps a request back; None where none does.
 
     Args:
@@ -45,9 +45,9 @@ def refusal(
         answer = connection.execute(answers_to(each.id).limit(1)).one_or_none()
         if answer is None or answer.outcome != Outcome.REFUSED:
             continue
-        sent = as_sent(answer, program=program)
-        if each.again_after is not None:
-            if not due(answer, each.again_after, now):
+        sent = last_answer(answer, program=program)
+        if each.retry_not_before is not None:
+            if not is_due(answer, each.retry_not_before, now):
                 return sent
         elif answer.program != program:
             continue

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pm_autoaccept.model import Fact, NotLearnt, Remembered
+from pm_autoaccept.model import Fact, NotLearnt, SourceHistory
 from pm_autoaccept.policy.data.sources import Guard, Source
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.durations import written_duration
@@ -18,7 +18,7 @@ from pm_autoaccept.policy.messages import counted
 AHEAD = timedelta(days=1)
 """How far ahead of us contents may be dated: a day begins elsewhere before it does here."""
 
-_NOTHING = Remembered()
+_NOTHING = SourceHistory()
 _WHOLE = Decimal(100)
 
 
@@ -27,7 +27,7 @@ def weigh(
     tables: Mapping[str, Fact[Table]],
     *,
     dated: Mapping[str, datetime | None],
-    remembered: Fact[Mapping[str, Remembered]],
+    remembered: Fact[Mapping[str, SourceHistory]],
     time: Fact[datetime],
 ) -> Mapping[str, Fact[Table]]:
     """Each table that is good; of each other, why not.
@@ -54,7 +54,7 @@ def _why_not(
     table: Table,
     *,
     dated: datetime | None,
-    remembered: Fact[Mapping[str, Remembered]],
+    remembered: Fact[Mapping[str, SourceHistory]],
     time: Fact[datetime],
 ) -> str | None:
     if isinstance(remembered, NotLearnt):
@@ -69,7 +69,9 @@ def _why_not(
     return broken and f"{broken}. If that is right, say `pm-autoaccept data confirm {table.name}`"
 
 
-def _broken(guard: Guard, rows: int, before: Remembered, dated: datetime | None, time: Fact[datetime]) -> Iterator[str]:
+def _broken(
+    guard: Guard, rows: int, before: SourceHistory, dated: datetime | None, time: Fact[datetime]
+) -> Iterator[str]:
     has = f"it has {counted(rows, 'row')}"
     if guard.rows is not None and rows < guard.rows:
         yield f"{has}, and the policy requires {guard.rows:,} at least"
