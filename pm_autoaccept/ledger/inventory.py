@@ -1,4 +1,4 @@
-"""Begins and ends items: connections and shares as far as we know them, and which answer of ours each rests on."""
+"""Inventory of connections and shares: begins and ends its items, and finds the accept that explains each."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from pm_autoaccept.model import (
 InventoryItem: TypeAlias = Row[Any]
 
 MAX_SETTLING_TIME = timedelta(days=2)
-"""How long after an accept it is known whether it was taken: the wait for an unknown one doubles to a day."""
+"""How long after an accept its outcome is known at the latest: the wait for an unknown one doubles up to a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class OurAccept:
-    """The accept on which a item rests."""
+    """One of our accepts, which explains an inventory item."""
 
     request: int
     sent_at: datetime
@@ -48,14 +48,14 @@ class OurAccept:
 
 
 def current_items(connection: Connection, provider: int, kind: Kind) -> dict[int, InventoryItem]:
-    """Id → the item of this kind that has not ended."""
+    """Id → the current item of this kind."""
     table = inventory_table.c
     query = select(inventory_table).where(table.provider_id == provider, table.kind == kind, table.ended_at.is_(None))
     return {row.pm_id: row for row in connection.execute(query)}
 
 
 def current_item(connection: Connection, provider: int, key: RequestKey) -> InventoryItem | None:
-    """The item of this key that has not ended."""
+    """The current item with this key."""
     table = inventory_table.c
     query = select(inventory_table).where(
         table.provider_id == provider, table.kind == key.kind, table.pm_id == key.id, table.ended_at.is_(None)
@@ -74,21 +74,21 @@ def begin_items(
     begun: datetime,
     at: datetime,
 ) -> list[Finding]:
-    """Begin a item for each connection or property share that a read shows for the first time, or again.
+    """Add an item for each connection or property share that a read shows for the first time, or again.
 
     Args:
         connection: within a transaction.
-        provider: whose.
-        kind: of all of them.
-        ids: Portfolio Manager's.
-        owner: in whose list a property stood.
-        baseline: this was the first read of its kind, so that what no answer of ours explains was there before us,
-            unless the ledger saw it pend.
+        provider: the provider account.
+        kind: the kind of all items.
+        ids: the ids in Portfolio Manager.
+        owner: the owner whose list shows the properties.
+        baseline: whether this is the first read of its kind. Then an item that none of our answers explains existed
+            before us, unless the ledger saw it pending.
         begun: when the read began.
         at: now.
 
     Returns:
-        What came in undecided.
+        A finding for each undecided item.
     """
     grounds = _explaining_accepts(connection, provider, kind, ids)
     pended = _seen_pending(connection, provider, kind, ids, before=begun) if baseline else frozenset()
@@ -129,26 +129,26 @@ def _row(
 
 def _undecided(key: RequestKey, owner: int | None, account: str | None) -> Finding:
     if key.kind is Kind.CONNECTION:
-        text = f"account {key.id} is connected, not by an answer of ours"
+        text = f"account {key.id} is connected, but not by one of our answers"
     else:
-        text = f"property {key.id} of account {owner} is shared with us, not by an answer of ours"
+        text = f"property {key.id} of account {owner} is shared with us, but not by one of our answers"
     return Finding(FindingKind.CAME_IN_UNDECIDED, key, text, removal_command(key, account=account))
 
 
 def accepts_since(provider: int, since: datetime | None) -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
-    """Ask what we accepted, where it is known since this moment that it was taken (None: ever); the oldest first.
+    """A query for our accepts that took effect, as known since this moment (None: ever), oldest first.
 
-    It may be very much: to be narrowed down before it is read.
+    It can match very many rows, so narrow it down before you run it.
     """
     query = _accepts_with(*TOOK_EFFECT).where(request_table.c.provider_id == provider)
     if since is not None:
-        # By an index: what an answer of unknown fate came to is known a day after it at the latest.
+        # Uses an index: the outcome of an unknown answer is known within this time.
         query = query.where(intent_table.c.sent_at >= since - MAX_SETTLING_TIME, intent_table.c.outcome_at >= since)
     return query
 
 
 def begin_accepted_meter_shares(connection: Connection, provider: int, *, since: datetime | None) -> None:
-    """Begin a item for each meter share that we accepted: no list that we read shows meters."""
+    """Add an item for each meter share that we accepted, because no list that we read shows meters."""
     without_item = (
         accepts_since(provider, since)
         .outerjoin(inventory_table, inventory_table.c.request_id == request_table.c.id)
@@ -157,8 +157,8 @@ def begin_accepted_meter_shares(connection: Connection, provider: int, *, since:
     meters = {row.pm_id: row for row in connection.execute(without_item)}
     known = current_items(connection, provider, Kind.METER) if meters else {}
     for number, row in meters.items():
-        if number in known:  # it pended again, so that the share before it had ended
-            end_items(connection, [known[number]], at=row.sent_at, by="an accept that came after it")
+        if number in known:  # it was pending again, so the earlier share had ended
+            end_items(connection, [known[number]], at=row.sent_at, by="a later accept")
         made = _row(
             provider, RequestKey(Kind.METER, number), Origin.DECIDED, _our_accept(row), owner=None, at=row.sent_at
         )
@@ -166,7 +166,7 @@ def begin_accepted_meter_shares(connection: Connection, provider: int, *, since:
 
 
 def end_items(connection: Connection, items: Iterable[InventoryItem], *, at: datetime, by: str) -> None:
-    """End items, and with a property the shares of its meters; what was accepted may then be asked again."""
+    """End items, and with a property its meter shares. What was accepted may then be requested again."""
     table = inventory_table.c
     for item in items:
         which = table.id == item.id
@@ -187,14 +187,14 @@ def end_items(connection: Connection, items: Iterable[InventoryItem], *, at: dat
 def note_accepts_ended(
     connection: Connection, provider: int, *which: ColumnElement[bool], at: datetime, accepted_before: datetime
 ) -> None:
-    """Note that what we accepted has ended, whether or not a read ever showed it: it may be asked again from now on.
+    """Record that what we accepted has ended, whether or not a read ever showed it. It may be requested again.
 
     Args:
         connection: within a transaction.
-        provider: whose.
+        provider: the provider account.
         which: conditions on the requests.
-        at: when it was known.
-        accepted_before: when it ended: what was accepted later is not what has ended.
+        at: when this became known.
+        accepted_before: when it ended; later accepts are not affected.
     """
     accepts = select(intent_table.c.request_id).where(
         intent_table.c.action == Action.ACCEPT,
@@ -207,7 +207,7 @@ def note_accepts_ended(
 
 
 def requests_of(key: RequestKey) -> ColumnElement[bool]:
-    """The requests of one connection or share, and with a property those of its meters."""
+    """A condition for the requests for one connection or share; for a property, also those for its meters."""
     table = request_table.c
     itself = and_(table.kind == key.kind, table.pm_id == key.id)
     if key.kind is not Kind.PROPERTY:
@@ -216,30 +216,30 @@ def requests_of(key: RequestKey) -> ColumnElement[bool]:
 
 
 def requests_of_owner(owner: int) -> ColumnElement[bool]:
-    """The connection requests and shares of one owner."""
+    """A condition for all requests of one owner."""
     return request_table.c.account_id == owner
 
 
 def ended_findings(items: Iterable[InventoryItem]) -> list[Finding]:
-    """What is told of items that reads do not show any more."""
+    """The findings for items that reads no longer show."""
     findings = []
     for item in items:
         key = RequestKey(Kind(item.kind), item.pm_id)
         if key.kind is Kind.CONNECTION:
-            findings.append(Finding(FindingKind.CONNECTION_ENDED, key, f"account {key.id} is connected no more"))
+            findings.append(Finding(FindingKind.CONNECTION_ENDED, key, f"account {key.id} is no longer connected"))
         else:
-            findings.append(Finding(FindingKind.SHARE_ENDED, key, f"{key.kind} {key.id} is shared with us no more"))
+            findings.append(Finding(FindingKind.SHARE_ENDED, key, f"{key.kind} {key.id} is no longer shared with us"))
     return findings
 
 
 def accepted_after(connection: Connection, provider: int, key: RequestKey, moment: datetime) -> bool:
-    """Whether an accept of ours was sent after this moment."""
+    """Whether we sent an accept for this key after this moment."""
     found = _accepts(connection, provider, key.kind, [key.id]).get(key.id, [])
     return any(ground.sent_at > moment for ground in found)
 
 
 def accept_sent_at(connection: Connection, item: InventoryItem) -> datetime | None:
-    """When the accept was sent on which a item rests; None where it rests on none."""
+    """When the accept that explains an item was sent; None if no accept explains it."""
     if item.request_id is None:
         return None
     sent = select(intent_table.c.sent_at).where(
@@ -253,7 +253,7 @@ def accept_sent_at(connection: Connection, item: InventoryItem) -> datetime | No
 def _explaining_accepts(
     connection: Connection, provider: int, kind: Kind, ids: Collection[int]
 ) -> dict[int, OurAccept]:
-    """Id → the accept that explains it, sent after what stood there before had ended."""
+    """Id → the accept that explains it, sent after any earlier item with this id had ended."""
     ended = _last_existed(connection, provider, kind, ids)
     last = {number: grounds[-1] for number, grounds in _accepts(connection, provider, kind, ids).items()}
     carried = _accepts_by_meter(connection, provider, list(ids)) if kind is Kind.PROPERTY else {}
@@ -278,7 +278,7 @@ def _accepts(connection: Connection, provider: int, kind: Kind, ids: Collection[
 
 
 def _accepts_by_meter(connection: Connection, provider: int, properties: list[int]) -> dict[int, OurAccept]:
-    """Property → the meter's accept that shared it read-only, by a rule that tests `property.share: none`."""
+    """Property → the accept of a meter that shared it read-only, by a rule that tests `property.share: none`."""
     found = {}
     for some in chunks(properties):
         query = (
@@ -302,7 +302,7 @@ def _our_accept(row: Row[Any]) -> OurAccept:
 
 
 def _accepts_with(*outcomes: Outcome) -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
-    """Accepts of ours that ended so, the oldest first."""
+    """A query for our accepts with these outcomes, oldest first."""
     return (
         select(
             request_table.c.id,
@@ -323,7 +323,7 @@ def _says_none(field: str, _expected: str, found: str | None, truth: str) -> boo
 
 
 def _last_existed(connection: Connection, provider: int, kind: Kind, ids: Collection[int]) -> dict[int, datetime]:
-    """Id → until when its last item surely stood: seen last, or ended as a notification says, the earlier of both."""
+    """Id → when its last item certainly existed: when it was last seen or, if earlier, when it ended."""
     table, found = inventory_table.c, {}
     for some in chunks(sorted(ids)):
         query = select(table.pm_id, table.last_seen, table.ended_at).where(
@@ -337,7 +337,7 @@ def _last_existed(connection: Connection, provider: int, kind: Kind, ids: Collec
 def _seen_pending(
     connection: Connection, provider: int, kind: Kind, ids: Collection[int], *, before: datetime
 ) -> frozenset[int]:
-    """Which of them the ledger saw pend before this read: they were not there before us."""
+    """The ids that the ledger saw pending before this read, which therefore did not exist before us."""
     table = request_table.c
     found: set[int] = set()
     for some in chunks(sorted(ids)):

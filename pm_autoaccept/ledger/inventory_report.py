@@ -1,4 +1,4 @@
-"""Lists what is connected and shared, as far as the ledger knows, and the notifications that it stores."""
+"""Inventory report: lists current connections and shares, and the stored notifications."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pm_autoaccept.record import InventoryRow, NotificationRow
 def list_inventory(
     connection: Connection, *, account: str | None = None, origin: Origin | None = None
 ) -> Iterator[InventoryRow]:
-    """What stands, by provider account, owner, then connection, properties, meters.
+    """Yield the current items, by provider account, owner, then connection, properties, meters.
 
     Args:
         connection: within a transaction.
-        account: only of the provider account of this name.
-        origin: only what came about so, and nobody has acknowledged.
+        account: only for the provider account with this name.
+        origin: only items with this origin that nobody has acknowledged.
     """
     answer = (
         select(func.max(intent_table.c.id))
@@ -74,7 +74,7 @@ def list_inventory(
 
 
 def _accepted_at() -> ColumnElement[datetime]:
-    """When our accept took effect: when it was done, or, where only a read showed that, when it was sent."""
+    """When our accept took effect: when it was done, or when it was sent if only a read showed its effect."""
     intent = intent_table.c
     return case(
         (intent.outcome == Outcome.DONE, intent.outcome_at),
@@ -83,7 +83,7 @@ def _accepted_at() -> ColumnElement[datetime]:
 
 
 def _usernames(connection: Connection) -> dict[int, str]:
-    """Owner → the username that was last said of it."""
+    """Owner → the most recent username."""
     names: dict[int, str] = {}
     for table in (notification_table.c, request_table.c):
         last = (
@@ -98,7 +98,7 @@ def _usernames(connection: Connection) -> dict[int, str]:
 
 
 def list_notifications(connection: Connection, *, account: str | None = None) -> Iterator[NotificationRow]:
-    """The notifications that are stored, in the order in which they came."""
+    """Yield the stored notifications, in order of arrival."""
     query = (
         select(notification_table, provider_table.c.name)
         .join(provider_table, provider_table.c.id == notification_table.c.provider_id)

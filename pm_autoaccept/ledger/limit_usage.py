@@ -1,7 +1,7 @@
-"""Counts what was answered within a limit's period: what was sent, whatever became of it, and what fell along.
+"""Limit usage: counts the answers sent within a limit's period, whatever their outcome, and the cascaded rejects.
 
-An answer that was sent again counts when it was sent last: what was sent before was seen to have done nothing. Wall
-clocks are set, so an answer counts as long as any clock puts it inside the period.
+An answer that was sent again counts at its last attempt, because the earlier ones were seen to have had no effect. Wall
+clocks can be set, so an answer counts as long as any clock puts it inside the period.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pm_autoaccept.model import Action, Limit, LimitUsage, Outcome
 def limit_usage(
     connection: Connection, provider: int, limits: Iterable[Limit], *, now: Moment
 ) -> tuple[LimitUsage, ...]:
-    """What counts at this moment for each limit that nobody has lifted."""
+    """The current usage of each limit that nobody has lifted."""
     limits = tuple(limits)
     lifted = _lifted_actions(connection, provider, now=now) if limits else frozenset()
     return tuple(_usage_of(connection, provider, each, now=now) for each in limits if each.action not in lifted)
 
 
 def count_answers(connection: Connection, provider: int, limit: Limit, *, now: Moment) -> tuple[int, int]:
-    """How many answers of the limit's action, and of both actions, were sent within its period."""
+    """Count the answers of the limit's action, and of both actions, that were sent within its period."""
     answers = _answers(provider, since=now.ago(limit.period))
     query = select(answers.c.action, func.count().label("answers")).group_by(answers.c.action)
     counts = {str(row.action): int(row.answers) for row in connection.execute(query)}
@@ -50,7 +50,7 @@ def _usage_of(connection: Connection, provider: int, limit: Limit, *, now: Momen
 
     ours, theirs = oldest(answers.c.sent_at), None
     if ours is not None:
-        ours += (now.at - limit.period) - since.ours  # by as much as our clock was set forward since
+        ours += (now.at - limit.period) - since.ours  # by as much as our clock was set forward since then
     if now.apart is not None and (there := oldest(answers.c.service_sent_at)) is not None:
         theirs = there - now.apart
     frees_from = max((each for each in (ours, theirs) if each is not None), default=None)
@@ -58,7 +58,7 @@ def _usage_of(connection: Connection, provider: int, limit: Limit, *, now: Momen
 
 
 def _lifted_actions(connection: Connection, provider: int, *, now: Moment) -> frozenset[Action]:
-    """The actions whose limits somebody has lifted until later, by every clock."""
+    """The actions whose limits are lifted now, by every clock."""
     mine = select(provider_table.c.name).where(provider_table.c.id == provider).scalar_subquery()
     table = lifted_limit_table.c
     query = select(table.action).where(table.until > now.latest, or_(table.name.is_(None), table.name == mine))
@@ -66,9 +66,9 @@ def _lifted_actions(connection: Connection, provider: int, *, now: Moment) -> fr
 
 
 def _answers(provider: int, *, since: PastMoment) -> Subquery:
-    """Every answer that was sent after this moment by any clock: its action, and when.
+    """A query for the answers sent after this moment by any clock: action and times.
 
-    What fell, or may fall, with a reject is a reject of the same moment, unless it got an answer of its own.
+    A request that fell, or may fall, with a reject counts as a reject at the same time, unless it got its own answer.
     """
     times = intent_table.c.sent_at, intent_table.c.service_sent_at
     later = intent_table.c.sent_at > since.ours

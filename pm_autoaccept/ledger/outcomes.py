@@ -1,4 +1,4 @@
-"""Keeps what came of intents."""
+"""Records the outcome of each intent (done, refused, unknown) after its POST; withdraws unsent intents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pm_autoaccept.model import Change, Outcome, Receipt
 
 
 class IntentOutcome(NamedTuple):
-    """What came of an intent, and when that was known; of which attempt, where there was more than one."""
+    """The receipt for an intent, when it arrived, and for which attempt if there were several."""
 
     intent: int
     receipt: Receipt
@@ -27,7 +27,7 @@ class IntentOutcome(NamedTuple):
 
 
 def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]) -> list[None]:
-    """Record what came of intents, each of which is named once."""
+    """Record the outcomes of intents. Each intent appears once."""
     sent = by_number(connection, _SENT, [each.intent for each in conclusions])
     elsewhere = [each.intent for each in conclusions if each.receipt.outcome is Outcome.SETTLED_ELSEWHERE]
     rows = by_number(connection, _REQUESTS, [sent[intent].request_id for intent in elsewhere])
@@ -37,7 +37,7 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
         outcome, text = receipt.outcome, receipt.text
         known_better = answer.outcome != Outcome.OPEN or attempt not in (None, answer.attempts)
         if known_better and outcome is not Outcome.DONE:
-            continue  # reads, or another replica, have settled it meanwhile or sent it again: only `done` is news
+            continue  # reads or another replica have settled it or sent it again meanwhile; only `done` is news
         retry_not_before = _again_after(connection, answer, receipt, at=at)
         awaits = _awaits(receipt)
         if _in_doubt(answer, outcome):
@@ -55,23 +55,23 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
         connection.execute(_INTENT_ENDED, ended)
         connection.execute(_REQUEST_ENDED, ended)
     for intent in not_done:
-        # It was not processed, so that nothing fell with it.
+        # It was not processed, so no other request was rejected with it.
         undo_cascade(connection, intent)
     return [None] * len(conclusions)
 
 
 def _in_doubt(answer: Row[Any], outcome: Outcome | None) -> bool:
-    """Whether an earlier attempt may have done it, or may still, whatever the last one brought.
+    """Whether an earlier attempt may have taken effect, or still may, whatever the result of the last one.
 
-    That only says when the same may be sent again; reads will say what became of it.
+    The last result only decides when the answer may be sent again; reads will settle the outcome.
     """
     return bool(answer.attempts > 1) and outcome is not Outcome.DONE
 
 
 def withdraw_intents(connection: Connection, intents: Sequence[RecordedIntent]) -> list[None]:
-    """Take back attempts of which nothing was sent: their requests stand as before.
+    """Withdraw attempts that were not sent, and restore their requests to the previous state.
 
-    Those stay that reads or another replica have settled meanwhile, or sent again.
+    Attempts that reads or another replica have settled, or sent again, stay as they are.
     """
     sent = by_number(connection, _SENT, [intent.number for intent in intents])
     requests = request_table.select().where(request_table.c.id.in_(row.request_id for row in sent.values()))
@@ -95,7 +95,7 @@ def withdraw_intents(connection: Connection, intents: Sequence[RecordedIntent]) 
 
 
 def _awaits(receipt: Receipt) -> Change | None:
-    """What must change before the same may be sent again: another request, where nothing else is said."""
+    """What must change before the answer may be sent again: the request, unless the receipt says otherwise."""
     if receipt.outcome in (Outcome.DONE, Outcome.OPEN) or receipt.retry_not_before is not None:
         return None
     return receipt.awaits or Change.REQUEST
@@ -119,9 +119,9 @@ _REQUEST_ENDED = (
 
 
 def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at: datetime) -> datetime | None:
-    """When the same answer may be tried again: each refusal of this request doubles the wait, to a day.
+    """When the same answer may be retried: each refusal of this request doubles the wait, up to a day.
 
-    Of several attempts, the first of which was of unknown fate, each further one is a refusal.
+    If there were several attempts, the first had an unknown outcome and each further one counts as a refusal.
     """
     if receipt.retry_not_before is None:
         return None

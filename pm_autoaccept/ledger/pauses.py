@@ -1,4 +1,4 @@
-"""Keeps who paused answering, and who lifted which limit until when."""
+"""Pauses and lifted limits: who paused or resumed answering, who lifted which limit until when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pm_autoaccept.model import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Somebody has paused answering: one account by its name, or, where that is None, all accounts of the ledger."""
+    """One pause: of the account with this name, or of all accounts in the ledger if the name is None."""
 
     name: str | None
     at: datetime
@@ -25,19 +25,19 @@ class Pause:
     why: str
 
     def __str__(self) -> str:
-        """Who, since when and why, for people."""
+        """Who paused, when and why, in words."""
         whom = "all accounts" if self.name is None else f"account {self.name}"
         why = f": {self.why}" if self.why else ""
         return f"{self.by} paused {whom} at {self.at:%Y-%m-%d %H:%M} UTC{why}"
 
 
 def current_pauses(connection: Connection) -> tuple[Pause, ...]:
-    """Every pause that lasts, the oldest first."""
+    """All current pauses, oldest first."""
     return tuple(_pause(row) for row in connection.execute(_LASTING))
 
 
 def pause_reason(connection: Connection, name: str) -> str | None:
-    """Why nothing may be answered for the account of this name, None where nobody has paused it."""
+    """Why this account is paused: who, when and why; None if it is not paused."""
     return next((str(each) for each in current_pauses(connection) if each.name in (None, name)), None)
 
 
@@ -51,14 +51,14 @@ def _pause(row: Row[Any]) -> Pause:
 
 
 def check_not_paused(connection: Connection, provider: int) -> None:
-    """Raise `Paused` where answering is paused for this account."""
+    """Raise `Paused` if answering is paused for this account."""
     row = connection.execute(_PAUSED, {"provider": provider}).first()
     if row is not None:
         raise Paused(str(_pause(row)))
 
 
 def add_pause(connection: Connection, name: str | None, *, by: str, why: str, at: datetime) -> bool:
-    """Pause an account, or all where no name is said; False where just that was paused already."""
+    """Pause one account, or all if the name is None; False if it was already paused."""
     _check_account_known(connection, name)
     if any(each.name == name for each in current_pauses(connection)):
         return False
@@ -67,7 +67,7 @@ def add_pause(connection: Connection, name: str | None, *, by: str, why: str, at
 
 
 def end_pause(connection: Connection, name: str | None, *, by: str, at: datetime) -> bool:
-    """End the pause of an account, or of all where no name is said; False where just that was not paused."""
+    """End the pause of one account, or of all if the name is None; False if it was not paused."""
     _check_account_known(connection, name)
     same = pause_table.c.name.is_(None) if name is None else pause_table.c.name == name
     ended = pause_table.update().where(same, pause_table.c.resumed_at.is_(None))
@@ -77,15 +77,15 @@ def end_pause(connection: Connection, name: str | None, *, by: str, at: datetime
 def lift_limit(
     connection: Connection, name: str | None, action: Action, *, until: datetime, by: str, at: datetime
 ) -> None:
-    """Lift an account's limits of this action until then, or those of all where no name is said."""
+    """Lift the limits on this action until then, for one account, or for all if the name is None."""
     _check_account_known(connection, name)
     values = {"name": name, "action": action, "lifted_at": at, "lifted_by": by, "until": until}
     connection.execute(lifted_limit_table.insert().values(**values))
 
 
 def _check_account_known(connection: Connection, name: str | None) -> None:
-    """Refuse the name of no account: a brake that stops nobody must not look like one that does."""
+    """Refuse an unknown account name: a pause that stops nothing must not look like one that does."""
     known = list(connection.execute(select(provider_table.c.name).order_by(provider_table.c.name)).scalars())
     if name is not None and name not in known:
-        there = f"it knows {', '.join(known)}" if known else "it knows none yet"
-        raise ConfigurationError(f"the ledger knows no account `{name}`; {there}")
+        there = f"known accounts: {', '.join(known)}" if known else "the ledger has no accounts yet"
+        raise ConfigurationError(f"unknown account `{name}`; {there}")

@@ -1,7 +1,7 @@
-"""Remembers which proxies refused their password, as `signing_in` does for Portfolio Manager's, and apart from it.
+"""Proxy password attempts: records in the ledger which proxies refused their password, so that it is tried rarely.
 
-The row is nobody's account: accounts that share a proxy share its password, and a directory that locks it counts the
-tries of all.
+They use the same table as sign-in attempts, in rows that belong to no account: accounts that share a proxy share its
+password, and a directory that locks it counts the tries of all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
 
 PROXY_ROW = "(proxy)"
-"""Where an account's name stands else. No account can be called so."""
+"""Used instead of an account's name. No account can have this name."""
 
 
 def _utc_now() -> datetime:
@@ -25,7 +25,7 @@ def _utc_now() -> datetime:
 
 
 def passage_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
-    """What this process knows of proxies' passwords, and remembers in a ledger."""
+    """Proxy password attempts of this process, recorded in a ledger."""
 
     def remembers(proxy: Proxy) -> Memory:
         credentials = (proxy.credentials or b"").decode("latin-1")
@@ -38,9 +38,9 @@ def passage_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_
 
 @asynccontextmanager
 async def passage_for_reader(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
-    """The same for what only reads its ledger: of proxies' passwords it writes all the same, or they would lock.
+    """The same for a command that otherwise only reads its ledger. It must record attempts, or a password could lock.
 
-    Where there is none that can be used, this process alone remembers.
+    If no ledger can be used, only this process remembers the attempts.
     """
     database = await _opened(address)
     try:

@@ -1,9 +1,8 @@
-"""Compares what is connected and shared with what was decided (design, promise 1), and says what is to be told.
+"""Reconciliation: compares connections and shares with our decisions, and finds undecided or ended ones (promise 1).
 
-Only reads of whole lists count: `/customer/list` for connections, an owner's `/account/{id}/property/list` for
-properties. A item counts as ended after two whole reads without it, or after one where a notification says so as well.
-No list that we read shows meters: their items begin with our accepts and end by notifications, with their property, or
-by a command of ours.
+Only whole reads count: `/customer/list` for connections, an owner's `/account/{id}/property/list` for properties. An
+item ends after two whole reads without it, or after one if a notification says so too. No list that we read shows
+meters: their items begin with our accepts, and end by a notification, with their property, or by one of our commands.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from pm_autoaccept.ledger.removals import end_shares_removed_with, settle_remova
 from pm_autoaccept.model import Fact, Finding, Kind, NotLearnt, Origin, ShareReads, Snapshot
 
 LOOK_BACK = timedelta(hours=1)
-"""How long before the last comparison an accept may have ended and still be looked at: clocks of replicas differ."""
+"""How far before the last comparison accepts are examined, because the clocks of replicas differ."""
 
 
 def share_reads(connection: Connection, provider: int) -> ShareReads:
-    """Say when each owner's shares were last asked for, and with whom something has happened since. Reads only."""
+    """When each owner's shares were last read, and which owners may have changed since. Reads only."""
     standing = select(inventory_table.c.owner_id).where(
         inventory_table.c.provider_id == provider,
         inventory_table.c.ended_at.is_(None),
@@ -56,7 +55,7 @@ def share_reads(connection: Connection, provider: int) -> ShareReads:
 
 
 def _not_read_since_an_accept(connection: Connection, provider: int) -> Iterable[int | None]:
-    """Owners of whom something was accepted since their shares were last asked for."""
+    """The owners with an accept since their shares were last read."""
     since = _look_back_from(_provider(connection, provider).watched_at)
     asked = and_(owner_table.c.provider_id == provider, owner_table.c.account_id == request_table.c.account_id)
     query = (
@@ -86,10 +85,10 @@ def _tried(connection: Connection, provider: int, touched: Collection[int]) -> d
 
 
 def reconcile(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> tuple[Finding, ...]:
-    """Take over what a snapshot shows of connections and shares, and let each notification have its effect once.
+    """Update the inventory from a snapshot, and apply each notification once.
 
     Returns:
-        What is to be told, each thing once.
+        The findings to report, each once.
     """
     ours = _provider(connection, provider)
     begin_accepted_meter_shares(connection, provider, since=_look_back_from(ours.watched_at))
@@ -107,7 +106,7 @@ def reconcile(connection: Connection, provider: int, snapshot: Snapshot, *, at: 
 
 
 def count_undecided(connection: Connection, provider: int) -> int:
-    """Count what stands, came in by no answer of ours, and was acknowledged by nobody. Reads only."""
+    """Count the current items that we did not decide and nobody acknowledged. Reads only."""
     table = inventory_table.c
     standing = select(func.count()).select_from(inventory_table).where(table.provider_id == provider)
     query = standing.where(table.origin == Origin.UNDECIDED, table.ended_at.is_(None), table.acknowledged_at.is_(None))
@@ -116,7 +115,7 @@ def count_undecided(connection: Connection, provider: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """One comparison: whose, when the reads began, and when it is made."""
+    """One comparison: its provider account, when the reads began, and the current time."""
 
     connection: Connection
     provider: int
@@ -124,7 +123,7 @@ class _Comparison:
     at: datetime
 
     def connections(self, shown: frozenset[int], *, first: bool) -> list[Finding]:
-        """Compare who is connected; what stands there at the first look was there before us."""
+        """Compare who is connected. Connections in the first read existed before us."""
         known = current_items(self.connection, self.provider, Kind.CONNECTION)
         self._still(known[number] for number in shown & known.keys())
         gone = self._missed(item for number, item in known.items() if number not in shown)
@@ -133,7 +132,7 @@ class _Comparison:
         return [*ended_findings(gone), *self._begin(Kind.CONNECTION, shown - known.keys(), owner=None, baseline=first)]
 
     def properties(self, shared: Mapping[int, Fact[frozenset[int]]]) -> list[Finding]:
-        """Compare what owners share; of an owner who was connected before us, the first read shows what was there."""
+        """Compare what owners share. For an owner connected before us, shares in the first read existed before us."""
         known = current_items(self.connection, self.provider, Kind.PROPERTY)
         read = {owner: fact for owner, fact in shared.items() if not isinstance(fact, NotLearnt)}
         shown = frozenset().union(*read.values())
@@ -160,11 +159,11 @@ class _Comparison:
             self.connection.execute(seen.values(last_seen=self.at, absent_since=None))
 
     def _missed(self, items: Iterable[InventoryItem]) -> list[InventoryItem]:
-        """Note items that this read does not show; end and return those that the read before it did not show either."""
+        """Note the items that this read misses; end and return those that the previous read missed too."""
         over = []
         for item in items:
             if item.last_seen >= self.begun:
-                continue  # this read had begun before the item was seen: it proves nothing
+                continue  # this read began before the item was last seen, so it proves nothing
             if item.absent_since is None:
                 missed = inventory_table.update().where(inventory_table.c.id == item.id)
                 self.connection.execute(missed.values(absent_since=self.begun))
@@ -174,7 +173,7 @@ class _Comparison:
         return over
 
     def _never_read(self, owners: list[int]) -> frozenset[int]:
-        """Owners whose shares were never read, and who were connected before us, or never as far as we know."""
+        """Owners whose shares were never read, and who were connected before us or are not known to be connected."""
         table = owner_table.c
         since_us: set[int] = set()
         for some in chunks(owners):
@@ -208,5 +207,5 @@ def _look_back_from(moment: datetime | None) -> datetime | None:
 
 
 def _readable_owners(owners: Iterable[int | None]) -> frozenset[int]:
-    """Owners of whom something can be asked: a document may name none, or an id that is none."""
+    """The valid owner ids: a document may name no owner or an invalid id."""
     return frozenset(owner for owner in owners if owner is not None and owner > 0)

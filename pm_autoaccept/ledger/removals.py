@@ -1,4 +1,4 @@
-"""Keeps what people ended by a command: the intent before the POST leaves, what came of it, what reads settle."""
+"""Records removals by command (disconnect, unshare): the intent before the POST, and its outcome or what reads show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pm_autoaccept.model import Kind, Outcome, Removal, RequestKey
 
 
 def record_removal_intent(connection: Connection, provider: int, removal: Removal, *, by: str, at: datetime) -> int:
-    """Record that this connection or share is about to be ended, and by whom; the number names it."""
+    """Record that this connection or share is about to be removed, and by whom; returns the removal's number."""
     values = {
         "provider_id": provider,
         "kind": removal.key.kind,
@@ -39,7 +39,7 @@ def record_removal_intent(connection: Connection, provider: int, removal: Remova
 
 
 def record_removal_outcome(connection: Connection, number: int, outcome: Outcome, text: str, *, at: datetime) -> None:
-    """Record what came of it. A meter's share ends at once, since no list that we read shows meters."""
+    """Record the outcome of a removal. A meter's share ends at once, because no list that we read shows meters."""
     table = removal_table.c
     came = {"outcome": outcome, "outcome_at": at, "outcome_text": text}
     connection.execute(removal_table.update().where(table.id == number).values(**came))
@@ -54,7 +54,7 @@ def record_removal_outcome(connection: Connection, number: int, outcome: Outcome
 
 
 def settle_removals(connection: Connection, provider: int, *, at: datetime) -> None:
-    """Settle those of unknown fate whose connection or share has ended since."""
+    """Settle removals of unknown outcome whose connection or share has ended since."""
     table, item = removal_table.c, inventory_table.c
     ended = (
         select(item.id)
@@ -66,7 +66,7 @@ def settle_removals(connection: Connection, provider: int, *, at: datetime) -> N
         )
         .exists()
     )
-    shown = "no answer came to what we sent, and Portfolio Manager shows its effect"
+    shown = "no response arrived, but Portfolio Manager shows the effect"
     connection.execute(
         removal_table.update()
         .where(table.provider_id == provider, table.outcome == Outcome.OPEN, ended)
@@ -75,9 +75,9 @@ def settle_removals(connection: Connection, provider: int, *, at: datetime) -> N
 
 
 def end_shares_removed_with(connection: Connection, connected: InventoryItem, *, at: datetime) -> None:
-    """End the shares of an owner whose connection has ended, where a disconnect of ours removed them with it.
+    """End the shares of a disconnected owner if our disconnect removed them too.
 
-    What an account shares that is not connected cannot be read any more.
+    The shares of an account that is not connected cannot be read.
     """
     table = removal_table.c
     ours = select(table.id).where(

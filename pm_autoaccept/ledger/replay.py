@@ -1,4 +1,4 @@
-"""Brings back what was asked, from the bytes that the ledger keeps, for another policy to be asked about it."""
+"""Replay: parses recorded requests from their stored bytes, so that another policy can judge them (what-if)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pm_autoaccept.record import DecisionFilter, DecisionRow
 
 
 def load_recorded_requests(connection: Connection, *, account: str | None = None) -> RecordedHistory:
-    """Every request that was decided, of one provider account or of all, and what stood when."""
+    """Load every decided request of one provider account or of all, and the inventory over time."""
     requests = tuple(_recorded(connection, find_decisions(connection, DecisionFilter(account=account))))
     return RecordedHistory(requests, _inventory(connection))
 
@@ -64,7 +64,7 @@ def _with_bytes(connection: Connection, rows: list[DecisionRow]) -> Iterator[Rec
 
 
 def _request(kind: Kind, source: bytes) -> tuple[PendingRequest | None, frozenset[str]]:
-    """The request as its bytes say it, and the names of its custom fields of which only a digest was kept."""
+    """The request parsed from its bytes, and the names of its custom fields that are stored only as a digest."""
     try:
         page = parse_pending_page(kind, b"<pendingList>" + source + b"</pendingList>")
     except DocumentRefused:

@@ -156,7 +156,7 @@ async def test_what_people_accept_in_their_own_pages_is_told_once_with_the_comma
         "pm-autoaccept account disconnect 2 --remove-shares",
         "pm-autoaccept account unshare property:11",
     ]
-    assert all("not by an answer of ours" in finding.text for finding in house.told)
+    assert all("but not by one of our answers" in finding.text for finding in house.told)
     assert await house.pass_by() == []
     assert (await house.ties())["property:11"] == "undecided"
 

@@ -295,9 +295,9 @@ class Broken(Exception):
 @pytest.mark.parametrize(
     ("where", "name", "instead", "among"),
     [
-        (intents, "not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
+        (intents, "check_not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
         (cycle_module, "paused_by", lambda *_: None, stories_with(unlimited, at_once(by_file=True))),
-        (history, "tallies", lambda *_, **__: (), stories_with(some_limits, st.none())),
+        (history, "limit_usage", lambda *_, **__: (), stories_with(some_limits, st.none())),
     ],
     ids=["pause", "pause file", "counts"],
 )

@@ -164,7 +164,7 @@ def test_what_is_kept_back_anyway_takes_no_room():
 def test_an_answer_that_is_sent_again_takes_no_room():
     """It counts already, since it was sent; the ledger counts again when it is."""
     first, second = owners(2, 1)
-    said = {"standing": {first.key: AnswerState.REPEATABLE}, "sent": {first.key: LastAnswer(action=Action.ACCEPT)}}
+    said = {"answer_states": {first.key: AnswerState.REPEATABLE}, "sent": {first.key: LastAnswer(action=Action.ACCEPT)}}
     assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(1, count=1), **said)) == ["connection:1"]
     assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(2, count=1), **said)) == [
         "connection:1",

@@ -213,7 +213,7 @@ async def test_a_name_that_the_ledger_does_not_know_is_refused(ledger, tmp_path)
     with pytest.raises(ConfigurationError, match="knows no account"):
         await ledger.database.run(lambda it: pauses.end_pause(it, "defualt", by="ada", at=NOW))
     empty = await SqlLedger.open(f"sqlite:///{tmp_path / 'empty.db'}")
-    with pytest.raises(ConfigurationError, match="it knows none yet"):
+    with pytest.raises(ConfigurationError, match="the ledger has no accounts yet"):
         await empty.database.run(lambda it: pauses.lift_limit(it, "x", Action.ACCEPT, until=NOW, by="ada", at=NOW))
     await empty.close()
 

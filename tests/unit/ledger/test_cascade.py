@@ -110,7 +110,7 @@ async def test_where_a_later_reject_was_not_done_the_earlier_one_is_the_cause_ag
     for minute in (2, 3):
         await see(ledger, top, minute=minute)
     (row,) = [row for row in await ledger.decisions() if row.kind is Kind.METER]
-    assert (row.outcome, "by our reject of the request above" in row.outcome_text) == (Outcome.GONE, True)
+    assert (row.outcome, "by our reject of its parent request" in row.outcome_text) == (Outcome.GONE, True)
 
 
 async def test_of_several_rejects_that_were_not_done_none_is_a_cause(ledger):
