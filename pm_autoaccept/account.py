@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
-from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.data_sources import read_folder
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.data_sources.refresh import LONGEST, Keeper

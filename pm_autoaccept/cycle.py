@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from pm_autoaccept.act import AnswerSender
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.decide import decide, sources_in_use, trusted_time
 from pm_autoaccept.model import (
     NOT_ASKED_FOR,
@@ -37,11 +38,6 @@ Tables = Mapping[str, Fact[Table]]
 
 NOTED_EVERY = timedelta(hours=1)
 """How often it is noted again what tables hold that have not changed."""
-
-
-def utc_now() -> datetime:
-    """The clock that everything but tests uses."""
-    return datetime.now(UTC)
 
 
 def paused_by(file: Path | None) -> str | None:

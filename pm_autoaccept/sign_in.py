@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.egress.proxy_password import Egress, Passage
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError, ProxyNotAuthorised
 from pm_autoaccept.ledger import SqlLedger

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings, ledger_file
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
 from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
 from pm_autoaccept.ledger.sign_in_attempts import FIRST_WAIT

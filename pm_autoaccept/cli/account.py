@@ -143,7 +143,7 @@ def _remove(removal: Removal, what: str, *, yes: bool, said: dict[str, Any]) -> 
     from pm_autoaccept.cli.support.confirm import ask, who
     from pm_autoaccept.cli.support.runner import run_gently
     from pm_autoaccept.cli.support.session import signed_in
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.model import Outcome
     from pm_autoaccept.remove import remove
@@ -172,7 +172,7 @@ def _clear(*, yes: bool, said: dict[str, Any]) -> int:
     from pm_autoaccept.cli.support.confirm import ask
     from pm_autoaccept.cli.support.runner import run_gently
     from pm_autoaccept.cli.support.session import signed_in
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.errors import PortfolioManagerError
 

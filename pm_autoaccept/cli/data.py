@@ -36,8 +36,8 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     import asyncio
 
     from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.config import load_settings
-    from pm_autoaccept.cycle import utc_now
 
     if context.invoked_subcommand is not None:
         return 0
@@ -135,7 +135,7 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.account import load_policy, places
     from pm_autoaccept.cli.support.confirm import who
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.data_sources.fetch import read_source
     from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse

@@ -88,7 +88,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
 
     from pm_autoaccept.account import cycle_of, places
     from pm_autoaccept.cli.output.tables import console
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError

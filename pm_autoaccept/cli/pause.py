@@ -23,7 +23,7 @@ def pause(settings: Path | None, ledger: str | None, *, account: str | None, why
     import asyncio
 
     from pm_autoaccept.cli.support.pause_options import in_ledger, who
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger import pauses
 
     by = who()

@@ -27,7 +27,7 @@ def resume(
     import asyncio
 
     from pm_autoaccept.cli.support.pause_options import in_ledger, moment, who
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger import pauses
     from pm_autoaccept.model import Action
 

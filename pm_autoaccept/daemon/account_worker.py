@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from pm_autoaccept.account import PolicyInForce, cycle_of, places
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
-from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon.abandoned_tasks import drop
 from pm_autoaccept.daemon.backoff import RESTS_AFTER, beat, wait_after
 from pm_autoaccept.daemon.lease import RENEWALS, Hold, holding

@@ -11,8 +11,8 @@ from datetime import datetime
 import structlog
 
 from pm_autoaccept import __version__
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Settings, host_and_port
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon.abandoned_tasks import drop
 from pm_autoaccept.daemon.account_worker import Serving
 from pm_autoaccept.daemon.lease import RENEWALS, holder_name

@@ -10,7 +10,7 @@ from pm_autoaccept.errors import LedgerMismatch
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.request_rows import insert
 from pm_autoaccept.model import ProviderAccount
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 
 def owned(connection: Connection, name: str, *, service: str, provider: ProviderAccount) -> int | None:
@@ -24,9 +24,9 @@ def owned(connection: Connection, name: str, *, service: str, provider: Provider
     row = connection.execute(select(provider_table).where(table.name == name)).one_or_none()
     if row is not None and (row.service, row.account_id) != (service, provider.id):
         raise LedgerMismatch(
-            f"in this ledger `{name}` is account {row.account_id} ({row.username}) on {shown(row.service)}, and you "
-            f"signed in to account {provider.id} ({provider.username}) on {shown(service)}; name another ledger with "
-            "--ledger"
+            f"in this ledger `{name}` is account {row.account_id} ({row.username}) on {redact_url(row.service)}, and "
+            f"you signed in to account {provider.id} ({provider.username}) on {redact_url(service)}; name another "
+            "ledger with --ledger"
         )
     if row is not None:
         return int(row.id)
@@ -34,8 +34,8 @@ def owned(connection: Connection, name: str, *, service: str, provider: Provider
     other = connection.execute(ours).scalar_one_or_none()
     if other is not None:
         raise LedgerMismatch(
-            f"this ledger knows account {provider.id} ({provider.username}) on {shown(service)} as `{other}`, and the "
-            f"settings call it `{name}`; call it `{other}` there, or name another ledger with --ledger"
+            f"this ledger knows account {provider.id} ({provider.username}) on {redact_url(service)} as `{other}`, and "
+            f"the settings call it `{name}`; call it `{other}` there, or name another ledger with --ledger"
         )
     return None
 

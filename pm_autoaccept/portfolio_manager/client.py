@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
@@ -73,7 +74,7 @@ class PortfolioManager:
         attempts: int = 4,
         patience: float = 60.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         on_call: Callable[[CallMade], None] = lambda _made: None,
         memory: Memory | None = None,
         egress: Egress | None = None,

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from tests.acceptance.processes import Served, simulating

@@ -97,7 +97,7 @@ async def test_a_limit_says_when_it_goes_on_by_our_clock(ground):
     planned = await made.once()
     said = " ".join({kept.reason.text for kept in planned.kept_back if kept.reason.kind is ReasonKind.OVER_LIMIT})
     # A `Date` has whole seconds.
-    assert re.search(r"it goes on at 2026-03-04 15:0[01] UTC", said), said
+    assert re.search(r"it resumes at 2026-03-04 15:0[01] UTC", said), said
 
 
 async def test_a_refusal_s_time_is_true_time(ground):

@@ -26,11 +26,12 @@ from pm_autoaccept.model import (
     Standing,
     Verdict,
 )
-from pm_autoaccept.policy import Table, load
+from pm_autoaccept.policy import load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.simulator import Fault, FaultKind, customer_actions
 from pm_autoaccept.simulator.unconfirmed import Inferred
+from tests.key_tables import key_table
 
 IN_FLIGHT = 8
 """At once, by the clients that `sign_in` makes."""
@@ -671,7 +672,7 @@ async def test_a_hold_expires_by_the_ledger_s_clock(make_cycle, ledger):
         b"   expire: {after: 2h, then: reject, note: Please ask again.}}\n"
     )
     simulator, cycle = await make_cycle(text, pending=20)
-    wait, table = clock_of(cycle), Table.of_keys("gone", {"x"}, digest="")
+    wait, table = clock_of(cycle), key_table("gone", {"x"}, digest="")
     for hours, tables in ((0, {"gone": table}), (1, {}), (1, {"gone": table}), (0.9, {"gone": table})):
         wait(hours)
         cycle.tables = tables

@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop, holding
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import examine

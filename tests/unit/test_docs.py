@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import pm_autoaccept
 from pm_autoaccept import data_sources
 from pm_autoaccept.cli import cli
-from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Settings, load_accounts, load_settings
+from pm_autoaccept.config import ENVIRONMENT_SETTINGS, PREFIX, Settings, load_accounts, load_settings
 from pm_autoaccept.model import NotLearnt, Outcome
 from pm_autoaccept.policy import Form, Policy, fields, load, notes, operators
 from pm_autoaccept.policy.cleaning import CLEANINGS
@@ -192,10 +192,10 @@ def test_the_page_names_the_filters_that_there_are() -> None:
     section = POLICIES.partition("\n## Notes\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`\|([a-z0-9]+)", section)
     assert shown == [*notes.FILTERS, "or"]
-    assert f"At most {notes.LONGEST:,} characters" in section
+    assert f"At most {notes.MAX_NOTE_CHARACTERS:,} characters" in section
 
 
-VARIABLES = {name.upper() for name in IN_THE_ENVIRONMENT} | {"SETTINGS"}
+VARIABLES = {name.upper() for name in ENVIRONMENT_SETTINGS} | {"SETTINGS"}
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_the_configuration_page_tabulates_settings_and_defaults(only_what_must_b
     assert set(rows) == VARIABLES
 
     defaults = {name.lower(): _names(default)[0] for name, (default, _) in rows.items() if default}
-    known = {name: Settings.model_fields[name] for name in IN_THE_ENVIRONMENT}
+    known = {name: Settings.model_fields[name] for name in ENVIRONMENT_SETTINGS}
     has_one = {name for name, field in known.items() if not field.is_required() and field.default}
 
     assert set(defaults) == has_one

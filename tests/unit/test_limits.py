@@ -211,7 +211,7 @@ def test_the_reason_says_the_limit_the_count_and_when_it_goes_on():
     frees_from = NOW - timedelta(minutes=20, seconds=30)
     made = planned([(each, ACCEPT) for each in owners(2, 1)], accepts(5, count=4, frees_from=frees_from))
     assert _sentence(made) == (
-        "the limit of 5 accepts per 1h is reached (4 sent, 1 more planned); it goes on at 2026-03-04 12:40 UTC, or when"
+        "the limit of 5 accepts per 1h is reached (4 sent, 1 more planned); it resumes at 2026-03-04 12:40 UTC, or when"
         " a person lifts the limit"
     )
 
@@ -220,7 +220,7 @@ def test_where_nothing_was_sent_yet_it_goes_on_a_period_after_this_plan():
     """The plan's own steps fill the limit."""
     made = planned([(each, ACCEPT) for each in owners(2, 1)], accepts(1))
     assert _sentence(made) == (
-        "the limit of 1 accepts per 1h is reached (0 sent, 1 more planned); it goes on at 2026-03-04 13:01 UTC, or when"
+        "the limit of 1 accepts per 1h is reached (0 sent, 1 more planned); it resumes at 2026-03-04 13:01 UTC, or when"
         " a person lifts the limit"
     )
 
@@ -228,7 +228,7 @@ def test_where_nothing_was_sent_yet_it_goes_on_a_period_after_this_plan():
 def test_a_limit_of_none_at_all_leaves_answers_to_people():
     """`0 per 1d` is how a policy says so."""
     assert _sentence(planned([(connection(), REJECT)], rejects(0))) == (
-        "the policy leaves rejects to people: its limit is 0 per 1d"
+        "the policy's limit is 0 rejects per 1d, so a person must answer"
     )
 
 
@@ -236,16 +236,17 @@ def test_a_reject_that_alone_passes_the_limit_says_that_waiting_does_not_help():
     """With all that falls along it never fits."""
     pairs = [(connection(), REJECT), (HOUSE, HOLD), (METER, HOLD)]
     assert _sentence(planned(pairs, rejects(2))) == (
-        "this makes 3 rejects at once, with all that falls along, and the limit is 2 per 1d; a person may lift it"
+        "this would make 3 rejects at once, including the requests below it, and the limit is 2 per 1d; a person can"
+        " lift the limit"
     )
-    assert "it goes on at" in _sentence(planned(pairs, rejects(3, count=1)))
+    assert "it resumes at" in _sentence(planned(pairs, rejects(3, count=1)))
 
 
 def test_a_share_that_is_reached_says_what_it_waits_for():
     """There is no moment to name."""
     assert _sentence(planned([(connection(), REJECT)], share("2.5", count=1, of=30))) == (
-        "rejects are to be at most 2.5% of the answers of 1d (1 of 30 were); it goes on when more is accepted or"
-        " earlier rejects are 1d old, or a person lifts the limit"
+        "the limit of 2.5% rejects per 1d is reached (1 of 30 answers); it resumes when more requests are accepted,"
+        " when earlier rejects are 1d old, or when a person lifts the limit"
     )
 
 

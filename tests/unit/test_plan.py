@@ -137,7 +137,7 @@ def test_a_meter_waits_for_a_property_that_itself_waits():
         "property:11": ReasonKind.CONNECTION_NOT_ACCEPTED,
         "meter:21": ReasonKind.PROPERTY_NOT_ACCEPTED,
     }
-    assert "waits itself" in made.kept_back[1].reason.text
+    assert "is itself kept back" in made.kept_back[1].reason.text
 
 
 def test_a_meter_of_a_shared_property_is_accepted():
@@ -358,31 +358,31 @@ HOUSE, METER_OF_HOUSE = property_share(11), meter_share(21, 11)
         (
             [(connection(), HOLD), (HOUSE, ACCEPT)],
             {},
-            "accepting this would also accept the connection of account 410221, which is on hold",
+            "accepting this would also accept the connection of account 410221, which is held for review",
             OWNER_KEY,
         ),
         (
             [(connection(), REJECT), (HOUSE, ACCEPT)],
             {},
-            "the connection of account 410221 is being rejected, and this falls with it",
+            "the connection of account 410221 is being rejected, which also rejects this request",
             OWNER_KEY,
         ),
         (
             [(HOUSE, ACCEPT)],
             {"connected": NotLearnt("403")},
-            "whether account 410221 is connected could not be learnt: 403",
+            "it is unknown whether account 410221 is connected: 403",
             OWNER_KEY,
         ),
         (
             [(HOUSE, ACCEPT)],
             {},
-            "account 410221 is not connected and no connection request of it pends; accepting this would connect it",
+            "account 410221 is not connected and has no pending connection request; accepting this would connect it",
             OWNER_KEY,
         ),
         (
             [(HOUSE, HOLD), (METER_OF_HOUSE, ACCEPT)],
             CONNECTED,
-            "accepting this would also accept the share of property 11, which is on hold",
+            "accepting this would also accept the share of property 11, which is held for review",
             HOUSE_KEY,
         ),
         (
@@ -394,34 +394,31 @@ HOUSE, METER_OF_HOUSE = property_share(11), meter_share(21, 11)
         (
             [(METER_OF_HOUSE, ACCEPT)],
             CONNECTED,
-            "whether property 11 is shared with us could not be learnt: the properties of account 410221 were not read",
+            "it is unknown whether property 11 is shared with us: the properties of account 410221 were not read",
             HOUSE_KEY,
         ),
         (
             [(METER_OF_HOUSE, ACCEPT)],
             CONNECTED | {"failed": Kind.PROPERTY},
-            (
-                "whether property 11 is shared with us could not be learnt: "
-                "the list of pending property shares is not whole"
-            ),
+            ("it is unknown whether property 11 is shared with us: the list of pending property shares is incomplete"),
             HOUSE_KEY,
         ),
         (
             [(PendingRequest(kind=Kind.METER, id=21, property_id=11), ACCEPT)],
             CONNECTED,
-            "whether property 11 is shared with us could not be learnt: the document does not name the owner",
+            "it is unknown whether property 11 is shared with us: the document does not name the owner",
             HOUSE_KEY,
         ),
         (
             [(connection(), REJECT)],
             {"failed": Kind.PROPERTY},
-            "rejecting this would also reject its pending property shares, and their list is not whole",
+            "rejecting this would also reject its pending property shares; the list of them is incomplete",
             None,
         ),
         (
             [(HOUSE, REJECT)],
             {"failed": Kind.METER},
-            "rejecting this would also reject its pending meter shares, and their list is not whole",
+            "rejecting this would also reject its pending meter shares; the list of them is incomplete",
             None,
         ),
     ],
@@ -434,7 +431,7 @@ def test_each_reason_names_the_other_and_says_in_a_sentence_what_is_at_stake(pai
 def test_a_child_that_waits_for_one_that_waits_says_so():
     """The nearest cause is named."""
     made = planned([(HOUSE, ACCEPT), (meter_share(21, 11, BOB), ACCEPT)], connected=frozenset({BOB}))
-    text = "accepting this would also accept the share of property 11, which waits itself"
+    text = "accepting this would also accept the share of property 11, which is itself kept back"
     assert _sentences(made)[1] == (text, HOUSE_KEY)
 
 
@@ -443,8 +440,8 @@ def test_a_child_in_doubt_is_named_by_the_parent_that_waits_for_it():
     history = History(standing={HOUSE.key: Standing.IN_DOUBT})
     made = planned([(connection(), REJECT), (HOUSE, REJECT)], history=history)
     assert _sentences(made) == [
-        ("an answer was sent, and what became of it is not known yet", None),
-        ("what became of our answer to property:11 is not known yet", HOUSE_KEY),
+        ("an answer was sent, but its outcome is still unknown", None),
+        ("the outcome of our answer to property:11 is still unknown", HOUSE_KEY),
     ]
 
 
@@ -480,7 +477,7 @@ def test_another_verdict_than_the_one_of_unknown_fate_waits_for_a_person():
         history = History(standing={request.key: standing}, sent={request.key: sent})
         (kept,) = planned([(request, REJECT)], history=history).kept_back
         assert kept.reason.kind is ReasonKind.VERDICT_CHANGED
-        assert "waits for a person" in kept.reason.text
+        assert "a person must review it" in kept.reason.text
 
 
 @pytest.mark.parametrize(("seconds", "goes"), [(-301, False), (-300, True), (0, True), (300, True), (301, False)])
@@ -493,7 +490,9 @@ def test_nothing_is_sent_again_while_the_clocks_do_not_agree(seconds, goes):
     assert {step.key for step in made.steps} == ({request.key, new.key} if goes else {new.key})
     assert made.clock_apart == (None if goes else timedelta(seconds=seconds))
     said = {kept.reason.text for kept in made.kept_back}
-    assert goes or all("while our clock and Portfolio Manager's are 301 seconds apart" in each for each in said)
+    assert goes or all(
+        "while this machine's clock differs from Portfolio Manager's by 301 seconds" in each for each in said
+    )
     assert bool(said) is not goes
 
 

@@ -85,7 +85,7 @@ def test_what_is_held_is_listed_by_rule_and_for_how_long(fill, say, monkeypatch)
         await watch(ledger, *(each for each in asked if each is not missed), minute=1)
 
     fill(happen)
-    monkeypatch.setattr("pm_autoaccept.cycle.utc_now", lambda: NOW + timedelta(days=2, hours=3, minutes=5))
+    monkeypatch.setattr("pm_autoaccept.clock.utc_now", lambda: NOW + timedelta(days=2, hours=3, minutes=5))
     text = say("review")
     assert text.exit_code == 0
     assert "3 requests are held for review." in text.output

@@ -25,7 +25,7 @@ from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRe
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.audit import accounts
 from pm_autoaccept.policy.durations import read_duration
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 if TYPE_CHECKING:
     from pm_autoaccept.policy import Policy
@@ -48,7 +48,7 @@ def from_ledger(
     """
     address = ledger_address(said, settings=settings)
     if not ledger_exists(address):
-        raise LedgerUnavailable(f"there is no ledger at {shown(address)}; name it with --ledger sqlite:///FILE")
+        raise LedgerUnavailable(f"there is no ledger at {redact_url(address)}; name it with --ledger sqlite:///FILE")
 
     def checked(connection: Connection) -> R:
         known = accounts(connection)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, StaticPool
 
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
-from pm_autoaccept.redaction import redacted, shown
+from pm_autoaccept.redaction import redact_message, redact_url
 
 DATABASE_ERRORS = (SQLAlchemyError, UnicodeError, OverflowError)
 """What work in a database may raise. sqlite3 and psycopg raise the latter two themselves: a text that is none, a number
@@ -148,8 +148,8 @@ def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
         file = unquote(url.database.removeprefix("file:")) if url.database else ""
         return LedgerUnavailable(f"the ledger sqlite:///{file} cannot be used: {reason}")
     where = url.render_as_string(hide_password=False)
-    words = redacted(str(reason), where) or f"{type(reason).__name__}, and its text holds a part of the address"
-    return LedgerUnavailable(f"the ledger {shown(where)} cannot be used: {words}")
+    words = redact_message(str(reason), where) or f"{type(reason).__name__}, and its text holds a part of the address"
+    return LedgerUnavailable(f"the ledger {redact_url(where)} cannot be used: {words}")
 
 
 def _is_sqlite(url: URL) -> bool:
