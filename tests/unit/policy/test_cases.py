@@ -547,7 +547,7 @@ def test_the_page_on_tests():
     page = (Path(__file__).parents[3] / "docs" / "policy-tests.md").read_text()
     (shown,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(load_checked({"policy.yaml": POLICY.encode(), "a.test.yaml": shown.encode()}).cases) == 2
-    table = re.findall(r"^\| `(\w+)` \|", page.partition("## What a case knows")[0], re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)` \|", page.partition("## Default values in a case")[0], re.MULTILINE)
     assert tuple(table) == (*CASE_KEYS, *EXPECT_KEYS)
     assert {name.removesuffix(".") for name in FACT_FIELDS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
 
