@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from pm_autoaccept.redaction import redacted_line
+from pm_autoaccept.redaction import redact_line
 
 MAX_LINE_CHARACTERS = 1_000
 """A fault shows the line in question only up to this length."""
@@ -47,4 +47,4 @@ def some(names: Iterable[str], most: int = 5) -> str:
 
 def shown(line: str) -> str:
     """The line as a fault shows it, secrets redacted; empty for a very long line, which every fault would repeat."""
-    return redacted_line(line) if len(line) <= MAX_LINE_CHARACTERS else ""
+    return redact_line(line) if len(line) <= MAX_LINE_CHARACTERS else ""

@@ -237,7 +237,9 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
     account.policy_refused(Refusal(NOW, 1, "policy.yaml:4:7"))
     assert (await scrape())["policy_refused"] == {(): 1}
     customers = key_table("customers", {"1"}, digest="d1", rows=7)
-    account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")}, at=NOW)
+    account.policy_loaded(
+        second, {"customers": customers, "meters": NotLearnt("meters.csv: there are no keys")}, at=NOW
+    )
     found = await scrape()
     assert found["policy_refused"] == {(): 0}
     assert found["policy_info"] == {(("digest", second.digest),): 1}
@@ -355,7 +357,7 @@ def test_a_group_that_the_settings_do_not_name_is_warned_of_once(telemetry):
 
 def test_clocks_that_are_apart_are_told_while_an_answer_waits_for_them(account):
     """With how far, and how many wait; where none does there is nothing to tell."""
-    apart = replace(planned(), clock_apart=timedelta(seconds=-360))
+    apart = replace(planned(), clock_skew=timedelta(seconds=-360))
     with capture_logs() as logs:
         account.cycle_finished(apart, open_intents=0, undecided_in=0, at=NOW)
         account.cycle_finished(apart, open_intents=2, undecided_in=0, at=NOW)

@@ -20,7 +20,7 @@ from pm_autoaccept.policy.lint.warnings import warnings
 from pm_autoaccept.policy.messages import perhaps
 
 if TYPE_CHECKING:
-    from pm_autoaccept.config import ForPolicy
+    from pm_autoaccept.config import PolicyNames
 
 
 class Level(StrEnum):
@@ -122,7 +122,7 @@ def report_on(
     folder: Path,
     *,
     now: datetime,
-    names: ForPolicy | None = None,
+    names: PolicyNames | None = None,
     definitions: Live | None = None,
     require_coverage: bool = False,
 ) -> Report:
@@ -172,7 +172,7 @@ def report_on(
     )
 
 
-def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str, Fact[Table]]:
+def _read(policy: Policy, folder: Path, names: PolicyNames | None) -> Mapping[str, Fact[Table]]:
     """The tables that lie in the folder, and in the databases that the settings name."""
     tables = read(policy.sources, folder)
     asked = [source for source in policy.sources.values() if source.query is not None]
@@ -184,7 +184,7 @@ def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str,
     return {**tables, **{each.name: asyncio.run(read_source(each, places)).table for each in asked}}
 
 
-def _of_groups(folder: Path, policy: Policy, names: ForPolicy) -> Iterator[Finding]:
+def _of_groups(folder: Path, policy: Policy, names: PolicyNames) -> Iterator[Finding]:
     for group in sorted(policy.told - set(names.groups)):
         meant = perhaps(group, names.groups)
         message = f"the policy tells `{group}`{meant}, and `groups` in the settings does not name it"

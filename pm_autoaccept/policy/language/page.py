@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pm_autoaccept.model import Limit
 from pm_autoaccept.policy import split_answers
-from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.contents import COLUMN_TYPES
 from pm_autoaccept.policy.data.sources import REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TYPES

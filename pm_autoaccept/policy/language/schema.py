@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.cleaning import CLEANINGS
-from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.contents import COLUMN_TYPES
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field
 from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.language.case_schema import test_file_properties

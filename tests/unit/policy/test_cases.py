@@ -134,8 +134,8 @@ def test_a_file_of_cases_is_read_whole():
             ),
             "verdict",
             (
-                "case `a case`: expected accept by rule known-customer, got hold by the default: No rule is true "
-                "of it, so people decide. Rule known-customer is false: custom.Utility Customer Number should be "
+                "case `a case`: expected accept by rule known-customer, got hold by the default: No rule matched; "
+                "held for review. Rule known-customer is false: custom.Utility Customer Number should be "
                 "in billing_accounts, but is 1."
             ),
         ),
@@ -149,7 +149,7 @@ def test_a_file_of_cases_is_read_whole():
             "rule",
             (
                 "case `a case`: expected hold by the default, got hold by rule read-only with access_level "
-                "unknown: Rule read-only cannot be judged, because access_level could not be learnt: the "
+                "unknown: Rule read-only could not be evaluated because access_level is unknown: the "
                 "document lacks it, although EPA's schema requires it. The case must state everything that its "
                 "rules test: add `access_level` under `request`."
             ),
@@ -159,14 +159,14 @@ def test_a_file_of_cases_is_read_whole():
             "verdict",
             (
                 "case `a case`: expected reject by rule late, got hold by rule late with age unknown: Rule late "
-                "cannot be judged, because age could not be learnt: the test case does not state it. The case "
+                "could not be evaluated because age is unknown: the test case does not state it. The case "
                 "must state everything that its rules test: add `requested_at`, and `now` next to `request`."
             ),
         ),
         (
             f"request: {{{HOUSE}, sender.username: green_consult}}, expect: {{verdict: accept, rule: late}}",
             "rule",
-            "got accept by rule friend: Rule friend says accept: sender.username is in friends. ",
+            "got accept by rule friend: Rule friend matched (accept): sender.username is in friends.",
         ),
         (
             "request: {kind: meter, account.username: spam_one}, expect: {verdict: hold, rule: friend}",
@@ -349,7 +349,7 @@ def test_rows_of_a_table(read):
     table = read(HOUSE, f"data: {{points: [{row}]}},").tables["points"]
     found = table.row(("a", "7"))
     assert (found["meter_number"], found["until"]) == ("7", date(2026, 1, 31))
-    assert found["tenants"] == NotLearnt("our table leaves tenants blank there")
+    assert found["tenants"] == NotLearnt("the cell in column tenants of our table is blank")
     assert table.row(("a", "8")) is None
 
 
@@ -587,7 +587,7 @@ def test_the_page_on_tests():
     page = (Path(__file__).parents[3] / "docs" / "policy-tests.md").read_text()
     (shown,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(load_checked({"policy.yaml": POLICY.encode(), "a.test.yaml": shown.encode()}).cases) == 2
-    table = re.findall(r"^\| `(\w+)` \|", page.partition("## What `check`")[0], re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)` \|", page.partition("## Default values in a case")[0], re.MULTILINE)
     assert tuple(table) == (*CASE_KEYS, *EXPECT_KEYS)
     assert {name.removesuffix(".") for name in FACT_FIELDS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
 

@@ -140,7 +140,7 @@ def test_gaps_of_two_fields(ask, meter, rule, facts):
     when = "{account.organization: {same_as: property.custom.Parcel}}"
     judgement = rule(when).judge(meter, blind, {})
     assert judgement.unknown == ("account.organization", "property.custom.Parcel")
-    assert "account.organization (and 1 more) could not be learnt: 404" in judgement.reason.text
+    assert "account.organization (and 1 more) is unknown: 404" in judgement.reason.text
     assert ask(f"{{not: {when}}}", meter, given=replace(blind, account=facts.account)) == "false"
     request = answered(meter, Key="x")
     assert ask("{custom.Key: {same_as: account.organization}}", request, given=blind) == "unknown"

@@ -248,7 +248,7 @@ def test_taken_asks_whether_another_owner_has_one_of_the_parts(rule, connection,
         assert {"rule": "true", "default": "false"}.get(judgement.reason.kind, "unknown") == expected
         if (asked, expected) == (when, "true"):
             assert judgement.reason.other == OTHER
-            assert [each.found for each in judgement.evidence] == ["1", f"2, as {OTHER} of 2 says too"]
+            assert [each.found for each in judgement.evidence] == ["1", f"2, also in {OTHER} of 2"]
 
 
 def test_the_same_field_is_taken_as_a_whole_and_by_its_parts(rule, connection, facts):
@@ -301,7 +301,7 @@ def test_of_several_operators_an_answer_without_a_part_shows_all(rule, connectio
 
 def test_what_is_unknown_of_a_part_names_the_field(rule, connection, facts):
     """Whether of one part, or since there are too many; what decides says the same as what is shown."""
-    for value, why in ((";".join("1" * 21), "more than 20 parts"), ("1; 1.2E3", "make another number of it")):
+    for value, why in ((";".join("1" * 21), "more than 20 parts"), ("1; 1.2E3", "turn it into a different number")):
         request = replace(connection, custom=(CustomField(NUMBER, value),))
         made = rule(split("{in: listed}"), on="connection", then="reject", data=DATA)
         judgement = made.judge(request, facts, {"listed": LISTED})
@@ -334,7 +334,7 @@ def test_the_reason_says_each_thing_once(rule, connection, facts):
     request = replace(connection, custom=(CustomField(NUMBER, "1; 2; 1"),))
     made = rule(split("{in: listed}"), on="connection", then="reject", data=DATA)
     text = made.judge(request, facts, {"listed": LISTED}).reason.text
-    assert text == f"Rule asked says reject: custom.{NUMBER} is in listed (every part)."
+    assert text == f"Rule asked matched (reject): custom.{NUMBER} is in listed (every part)."
 
 
 def test_no_part_of_a_private_answer_is_shown(rule, connection, facts):

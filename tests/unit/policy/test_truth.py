@@ -171,7 +171,7 @@ def test_a_table_that_was_not_learnt(rule, connection, facts):
     assert judgement.verdict is Verdict.HOLD
     assert (judgement.rule, judgement.unknown) == ("asked", ("accounts",))
     assert judgement.reason.text == (
-        "Rule asked cannot be judged, because accounts could not be learnt: accounts.csv: no such file."
+        "Rule asked could not be evaluated because accounts is unknown: accounts.csv: no such file."
     )
     assert [each.truth for each in judgement.evidence] == [Truth.UNKNOWN]
     assert policy.judge(connection, facts, {}).unknown == ("accounts",)
@@ -204,7 +204,7 @@ def test_the_field_that_was_not_learnt_is_named(rule, connection, facts, test):
     policy = rule(f"{{custom.Unheard Of: {test}}}", on="connection", data="data: {one: {values: [x]}}")
     judgement = policy.judge(connection, replace(facts, now=NotLearnt("in doubt")), {})
     assert judgement.unknown == ("custom.Unheard Of",)
-    assert "our account defines no custom field of this name" in judgement.reason.text
+    assert "our account defines no custom field with this name" in judgement.reason.text
 
 
 def test_tests_of_one_policy_do_not_mix_up(load, connection, facts):
@@ -374,7 +374,7 @@ def test_the_first_rule_that_is_true_decides(load, meter, facts):
     """
     judgement = load(text).judge(meter, facts, {})
     assert (judgement.verdict, judgement.rule, judgement.note) == (Verdict.ACCEPT, "true-one", "Hello")
-    assert judgement.reason.text == "Rule true-one says accept: It is ours."
+    assert judgement.reason.text == "Rule true-one matched (accept): It is ours."
     stopped = load(text.replace("access_level: Read", "custom.Unheard: x")).judge(meter, facts, {})
     assert (stopped.verdict, stopped.rule) == (Verdict.HOLD, "false-one")
 
@@ -382,18 +382,16 @@ def test_the_first_rule_that_is_true_decides(load, meter, facts):
 def test_reasons(rule, load, meter, facts):
     """A reason is one sentence: what is true of the request, or that nothing is."""
     assert rule("{access_level: Read Write, meter.name: [Main electric, x]}").judge(meter, facts, {}).reason.text == (
-        "Rule asked says hold: access_level is Read Write and meter.name is one of Main electric, x."
+        "Rule asked matched (hold): access_level is Read Write and meter.name is one of Main electric, x."
     )
     assert rule("always").judge(meter, facts, {}).reason.text == (
-        "Rule asked says hold: it is true of every such request."
+        "Rule asked matched (hold): it matches every request of this kind."
     )
-    assert (
-        rule("{access_level: Read}").judge(meter, facts, {}).reason.text == "No rule is true of it, so people decide."
-    )
+    assert rule("{access_level: Read}").judge(meter, facts, {}).reason.text == "No rule matched; held for review."
     text = "rules: [{id: a, on: property, when: always, then: hold}]\ndefault: {then: reject, note: 'No {kind}'}"
     judgement = load(text).judge(meter, facts, {})
     assert (judgement.verdict, judgement.note) == (Verdict.REJECT, "No meter")
-    assert judgement.reason.text == "No rule is true of it, and the default says reject."
+    assert judgement.reason.text == "No rule matched; the default is reject."
 
 
 def test_evidence(rule, meter, facts):
