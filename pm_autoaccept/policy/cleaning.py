@@ -13,7 +13,7 @@ from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Items, Node, Text
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\x80-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
@@ -37,7 +37,7 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.strip()
-    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", _SURROGATES.sub("\ufffd", text)))
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", _SURROGATES.sub("\ufffd", text)))
     return "".join("-" if _is_dash(character) else character for character in folded).strip()
 
 

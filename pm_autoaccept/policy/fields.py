@@ -96,9 +96,9 @@ class Field:
 def part(field: Field, part_of: PartOf) -> Field:
     """A field that represents one part of a split answer; a part contains no separator."""
     separators = part_of.separators
-    whole = field.form or ValueFormat(says="any text")
+    whole = field.form or ValueFormat(description="any text")
     form = ValueFormat(
-        says=f"one part of an answer that is split at {separators.shown}",
+        description=f"one part of an answer that is split at {separators.shown}",
         characters=whole.characters.difference(separators.characters),
         longest=whole.longest,
     )
@@ -289,10 +289,10 @@ def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
 
 
 def _at_most(longest: int) -> ValueFormat:
-    return ValueFormat(says=f"a text of at most {longest:,} characters", longest=longest)
+    return ValueFormat(description=f"a text of at most {longest:,} characters", longest=longest)
 
 
-_ID = ValueFormat(says="a whole number above 0", least=1)
+_ID = ValueFormat(description="a whole number above 0", least=1)
 _ADDRESS = {"line1": 100, "line2": 100, "city": 100, "county": 40, "postal_code": 20, "other_state": 50}
 VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
     {
@@ -302,13 +302,13 @@ VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
         "account.first_name": _at_most(100),
         "account.last_name": _at_most(100),
         "account.email": ValueFormat(
-            says="an e-mail address, for example ines@example.com", longest=100, whole=re.compile(".+@.+")
+            description="an e-mail address, for example ines@example.com", longest=100, whole=re.compile(".+@.+")
         ),
         "account.phone": _at_most(30),
         "account.job_title": _at_most(100),
         "account.organization": _at_most(1_000),
         "account.email_domain": ValueFormat(
-            says="the domain of an e-mail address, for example example.com",
+            description="the domain of an e-mail address, for example example.com",
             characters=DIGITS | LETTERS | {"-", ".", "_"},
             longest=98,
             whole=re.compile(r"[^-.]+(?:(?:-+|\.)[^-.]+)*"),
@@ -321,10 +321,12 @@ VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
         "sender.username": _at_most(60),
         "property.id": _ID,
         "property.name": _at_most(80),
-        "property.gross_floor_area": ValueFormat(says="0 or more square feet", least=0),
-        "property.year_built": ValueFormat(says="a year", least=0, most=9999),
-        "property.number_of_buildings": ValueFormat(says="0 or more", least=0),
-        "property.occupancy": ValueFormat(says="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5),
+        "property.gross_floor_area": ValueFormat(description="0 or more square feet", least=0),
+        "property.year_built": ValueFormat(description="a year", least=0, most=9999),
+        "property.number_of_buildings": ValueFormat(description="0 or more", least=0),
+        "property.occupancy": ValueFormat(
+            description="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5
+        ),
         "meter.name": _at_most(100),
     }
 )

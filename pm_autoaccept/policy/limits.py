@@ -38,15 +38,15 @@ def read_limits(node: Node, faults: list[Fault]) -> tuple[Limit, ...]:
             example = "{accept: 200 per 1h, reject: 50 per 1d}"
             faults.append(node.place.fault(f"invalid `limits`; use a mapping, for example {example}, or `none`"))
         return DEFAULT_LIMITS
-    said = dict(DEFAULTS)
+    stated = dict(DEFAULTS)
     for key, value in node.entries:
         if key.value in _ACTIONS:
-            said[key.value] = _limits(_ACTIONS[key.value], value, faults)
+            stated[key.value] = _limits(_ACTIONS[key.value], value, faults)
         else:
             meant = perhaps(key.value, _ACTIONS)
             message = f"unknown key `{key.value}` in `limits`{meant}; allowed keys: {listed(_ACTIONS, 'and')}"
             faults.append(key.place.fault(message))
-    return tuple(limit for limits in said.values() for limit in limits)
+    return tuple(limit for limits in stated.values() for limit in limits)
 
 
 def _limits(action: Action, node: Node, faults: list[Fault]) -> tuple[Limit, ...]:

@@ -135,10 +135,10 @@ def _refuse_impossible_keys(sources: Mapping[str, Source | None], rules: tuple[R
 def _in_order(faults: list[Fault]) -> tuple[Fault, ...]:
     """The faults in order; if there are very many, the first ones and the number of the rest."""
     ordered = sorted(faults, key=lambda fault: (fault.file, fault.line, fault.column))
-    told, more = ordered[:_MAX_FAULTS], len(ordered) - _MAX_FAULTS
+    reported, more = ordered[:_MAX_FAULTS], len(ordered) - _MAX_FAULTS
     if more > 0:
-        told.append(Fault(ordered[_MAX_FAULTS].file, 0, 0, f"{more:,} more errors are not shown; fix these first"))
-    return tuple(told)
+        reported.append(Fault(ordered[_MAX_FAULTS].file, 0, 0, f"{more:,} more errors are not shown; fix these first"))
+    return tuple(reported)
 
 
 def _read_file(name: str, data: bytes, folder: _Folder) -> None:

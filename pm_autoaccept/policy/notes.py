@@ -22,7 +22,7 @@ MAX_NOTE_CHARACTERS = 1_000
 
 _SEGMENT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][sS]\b)?")
-_UNFIT = re.compile(r"[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_IN_XML = re.compile(r"[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def last4(text: str) -> str:
@@ -64,7 +64,7 @@ class Placeholder:
         value = self.field.value(request, facts)
         if value is None or isinstance(value, NotLearnt):
             return self.otherwise
-        text = " ".join(_UNFIT.sub("", text_of(value)).split())
+        text = " ".join(_INVALID_IN_XML.sub("", text_of(value)).split())
         for name in self.filters:
             text = FILTERS[name](text)
         return text or self.otherwise
@@ -135,7 +135,7 @@ def read_note(
             message = f"unmatched `{written}` in the note; write `{written * 2}` for a literal brace"
             faults.append(node.place.fault(message))
         else:
-            parts.append(_UNFIT.sub("", written[0] if written in {"{{", "}}"} else written))
+            parts.append(_INVALID_IN_XML.sub("", written[0] if written in {"{{", "}}"} else written))
     note = Note(tuple(parts), hashlib.sha256(node.value.encode()).hexdigest())
     if note.fixed > MAX_NOTE_CHARACTERS:
         message = f"the fixed text of the note has {note.fixed:,} characters; at most {MAX_NOTE_CHARACTERS:,} fit"

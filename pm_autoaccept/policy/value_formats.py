@@ -16,7 +16,7 @@ class ValueFormat:
     """The format of a field's values.
 
     Attributes:
-        says: a description of the values, for messages.
+        description: a description of the values, for messages.
         characters: the characters that a text can contain.
         longest: the maximum length of a text; None if unlimited.
         whole: a pattern that every text matches.
@@ -25,7 +25,7 @@ class ValueFormat:
         step: every number is a multiple of this; None if any number is possible.
     """
 
-    says: str
+    description: str
     characters: Characters = ANY
     longest: int | None = None
     whole: re.Pattern[str] | None = None

@@ -71,7 +71,7 @@ def _row(node: Node, source: Source, faults: list[Fault]) -> tuple[str, ...] | N
             faults.append(key.place.fault(message))
         elif isinstance(value, Items | Entries):
             faults.append(value.place.fault("expected one value, not a list or mapping"))
-    said = {key.value for key, _ in node.entries}
-    if lacking := [name for name in source.key if name not in said]:
+    stated = {key.value for key, _ in node.entries}
+    if lacking := [name for name in source.key if name not in stated]:
         faults.append(node.place.fault(f"missing key column {listed(lacking, 'and')} in the row"))
     return tuple(cells.get(name, "") for name in names) if len(faults) == before else None

@@ -44,8 +44,8 @@ _OF_EVERY_OWNER = ("account.id", "account.username")
 
 def is_fact(name: str, kind: Kind) -> bool:
     """Whether a field belongs under `facts:`, because this kind of request does not carry it."""
-    told_by_connection = kind is not Kind.CONNECTION and name.startswith("account.") and name not in _OF_EVERY_OWNER
-    return name.startswith(FACT_FIELDS) or told_by_connection
+    from_connection = kind is not Kind.CONNECTION and name.startswith("account.") and name not in _OF_EVERY_OWNER
+    return name.startswith(FACT_FIELDS) or from_connection
 
 
 def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) -> PendingRequest | None:
@@ -73,31 +73,31 @@ def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) ->
             faults.append((kind or node).place.fault(f"missing or unknown `kind`{meant}; use {listed(Kind)}"))
         return None
     before = len(faults)
-    said = read_case_values(node, kind=Kind(kind.value), faults=faults)
-    _check(said, Kind(kind.value), node.place, faults)
-    return build_request(Kind(kind.value), said) if len(faults) == before else None
+    stated = read_case_values(node, kind=Kind(kind.value), faults=faults)
+    _check(stated, Kind(kind.value), node.place, faults)
+    return build_request(Kind(kind.value), stated) if len(faults) == before else None
 
 
-def _check(said: CaseValues, kind: Kind, where: Place, faults: list[Fault]) -> None:
-    for name, place in said.places.items():
+def _check(stated: CaseValues, kind: Kind, where: Place, faults: list[Fault]) -> None:
+    for name, place in stated.places.items():
         if name in DERIVED_FIELDS:
             faults.append(place.fault(f"`{name}` is derived; give {DERIVED_FIELDS[name]} instead"))
         elif is_fact(name, kind):
             faults.append(place.fault(f"a {kind} request does not carry `{name}`; move it to `facts:`"))
-    if "sender.id" in said.values and "account.id" not in said.values:
+    if "sender.id" in stated.values and "account.id" not in stated.values:
         faults.append(where.fault("missing `account.id`; with `sender.id` both are needed to tell whether they differ"))
-    category = said.values.get("meter.category")
-    if category is not None and "meter.type" in said.values and category != _category(said.values):
-        fault = f"this `meter.type` has the category {_category(said.values)}; remove `meter.category`"
-        faults.append(said.places["meter.category"].fault(fault))
+    category = stated.values.get("meter.category")
+    if category is not None and "meter.type" in stated.values and category != _category(stated.values):
+        fault = f"this `meter.type` has the category {_category(stated.values)}; remove `meter.category`"
+        faults.append(stated.places["meter.category"].fault(fault))
     own = {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id"}.get(kind)
-    if own and said.values.get("id", said.values.get(own)) != said.values.get(own, said.values.get("id")):
-        faults.append(said.places["id"].fault(f"the `id` of a {kind} request is its `{own}`; keep one of them"))
+    if own and stated.values.get("id", stated.values.get(own)) != stated.values.get(own, stated.values.get("id")):
+        faults.append(stated.places["id"].fault(f"the `id` of a {kind} request is its `{own}`; keep one of them"))
 
 
-def build_request(kind: Kind, said: CaseValues) -> PendingRequest:
+def build_request(kind: Kind, stated: CaseValues) -> PendingRequest:
     """A request that carries the given values and nothing else."""
-    values = dict(said.values)
+    values = dict(stated.values)
     own = {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id"}.get(kind)
     id_ = values.get("id", values.get(own or "id"))
     if own and id_ is not None:
@@ -109,7 +109,7 @@ def build_request(kind: Kind, said: CaseValues) -> PendingRequest:
     return PendingRequest(
         kind=kind,
         id=int(str(id_ or 0)),
-        custom=said.custom.get("custom.", ()),
+        custom=stated.custom.get("custom.", ()),
         account_info=None if share else account_info(values),
         property_info=PropertyInfo(**_within("property.", values)) if share else None,  # type: ignore[arg-type] # the table of fields has their types
         meter_info=MeterInfo(**_within("meter.", values)) if meter else None,  # type: ignore[arg-type] # likewise
@@ -130,11 +130,11 @@ def account_info(values: Mapping[str, Value]) -> AccountInfo:
 
 def _within(prefix: str, values: Mapping[str, Value]) -> dict[str, object]:
     """Attribute → value, of the fields with this prefix; the address as one attribute."""
-    said = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-    address = {name.removeprefix("address."): value for name, value in said.items() if name.startswith("address.")}
+    stated = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    address = {name.removeprefix("address."): value for name, value in stated.items() if name.startswith("address.")}
     attributes: dict[str, object] = {
         name: value
-        for name, value in said.items()
+        for name, value in stated.items()
         if not name.startswith("address.") and f"{prefix}{name}" not in {*_DIRECTLY, *FACT_FIELDS}
     }
     if address:
@@ -170,19 +170,19 @@ def _from_xml(
         faults.append(file.place.fault(f"{file.value} is not a valid pending list: {error}"))
         return None
     requests = [request for page in pages for request in page.requests]
-    return _the_one(requests, file, entries.get("id"), faults)
+    return _single_request(requests, file, entries.get("id"), faults)
 
 
-def _the_one(
+def _single_request(
     requests: list[PendingRequest], file: Text, wanted: Node | None, faults: list[Fault]
 ) -> PendingRequest | None:
     ids = some(str(request.id) for request in requests)
     if isinstance(wanted, Text):
         requests = [request for request in requests if str(request.id) == wanted.value]
     if len(requests) != 1:
-        say = "choose one, for example `id: 123`" if len(requests) > 1 else "use an id from this file"
-        told = f"{len(requests)} such requests in {file.value} (ids: {ids})" if ids else f"no requests in {file.value}"
-        faults.append((wanted or file).place.fault(f"{told}; {say}"))
+        advice = "choose one, for example `id: 123`" if len(requests) > 1 else "use an id from this file"
+        found = f"{len(requests)} such requests (ids: {ids})" if ids else "no requests"
+        faults.append((wanted or file).place.fault(f"{found} in {file.value}; {advice}"))
         return None
     request = requests[0]
     needed = {"account.id": request.account_id}

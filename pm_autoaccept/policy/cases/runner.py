@@ -70,8 +70,8 @@ def _circumstances(case: Case, policy: Policy) -> Circumstances:
     """The circumstances of a case. Our account defines every custom field that the policy or the case names."""
     names = {name.removeprefix(prefix) for name in policy.fields for prefix in CUSTOM if name.startswith(prefix)}
     names |= {answer.name for answer in case.request.custom}
-    said = case.facts.defined
-    defined = names if isinstance(said, NotLearnt) else names | said
+    stated = case.facts.defined
+    defined = names if isinstance(stated, NotLearnt) else names | stated
     facts = replace(case.facts, defined=frozenset(defined))
     facts = replace(facts, claims=claims_of(policy.taken, case.taken, case.request, facts))
     return Circumstances(case.request, facts, case.tables, policy.time_zone)
@@ -95,13 +95,13 @@ def _difference(case: Case, came: Judgement, circumstances: Circumstances, polic
         return None
     place = expect.places.get(different[0], expect.places["expect"])
     if different == ["note"]:
-        told = f"expected {_note(expect.note)}, got {_note(came.note)}"
+        message = f"expected {_note(expect.note)}, got {_note(came.note)}"
     else:
         wanted = _outcome(expect.verdict, expect.rule, expect.unknown)
-        told = f"expected {wanted}, got {_outcome(came.verdict, came.rule, came.unknown)}: {came.reason.text}"
-        told += _rule_difference(expect.rule, circumstances, policy) if differs["rule"] else ""
-        told += _missing_inputs(case, came)
-    return place.fault(f"case `{case.about}`: {told}")
+        message = f"expected {wanted}, got {_outcome(came.verdict, came.rule, came.unknown)}: {came.reason.text}"
+        message += _rule_difference(expect.rule, circumstances, policy) if differs["rule"] else ""
+        message += _missing_inputs(case, came)
+    return place.fault(f"case `{case.about}`: {message}")
 
 
 def _outcome(verdict: str, rule: str | None, unknown: tuple[str, ...]) -> str:

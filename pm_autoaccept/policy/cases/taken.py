@@ -28,16 +28,16 @@ def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
             example = f"`{TAKEN}: {{custom.Utility Customer Number: true}}`"
             faults.append(node.place.fault(f"`{TAKEN}` must be a mapping, for example {example}"))
         return {}
-    said = {}
+    stated = {}
     for key, value in node.entries:
         if not is_custom(field_named(key.value)):
             faults.append(key.place.fault(f"`{key.value}` in `{TAKEN}` is not a custom field; use custom.NAME"))
         elif isinstance(value, Text) and value.value in {"true", "false"}:
-            said[name_key(key.value)] = value.value == "true"
+            stated[name_key(key.value)] = value.value == "true"
         elif not isinstance(value, Broken):
             message = f"invalid value of `{key.value}`; use true if another owner has the same value, or false"
             faults.append(value.place.fault(message))
-    return said
+    return stated
 
 
 def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: PendingRequest, facts: Facts) -> Claims:
@@ -56,8 +56,8 @@ def _claimed(
     test: Comparison, taken: Mapping[str, bool], request: PendingRequest, facts: Facts
 ) -> Iterator[tuple[str, tuple[Claim, ...]]]:
     """What the case states about this field's value: a field of the same name elsewhere can have another value."""
-    said = taken.get(name_key(test.field.name))
+    stated = taken.get(name_key(test.field.name))
     value = test.field.value(request, facts) if isinstance(test.field, Field) else None
-    if isinstance(value, str) and said is not False:
+    if isinstance(value, str) and stated is not False:
         keys, _ = asked_of(test)[1].of(value)
-        yield from ((key, (_SOMEBODY if said else _PERHAPS,)) for key in keys)
+        yield from ((key, (_SOMEBODY if stated else _PERHAPS,)) for key in keys)

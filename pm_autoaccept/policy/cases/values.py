@@ -43,18 +43,18 @@ def flat(node: Entries, before: str = "") -> Iterator[tuple[Text, str, Node]]:
 
 def read_case_values(node: Entries, *, kind: Kind, faults: list[Fault]) -> CaseValues:
     """Parse the fields under `request` or `facts`."""
-    said = CaseValues()
+    stated = CaseValues()
     for key, name, value in flat(node):
         if name in {prefix.removesuffix(".") for prefix in CUSTOM}:
-            _nothing(name, value, said, faults)
+            _nothing(name, value, stated, faults)
         elif (found := _field(key, name, kind, faults)) is None:
             continue
-        elif found.name in said.places:
+        elif found.name in stated.places:
             faults.append(key.place.fault(f"duplicate field `{found.name}`; keep one of them"))
         else:
-            said.places[found.name] = key.place
-            _read(found, value, said, faults)
-    return said
+            stated.places[found.name] = key.place
+            _read(found, value, stated, faults)
+    return stated
 
 
 def _field(key: Text, name: str, kind: Kind, faults: list[Fault]) -> Field | None:
@@ -69,7 +69,7 @@ def _field(key: Text, name: str, kind: Kind, faults: list[Fault]) -> Field | Non
     return found
 
 
-def _read(found: Field, value: Node, said: CaseValues, faults: list[Fault]) -> None:
+def _read(found: Field, value: Node, stated: CaseValues, faults: list[Fault]) -> None:
     prefix = next((each for each in CUSTOM if found.name.startswith(each)), None)
     texts = value.items if prefix and isinstance(value, Items) else (value,)
     for text in texts:
@@ -78,12 +78,12 @@ def _read(found: Field, value: Node, said: CaseValues, faults: list[Fault]) -> N
                 faults.append(text.place.fault(f"expected one value of `{found.name}`"))
         elif prefix:
             answer = CustomField(found.name.removeprefix(prefix), text.value)
-            said.custom[prefix] = (*said.custom.get(prefix, ()), answer)
+            stated.custom[prefix] = (*stated.custom.get(prefix, ()), answer)
         else:
-            _read_value(found, text, said, faults)
+            _read_value(found, text, stated, faults)
 
 
-def _read_value(found: Field, text: Text, said: CaseValues, faults: list[Fault]) -> None:
+def _read_value(found: Field, text: Text, stated: CaseValues, faults: list[Fault]) -> None:
     try:
         read = read_value(text.value, found.type, found.members)
     except NotAValue as error:
@@ -93,13 +93,13 @@ def _read_value(found: Field, text: Text, said: CaseValues, faults: list[Fault])
         message = f"`{found.name}`: relative dates are not allowed in a case; write the date, for example 2026-01-31"
         faults.append(text.place.fault(message))
         return
-    said.values[found.name] = read
+    stated.values[found.name] = read
 
 
-def _nothing(name: str, value: Node, said: CaseValues, faults: list[Fault]) -> None:
+def _nothing(name: str, value: Node, stated: CaseValues, faults: list[Fault]) -> None:
     """Parse `connection.custom: none`: the customer is known to have answered nothing."""
     if isinstance(value, Text) and value.value == NO_ANSWERS:
-        said.custom.setdefault(f"{name}.", ())
-        said.places[f"{name}."] = value.place
+        stated.custom.setdefault(f"{name}.", ())
+        stated.places[f"{name}."] = value.place
     elif not isinstance(value, Broken):
         faults.append(value.place.fault(f"`{name}` must be a mapping of names to answers, or `{NO_ANSWERS}`"))

@@ -119,11 +119,11 @@ def _impossible(test: Node, definition: CustomFieldDefinition, answers: Possible
         for text in _texts(node):
             literal = cleaned(text.value, clean)
             if operator == "matches" and not left.may_fit(text.value):
-                yield text.place.fault(f"no answer can match this pattern: {takes}{_then(clean)}")
+                yield text.place.fault(f"no answer can match this pattern: {takes}{_cleaning_hint(clean)}")
             elif operator in _WHOLE and (operator, node) != ("in", text) and not left.may_be(literal):
-                yield text.place.fault(f"no answer can be `{text.value}`: {takes}{_then(clean)}")
+                yield text.place.fault(f"no answer can be `{text.value}`: {takes}{_cleaning_hint(clean)}")
             elif operator in _PARTS and not left.may_have(literal):
-                yield text.place.fault(f"no answer can contain `{text.value}`: {takes}{_then(clean)}")
+                yield text.place.fault(f"no answer can contain `{text.value}`: {takes}{_cleaning_hint(clean)}")
 
 
 def _texts(node: Node) -> tuple[Text, ...]:
@@ -131,7 +131,7 @@ def _texts(node: Node) -> tuple[Text, ...]:
     return tuple(item for item in items if isinstance(item, Text))
 
 
-def _then(clean: tuple[Cleaning, ...]) -> str:
+def _cleaning_hint(clean: tuple[Cleaning, ...]) -> str:
     return ", and the answer is cleaned before the comparison" if clean else ""
 
 

@@ -46,34 +46,34 @@ def custom_field_uses(files: Mapping[str, bytes]) -> Iterator[CustomFieldUse]:
         for key, node in _entries(source_text.read(name, files[name], ignored)):
             if key == "rules" and isinstance(node, Items):
                 for rule in node.items:
-                    yield from _of_rule(rule)
+                    yield from _uses_in_rule(rule)
             elif key == "default":
-                yield from _in_notes(node, ALL)
+                yield from _uses_in_notes(node, ALL)
             elif key == "private":
                 yield from (_use(text, ALL) for text in _texts(node) if _is_custom(text))
 
 
-def _of_rule(rule: Node) -> Iterator[CustomFieldUse]:
+def _uses_in_rule(rule: Node) -> Iterator[CustomFieldUse]:
     keys = dict(_entries(rule))
     kinds = frozenset(Kind(text.value) for text in _texts(keys.get("on")))
-    yield from _in_conditions(keys.get("when"), kinds, columns=False)
-    yield from _in_notes(rule, kinds)
+    yield from _uses_in_conditions(keys.get("when"), kinds, columns=False)
+    yield from _uses_in_notes(rule, kinds)
 
 
-def _in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) -> Iterator[CustomFieldUse]:
+def _uses_in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) -> Iterator[CustomFieldUse]:
     """The uses in conditions; in conditions on `columns`, keys are not fields of the request."""
     if not isinstance(node, Entries):
         return
     for key, value in node.entries:
         if key.value in {"all", "any"} and isinstance(value, Items):
             for item in value.items:
-                yield from _in_conditions(item, kinds, columns=columns)
+                yield from _uses_in_conditions(item, kinds, columns=columns)
         elif key.value == "not":
-            yield from _in_conditions(value, kinds, columns=columns)
+            yield from _uses_in_conditions(value, kinds, columns=columns)
         elif key.value == "lookup":
             looked_up = dict(_entries(value))
             yield from _named((each for _, each in _entries(looked_up.get("by"))), kinds)
-            yield from _in_conditions(looked_up.get("where"), kinds, columns=True)
+            yield from _uses_in_conditions(looked_up.get("where"), kinds, columns=True)
         else:
             if not columns and _is_custom(key):
                 yield _use(key, kinds, value)
@@ -93,11 +93,11 @@ def _named(nodes: Iterator[Node], kinds: frozenset[Kind]) -> Iterator[CustomFiel
     yield from (_use(node, kinds) for node in nodes if isinstance(node, Text) and _is_custom(node))
 
 
-def _in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[CustomFieldUse]:
+def _uses_in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[CustomFieldUse]:
     """The uses in the note of a rule or of the default, and in the note of its `expire`."""
     for key, node in _entries(holder):
         if key == "expire":
-            yield from _in_notes(node, kinds)
+            yield from _uses_in_notes(node, kinds)
         elif key == "note" and isinstance(node, Text):
             for found in _IN_A_NOTE.finditer(node.value):
                 yield from _named(iter([Text(node.place, found[1].strip())]), kinds)

@@ -38,7 +38,7 @@ def _lines() -> Iterator[str]:
     for title, keys in _SECTIONS.items():
         yield from _section(title, ("key", "meaning"), ((f"`{key}`", text) for key, text in keys.items()))
     yield from _section("Fields", ("field", "type", "on", "identifies", "meaning"), map(_field, _fields()))
-    rows = ((f"`{name}`", form.says) for name, form in VALUE_FORMATS.items())
+    rows = ((f"`{name}`", form.description) for name, form in VALUE_FORMATS.items())
     yield from _section("Formats of field values", ("field", "each value is"), rows)
     yield from _section("Operators", ("operator", "for", "takes", "true if"), map(_operator, OPERATORS.values()))
     yield from _of_names("Modifiers of an operator", words.MODIFIERS)
@@ -111,10 +111,10 @@ def _choices() -> Iterator[tuple[str, tuple[str, ...]]]:
     """The choices with many values; fields that share their values are listed together."""
     yield "meter.type` if `meter.category` is `energy", ENERGY_METER_TYPES
     yield "meter.type` if `meter.category` is `waste", WASTE_METER_TYPES
-    told: set[tuple[str, ...]] = set()
+    seen: set[tuple[str, ...]] = set()
     for name, field in FIELDS.items():
-        if len(field.members) > _FEW and name != "meter.type" and field.members not in told:
-            told.add(field.members)
+        if len(field.members) > _FEW and name != "meter.type" and field.members not in seen:
+            seen.add(field.members)
             sharing = [other for other, each in FIELDS.items() if each.members == field.members]
             yield "` and `".join(sharing), field.members
 

@@ -158,15 +158,15 @@ def _test(literal: Schema, types: tuple[FieldType, ...], *, custom: bool = False
         for name, operator in OPERATORS.items()
         if operator.types & set(types) and not (part and operator.takes is Takes.TEST)
     }
-    beside: Schema = {}
+    modifiers: Schema = {}
     if custom or FieldType.TEXT in types:
-        beside["clean"] = one_or_list({"$ref": "#/definitions/cleaning"})
-        beside |= {} if part else {"split": one_or_list(SCALAR)}
+        modifiers["clean"] = one_or_list({"$ref": "#/definitions/cleaning"})
+        modifiers |= {} if part else {"split": one_or_list(SCALAR)}
     if custom:
-        beside["as"] = one_of(*READ_AS)
+        modifiers["as"] = one_of(*READ_AS)
     if custom or set(types) & {FieldType.INTEGER, FieldType.NUMBER}:
-        beside["within"] = value_of(FieldType.NUMBER)
-    operators |= {name: described(part, words.MODIFIERS[name]) for name, part in beside.items()}
+        modifiers["within"] = value_of(FieldType.NUMBER)
+    operators |= {name: described(part, words.MODIFIERS[name]) for name, part in modifiers.items()}
     return {
         "anyOf": [literal, list_of(literal), {**MAPPING, "properties": operators}],
         # Separate, so that an editor marks the unknown operator and not the whole mapping.

@@ -18,8 +18,8 @@ _VALUES = frozenset({"equals", "in"})
 _PARTS = frozenset({"starts_with", "ends_with", "contains"})
 _LOWER, _UPPER = {"at_least": False, "above": True}, {"at_most": False, "below": True}
 """Operators that set a lower or an upper bound, and whether they exclude the bound itself."""
-_AS_IT_IS = ((), None)
-_TURNED = {"at_least": "below", "above": "at_most", "at_most": "above", "below": "at_least"}
+_UNCHANGED = ((), None)
+_NEGATED_OPERATOR = {"at_least": "below", "above": "at_most", "at_most": "above", "below": "at_least"}
 
 
 def follows(case: Case, condition: Normal) -> bool:
@@ -35,7 +35,7 @@ def never_true(condition: Normal) -> bool:
     """Whether no request can make the condition true: in each of its cases two tests contradict each other."""
     cases = cases_of(condition)
     return bool(cases) and all(
-        any(_exclude(one, other) for index, one in enumerate(case) for other in case[index + 1 :]) for case in cases
+        any(_contradict(one, other) for index, one in enumerate(case) for other in case[index + 1 :]) for case in cases
     )
 
 
@@ -50,12 +50,13 @@ def _implies(one: Atom, other: Atom) -> bool:  # noqa: PLR0911 - one for each pa
         return False
     if _is_present(other):
         # Every test except the one for absence needs a value; what is left after cleaning was there before.
-        return _as_read(b) in (_AS_IT_IS, _as_read(a))
+        return _preparation(b) in (_UNCHANGED, _preparation(a))
     if _is_present(one) or _is_absent(other) or a.source or b.source:
         return False
     if (values := named_values(one)) is not None:
-        return all(_tried(value, a, other) is True for value in values)
-    return _as_read(a) == _as_read(b) and not _moves(a) and not _moves(b) and _wider(one, a, other, b)
+        return all(_result_for(value, a, other) is True for value in values)
+    comparable = _preparation(a) == _preparation(b) and not _is_relative(a) and not _is_relative(b)
+    return comparable and _wider(one, a, other, b)
 
 
 def _wider(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
@@ -69,7 +70,7 @@ def _wider(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
     return _bound_follows(_bound(one), _bound(other))
 
 
-def _exclude(one: Atom, other: Atom) -> bool:
+def _contradict(one: Atom, other: Atom) -> bool:
     """Whether no value passes both tests."""
     a, b = one.test, other.test
     if one.negated is not other.negated and _key(a) == _key(b):
@@ -81,10 +82,10 @@ def _exclude(one: Atom, other: Atom) -> bool:
     if _is_absent(one) or _is_absent(other):
         absent, asked = (a, b) if _is_absent(one) else (b, a)
         # A value can be blank after cleaning and not before it: compare only with the same cleaning, or none.
-        return _is_absent(one) is not _is_absent(other) and _as_read(absent) in (_AS_IT_IS, _as_read(asked))
+        return _is_absent(one) is not _is_absent(other) and _preparation(absent) in (_UNCHANGED, _preparation(asked))
     if a.source or b.source or _is_present(one) or _is_present(other):
         return False
-    return _none_passes(one, a, other) or _none_passes(other, b, one) or _apart(one, a, other, b)
+    return _no_value_passes(one, a, other) or _no_value_passes(other, b, one) or _bounds_disjoint(one, a, other, b)
 
 
 def _is_split_and_absent(one: Atom, other: Atom) -> bool:
@@ -92,12 +93,12 @@ def _is_split_and_absent(one: Atom, other: Atom) -> bool:
     a, b = one.test, other.test
     if not isinstance(a, Split) or not isinstance(b, Comparison) or not _is_absent(other):
         return False
-    return _as_read(b) == _AS_IT_IS and _name(a.field) == _name(b.field)
+    return _preparation(b) == _UNCHANGED and _name(a.field) == _name(b.field)
 
 
 def _asks_whether_there(split: Split, test: Test, *, there: Atom) -> bool:
     """Whether the other asks whether that is there at all which is split."""
-    if not isinstance(test, Comparison) or not _is_present(there) or _as_read(test) != _AS_IT_IS:
+    if not isinstance(test, Comparison) or not _is_present(there) or _preparation(test) != _UNCHANGED:
         return False
     return _name(split.field) == _name(test.field)
 
@@ -109,10 +110,10 @@ def _of_every_part_and_of_some(one: Atom, a: Split, other: Atom, b: Test) -> boo
     return a.part_of.every is not one.negated and b.part_of.every is other.negated
 
 
-def _none_passes(named: Atom, test: Comparison, asked: Atom) -> bool:
+def _no_value_passes(named: Atom, test: Comparison, asked: Atom) -> bool:
     """Whether no value that a test lists passes the other test."""
     values = named_values(named)
-    return values is not None and all(_tried(value, test, asked) is False for value in values)
+    return values is not None and all(_result_for(value, test, asked) is False for value in values)
 
 
 def _on_one_value(a: Comparison, b: Comparison) -> bool:
@@ -124,7 +125,7 @@ def _name(field: Any) -> str:  # noqa: ANN401 - a field or a column
     return str(field.name).casefold()
 
 
-def _as_read(test: Comparison) -> tuple[Any, ...]:
+def _preparation(test: Comparison) -> tuple[Any, ...]:
     """How the value is prepared for the comparison."""
     return (test.clean, test.read_as)
 
@@ -139,14 +140,14 @@ def _is_absent(atom: Atom) -> bool:
     return isinstance(test, Comparison) and test.operator.name == "present" and test.literals[0] is atom.negated
 
 
-def _moves(test: Comparison) -> bool:
+def _is_relative(test: Comparison) -> bool:
     return any(isinstance(literal, Relative) for literal in test.literals)
 
 
 def named_values(atom: Atom) -> tuple[Any, ...] | None:
     """The values that pass a test that lists them one by one; None for any other test."""
     test = atom.test
-    if not isinstance(test, Comparison) or test.operator.name not in _VALUES or test.source or _moves(test):
+    if not isinstance(test, Comparison) or test.operator.name not in _VALUES or test.source or _is_relative(test):
         return None
     if not atom.negated:
         return test.literals
@@ -154,10 +155,10 @@ def named_values(atom: Atom) -> tuple[Any, ...] | None:
     return tuple(value for value in (True, False) if value not in test.literals) if booleans else None
 
 
-def _tried(value: Any, named: Comparison, asked: Atom) -> bool | None:  # noqa: ANN401 - a value of the field's type
+def _result_for(value: Any, named: Comparison, asked: Atom) -> bool | None:  # noqa: ANN401 - a value of the field's type
     """The result of a test for a value that another test lists; None if it cannot be determined."""
     test = asked.test
-    if not isinstance(test, Comparison) or named.read_as != test.read_as or _moves(test):
+    if not isinstance(test, Comparison) or named.read_as != test.read_as or _is_relative(test):
         return None
     if test.operator.takes is Takes.YES_OR_NO:
         # `taken` depends on other requests, not on the value.
@@ -174,9 +175,9 @@ def _tried(value: Any, named: Comparison, asked: Atom) -> bool | None:  # noqa: 
 def _bound(atom: Atom) -> tuple[str, Any] | None:
     """The operator and literal of a test that sets a bound, reversed under `not`."""
     test = atom.test
-    if not isinstance(test, Comparison) or test.operator.name not in _TURNED:
+    if not isinstance(test, Comparison) or test.operator.name not in _NEGATED_OPERATOR:
         return None
-    return (_TURNED[test.operator.name] if atom.negated else test.operator.name), test.literals[0]
+    return (_NEGATED_OPERATOR[test.operator.name] if atom.negated else test.operator.name), test.literals[0]
 
 
 def _bound_follows(one: tuple[str, Any] | None, other: tuple[str, Any] | None) -> bool:
@@ -190,9 +191,9 @@ def _bound_follows(one: tuple[str, Any] | None, other: tuple[str, Any] | None) -
     return False
 
 
-def _apart(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
+def _bounds_disjoint(one: Atom, a: Comparison, other: Atom, b: Comparison) -> bool:
     """Whether the lower bound of one test is above the upper bound of the other."""
-    if _as_read(a) != _as_read(b) or _moves(a) or _moves(b):
+    if _preparation(a) != _preparation(b) or _is_relative(a) or _is_relative(b):
         return False
     return any(_above(_bound(low), _bound(high)) for low, high in ((one, other), (other, one)))
 

@@ -46,30 +46,30 @@ def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime
         now: the current time, for `until`.
     """
     above = {kind: RulesAbove() for kind in Kind}
-    told: list[LintWarning] = []
+    found: list[LintWarning] = []
     for rule in policy.rules:
         condition = normal(rule.when)
-        told.extend(_of_conditions(rule, condition, above))
-        told.extend(_of_time(rule, policy, now))
+        found.extend(_condition_warnings(rule, condition, above))
+        found.extend(_time_warnings(rule, policy, now))
         # A rule that is not enforced shadows nothing, and one with `until` only temporarily.
         for kind in rule.on if rule.enforce and not rule.until else ():
             above[kind].add(rule.id, condition)
-    told.extend(_of_data(policy, tables))
-    return tuple(told)
+    found.extend(_data_warnings(policy, tables))
+    return tuple(found)
 
 
 def _warn(code: str, place: Place | None, message: str) -> LintWarning:
     return LintWarning(code, (place or _NOWHERE).fault(message))
 
 
-def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, RulesAbove]) -> Iterator[LintWarning]:
+def _condition_warnings(rule: Rule, condition: Normal, above: Mapping[Kind, RulesAbove]) -> Iterator[LintWarning]:
     """At most one kind of warning for each rule: one that is never true is also never reached."""
-    describe_lookups = tuple(_patterns_in_vain(rule.when))
-    for test in describe_lookups:
+    impossible = tuple(_impossible_patterns(rule.when))
+    for test in impossible:
         shown = test.literals[0].pattern
         message = f"no value of `{test.field.name}` can match `{shown}` here; check `clean`, capitals and length"
         yield _warn("pattern-matches-nothing", test.place, message)
-    if describe_lookups:
+    if impossible:
         return
     if never_true(condition):
         yield _warn("never-true", rule.place, f"rule {rule.id} can never match: its conditions contradict each other")
@@ -82,7 +82,7 @@ def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, RulesAbov
         yield _warn("never-reached", rule.place, message)
 
 
-def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[LintWarning]:
+def _time_warnings(rule: Rule, policy: Policy, now: datetime) -> Iterator[LintWarning]:
     if rule.enforce and rule.then is Verdict.HOLD and rule.expire is None:
         message = (
             f"rule {rule.id} holds requests without a time limit, and their customers cannot send corrected requests "
@@ -94,7 +94,7 @@ def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[LintWarning]
         yield _warn("until-passed", rule.place, message)
 
 
-def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[LintWarning]:
+def _data_warnings(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[LintWarning]:
     for name, table in tables.items():
         if not isinstance(table, NotLearnt) and not table.rows:
             yield _warn("empty-table", None, f"data {name} has no rows, so no lookup in it can match")
@@ -127,7 +127,7 @@ def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
             yield from _tests(part)
 
 
-def _patterns_in_vain(condition: Condition) -> Iterator[Comparison]:
+def _impossible_patterns(condition: Condition) -> Iterator[Comparison]:
     """Patterns that nothing can match: no text that is possible after cleaning, or no value of a choice."""
     for test in _tests(condition):
         if not isinstance(test, Comparison) or test.operator.name != "matches":

@@ -112,7 +112,7 @@ _VERBS = {
 
 def _never(field: Field, operator: Operator, written: str) -> str:
     """Why the test is pointless."""
-    says = f"one of {some(field.members)}" if field.form is None else field.form.says
+    says = f"one of {some(field.members)}" if field.form is None else field.form.description
     verb = _VERBS.get(operator.name)
     if verb is None:
         return f"`{written}` is out of range: `{field.name}` is {says}; change or remove this test"

@@ -173,10 +173,10 @@ class RuleReader:
 
     def _enforce(self, keys: Mapping[str, Node]) -> bool:
         message = "invalid `enforce`; use true, or false for a rule that only records what it would have decided"
-        said = self._text(keys, "enforce", message)
-        if said not in (None, "true", "false"):
+        stated = self._text(keys, "enforce", message)
+        if stated not in (None, "true", "false"):
             self._refuse(keys["enforce"].place, message)
-        return said != "false"
+        return stated != "false"
 
     def _until(self, keys: Mapping[str, Node]) -> date | None:
         """The last day on which the rule applies."""
@@ -207,26 +207,26 @@ class RuleReader:
         node = keys["expire"]
         if then not in (Verdict.HOLD, None):
             self._refuse(node.place, f"`expire` is allowed with `then: hold` only, but `then` is {then}; remove it")
-        said = self._keys(node, _EXPIRE_KEYS, "`expire`")
-        if said is None:
+        stated = self._keys(node, _EXPIRE_KEYS, "`expire`")
+        if stated is None:
             return None
-        if lacking := [f"`{name}`" for name in ("after", "then") if name not in said]:
+        if lacking := [f"`{name}`" for name in ("after", "then") if name not in stated]:
             message = f"missing {' and '.join(lacking)} in `expire`; write it as {{after: 30d, then: reject}}"
             self._refuse(node.place, message)
-        end, after = said.get("then"), said.get("after")
+        end, after = stated.get("then"), stated.get("after")
         if end is not None and not isinstance(end, Broken) and not (isinstance(end, Text) and end.value == "reject"):
             self._refuse(end.place, "a hold can only expire with `then: reject`; nothing is accepted by waiting")
         length = read_duration(after.value) if isinstance(after, Text) else None
         if not length and after is not None and not isinstance(after, Broken):
             self._refuse(after.place, f"invalid duration in `after`; use {AS_WRITTEN}")
-        note = self._note(said, on, sure if sure is None else sure | {"held_for"}) if on else None
+        note = self._note(stated, on, sure if sure is None else sure | {"held_for"}) if on else None
         return Expiry(length, note) if length else None
 
     def _check_accept(self, place: Place, keys: Mapping[str, Node], *, asked: bool) -> None:
-        said = keys.get("i_accept_everyone")
-        if said is not None and not (isinstance(said, Text) and said.value == "true"):
-            self._refuse(said.place, "invalid `i_accept_everyone`; use true, or remove it")
-        if said is None and not asked:
+        stated = keys.get("i_accept_everyone")
+        if stated is not None and not (isinstance(stated, Text) and stated.value == "true"):
+            self._refuse(stated.place, "invalid `i_accept_everyone`; use true, or remove it")
+        if stated is None and not asked:
             self._refuse(
                 place,
                 "this accept does not identify who it accepts; test a custom field, the account, the sender, "

@@ -28,7 +28,7 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\
 _WITH_COMMAS = re.compile(r"(?<![\w,.-])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])")
 _GROUP = re.compile(r"[0-9]{3}(?![0-9])")
 """A number with thousands separators, and the beginning of one of its later groups."""
-_CUT_OFF = re.compile(r"[ \t]+#")
+_COMMENT = re.compile(r"[ \t]+#")
 _FAST = yaml.CBaseLoader if yaml.__with_libyaml__ else None
 _READ_OTHERWISE = re.compile(r"[\t?\ufeff]|[|>][-+0-9]*#")
 """Text that libyaml accepts but PyYAML refuses or reads differently contains one of these."""
@@ -118,14 +118,14 @@ def read(
     states what a customer entered.
     """
     if len(data) > MAX_FILE_BYTES:
-        line, column = _where(data, MAX_FILE_BYTES)
+        line, column = _line_and_column(data, MAX_FILE_BYTES)
         message = f"the file is larger than {MAX_FILE_BYTES:,} bytes; move long lists to a csv file"
         faults.append(Fault(file, line, column, message))
         return None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _where(data, error.start)
+        line, column = _line_and_column(data, error.start)
         faults.append(Fault(file, line, column, "invalid UTF-8; save the file as UTF-8"))
         return None
     lines = tuple(text.splitlines())
@@ -165,7 +165,7 @@ def _without_fault(file: str, text: str, lines: tuple[str, ...], *, blanks: bool
     return None if faults else root
 
 
-def _where(data: bytes, byte: int) -> tuple[int, int]:
+def _line_and_column(data: bytes, byte: int) -> tuple[int, int]:
     """One-based line and column of a byte."""
     return data.count(b"\n", 0, byte) + 1, byte - data.rfind(b"\n", 0, byte)
 
@@ -175,7 +175,7 @@ class _Mark(Protocol):
     column: int
 
 
-def _spot(mark: _Mark | None) -> tuple[int, int]:
+def _mark_position(mark: _Mark | None) -> tuple[int, int]:
     """Zero-based line and column of a mark."""
     return (mark.line, mark.column) if mark is not None else (0, 0)
 
@@ -205,7 +205,7 @@ class _Builder:
         return root
 
     def _place(self, event: yaml.Event) -> Place:
-        line, column = _spot(event.start_mark)
+        line, column = _mark_position(event.start_mark)
         return Place(self._file, line + 1, column + 1, self._lines[line] if line < len(self._lines) else "")
 
     def _refuse(self, event: yaml.Event, message: str) -> Broken:
@@ -243,7 +243,7 @@ class _Builder:
             code = f"U+{ord(found.group()):04X}"
             return self._refuse(event, f"the escape sequence for {code} is not a printable character; remove it")
         place = self._place(event)
-        if not event.style and (whole := self._cut_off(event, place)):
+        if not event.style and (whole := self._truncated(event, place)):
             return self._refuse(
                 event,
                 "YAML truncates text at ` #`; put the text in single quotes, "
@@ -251,7 +251,7 @@ class _Builder:
             )
         return Text(place, event.value)
 
-    def _cut_number(self, event: yaml.Event) -> str | None:
+    def _split_number(self, event: yaml.Event) -> str | None:
         """The number with commas that this is a later group of: within braces, YAML ends a value at a comma."""
         if not isinstance(event, yaml.ScalarEvent) or event.style or not _GROUP.match(event.value):
             return None
@@ -259,7 +259,7 @@ class _Builder:
         found = (each for each in _WITH_COMMAS.finditer(place.text) if each.start() < place.column - 1 < each.end())
         return next((each.group() for each in found), None)
 
-    def _say_cut(self, event: yaml.Event, number: str) -> None:
+    def _report_split_number(self, event: yaml.Event, number: str) -> None:
         """Report each such number once, at its second group."""
         place = self._place(event)
         if place.text[: place.column - 1].endswith(number.partition(",")[0] + ","):
@@ -267,11 +267,11 @@ class _Builder:
             message = f"YAML splits `{number}` at the comma; write {written}"
             self._faults.append(place.fault(message))
 
-    def _cut_off(self, event: yaml.ScalarEvent, place: Place) -> str | None:
+    def _truncated(self, event: yaml.ScalarEvent, place: Place) -> str | None:
         """The last line of a plain text with what YAML takes for a comment; None if there is no comment."""
-        last, end = _spot(event.end_mark)
+        last, end = _mark_position(event.end_mark)
         line = self._lines[last]
-        if not _CUT_OFF.match(line, end):
+        if not _COMMENT.match(line, end):
             return None
         return line[place.column - 1 if place.line == last + 1 else 0 :].strip()
 
@@ -279,8 +279,8 @@ class _Builder:
         items: list[Node] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             # `[100,200]` can be two numbers, but nobody writes `000` as one.
-            if (number := self._cut_number(event)) is not None and ",0" in number:
-                self._say_cut(event, number)
+            if (number := self._split_number(event)) is not None and ",0" in number:
+                self._report_split_number(event, number)
             items.append(self._node(event, events, depth + 1))
         if not items:
             return self._refuse(start, "empty list; add entries, or remove the key")
@@ -297,8 +297,8 @@ class _Builder:
         empty = True
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             empty = False
-            if (number := self._cut_number(event)) is not None:
-                self._say_cut(event, number)
+            if (number := self._split_number(event)) is not None:
+                self._report_split_number(event, number)
                 follows = next(events)
                 if not isinstance(follows, yaml.ScalarEvent) or follows.value:
                     self._node(follows, events, depth + 1)

@@ -43,7 +43,7 @@ class _Meaning:
     """One kind of mistake: how to recognize it from YAML's error and the line, and the message to show.
 
     Attributes:
-        said: a pattern to find in YAML's error text.
+        error: a pattern to find in YAML's error text.
         before: a pattern that matches the line before the position.
         rest: a pattern that matches the line from the position on.
         line: a pattern to find in the line.
@@ -51,7 +51,7 @@ class _Meaning:
     """
 
     message: str
-    said: str = ""
+    error: str = ""
     before: str = ""
     rest: str = ""
     line: str = ""
@@ -60,34 +60,34 @@ class _Meaning:
 
 _QUOTE = "put the text in single quotes: "
 _MEANINGS = (
-    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{word}", said="an alias|an anchor", at_opening=True),
-    _Meaning("tab character; indent with spaces", said="cannot start any token", rest="\t"),
-    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{right}", said="cannot start any token"),
+    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{word}", error="an alias|an anchor", at_opening=True),
+    _Meaning("tab character; indent with spaces", error="cannot start any token", rest="\t"),
+    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{right}", error="cannot start any token"),
     _Meaning(
-        "a text cannot begin with `{first}`; " + _QUOTE + "{right}", said="expected the node content", rest="[,%]"
+        "a text cannot begin with `{first}`; " + _QUOTE + "{right}", error="expected the node content", rest="[,%]"
     ),
     _Meaning(
         "this line is indented more than the one above; keys of one mapping must start in the same column",
-        said="mapping values are not allowed",
+        error="mapping values are not allowed",
         before=r"\s*(- +)*[\w.-]+\Z",
     ),
-    _Meaning("a second `: ` in this line; " + _QUOTE + "{right}", said="mapping values are not allowed"),
+    _Meaning("a second `: ` in this line; " + _QUOTE + "{right}", error="mapping values are not allowed"),
     _Meaning(
         "unclosed quotation mark; close it, and double each ' inside single quotes",
-        said="unexpected end of stream",
+        error="unexpected end of stream",
         at_opening=True,
     ),
     _Meaning(
         "missing `: `; write a colon and a space after a key",
-        said="could not find expected ':'",
+        error="could not find expected ':'",
         at_opening=True,
     ),
     _Meaning(
         "unclosed bracket or brace; close it, or put the text in single quotes",
-        said="expected ',' or",
+        error="expected ',' or",
         at_opening=True,
     ),
-    _Meaning("text after | or > must begin on the next line, indented", said="indentation indicators"),
+    _Meaning("text after | or > must begin on the next line, indented", error="indentation indicators"),
     _Meaning("a ' inside single quotes must be doubled: {right}", line=r"'\S*'\S"),
     _Meaning("braces, brackets and quotes are YAML syntax; " + _QUOTE + "{right}", line=r"(:|-)\s+[{\[\"]"),
     _Meaning("invalid YAML ({problem}); check that this line is indented like its neighbors"),
@@ -97,18 +97,18 @@ _MEANINGS = (
 
 def explain_yaml_error(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -> Fault:
     """A fault that names the cause of a YAML error and what to write instead."""
-    said = f"{error.context} {error.problem}"
-    row, column, line = _spot(error.problem_mark, lines)
+    error_text = f"{error.context} {error.problem}"
+    row, column, line = _mark_position(error.problem_mark, lines)
     meaning = next(
         each
         for each in _MEANINGS
-        if re.search(each.said, said)
+        if re.search(each.error, error_text)
         and re.match(each.before, line[:column])
         and re.match(each.rest, line[column:])
         and re.search(each.line, line)
     )
     if meaning.at_opening:
-        row, column, line = _spot(error.context_mark or error.problem_mark, lines)
+        row, column, line = _mark_position(error.context_mark or error.problem_mark, lines)
     found = _WORD.match(line, column)
     word = found.group() if found else line[column : column + 1]
     message = meaning.message.format(
@@ -117,7 +117,7 @@ def explain_yaml_error(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[s
     return Fault(file, row + 1, column + 1, message, shown(line))
 
 
-def _spot(mark: yaml.Mark | None, lines: tuple[str, ...]) -> tuple[int, int, str]:
+def _mark_position(mark: yaml.Mark | None, lines: tuple[str, ...]) -> tuple[int, int, str]:
     """Zero-based row and column, and the line."""
     row, column = (mark.line, mark.column) if mark is not None else (0, 0)
     return row, column, lines[row] if row < len(lines) else ""

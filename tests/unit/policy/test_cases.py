@@ -492,11 +492,11 @@ def test_rows_of_a_table(read):
         ),
         (
             f"- {{about: b, request: {{xml: two.xml}}, {DEFAULT}}}",
-            "2 such requests in two.xml (ids: 7, 8); choose one",
+            "2 such requests (ids: 7, 8) in two.xml; choose one",
         ),
         (
             f"- {{about: b, request: {{xml: two.xml, id: 9}}, {DEFAULT}}}",
-            "0 such requests in two.xml (ids: 7, 8); use an id from this file",
+            "0 such requests (ids: 7, 8) in two.xml; use an id from this file",
         ),
         (f"- {{about: b, request: {{xml: bad.xml}}, {DEFAULT}}}", "bad.xml is not a valid pending list"),
         (f"- {{about: b, request: {{xml: empty.xml}}, {DEFAULT}}}", "no requests in empty.xml"),
