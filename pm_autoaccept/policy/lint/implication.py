@@ -1,7 +1,7 @@
 """Prove from the text of conditions that one implies another, or that a condition can never be true.
 
-Without a proof the answer is no. Not analyzed: the contents of data, `same_as`, `today`, tests of different fields,
-patterns, and tests that clean differently, unless the one that does not clean lists its values.
+Without a proof the answer is no. Not analyzed: the contents of data, `same_as`, `split`, `today`, tests of different
+fields, patterns, and tests that clean differently, unless the one that does not clean lists its values.
 """
 
 from __future__ import annotations
@@ -39,13 +39,11 @@ def never_true(condition: Normal) -> bool:
     )
 
 
-def _implies(one: Atom, other: Atom) -> bool:  # noqa: PLR0911 - one for each pair of kinds of tests
+def _implies(one: Atom, other: Atom) -> bool:
     """Whether `other` is true or unknown whenever `one` is."""
     a, b = one.test, other.test
     if one.negated is other.negated and _key(a) == _key(b):
         return True
-    if isinstance(a, Split):
-        return _asks_whether_there(a, b, there=other) or _of_every_part_and_of_some(one, a, other, b)
     if not isinstance(a, Comparison) or not isinstance(b, Comparison) or not _on_one_value(a, b) or _is_absent(one):
         return False
     if _is_present(other):
@@ -75,8 +73,6 @@ def _contradict(one: Atom, other: Atom) -> bool:
     a, b = one.test, other.test
     if one.negated is not other.negated and _key(a) == _key(b):
         return True
-    if isinstance(a, Split) or isinstance(b, Split):
-        return _is_split_and_absent(one, other) or _is_split_and_absent(other, one)
     if not isinstance(a, Comparison) or not isinstance(b, Comparison) or not _on_one_value(a, b):
         return False
     if _is_absent(one) or _is_absent(other):
@@ -86,28 +82,6 @@ def _contradict(one: Atom, other: Atom) -> bool:
     if a.source or b.source or _is_present(one) or _is_present(other):
         return False
     return _no_value_passes(one, a, other) or _no_value_passes(other, b, one) or _bounds_disjoint(one, a, other, b)
-
-
-def _is_split_and_absent(one: Atom, other: Atom) -> bool:
-    """Whether one asks parts of what is absent by the other."""
-    a, b = one.test, other.test
-    if not isinstance(a, Split) or not isinstance(b, Comparison) or not _is_absent(other):
-        return False
-    return _preparation(b) == _UNCHANGED and _name(a.field) == _name(b.field)
-
-
-def _asks_whether_there(split: Split, test: Test, *, there: Atom) -> bool:
-    """Whether the other asks whether that is there at all which is split."""
-    if not isinstance(test, Comparison) or not _is_present(there) or _preparation(test) != _UNCHANGED:
-        return False
-    return _name(split.field) == _name(test.field)
-
-
-def _of_every_part_and_of_some(one: Atom, a: Split, other: Atom, b: Test) -> bool:
-    """Whether the first asks of every part what the second asks of some: there is a part. `not` turns them."""
-    if not isinstance(b, Split) or one.negated is not other.negated or _key(a)[:3] != _key(b)[:3]:
-        return False
-    return a.part_of.every is not one.negated and b.part_of.every is other.negated
 
 
 def _no_value_passes(named: Atom, test: Comparison, asked: Atom) -> bool:

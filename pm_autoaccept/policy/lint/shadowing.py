@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from pm_autoaccept.policy.conditions import Comparison, Split
+from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.lint.implication import follows, named_values
 from pm_autoaccept.policy.lint.normal_form import All, Atom, Case, Normal, cases_of
 
@@ -68,7 +68,7 @@ class RulesAbove:
         """The earlier rules that match all that a case matches, in order."""
         candidates = {known.number: known for known in self._others}
         for atom in case:
-            if not isinstance(atom.test, Comparison | Split):
+            if not isinstance(atom.test, Comparison):
                 continue
             candidates |= {known.number: known for known in self._by_field.get(_field(atom), ())}
             for value in (_plain_values(atom) or ())[:1]:
@@ -90,7 +90,7 @@ def _demanded(condition: Normal) -> Iterator[Atom]:
 
 
 def _field(atom: Atom) -> str:
-    assert isinstance(atom.test, Comparison | Split)  # noqa: S101 - both callers have checked it
+    assert isinstance(atom.test, Comparison)  # noqa: S101 - both callers have checked it
     return atom.test.field.name.casefold()
 
 
