@@ -67,5 +67,5 @@ def test_what_a_name_means_is_shown(server):
     """Hovering over a key or a field shows its line of the reference."""
     uri = server.open("hover.yaml", RULE + "access_level: Read\n")
     server.diagnostics(uri)
-    assert "which people see as Full Access" in server.hover(uri, 7, 8)
+    assert "which Portfolio Manager shows as Full Access" in server.hover(uri, 7, 8)
     assert "Required: connection, property or meter" in server.hover(uri, 4, 5)
