@@ -30,7 +30,7 @@ from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record import RETRY_WITHIN, Ledger
 from pm_autoaccept.telemetry.events import log_finding, log_told
 
 Tables = Mapping[str, Fact[Table]]
@@ -75,7 +75,7 @@ class Cycle:
     blocked_reason: Callable[[], str | None] = lambda: None
     pause_file: Path | None = None
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
-    repeat_within: timedelta = REPEAT_WITHIN
+    repeat_within: timedelta = RETRY_WITHIN
     on_finding: Callable[[Finding], None] = log_finding
     on_decision: Callable[[Decision], None] = log_told
     on_tables: Callable[[Tables], None] = lambda _tables: None
@@ -112,14 +112,16 @@ class Cycle:
             # What was decided of a request stands while a read misses it; that it does, its row says.
             shown = {request.key for pending in snapshot.lists for request in pending.requests}
             decisions = [decision for decision in planned.decisions if decision.key in shown]
-            for decision in await self.ledger.decide(decisions, planned.kept_back, mode=self.mode, at=self.now()):
+            for decision in await self.ledger.record_decisions(
+                decisions, planned.kept_back, mode=self.mode, at=self.now()
+            ):
                 self.on_decision(decision)
         return planned
 
     async def _guard_facts(self, snapshot: Snapshot) -> GuardFacts:
         """What the guards of the policy's data are checked against in this look."""
         if any(source.guarded for source in self.policy.sources.values()):
-            return GuardFacts(snapshot.clock, await self.ledger.remembered(at=self.now()))
+            return GuardFacts(snapshot.clock, await self.ledger.source_histories(at=self.now()))
         return GuardFacts(snapshot.clock, {})
 
     def _checked_tables(self, guards: GuardFacts) -> Tables:
@@ -131,7 +133,7 @@ class Cycle:
         """Decide and plan what a snapshot shows."""
         history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
         claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
-        accepted = await self.ledger.accepted() if claims else NOT_ASKED_FOR
+        accepted = await self.ledger.accepted_claims() if claims else NOT_ASKED_FOR
         now = self.now()
         decisions = decide(
             snapshot,
@@ -174,21 +176,21 @@ class Cycle:
 
     async def paused(self) -> str | None:
         """Say who or what has paused answering, None where nobody has."""
-        return paused_by(self.pause_file) or await self.ledger.paused()
+        return paused_by(self.pause_file) or await self.ledger.pause_reason()
 
     async def _remember(self, tables: Tables) -> None:
         """Record what the good tables hold when it has changed, and again every hour."""
         now, good = self.now(), sources_in_use(self.policy, tables)
         if good and (self._noted is None or self._noted[0] != good or abs(now - self._noted[1]) >= NOTED_EVERY):
-            await self.ledger.remember(good, at=now)
+            await self.ledger.record_sources(good, at=now)
             self._noted = good, now
 
     async def _read(self, *, record: bool) -> Snapshot:
-        in_doubt = await self.ledger.owners_in_doubt()
+        in_doubt = await self.ledger.owners_with_open_answers()
         if not record:
             return await self._poller.poll(in_doubt=in_doubt)
-        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.watched())
-        await self.ledger.see(snapshot, at=self.now(), private=self.policy.private)
-        for finding in await self.ledger.watch(snapshot, at=self.now()):
+        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.share_reads())
+        await self.ledger.record_snapshot(snapshot, at=self.now(), private=self.policy.private)
+        for finding in await self.ledger.reconcile(snapshot, at=self.now()):
             self.on_finding(finding)
         return snapshot

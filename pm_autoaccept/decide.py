@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
-    FURTHEST_APART,
-    LOST,
+    MAX_CLOCK_SKEW,
     NOT_ASKED_FOR,
+    REPLACEMENT_CHARACTER,
     AccountInfo,
     Claim,
     Claims,
@@ -23,7 +23,7 @@ from pm_autoaccept.model import (
     Facts,
     Held,
     Kind,
-    Missed,
+    MissedRequest,
     NotLearnt,
     PendingList,
     PendingRequest,
@@ -46,7 +46,7 @@ def decide(
     now: datetime,
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
-    missed: Sequence[Missed] = (),
+    missed: Sequence[MissedRequest] = (),
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -106,7 +106,7 @@ class _Pending:
     twins: frozenset[int]
 
     @classmethod
-    def of(cls, pending: PendingList, missed: Sequence[Missed]) -> _Pending:
+    def of(cls, pending: PendingList, missed: Sequence[MissedRequest]) -> _Pending:
         first: dict[int, PendingRequest] = {}
         contradictory = set()
         for request in pending.requests:
@@ -192,7 +192,7 @@ def _claims(
     policy: Policy,
     pending: Mapping[Kind, _Pending],
     accepted: Fact[Sequence[Claim]],
-    missed: Sequence[Missed],
+    missed: Sequence[MissedRequest],
 ) -> Fact[Claims]:
     """The values of all requests in the custom fields that the policy tests with `taken`."""
     tests = policy.taken
@@ -221,7 +221,11 @@ def _claim(request: PendingRequest, pending: _Pending) -> Claim:
 
 def _possible(custom: Iterable[CustomField]) -> Iterator[CustomField]:
     """The fields with each possible value: a lost character may turn into nothing, or into a blank, in `clean`."""
-    return (replace(each, value=each.value.replace(LOST, lost)) for each in custom for lost in (LOST, "", " "))
+    return (
+        replace(each, value=each.value.replace(REPLACEMENT_CHARACTER, lost))
+        for each in custom
+        for lost in (REPLACEMENT_CHARACTER, "", " ")
+    )
 
 
 def _is_custom(faulty: str) -> bool:
@@ -232,7 +236,7 @@ def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
     """The time, if our clock is close enough to Portfolio Manager's to be trusted."""
     if isinstance(apart, NotLearnt):
         return NotLearnt(f"this machine's clock could not be checked against Portfolio Manager's: {apart.why}")
-    if abs(apart) > FURTHEST_APART:
+    if abs(apart) > MAX_CLOCK_SKEW:
         seconds = f"{abs(apart).total_seconds():,.0f} seconds"
         return NotLearnt(f"this machine's clock differs from Portfolio Manager's by {seconds}, more than five minutes")
     return now

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pm_autoaccept.model import Action, KeptBack, Limit, Reason, ReasonKind, RequestKey, Step, Tally
+from pm_autoaccept.model import Action, KeptBack, Limit, LimitUsage, Reason, ReasonKind, RequestKey, Step
 from pm_autoaccept.policy.durations import written_duration
 
 FEWEST = 20
@@ -27,7 +27,7 @@ def has_room(limit: Limit, *, count: int, of: int) -> bool:
 
 
 def keep_within(
-    steps: Mapping[RequestKey, Step], tallies: Iterable[Tally], *, at: datetime
+    steps: Mapping[RequestKey, Step], tallies: Iterable[LimitUsage], *, at: datetime
 ) -> tuple[tuple[Step, ...], tuple[KeptBack, ...]]:
     """The steps within the limits, in their original order, and the others with the reason.
 
@@ -60,7 +60,7 @@ class _Room:
         taken: the requests that these steps answer directly or by cascade.
     """
 
-    tallies: Collection[Tally]
+    tallies: Collection[LimitUsage]
     at: datetime
     going: set[RequestKey] = field(default_factory=set)
     taken: set[RequestKey] = field(default_factory=set)
@@ -69,7 +69,7 @@ class _Room:
     def limits(self) -> tuple[Limit, ...]:
         return tuple(tally.limit for tally in self.tallies)
 
-    def full(self, together: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> Tally | None:
+    def full(self, together: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> LimitUsage | None:
         """The limit that these steps would exceed; None if there is room for them."""
         more = len(self.taken) + len(_answered(together, steps) - self.taken)
         for tally in self.tallies:
@@ -77,7 +77,7 @@ class _Room:
                 return tally
         return None
 
-    def why(self, step: Step, tally: Tally) -> Reason:
+    def why(self, step: Step, tally: LimitUsage) -> Reason:
         """Why there is no room for a step."""
         limit, length, noun = tally.limit, written_duration(tally.limit.period), _NOUNS[step.action]
         at_most, answers = limit.at_most, len({step.key, *step.falls})

@@ -19,6 +19,7 @@ from typing import TypeAlias
 from pm_autoaccept.limits import keep_within
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Decision,
     Fact,
     History,
@@ -30,7 +31,6 @@ from pm_autoaccept.model import (
     ReasonKind,
     RequestKey,
     Snapshot,
-    Standing,
     Step,
     Verdict,
 )
@@ -38,12 +38,12 @@ from pm_autoaccept.model import (
 FRESH_FOR = timedelta(minutes=5)
 """The maximum age of a list when an answer is sent, unless reading took longer than half of this."""
 
-_ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
-    Standing.ACCEPTED: (ReasonKind.ANSWERED, "already accepted; Portfolio Manager still lists the request"),
-    Standing.REJECTED: (ReasonKind.ANSWERED, "already rejected; Portfolio Manager still lists the request"),
-    Standing.SETTLED: (ReasonKind.ANSWERED, "already answered elsewhere; Portfolio Manager still lists the request"),
-    Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, but its outcome is still unknown"),
-    Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
+_ALREADY_SENT: Mapping[AnswerState, tuple[ReasonKind, str]] = {
+    AnswerState.ACCEPTED: (ReasonKind.ANSWERED, "already accepted; Portfolio Manager still lists the request"),
+    AnswerState.REJECTED: (ReasonKind.ANSWERED, "already rejected; Portfolio Manager still lists the request"),
+    AnswerState.SETTLED: (ReasonKind.ANSWERED, "already answered elsewhere; Portfolio Manager still lists the request"),
+    AnswerState.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, but its outcome is still unknown"),
+    AnswerState.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
 }
 
 _LISTED_AGAIN = (
@@ -51,7 +51,7 @@ _LISTED_AGAIN = (
     "answered more than an hour ago, but Portfolio Manager still lists it or lists it again; a person must review it",
 )
 
-_UNKNOWN = (Standing.IN_DOUBT, Standing.REPEATABLE)
+_UNKNOWN = (AnswerState.IN_DOUBT, AnswerState.REPEATABLE)
 """An answer was sent, and its outcome is unknown."""
 
 
@@ -65,8 +65,8 @@ class _Family:
     children: Mapping[RequestKey, tuple[Decision, ...]]
     steps: dict[RequestKey, Step] = field(default_factory=dict)
 
-    def standing(self, key: RequestKey) -> Standing:
-        return self.history.standing.get(key, Standing.UNANSWERED)
+    def standing(self, key: RequestKey) -> AnswerState:
+        return self.history.answer_states.get(key, AnswerState.UNANSWERED)
 
 
 _Needed: TypeAlias = Reason | tuple[RequestKey, ...]
@@ -90,7 +90,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         reason = _consider(decision, family)
         if reason is not None:
             kept_back.append(KeptBack(decision, reason))
-    steps, late = keep_within(family.steps, history.tallies, at=snapshot.ended)
+    steps, late = keep_within(family.steps, history.limit_usage, at=snapshot.ended)
     return Plan(
         decisions=tuple(by_key.values()),
         steps=steps,
@@ -98,7 +98,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         fresh_from=max(pending.ended for pending in snapshot.lists),
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
-        clock_apart=snapshot.clock_apart,
+        clock_skew=snapshot.clock_skew,
     )
 
 
@@ -122,7 +122,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     standing = family.standing(decision.key)
     if (reason := _sent_before(decision, action, family)) is not None:
         return reason
-    if standing is Standing.REPEATABLE:
+    if standing is AnswerState.REPEATABLE:
         decision = replace(decision, note=family.history.sent[decision.key].note)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
@@ -133,7 +133,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     family.steps[decision.key] = Step(
         decision=decision,
         action=action,
-        repeats=standing is Standing.REPEATABLE,
+        repeats=standing is AnswerState.REPEATABLE,
         needs=tuple(needs),
         falls=() if accept else _falls(decision.key, family),
     )
@@ -147,11 +147,11 @@ def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason 
         text = "a different answer was sent earlier and its outcome is unknown, but the policy now decides otherwise"
         return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; a person must review it")
     changed = before is not None and before.changed(decision)
-    if standing in _ALREADY_SENT and not (standing is Standing.REFUSED and changed):
+    if standing in _ALREADY_SENT and not (standing is AnswerState.REFUSED and changed):
         return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
-    if standing is not Standing.REPEATABLE:
+    if standing is not AnswerState.REPEATABLE:
         return None
-    if (apart := family.snapshot.clock_apart) is not None:
+    if (apart := family.snapshot.clock_skew) is not None:
         how_far = f"this machine's clock differs from Portfolio Manager's by {abs(apart).total_seconds():,.0f} seconds"
         text = f"the outcome of our answer is unknown, and no answer is sent again while {how_far}"
         return Reason(ReasonKind.IN_DOUBT, text)
@@ -168,7 +168,7 @@ def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, wha
     element without a readable id could be another request, and so could one that is listed long after our accept.
     """
     lists = {pending.kind: pending for pending in family.snapshot.lists}
-    if family.standing(parent) is Standing.ACCEPTED:
+    if family.standing(parent) is AnswerState.ACCEPTED:
         if lists[parent.kind].shows_absence and parent not in family.history.overdue:
             return ()
         text = f"we accepted {what} {parent.id}, but the list may now show a different request with this id"

@@ -28,9 +28,9 @@ from pm_autoaccept.model import (
     PendingRequest,
     ProviderAccount,
     RequestKey,
+    ShareReads,
     Snapshot,
     Unreadable,
-    Watched,
 )
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.watch import owners_to_read
@@ -60,7 +60,7 @@ class Poller:
     needs: frozenset[Need]
     now: Clock
 
-    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: Watched | None = None) -> Snapshot:
+    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: ShareReads | None = None) -> Snapshot:
         """Read everything once.
 
         Args:

@@ -17,8 +17,8 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.egress.proxy_password import Egress, Passage
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError, ProxyNotAuthorised
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.elapsed_time import OF_THIS_PROCESS
-from pm_autoaccept.ledger.proxy_passwords import recorded, recorded_beside
+from pm_autoaccept.ledger.elapsed_time import PROCESS_CLOCKS
+from pm_autoaccept.ledger.proxy_passwords import passage_for_reader, passage_in_ledger
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.sign_in_memory import Memory, credential, ledger_is_there
@@ -44,7 +44,7 @@ async def passage_to_look(*accounts: Settings) -> AsyncIterator[Passage]:
     """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
     ledger = accounts[0].ledger
     if ledger_is_there(ledger) and any(account.proxies.may_sign_in for account in accounts):
-        async with recorded_beside(ledger) as passage:
+        async with passage_for_reader(ledger) as passage:
             yield passage
     else:
         yield Passage()
@@ -83,12 +83,12 @@ async def sign_in(
     """
     async with AsyncExitStack() as stack:
         if passage is None and records:
-            passage = recorded(ledger.database, now=now)
+            passage = passage_in_ledger(ledger.database, now=now)
         elif passage is None:
             passage = await stack.enter_async_context(passage_to_look(settings))
         memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
         if now is utc_now:
-            ledger.clocks = OF_THIS_PROCESS
+            ledger.clocks = PROCESS_CLOCKS
         pm = await stack.enter_async_context(
             PortfolioManager(
                 base_url=settings.base_url,
@@ -107,7 +107,7 @@ async def sign_in(
         if records:
             await ledger.claim(service=settings.base_url, provider=provider, at=now())
         else:
-            await ledger.belongs_to(service=settings.base_url, provider=provider)
+            await ledger.check_account(service=settings.base_url, provider=provider)
         yield Session(pm, provider, ledger)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings, ledger_file
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
-from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
-from pm_autoaccept.ledger.sign_in_attempts import FIRST_WAIT
+from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
+from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
 
 _IN_MEMORY = "sqlite://"
 _NOWHERE = (
@@ -41,7 +41,7 @@ class Memory:
         now: the clock.
     """
 
-    credential: SigningIn | None
+    credential: SignInAttempts | None
     only_reads: bool = False
     unwritable: str | None = None
     tell: Callable[[str], None] = _tell_nobody
@@ -81,7 +81,7 @@ class Memory:
 
     async def refused(self) -> datetime:
         """Record a 401, and say when the password may be tried again; at the soonest, where that cannot be recorded."""
-        soonest = self.now() + FIRST_WAIT
+        soonest = self.now() + FIRST_REFUSAL_WAIT
         if self.credential is None:
             self.tell(_NOWHERE)
         elif self.unwritable is None:
@@ -110,7 +110,7 @@ class Memory:
         """Record that nobody waits for the answer any more."""
         await self._note(lambda known: known.given_up(at=self.now()))
 
-    async def _note(self, work: Callable[[SigningIn], Awaitable[None]]) -> None:
+    async def _note(self, work: Callable[[SignInAttempts], Awaitable[None]]) -> None:
         """Write how a try ended, where the ledger can be written."""
         if self.credential is None or self.unwritable is not None:
             return
@@ -122,9 +122,9 @@ class Memory:
             self.tell(f"how signing in ended could not be remembered: {error}")
 
 
-def credential(settings: Settings, database: Database, *, aside: bool = False) -> SigningIn:
+def credential(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
     """The account's credential, with what its ledger remembers of it; `aside`: tried beside the daemon."""
-    return SigningIn(
+    return SignInAttempts(
         database=database,
         name=settings.name,
         service=settings.base_url,
@@ -172,7 +172,7 @@ async def only_reading(
             yield ledger, Memory(credential=None, tell=tell, now=now)
             return
         try:
-            database, why = await Database.open_beside(settings.ledger), None
+            database, why = await Database.open_to_append(settings.ledger), None
             stack.push_async_callback(database.close)
         except LedgerError as error:
             database, why = ledger.database, str(error)

@@ -20,7 +20,7 @@ from pm_autoaccept.config.formats import (
 )
 from pm_autoaccept.egress import DIRECTLY, Proxies
 from pm_autoaccept.model import Mode
-from pm_autoaccept.record import REPEAT_WITHIN
+from pm_autoaccept.record import RETRY_WITHIN
 from pm_autoaccept.redaction import redact_url
 
 EPA_HOST = "portfoliomanager.energystar.gov"
@@ -165,7 +165,7 @@ class Settings(BaseModel):
             )
         if self.rate is None:
             yield "rate none is only allowed with a simulator; use calls per duration, for example 4 per 1s"
-        if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
+        if self.unknown_wait <= self.timeout + RETRY_WITHIN:
             yield "unknown_wait must be longer than timeout plus two minutes: a POST may be in flight until then"
 
 

@@ -30,8 +30,8 @@ from pm_autoaccept.errors import (
     PortfolioManagerError,
     ProxyNotAuthorised,
 )
-from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
-from pm_autoaccept.ledger.retention import keep_retention
+from pm_autoaccept.ledger import Database, HeldLease, Leases, SqlLedger
+from pm_autoaccept.ledger.retention import apply_retention
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.sign_in import sign_in
 from pm_autoaccept.sign_in_memory import credential
@@ -100,7 +100,7 @@ class Serving:
                 await self.stop.wait(self._look)
                 continue
             try:
-                tenure = await self.leases.take(self.settings.name) if self.wants() else None
+                held_lease = await self.leases.take(self.settings.name) if self.wants() else None
             except LedgerUnavailable as error:
                 self.telemetry.lease_in_doubt()
                 wait = wait_after(unreachable)
@@ -109,10 +109,10 @@ class Serving:
                 await self.stop.wait(wait)
                 continue
             unreachable = 0
-            if tenure is None:
+            if held_lease is None:
                 await self._stand_by(watch)
             else:
-                await self._work(watch, tenure)
+                await self._work(watch, held_lease)
 
     @property
     def _look(self) -> timedelta:
@@ -127,7 +127,7 @@ class Serving:
         beat(self.settings.heartbeat)
         await self.stop.wait(self._look)
 
-    async def _work(self, watch: PolicyWatch, tenure: Tenure) -> None:
+    async def _work(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
         """Do the account's work while this replica holds its lease."""
         ledger = SqlLedger(
             self.database,
@@ -136,8 +136,8 @@ class Serving:
             first_answer_wait=self.settings.first_answer_wait,
         )
         answer, lease = self.settings.timeout, self.settings.lease
-        async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
-            log.info("lease_taken", epoch=tenure.epoch)
+        async with holding(self.leases, held_lease, ledger, ttl=lease, longest_answer=answer) as hold:
+            log.info("lease_taken", epoch=held_lease.epoch)
             self.telemetry.lease_taken()
             self._held = True
             keeping = asyncio.create_task(watch.keep(), name=f"keep the data of {self.settings.name}")
@@ -225,7 +225,7 @@ class Serving:
             try:
                 with one_cycle():
                     if watch.in_force.revision != on_record:
-                        await cycle.ledger.revise(watch.in_force.revision, at=self.now())
+                        await cycle.ledger.record_policy_revision(watch.in_force.revision, at=self.now())
                         on_record = watch.in_force.revision
                     all_failed = await self._go_round(cycle, hold, probes=failed >= RESTS_AFTER)
             except NotAuthorised as error:
@@ -266,7 +266,7 @@ class Serving:
     async def _mask(self) -> None:
         """Take names out of what has grown older than the settings let it, at most once a day."""
         retention = self.settings.retention
-        masked = await keep_retention(self.database, retention, account=self.settings.name, at=self.now())
+        masked = await apply_retention(self.database, retention, account=self.settings.name, at=self.now())
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 

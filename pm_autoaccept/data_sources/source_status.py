@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pm_autoaccept.data_sources.fetch import Places, read_source
 from pm_autoaccept.data_sources.source_content import Reading
-from pm_autoaccept.model import Fact, NotLearnt, Remembered
+from pm_autoaccept.model import Fact, NotLearnt, SourceHistory
 from pm_autoaccept.policy import Source, Table, weigh
 from pm_autoaccept.policy.data.remarks import Remark
 
@@ -39,7 +39,7 @@ class Stock:
 
 
 async def take_stock(
-    sources: Mapping[str, Source], places: Places, *, remembered: Fact[Mapping[str, Remembered]], now: datetime
+    sources: Mapping[str, Source], places: Places, *, remembered: Fact[Mapping[str, SourceHistory]], now: datetime
 ) -> tuple[Stock, ...]:
     """Read all sources concurrently and apply their guards.
 

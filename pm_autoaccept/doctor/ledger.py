@@ -18,8 +18,8 @@ from pm_autoaccept.config import Program, Settings, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.db.migrations import newest, version
-from pm_autoaccept.ledger.db.sqlite_file import INDEX, LOG
+from pm_autoaccept.ledger.db.migrations import newest_version, schema_version
+from pm_autoaccept.ledger.db.sqlite_file import SHM_SUFFIX, WAL_SUFFIX
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.messages import some
@@ -113,7 +113,7 @@ async def _has_tables(address: str) -> bool:
         return False
     database = await Database.open(address, read_only=True, prepare=lambda _connection: None)
     try:
-        return await database.read(version) is not None
+        return await database.read(schema_version) is not None
     finally:
         await database.close()
 
@@ -122,7 +122,7 @@ async def check_owner(settings: Settings, ledger: SqlLedger, provider: ProviderA
     """Check that the ledger belongs to the account that signed in."""
     check = "ledger's account"
     try:
-        await ledger.belongs_to(service=settings.base_url, provider=provider)
+        await ledger.check_account(service=settings.base_url, provider=provider)
     except LedgerMismatch as error:
         return problem(check, str(error), "use another ledger: a ledger belongs to one account for good")
     except LedgerError as error:
@@ -139,7 +139,7 @@ async def _read(address: str, shown: str, path: Path | None) -> AsyncIterator[Fi
         yield problem(check, str(error), _UNUSABLE)
         return
     try:
-        yield _schema(await database.read(version), shown, path)
+        yield _schema(await database.read(schema_version), shown, path)
         yield await database.read(_may_write) if path is None else await asyncio.to_thread(_try_to_write, path)
     except LedgerMismatch as error:
         yield problem(check, str(error), "install the newer version here too, or use another ledger")
@@ -158,9 +158,9 @@ def _schema(found: str | None, shown: str, path: Path | None) -> Finding:
             f"{shown} is readable and has no ledger tables",
             "if this is the right database, there is nothing to do: the first cycle creates them",
         )
-    if found == newest():
+    if found == newest_version():
         return ok(check, f"{shown} is readable; its schema version is {found}, which is current")
-    older = f"{shown} has schema version {found}; this program needs {newest()}"
+    older = f"{shown} has schema version {found}; this program needs {newest_version()}"
     if path is None:
         return problem(check, older, "stop every replica, then run `pm-autoaccept migrate`")
     return warning(check, older, "back it up now if you need a copy: the next cycle migrates it")
@@ -188,7 +188,7 @@ def _try_to_write(path: Path) -> Finding:
 
 def _permissions(path: Path) -> Iterator[Finding]:
     """Warn if users other than the owner and its group can access the ledger, or its log with the same contents."""
-    files = [each for each in (path, *map(Path, (f"{path}{LOG}", f"{path}{INDEX}"))) if each.is_file()]
+    files = [each for each in (path, *map(Path, (f"{path}{WAL_SUFFIX}", f"{path}{SHM_SUFFIX}"))) if each.is_file()]
     exposed = [str(each) for each in files if stat.S_IMODE(each.stat().st_mode) & stat.S_IRWXO]
     if exposed:
         yield warning(

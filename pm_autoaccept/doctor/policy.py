@@ -14,7 +14,7 @@ from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import open_to_read
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
-from pm_autoaccept.model import Fact, NotLearnt, Remembered
+from pm_autoaccept.model import Fact, NotLearnt, SourceHistory
 from pm_autoaccept.policy import Policy, load_checked
 from pm_autoaccept.policy.data.remarks import RemarkKind
 
@@ -57,7 +57,9 @@ async def check_data(policy: Policy, settings: Settings, egress: Egress, *, now:
     """Read each data source of the policy and check its guards (`require`)."""
     async with open_to_read(settings) as ledger:
         try:
-            remembered: Fact[Mapping[str, Remembered]] = {} if ledger is None else await ledger.remembered(at=now)
+            remembered: Fact[Mapping[str, SourceHistory]] = (
+                {} if ledger is None else await ledger.source_histories(at=now)
+            )
         except LedgerError as error:
             remembered = NotLearnt(str(error))
     where = Places(settings.policy, settings.connections, egress)

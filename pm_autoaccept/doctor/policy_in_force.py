@@ -8,7 +8,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import open_to_read
 from pm_autoaccept.errors import LedgerError
-from pm_autoaccept.ledger.policy_history import revisions
+from pm_autoaccept.ledger.policy_history import list_revisions
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.record import RevisionRow
 
@@ -20,7 +20,7 @@ async def check_policy_in_force(settings: Settings, policy: Policy | None) -> Fi
     """Check which policy is in force; None if the ledger has no record of one."""
 
     def last(connection: Connection) -> RevisionRow | None:
-        return next(reversed(list(revisions(connection, account=settings.name))), None)
+        return next(reversed(list(list_revisions(connection, account=settings.name))), None)
 
     async with open_to_read(settings) as ledger:
         if ledger is None:

@@ -24,7 +24,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import (
-    FURTHEST_APART,
+    MAX_CLOCK_SKEW,
     CustomFieldDefinition,
     Kind,
     Notification,
@@ -195,7 +195,7 @@ def _clock(pm: PortfolioManager) -> Finding:
     seconds = difference.total_seconds()
     behind = "behind" if seconds > 0 else "ahead of"
     found = f"this machine's clock is {abs(seconds):.0f} s {behind} Portfolio Manager's"
-    if abs(difference) > FURTHEST_APART:
+    if abs(difference) > MAX_CLOCK_SKEW:
         return problem(
             check, found, "synchronize this machine's clock with NTP: until then, rules on dates and ages hold requests"
         )

@@ -71,7 +71,7 @@ def remember(folder: Path, rows: int) -> None:
     async def work() -> None:
         ledger = await SqlLedger.open(address(folder))
         await ledger.claim(service="http://127.0.0.1/wstest", provider=ProviderAccount(1, "us"), at=utc_now())
-        await ledger.remember([SourceUse("known", rows, "before")], at=utc_now() - timedelta(days=1))
+        await ledger.record_sources([SourceUse("known", rows, "before")], at=utc_now() - timedelta(days=1))
         await ledger.close()
 
     asyncio.run(work())

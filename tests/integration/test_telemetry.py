@@ -357,7 +357,7 @@ def test_a_group_that_the_settings_do_not_name_is_warned_of_once(telemetry):
 
 def test_clocks_that_are_apart_are_told_while_an_answer_waits_for_them(account):
     """With how far, and how many wait; where none does there is nothing to tell."""
-    apart = replace(planned(), clock_apart=timedelta(seconds=-360))
+    apart = replace(planned(), clock_skew=timedelta(seconds=-360))
     with capture_logs() as logs:
         account.cycle_finished(apart, open_intents=0, undecided_in=0, at=NOW)
         account.cycle_finished(apart, open_intents=2, undecided_in=0, at=NOW)

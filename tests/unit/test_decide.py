@@ -24,7 +24,7 @@ from pm_autoaccept.model import (
     Held,
     Kind,
     MeterInfo,
-    Missed,
+    MissedRequest,
     NotLearnt,
     PendingRequest,
     PropertyInfo,
@@ -684,10 +684,10 @@ def test_both_have_taken_it():
     assert [str(decision.reason.other) for decision in decisions] == ["connection:3", "connection:2"]
 
 
-def missed(request: PendingRequest) -> Missed:
+def missed(request: PendingRequest) -> MissedRequest:
     """A request that one read does not show, with what it says in its custom fields."""
     claim = Claim(key=request.key, owner=request.account_id, username=request.username, custom=request.custom)
-    return Missed(replace(request, custom=(), property_info=None, account_info=None), claim)
+    return MissedRequest(replace(request, custom=(), property_info=None, account_info=None), claim)
 
 
 def test_what_one_read_misses_is_held():

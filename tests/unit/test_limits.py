@@ -11,15 +11,15 @@ import pytest
 from pm_autoaccept.limits import has_room
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     History,
     Kind,
+    LastAnswer,
     Limit,
+    LimitUsage,
     PendingRequest,
     Plan,
     ReasonKind,
-    Sent,
-    Standing,
-    Tally,
     Verdict,
 )
 from pm_autoaccept.plan import plan
@@ -30,28 +30,28 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOUSE, METER = property_share(11), meter_share(21, 11)
 
 
-def accepts(at_most: int, *, count: int = 0, frees_from: datetime | None = None) -> Tally:
+def accepts(at_most: int, *, count: int = 0, frees_from: datetime | None = None) -> LimitUsage:
     """A limit of accepts per hour, and what counts for it."""
     limit = Limit(action=Action.ACCEPT, at_most=at_most, period=HOUR)
-    return Tally(limit=limit, count=count, of=count, frees_from=frees_from)
+    return LimitUsage(limit=limit, count=count, of=count, frees_from=frees_from)
 
 
-def rejects(at_most: int, *, count: int = 0) -> Tally:
+def rejects(at_most: int, *, count: int = 0) -> LimitUsage:
     """A limit of rejects per day, and what counts for it."""
-    return Tally(limit=Limit(action=Action.REJECT, at_most=at_most, period=DAY), count=count, of=count)
+    return LimitUsage(limit=Limit(action=Action.REJECT, at_most=at_most, period=DAY), count=count, of=count)
 
 
-def share(percent: str, *, count: int, of: int) -> Tally:
+def share(percent: str, *, count: int, of: int) -> LimitUsage:
     """A limit of the share of rejects per day, and what counts for it."""
-    return Tally(limit=Limit(action=Action.REJECT, percent=Decimal(percent), period=DAY), count=count, of=of)
+    return LimitUsage(limit=Limit(action=Action.REJECT, percent=Decimal(percent), period=DAY), count=count, of=of)
 
 
-def planned(pairs: Iterable[tuple[PendingRequest, Verdict]], *tallies: Tally, **said: object) -> Plan:
+def planned(pairs: Iterable[tuple[PendingRequest, Verdict]], *tallies: LimitUsage, **said: object) -> Plan:
     """Plan these verdicts within these limits."""
     pairs = list(pairs)
     seen = snapshot(*(request for request, _ in pairs), connected=frozenset({ALICE, BOB}))
     decisions = [decided(request, verdict) for request, verdict in pairs]
-    return plan(decisions, snapshot=seen, history=History(tallies=tallies, **said))
+    return plan(decisions, snapshot=seen, history=History(limit_usage=tallies, **said))
 
 
 def sent(made: Plan) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_limit_is_for_its_own_action():
 
 def test_each_of_several_limits_holds():
     """The tighter one of today decides, and is the one that is named."""
-    tight, wide = accepts(1), Tally(limit=Limit(action=Action.ACCEPT, at_most=5, period=DAY), count=1, of=1)
+    tight, wide = accepts(1), LimitUsage(limit=Limit(action=Action.ACCEPT, at_most=5, period=DAY), count=1, of=1)
     made = planned([(each, ACCEPT) for each in owners(2, 1)], wide, tight)
     assert sent(made) == ["connection:1"]
     assert "1 accepts per 1h" in made.kept_back[0].reason.text
@@ -157,14 +157,14 @@ def test_a_child_to_be_accepted_still_waits_where_its_parent_s_reject_waits():
 def test_what_is_kept_back_anyway_takes_no_room():
     """An answer that is done and still listed is not sent again, so that the next one may go."""
     first, second = owners(2, 1)
-    made = planned([(first, ACCEPT), (second, ACCEPT)], accepts(1), standing={first.key: Standing.ACCEPTED})
+    made = planned([(first, ACCEPT), (second, ACCEPT)], accepts(1), answer_states={first.key: AnswerState.ACCEPTED})
     assert sent(made) == ["connection:2"]
 
 
 def test_an_answer_that_is_sent_again_takes_no_room():
     """It counts already, since it was sent; the ledger counts again when it is."""
     first, second = owners(2, 1)
-    said = {"standing": {first.key: Standing.REPEATABLE}, "sent": {first.key: Sent(action=Action.ACCEPT)}}
+    said = {"answer_states": {first.key: AnswerState.REPEATABLE}, "sent": {first.key: LastAnswer(action=Action.ACCEPT)}}
     assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(1, count=1), **said)) == ["connection:1"]
     assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(2, count=1), **said)) == [
         "connection:1",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.model import Fact, NotLearnt, Remembered
+from pm_autoaccept.model import Fact, NotLearnt, SourceHistory
 from pm_autoaccept.policy.data.sources import NO_GUARD, Guard, Source
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.durations import read_duration, written_duration
@@ -23,7 +23,7 @@ from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
 _PERCENT = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,3})?)%")
 _WHOLE = Decimal(100)
-_NOTHING = Remembered()
+_NOTHING = SourceHistory()
 
 AHEAD = timedelta(days=1)
 """How far in the future contents may be dated, because a day begins earlier in other time zones."""
@@ -80,7 +80,7 @@ def weigh(
     tables: Mapping[str, Fact[Table]],
     *,
     dated: Mapping[str, datetime | None],
-    remembered: Fact[Mapping[str, Remembered]],
+    remembered: Fact[Mapping[str, SourceHistory]],
     time: Fact[datetime],
 ) -> Mapping[str, Fact[Table]]:
     """Apply the guards: each table that passes them, or the reason why it does not.
@@ -107,7 +107,7 @@ def _why_not(
     table: Table,
     *,
     dated: datetime | None,
-    remembered: Fact[Mapping[str, Remembered]],
+    remembered: Fact[Mapping[str, SourceHistory]],
     time: Fact[datetime],
 ) -> str | None:
     if isinstance(remembered, NotLearnt):
@@ -122,7 +122,9 @@ def _why_not(
     return broken and f"{broken}. If this is correct, run `pm-autoaccept data confirm {table.name}`"
 
 
-def _broken(guard: Guard, rows: int, before: Remembered, dated: datetime | None, time: Fact[datetime]) -> Iterator[str]:
+def _broken(
+    guard: Guard, rows: int, before: SourceHistory, dated: datetime | None, time: Fact[datetime]
+) -> Iterator[str]:
     has = f"it has {counted(rows, 'row')}"
     if guard.rows is not None and rows < guard.rows:
         yield f"{has}; the policy requires at least {guard.rows:,}"

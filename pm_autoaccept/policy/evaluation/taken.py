@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from pm_autoaccept.model import ANY, Claim, Claimed, Claims, Fact, Facts, NotLearnt, PendingRequest
+from pm_autoaccept.model import ANY_FIELD, Claim, Claims, Fact, Facts, FieldClaims, NotLearnt, PendingRequest
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
@@ -52,7 +52,7 @@ def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: st
     return Claims({asked: _claimed(*asked, claims, missing) for asked in {asked_of(test) for test in tests}})
 
 
-def _claimed(name: str, made: Made, claims: tuple[Claim, ...], missing: str | None) -> Claimed:
+def _claimed(name: str, made: Made, claims: tuple[Claim, ...], missing: str | None) -> FieldClaims:
     found: dict[str, list[Claim]] = defaultdict(list)
     garbled = list[Claim]()
     for claim in claims:
@@ -63,8 +63,8 @@ def _claimed(name: str, made: Made, claims: tuple[Claim, ...], missing: str | No
             for key in keys:
                 found[key].append(claim if doubt is None else replace(claim, doubt=doubt))
     by_value = {value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}
-    unread = (*(claim for claim in claims if not claim.unread.isdisjoint({name, ANY})), *garbled)
-    return Claimed(by_value, unread, missing)
+    unread = (*(claim for claim in claims if not claim.unread.isdisjoint({name, ANY_FIELD})), *garbled)
+    return FieldClaims(by_value, unread, missing)
 
 
 def _said(name: str, claim: Claim) -> Iterator[tuple[str, str | None]]:
@@ -82,7 +82,7 @@ def claimant(test: Comparison, value: str, request: PendingRequest, facts: Facts
     """The first request of another owner with this cleaned value; None if there is none."""
     if isinstance(facts.claims, NotLearnt):
         return NotLearnt(f"another owner may have the same value: {facts.claims.why}")
-    claimed = facts.claims.of.get(asked_of(test), Claimed(missing="the requests of other owners were not read"))
+    claimed = facts.claims.of.get(asked_of(test), FieldClaims(missing="the requests of other owners were not read"))
     others = [claim for claim in claimed.by_value.get(value, ()) if _is_another(claim, request)]
     if others and others[0].doubt is None and others[0].owner is not None:
         return others[0]

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from pm_autoaccept.model import NotLearnt, Remembered
+from pm_autoaccept.model import NotLearnt, SourceHistory
 from pm_autoaccept.policy import Form, Guard, Source, weigh
 from tests.key_tables import key_table
 
@@ -27,7 +27,7 @@ def weighed(guard: Guard, *, rows: int = 100, dated=NOW, time=NOW, remembered=No
     return "good" if found is table else found.why
 
 
-HAD = Remembered(most=200, least=50)
+HAD = SourceHistory(most=200, least=50)
 
 
 @pytest.mark.parametrize(
