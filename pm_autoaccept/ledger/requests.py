@@ -1,8 +1,8 @@
-"""Records what pends and what does not any more, and settles what thereby is known of earlier answers.
+"""Records requests from each snapshot: new, still pending, reopened or gone; settles answers of unknown outcome.
 
-The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
-it, also where it fell with a reject of ours; an answer of unknown fate is settled by two whole reads, the second at
-least `unknown_wait` after the POST by every clock.
+The rule of unknowns: a request is gone only after two whole reads without it, even if it fell with one of our rejects.
+An answer of unknown outcome is settled by two whole reads, the second at least `unknown_wait` after the POST by every
+clock.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def record_snapshot(
     patience: UnknownWait,
     hiding: PrivateFields,
 ) -> None:
-    """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
+    """Record one snapshot. Requests with the same key but different content each get a row; decide holds them."""
     table = request_table.c
     known_to_end = table.provider_id == provider, table.end_noted_at.is_not(None), table.ended_at.is_(None)
     connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
@@ -95,7 +95,7 @@ def record_snapshot(
 
 
 def _reopen(connection: Connection, request: int) -> None:
-    """Let a request that has come back stand as before it ended; what it was refused, and what fell, still counts."""
+    """Restore a returned request to its state before it ended. Earlier refusals and cascades still count."""
     answer = connection.execute(answers_to(request).limit(1)).one_or_none()
     refused = answer if answer is not None and answer.outcome == Outcome.REFUSED else None
     stood = {name: getattr(refused, name, None) for name in ("outcome", "outcome_at")}
@@ -111,7 +111,7 @@ def _update(connection: Connection, requests: Iterable[int], values: Mapping[str
 def _note_unreadable_seen_with(
     connection: Connection, still: Mapping[int, RequestRow], strange: Mapping[Kind, list[str]]
 ) -> None:
-    """Note for each request which unreadable elements its list shows with it."""
+    """Record for each request the unreadable elements in the same list."""
     changed = [
         {"number": row.id, "now": now}
         for row in still.values()
@@ -127,7 +127,7 @@ _SET_SEEN_WITH = (
 
 
 def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Collection[int]) -> None:
-    """Count the whole reads that show a request pending after an answer of unknown fate was sent."""
+    """Count the whole reads that show a request pending after an answer of unknown outcome was sent."""
     table = request_table.c
     for pending in snapshot.lists:
         in_doubt = select(table.id, table.outcome_at).where(table.kind == pending.kind, table.outcome == Outcome.OPEN)
@@ -141,7 +141,7 @@ def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Coll
 def _new_row(
     request: PendingRequest, digest: str, *, occurrence: int, at: datetime, hiding: PrivateFields
 ) -> dict[str, object]:
-    """The row of a request that pends for the first time, or again after it had ended and was absent."""
+    """The column values of a new request, or of the next occurrence of one."""
     return {
         "kind": request.kind,
         "pm_id": request.id,
@@ -186,7 +186,7 @@ def _record_absences(
     strange: Mapping[Kind, Collection[str]],
     patience: UnknownWait,
 ) -> None:
-    """Note each request that a whole read misses, and settle it where the rules say so."""
+    """Record each request that a whole read misses, and settle it if the rules say so."""
     table = request_table.c
     waiting = or_(table.absent_reads < READS_UNTIL_GONE, table.outcome.is_(None), table.outcome.in_(UNSETTLED))
     lists = {pending.kind: pending for pending in snapshot.lists if pending.whole}
@@ -210,7 +210,7 @@ def _record_absences(
                 .where(intent_table.c.request_id == row.id, intent_table.c.outcome == Outcome.OPEN)
                 .values(outcome=outcome, outcome_at=pending.ended, outcome_text=text)
             )
-        # What another has recorded since the row was read is known better: an old holder that knows what it did.
+        # A newer record by another process, such as a former lease holder, takes precedence.
         unchanged = table.outcome.is_not_distinct_from(row.outcome)
         connection.execute(request_table.update().where(table.id == row.id, unchanged).values(**values))
 
@@ -224,7 +224,7 @@ def _settle(
     reads: int,
     patience: UnknownWait,
 ) -> tuple[Outcome, str] | None:
-    """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
+    """The outcome of a request that is no longer pending; None if it is already known or cannot be known yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
         if reads < READS_UNTIL_GONE or not patience.over(sent, read=pending.begun):
@@ -234,12 +234,12 @@ def _settle(
         return None
     if reads < READS_UNTIL_GONE:
         return None
-    unexplained = Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it"
+    unexplained = Outcome.SETTLED_ELSEWHERE, "it is no longer pending, and none of our answers explains it"
     return cascade_outcome(connection, row) or unexplained
 
 
 def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, str]:
-    """Whether Portfolio Manager shows the connection or the share that our accept of unknown fate asked for."""
+    """Infer the outcome of an open answer from whether Portfolio Manager shows the connection or share."""
     shown = False
     if action == Action.ACCEPT and row.kind == Kind.CONNECTION:
         shown = not isinstance(snapshot.connected, NotLearnt) and row.pm_id in snapshot.connected
@@ -247,5 +247,5 @@ def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, s
         shared = snapshot.shared_properties.get(row.account_id)
         shown = shared is not None and not isinstance(shared, NotLearnt) and row.pm_id in shared
     if shown:
-        return Outcome.DONE_INFERRED, "no answer came to our accept, and Portfolio Manager shows its effect"
-    return Outcome.GONE, "no answer came to what we sent; the request is pending no more, by us or by another"
+        return Outcome.DONE_INFERRED, "our accept got no response, but Portfolio Manager shows its effect"
+    return Outcome.GONE, "our answer got no response; the request is no longer pending, because of us or somebody else"
