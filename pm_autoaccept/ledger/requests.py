@@ -52,8 +52,8 @@ def record_snapshot(
     snapshot: Snapshot,
     *,
     at: datetime,
-    patience: UnknownWait,
-    hiding: PrivateFields,
+    unknown_wait: UnknownWait,
+    private_fields: PrivateFields,
 ) -> None:
     """Record one snapshot. Requests with the same key but different content each get a row; decide holds them."""
     table = request_table.c
@@ -73,7 +73,7 @@ def record_snapshot(
         row, which = match_row(rows, request)
         if row is None:
             occurrence = 1 + max((each.occurrence for each in rows if each.content_digest == digest), default=0)
-            first = _new_row(request, digest, occurrence=occurrence, at=at, hiding=hiding)
+            first = _new_row(request, digest, occurrence=occurrence, at=at, private_fields=private_fields)
             new.append({"provider_id": provider, **first, "seen_with": unreadable_seen_with(None, strange[key.kind])})
             continue
         still[row.id] = row
@@ -86,8 +86,8 @@ def record_snapshot(
     _count_pending_reads(connection, snapshot, still)
     for pending in snapshot.lists:
         for element in pending.unreadable:
-            _record_unreadable(connection, provider, element, at=at, hiding=hiding)
-    _record_absences(connection, provider, snapshot, still=still, strange=strange, patience=patience)
+            _record_unreadable(connection, provider, element, at=at, private_fields=private_fields)
+    _record_absences(connection, provider, snapshot, still=still, strange=strange, unknown_wait=unknown_wait)
     if new:
         connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
@@ -139,7 +139,7 @@ def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Coll
 
 
 def _new_row(
-    request: PendingRequest, digest: str, *, occurrence: int, at: datetime, hiding: PrivateFields
+    request: PendingRequest, digest: str, *, occurrence: int, at: datetime, private_fields: PrivateFields
 ) -> dict[str, object]:
     """The column values of a new request, or of the next occurrence of one."""
     return {
@@ -153,23 +153,23 @@ def _new_row(
         "sender_username": request.sender_username,
         "property_id": request.property_id,
         "access_level": request.access_level,
-        "custom": hiding.answers(request.custom),
+        "custom": private_fields.answers(request.custom),
         "requested_at": with_zone(request.requested_at),
-        "source": hiding.source(request.source),
+        "source": private_fields.source(request.source),
         "first_seen": at,
         "last_seen": at,
     }
 
 
 def _record_unreadable(
-    connection: Connection, provider: int, element: Unreadable, *, at: datetime, hiding: PrivateFields
+    connection: Connection, provider: int, element: Unreadable, *, at: datetime, private_fields: PrivateFields
 ) -> None:
     statement = insert(connection, unreadable_table).values(
         provider_id=provider,
         kind=element.kind,
         digest=unreadable_digest(element),
         why=element.why,
-        source=hiding.source(element.source),
+        source=private_fields.source(element.source),
         first_seen=at,
         last_seen=at,
     )
@@ -184,7 +184,7 @@ def _record_absences(
     *,
     still: Collection[int],
     strange: Mapping[Kind, Collection[str]],
-    patience: UnknownWait,
+    unknown_wait: UnknownWait,
 ) -> None:
     """Record each request that a whole read misses, and settle it if the rules say so."""
     table = request_table.c
@@ -196,7 +196,7 @@ def _record_absences(
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
             continue
         reads = row.absent_reads + 1
-        settled = _settle(connection, row, pending, snapshot, reads=reads, patience=patience)
+        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
         values: dict[str, object] = {
             "absent_since": row.absent_since or pending.begun,
             "absent_reads": reads,
@@ -222,12 +222,12 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    patience: UnknownWait,
+    unknown_wait: UnknownWait,
 ) -> tuple[Outcome, str] | None:
     """The outcome of a request that is no longer pending; None if it is already known or cannot be known yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if reads < READS_UNTIL_GONE or not patience.over(sent, read=pending.begun):
+        if reads < READS_UNTIL_GONE or not unknown_wait.is_over(sent, read=pending.begun):
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:

@@ -135,13 +135,13 @@ class SqlLedger:
 
     async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
         """Record which requests are pending and which are not any more, and settle earlier answers accordingly."""
-        patience = self._patience(at, snapshot.clock)
+        wait = self._current_wait(at, snapshot.clock)
 
-        def record(connection: Connection, us: int) -> None:
-            hiding = (
+        def record(connection: Connection, provider: int) -> None:
+            private_fields = (
                 PrivateFields(private, key_for(connection, self.name, "private", at=at)) if private else PrivateFields()
             )
-            record_snapshot(connection, us, snapshot, at=at, patience=patience, hiding=hiding)
+            record_snapshot(connection, provider, snapshot, at=at, unknown_wait=wait, private_fields=private_fields)
 
         await self._write(record)
 
@@ -149,9 +149,9 @@ class SqlLedger:
         """Load what decide and plan need about pending requests, and the usage of these limits. Reads only."""
         if self._provider is None:
             return History(limit_usage=tuple(LimitUsage(limit=limit) for limit in limits))
-        patience = self._patience(at, snapshot.clock)
+        wait = self._current_wait(at, snapshot.clock)
         return await self._read(
-            lambda connection, us: load_history(connection, us, snapshot, limits=limits, patience=patience)
+            lambda connection, provider: load_history(connection, provider, snapshot, limits=limits, unknown_wait=wait)
         )
 
     async def accepted_claims(self) -> Sequence[Claim]:
@@ -182,12 +182,12 @@ class SqlLedger:
     ) -> Sequence[Decision]:
         """Append the decisions that differ from the request's last decision; returns those."""
         return await self._write(
-            lambda connection, us: record_decisions(connection, us, decisions, kept_back, mode=mode, at=at)
+            lambda connection, provider: record_decisions(connection, provider, decisions, kept_back, mode=mode, at=at)
         )
 
     async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force or was refused, unless the last record says the same."""
-        await self._write(lambda connection, us: record_revision(connection, us, revision, at=at))
+        await self._write(lambda connection, provider: record_revision(connection, provider, revision, at=at))
 
     async def source_histories(self, *, at: datetime) -> Mapping[str, SourceHistory]:
         """The row counts and confirmations of each of the account's data sources. Reads only."""
@@ -199,19 +199,19 @@ class SqlLedger:
 
     async def record_intent(self, step: Step, *, at: datetime) -> int:
         """Record durably, before the POST, that this answer is about to be sent. Returns the intent's number."""
-        self._us()
-        answer = PlannedAnswer(step, self._patience(at, step.clock_skew))
+        self._claimed_provider()
+        answer = PlannedAnswer(step, self._current_wait(at, step.clock_skew))
         intent: RecordedIntent = await self.database.run_grouped(self._intend, answer)
         self._under_way[intent.number] = intent
         if not step.repeats:
-            self.database.identity.intended(intent.number, at=at)
+            self.database.identity.remember_intent(intent.number, at=at)
         return intent.number
 
     def _intend(self, connection: Connection, answers: Sequence[PlannedAnswer]) -> Sequence[RecordedIntent]:
         fence(connection, self.held_lease)
         if (why := self._too_new()) is not None:
             raise Paused(why)
-        return record_intents(connection, self._us(), answers)
+        return record_intents(connection, self._claimed_provider(), answers)
 
     async def record_outcome(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably the outcome of an intent."""
@@ -237,7 +237,7 @@ class SqlLedger:
 
     async def reconcile(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
         """Compare connections and shares with what was decided; returns the findings to report, each once."""
-        return await self._write(lambda connection, us: reconcile(connection, us, snapshot, at=at))
+        return await self._write(lambda connection, provider: reconcile(connection, provider, snapshot, at=at))
 
     async def count_undecided(self) -> int:
         """Count the current connections and shares that we did not decide. Reads only."""
@@ -245,7 +245,9 @@ class SqlLedger:
 
     async def record_removal_intent(self, removal: Removal, *, by: str, at: datetime) -> int:
         """Record durably that somebody is about to remove a connection or a share; returns the removal's number."""
-        return await self._write(lambda connection, us: record_removal_intent(connection, us, removal, by=by, at=at))
+        return await self._write(
+            lambda connection, provider: record_removal_intent(connection, provider, removal, by=by, at=at)
+        )
 
     async def record_removal_outcome(self, number: int, outcome: Outcome, text: str, *, at: datetime) -> None:
         """Record durably the outcome of a removal; `open` leaves it to later reads."""
@@ -253,7 +255,9 @@ class SqlLedger:
 
     async def store_notifications(self, notifications: Sequence[Notification], *, at: datetime) -> int:
         """Store the notifications that are not stored yet; returns how many those were."""
-        return await self._write(lambda connection, us: store_notifications(connection, us, notifications, at=at))
+        return await self._write(
+            lambda connection, provider: store_notifications(connection, provider, notifications, at=at)
+        )
 
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None
@@ -262,31 +266,31 @@ class SqlLedger:
 
         Covers the claimed account, or all accounts if none was claimed, for example for an auditor.
         """
-        us = self._provider
-        return await self.database.read(lambda connection: list_decisions(connection, us, every=every, keys=keys))
+        provider = self._provider
+        return await self.database.read(lambda connection: list_decisions(connection, provider, every=every, keys=keys))
 
     async def _write(self, work: Callable[[Connection, int], R]) -> R:
         """Run work that writes for the claimed account, fenced by its lease."""
-        us, held_lease = self._us(), self.held_lease
+        provider, held_lease = self._claimed_provider(), self.held_lease
 
         def fenced(connection: Connection) -> R:
             fence(connection, held_lease)
-            return work(connection, us)
+            return work(connection, provider)
 
         return await self.database.run(fenced)
 
     async def _read(self, work: Callable[[Connection, int], R]) -> R:
-        us = self._us()
-        return await self.database.read(lambda connection: work(connection, us))
+        provider = self._claimed_provider()
+        return await self.database.read(lambda connection: work(connection, provider))
 
-    def _us(self) -> int:
+    def _claimed_provider(self) -> int:
         if self._provider is None:
             raise LedgerUnavailable("internal error: ledger used before it was bound to an account")
         return self._provider
 
-    def _patience(self, at: datetime, apart: Fact[timedelta] | None) -> UnknownWait:
+    def _current_wait(self, at: datetime, skew: Fact[timedelta] | None) -> UnknownWait:
         """The wait for answers of unknown outcome, by every clock."""
-        return UnknownWait(self._wait_for_the_unknown(), self.clocks.moment(at, apart))
+        return UnknownWait(self._wait_for_the_unknown(), self.clocks.moment(at, skew))
 
     def _wait_for_the_unknown(self) -> timedelta | None:
         """The wait for answers of unknown outcome; None while none may be settled or repeated.

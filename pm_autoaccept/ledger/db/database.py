@@ -53,11 +53,11 @@ class Database:
         self._reading = read_engine
         self._identity = LedgerIdentity(path or engine.url.database or "")
         self._files = {
-            each: OpenFile(path, each, stands=self._identity.stands)
+            each: OpenFile(path, each, check_identity=self._identity.check)
             for each in (engine, read_engine)
             if each is not None and path is not None
         }
-        self._writer = Writer(engine, check=lambda: self._check(engine), begun=self._stands)
+        self._writer = Writer(engine, check=lambda: self._check_file(engine), begun=self._check_identity)
         self._seen: tuple[sqlite3.Connection, object] | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reads")
 
@@ -136,7 +136,7 @@ class Database:
             )
         work(connection)
         if kept_in is None or self._files:
-            self._identity.learn(connection)
+            self._identity.load(connection)
 
     async def close(self) -> None:
         """Finish waiting work, then close the database and the threads."""
@@ -169,17 +169,17 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, self._reading, work)
 
     def _read(self, engine: Engine, work: Callable[[Connection], R], *, reconnected: bool = False) -> R:
-        self._check(engine)
+        self._check_file(engine)
         try:
             with engine.begin() as connection:
-                self._identity.stands(connection)
+                self._identity.check(connection)
                 return work(connection)
         except DATABASE_ERRORS as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated and not reconnected:
                 return self._read(engine, work, reconnected=True)
             raise ledger_unavailable(engine.url, error) from None
 
-    def _stands(self, connection: Connection) -> None:
+    def _check_identity(self, connection: Connection) -> None:
         """Raise `LedgerUnavailable` unless this is the ledger that was opened and contains our last intent.
 
         In SQLite it is checked only if another connection has written since the last check; that query takes 2 µs.
@@ -191,10 +191,10 @@ class Database:
             except sqlite3.Error as error:
                 raise ledger_unavailable(self._engine.url, error) from None
         if seen is None or seen != self._seen:
-            self._identity.stands(connection)
+            self._identity.check(connection)
             self._seen = seen
 
-    def _check(self, engine: Engine) -> None:
+    def _check_file(self, engine: Engine) -> None:
         """Raise `LedgerUnavailable` unless the ledger's path still leads to the file that this engine has open."""
         if engine in self._files:
             self._files[engine].check()
@@ -238,7 +238,7 @@ class Database:
         return self.is_sqlite and bool(await self._writer.on_thread(self._compact))
 
     def _compact(self) -> bool:
-        self._check(self._engine)
+        self._check_file(self._engine)
         try:
             with self._engine.connect() as connection:
                 raw = connection.connection.driver_connection

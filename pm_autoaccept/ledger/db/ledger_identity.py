@@ -47,7 +47,7 @@ class LedgerIdentity:
         # Replaced as a whole, never changed in place, because the ledger's threads read it.
         self._last: tuple[int, datetime | None] = (0, None)
 
-    def learn(self, connection: Connection) -> None:
+    def load(self, connection: Connection) -> None:
         """Load the ledger's id and age. A ledger with older tables has no id."""
         if not connection.dialect.has_table(connection, ledger_table.name):
             return
@@ -65,12 +65,12 @@ class LedgerIdentity:
         then, at = self._age
         return then + timedelta(seconds=self._clock() - at)
 
-    def intended(self, number: int, *, at: datetime) -> None:
+    def remember_intent(self, number: int, *, at: datetime) -> None:
         """Remember the last intent that this process recorded, to look for it later."""
         if number > self._last[0]:
             self._last = number, at
 
-    def stands(self, connection: Connection) -> None:
+    def check(self, connection: Connection) -> None:
         """Check that this connection leads to the ledger that was opened, and that it contains our last intent.
 
         Raises:

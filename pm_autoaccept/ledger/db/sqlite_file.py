@@ -135,13 +135,14 @@ class OpenFile:
     Args:
         path: the ledger's path from the settings.
         engine: has at most one connection.
-        stands: raises `LedgerUnavailable` unless a connection leads to the ledger that was opened, as we left it.
+        check_identity: raises `LedgerUnavailable` unless a connection leads to the ledger that was opened, as we left
+            it.
     """
 
-    def __init__(self, path: Path, engine: Engine, *, stands: Callable[[Connection], None]) -> None:
+    def __init__(self, path: Path, engine: Engine, *, check_identity: Callable[[Connection], None]) -> None:
         self._path = path
         self._engine = engine
-        self._stands = stands
+        self._check_identity = check_identity
         self._opened: _FileState | None = None
         self._log = self._index = path
         event.listen(engine, "do_connect", self._connecting)
@@ -174,7 +175,7 @@ class OpenFile:
                 f"{self._log} or {self._index}, which belong to the ledger, was deleted or replaced while it was open. "
                 f"No other process would see new records, so nothing is sent. {WHAT_TO_DO}"
             )
-        self._demand_the_same()
+        self._check_same_ledger()
         if now.file != self._opened.file:
             self._engine.dispose()  # the next transaction opens the new file
             self._opened = None
@@ -205,12 +206,12 @@ class OpenFile:
             changed=(found.st_size, found.st_ctime_ns),
         )
 
-    def _demand_the_same(self) -> None:
+    def _check_same_ledger(self) -> None:
         """Raise `LedgerUnavailable` unless the path leads to this ledger, opened as another process would open it."""
         engine = path_engine(self._path)
         try:
             with engine.connect() as connection:
-                self._stands(connection)
+                self._check_identity(connection)
         except DATABASE_ERRORS as error:
             reason = getattr(error, "orig", None) or error
             raise LedgerUnavailable(
