@@ -53,7 +53,7 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
 
-    async def intend(self, step: Step, *, at: datetime) -> int:
+    async def record_intent(self, step: Step, *, at: datetime) -> int:
         """Record an intent, and count it."""
         intent = await self.ledger.record_intent(step, at=at)
         self.intents += 1

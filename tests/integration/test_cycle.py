@@ -493,7 +493,7 @@ class Breaking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    async def intend(self, step, *, at) -> int:
+    async def record_intent(self, step, *, at) -> int:
         """Record an intent while there is room."""
         if not self._left:
             raise LedgerUnavailable("the disk is full")
@@ -598,7 +598,7 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
     assert {receipt.text for receipt in receipts if receipt.outcome is None} >= {await cycle.paused()}
     for _ in range(2):
         again = await cycle.look()
-        assert again.pause_reason is not None
+        assert again.paused is not None
         assert await cycle.answer(again) == ()
     assert len(posts(simulator)) == sent
     await ledger.database.run(lambda it: pauses.end_pause(it, None, by="ada", at=cycle.now()))

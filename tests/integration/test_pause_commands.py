@@ -89,7 +89,11 @@ def test_a_limit_is_lifted_until_a_moment(address):
 @pytest.mark.parametrize(
     ("words", "error", "said"),
     [
-        (["pause", "--account", "our-ciyt"], ConfigurationError, "knows no account `our-ciyt`; it knows our-city"),
+        (
+            ["pause", "--account", "our-ciyt"],
+            ConfigurationError,
+            "unknown account `our-ciyt`; known accounts: our",
+        ),
         (["resume", "--limit", "accept"], click.UsageError, "--limit and --until go together"),
         (["resume", "--until", "18:00"], click.UsageError, "--limit and --until go together"),
         (["resume", "--limit", "accept", "--until", "later"], click.BadParameter, "that is no time; write 18:00"),
