@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from pm_autoaccept.egress import DIRECTLY, parse_proxy
+from pm_autoaccept.egress import DIRECT, parse_proxy
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
@@ -101,8 +101,8 @@ def parse_proxy_setting(text: object) -> object:
     """Check a proxy's address; `none`, or nothing, is no proxy. It may hold a password, so no message repeats it."""
     if not isinstance(text, str):
         return text
-    if text.strip().lower() in {"", DIRECTLY}:
-        return SecretStr(DIRECTLY)
+    if text.strip().lower() in {"", DIRECT}:
+        return SecretStr(DIRECT)
     parse_proxy(text, origin="PROXY")
     return SecretStr(text.strip())
 
@@ -115,7 +115,7 @@ def proxy_has_password(address: str) -> bool:
 
 def proxy_shown(address: str) -> str:
     """A proxy's address as it may be shown: its username and its password are left out."""
-    return DIRECTLY if address == DIRECTLY else parse_proxy(address, origin="PROXY").address
+    return DIRECT if address == DIRECT else parse_proxy(address, origin="PROXY").address
 
 
 def is_database(address: str) -> bool:

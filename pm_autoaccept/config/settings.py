@@ -18,7 +18,7 @@ from pm_autoaccept.config.formats import (
     parse_proxy_setting,
     parse_rate,
 )
-from pm_autoaccept.egress import DIRECTLY, Proxies
+from pm_autoaccept.egress import DIRECT, Proxies
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import REPEAT_WITHIN
 from pm_autoaccept.redaction import shown
@@ -139,7 +139,7 @@ class Settings(BaseModel):
         there_is = _is_base_url(self.base_url)
         if not there_is:
             yield "service must be test, live, or a base URL as https://HOST/PATH"
-        if self.proxy_password is not None and self.proxies.setting in {None, DIRECTLY}:
+        if self.proxy_password is not None and self.proxies.setting in {None, DIRECT}:
             yield "proxy_password is the password of proxy, which names none; set proxy, or take this out"
         try:
             # A proxy that cannot be used is told at once, also where a variable names it.

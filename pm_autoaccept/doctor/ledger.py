@@ -23,7 +23,7 @@ from pm_autoaccept.ledger.db.sqlite_file import INDEX, LOG
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.messages import some
-from pm_autoaccept.sign_in_memory import Memory, ledger_is_there, only_reading
+from pm_autoaccept.sign_in_memory import SignInMemory, ledger_exists, open_read_only
 
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
@@ -94,22 +94,22 @@ async def opened(settings: Settings) -> AsyncIterator[SqlLedger | None]:
 @asynccontextmanager
 async def remembering(
     settings: Settings, *, tell: Callable[[str], None]
-) -> AsyncIterator[tuple[SqlLedger | None, Memory]]:
+) -> AsyncIterator[tuple[SqlLedger | None, SignInMemory]]:
     """The ledger, opened to read, None where there is none yet; and what is remembered of signing in.
 
     Raises:
         LedgerError, ConfigurationError: there is one, and it cannot be read.
     """
     if await _is_made(settings.ledger):
-        async with only_reading(settings, tell=tell) as (ledger, memory):
+        async with open_read_only(settings, on_warning=tell) as (ledger, memory):
             yield ledger, memory
     else:
-        yield None, Memory(credential=None, tell=tell)
+        yield None, SignInMemory(attempts=None, on_warning=tell)
 
 
 async def _is_made(address: str) -> bool:
     """Whether a ledger is there, with tables."""
-    if not ledger_is_there(address):
+    if not ledger_exists(address):
         return False
     database = await Database.open(address, read_only=True, prepare=lambda _connection: None)
     try:

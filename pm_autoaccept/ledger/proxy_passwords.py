@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from pm_autoaccept.egress import Proxy
-from pm_autoaccept.egress.proxy_password import Memory, Passage
+from pm_autoaccept.egress.proxy_password import ProxyPasswordGuard, ProxyPasswordStore
 from pm_autoaccept.errors import ConfigurationError, LedgerError
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.sign_in_attempts import SigningIn
@@ -24,27 +24,27 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def recorded(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
+def recorded(database: Database, *, now: Callable[[], datetime] = _utc_now) -> ProxyPasswordGuard:
     """What this process knows of proxies' passwords, and remembers in a ledger."""
 
-    def remembers(proxy: Proxy) -> Memory:
+    def remembers(proxy: Proxy) -> ProxyPasswordStore:
         credentials = (proxy.credentials or b"").decode("latin-1")
         return SigningIn(
             database=database, name=OF_NO_ACCOUNT, service=proxy.address, username="", password=credentials
         )
 
-    return Passage(remembers, now=now)
+    return ProxyPasswordGuard(remembers, now=now)
 
 
 @asynccontextmanager
-async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
+async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[ProxyPasswordGuard]:
     """The same for what only reads its ledger: of proxies' passwords it writes all the same, or they would lock.
 
     Where there is none that can be used, this process alone remembers.
     """
     database = await _opened(address)
     try:
-        yield Passage(now=now) if database is None else recorded(database, now=now)
+        yield ProxyPasswordGuard(now=now) if database is None else recorded(database, now=now)
     finally:
         if database is not None:
             await database.close()

@@ -13,9 +13,9 @@ import structlog
 
 from pm_autoaccept.model import Action, Decision, Fact, Kind, NotLearnt, Outcome, Plan, Receipt, Verdict
 from pm_autoaccept.policy import Policy, Table
-from pm_autoaccept.portfolio_manager import CallMade, Pace
-from pm_autoaccept.telemetry.events import log_told
-from pm_autoaccept.telemetry.health import AccountHealth, Lease, Refusal, Trouble
+from pm_autoaccept.portfolio_manager import CallMade, RateLimiter
+from pm_autoaccept.telemetry.events import log_notify_group
+from pm_autoaccept.telemetry.health import AccountHealth, LeaseState, Refusal, Trouble
 from pm_autoaccept.telemetry.metrics import Counters, CycleResult
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ class AccountTelemetry:
         health: what the probes look at.
         counters: what is counted over all accounts.
         groups: the people whom policies may tell, by the settings.
-        pace: at which calls leave, of the last sign-in.
+        rate_limiter: at which calls leave, of the last sign-in.
         pending: how many requests pended when last read, by kind and verdict.
         oldest: when the oldest of them was made.
         kept_back: how many decided answers are not sent now, by kind and why.
@@ -46,13 +46,13 @@ class AccountTelemetry:
         never_a_policy: the folder has never held a policy without faults.
         tables: the policy's data as they were read, now.
         dated: when the contents of each are from.
-        weighed: the same as they were last weighed: what is not good is not learnt. None before the first cycle.
+        checked_tables: the same as they were last weighed: what is not good is not learnt. None before the first cycle.
     """
 
     health: AccountHealth
     counters: Counters
     groups: frozenset[str] = frozenset()
-    pace: Pace | None = field(default=None, init=False)
+    rate_limiter: RateLimiter | None = field(default=None, init=False)
     pending: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
     oldest: datetime | None = field(default=None, init=False)
     kept_back: Mapping[tuple[str, str], int] | None = field(default=None, init=False)
@@ -63,10 +63,10 @@ class AccountTelemetry:
     never_a_policy: bool = field(default=False, init=False)
     tables: Mapping[str, Fact[Table]] = field(default_factory=dict, init=False)
     dated: Mapping[str, datetime | None] = field(default_factory=dict, init=False)
-    weighed: Mapping[str, Fact[Table]] | None = field(default=None, init=False)
+    checked_tables: Mapping[str, Fact[Table]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.counters.begin(self.name)
+        self.counters.start_account(self.name)
 
     @property
     def name(self) -> str:
@@ -94,17 +94,19 @@ class AccountTelemetry:
         self.never_a_policy, self.health.refusal = False, None
         self.counters.rules_in_force(self.name, [rule.id for rule in policy.rules])
 
-    def data_weighed(self, weighed: Mapping[str, Fact[Table]]) -> None:
+    def tables_checked(self, checked_tables: Mapping[str, Fact[Table]]) -> None:
         """These data are good, and those are not: they cannot be read, or break a guard."""
-        before = self.weighed or {}
-        for name, table in weighed.items():
+        before = self.checked_tables or {}
+        for name, table in checked_tables.items():
             was_good, read = isinstance(before.get(name), Table), isinstance(self.tables.get(name), Table)
             if isinstance(table, NotLearnt) and read and before.get(name) != table:
                 log.warning("guard_broken", source=name, why=table.why)
             elif isinstance(table, Table) and name in before and not was_good:
                 log.info("data_good_again", source=name, rows=table.rows)
-        self.weighed = weighed
-        self.health.doubtful_data = tuple(name for name, table in weighed.items() if isinstance(table, NotLearnt))
+        self.checked_tables = checked_tables
+        self.health.unusable_tables = tuple(
+            name for name, table in checked_tables.items() if isinstance(table, NotLearnt)
+        )
 
     def policy_refused(self, refusal: Refusal | None) -> None:
         """The folder holds a policy with faults, and the one before it stays in force; None where it does not."""
@@ -115,25 +117,25 @@ class AccountTelemetry:
     def without_policy(self) -> None:
         """The folder has never held a policy without faults, so the account is not begun."""
         self.never_a_policy = True
-        self.health.lease, self.health.trouble = Lease.NOT_KNOWN, Trouble.POLICY_REFUSED
+        self.health.lease, self.health.trouble = LeaseState.NOT_KNOWN, Trouble.POLICY_REFUSED
 
     def lease_taken(self) -> None:
         """This process does the account's work from now on."""
-        self.health.lease, self.health.trouble = Lease.HELD, None
+        self.health.lease, self.health.trouble = LeaseState.HELD, None
 
     def standing_by(self) -> None:
         """Another replica does it, and what this one knew of the account grows old: it says nothing of it any more."""
-        self.health.lease, self.health.signed_in, self.health.trouble = Lease.ELSEWHERE, False, None
-        self.weighed, self.health.doubtful_data = None, ()
-        self.pending = self.oldest = self.kept_back = self.open_intents = self.undecided_in = self.pace = None
+        self.health.lease, self.health.signed_in, self.health.trouble = LeaseState.ELSEWHERE, False, None
+        self.checked_tables, self.health.unusable_tables = None, ()
+        self.pending = self.oldest = self.kept_back = self.open_intents = self.undecided_in = self.rate_limiter = None
 
     def lease_in_doubt(self) -> None:
         """The ledger cannot say who holds the lease."""
-        self.health.lease, self.health.trouble = Lease.NOT_KNOWN, Trouble.LEDGER_UNAVAILABLE
+        self.health.lease, self.health.trouble = LeaseState.NOT_KNOWN, Trouble.LEDGER_UNAVAILABLE
 
-    def signed_in(self, pace: Pace) -> None:
+    def signed_in(self, rate_limiter: RateLimiter) -> None:
         """Portfolio Manager took the password; calls leave at this pace."""
-        self.health.signed_in, self.health.trouble, self.pace = True, None, pace
+        self.health.signed_in, self.health.trouble, self.rate_limiter = True, None, rate_limiter
 
     def sign_in_failed(self, trouble: Trouble) -> None:
         """Signing in came to nothing, because of this."""
@@ -161,7 +163,7 @@ class AccountTelemetry:
     def decided(self, decision: Decision) -> None:
         """A request was decided for the first time, or otherwise than before: who is told, and what was only tried."""
         self.counters.decided(self.name, decision)
-        log_told(decision)
+        log_notify_group(decision)
 
     def answered(self, receipt: Receipt) -> None:
         """One step came to an end: it is counted, and has one line in the log."""
@@ -193,9 +195,9 @@ class AccountTelemetry:
             self.health.signed_in = False
         self.counters.cycle_ended(self.name, _RESULTS.get(trouble, CycleResult.FAILED))
 
-    def died(self) -> None:
+    def crashed(self) -> None:
         """The account's task ended without having been asked to."""
-        self.health.died = True
+        self.health.crashed = True
 
     def called(self, made: CallMade) -> None:
         """One attempt at a call to Portfolio Manager came to an end."""

@@ -30,7 +30,7 @@ def log_finding(finding: Finding) -> None:
             log.warning("notification_noted", **told)
 
 
-def log_told(decision: Decision) -> None:
+def log_notify_group(decision: Decision) -> None:
     """Log that a group of people is to be told of a decision, if one is."""
     if decision.tell is not None:
         what = {"request": str(decision.key), "verdict": decision.verdict, "rule": decision.rule}

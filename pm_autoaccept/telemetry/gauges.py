@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
-from pm_autoaccept.telemetry.health import Lease
+from pm_autoaccept.telemetry.health import LeaseState
 from pm_autoaccept.telemetry.log_stream import lost_lines
 from pm_autoaccept.telemetry.metrics import PREFIX
 
@@ -35,21 +35,21 @@ class Gauge:
     read: Callable[[AccountTelemetry, datetime], Samples]
 
 
-def _one(value: float | None) -> Samples:
+def _single(value: float | None) -> Samples:
     """A metric without labels of its own; None where there is nothing to say yet."""
     return () if value is None else (((), value),)
 
 
-def _age_of_oldest(account: AccountTelemetry, now: datetime) -> float | None:
+def _oldest_pending_age_s(account: AccountTelemetry, now: datetime) -> float | None:
     if account.pending is None:
         return None
     return max(0.0, (now - account.oldest).total_seconds()) if account.oldest is not None else 0.0
 
 
-def _rate(account: AccountTelemetry) -> float | None:
-    if account.pace is None:
+def _calls_per_second(account: AccountTelemetry) -> float | None:
+    if account.rate_limiter is None:
         return None
-    return math.inf if account.pace.rate is None else account.pace.rate
+    return math.inf if account.rate_limiter.rate is None else account.rate_limiter.rate
 
 
 GAUGES: tuple[Gauge, ...] = (
@@ -63,7 +63,7 @@ GAUGES: tuple[Gauge, ...] = (
         "oldest_pending_age_seconds",
         "How long ago the oldest pending request was made, 0 where none pends",
         (),
-        lambda account, now: _one(_age_of_oldest(account, now)),
+        lambda account, now: _single(_oldest_pending_age_s(account, now)),
     ),
     Gauge(
         "kept_back_answers",
@@ -75,43 +75,43 @@ GAUGES: tuple[Gauge, ...] = (
         "open_intents",
         "Answers that were sent and of which it is not known yet what became of them",
         (),
-        lambda account, _: _one(account.open_intents),
+        lambda account, _: _single(account.open_intents),
     ),
     Gauge(
         "undecided_in",
         "Connected accounts and shared properties that nothing here decided to let in: see decisions --undecided",
         (),
-        lambda account, _: _one(account.undecided_in),
+        lambda account, _: _single(account.undecided_in),
     ),
     Gauge(
         "last_good_cycle_timestamp_seconds",
         "When the last cycle ended that read every list whole, decided and recorded; 0 before the first",
         (),
-        lambda account, _: _one(last.timestamp() if (last := account.health.last_good_cycle) else 0.0),
+        lambda account, _: _single(last.timestamp() if (last := account.health.last_good_cycle) else 0.0),
     ),
     Gauge(
         "signed_in",
         "1 while Portfolio Manager takes the password, 0 else, also in a replica that stands by",
         (),
-        lambda account, _: _one(account.health.signed_in),
+        lambda account, _: _single(account.health.signed_in),
     ),
     Gauge(
         "lease_held",
         "1 in the process that does the account's work, 0 in a replica that stands by",
         (),
-        lambda account, _: _one(account.health.lease is Lease.HELD),
+        lambda account, _: _single(account.health.lease is LeaseState.HELD),
     ),
     Gauge(
         "paused",
         "1 while nothing is answered because somebody said pause",
         (),
-        lambda account, _: _one(account.health.paused),
+        lambda account, _: _single(account.health.paused),
     ),
     Gauge(
         "rate_calls_per_second",
         "How many calls per second may leave now: lower after a 429, +Inf where there is no limit",
         (),
-        lambda account, _: _one(_rate(account)),
+        lambda account, _: _single(_calls_per_second(account)),
     ),
     Gauge(
         "policy_info",
@@ -123,13 +123,13 @@ GAUGES: tuple[Gauge, ...] = (
         "policy_in_force_timestamp_seconds",
         "Since when this process judges by the policy in force",
         (),
-        lambda account, _: _one(since.timestamp() if (since := account.policy_since) else None),
+        lambda account, _: _single(since.timestamp() if (since := account.policy_since) else None),
     ),
     Gauge(
         "policy_refused",
         "1 while the policy folder holds a policy with faults, and the one before it stays in force",
         (),
-        lambda account, _: _one(account.policy_is_refused),
+        lambda account, _: _single(account.policy_is_refused),
     ),
     Gauge(
         "data_age_seconds",
@@ -144,7 +144,7 @@ GAUGES: tuple[Gauge, ...] = (
         "1 for each table that is good, 0 where it cannot be read or breaks a guard, so that what needs it is held",
         ("source",),
         lambda account, _: (
-            ((name,), float(not isinstance(table, NotLearnt))) for name, table in (account.weighed or {}).items()
+            ((name,), float(not isinstance(table, NotLearnt))) for name, table in (account.checked_tables or {}).items()
         ),
     ),
     Gauge(

@@ -12,14 +12,14 @@ from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
 
-INTERVALS = 5
+MAX_MISSED_INTERVALS = 5
 """So many intervals without a good cycle are too many …"""
 
-AT_LEAST = timedelta(minutes=10)
+MIN_TIME_LIMIT = timedelta(minutes=10)
 """… but never sooner than this, since a cycle that answers much is long."""
 
 
-class Lease(StrEnum):
+class LeaseState(StrEnum):
     """Who does an account's work."""
 
     NOT_KNOWN = "not_known"
@@ -42,7 +42,7 @@ class Trouble(StrEnum):
     LIST_NOT_WHOLE = "list_not_whole"
 
 
-SENTENCES: Mapping[Trouble, str] = MappingProxyType(
+TROUBLE_MESSAGES: Mapping[Trouble, str] = MappingProxyType(
     {
         Trouble.POLICY_REFUSED: "its policy folder holds no policy without faults; pm-autoaccept check lists them",
         Trouble.NOT_AUTHORISED: "Portfolio Manager refused the username or the password; put the right password where "
@@ -78,8 +78,8 @@ class Refusal:
         faults = f"{self.faults} fault{'s' if self.faults != 1 else ''}, the first in {self.first}"
         why = faults if self.faults else "its files cannot be read"
         return (
-            f"its policy folder was changed and refused at {_written(self.at)} ({why}), and the policy before it stays "
-            "in force; pm-autoaccept check lists the faults"
+            f"its policy folder was changed and refused at {_format_time(self.at)} ({why}), and the policy before it "
+            "stays in force; pm-autoaccept check lists the faults"
         )
 
 
@@ -94,46 +94,46 @@ class AccountHealth:
         paused: nothing is answered, because somebody said `pause`.
         last_good_cycle: when the last cycle ended that read every list whole, decided and recorded.
         trouble: what went wrong last; None since a cycle was good.
-        doubtful_data: the names of data sources that cannot be read, or break a guard.
+        unusable_tables: the names of data sources that cannot be read, or break a guard.
         refusal: the policy folder's present contents are refused.
-        died: its task has ended, which only stopping may bring about.
+        crashed: its task has ended, which only stopping may bring about.
     """
 
     account: str
     interval: timedelta
-    lease: Lease = Lease.NOT_KNOWN
+    lease: LeaseState = LeaseState.NOT_KNOWN
     signed_in: bool = False
     paused: bool = False
     last_good_cycle: datetime | None = None
     trouble: Trouble | None = None
-    doubtful_data: tuple[str, ...] = ()
+    unusable_tables: tuple[str, ...] = ()
     refusal: Refusal | None = None
-    died: bool = False
+    crashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResponse:
     """What a probe is told: the HTTP status, and a body to be written as JSON."""
 
     status: HTTPStatus
     body: Mapping[str, object]
 
 
-def live(accounts: Collection[AccountHealth]) -> Answer:
+def liveness(accounts: Collection[AccountHealth]) -> ProbeResponse:
     """200 while every account's task lives; that the loop turns is seen by there being an answer at all.
 
-    A restart cures what this finds; it does not cure what only `ready` finds.
+    A restart cures what this finds; it does not cure what only `readiness` finds.
     """
-    dead = sorted(each.account for each in accounts if each.died)
+    dead = sorted(each.account for each in accounts if each.crashed)
     body: dict[str, object] = {"live": not dead}
     if dead:
         body["why"] = f"the work on {', '.join(dead)} has ended without being asked to; restart this process"
-    return Answer(HTTPStatus.SERVICE_UNAVAILABLE if dead else HTTPStatus.OK, body)
+    return ProbeResponse(HTTPStatus.SERVICE_UNAVAILABLE if dead else HTTPStatus.OK, body)
 
 
-def ready(accounts: Collection[AccountHealth], *, now: datetime) -> Answer:
+def readiness(accounts: Collection[AccountHealth], *, now: datetime) -> ProbeResponse:
     """200 when every account is either looked after here, or by another replica; the body says each account's state."""
-    told = {each.account: _account(each, now) for each in sorted(accounts, key=lambda each: each.account)}
+    told = {each.account: _account_readiness(each, now) for each in sorted(accounts, key=lambda each: each.account)}
     whole = bool(told) and all(is_ready for is_ready, _ in told.values())
     refused = {each.account: {"policy_refused": str(each.refusal)} for each in accounts if each.refusal}
     body: dict[str, object] = {
@@ -144,40 +144,40 @@ def ready(accounts: Collection[AccountHealth], *, now: datetime) -> Answer:
     }
     if not told:
         body["why"] = "no account has been begun yet"
-    return Answer(HTTPStatus.OK if whole else HTTPStatus.SERVICE_UNAVAILABLE, body)
+    return ProbeResponse(HTTPStatus.OK if whole else HTTPStatus.SERVICE_UNAVAILABLE, body)
 
 
-def _account(health: AccountHealth, now: datetime) -> tuple[bool, str]:
+def _account_readiness(health: AccountHealth, now: datetime) -> tuple[bool, str]:
     """Whether one account is ready, and why or why not."""
-    if health.died:
+    if health.crashed:
         return False, "its task has ended without being asked to; restart this process, the log says what happened"
-    if health.lease is Lease.ELSEWHERE:
+    if health.lease is LeaseState.ELSEWHERE:
         return True, "another replica holds its lease and does its work; this one stands by"
-    why_not = _at_no_work(health) or _without_a_good_cycle(health, now)
+    why_not = _not_working_reason(health) or _no_good_cycle_reason(health, now)
     paused = "it is paused, nothing is answered" if health.paused else None
-    trouble = SENTENCES[health.trouble] if health.trouble else None
-    names = ", ".join(health.doubtful_data)
+    trouble = TROUBLE_MESSAGES[health.trouble] if health.trouble else None
+    names = ", ".join(health.unusable_tables)
     data = f"what needs these data is held: {names}; pm-autoaccept data says why" if names else None
     refused = str(health.refusal) if health.refusal else None
-    last = f"the last good cycle ended at {_written(health.last_good_cycle)}" if health.last_good_cycle else None
+    last = f"the last good cycle ended at {_format_time(health.last_good_cycle)}" if health.last_good_cycle else None
     return why_not is None, "; ".join(part for part in (why_not or last, paused, trouble, refused, data) if part)
 
 
-def _at_no_work(health: AccountHealth) -> str | None:
-    if health.lease is Lease.NOT_KNOWN:
+def _not_working_reason(health: AccountHealth) -> str | None:
+    if health.lease is LeaseState.NOT_KNOWN:
         return "its lease has not been taken yet"
     return None if health.signed_in else "it is not signed in"
 
 
-def _without_a_good_cycle(health: AccountHealth, now: datetime) -> str | None:
+def _no_good_cycle_reason(health: AccountHealth, now: datetime) -> str | None:
     last = health.last_good_cycle
     if last is None:
         return "no cycle has come to a good end yet"
-    limit = max(INTERVALS * health.interval, AT_LEAST)
+    limit = max(MAX_MISSED_INTERVALS * health.interval, MIN_TIME_LIMIT)
     if now - last <= limit:
         return None
-    return f"the last good cycle ended at {_written(last)}, more than {limit.total_seconds() / 60:g} minutes ago"
+    return f"the last good cycle ended at {_format_time(last)}, more than {limit.total_seconds() / 60:g} minutes ago"
 
 
-def _written(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}"

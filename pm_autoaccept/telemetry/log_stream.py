@@ -142,7 +142,7 @@ def wait_until_writable(file: int) -> None:
 
 
 @contextmanager
-def stderr_apart(on_lost: Callable[[int], None]) -> Iterator[None]:
+def stderr_in_background(on_lost: Callable[[int], None]) -> Iterator[None]:
     """Let a thread write whatever goes to stderr within. A stderr that is no file, as in a test, stays as it is."""
     before = sys.stderr
     try:

@@ -51,7 +51,7 @@ def configure_logs(level: LogLevel = LogLevel.INFO, form: LogFormat = LogFormat.
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # A traceback is text before it is made harmless; the values of variables never stand in it.
-    last: list[Processor] = [structlog.processors.format_exc_info, _harmless, _renderer(form)]
+    last: list[Processor] = [structlog.processors.format_exc_info, _escape_event, _renderer(form)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
@@ -79,14 +79,14 @@ def log_lost_lines(total: int) -> None:
 
 
 @contextmanager
-def one_cycle() -> Iterator[None]:
+def cycle_context() -> Iterator[None]:
     """Give everything that is logged within the same new `cycle`, by which one cycle's lines are found."""
     with structlog.contextvars.bound_contextvars(cycle=secrets.token_hex(4)):
         yield
 
 
 @contextmanager
-def one_account(name: str) -> Iterator[None]:
+def account_context(name: str) -> Iterator[None]:
     """Give everything that is logged within, and by the tasks begun within, the account's name from the settings."""
     with structlog.contextvars.bound_contextvars(account=name):
         yield
@@ -99,17 +99,17 @@ def _renderer(form: LogFormat) -> Renderer:
     return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
-def _harmless(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _escape_event(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Make customers' texts harmless for a terminal; a line break of a traceback or a list of faults stays one."""
-    return {name: _shown(value) for name, value in event.items()}
+    return {name: _escaped(value) for name, value in event.items()}
 
 
-def _shown(value: object) -> object:
+def _escaped(value: object) -> object:
     """The value with every text in it made harmless; what is neither text nor number is shown as text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {_shown(name): _shown(each) for name, each in value.items()}
+        return {_escaped(name): _escaped(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_shown(each) for each in value]
+        return [_escaped(each) for each in value]
     return printable(value, keep="\n")

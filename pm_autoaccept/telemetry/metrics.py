@@ -13,10 +13,10 @@ from pm_autoaccept.portfolio_manager import CallMade
 
 PREFIX = "pm_autoaccept"
 
-REMOVED = "(removed)"
+REMOVED_RULE = "(removed)"
 """The label of a rule that the policy in force does not have: an answer in hand when its rule was taken away."""
 
-SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+CALL_DURATION_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """The histogram's bounds: Portfolio Manager answers in a second or so, and a call ends at its timeout, 60 s."""
 
 
@@ -41,7 +41,7 @@ class Counters:
             ("account", "kind", "action", "rule", "outcome"),
             registry=registry,
         )
-        self._told = Counter(
+        self._notified = Counter(
             f"{PREFIX}_told_total",
             "Decisions of which a group of people is to be told, by the rule that says so; each decision once",
             ("account", "group", "rule"),
@@ -67,7 +67,7 @@ class Counters:
             f"{PREFIX}_call_duration_seconds",
             "How long calls to Portfolio Manager took, each attempt, to the last byte; waiting for a turn is not in it",
             ("service",),
-            buckets=SECONDS,
+            buckets=CALL_DURATION_BUCKETS_S,
             registry=registry,
         )
         self._refusals = Counter(
@@ -77,11 +77,11 @@ class Counters:
             registry=registry,
         )
         self._rules: dict[str, frozenset[str]] = {}
-        self._rule_at = {self._answers: 3, self._told: 2, self._shadows: 2}
+        self._rule_at = {self._answers: 3, self._notified: 2, self._shadows: 2}
         """Where among its labels a counter has the rule: the series of a rule that is gone go too."""
         self._series: set[tuple[Counter, tuple[str, ...]]] = set()
 
-    def begin(self, account: str) -> None:
+    def start_account(self, account: str) -> None:
         """Show what an account counts from zero, so that the first failed cycle is seen as an increase."""
         for result in CycleResult:
             self._cycles.labels(account, result)
@@ -103,14 +103,14 @@ class Counters:
         decision = receipt.step.decision
         rule = decision.rule or f"({decision.reason.kind})"
         if decision.rule is not None and decision.rule not in self._rules.get(account, ()):
-            rule = REMOVED
+            rule = REMOVED_RULE
         labels = (account, str(receipt.step.key.kind), str(receipt.step.action), rule, str(receipt.outcome))
         self._count(self._answers, *labels)
 
     def decided(self, account: str, decision: Decision) -> None:
         """Count who is told of a decision that is new, and what rules that are not enforced would have decided."""
         if decision.tell is not None:
-            self._count(self._told, account, decision.tell, decision.rule or "")
+            self._count(self._notified, account, decision.tell, decision.rule or "")
         for shadow in decision.shadows:
             self._count(self._shadows, account, str(decision.key.kind), shadow.rule, str(shadow.verdict))
 

@@ -15,7 +15,7 @@ from pm_autoaccept.daemon import run
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.model import Kind
 from pm_autoaccept.simulator import Fault, FaultKind
-from pm_autoaccept.telemetry.server import serving
+from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.stops import Rounds
 
@@ -39,7 +39,10 @@ def shown(until_the_end):
     """What the port of this telemetry shows: the samples by name and labels, readiness, and the page's text."""
 
     async def ask(telemetry):
-        async with serving(telemetry, host="127.0.0.1", port=0) as (host, port), aiohttp.ClientSession() as session:
+        async with (
+            serve_probes(telemetry, host="127.0.0.1", port=0) as (host, port),
+            aiohttp.ClientSession() as session,
+        ):
             async with session.get(f"http://{host}:{port}/metrics") as response:
                 text = await response.text()
             async with session.get(f"http://{host}:{port}/readyz") as response:
