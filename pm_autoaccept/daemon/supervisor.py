@@ -155,4 +155,4 @@ async def _report_alive(share: _FairShare, leases: Leases, *, every: float) -> N
         try:
             share.replicas = await leases.alive()
         except LedgerUnavailable as error:
-            log.warning("sign_of_life_failed", error=str(error))
+            log.warning("replica_heartbeat_failed", error=str(error))

@@ -1,4 +1,4 @@
-"""Serves `/livez`, `/readyz` and `/metrics` on one port, for probes and scrapers."""
+"""HTTP server for the health probes `/livez` and `/readyz` and for Prometheus `/metrics`, on one port."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pm_autoaccept.telemetry.health import ProbeResponse, liveness, readiness
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
 SHUTDOWN_TIMEOUT = timedelta(seconds=1)
-"""So long a scrape in hand may keep the program from leaving."""
+"""How long a scrape in flight may delay the shutdown."""
 
 
 @asynccontextmanager
 async def serve_probes(telemetry: Telemetry, *, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
-    """Serve until left; yields the address, of interest where port 0 let the system choose.
+    """Serve until the context ends. Yields the host and port, since with port 0 the system chooses the port.
 
     Raises:
-        ConfigurationError: the address cannot be listened on.
+        ConfigurationError: the program cannot listen on this address.
     """
     runner = web.AppRunner(_application(telemetry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT.total_seconds())
     await runner.setup()
@@ -32,7 +32,7 @@ async def serve_probes(telemetry: Telemetry, *, host: str, port: int) -> AsyncIt
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
                 f"/livez, /readyz and /metrics cannot be served on {host}:{port}: {error}; "
-                "name another HOST:PORT in PM_AUTOACCEPT_LISTEN"
+                "set PM_AUTOACCEPT_LISTEN to another HOST:PORT"
             ) from error
         bound = runner.addresses[0]
         yield bound[0], bound[1]
@@ -55,5 +55,5 @@ def _application(telemetry: Telemetry) -> web.Application:
 
 
 def _response(answer: ProbeResponse) -> web.Response:
-    # A probe that a proxy answers from its memory is none.
+    # A proxy must not answer a probe from its cache.
     return web.json_response(answer.body, status=answer.status, headers={"Cache-Control": "no-store"})

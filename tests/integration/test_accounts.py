@@ -284,5 +284,5 @@ async def test_what_came_in_undecided_and_what_was_masked_is_told(simulate, prog
     (account,) = telemetry._accounts.values()
     assert account.undecided_in == 1
     events = [entry["event"] for entry in logged]
-    assert "came_in_undecided" in events
+    assert "undecided_share_found" in events
     assert events.count("old_rows_masked") == 2

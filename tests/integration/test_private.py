@@ -104,7 +104,7 @@ async def test_a_private_value_is_nowhere(simulator, program, capsys, world):
     telemetry = Telemetry(version="1")
     await run(program, stop=Rounds(after=2), telemetry=telemetry)
     told = capsys.readouterr()
-    assert {"people_told", "request_accepted", "call_made"} <= {
+    assert {"notify_group", "request_accepted", "call_made"} <= {
         line.partition('"event": "')[2].partition('"')[0] for line in told.err.splitlines()
     }
     said = [told.err, told.out, str(readiness(telemetry.accounts, now=telemetry.now()).body)]

@@ -113,11 +113,11 @@ async def test_an_account_becomes_ready_by_its_first_good_cycle_and_says_on_the_
         assert headers["Cache-Control"] == "no-store"
         return status, json.loads(text)["accounts"]["prairie"]["why"]
 
-    assert await why() == (503, "its lease has not been taken yet")
+    assert await why() == (503, "this process does not hold its lease yet")
     account.lease_taken()
-    assert await why() == (503, "it is not signed in")
+    assert await why() == (503, "not signed in")
     account.signed_in(RateLimiter(rate=4.0))
-    assert await why() == (503, "no cycle has come to a good end yet")
+    assert await why() == (503, "no good cycle yet")
     account.cycle_finished(planned(), open_intents=2, undecided_in=1, at=NOW)
     assert await why() == (200, "the last good cycle ended at 2026-03-04 12:00:00 UTC")
     assert (await get("/livez"))[0] == 200
@@ -130,7 +130,7 @@ async def test_an_account_that_never_had_a_policy_is_not_ready_and_says_so(get, 
     account.without_policy()
     status, _, text = await get("/readyz")
     assert status == 503
-    assert "its policy folder holds no policy without faults" in text
+    assert "the policy is invalid, and there is no previous policy to use" in text
     assert (await scrape())["policy_refused"] == {(): 1}
 
 
@@ -196,7 +196,7 @@ async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, sc
     assert not gone & set(found)
     assert (await get("/readyz"))[0] == 200
     account.lease_in_doubt()
-    assert "its lease has not been taken yet; the ledger cannot be" in (await get("/readyz"))[2]
+    assert "this process does not hold its lease yet; the ledger cannot be" in (await get("/readyz"))[2]
 
 
 async def test_answers_are_counted_by_rule_and_outcome_and_what_was_not_sent_is_none(account, scrape):
@@ -312,12 +312,12 @@ async def test_what_is_told_and_what_is_only_tried_is_counted_by_rule(account, s
     account.decided(replace(held, rule="waits", tell="tenant-forms", shadows=shadows))
     account.decided(replace(held, rule="waits"))
     found = await scrape()
-    assert found["told_total"] == {(("group", "tenant-forms"), ("rule", "waits")): 1}
+    assert found["notify_decisions_total"] == {(("group", "tenant-forms"), ("rule", "waits")): 1}
     assert found["shadow_decisions_total"] == {(("kind", "meter"), ("rule", "tried"), ("verdict", "accept")): 1}
     account.policy_loaded(policy_of("waits"), {}, at=NOW)
     found = await scrape()
     assert "shadow_decisions_total" not in found
-    assert len(found["told_total"]) == 1
+    assert len(found["notify_decisions_total"]) == 1
 
 
 async def test_data_are_told_with_their_age_and_whether_they_are_good(account, scrape):
@@ -349,7 +349,7 @@ def test_a_group_that_the_settings_do_not_name_is_warned_of_once(telemetry):
     with capture_logs() as logs:
         account.policy_loaded(policy, {}, at=NOW)
         account.policy_loaded(policy, {}, at=NOW)
-    assert [(log["event"], log["group"]) for log in logs] == [("group_not_named", "tenant-form")]
+    assert [(log["event"], log["group"]) for log in logs] == [("notify_group_unknown", "tenant-form")]
 
 
 def test_clocks_that_are_apart_are_told_while_an_answer_waits_for_them(account):

@@ -47,10 +47,10 @@ def test_a_process_that_has_begun_no_account_is_not_ready(now):
     ("but", "says"),
     [
         ({}, "the last good cycle ended at 2026-03-04 12:00:00 UTC"),
-        ({"paused": True}, "the last good cycle ended at 2026-03-04 12:00:00 UTC; it is paused, nothing is answered"),
+        ({"paused": True}, "the last good cycle ended at 2026-03-04 12:00:00 UTC; answering is paused"),
         (
             {"lease": LeaseState.ELSEWHERE, "signed_in": False, "last_good_cycle": None},
-            "another replica holds its lease and does its work; this one stands by",
+            "another replica holds its lease; this one is on standby",
         ),
     ],
 )
@@ -63,10 +63,10 @@ def test_an_account_is_ready_where_it_is_looked_after_here_or_elsewhere(health, 
 @pytest.mark.parametrize(
     ("but", "says"),
     [
-        ({"crashed": True}, "its task has ended without being asked to"),
-        ({"lease": LeaseState.NOT_KNOWN}, "its lease has not been taken yet"),
-        ({"signed_in": False}, "it is not signed in"),
-        ({"last_good_cycle": None}, "no cycle has come to a good end yet"),
+        ({"crashed": True}, "its account worker ended unexpectedly"),
+        ({"lease": LeaseState.NOT_KNOWN}, "this process does not hold its lease yet"),
+        ({"signed_in": False}, "not signed in"),
+        ({"last_good_cycle": None}, "no good cycle yet"),
     ],
 )
 def test_an_account_that_nobody_looks_after_is_not_ready_and_says_why(health, now, but, says):
@@ -94,7 +94,7 @@ def test_a_good_cycle_may_be_as_old_as_five_intervals_or_ten_minutes(health, now
 def test_each_trouble_is_said_in_a_sentence(health, now, trouble):
     """Whoever reads the probe knows what is wrong and whether there is something to do."""
     told = readiness([health(signed_in=False, trouble=trouble)], now=now)
-    assert told.body["accounts"]["prairie"]["why"] == f"it is not signed in; {TROUBLE_MESSAGES[trouble]}"
+    assert told.body["accounts"]["prairie"]["why"] == f"not signed in; {TROUBLE_MESSAGES[trouble]}"
 
 
 def test_a_policy_that_was_refused_is_told_and_the_account_stays_ready(health, now):
@@ -102,7 +102,7 @@ def test_a_policy_that_was_refused_is_told_and_the_account_stays_ready(health, n
     told = readiness([health(refusal=Refusal(now, 2, "policy.yaml:4:7")), health("river")], now=now)
     assert told.status == 200
     accounts = told.body["accounts"]
-    said = "refused at 2026-03-04 12:00:00 UTC (2 faults, the first in policy.yaml:4:7), and the policy before it"
+    said = "refused at 2026-03-04 12:00:00 UTC (2 faults, the first in policy.yaml:4:7). The previous policy stays"
     assert said in accounts["prairie"]["policy_refused"]
     assert said in accounts["prairie"]["why"]
     assert "policy_refused" not in accounts["river"]
@@ -114,6 +114,6 @@ def test_data_that_are_not_good_are_named_and_the_account_stays_ready(health, no
     told = readiness([health(unusable_tables=("known", "meters"))], now=now)
     assert told.status == 200
     assert (
-        "what needs these data is held: known, meters; pm-autoaccept data says why"
+        "requests that need this data are held: known, meters; run pm-autoaccept data to see why"
         in told.body["accounts"]["prairie"]["why"]
     )
