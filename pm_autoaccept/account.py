@@ -14,16 +14,16 @@ from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.data_sources import read_folder
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.data_sources.refresh import LONGEST, Keeper
-from pm_autoaccept.egress.proxy_password import Egress, Passage
+from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.record import RETRY_WITHIN
 from pm_autoaccept.sign_in import Session
-from pm_autoaccept.telemetry.events import log_told
+from pm_autoaccept.telemetry.events import log_notify_group
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyInForce:
+class ActivePolicy:
     """A policy that has no faults, with its tables as they were read.
 
     Attributes:
@@ -39,12 +39,12 @@ class PolicyInForce:
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @classmethod
-    async def load(cls, settings: Settings, passage: Passage | None = None) -> PolicyInForce:
+    async def load(cls, settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> ActivePolicy:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
         keeper = Keeper(
             sources=loaded.policy.sources,
-            places=places(settings, passage),
+            places=data_places(settings, proxy_guard),
             now=utc_now,
             patience=LONGEST,
             tells=False,
@@ -53,7 +53,7 @@ class PolicyInForce:
         await keeper.close()
         return loaded.with_data(keeper)
 
-    def with_data(self, keeper: Keeper) -> PolicyInForce:
+    def with_data(self, keeper: Keeper) -> ActivePolicy:
         """The same policy with these data, as they are now and later."""
         return replace(self, tables=keeper.tables, dated=keeper.dated)
 
@@ -66,27 +66,27 @@ class PolicyInForce:
         )
 
 
-def load_policy(folder: Path) -> PolicyInForce:
+def load_policy(folder: Path) -> ActivePolicy:
     """Load a policy folder and try its tests, without its data; raises `PolicyRefused` or `ConfigurationError`."""
     files = read_folder(folder)
-    return PolicyInForce(
+    return ActivePolicy(
         load_checked(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     )
 
 
-def places(settings: Settings, passage: Passage | None = None) -> Places:
+def data_places(settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> Places:
     """Where the data of an account's policy may be, and how addresses are reached."""
-    return Places(settings.policy, settings.connections, Egress(settings.proxies, passage or Passage()))
+    return Places(settings.policy, settings.connections, Egress(settings.proxies, proxy_guard or ProxyPasswordGuard()))
 
 
-def cycle_of(
+def build_cycle(
     session: Session,
     settings: Settings,
-    in_force: PolicyInForce,
+    in_force: ActivePolicy,
     *,
     blocked_reason: Callable[[], str | None] = lambda: None,
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
-    on_decision: Callable[[Decision], None] = log_told,
+    on_decision: Callable[[Decision], None] = log_notify_group,
     on_tables: Callable[[Mapping[str, Fact[Table]]], None] = lambda _tables: None,
     now: Callable[[], datetime] = utc_now,
 ) -> Cycle:

@@ -49,7 +49,7 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change |
 After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
 """
 
-MOMENT = timedelta(milliseconds=50)
+PAUSE_RECHECK = timedelta(milliseconds=50)
 """Somebody may have paused answering since that was looked at last: after so long it is looked at again."""
 
 
@@ -73,12 +73,12 @@ class AnswerSender:
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = RETRY_WITHIN
     _halted: str | None = field(default=None, init=False)
-    _ahead: asyncio.Semaphore = field(init=False)
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _unpaused: datetime | None = field(default=None, init=False)
+    _preparing: asyncio.Semaphore = field(init=False)
+    _pause_check: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _unpaused_at: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._ahead = asyncio.Semaphore(self.pm.pace.ahead)
+        self._preparing = asyncio.Semaphore(self.pm.rate_limiter.prepare_ahead)
 
     async def act(self, plan: Plan) -> tuple[Receipt, ...]:
         """Send every step, each after those it needs are done, and return what came of each.
@@ -94,7 +94,7 @@ class AnswerSender:
         results = await asyncio.gather(*tasks.values(), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
-            raise _gravest(failures)
+            raise _most_serious(failures)
         return tuple(result for result in results if isinstance(result, Receipt))
 
     async def _step(self, step: Step, needed: list[asyncio.Task[Receipt]]) -> Receipt:
@@ -107,7 +107,7 @@ class AnswerSender:
                 return self._dropped(step, f"{before.step.key}, which it needs, is not done")
         async with AsyncExitStack() as turn:
             # It is written while others are in flight: no place in flight waits for the disk.
-            async with self._ahead:
+            async with self._preparing:
                 begun = self.now()
                 intent = self._blocked_reason(step) or await self._intend(step, at=begun)
                 if isinstance(intent, str):
@@ -136,7 +136,7 @@ class AnswerSender:
         except LedgerError as error:
             self._halted = str(error)
             raise
-        self._unpaused = at
+        self._unpaused_at = at
         return intent
 
     async def _record(self, intent: int, receipt: Receipt) -> None:
@@ -153,33 +153,33 @@ class AnswerSender:
 
     def _blocked_reason(self, step: Step) -> str | None:
         """Say why the step must not be sent now."""
-        return self._halted or self.pm.resting or self.blocked_reason(step)
+        return self._halted or self.pm.waiting_reason or self.blocked_reason(step)
 
-    async def _paused(self) -> str | None:
+    async def _pause_reason(self) -> str | None:
         """Say why nothing more may leave: somebody may have paused answering since the intent was recorded."""
         try:
             return await self.ledger.pause_reason()
         except LedgerError as error:
             return str(error)
 
-    async def _paused_lately(self) -> str | None:
-        """As `_paused`, unless nobody had a moment ago; that was looked at with each intent."""
-        async with self._looking:
+    async def _recent_pause_reason(self) -> str | None:
+        """As `_pause_reason`, unless nobody had a moment ago; that was looked at with each intent."""
+        async with self._pause_check:
             now = self.now()
-            if self._unpaused is None or not timedelta() <= now - self._unpaused <= MOMENT:
-                paused = await self._paused()
+            if self._unpaused_at is None or not timedelta() <= now - self._unpaused_at <= PAUSE_RECHECK:
+                paused = await self._pause_reason()
                 # Asked only now: meanwhile something else may have stopped all.
                 self._halted = self._halted or paused
-                self._unpaused = now
+                self._unpaused_at = now
         return self._halted
 
-    def _too_late(self, begun: datetime) -> str | None:
+    def _too_late_reason(self, begun: datetime) -> str | None:
         """Say why an answer that was begun then must not be repeated; a clock that was set back cannot tell."""
         return None if timedelta() <= self.now() - begun <= self.repeat_within else "it was begun too long ago"
 
     async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
         """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
-        why = self._blocked_reason(step) or self._too_late(begun) or await self._paused_lately()
+        why = self._blocked_reason(step) or self._too_late_reason(begun) or await self._recent_pause_reason()
         if why is not None:
             return Receipt(step=step, outcome=None, text=why), None
         try:
@@ -188,14 +188,14 @@ class AnswerSender:
                 step.key.id,
                 step.action,
                 step.decision.note,
-                blocked_reason=lambda: self._blocked_reason(step) or self._too_late(begun),
-                may_repeat=self._paused,
+                blocked_reason=lambda: self._blocked_reason(step) or self._too_late_reason(begun),
+                may_repeat=self._pause_reason,
             )
         except PortfolioManagerError as error:
-            return self._failed(step, error), error if isinstance(error, NotAuthorised) else None
+            return self._failed_receipt(step, error), error if isinstance(error, NotAuthorised) else None
         return Receipt(step=step, outcome=Outcome.DONE), None
 
-    def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
+    def _failed_receipt(self, step: Step, error: PortfolioManagerError) -> Receipt:
         """The row of `OUTCOMES`. What no row names is of unknown fate, the careful reading."""
         for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
@@ -213,7 +213,7 @@ class AnswerSender:
         return receipt
 
 
-def _gravest(failures: list[BaseException]) -> BaseException:
+def _most_serious(failures: list[BaseException]) -> BaseException:
     """Of several failures the one that people must hear of: a fault of the program, then the ledger, then the rest."""
 
     def rank(error: BaseException) -> int:

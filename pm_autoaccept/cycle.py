@@ -31,16 +31,16 @@ from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import RETRY_WITHIN, Ledger
-from pm_autoaccept.telemetry.events import log_finding, log_told
+from pm_autoaccept.telemetry.events import log_finding, log_notify_group
 
 Tables = Mapping[str, Fact[Table]]
 """The policy's tables by name; of a table that cannot be used, the reason."""
 
-NOTED_EVERY = timedelta(hours=1)
+TABLE_NOTE_INTERVAL = timedelta(hours=1)
 """How often it is noted again what tables hold that have not changed."""
 
 
-def paused_by(file: Path | None) -> str | None:
+def pause_file_reason(file: Path | None) -> str | None:
     """Say so while the file is there that pauses answering; also where nobody can say whether it is."""
     try:
         return f"answering is paused while {file} is there" if file is not None and file.exists() else None
@@ -77,11 +77,11 @@ class Cycle:
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = RETRY_WITHIN
     on_finding: Callable[[Finding], None] = log_finding
-    on_decision: Callable[[Decision], None] = log_told
+    on_decision: Callable[[Decision], None] = log_notify_group
     on_tables: Callable[[Tables], None] = lambda _tables: None
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
     _poller: Poller = field(init=False)
-    _noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
+    _last_noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._poller = Poller(pm=self.pm, provider=self.provider, needs=self.policy.needs, now=self.now)
@@ -106,9 +106,9 @@ class Cycle:
         guards = await self._guard_facts(snapshot)
         tables = self._checked_tables(guards)
         self.on_tables(tables)
-        planned = replace(await self._judge(snapshot, tables), guards=guards, paused=await self.paused())
+        planned = replace(await self._judge(snapshot, tables), guards=guards, paused=await self.pause_reason())
         if record:
-            await self._remember(tables)
+            await self._record_tables(tables)
             # What was decided of a request stands while a read misses it; that it does, its row says.
             shown = {request.key for pending in snapshot.lists for request in pending.requests}
             decisions = [decision for decision in planned.decisions if decision.key in shown]
@@ -150,11 +150,11 @@ class Cycle:
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:
         """Send what was planned, in `enforce` mode only; in `observe` mode, or while paused, nothing is sent."""
-        if self.mode is not Mode.ENFORCE or await self.paused() is not None:
+        if self.mode is not Mode.ENFORCE or await self.pause_reason() is not None:
             return ()
 
         def blocked_reason(step: Step) -> str | None:
-            if (why := self.blocked_reason() or paused_by(self.pause_file)) is not None:
+            if (why := self.blocked_reason() or pause_file_reason(self.pause_file)) is not None:
                 return why
             # Checked anew before each answer: meanwhile a table may have been replaced, or have become too old.
             in_force = self.policy.digest, sources_in_use(self.policy, self._checked_tables(planned.guards))
@@ -174,16 +174,20 @@ class Cycle:
         )
         return await sender.act(planned)
 
-    async def paused(self) -> str | None:
+    async def pause_reason(self) -> str | None:
         """Say who or what has paused answering, None where nobody has."""
-        return paused_by(self.pause_file) or await self.ledger.pause_reason()
+        return pause_file_reason(self.pause_file) or await self.ledger.pause_reason()
 
-    async def _remember(self, tables: Tables) -> None:
+    async def _record_tables(self, tables: Tables) -> None:
         """Record what the good tables hold when it has changed, and again every hour."""
         now, good = self.now(), sources_in_use(self.policy, tables)
-        if good and (self._noted is None or self._noted[0] != good or abs(now - self._noted[1]) >= NOTED_EVERY):
+        if good and (
+            self._last_noted is None
+            or self._last_noted[0] != good
+            or abs(now - self._last_noted[1]) >= TABLE_NOTE_INTERVAL
+        ):
             await self.ledger.record_sources(good, at=now)
-            self._noted = good, now
+            self._last_noted = good, now
 
     async def _read(self, *, record: bool) -> Snapshot:
         in_doubt = await self.ledger.owners_with_open_answers()

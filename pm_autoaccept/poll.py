@@ -38,7 +38,7 @@ from pm_autoaccept.watch import owners_to_read
 T = TypeVar("T")
 E = TypeVar("E", bound=PendingRequest | Unreadable)
 
-MOST_PAGES = 5_000
+MAX_PAGES = 5_000
 """A list of more pages (100,000 requests) is not believed: a service that always says "next page" would never end."""
 
 Clock = Callable[[], datetime]
@@ -71,9 +71,9 @@ class Poller:
             NotAuthorised: the account's credentials are refused; nothing else is asked of it.
         """
         connections, properties, meters, notifications, custom_fields = await asyncio.gather(
-            self._list(Kind.CONNECTION),
-            self._list(Kind.PROPERTY),
-            self._list(Kind.METER),
+            self._read_list(Kind.CONNECTION),
+            self._read_list(Kind.PROPERTY),
+            self._read_list(Kind.METER),
             self._learn(lambda: self.pm.notifications(clear=False)),
             self._custom_fields(),
         )
@@ -81,14 +81,14 @@ class Poller:
         # carry it along.
         listed = {request.property_id for request in properties.requests}
         if any(request.property_id not in listed for request in meters.requests):
-            properties = properties.united(await self._list(Kind.PROPERTY))
+            properties = properties.united(await self._read_list(Kind.PROPERTY))
             listed = {request.property_id for request in properties.requests}
         shares = (*properties.requests, *meters.requests)
         owners = {request.account_id for request in shares if request.account_id is not None}
         connected = await self._learn(self.pm.customers)
         connecting = {request.account_id for request in connections.requests}
         if owners - (frozenset() if isinstance(connected, NotLearnt) else connected) - connecting:
-            connections = connections.united(await self._list(Kind.CONNECTION))
+            connections = connections.united(await self._read_list(Kind.CONNECTION))
             connecting = {request.account_id for request in connections.requests}
         orphans = {
             request.account_id
@@ -100,7 +100,7 @@ class Poller:
             known = frozenset() if isinstance(connected, NotLearnt) else connected
             watching = owners_to_read(watched, connected=known, pending=owners)
         shared, answers, accounts = await asyncio.gather(
-            self._of_each(orphans | in_doubt | watching, self.pm.shared_properties),
+            self._learn_for_each(orphans | in_doubt | watching, self.pm.shared_properties),
             self._answers_at_connection(owners - connecting),
             self._accounts(owners - connecting),
         )
@@ -119,7 +119,7 @@ class Poller:
             ended=self.now(),
         )
 
-    async def _list(self, kind: Kind) -> PendingList:
+    async def _read_list(self, kind: Kind) -> PendingList:
         """Read one list to its end. A page that stays failed makes it not whole."""
         begun = self.now()
         pages: list[PendingPage] = []
@@ -127,32 +127,32 @@ class Poller:
         shown: set[RequestKey | bytes] = set()
         endless: str | None = None
         try:
-            async with aclosing(self._pages(kind)) as read:
+            async with aclosing(self._read_pages(kind)) as read:
                 async for page in read:
                     pages.append(page)
                     if page.leads_nowhere(shown):
                         endless = f"page {len(pages)} names a next one, and shows only what those before it showed"
                         break
                     shown |= page.shown
-            async for page in self._backwards(kind, () if endless else pages):
+            async for page in self._reread_backwards(kind, () if endless else pages):
                 again.append(page)  # noqa: PERF401 — what was read before a page failed is kept
         except NotAuthorised:
             raise
         except PortfolioManagerError as error:
             failed: str | None = str(error)
         else:
-            too_many = f"it has more than {MOST_PAGES} pages, which is not believed"
-            failed = endless or (too_many if len(pages) >= MOST_PAGES else None)
+            too_many = f"it has more than {MAX_PAGES} pages, which is not believed"
+            failed = endless or (too_many if len(pages) >= MAX_PAGES else None)
         return PendingList(
             kind=kind,
-            requests=_every([page.requests for page in pages], [page.requests for page in again]),
-            unreadable=_every([page.unreadable for page in pages], [page.unreadable for page in again]),
+            requests=_union([page.requests for page in pages], [page.requests for page in again]),
+            unreadable=_union([page.unreadable for page in pages], [page.unreadable for page in again]),
             failed=failed,
             begun=begun,
             ended=self.now(),
         )
 
-    async def _pages(self, kind: Kind) -> AsyncGenerator[PendingPage, None]:
+    async def _read_pages(self, kind: Kind) -> AsyncGenerator[PendingPage, None]:
         """Yield pages in order until one has no next; those fetched beyond it are thrown away unread.
 
         As many are asked for ahead, since the page number is ours to name, as have been read, and never more than may
@@ -163,8 +163,8 @@ class Poller:
         number = 1
         ahead: deque[asyncio.Task[PendingPage]] = deque()
         try:
-            while page.has_next and number < MOST_PAGES:
-                while len(ahead) < min(number, self.pm.pace.in_flight):
+            while page.has_next and number < MAX_PAGES:
+                while len(ahead) < min(number, self.pm.rate_limiter.in_flight):
                     wanted = number + len(ahead) + 1
                     read = self.pm.pending_page(kind, wanted)
                     ahead.append(asyncio.create_task(read, name=f"read {kind} page {wanted}"))
@@ -176,7 +176,7 @@ class Poller:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _backwards(self, kind: Kind, pages: Sequence[PendingPage]) -> AsyncGenerator[PendingPage, None]:
+    async def _reread_backwards(self, kind: Kind, pages: Sequence[PendingPage]) -> AsyncGenerator[PendingPage, None]:
         """Read a list of several pages again, from the last page but one to the first, while pages differ.
 
         When a request is taken back, those behind it move up, and one of them moves from a page that is still to be
@@ -200,7 +200,7 @@ class Poller:
         except PortfolioManagerError as error:
             return NotLearnt(str(error))
 
-    async def _of_each(self, owners: Iterable[int], read: Callable[[int], Awaitable[T]]) -> dict[int, Fact[T]]:
+    async def _learn_for_each(self, owners: Iterable[int], read: Callable[[int], Awaitable[T]]) -> dict[int, Fact[T]]:
         """Owner → what was read of it, all owners side by side."""
         asked = sorted(owners)
         facts = await asyncio.gather(*(self._learn(partial(read, owner)) for owner in asked))
@@ -213,13 +213,13 @@ class Poller:
 
     async def _answers_at_connection(self, owners: Iterable[int]) -> dict[int, Fact[tuple[CustomField, ...]]]:
         asked = owners if Need.ANSWERS_AT_CONNECTION in self.needs else ()
-        return await self._of_each(asked, self.pm.answers_at_connection)
+        return await self._learn_for_each(asked, self.pm.answers_at_connection)
 
     async def _accounts(self, owners: Iterable[int]) -> dict[int, Fact[AccountInfo]]:
-        return await self._of_each(owners if Need.ACCOUNTS in self.needs else (), self.pm.customer)
+        return await self._learn_for_each(owners if Need.ACCOUNTS in self.needs else (), self.pm.customer)
 
 
-def _every(pages: Iterable[Sequence[E]], again: Iterable[Sequence[E]]) -> tuple[E, ...]:
+def _union(pages: Iterable[Sequence[E]], again: Iterable[Sequence[E]]) -> tuple[E, ...]:
     """All elements of the pages, and what only those pages show that were read again.
 
     Other content under an id is kept beside the first: only a part of the list was read again, and the first may stand

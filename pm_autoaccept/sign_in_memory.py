@@ -25,31 +25,31 @@ _NOWHERE = (
 )
 
 
-def _tell_nobody(_text: str) -> None:
+def _ignore_warning(_text: str) -> None:
     """What is remembered needs no words."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Memory:
+class SignInMemory:
     """What is remembered of signing in to one account. A `portfolio_manager.Memory`.
 
     Attributes:
-        credential: the account's, with its ledger; None where there is no ledger.
-        only_reads: it is kept for a command that only reads, which can do without a ledger that can be written.
+        attempts: the account's, with its ledger; None where there is no ledger.
+        read_only: it is kept for a command that only reads, which can do without a ledger that can be written.
         unwritable: why that ledger cannot be written, and then is only asked; None as far as it can.
-        tell: called with what people must know because something cannot be remembered.
+        on_warning: called with what people must know because something cannot be remembered.
         now: the clock.
     """
 
-    credential: SignInAttempts | None
-    only_reads: bool = False
+    attempts: SignInAttempts | None
+    read_only: bool = False
     unwritable: str | None = None
-    tell: Callable[[str], None] = _tell_nobody
+    on_warning: Callable[[str], None] = _ignore_warning
     now: Callable[[], datetime] = utc_now
 
     async def resting(self) -> timedelta:
         """For how long Portfolio Manager asked this account to call nothing."""
-        return timedelta() if self.credential is None else await self.credential.resting(at=self.now())
+        return timedelta() if self.attempts is None else await self.attempts.resting(at=self.now())
 
     async def trying(self) -> None:
         """Record that the password is tried now.
@@ -61,18 +61,18 @@ class Memory:
             NotAuthorised: it was refused so lately that it is not to be tried.
             LedgerUnavailable: it cannot be recorded.
         """
-        if self.credential is None:
+        if self.attempts is None:
             return None
         if self.unwritable is None:
             try:
-                return _demand(await self.credential.trying(at=self.now()))
+                return _raise_unless_due(await self.attempts.trying(at=self.now()))
             except LedgerUnavailable as error:
-                if not self.only_reads:
+                if not self.read_only:
                     raise
                 self.unwritable = str(error)
-        self.tell(f"a refused password could not be remembered: {self.unwritable}")
-        _demand(await self.credential.may_try(at=self.now()))
-        if not await self.credential.is_good():
+        self.on_warning(f"a refused password could not be remembered: {self.unwritable}")
+        _raise_unless_due(await self.attempts.may_try(at=self.now()))
+        if not await self.attempts.is_good():
             raise LedgerUnavailable(
                 "the password is not tried: the ledger does not know it as one that was accepted, and a refusal could "
                 f"not be remembered: {self.unwritable}"
@@ -82,21 +82,21 @@ class Memory:
     async def refused(self) -> datetime:
         """Record a 401, and say when the password may be tried again; at the soonest, where that cannot be recorded."""
         soonest = self.now() + FIRST_REFUSAL_WAIT
-        if self.credential is None:
-            self.tell(_NOWHERE)
+        if self.attempts is None:
+            self.on_warning(_NOWHERE)
         elif self.unwritable is None:
             try:
-                return await self.credential.refused(at=self.now())
+                return await self.attempts.refused(at=self.now())
             except LedgerError as error:
-                self.tell(f"the refused password could not be remembered: {error}")
+                self.on_warning(f"the refused password could not be remembered: {error}")
         return soonest
 
-    async def rests(self, seconds: float) -> None:
+    async def asked_to_wait(self, seconds: float) -> None:
         """Record that Portfolio Manager asks to call nothing for so long. The pace of this process knows it anyway."""
         try:
             await self._note(lambda known: known.rests(timedelta(seconds=seconds), at=self.now()))
         except LedgerError as error:
-            self.tell(f"the rest that Portfolio Manager asks for could not be remembered: {error}")
+            self.on_warning(f"the rest that Portfolio Manager asks for could not be remembered: {error}")
 
     async def taken(self) -> None:
         """Record that the password was taken."""
@@ -112,17 +112,17 @@ class Memory:
 
     async def _note(self, work: Callable[[SignInAttempts], Awaitable[None]]) -> None:
         """Write how a try ended, where the ledger can be written."""
-        if self.credential is None or self.unwritable is not None:
+        if self.attempts is None or self.unwritable is not None:
             return
         try:
-            await work(self.credential)
+            await work(self.attempts)
         except LedgerUnavailable as error:
-            if not self.only_reads:
+            if not self.read_only:
                 raise
-            self.tell(f"how signing in ended could not be remembered: {error}")
+            self.on_warning(f"how signing in ended could not be remembered: {error}")
 
 
-def credential(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
+def sign_in_attempts(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
     """The account's credential, with what its ledger remembers of it; `aside`: tried beside the daemon."""
     return SignInAttempts(
         database=database,
@@ -134,7 +134,7 @@ def credential(settings: Settings, database: Database, *, aside: bool = False) -
     )
 
 
-def _demand(until: datetime | None) -> None:
+def _raise_unless_due(until: datetime | None) -> None:
     """Raise `NotAuthorised` where a password is not to be tried before then."""
     if until is not None:
         why = "not tried: the password was refused before, or its last try has not ended; it is tried again at"
@@ -142,39 +142,39 @@ def _demand(until: datetime | None) -> None:
         raise NotAuthorised(text, call="GET /account", until=until)
 
 
-def ledger_is_there(address: str) -> bool:
+def ledger_exists(address: str) -> bool:
     """Whether there may be a ledger; what is no file is for the ledger to say."""
     file = ledger_file(address)
     return address != _IN_MEMORY and (file is None or Path(file).exists())
 
 
 @asynccontextmanager
-async def only_reading(
-    settings: Settings, *, tell: Callable[[str], None], now: Callable[[], datetime] = utc_now
-) -> AsyncIterator[tuple[SqlLedger, Memory]]:
+async def open_read_only(
+    settings: Settings, *, on_warning: Callable[[str], None], now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[tuple[SqlLedger, SignInMemory]]:
     """A ledger that is only read, an empty one where there is none, and a memory that writes how signing in ended.
 
     Args:
         settings: the account's.
-        tell: called with what people must know because something cannot be remembered.
+        on_warning: called with what people must know because something cannot be remembered.
         now: the clock.
 
     Raises:
         LedgerError, ConfigurationError: the ledger that is there cannot be read, or has an older form.
     """
-    there_is = ledger_is_there(settings.ledger)
+    there_is = ledger_exists(settings.ledger)
     async with AsyncExitStack() as stack:
         ledger = await SqlLedger.open(
             settings.ledger if there_is else "sqlite://", name=settings.name, read_only=there_is
         )
         stack.push_async_callback(ledger.close)
         if not there_is:
-            yield ledger, Memory(credential=None, tell=tell, now=now)
+            yield ledger, SignInMemory(attempts=None, on_warning=on_warning, now=now)
             return
         try:
             database, why = await Database.open_to_append(settings.ledger), None
             stack.push_async_callback(database.close)
         except LedgerError as error:
             database, why = ledger.database, str(error)
-        known = credential(settings, database, aside=True)
-        yield ledger, Memory(credential=known, only_reads=True, unwritable=why, tell=tell, now=now)
+        known = sign_in_attempts(settings, database, aside=True)
+        yield ledger, SignInMemory(attempts=known, read_only=True, unwritable=why, on_warning=on_warning, now=now)

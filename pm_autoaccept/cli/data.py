@@ -103,14 +103,14 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, SourceHistory]]]:
-    from pm_autoaccept.account import load_policy, places
+    from pm_autoaccept.account import data_places, load_policy
     from pm_autoaccept.data_sources.source_status import take_stock
-    from pm_autoaccept.sign_in import passage_to_look
+    from pm_autoaccept.sign_in import proxy_guard_for_reading
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
-    async with passage_to_look(settings) as passage:
-        return await take_stock(sources, places(settings, passage), remembered=remembered, now=now), remembered
+    async with proxy_guard_for_reading(settings) as proxy_guard:
+        return await take_stock(sources, data_places(settings, proxy_guard), remembered=remembered, now=now), remembered
 
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, SourceHistory]]:
@@ -133,17 +133,17 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, So
 
 
 async def _confirm(name: str, settings: Settings) -> int:
-    from pm_autoaccept.account import load_policy, places
+    from pm_autoaccept.account import data_places, load_policy
     from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.data_sources.fetch import read_source
     from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
-    from pm_autoaccept.sign_in import passage_to_look
+    from pm_autoaccept.sign_in import proxy_guard_for_reading
 
     source = _named(name, load_policy(settings.policy).policy)
-    async with passage_to_look(settings) as passage:
-        table = (await read_source(source, places(settings, passage))).table
+    async with proxy_guard_for_reading(settings) as proxy_guard:
+        table = (await read_source(source, data_places(settings, proxy_guard))).table
     if isinstance(table, NotLearnt):
         click.echo(f"{name} cannot be taken as good: {table.why}", err=True)
         return 1

@@ -66,7 +66,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
     from pydantic import SecretStr
     from rich.progress import Progress
 
-    from pm_autoaccept.account import PolicyInForce, cycle_of
+    from pm_autoaccept.account import ActivePolicy, build_cycle
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.config import Settings
@@ -95,14 +95,14 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
             async with AsyncExitStack() as stack:
                 kept = await SqlLedger.open(ledger)
                 stack.push_async_callback(kept.close)
-                in_force = await PolicyInForce.load(settings)
+                in_force = await ActivePolicy.load(settings)
                 session = await stack.enter_async_context(sign_in(settings, kept))
-                cycle = cycle_of(
+                cycle = build_cycle(
                     session, settings, in_force, blocked_reason=stop.blocked_reason, on_receipt=story.tell_receipt
                 )
                 story.begin(cycle, seed=seed, pending=pending)
                 cycles = 0
-                while not stop.asked.is_set() and cycles < MOST_CYCLES:
+                while not stop.requested.is_set() and cycles < MOST_CYCLES:
                     planned = await cycle.look()
                     cycles += 1
                     story.tell_look(planned, first=cycles == 1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.daemon import Hold, Stop
+    from pm_autoaccept.daemon import LeaseHold, Stop
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.ledger.leases import LeaseHolder
     from pm_autoaccept.model import Mode, Plan, Receipt
@@ -37,7 +37,7 @@ def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over 
 
 
 async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
-    from pm_autoaccept.daemon import holder_name, holding
+    from pm_autoaccept.daemon import hold_lease, holder_name
     from pm_autoaccept.ledger import Leases, SqlLedger
 
     ledger = await SqlLedger.open(
@@ -53,7 +53,7 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
             holders = await leases.holders()
             return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
-        async with holding(leases, held_lease, ledger, ttl=settings.lease, longest_answer=answer) as hold:
+        async with hold_lease(leases, held_lease, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
             await _wait_while_new(ledger, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:
@@ -83,16 +83,16 @@ def _held_elsewhere(account: str, held: LeaseHolder | None, *, output: str) -> i
     return 0
 
 
-async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
+async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: LeaseHold, *, output: str) -> int:
     from rich.progress import Progress
 
-    from pm_autoaccept.account import cycle_of, places
+    from pm_autoaccept.account import build_cycle, data_places
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError
-    from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
+    from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
     from pm_autoaccept.sign_in import sign_in
 
     messages = console(stderr=True)
@@ -108,13 +108,13 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def blocked_reason() -> str | None:
             return stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
-        passage = passage_in_ledger(ledger.database)
-        watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
-        policy = watch.in_force
-        async with sign_in(settings, ledger, passage=passage, sleep=stop.sleep) as session:
-            cycle = cycle_of(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
+        proxy_guard = proxy_guard_in_ledger(ledger.database)
+        watch = await PolicyWatch.begin(data_places(settings, proxy_guard), now=utc_now, patience=LONGEST, tells=False)
+        policy = watch.active
+        async with sign_in(settings, ledger, proxy_guard=proxy_guard, sleep=stop.sleep) as session:
+            cycle = build_cycle(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
             await ledger.record_policy_revision(policy.revision, at=cycle.now())
-            planned = await stop.unless_asked(cycle.look())
+            planned = await stop.unless_stopping(cycle.look())
             if planned is None:
                 return 0
             progress.update(bar, description="Answering", total=len(planned.steps))

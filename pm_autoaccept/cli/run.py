@@ -26,12 +26,12 @@ def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, c
 
     program = load_accounts(**said)
 
-    def read_again(name: str) -> Settings:
+    def reload_settings(name: str) -> Settings:
         # Only this one: another account's fault must not keep a changed password from being seen.
         return load_settings(**said | {"account": name})
 
     async def work(stop: Stop) -> int:
-        await run_daemon(program, stop=stop, read_again=read_again)
+        await run_daemon(program, stop=stop, reload_settings=reload_settings)
         return 0
 
     return run_until_stopped(work, settings=program.accounts[0])

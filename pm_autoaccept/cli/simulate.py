@@ -39,7 +39,7 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
     async def work(stop: Stop) -> int:
         simulator = Simulator(made, host=host, port=port, latency=latency / 1000, fault_seed=seed)
         try:
-            await serve(simulator, ready=lambda line: click.echo(json.dumps(line)), stop=stop.asked)
+            await serve(simulator, ready=lambda line: click.echo(json.dumps(line)), stop=stop.requested)
         except OSError as error:
             raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
         return 0

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from pm_autoaccept.egress import DIRECTLY, parse_proxy
+from pm_autoaccept.egress import DIRECT, parse_proxy
 from pm_autoaccept.policy.durations import read_duration
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
@@ -102,8 +102,8 @@ def parse_proxy_setting(text: object) -> object:
     """Validate a proxy address; `none` or "" means no proxy. It may contain a password, so no message repeats it."""
     if not isinstance(text, str):
         return text
-    if text.strip().lower() in {"", DIRECTLY}:
-        return SecretStr(DIRECTLY)
+    if text.strip().lower() in {"", DIRECT}:
+        return SecretStr(DIRECT)
     parse_proxy(text, origin="PROXY")
     return SecretStr(text.strip())
 
@@ -116,7 +116,7 @@ def proxy_has_password(address: str) -> bool:
 
 def redact_proxy(address: str) -> str:
     """A proxy address without username and password, safe to show."""
-    return DIRECTLY if address == DIRECTLY else parse_proxy(address, origin="PROXY").address
+    return DIRECT if address == DIRECT else parse_proxy(address, origin="PROXY").address
 
 
 def is_database(address: str) -> bool:

@@ -12,7 +12,7 @@ from pm_autoaccept.errors import PmAutoacceptError
 log = structlog.get_logger()
 
 
-async def drop(*tasks: asyncio.Future[Any]) -> None:
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
     """Cancel what has not ended, wait for its end, and read what came of it.
 
     What it brought, or an error that is raised on purpose, is of no use any more. A fault of the program is logged.

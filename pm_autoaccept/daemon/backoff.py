@@ -9,20 +9,20 @@ import structlog
 
 log = structlog.get_logger()
 
-AFTER_A_FAILURE = timedelta(seconds=5)
+FIRST_BACKOFF = timedelta(seconds=5)
 """The first wait after a cycle that failed, doubling to 15 minutes."""
 
-RESTS_AFTER = 3
+FAILURES_BEFORE_PROBING = 3
 """After so many failures in a row the account rests: one small call probes whether Portfolio Manager is back."""
 
 
-def wait_after(failed: int) -> timedelta:
+def backoff_after(failed: int) -> timedelta:
     """How long to wait after so many failures in a row before this one."""
-    doubled: timedelta = AFTER_A_FAILURE * 2 ** min(failed, 10)
+    doubled: timedelta = FIRST_BACKOFF * 2 ** min(failed, 10)
     return min(doubled, timedelta(minutes=15))
 
 
-def beat(heartbeat: Path | None) -> None:
+def touch_heartbeat(heartbeat: Path | None) -> None:
     """Touch the file that a health check looks at; a new one is for this program's user alone."""
     if heartbeat is None:
         return

@@ -12,31 +12,31 @@ from datetime import timedelta
 
 import structlog
 
-from pm_autoaccept.daemon.abandoned_tasks import drop
+from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger import HeldLease, Leases, SqlLedger, monotonic_seconds
 
 log = structlog.get_logger()
 
-RENEWALS = 4
+RENEWALS_PER_LEASE = 4
 """How often a lease is renewed before it would run out."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Hold:
+class LeaseHold:
     """One account's lease, as this process holds it.
 
     Attributes:
         leases: this replica's.
         held_lease: as it was last renewed.
-        longest_answer: a POST is over after this time, one way or another.
+        answer_timeout: a POST is over after this time, one way or another.
         clock: the holder's own clock, in seconds; it goes on while the machine sleeps.
         lost: another replica has taken the account.
     """
 
     leases: Leases
     held_lease: HeldLease
-    longest_answer: timedelta
+    answer_timeout: timedelta
     clock: Callable[[], float] = monotonic_seconds
     lost: bool = False
 
@@ -44,7 +44,7 @@ class Hold:
         """Say why no answer may leave now; None while it may. Asked right before each is written to the socket."""
         if self.lost:
             return "another replica has taken over this account"
-        if self.held_lease.deadline - self.clock() < self.longest_answer.total_seconds():
+        if self.held_lease.deadline - self.clock() < self.answer_timeout.total_seconds():
             return "the lease on this account could run out before the answer is over"
         return None
 
@@ -68,9 +68,9 @@ def holder_name() -> str:
 
 
 @asynccontextmanager
-async def holding(
-    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, longest_answer: timedelta
-) -> AsyncIterator[Hold]:
+async def hold_lease(
+    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, answer_timeout: timedelta
+) -> AsyncIterator[LeaseHold]:
     """Renew a lease until left, then free it: at once, where nothing is on the way any more.
 
     Args:
@@ -78,22 +78,24 @@ async def holding(
         held_lease: the lease that was taken.
         ledger: the account's; what it writes is fenced by the lease.
         ttl: how long a lease lasts that is not renewed.
-        longest_answer: the client's timeout.
+        answer_timeout: the client's timeout.
     """
-    hold = Hold(leases=leases, held_lease=held_lease, longest_answer=longest_answer)
+    hold = LeaseHold(leases=leases, held_lease=held_lease, answer_timeout=answer_timeout)
     ledger.held_lease = held_lease
-    renewing = asyncio.create_task(_renew(hold, every=ttl / RENEWALS), name=f"renew the lease on {held_lease.name}")
+    renewing = asyncio.create_task(
+        _renew_until_lost(hold, every=ttl / RENEWALS_PER_LEASE), name=f"renew the lease on {held_lease.name}"
+    )
     try:
         yield hold
     finally:
-        await drop(renewing)
+        await cancel_and_wait(renewing)
         ledger.held_lease = None
         with suppress(LedgerError):  # it runs out by itself
             if not hold.lost:
                 await leases.release(hold.held_lease)
 
 
-async def _renew(hold: Hold, *, every: timedelta) -> None:
+async def _renew_until_lost(hold: LeaseHold, *, every: timedelta) -> None:
     """Renew until the lease is lost; a ledger that cannot be reached is asked again, more often."""
     wait = every
     while True:
@@ -105,5 +107,5 @@ async def _renew(hold: Hold, *, every: timedelta) -> None:
             log.warning("lease_lost", error=str(error))
             return
         except LedgerUnavailable as error:
-            wait = every / RENEWALS
+            wait = every / RENEWALS_PER_LEASE
             log.warning("lease_not_renewed", error=str(error))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.daemon.lease import Hold
+from pm_autoaccept.daemon.lease import LeaseHold
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.model import Kind, Plan, Receipt
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
@@ -16,7 +16,7 @@ from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 log = structlog.get_logger()
 
 
-async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry, stop: Stop) -> str | None:
+async def run_cycle(cycle: Cycle, lease: LeaseHold, telemetry: AccountTelemetry, stop: Stop) -> str | None:
     """Do one cycle; says what failed where not one list could be read.
 
     The lease is renewed before both halves, since either may have kept the loop or the ledger busy for long: the
@@ -25,8 +25,8 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     Raises:
         PortfolioManagerError, LedgerError: the cycle came to nothing; what it had begun stands in the ledger.
     """
-    await hold.renew()
-    planned = await stop.unless_asked(cycle.look())
+    await lease.renew()
+    planned = await stop.unless_stopping(cycle.look())
     if planned is None:
         return None
     telemetry.planned(planned)
@@ -36,17 +36,17 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     if planned.paused is not None:
         log.warning("answering_paused", why=planned.paused)
     if planned.steps:
-        await hold.renew()
+        await lease.renew()
     receipts = await cycle.answer(planned)
     open_intents, undecided = await cycle.ledger.count_open_intents(), await cycle.ledger.count_undecided()
     telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=cycle.now())
     if len(planned.not_whole) == len(Kind):
         return planned.not_whole[0].failed
-    _tell_finished(planned, receipts)
+    _log_cycle_finished(planned, receipts)
     return None
 
 
-def _tell_finished(planned: Plan, receipts: Sequence[Receipt]) -> None:
+def _log_cycle_finished(planned: Plan, receipts: Sequence[Receipt]) -> None:
     """Log what the cycle did. How many pend is known only where every list was read to its end."""
     not_whole = [str(each.kind) for each in planned.not_whole]
     pending = len(planned.decisions)

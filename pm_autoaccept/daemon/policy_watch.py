@@ -11,7 +11,7 @@ from typing import Self
 
 import structlog
 
-from pm_autoaccept.account import PolicyInForce, load_policy
+from pm_autoaccept.account import ActivePolicy, load_policy
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.data_sources.file_stamps import Looks, documents_seen, look_again, look_at_policy, settled
 from pm_autoaccept.data_sources.refresh import PATIENCE, Keeper
@@ -21,10 +21,10 @@ from pm_autoaccept.telemetry.health import Refusal
 
 log = structlog.get_logger()
 
-LOOKS_EVERY = timedelta(seconds=1)
+FILE_CHECK_INTERVAL = timedelta(seconds=1)
 """How often files are looked at between two cycles, so that held requests are judged again as soon as one changes."""
 
-_TRIES = 3
+_MAX_LOAD_ATTEMPTS = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,14 +34,14 @@ class PolicyWatch:
     Attributes:
         places: the policy's folder, and where its data may be.
         now: the clock.
-        in_force: the policy, with its tables as they are now.
+        active: the policy, with its tables as they are now.
         refusal: the folder's present policy is refused; None where it is in force.
         stirred: set when something has changed that a cycle should begin for.
     """
 
     places: Places
     now: Callable[[], datetime]
-    in_force: PolicyInForce
+    active: ActivePolicy
     refusal: Refusal | None = None
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Looks
@@ -61,11 +61,11 @@ class PolicyWatch:
         """
         # Looked at before they are read: what changes in between is noticed as a change.
         seen = look_at_policy(places.folder)
-        loaded = await _load_apart(places.folder)
+        loaded = await _load_in_thread(places.folder)
         keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience, tells=tells)
         await keeper.begin()
-        in_force = loaded.with_data(keeper)
-        return cls(places=places, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
+        active = loaded.with_data(keeper)
+        return cls(places=places, now=now, active=active, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
 
     @property
     def folder(self) -> Path:
@@ -82,7 +82,7 @@ class PolicyWatch:
             return "the policy's files have changed"
         return self._keeper.blocked_reason()
 
-    async def changed(self) -> bool:
+    async def apply_changes(self) -> bool:
         """Take over what has changed, and say whether there is another policy. A bad one never replaces a good one."""
         replaced = look_at_policy(self.folder) != self._seen and await self._load()
         if not replaced:
@@ -90,16 +90,16 @@ class PolicyWatch:
         self.stirred.clear()  # whatever has come by now, the cycle that begins now judges by
         return replaced
 
-    async def keep(self) -> None:
+    async def poll_files(self) -> None:
         """Look again and again, until cancelled; `stirred` is set when a cycle should begin."""
         while True:
-            await asyncio.sleep(LOOKS_EVERY.total_seconds())
+            await asyncio.sleep(FILE_CHECK_INTERVAL.total_seconds())
             if look_at_policy(self.folder) != self._seen:
                 self.stirred.set()
             else:
                 self._keeper.look()
 
-    def move(self, places: Places) -> None:
+    def replace_places(self, places: Places) -> None:
         """Look for data elsewhere, or on another way, from the next reading on."""
         self.places = self._keeper.places = places
 
@@ -108,11 +108,11 @@ class PolicyWatch:
         await self._keeper.close()
 
     async def _load(self) -> bool:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_LOAD_ATTEMPTS):
             await settled(lambda: look_at_policy(self.folder), now=self.now)
             seen = look_at_policy(self.folder)
             try:
-                loaded = await _load_apart(self.folder)
+                loaded = await _load_in_thread(self.folder)
             except (PolicyRefused, ConfigurationError) as error:
                 if look_at_policy(self.folder) == seen:
                     self._refuse(error, seen)
@@ -128,23 +128,23 @@ class PolicyWatch:
         self._seen, self.refusal = seen, Refusal(self.now(), len(faults), faults[0].where if faults else "")
         # Without the lines themselves: what goes on record stays there, and a policy may hold what is private.
         why = "\n".join(f"{fault.where}: {fault.message}" for fault in faults) or str(error)
-        self.in_force = replace(self.in_force, refused=why)
-        log.error("policy_refused", error=str(error), in_force=self.in_force.policy.digest)
+        self.active = replace(self.active, refused=why)
+        log.error("policy_refused", error=str(error), in_force=self.active.policy.digest)
 
-    async def _take_over(self, loaded: PolicyInForce, seen: Looks) -> bool:
+    async def _take_over(self, loaded: ActivePolicy, seen: Looks) -> bool:
         self._seen, self.refusal = seen, None
-        if loaded.revision == self.in_force.revision:
+        if loaded.revision == self.active.revision:
             return False
         before = self._keeper
         self._keeper = Keeper(sources=loaded.policy.sources, places=self.places, now=self.now, stirred=self.stirred)
         await self._keeper.begin(before)
         await before.close()
-        self.in_force = loaded.with_data(self._keeper)
+        self.active = loaded.with_data(self._keeper)
         log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
         return True
 
 
-async def _load_apart(folder: Path) -> PolicyInForce:
+async def _load_in_thread(folder: Path) -> ActivePolicy:
     """Load a policy folder on a thread of its own; raises `PolicyRefused` or `ConfigurationError`, and nothing else.
 
     No policy file, whatever the program makes of it, ends the work on this account or on another.

@@ -21,7 +21,7 @@ import pm_autoaccept
 from pm_autoaccept.data_sources.source_content import Doubtful, Reading, doubt
 from pm_autoaccept.data_sources.streams import LARGEST, take
 from pm_autoaccept.data_sources.threads import apart
-from pm_autoaccept.egress import Proxy, refusal
+from pm_autoaccept.egress import Proxy, proxy_error
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
@@ -112,7 +112,7 @@ async def _answer(
     async with aiohttp.ClientSession(timeout=timeout, headers=headers, auto_decompress=False) as session:
         for _ in range(_REDIRECTS + 1):
             proxy, call = egress.proxy(str(url)), f"GET {url.host}"
-            got = egress.passage.through(proxy, partial(_get, session, url, proxy, call), call=call)
+            got = egress.proxy_guard.send(proxy, partial(_get, session, url, proxy, call), call=call)
             async with await got as answer:
                 if answer.status not in {301, 302, 303, 307, 308}:
                     yield answer
@@ -138,12 +138,12 @@ async def _get(session: aiohttp.ClientSession, url: URL, proxy: Proxy | None, ca
         )
     except aiohttp.ClientHttpProxyError as error:
         # Raised without this error as its context, because it holds the proxy's password.
-        refused = refusal(proxy, error.status, error.headers or {}, call=call)
+        refused = proxy_error(proxy, error.status, error.headers or {}, call=call)
     else:
         if url.scheme != "http" or answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return answer
         answer.close()
-        refused = refusal(proxy, answer.status, answer.headers, call=call)
+        refused = proxy_error(proxy, answer.status, answer.headers, call=call)
     raise refused
 
 

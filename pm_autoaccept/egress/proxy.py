@@ -19,7 +19,7 @@ _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[\w.-]{1,253}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 _CHALLENGE = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z-]*)(?=\s|,|$)")
-_SHOWN = 300
+_MAX_CHALLENGE_CHARACTERS = 300
 
 _EXAMPLE = "write http://HOST:PORT"
 
@@ -112,7 +112,7 @@ def _credentials(userinfo: str, password: str | None) -> bytes | None:
     return username + b":" + unquote_to_bytes(written)
 
 
-def refusal(proxy: Proxy, status: int, headers: Mapping[str, str], *, call: str) -> PortfolioManagerError:
+def proxy_error(proxy: Proxy, status: int, headers: Mapping[str, str], *, call: str) -> PortfolioManagerError:
     """What it means that a proxy does not let a call through. Nothing of the call has left.
 
     Args:
@@ -123,17 +123,17 @@ def refusal(proxy: Proxy, status: int, headers: Mapping[str, str], *, call: str)
     """
     if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return NotSent(f"no connection: the proxy {proxy} answered {_status(status)} to CONNECT", call=call)
-    wants = _wants(headers)
+    wants = _unsupported_schemes(headers)
     if proxy.credentials is None:
         how = wants or "; write its address as http://USER:PASSWORD@HOST:PORT, or set PROXY and PROXY_PASSWORD"
         return NotSent(f"no connection: the proxy {proxy} asks for a username and a password{how}", call=call)
     return ProxyNotAuthorised(f"the proxy {proxy} refused the username or the password{wants}", call=call)
 
 
-def _wants(headers: Mapping[str, str]) -> str:
+def _unsupported_schemes(headers: Mapping[str, str]) -> str:
     """What a proxy asks for, where that is nothing that we can do."""
     asked = ", ".join(value for name, value in headers.items() if name.lower() == "proxy-authenticate")
-    schemes = dict.fromkeys(_CHALLENGE.findall(asked[:_SHOWN]))
+    schemes = dict.fromkeys(_CHALLENGE.findall(asked[:_MAX_CHALLENGE_CHARACTERS]))
     if not schemes or "basic" in {scheme.lower() for scheme in schemes}:
         return ""
     return f"; it asks for {', '.join(schemes)}, and this program signs in by Basic only"

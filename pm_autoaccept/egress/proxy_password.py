@@ -24,7 +24,7 @@ UNRECORDED_WAIT = timedelta(minutes=15)
 """After a refusal that is remembered by this process alone."""
 
 
-class Memory(Protocol):
+class ProxyPasswordStore(Protocol):
     """What is remembered of one proxy's password."""
 
     async def trying(self, *, at: datetime) -> datetime | None:
@@ -48,7 +48,7 @@ class Memory(Protocol):
         ...
 
 
-class _InThisProcess:
+class _InMemoryStore:
     """Remembers nothing that outlives the process."""
 
     def __init__(self) -> None:
@@ -68,41 +68,41 @@ class _InThisProcess:
 
 
 @dataclass(slots=True)
-class _Standing:
+class _PasswordState:
     """What this process knows of one password.
 
     Attributes:
-        memory: what outlives the process.
+        store: what outlives the process.
         accepted: the proxy has let a call through, and has refused none since.
         until: before then it was not to be tried, when that was last asked.
         alone: held by the call that tries it.
     """
 
-    memory: Memory
+    store: ProxyPasswordStore
     accepted: bool = False
     until: datetime | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Passage:
+class ProxyPasswordGuard:
     """What one process knows of the passwords of proxies.
 
     Args:
-        remembers: returns what is remembered of a proxy's password beyond this process.
+        store_for: returns what is remembered of a proxy's password beyond this process.
         now: the clock.
     """
 
     def __init__(
         self,
-        remembers: Callable[[Proxy], Memory] = lambda _proxy: _InThisProcess(),
+        store_for: Callable[[Proxy], ProxyPasswordStore] = lambda _proxy: _InMemoryStore(),
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._remembers = remembers
+        self._store_for = store_for
         self._now = now
-        self._standings: dict[tuple[str, bytes], _Standing] = {}
+        self._states: dict[tuple[str, bytes], _PasswordState] = {}
 
-    async def through(self, proxy: Proxy | None, send: Callable[[], Awaitable[T]], *, call: str) -> T:
+    async def send(self, proxy: Proxy | None, send: Callable[[], Awaitable[T]], *, call: str) -> T:
         """Send a call, unless the proxy's password must not be tried now.
 
         Args:
@@ -117,52 +117,52 @@ class Passage:
         if proxy is None or proxy.credentials is None:
             return await send()
         which = proxy.address, proxy.credentials
-        if which not in self._standings:
-            self._standings[which] = _Standing(self._remembers(proxy))
-        standing = self._standings[which]
-        if not standing.accepted:
-            async with standing.alone:
-                if not standing.accepted:
-                    return await self._try(proxy, standing, send, call=call)
+        if which not in self._states:
+            self._states[which] = _PasswordState(self._store_for(proxy))
+        state = self._states[which]
+        if not state.accepted:
+            async with state.alone:
+                if not state.accepted:
+                    return await self._try(proxy, state, send, call=call)
         try:
             return await send()
         except ProxyNotAuthorised as error:
             # Of several that were under way when the password changed, one is counted.
-            async with standing.alone:
-                if standing.accepted:
-                    await self._refused(standing)
-                error.until = standing.until
+            async with state.alone:
+                if state.accepted:
+                    await self._refused(state)
+                error.until = state.until
             raise
 
-    async def _try(self, proxy: Proxy, standing: _Standing, send: Callable[[], Awaitable[T]], *, call: str) -> T:
-        memory = standing.memory
-        standing.until = await memory.trying(at=self._now())
-        if standing.until is not None:
+    async def _try(self, proxy: Proxy, state: _PasswordState, send: Callable[[], Awaitable[T]], *, call: str) -> T:
+        store = state.store
+        state.until = await store.trying(at=self._now())
+        if state.until is not None:
             raise ProxyNotAuthorised(
                 f"not sent: the proxy {proxy} refused the username or the password before; they are tried again at "
-                f"{standing.until:%Y-%m-%d %H:%M:%S %Z}, and other ones at once",
+                f"{state.until:%Y-%m-%d %H:%M:%S %Z}, and other ones at once",
                 call=call,
-                until=standing.until,
+                until=state.until,
             )
         try:
             brought = await send()
         except ProxyNotAuthorised as error:
-            error.until = await self._refused(standing)
+            error.until = await self._refused(state)
             raise
         except asyncio.CancelledError:
-            await memory.given_up(at=self._now())
+            await store.given_up(at=self._now())
             raise
         except Exception:
-            await memory.failed(at=self._now())
+            await store.failed(at=self._now())
             raise
-        await memory.taken(at=self._now())
-        standing.accepted = True
+        await store.taken(at=self._now())
+        state.accepted = True
         return brought
 
-    async def _refused(self, standing: _Standing) -> datetime:
-        standing.accepted = False
-        standing.until = await standing.memory.refused(at=self._now())
-        return standing.until
+    async def _refused(self, state: _PasswordState) -> datetime:
+        state.accepted = False
+        state.until = await state.store.refused(at=self._now())
+        return state.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +171,11 @@ class Egress:
 
     Attributes:
         proxies: those that are set.
-        passage: what is known of their passwords, by all accounts together.
+        proxy_guard: what is known of their passwords, by all accounts together.
     """
 
     proxies: Proxies = field(default_factory=Proxies)
-    passage: Passage = field(default_factory=Passage)
+    proxy_guard: ProxyPasswordGuard = field(default_factory=ProxyPasswordGuard)
 
     def proxy(self, url: str) -> Proxy | None:
         """What an address is reached through; None where it is reached directly.

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from pm_autoaccept.egress.proxy import Proxy, parse_proxy
 
-DIRECTLY = "none"
+DIRECT = "none"
 """How the setting says that no proxy is to be used, whatever the environment says."""
 
-VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
+PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -25,7 +25,7 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str]
     says anything.
     """
     found: dict[str, tuple[str, str]] = {}
-    for variable in VARIABLES:
+    for variable in PROXY_VARIABLES:
         name = variable if variable in environment else variable.upper()
         value = environment.get(name, "").strip()
         if value:
@@ -78,10 +78,10 @@ class Proxies:
         if named is None:
             return Route(None, "no proxy is set")
         origin, text = named
-        if text == DIRECTLY:
+        if text == DIRECT:
             return Route(None, f"{origin} says none")
         except_for, exceptions = self.variables.get("no_proxy", ("", ""))
-        if _excepted(host, port, exceptions):
+        if _in_no_proxy(host, port, exceptions):
             return Route(None, f"{except_for} names it")
         try:
             return Route(parse_proxy(text, origin=origin, password=self.password if self.setting else None))
@@ -97,23 +97,23 @@ class Proxies:
 
 def is_this_machine(host: str) -> bool:
     """Whether a host can only be this machine, by its name or address alone."""
-    name = _plain(host)
+    name = _normalized(host)
     address = _address(name)
     if address is None:
         return name == "localhost" or name.endswith(".localhost")
     return address.is_loopback or address.is_unspecified
 
 
-def _excepted(host: str, port: int, exceptions: str) -> bool:
+def _in_no_proxy(host: str, port: int, exceptions: str) -> bool:
     """Whether NO_PROXY names a host: `*`, a domain with all below it, an address, or a network; with a port or without.
 
     Names are not resolved: a network is compared with a host that is written as an address.
     """
-    name = _plain(host)
-    return any(_names(each, name, port) for each in re.split(r"[\s,]+", exceptions) if each)
+    name = _normalized(host)
+    return any(_exception_matches(each, name, port) for each in re.split(r"[\s,]+", exceptions) if each)
 
 
-def _names(exception: str, host: str, port: int) -> bool:
+def _exception_matches(exception: str, host: str, port: int) -> bool:
     if exception == "*":
         return True
     with_port = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]{1,5})", exception)
@@ -127,11 +127,11 @@ def _names(exception: str, host: str, port: int) -> bool:
             return address in ip_network(exception.removeprefix("[").removesuffix("]"), strict=False)
         except ValueError:
             return False
-    domain = _plain(exception.removeprefix("*").lstrip("."))
+    domain = _normalized(exception.removeprefix("*").lstrip("."))
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     """A name as it is compared: in small ASCII letters, without the dot that ends it."""
     plain = name.rstrip(".").lower()
     with suppress(UnicodeError):

@@ -10,20 +10,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from pm_autoaccept.errors import ConfigurationError
 
-QUIET = 60.0
+QUIET_S = 60.0
 """Seconds without a 429 after which a rate that was lowered rises by a quarter."""
 
-SLOWEST = 1 / 30
+MIN_CALLS_PER_S = 1 / 30
 """Calls per second; a rate is not lowered below it."""
 
-SOON = 0.25
+PREPARE_AHEAD_S = 0.25
 """Seconds ahead for which answers are made ready."""
 
-LOOKS = 1.0
+RECHECK_S = 1.0
 """Seconds between two looks at whether what waits is still wanted."""
 
 
-class Pace:
+class RateLimiter:
     """At most `in_flight` calls at once, and at most `rate` in any `period` seconds (None: as fast as they go).
 
     A 429 halves the rate; quiet time raises it again, step by step, to what was set. What a Retry-After asks for is
@@ -35,7 +35,7 @@ class Pace:
 
     Attributes:
         in_flight: calls at once, at most.
-        slowed: how often a 429 has slowed it.
+        slow_downs: how often a 429 has slowed it.
 
     Raises:
         ConfigurationError: a number below what makes sense.
@@ -56,54 +56,54 @@ class Pace:
                 "let at least one call be in flight, at a rate above 0"
             )
         self.in_flight = in_flight
-        self.slowed = 0
+        self.slow_downs = 0
         self._places = asyncio.Semaphore(in_flight)
         self.clock = clock
         self._sleep = sleep
         self._period = period
-        self._highest = None if rate is None else rate / period
-        self._lowered = self._highest
-        self._held_until = self._since = clock()
-        self._left = deque[float](maxlen=max(1, int(rate or 1)))
+        self._maximum = None if rate is None else rate / period
+        self._current = self._maximum
+        self._held_until = self._quiet_since = clock()
+        self._departures = deque[float](maxlen=max(1, int(rate or 1)))
 
     @property
     def rate(self) -> float | None:
         """Calls per second that leave at most, as things are now; None where there is no limit."""
-        if self._highest is None or self._lowered is None:
+        if self._maximum is None or self._current is None:
             return None
-        steps = min(max(0, int((self.clock() - self._since) / QUIET)), 100)
-        return min(self._highest, self._lowered * 1.25**steps)
+        steps = min(max(0, int((self.clock() - self._quiet_since) / QUIET_S)), 100)
+        return min(self._maximum, self._current * 1.25**steps)
 
     @property
-    def ahead(self) -> int:
+    def prepare_ahead(self) -> int:
         """Answers that are worth making ready ahead of their turn: as many as soon leave, and as may be in flight."""
         rate = self.rate
-        return self.in_flight if rate is None else min(self.in_flight, max(1, int(rate * SOON)))
+        return self.in_flight if rate is None else min(self.in_flight, max(1, int(rate * PREPARE_AHEAD_S)))
 
     @property
-    def held(self) -> float:
+    def seconds_held(self) -> float:
         """Seconds for which nothing leaves, because a Retry-After asked for it."""
         return max(0.0, self._held_until - self.clock())
 
-    def rest(self, seconds: float) -> None:
+    def hold_off(self, seconds: float) -> None:
         """A Retry-After asks for a rest: let everything wait so long."""
         self._held_until = max(self._held_until, self.clock() + seconds)
 
-    def too_fast(self, *, seen: int, retry_after: float | None) -> None:
+    def slow_down(self, *, seen: int, retry_after: float | None) -> None:
         """A call was answered 429: slow down, and let everything wait as long as it asks.
 
         Args:
-            seen: what `slowed` was when the call left; calls that left side by side slow it once.
+            seen: what `slow_downs` was when the call left; calls that left side by side slow it once.
             retry_after: seconds, None where it does not say.
         """
         rate = self.rate
-        self.rest(retry_after or 0.0)
-        if seen == self.slowed:
-            self.slowed += 1
-            self._lowered = rate and max(rate / 2, min(rate, SLOWEST))
+        self.hold_off(retry_after or 0.0)
+        if seen == self.slow_downs:
+            self.slow_downs += 1
+            self._current = rate and max(rate / 2, min(rate, MIN_CALLS_PER_S))
         else:
-            self._lowered = rate
-        self._since = max(self.clock(), self._held_until)
+            self._current = rate
+        self._quiet_since = max(self.clock(), self._held_until)
 
     def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[bool]:
         """A place in flight and in the rate: entered when it is one's turn, left when the call is over.
@@ -113,15 +113,15 @@ class Pace:
         """
         return self._turn(unless)
 
-    async def again(self, *, unless: Callable[[], bool] = lambda: False) -> bool:
+    async def wait_for_rate(self, *, unless: Callable[[], bool] = lambda: False) -> bool:
         """A further place in the rate, for a call that is repeated within its turn; `unless` as for a turn."""
         # Only those who have a place in flight wait here: they are few, and need no queue.
         while not unless():
             wait = self._wait()
             if wait <= 0:
-                self._left.append(self.clock())
+                self._departures.append(self.clock())
                 return True
-            await self._sleep(min(wait, LOOKS))
+            await self._sleep(min(wait, RECHECK_S))
         return False
 
     def _wait(self) -> float:
@@ -132,11 +132,11 @@ class Pace:
             return wait
         # So many whole calls fit into a period; where none does, one fits into a longer one.
         fit = max(1, int(rate * self._period + 1e-9))
-        if len(self._left) < fit:
+        if len(self._departures) < fit:
             return wait
-        return max(wait, self._left[-fit] + max(self._period, 1 / rate) - now)
+        return max(wait, self._departures[-fit] + max(self._period, 1 / rate) - now)
 
     @asynccontextmanager
     async def _turn(self, unless: Callable[[], bool]) -> AsyncIterator[bool]:
         async with self._places:
-            yield await self.again(unless=unless)
+            yield await self.wait_for_rate(unless=unless)

@@ -7,7 +7,7 @@ from lxml import etree
 from pm_autoaccept.model import Action
 from pm_autoaccept.portfolio_manager.services import Body
 
-MOST_CHARACTERS = 1000
+MAX_NOTE_CHARACTERS = 1000
 """The longest note that EPA's schema allows; the shortest has one character."""
 
 
@@ -33,8 +33,10 @@ def terminate_sharing_response(note: str | None) -> bytes:
 
 def _with_note(root: etree._Element, note: str | None) -> bytes:
     if note is not None:
-        if not 1 <= len(note) <= MOST_CHARACTERS:
-            raise ValueError(f"a note has 1 to {MOST_CHARACTERS} characters, not {len(note)}; send None for no note")
+        if not 1 <= len(note) <= MAX_NOTE_CHARACTERS:
+            raise ValueError(
+                f"a note has 1 to {MAX_NOTE_CHARACTERS} characters, not {len(note)}; send None for no note"
+            )
         # A bare carriage return would arrive as a line feed; lxml writes it as a character reference.
         etree.SubElement(root, "note").text = note
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")

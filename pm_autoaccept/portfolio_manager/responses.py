@@ -44,31 +44,31 @@ class Reply:
     cut: str | None = None
 
 
-LONGEST_WAIT = 86_400.0
+MAX_RETRY_AFTER_S = 86_400.0
 """Seconds; a Retry-After that asks for more is not believed."""
 _FULFILLED = "the pending request doesnt exist or has been fulfilled"
 _SCHEMA_FAULT, _APPLICATION_FAULT = -100, -200
-_SHOWN = 300
+_MAX_SHOWN_CHARACTERS = 300
 
 
-def data_from(call: Call, reply: Reply, *, read: Callable[[bytes], T], now: datetime) -> T:
+def parse_get_reply(call: Call, reply: Reply, *, read: Callable[[bytes], T], now: datetime) -> T:
     """What a GET brought, as `read` understands it.
 
     Raises:
         PortfolioManagerError: one of its kinds, by docs/architecture.md#failures.
     """
-    _demand_ok(call, reply, now=now)
+    _require_ok(call, reply, now=now)
     try:
         return read(reply.body)
     except DocumentRefused as error:
         envelope = _envelope(reply.body)
         # The application understood and says no, whatever status stands above it: a 4xx in all but number.
         if envelope is not None and not envelope.ok:
-            raise Refused(_own_words(envelope) or "status Error", call=str(call), status=reply.status) from error
+            raise Refused(_error_texts(envelope) or "status Error", call=str(call), status=reply.status) from error
         raise Transient(f"it answered with {error}", call=str(call), status=reply.status) from error
 
 
-def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
+def check_post_reply(call: Call, reply: Reply, *, now: datetime) -> None:
     """Returns if a POST is done: 200 and status="Ok", nothing else.
 
     A 200 whose envelope says Error and names one is the same refusal as under 400.
@@ -76,23 +76,23 @@ def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
     Raises:
         PortfolioManagerError: one of its kinds, by docs/architecture.md#failures.
     """
-    _demand_ok(call, reply, now=now)
+    _require_ok(call, reply, now=now)
     try:
         response = parse_response(reply.body)
     except DocumentRefused as error:
         raise AnswerUnknown(f"it answered with {error}", call=str(call), status=reply.status) from error
     if response.says_no:
-        words = _own_words(response) or 'status="Error"'
+        words = _error_texts(response) or 'status="Error"'
         raise _bad_request(response)(words, call=str(call), status=reply.status)
     if not response.ok:
-        raise AnswerUnknown(_own_words(response) or 'no status="Ok"', call=str(call), status=reply.status)
+        raise AnswerUnknown(_error_texts(response) or 'no status="Ok"', call=str(call), status=reply.status)
 
 
 def no_answer(
     call: Call, what: str, *, status: int | None = None, retry_after: float | None = None
 ) -> PortfolioManagerError:
     """The error for a call that left and brought no whole answer: reset, timeout, truncated, too large."""
-    return _in_passing(call)(what, call=str(call), status=status, retry_after=retry_after)
+    return _transient_or_unknown(call)(what, call=str(call), status=status, retry_after=retry_after)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -100,11 +100,11 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
 
     Never below 0 and never above LONGEST_WAIT.
     """
-    said = _said(headers, "Retry-After")
+    said = _header(headers, "Retry-After")
     if re.fullmatch(r"[0-9]+", said):
-        return min(float(said), LONGEST_WAIT)
+        return min(float(said), MAX_RETRY_AFTER_S)
     until = _http_date(said)
-    return None if until is None else min(max((until - now).total_seconds(), 0.0), LONGEST_WAIT)
+    return None if until is None else min(max((until - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
 def clock_difference(headers: Mapping[str, str], *, now: datetime) -> Fact[timedelta]:
@@ -112,14 +112,14 @@ def clock_difference(headers: Mapping[str, str], *, now: datetime) -> Fact[timed
 
     An answer that was long on its way makes it negative by as much, so that it is exact to a call's timeout.
     """
-    said = _said(headers, "Date")
+    said = _header(headers, "Date")
     date = _http_date(said)
     if date is None:
         return NotLearnt(f"its last answer had {f'a Date of {one_line(said)!r}' if said else 'no Date'}")
     return date - now
 
 
-def _said(headers: Mapping[str, str], name: str) -> str:
+def _header(headers: Mapping[str, str], name: str) -> str:
     """What a header says, empty where there is none."""
     return next((value for each, value in headers.items() if each.casefold() == name.casefold()), "").strip()
 
@@ -133,7 +133,7 @@ def _http_date(said: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _demand_ok(call: Call, reply: Reply, *, now: datetime) -> None:
+def _require_ok(call: Call, reply: Reply, *, now: datetime) -> None:
     """Returns if the status is 200 and the body whole."""
     # A Retry-After delays further calls, whatever else the answer says; beside a success it means nothing.
     asked = None if 200 <= reply.status < 300 else retry_after(reply.headers, now=now)  # noqa: PLR2004 - a class of statuses
@@ -143,13 +143,13 @@ def _demand_ok(call: Call, reply: Reply, *, now: datetime) -> None:
     if reply.status == HTTPStatus.OK:
         return
     envelope = _envelope(reply.body)
-    text = (_own_words(envelope) if envelope else "") or _phrase(reply.status)
+    text = (_error_texts(envelope) if envelope else "") or _phrase(reply.status)
     too_fast = reply.status == HTTPStatus.TOO_MANY_REQUESTS
-    kind = TooFast if too_fast else _kind(call, reply.status, envelope)
+    kind = TooFast if too_fast else _error_kind(call, reply.status, envelope)
     raise kind(text, call=str(call), status=reply.status, retry_after=asked)
 
 
-def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioManagerError]:
+def _error_kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioManagerError]:
     """Which error a status other than 200 and 429 is."""
     match status:
         case 401:
@@ -163,7 +163,7 @@ def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioM
         case _ if 400 <= status < 500:  # noqa: PLR2004 - likewise
             return Refused
         case _:
-            return _in_passing(call)
+            return _transient_or_unknown(call)
 
 
 def _bad_request(envelope: Response) -> type[Refused]:
@@ -171,12 +171,12 @@ def _bad_request(envelope: Response) -> type[Refused]:
     numbers = {error.number for error in envelope.errors}
     if _SCHEMA_FAULT in numbers:
         return Invalid
-    if numbers == {_APPLICATION_FAULT} and all(_FULFILLED in _plain(error.text) for error in envelope.errors):
+    if numbers == {_APPLICATION_FAULT} and all(_FULFILLED in _normalized(error.text) for error in envelope.errors):
         return AlreadyFulfilled
     return Refused
 
 
-def _in_passing(call: Call) -> type[Transient | AnswerUnknown]:
+def _transient_or_unknown(call: Call) -> type[Transient | AnswerUnknown]:
     return Transient if call.service.method == "GET" else AnswerUnknown
 
 
@@ -188,7 +188,7 @@ def _envelope(body: bytes) -> Response | None:
         return None
 
 
-def _own_words(envelope: Response) -> str:
+def _error_texts(envelope: Response) -> str:
     """The service's own error texts."""
     return one_line("; ".join(error.text for error in envelope.errors if error.text))
 
@@ -196,10 +196,10 @@ def _own_words(envelope: Response) -> str:
 def one_line(text: str) -> str:
     """A text from outside, fit for a message: without control characters, and not endless."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
+    return line if len(line) <= _MAX_SHOWN_CHARACTERS else line[:_MAX_SHOWN_CHARACTERS] + "…"
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     """A message for comparing: EPA warns that its texts may change, and apostrophes and case do first."""
     words = " ".join(re.sub(r"['\u2018\u2019\u02bc`\u00b4]", "", text).split()).casefold()
     return words.replace("does not", "doesnt")

@@ -22,7 +22,7 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 import pm_autoaccept
-from pm_autoaccept.egress import refusal
+from pm_autoaccept.egress import proxy_error
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, PortfolioManagerError
 from pm_autoaccept.parse import MAX_BYTES
@@ -30,7 +30,7 @@ from pm_autoaccept.portfolio_manager.responses import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
 from pm_autoaccept.redaction import redact_url
 
-KEEP_ALIVE = 4.0
+KEEP_ALIVE_S = 4.0
 """Seconds that an idle connection is kept. Common servers close theirs after 5: a POST on one that is being closed
 would be of unknown fate, so we are the first to let go."""
 
@@ -42,7 +42,7 @@ class _Connector(aiohttp.TCPConnector):
         self._refused = refused
         # How many at once is the pace's business; a second limit here would only eat up the time to connect.
         super().__init__(
-            limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=partial(_socket, timeout=timeout), ssl=trust
+            limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=partial(_socket, timeout=timeout), ssl=trust
         )
 
     async def connect(
@@ -62,7 +62,7 @@ class _Connector(aiohttp.TCPConnector):
             raise
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             # A proxy that hangs up, or speaks something else, before there is a way to the service.
-            why = OSError(errno.EPROTO, f"the proxy did not answer CONNECT: {_words(error)}")
+            why = OSError(errno.EPROTO, f"the proxy did not answer CONNECT: {_error_text(error)}")
             raise aiohttp.ClientConnectorError(req.connection_key, why) from None
         try:
             # Twice round the loop, what has reached this machine has been read.
@@ -78,7 +78,7 @@ class _Connector(aiohttp.TCPConnector):
         if self._refused():
             # It came while this call was waiting for its connection.
             connection.close()
-            raise _NotAnyMore
+            raise _CredentialsRefused
         return connection
 
 
@@ -95,11 +95,11 @@ def _socket(address: AddrInfoType, *, timeout: float) -> socket.socket:
     return made
 
 
-class _NotAnyMore(Exception):
+class _CredentialsRefused(Exception):
     """The credentials were refused meanwhile, so that the call does not leave."""
 
 
-class _Broken(Exception):
+class _ConnectionBroken(Exception):
     """The connection broke. Not aiohttp's own error, so that aiohttp does not send the request again."""
 
 
@@ -113,10 +113,10 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken(_words(error)) from None
+        raise _ConnectionBroken(_error_text(error)) from None
 
 
-class Connection:
+class Transport:
     """An HTTP session with one service, signed in as one account. Opened and closed by `async with`.
 
     `timeout`, in seconds, bounds a call as a whole: finding the address, connecting, TLS, sending, and reading to the
@@ -182,7 +182,7 @@ class Connection:
             Transient: a GET left, and no answer came.
             AnswerUnknown: a POST may have left, and no answer came.
         """
-        return await self._egress.passage.through(self._proxy, partial(self._exchange, call, body), call=str(call))
+        return await self._egress.proxy_guard.send(self._proxy, partial(self._exchange, call, body), call=str(call))
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         """What a call says of itself. No variable of `_exchange` holds it: tracebacks may show those.
@@ -213,17 +213,17 @@ class Connection:
                     self.refused = True
                 content, cut = await _content(response)
                 return Reply(response.status, dict(response.headers), content, cut)
-        except _NotAnyMore:
+        except _CredentialsRefused:
             failure: PortfolioManagerError = refused
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             through = "" if proxy is None else f" through the proxy {proxy}"
-            failure = NotSent(f"no connection{through}: {_words(error)}", call=str(call))
+            failure = NotSent(f"no connection{through}: {_error_text(error)}", call=str(call))
         except aiohttp.ClientHttpProxyError as error:
             # Of this error only status and headers: the rest of it holds the proxy's password.
             assert proxy is not None  # noqa: S101 — who else answers CONNECT
-            failure = refusal(proxy, error.status, error.headers or {}, call=str(call))
-        except (aiohttp.ClientError, HttpProcessingError, OSError, _Broken) as error:
-            failure = no_answer(call, _words(error))
+            failure = proxy_error(proxy, error.status, error.headers or {}, call=str(call))
+        except (aiohttp.ClientError, HttpProcessingError, OSError, _ConnectionBroken) as error:
+            failure = no_answer(call, _error_text(error))
         # Raised out here, without their error as its context: it carries the request's headers, and so the password.
         raise failure
 
@@ -276,11 +276,11 @@ async def _content(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]
                 response.close()
                 return b"", f"the answer has more than {MAX_BYTES} bytes"
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-        return b"", f"the answer broke off: {_words(error)}"
+        return b"", f"the answer broke off: {_error_text(error)}"
     return bytes(content), None
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """What a library's error says, never empty."""
     kind = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
     text = one_line(str(error))

@@ -100,7 +100,7 @@ def test_who_came_in_undecided_is_listed_with_the_command_that_removes_it(served
     pending = next(tie["id"] for tie in world["connections"] if tie["state"] == "pending")
     served.switchboard("act", {"act": "answer_in_pages", "account": pending, "action": "Accept"})
     told = run("once", *held, cwd=tmp_path, **served.settings)
-    assert "came_in_undecided" in told.stderr
+    assert "undecided_share_found" in told.stderr
     listed = run("decisions", "--undecided", cwd=tmp_path)
     assert f"pm-autoaccept account disconnect {pending} --remove-shares" in listed.stdout
     everybody = run("account", "list", cwd=tmp_path).stdout

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.account import ActivePolicy, build_cycle
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.data_sources.fetch import Places
@@ -238,9 +238,9 @@ async def test_no_answer_depends_on_an_address_that_breaks(  # noqa: PLR0917 —
     write(tmp_path / "policy" / "policy.yaml", POLICY.decode())
     settings = load_accounts(**said_of(simulator, mode="enforce")).accounts[0]
     ledger = await SqlLedger.open(settings.ledger)
-    in_force = PolicyInForce(policy, {}).with_data(keeper)
+    in_force = ActivePolicy(policy, {}).with_data(keeper)
     async with sign_in(settings, ledger) as session:
-        cycle = cycle_of(session, settings, in_force)
+        cycle = build_cycle(session, settings, in_force)
         planned = await cycle.look()
         assert len(planned.steps) == len(waiting) >= 8
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from pm_autoaccept.ledger import SqlLedger, store
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.portfolio_manager import services
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 
 
 class Step(StrEnum):
@@ -111,7 +111,7 @@ def _around(owner: Any, name: str, passes: Callable[[str], None], *, after: str)
 
 def _calls(passes: Callable[[str], None]) -> None:
     """Each call that leaves, and each whose answer has come."""
-    exchange = Connection.exchange
+    exchange = Transport.exchange
     lists = {service.name for service in services.PENDING.values()}
     answers = {service.name for service in services.ANSWER.values()}
 
@@ -125,14 +125,14 @@ def _calls(passes: Callable[[str], None]) -> None:
         return "a fact is asked for", "a fact has come"
 
     @functools.wraps(exchange)
-    async def told(connection: Connection, call: services.Call, body: bytes | None = None) -> Any:
+    async def told(connection: Transport, call: services.Call, body: bytes | None = None) -> Any:
         before, after = names(call.service.name)
         passes(before)
         reply = await exchange(connection, call, body)
         passes(after)
         return reply
 
-    Connection.exchange = told  # type: ignore[method-assign]
+    Transport.exchange = told  # type: ignore[method-assign]
 
 
 def _commits(passes: Callable[[str], None]) -> None:

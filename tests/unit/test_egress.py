@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.egress import Proxies, Proxy, parse_proxy, proxy_variables, refusal
-from pm_autoaccept.egress.proxy_password import Egress, Passage
+from pm_autoaccept.egress import Proxies, Proxy, parse_proxy, proxy_error, proxy_variables
+from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.errors import AnswerUnknown, ConfigurationError, NotSent, ProxyNotAuthorised
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 from tests.connect_proxy import ConnectProxy
 
 SERVICE = "https://pm.example.org/ws"
@@ -211,7 +211,9 @@ def test_a_password_that_stands_elsewhere():
 )
 def test_a_407(credentials, offered, kind, says):
     """It says what to do. Without a password none was refused, and there is nothing to wait for."""
-    error = refusal(Proxy("http://proxy:1", "PROXY", credentials), 407, {"proxy-authenticate": offered}, call="GET /x")
+    error = proxy_error(
+        Proxy("http://proxy:1", "PROXY", credentials), 407, {"proxy-authenticate": offered}, call="GET /x"
+    )
     assert type(error) is kind
     assert says in str(error)
     assert str(error).isprintable()
@@ -238,7 +240,7 @@ class Tries:
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
-        self.passage = Passage(now=lambda: self.now)
+        self.proxy_guard = ProxyPasswordGuard(now=lambda: self.now)
         self.left = 0
 
     async def give(self, send: Any, proxy: Proxy | None = PROXY) -> str:
@@ -249,7 +251,7 @@ class Tries:
             return await send()
 
         try:
-            return await self.passage.through(proxy, counted, call="x")
+            return await self.proxy_guard.send(proxy, counted, call="x")
         except (ProxyNotAuthorised, NotSent) as error:
             return type(error).__name__
 
@@ -318,7 +320,7 @@ async def test_a_proxy_that_never_answers_was_sent_nothing_of_ours(call):
     proxy = ConnectProxy({}, hangs=asyncio.Event())
     async with proxy.serving():
         egress = Egress(Proxies(setting=f"127.0.0.1:{proxy.port}"))
-        connection = Connection(base_url=SERVICE, username="u", password=SECRET, timeout=0.2, egress=egress)
+        connection = Transport(base_url=SERVICE, username="u", password=SECRET, timeout=0.2, egress=egress)
         async with connection:
             with pytest.raises(NotSent, match="through the proxy") as raised:
                 await connection.exchange(call)
@@ -332,5 +334,5 @@ def test_a_proxy_that_cannot_be_used_is_a_fault_of_the_settings():
     """Found before anything is sent, and named by who names it."""
     egress = Egress(Proxies(variables=proxy_variables({"https_proxy": f"socks5://u:{SECRET}@proxy:1"})))
     with pytest.raises(ConfigurationError, match=r"^https_proxy: a proxy of the kind `socks5`") as raised:
-        Connection(base_url=SERVICE, username="u", password="p", timeout=1.0, egress=egress)
+        Transport(base_url=SERVICE, username="u", password="p", timeout=1.0, egress=egress)
     assert SECRET not in str(raised.value)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.account import ActivePolicy, build_cycle
 from pm_autoaccept.cli.support.session import say
 from pm_autoaccept.config import Settings
 from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table
-from pm_autoaccept.sign_in import passage_to_look, sign_in
-from pm_autoaccept.sign_in_memory import only_reading
+from pm_autoaccept.sign_in import proxy_guard_for_reading, sign_in
+from pm_autoaccept.sign_in_memory import open_read_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ async def look_only(settings: Settings) -> Looked:
     """Read, decide, plan. The ledger is read if there is one; only how signing in ended is written into it."""
     checked: dict[str, Fact[Table]] = {}
     async with (
-        only_reading(settings, tell=say) as (ledger, memory),
-        passage_to_look(settings) as passage,
+        open_read_only(settings, on_warning=say) as (ledger, memory),
+        proxy_guard_for_reading(settings) as proxy_guard,
     ):
-        in_force = await PolicyInForce.load(settings, passage)
-        async with sign_in(settings, ledger, records=False, memory=memory, passage=passage) as session:
-            cycle = cycle_of(session, settings, in_force, on_tables=checked.update)
+        in_force = await ActivePolicy.load(settings, proxy_guard)
+        async with sign_in(settings, ledger, records=False, memory=memory, proxy_guard=proxy_guard) as session:
+            cycle = build_cycle(session, settings, in_force, on_tables=checked.update)
             return Looked(await cycle.look(record=False), in_force.policy, checked, in_force.dated)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.daemon import Stop
-from pm_autoaccept.telemetry.log_stream import stderr_apart
+from pm_autoaccept.telemetry.log_stream import stderr_in_background
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs, log_lost_lines
 
 FROM_SIGNAL = 128
@@ -19,7 +19,7 @@ def read_gently(reading: Callable[[], Coroutine[Any, Any, int]], *, settings: Se
     """Run what only reads; a signal ends it at once, with the exit code that names the signal."""
 
     async def work(stop: Stop) -> int:
-        return await stop.unless_asked(reading()) or 0
+        return await stop.unless_stopping(reading()) or 0
 
     return run_gently(work, settings=settings)
 
@@ -38,10 +38,10 @@ def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, int]], *, setti
 
 def _run(work: Callable[[Stop], Coroutine[Any, Any, int]], stop: Stop, settings: Settings | None) -> int:
     async def main() -> int:
-        with stop.on_signals():
+        with stop.handle_signals():
             return await work(stop)
 
-    with stderr_apart(log_lost_lines):
+    with stderr_in_background(log_lost_lines):
         if settings is None:
             configure_logs()
         else:

@@ -12,7 +12,7 @@ from pm_autoaccept.daemon import Stop
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.sign_in import sign_in
-from pm_autoaccept.sign_in_memory import Memory, credential, only_reading
+from pm_autoaccept.sign_in_memory import SignInMemory, open_read_only, sign_in_attempts
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def signed_in(settings: Settings, *, stop: Stop) -> AsyncIterator[tuple[Po
     """
     ledger = await SqlLedger.open(settings.ledger, name=settings.name, unknown_wait=settings.unknown_wait)
     try:
-        memory = Memory(credential=credential(settings, ledger.database, aside=True), tell=say)
+        memory = SignInMemory(attempts=sign_in_attempts(settings, ledger.database, aside=True), on_warning=say)
         async with sign_in(settings, ledger, memory=memory, sleep=stop.sleep) as session:
             yield session.pm, ledger
     finally:
@@ -39,7 +39,7 @@ async def signed_in_to_read(settings: Settings) -> AsyncIterator[PortfolioManage
         LedgerError, PortfolioManagerError: as `sign_in`.
     """
     async with (
-        only_reading(settings, tell=say) as (ledger, memory),
+        open_read_only(settings, on_warning=say) as (ledger, memory),
         sign_in(settings, ledger, records=False, memory=memory) as session,
     ):
         yield session.pm
