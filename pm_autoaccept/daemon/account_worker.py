@@ -16,7 +16,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.daemon.backoff import FAILURES_BEFORE_PROBING, backoff_after, touch_heartbeat
-from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, hold_lease
+from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, LeaseHold, hold_lease
 from pm_autoaccept.daemon.one_cycle import run_cycle
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.shutdown import Stop
@@ -30,7 +30,7 @@ from pm_autoaccept.errors import (
     PortfolioManagerError,
     ProxyNotAuthorised,
 )
-from pm_autoaccept.ledger import Database, Leases, SqlLedger
+from pm_autoaccept.ledger import Database, HeldLease, Leases, SqlLedger
 from pm_autoaccept.ledger.retention import apply_retention
 from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.sign_in import sign_in
@@ -127,7 +127,7 @@ class AccountWorker:
         touch_heartbeat(self.settings.heartbeat)
         await self.stop.wait(self._recheck_interval)
 
-    async def _run_with_lease(self, watch: PolicyWatch, held_lease: LeaseHold) -> None:
+    async def _run_with_lease(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
         """Do the account's work while this replica holds its lease."""
         ledger = SqlLedger(
             self.database,
