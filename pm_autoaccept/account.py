@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pm_autoaccept.config import Settings
+from pm_autoaccept.config import Settings, ledger_exists
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.data_sources import read_folder
 from pm_autoaccept.data_sources.fetch import Places
@@ -23,7 +23,7 @@ from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
-from pm_autoaccept.sign_in import Memory, credential, ledger_is_there, sign_in
+from pm_autoaccept.sign_in import Memory, credential, sign_in
 from pm_autoaccept.telemetry.events import log_told
 
 
@@ -88,7 +88,7 @@ def places(settings: Settings, passage: Passage | None = None) -> Places:
 async def passage_to_look(*accounts: Settings) -> AsyncIterator[Passage]:
     """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
     ledger = accounts[0].ledger
-    if ledger_is_there(ledger) and any(account.proxies.may_sign_in for account in accounts):
+    if ledger_exists(ledger) and any(account.proxies.may_sign_in for account in accounts):
         async with recorded_beside(ledger) as passage:
             yield passage
     else:

@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from pm_autoaccept.config import Settings, ledger_file
+from pm_autoaccept.config import Settings, ledger_exists
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.errors import (
     LedgerError,
@@ -27,7 +26,6 @@ from pm_autoaccept.ledger.sign_in_attempts import FIRST_WAIT
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.portfolio_manager import PortfolioManager
 
-_IN_MEMORY = "sqlite://"
 _NOWHERE = (
     "there is no ledger yet to remember that this password was refused, so each further command tries it again; "
     "Portfolio Manager may lock the account"
@@ -179,12 +177,6 @@ def _demand(until: datetime | None) -> None:
         raise NotAuthorised(text, call="GET /account", until=until)
 
 
-def ledger_is_there(address: str) -> bool:
-    """Whether there may be a ledger; what is no file is for the ledger to say."""
-    file = ledger_file(address)
-    return address != _IN_MEMORY and (file is None or Path(file).exists())
-
-
 @asynccontextmanager
 async def only_reading(
     settings: Settings, *, tell: Callable[[str], None], now: Callable[[], datetime] = utc_now
@@ -199,7 +191,7 @@ async def only_reading(
     Raises:
         LedgerError, ConfigurationError: the ledger that is there cannot be read, or has an older form.
     """
-    there_is = ledger_is_there(settings.ledger)
+    there_is = ledger_exists(settings.ledger)
     async with AsyncExitStack() as stack:
         ledger = await SqlLedger.open(
             settings.ledger if there_is else "sqlite://", name=settings.name, read_only=there_is

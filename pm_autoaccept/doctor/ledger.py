@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from pm_autoaccept.config import Program, Settings, ledger_file
+from pm_autoaccept.config import Program, Settings, ledger_exists, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
@@ -23,7 +23,7 @@ from pm_autoaccept.ledger.db.sqlite_file import INDEX, LOG
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.messages import some
-from pm_autoaccept.sign_in import Memory, ledger_is_there, only_reading
+from pm_autoaccept.sign_in import Memory, only_reading
 
 LOCK_TIMEOUT_S = 5.0
 """How long to wait for another process that holds the write lock."""
@@ -109,7 +109,7 @@ async def sign_in_memory(
 
 async def _has_tables(address: str) -> bool:
     """Whether there is a ledger with tables."""
-    if not ledger_is_there(address):
+    if not ledger_exists(address):
         return False
     database = await Database.open(address, read_only=True, prepare=lambda _connection: None)
     try:

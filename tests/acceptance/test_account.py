@@ -104,5 +104,5 @@ def test_who_came_in_undecided_is_listed_with_the_command_that_removes_it(served
     listed = run("decisions", "--undecided", cwd=tmp_path)
     assert f"pm-autoaccept account disconnect {pending} --remove-shares" in listed.stdout
     everybody = run("account", "list", cwd=tmp_path).stdout
-    assert "before us" in everybody
-    assert "not by an answer of ours" in everybody
+    assert "before the first cycle" in everybody
+    assert "undecided" in everybody

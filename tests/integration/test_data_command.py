@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.support.confirm import who
+from pm_autoaccept.cli.support.confirm import user_name
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import ProviderAccount, SourceUse
@@ -133,9 +133,9 @@ def test_confirming_takes_just_these_contents_as_good_and_says_who(words, tmp_pa
     held, confirmed = json.loads(text)
     assert (code, held["rows"], held["confirmed_by"]) == (0, 9, None)
     assert (confirmed["account"], confirmed["source"], confirmed["rows"]) == ("default", "known", 2)
-    assert (confirmed["confirmed_by"], confirmed["until"]) == (who(), None)
+    assert (confirmed["confirmed_by"], confirmed["until"]) == (user_name(), None)
     code, text = say("data", "history", "--ledger", address(tmp_path), "--account", "default")
-    assert (code, "2 entries." in text, who() in text) == (0, True, True)
+    assert (code, "2 entries." in text, user_name() in text) == (0, True, True)
 
 
 def test_what_cannot_be_read_or_is_not_there_is_not_confirmed(words, tmp_path):
