@@ -121,7 +121,7 @@ def test_confirming_takes_just_these_contents_as_good_and_says_who(words, tmp_pa
     code, found = listed(words)
     assert (code, found["known"]["remembered"]) == (1, {"most": 9, "least": 9})
     code, text = say("data", "confirm", "known", *words)
-    assert (code, text.startswith("known is taken as good with its 2 rows (")) == (0, True)
+    assert (code, text.startswith("Confirmed known with its 2 rows (")) == (0, True)
     code, found = listed(words)
     assert (code, found["known"]["good"]) == (0, True)
     assert datetime.fromisoformat(str(found["known"]["confirmed_at"])) <= utc_now()
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_or_is_not_there_is_not_confirmed(words, tmp_path):
     """A person can say that few rows are right, not that a damaged file is."""
     (tmp_path / "policy" / "data" / "known.csv").write_text("name\nx\n")
     code, text = say("data", "confirm", "known", *words)
-    assert (code, "cannot be taken as good" in text) == (1, True)
+    assert (code, "cannot confirm known: " in text) == (1, True)
     result = CliRunner().invoke(cli, ["data", "confirm", "knwon", *words])
     assert result.exit_code == 2
-    assert "the policy has no data `knwon` (did you mean `known`?)" in result.output
+    assert "unknown data source `knwon` (did you mean `known`?)" in result.output
