@@ -21,7 +21,9 @@ def account() -> None:
 
 
 def _note(command: Any) -> Any:  # noqa: ANN401 — whatever click decorates
-    return click.option("--note", metavar="TEXT", help="A note to the customer, 1 to 1,000 characters.")(command)
+    return click.option("--note", metavar="TEXT", help="Send this note to the customer (1 to 1,000 characters).")(
+        command
+    )
 
 
 def _yes(command: Any) -> Any:  # noqa: ANN401 — likewise
@@ -68,7 +70,7 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
     "--keep-shares/--remove-shares",
     "keep_shares",
     default=None,
-    help="Keep or remove the customer's shares; one of them is required.",
+    help="Keep or remove the customer's shares; required.",
 )
 @_note
 @_yes

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     default="text",
     show_default=True,
     metavar="FORMAT",
-    help="text for people, json for programs; github, junit or sarif for CI.",
+    help="Print text for people, json for programs, or github, junit or sarif for CI.",
 )
 def check(
     folder: Path | None,

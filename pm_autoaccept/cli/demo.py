@@ -33,9 +33,13 @@ MAX_CYCLES = 5
 
 
 @click.command(cls=Command)
-@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the random world.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed the random world.")
 @click.option(
-    "--pending", type=click.IntRange(1, 2_000), default=200, show_default=True, help="Number of pending requests."
+    "--pending",
+    type=click.IntRange(1, 2_000),
+    default=200,
+    show_default=True,
+    help="Create this many pending requests.",
 )
 @click.option("--all", "every", is_flag=True, help="Print every request as it is decided and answered.")
 @options.ledger

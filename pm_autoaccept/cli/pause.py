@@ -14,7 +14,7 @@ from pm_autoaccept.cli.support.help_page import Command
 @options.settings
 @options.ledger
 @click.option("--account", metavar="NAME", help="Pause only this account of the ledger; by default all accounts.")
-@click.option("--why", metavar="TEXT", default="", help="The reason, recorded and shown while the pause lasts.")
+@click.option("--why", metavar="TEXT", default="", help="Give the reason; it is recorded, and shown during the pause.")
 def pause(settings: Path | None, ledger: str | None, *, account: str | None, why: str) -> int:
     """Pause answering: no answer is sent from now on. A running `run` keeps reading and deciding.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--until",
     type=MomentType(whole_day=True, future=True),
     metavar="TIME",
-    help="When the limits apply again: 2h, 18:00, 2026-03-04 (that whole day) or 2026-03-04T18:00-06:00. "
+    help="Lift the limits until then: 2h, 18:00, 2026-03-04 (that whole day) or 2026-03-04T18:00-06:00. "
     "UTC unless it has an offset.",
 )
 def resume(

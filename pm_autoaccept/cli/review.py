@@ -83,10 +83,10 @@ def _columns(now: datetime) -> list[tuple[str, Callable[[HeldRow], object]]]:
 
 @review.command()
 @click.argument("key", metavar="KEY")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, recorded with your name.")
+@click.option("--why", required=True, metavar="TEXT", help="Give the reason; it is recorded with your name.")
 @options.settings
 @options.ledger
-@click.option("--account", metavar="NAME", help="The provider account, by its name in the settings.")
+@click.option("--account", metavar="NAME", help="Use this provider account, by its name in the settings.")
 def acknowledge(key: str, *, why: str, settings: Path | None, ledger: str | None, account: str | None) -> int:
     """Acknowledge KEY (for example property:8120045), a connection or share that somebody accepted elsewhere.
 

@@ -13,7 +13,7 @@ from pm_autoaccept.cli.support.help_page import Command
 @click.command(cls=Command)
 @options.account
 @options.mode
-@click.option("--interval", metavar="TIME", help="The wait between two cycles (60s).")
+@click.option("--interval", metavar="TIME", help="Wait this long between cycles (60s).")
 def run(**overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
     """Read, decide, answer and record in cycles until SIGTERM or Ctrl-C; then finish what is in flight and exit with 0.
 

@@ -10,14 +10,24 @@ from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; for tests only.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address; for tests only.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
 @click.option(
-    "--pending", type=click.IntRange(0, 100_000), default=200, show_default=True, help="Number of pending requests."
+    "--pending",
+    type=click.IntRange(0, 100_000),
+    default=200,
+    show_default=True,
+    help="Create this many pending requests.",
 )
-@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the random world.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed the random world.")
 @click.option("--world", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Load a world from YAML.")
-@click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Delay of each call in ms.")
+@click.option(
+    "--latency",
+    type=click.IntRange(0, 60_000),
+    default=0,
+    metavar="MS",
+    help="Delay each call by this many milliseconds.",
+)
 def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | None, latency: int) -> int:
     """Simulate Portfolio Manager until stopped.
 

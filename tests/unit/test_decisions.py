@@ -119,6 +119,19 @@ def test_csv_for_excel_begins_with_a_byte_order_mark(address, command):
     assert plain.stdout_bytes.endswith(b"\r\n")
 
 
+@pytest.mark.parametrize(
+    "command", [("decisions",), ("decisions", "--undecided"), ("decisions", "--policies"), ("account", "list"),
+                ("account", "notifications"), ("review",), ("data", "history")]
+)  # fmt: skip
+def test_every_list_has_one_set_of_names_in_json_and_csv(address, command):
+    """In the same order; a customer is the owner everywhere, since `account` is the provider's own."""
+    header = next(csv.reader(io.StringIO(ask(address, *command, "--output", "csv").stdout)))
+    found = json.loads(ask(address, *command, "--output", "json").stdout)
+    assert [list(row) for row in found] == [header] * len(found)
+    assert len(set(header)) == len(header)
+    assert not {"account_id", "username", "owner", "owner_name"} & set(header)
+
+
 def test_only_csv_has_a_byte_order_mark(address):
     """It would be a fault in JSON, and nothing to people."""
     for output in ("text", "json"):

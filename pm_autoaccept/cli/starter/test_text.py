@@ -66,8 +66,8 @@ def _list_cases(match: Match) -> Iterator[_Case]:
 
 def _case(match: Match, about: str, values: dict[str, str], data: dict[str, str], expect: str) -> _Case:
     """A case with the request's own fields under `request`, and those of its connection under `facts`."""
-    before = {name: said for name, said in values.items() if name.startswith("connection.")}
-    carried = {name: said for name, said in values.items() if name not in before}
+    before = {name: value for name, value in values.items() if name.startswith("connection.")}
+    carried = {name: value for name, value in values.items() if name not in before}
     return _Case(about=about, kind=match.kind, fields=carried, facts=before, data=data, expect=expect)
 
 
@@ -82,5 +82,5 @@ def _property_cases(match: Match) -> Iterator[_Case]:
         yield _Case(about=f"a meter whose property {about}", kind=match.kind, facts=facts, expect=expect)
 
 
-def _braces(said: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{quoted(name)}: {value}" for name, value in said.items()) + "}"
+def _braces(values: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{quoted(name)}: {value}" for name, value in values.items()) + "}"

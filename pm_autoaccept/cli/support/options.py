@@ -22,7 +22,7 @@ def output(command: Command) -> Command:
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="text for people, or json for programs.",
+        help="Print text for people or JSON for programs.",
     )(command)
 
 
@@ -43,37 +43,39 @@ def table_output(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["text", "json", "csv"]),
         default="text",
         show_default=True,
-        help="text for people, json for programs, or csv for spreadsheets.",
+        help="Print text for people, JSON for programs, or CSV for spreadsheets.",
     )(chosen)
 
 
 def ledger(command: Command) -> Command:
     """`--ledger ADDRESS`."""
     return click.option(
-        "--ledger", cls=Setting, metavar="ADDRESS", help="The ledger: sqlite:///FILE or postgresql://USER@HOST/DB."
+        "--ledger", cls=Setting, metavar="ADDRESS", help="Use this ledger: sqlite:///FILE or postgresql://USER@HOST/DB."
     )(command)
 
 
 def settings(command: Command) -> Command:
     """`--settings FILE`."""
     return click.option(
-        "--settings", cls=Setting, type=click.Path(path_type=Path), metavar="FILE", help="The settings file."
+        "--settings", cls=Setting, type=click.Path(path_type=Path), metavar="FILE", help="Read this settings file."
     )(command)
 
 
 _ACCOUNT_OPTIONS = (
     settings,
-    click.option("--account", cls=Setting, metavar="NAME", help="An account in the settings file."),
-    click.option("--service", cls=Setting, metavar="SERVICE", help="test, live, or a base URL."),
-    click.option("--username", cls=Setting, metavar="NAME", help="The provider account's username."),
+    click.option("--account", cls=Setting, metavar="NAME", help="Use this account of the settings file."),
+    click.option("--service", cls=Setting, metavar="SERVICE", help="Call this service: test, live, or a base URL."),
+    click.option("--username", cls=Setting, metavar="NAME", help="Sign in with this username."),
 )
 _CALL_OPTIONS = (
     ledger,
-    click.option("--in-flight", cls=Setting, type=int, metavar="N", help="Maximum number of concurrent calls (4)."),
-    click.option("--rate", cls=Setting, metavar="RATE", help="Maximum rate of calls (4 per 1s; none for a simulator)."),
+    click.option("--in-flight", cls=Setting, type=int, metavar="N", help="Limit the number of concurrent calls (4)."),
+    click.option(
+        "--rate", cls=Setting, metavar="RATE", help="Limit the rate of calls (4 per 1s; none for a simulator)."
+    ),
 )
 _POLICY = click.option(
-    "--policy", cls=Setting, type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder."
+    "--policy", cls=Setting, type=click.Path(path_type=Path), metavar="FOLDER", help="Use this policy folder."
 )
 
 
@@ -96,7 +98,7 @@ def mode(command: Command) -> Command:
     return click.option(
         "--mode",
         type=click.Choice(["observe", "enforce"]),
-        help="observe (the default) decides and records; enforce also answers.",
+        help="Decide and record (observe, the default), or also answer (enforce).",
     )(command)
 
 
