@@ -169,7 +169,7 @@ def test_decisions_without_a_ledger_is_exit_69(tmp_path):
     """It does not make an empty one and call it the answer."""
     done = run("decisions", cwd=tmp_path)
     assert done.returncode == 69
-    assert "there is no ledger" in done.stderr
+    assert "no ledger at" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

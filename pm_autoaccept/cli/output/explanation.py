@@ -87,7 +87,7 @@ def _head(preview: Preview, decision: Decision, *, near: RuleLookedAt | None) ->
     if decision.tell:
         yield "notify", _text(f"{decision.tell}, once")
     for shadow in decision.shadows:
-        why = f" because {', '.join(shadow.unknown)} is unknown" if shadow.unknown else ""
+        why = f" (unknown: {', '.join(shadow.unknown)})" if shadow.unknown else ""
         yield "shadow", _text(f"rule {shadow.rule} (not enforced) would {shadow.verdict}{why}")
     for used in data_used(preview, decision):
         yield "data", _text(_data(used))
