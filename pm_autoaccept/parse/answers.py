@@ -1,7 +1,7 @@
-"""Everything that is read beside the pending lists (reference §4.10, §8).
+"""Parses accounts, customers, properties, custom fields, hierarchies and notifications (reference §4.10, §8).
 
-These documents bring facts. A fact that is half read would be taken for whole, so what cannot be read here refuses
-the document; a notification without an id, which nothing is decided by, is passed over.
+These documents contain facts, and a partly read fact would look complete. So an unreadable value refuses the document.
+Only a notification without an id is skipped, because no decision depends on it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CUSTOM_FIELD = re.compile(r"/dataExchangeSettings/customField/([^/?#]+)/?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hierarchy:
-    """What stands above a property or meter; works for what is shared or pending. None where absent."""
+    """The account and property above a property or meter that is shared or pending. None where absent."""
 
     account_id: int | None = None
     username: str | None = None
@@ -50,13 +50,13 @@ def parse_account(body: bytes) -> ProviderAccount:
     _refuse(faults)
     if identity is None or username is None:
         raise DocumentRefused("an account without an id or a username")
-    # What cannot be read of it is not said: nobody is kept from signing in by it.
+    # An unreadable value is ignored, because it must not prevent signing in.
     searchable = Reading(root, {}).value("searchable", "searchable", read_boolean)
     return ProviderAccount(identity, username, searchable)
 
 
 def parse_customer_list(body: bytes) -> frozenset[int]:
-    """The ids of the accounts that are connected with us, from GET /customer/list."""
+    """The ids of the accounts that are connected to us, from GET /customer/list."""
     return frozenset(_linked_id(link, _CUSTOMER) for link in _links(body))
 
 
@@ -66,7 +66,7 @@ def parse_property_links(body: bytes) -> frozenset[int]:
 
 
 def parse_custom_field_links(body: bytes) -> tuple[CustomFieldDefinition, ...]:
-    """The custom fields that our account defines, by name alone, from GET /dataExchangeSettings/customField/list."""
+    """The custom fields that our account defines, with names only, from GET /dataExchangeSettings/customField/list."""
     return tuple(
         CustomFieldDefinition(id=_linked_id(link, _CUSTOM_FIELD), name=link.hint or "") for link in _links(body)
     )
@@ -109,7 +109,7 @@ def parse_custom_field(body: bytes, *, id: int) -> CustomFieldDefinition:  # noq
 
 
 def parse_hierarchy(body: bytes) -> Hierarchy:
-    """What stands above a property or meter, from GET /idHierarchy/…."""
+    """The account and property above a property or meter, from GET /idHierarchy/…."""
     faults: dict[str, str] = {}
     reading = Reading(open_document(body, "hierarchy"), faults)
     hierarchy = Hierarchy(
@@ -131,7 +131,7 @@ def parse_notifications(body: bytes) -> tuple[Notification, ...]:
 
 
 def _notification(element: Element) -> Notification | None:
-    """One notification; what cannot be read of it is None."""
+    """One notification; unreadable values are None, and one without a readable id is skipped."""
     reading = Reading(element, {})
     identity = reading.value("notificationId", "id", read_id)
     if identity is None:
@@ -151,17 +151,17 @@ def _notification(element: Element) -> Notification | None:
 
 
 def _links(body: bytes) -> tuple[Link, ...]:
-    """The links of a list; a list that says Error, or goes on elsewhere, is not the whole list."""
+    """The links of a list. A list with status Error or with more pages is refused, because it is incomplete."""
     response = read_response(open_list(body, "response"))
     if not response.ok:
         raise DocumentRefused("a response with status Error, where a list was expected")
     if any(link.leads_on for link in response.links):
-        raise DocumentRefused("a list in pages, where the whole list was expected")
+        raise DocumentRefused("a list with more pages, where the complete list was expected")
     return response.links
 
 
 def _linked_id(link: Link, path: re.Pattern[str]) -> int:
-    """The id that a link names, in its address or its id attribute; never two different ones."""
+    """The id in a link's URL or id attribute; two different ids are refused."""
     address = path.search(link.link or "")
     try:
         named = {read_positive_id(text) for text in (link.id, address and address[1]) if text}
@@ -173,6 +173,6 @@ def _linked_id(link: Link, path: re.Pattern[str]) -> int:
 
 
 def _refuse(faults: dict[str, str]) -> None:
-    """A fact that is half read is not learnt."""
+    """Refuse a document with an unreadable value."""
     for why in faults.values():
         raise DocumentRefused(why)

@@ -1,4 +1,4 @@
-"""One page of a pending list: each element on its own, never by position (reference §3, §4, §9)."""
+"""Parses a page of a pending list into requests: each element on its own, never by position (reference §3, §4, §9)."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ _SQUARE_FEET: Mapping[str | None, Decimal] = MappingProxyType(
 
 
 def parse_pending_page(kind: Kind, body: bytes) -> PendingPage:
-    """Reads one page of the pending list of that kind.
+    """Parse one page of the pending list of this kind.
 
-    An element without an id that can be answered becomes an `Unreadable`, and so does a request of another kind,
-    which does not belong here. Neither stops the others.
+    An element without a usable id becomes an `Unreadable`, and so does a request of another kind. Neither affects the
+    other elements.
 
     Raises:
-        DocumentRefused: the document is no `pendingList`, or not to be trusted as a whole.
+        DocumentRefused: the document is not a `pendingList`, or cannot be trusted as a whole.
     """
     root = open_list(body, "pendingList")
     read = [_request(kind, element) for element in root if local_name(element) in _ELEMENTS]
@@ -89,7 +89,7 @@ def read_account_info(info: Reading) -> AccountInfo:
 
 
 def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[CustomField, ...]:
-    """The values of `customFieldList`s in document order, repetitions included."""
+    """The values of `customFieldList` elements in document order, including repetitions."""
     fields = []
     for element in (field for each in lists for field in children(each, "customField")):
         name = attribute(element, "name") or ""
@@ -103,14 +103,14 @@ def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[Cu
 
 
 def replace_answers(source: bytes, instead: Callable[[str, str], str | None]) -> bytes:
-    """The bytes of one request with other answers in its custom fields.
+    """The bytes of one request with replaced custom field values, for masking.
 
     Args:
-        source: as in `PendingRequest.source`, or `Unreadable.source`.
-        instead: called with the name and the text of each custom field, wherever it stands; None: it stays.
+        source: as in `PendingRequest.source` or `Unreadable.source`.
+        instead: called with the name and text of each custom field; returns the new text, or None to keep it.
 
     Raises:
-        DocumentRefused: they are not the bytes of an element.
+        DocumentRefused: the bytes are not a well-formed element.
     """
     element = parsed(source)
     changed = False
@@ -175,7 +175,7 @@ def _property_info(info: Reading) -> PropertyInfo:
 
 
 def _floor_area(area: Reading, field: str) -> Decimal | None:
-    """Square feet. A value without a unit that we know is worse than none."""
+    """The floor area in square feet. A value without a known unit counts as unreadable."""
     if not area.present():
         return None
     value = area.value("value", field, read_decimal)
@@ -187,7 +187,7 @@ def _floor_area(area: Reading, field: str) -> Decimal | None:
 
 
 def _meter_info(meter: Reading) -> MeterInfo:
-    """A meter has either meterInfo or wasteMeterInfo; both or neither leave everything about it in doubt."""
+    """A meter has either meterInfo or wasteMeterInfo; with both or neither, everything about it is in doubt."""
     energy, waste = meter.group("meterInfo"), meter.group("wasteMeterInfo")
     info, category = (energy, "energy") if energy.present() else (waste, "waste")
     if energy.present() == waste.present():
