@@ -1,4 +1,4 @@
-"""What customers can do to a world: ask, share, change, take back (reference §5 and §6).
+"""Actions of customers: connect, share, change access, unshare, withdraw, disconnect, transfer (reference §5 and §6).
 
 Each function changes the world and returns what changed, or raises `Refusal` and changes nothing.
 """
@@ -17,10 +17,10 @@ _USUAL = Inferred()
 
 
 def connect(world: World, account_id: int, *, now: datetime, inferred: Inferred = _USUAL) -> tuple[Effect, ...]:
-    """Ask for a connection (reference §5).
+    """Request a connection (reference §5).
 
     Raises:
-        Refusal: they are connected already, or a request pends.
+        Refusal: they are already connected, or a request is already pending.
     """
     state = world.state(Kind.CONNECTION, account_id)
     if state is State.ACTIVE:
@@ -32,7 +32,7 @@ def connect(world: World, account_id: int, *, now: datetime, inferred: Inferred 
 
 
 def _created(world: World, key: RequestKey, now: datetime, inferred: Inferred) -> datetime:
-    """The createdDate of what is asked now, perhaps again."""
+    """The createdDate of a new or repeated request."""
     before = world.ties.get(key)
     return now if before is None or not inferred.asked_again_keeps_date else before.asked_at
 
@@ -45,13 +45,13 @@ def _ask_connection(world: World, account_id: int, *, at: datetime, cascade: boo
 def share(
     world: World, key: RequestKey, *, sender: int, access: Access, now: datetime, inferred: Inferred
 ) -> tuple[Effect, ...]:
-    """Share a property or a meter, as its owner or as one who forwards it (reference §5, §6).
+    """Share a property or a meter, as its owner or by forwarding (reference §5, §6).
 
-    What is shared already only changes its access level, at once. A forwarded share of an owner who is not
-    connected brings the owner's connection request along, which names only the owner.
+    Sharing something again only changes its access level, immediately. A forwarded share of an owner who is not
+    connected also creates the owner's connection request, which names only the owner.
 
     Raises:
-        Refusal: it pends already, is not the sender's to share, or is of a type that the provider does not support.
+        Refusal: it is already pending, the sender may not share it, or the provider does not support the meter type.
     """
     home, state = world.property_of(key), world.state(key.kind, key.id)
     if sender != home.owner and sender not in home.forwarders:
@@ -74,10 +74,10 @@ def share(
 
 
 def change_access(world: World, key: RequestKey, *, by: int, access: Access, now: datetime) -> tuple[Effect, ...]:
-    """Change the access level of what is shared: at once, with nothing to accept (reference §6).
+    """Change the access level of a share, immediately and without a request to accept (reference §6).
 
     Raises:
-        Refusal: it is not shared, or not theirs to change.
+        Refusal: it is not shared, or they may not change it.
     """
     home = world.property_of(key)
     if world.state(key.kind, key.id) is not State.ACTIVE or by not in {home.owner, *home.forwarders}:
@@ -95,7 +95,7 @@ def change_access(world: World, key: RequestKey, *, by: int, access: Access, now
 
 
 def unshare(world: World, key: RequestKey, *, now: datetime) -> tuple[Effect, ...]:
-    """Take back a property, its meters with it, or a meter; each is notified for itself (reference §4.10, §6).
+    """End the share of a property with its meters, or of a meter; each end has a notification (reference §4.10, §6).
 
     Raises:
         Refusal: it is not shared.
@@ -118,10 +118,10 @@ def _end_and_tell(world: World, key: RequestKey, *, now: datetime, cascade: bool
 
 
 def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
-    """Take back what still pends, without a word; whether Portfolio Manager lets them is not known (§10).
+    """Withdraw a pending request, without a notification. Whether Portfolio Manager allows this is unknown (§10).
 
     Raises:
-        Refusal: nothing pends under this key.
+        Refusal: no request is pending under this key.
     """
     if world.state(key.kind, key.id) is not State.PENDING:
         raise access_denied()
@@ -129,7 +129,7 @@ def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
 
 
 def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferred) -> tuple[Effect, ...]:
-    """End the connection from the customer's side; shares are notified one by one (reference §4.3).
+    """Disconnect from the customer's side; each ended share has a notification (reference §4.3).
 
     Raises:
         Refusal: there is no connection.
@@ -153,7 +153,7 @@ def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferr
 def transfer(
     world: World, property_id: int, *, new_owner: int, keep_access: bool, now: datetime, inferred: Inferred = _USUAL
 ) -> tuple[Effect, ...]:
-    """Give a property to another account, which keeps the provider's access or removes it (reference §6).
+    """Transfer a property to another account, with or without the provider's access (reference §6).
 
     A new owner who is not connected sends a connection request.
     """
@@ -178,10 +178,10 @@ def transfer(
 
 
 def add_meter(world: World, meter: Meter, *, access: Access, now: datetime, inferred: Inferred) -> tuple[Effect, ...]:
-    """Add a meter to a property and share it: only a new pending meter share comes of it (reference §6).
+    """Add a meter to a property and share it, which creates a pending meter share and nothing else (reference §6).
 
     Raises:
-        Refusal: as `share`.
+        Refusal: like `share`.
     """
     if meter.id in world.meters:
         raise Refusal(400, f"There is already a meter {meter.id}")

@@ -1,6 +1,6 @@
-"""One call, from the bytes of its request to the bytes of its answer, without waiting for anything.
+"""Dispatches one request: Basic authentication, routing to a service, checks, and the response.
 
-Nothing is awaited here, so that what a call reads of the world is what it changes.
+Nothing is awaited here, so that each call sees and changes the world atomically.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pm_autoaccept.simulator.write_services import changing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as it came, its path already below the base."""
+    """A request as received; its path is relative to the base."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Processor:
         self._services: dict[str, Callable[[Asked], Answer]] = reading() | changing()
 
     def process(self, request: Request, call: Call, *, now: datetime) -> Answer:
-        """Sign in, find the service, check, do; the call is told who called, what changed and how it ended."""
+        """Sign in, find the service, check and run it. Records the caller, the effects and any error in the call."""
         try:
             answer = self._process(request, call, now)
         except Refusal as refusal:
@@ -89,7 +89,7 @@ class Processor:
             raise unauthorised()
         for account in (self._world.provider, *self._world.accounts.values()):
             pair = f"{account.username}:{account.password}"
-            # which encoding the header has is not documented (reference §2)
+            # the encoding of the header is not documented (reference §2)
             if credentials in {pair.encode(), pair.encode("latin-1", "ignore")}:
                 return account
         raise unauthorised()

@@ -1,4 +1,4 @@
-"""What the provider can do to a world: accept, reject, unshare, disconnect, with every cascade of reference §6.
+"""Actions of the provider: accept, reject, unshare, disconnect, with every cascade of reference §6.
 
 Each function changes the world and returns what changed, or raises `Refusal` and changes nothing.
 """
@@ -18,7 +18,7 @@ def answer(world: World, key: RequestKey, action: Action, *, inferred: Inferred)
     """Accept or reject a pending request (reference §4.2, §4.5, §4.7).
 
     Raises:
-        Refusal: nothing pends under this key.
+        Refusal: no request is pending under this key.
     """
     if key not in world.ties:
         raise never_asked(inferred)
@@ -31,7 +31,7 @@ def answer(world: World, key: RequestKey, action: Action, *, inferred: Inferred)
 
 def _after_accept(world: World, key: RequestKey, inferred: Inferred) -> Iterator[Effect]:
     if key.kind is Kind.CONNECTION:
-        return  # its shares stay pending: each is decided on its own (§6)
+        return  # its shares stay pending and are decided individually (§6)
     if key.kind is Kind.METER:
         yield from _share_property_too(world, key, inferred)
     yield from _connect_too(world, key, inferred)
@@ -83,7 +83,7 @@ def disconnect(world: World, account_id: int, *, keep_shares: bool, inferred: In
 
 
 def unshare(world: World, key: RequestKey, *, inferred: Inferred) -> tuple[Effect, ...]:
-    """Give back a property share, its meter shares with it, or a meter share (reference §4.8, §4.9).
+    """End a property share with its meter shares, or a meter share (reference §4.8, §4.9).
 
     Raises:
         Refusal: it is not shared.

@@ -1,4 +1,4 @@
-"""The services that only read: pending lists, notifications, and what stands beside them (reference §4, §7, §8)."""
+"""The read-only services: pending lists, notifications, accounts, customers, custom fields (reference §4, §7, §8)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _values(kind: Kind, id_name: str, asked: Asked) -> Answer:
 
 def _hierarchy(kind: Kind, id_name: str, asked: Asked) -> Answer:
     key = RequestKey(kind, asked.ids[id_name])
-    _require(asked, key, pending_too=True)  # the one look-up that works before acceptance (reference §8)
+    _require(asked, key, pending_too=True)  # the only look-up that works before acceptance (reference §8)
     home = asked.world.property_of(key)
     owner = asked.world.account(home.owner)
     meter_id = key.id if kind is Kind.METER else None
@@ -144,7 +144,7 @@ def _custom_field(asked: Asked) -> Answer:
 
 
 def reading() -> dict[str, Callable[[Asked], Answer]]:
-    """What answers each service that only reads, by the service's name."""
+    """The handler of each read-only service, by service name."""
     lists = Lists()
     return {
         "list_pending_connections": partial(_pending, lists, Kind.CONNECTION, "/connect/account/pending/list"),

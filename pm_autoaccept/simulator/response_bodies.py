@@ -1,4 +1,4 @@
-"""What the simulator sends, as bytes: valid by EPA's schema, without indentation, with EPA's own first line."""
+"""Builds response bodies: valid by EPA's schema, without indentation, with EPA's own XML declaration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _bytes(root: etree._Element) -> bytes:
 
 
 def ok(links: Iterable[etree._Element] | None = None) -> bytes:
-    """A response that all went well, with links where the service answers with links (reference §2.2)."""
+    """A response with status Ok, and with links if the service answers with links (reference §2.2)."""
     root = elements.element("response", status="Ok")
     if links is not None:
         root.append(elements.links(links))
@@ -30,7 +30,7 @@ def ok(links: Iterable[etree._Element] | None = None) -> bytes:
 
 
 def error(refusal: Refusal) -> bytes:
-    """A response that says no (reference §2.2)."""
+    """A response with status Error (reference §2.2)."""
     root = elements.element("response", status="Error")
     errors = etree.SubElement(root, "errors")
     errors.append(elements.element("error", errorNumber=str(refusal.number), errorDescription=refusal.text))
@@ -102,7 +102,7 @@ _PENDING = {Kind.CONNECTION: _pending_account, Kind.PROPERTY: _pending_property,
 
 
 def notification_list(notifications: Iterable[Notification]) -> bytes:
-    """All notifications at once: there is no paging (reference §4.10)."""
+    """All notifications, without paging (reference §4.10)."""
     root = etree.Element("notificationList")
     for each in notifications:
         made = etree.SubElement(root, "notification")
@@ -121,7 +121,7 @@ def notification_list(notifications: Iterable[Notification]) -> bytes:
 
 
 def account(value: Account) -> bytes:
-    """The caller's own account, its password masked (reference §8)."""
+    """The caller's own account, with a masked password (reference §8)."""
     info = value.info
     root = etree.Element("account")
     add(root, "id", value.id)
@@ -155,7 +155,7 @@ def customer(value: Account) -> bytes:
 
 
 def custom_field_list(values: Iterable[CustomField]) -> bytes:
-    """What a customer answered (reference §8)."""
+    """A customer's custom field values (reference §8)."""
     return _bytes(elements.custom_field_list(values))
 
 
@@ -174,7 +174,7 @@ def custom_field(definition: CustomFieldDefinition) -> bytes:
 
 
 def settings(*, meter_types: Sequence[str], terms_url: str | None) -> bytes:
-    """The provider's data exchange settings; no meter types are said where all are supported (reference §8)."""
+    """The provider's data exchange settings; meter types are left out if all are supported (reference §8)."""
     root = etree.Element("dataExchangeSettings")
     terms = etree.SubElement(root, "termsOfUse")
     add(terms, "none" if terms_url is None else "url", terms_url or "")
@@ -186,7 +186,7 @@ def settings(*, meter_types: Sequence[str], terms_url: str | None) -> bytes:
 
 
 def hierarchy(*, owner: Account, property_id: int, meter_id: int | None = None) -> bytes:
-    """Whose a property or meter is (reference §8)."""
+    """The owner of a property or meter (reference §8)."""
     root = etree.Element("hierarchy")
     add(root, "accountId", owner.id)
     add(root, "username", owner.username)

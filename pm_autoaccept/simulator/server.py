@@ -1,4 +1,4 @@
-"""The edge: aiohttp requests in, answers out, and the faults in between."""
+"""HTTP server of the simulator (aiohttp): receives requests, applies faults and latency, and sends responses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Server:
     """Serves a world's services.
 
     Attributes:
-        before_processing: called right before a call is processed; through it a test lets customers act in between.
+        before_processing: a hook that runs right before a call is processed, so that customers can act in between.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Server:
         self._log = log
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one call, and say what time it is in this world."""
+        """Answer one call, with a Date header by the simulator's clock."""
         response = await self._serve(request)
         if not response.prepared:
             response.headers.setdefault("Date", self._date())
@@ -112,7 +112,7 @@ class Server:
 
 
 async def _body(request: web.Request) -> bytes:
-    """The body, as far as one byte beyond what is allowed."""
+    """The body, up to one byte more than the limit."""
     body = bytearray()
     async for chunk in request.content.iter_chunked(65_536):
         if len(body) <= LARGEST_BODY:

@@ -1,4 +1,4 @@
-"""The services that the simulator offers: its own table, written from the protocol reference (§4, §5, §8)."""
+"""Table of the simulator's services (method, path, bodies), written from the protocol reference (§4, §5, §8)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 BASE = "/wstest"
-"""The path under which the services stand, as in EPA's test environment (reference §2)."""
+"""The base path of the services, as in EPA's test environment (reference §2)."""
 
 
 class Caller(StrEnum):
-    """Whose credentials a service is called with."""
+    """Who may call a service."""
 
     PROVIDER = "provider"
     CUSTOMER = "customer"
@@ -23,11 +23,11 @@ class Service:
     """One service.
 
     Attributes:
-        name: what faults and the log call it.
-        path: below the base, ids in braces.
-        query: names of its query parameters, all optional.
-        receives: the root element of the body, None for no body.
-        answers: the root element of what it answers with.
+        name: its name in faults and in the log.
+        path: relative to the base, with ids in braces.
+        query: the names of its query parameters, all optional.
+        receives: the root element of the request body, None for no body.
+        answers: the root element of the response body.
     """
 
     name: str
@@ -67,7 +67,7 @@ SERVICES: tuple[Service, ...] = (
     _post("unshare_meter", "/unshare/meter/{meterId}", "terminateSharingResponse"),
     _post("unshare_property", "/unshare/property/{propertyId}", "terminateSharingResponse"),
     _get("list_notifications", "/notification/list", "notificationList", "clear"),
-    # §8, what stands beside them
+    # §8, other read-only services
     _get("get_account", "/account", "account", caller=Caller.ANYBODY),
     _get("list_customers", "/customer/list", "response"),
     _get("get_customer", "/customer/{accountId}", "customer"),
@@ -80,7 +80,7 @@ SERVICES: tuple[Service, ...] = (
     _get("get_custom_field", "/dataExchangeSettings/customField/{customFieldId}", "customField"),
     _get("get_property_hierarchy", "/idHierarchy/property/{propertyId}", "hierarchy"),
     _get("get_meter_hierarchy", "/idHierarchy/meter/{meterId}", "hierarchy"),
-    # §5, how customers made requests in the test environment
+    # §5, how customers make requests in the test environment
     _invite("invite_account", "/invite/account/{dxAccountId}"),
     _invite("invite_property", "/invite/account/{dxAccountId}/property/{propertyId}", "accessLevel"),
     _invite("invite_meter", "/invite/account/{dxAccountId}/meter/{meterId}", "accessLevel"),
@@ -92,7 +92,7 @@ SERVICES: tuple[Service, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A path that belongs to a service, and the ids in it."""
+    """A service that matches a path, and the ids in the path."""
 
     service: Service
     ids: dict[str, int]
@@ -102,9 +102,9 @@ _ID = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 def matches(path: str) -> list[Match]:
-    """The services, of whatever method, that stand at this path below the base.
+    """The services with this path, for any method.
 
-    A double or trailing slash is tolerated (reference §2); a bad number is no such path (§10.2).
+    A double or trailing slash is tolerated (reference §2). A path with an invalid number does not match (§10.2).
     """
     parts = [part for part in path.split("/") if part]
     return [match for service in SERVICES if (match := _match(service, parts)) is not None]

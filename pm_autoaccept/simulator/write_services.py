@@ -1,4 +1,4 @@
-"""The services that change something: the provider's answers, and the customers' requests (reference §4, §5)."""
+"""The services that change state: the provider's answers and the customers' requests (reference §4, §5)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _put_values(kind: Kind, id_name: str, asked: Asked) -> Answer:
 
 
 def changing() -> dict[str, Callable[[Asked], Answer]]:
-    """What answers each service that changes something, by the service's name."""
+    """The handler of each service that changes state, by service name."""
     return {
         "answer_connection": partial(_answer, Kind.CONNECTION, "accountId"),
         "answer_property": partial(_answer, Kind.PROPERTY, "propertyId"),
