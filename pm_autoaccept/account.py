@@ -13,8 +13,8 @@ from pathlib import Path
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
 from pm_autoaccept.data_sources import read_folder
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.refresh import LONGEST, Keeper
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.refresh import READ_TIMEOUT, SourceRefresher
 from pm_autoaccept.egress.proxy_password import Egress, Passage
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.elapsed_time import OF_THIS_PROCESS
@@ -47,18 +47,18 @@ class PolicyInForce:
     async def load(cls, settings: Settings, passage: Passage | None = None) -> PolicyInForce:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
-        keeper = Keeper(
+        keeper = SourceRefresher(
             sources=loaded.policy.sources,
             places=places(settings, passage),
             now=utc_now,
-            patience=LONGEST,
-            tells=False,
+            cycle_wait=READ_TIMEOUT,
+            logs_reads=False,
         )
-        await keeper.begin()
+        await keeper.start()
         await keeper.close()
         return loaded.with_data(keeper)
 
-    def with_data(self, keeper: Keeper) -> PolicyInForce:
+    def with_data(self, keeper: SourceRefresher) -> PolicyInForce:
         """The same policy with these data, as they are now and later."""
         return replace(self, tables=keeper.tables, dated=keeper.dated)
 
@@ -79,9 +79,9 @@ def load_policy(folder: Path) -> PolicyInForce:
     )
 
 
-def places(settings: Settings, passage: Passage | None = None) -> Places:
+def places(settings: Settings, passage: Passage | None = None) -> SourceAccess:
     """Where the data of an account's policy may be, and how addresses are reached."""
-    return Places(settings.policy, settings.connections, Egress(settings.proxies, passage or Passage()))
+    return SourceAccess(settings.policy, settings.connections, Egress(settings.proxies, passage or Passage()))
 
 
 @asynccontextmanager

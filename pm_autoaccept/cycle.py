@@ -27,7 +27,7 @@ from pm_autoaccept.model import (
     Step,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
+from pm_autoaccept.policy import Policy, Table, apply_guards, end_of_day
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
@@ -140,7 +140,7 @@ class Cycle:
     def good_tables(self) -> Mapping[str, Fact[Table]]:
         """The policy's data as they stand now, by the memory and the clocks of the last look."""
         time = trusted_time(self._apart, self.now())
-        return weigh(self.policy.sources, self.tables, dated=self.dated, remembered=self._remembered, time=time)
+        return apply_guards(self.policy.sources, self.tables, dated=self.dated, remembered=self._remembered, time=time)
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:
         """Send what was planned, in `enforce` mode only; in `observe` mode, or while paused, nothing is sent."""

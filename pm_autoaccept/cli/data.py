@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.data_sources.source_status import Stock
+    from pm_autoaccept.data_sources.source_status import SourceStatus
     from pm_autoaccept.model import Fact, Remembered
     from pm_autoaccept.policy import Guard, Policy
 
@@ -102,14 +102,16 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
     return 0
 
 
-async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
+async def _take_stock(
+    settings: Settings, now: datetime
+) -> tuple[Sequence[SourceStatus], Fact[Mapping[str, Remembered]]]:
     from pm_autoaccept.account import load_policy, passage_to_look, places
-    from pm_autoaccept.data_sources.source_status import take_stock
+    from pm_autoaccept.data_sources.source_status import read_statuses
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
     async with passage_to_look(settings) as passage:
-        return await take_stock(sources, places(settings, passage), remembered=remembered, now=now), remembered
+        return await read_statuses(sources, places(settings, passage), remembered=remembered, now=now), remembered
 
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Remembered]]:
@@ -165,7 +167,7 @@ def _named(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, whos
     raise click.UsageError(f"the policy has no data `{name}`{perhaps(name, policy.sources)}; {has}")
 
 
-def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: datetime) -> dict[str, object]:
+def _in_full(stock: SourceStatus, remembered: Fact[Mapping[str, Remembered]], now: datetime) -> dict[str, object]:
     from pm_autoaccept.model import NotLearnt, Remembered
 
     source, reading, table = stock.source, stock.reading, stock.reading.table
@@ -174,7 +176,7 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: date
     require = source.require
     return {
         "name": source.name,
-        "form": source.form,
+        "form": source.kind,
         "where": source.where,
         "good": stock.why_not is None,
         "why": stock.why_not,
@@ -195,7 +197,7 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: date
     }
 
 
-def _print(stocks: Sequence[Stock], now: datetime) -> None:
+def _print(stocks: Sequence[SourceStatus], now: datetime) -> None:
     from pm_autoaccept.cli.output.tables import coloured, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration

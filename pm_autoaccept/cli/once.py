@@ -90,7 +90,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
-    from pm_autoaccept.data_sources.refresh import LONGEST
+    from pm_autoaccept.data_sources.refresh import READ_TIMEOUT
     from pm_autoaccept.errors import PmAutoacceptError
     from pm_autoaccept.ledger.proxy_passwords import recorded
 
@@ -108,7 +108,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
             return stop.why() or hold.why_not() or watch.why_not()
 
         passage = recorded(ledger.database)
-        watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
+        watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=READ_TIMEOUT, tells=False)
         policy = watch.in_force
         account = open_account(
             settings,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.runner import CaseResult, rules_not_decided, run_cases
-from pm_autoaccept.policy.data.guards import weigh
-from pm_autoaccept.policy.data.sources import Form, Guard, Query, Source
-from pm_autoaccept.policy.data.tables import Row, Table, Tabulation, tabulate
+from pm_autoaccept.policy.data.guards import apply_guards
+from pm_autoaccept.policy.data.sources import Guard, Query, Source, SourceKind
+from pm_autoaccept.policy.data.tables import Row, Table, TableBuilder, build_table
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.evaluation.explanation import CameOut, Clause, RuleLookedAt, nearest
 from pm_autoaccept.policy.evaluation.judgement import Judgement
@@ -20,7 +20,6 @@ __all__ = [
     "Case",
     "CaseResult",
     "Clause",
-    "Form",
     "Guard",
     "Judgement",
     "Policy",
@@ -28,8 +27,11 @@ __all__ = [
     "Row",
     "RuleLookedAt",
     "Source",
+    "SourceKind",
     "Table",
-    "Tabulation",
+    "TableBuilder",
+    "apply_guards",
+    "build_table",
     "collect",
     "end_of_day",
     "load",
@@ -38,6 +40,4 @@ __all__ = [
     "nearest",
     "rules_not_decided",
     "run_cases",
-    "tabulate",
-    "weigh",
 ]

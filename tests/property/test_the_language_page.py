@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import collect, load, tabulate
+from pm_autoaccept.policy import build_table, collect, load
 from pm_autoaccept.policy.operators import OPERATORS
 from tests.property import page
 from tests.property.budget import asked_for
@@ -22,7 +22,7 @@ def answered(question: Question) -> tuple[object, ...]:
     """What the program says: verdict, rule, what is unknown, and what rules that are not enforced would have said."""
     policy = load({"policy.yaml": question.text.encode()})
     tables = {
-        name: WHY if source.rows is page.OURS else tabulate(policy.sources[name], source.rows)
+        name: WHY if source.rows is page.OURS else build_table(policy.sources[name], source.rows)
         for name, source in question.world.sources.items()
     }
     asked = question.asked

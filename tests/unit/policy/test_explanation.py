@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import Evidence, NotLearnt, Truth, Verdict
-from pm_autoaccept.policy import CameOut, nearest, tabulate
+from pm_autoaccept.policy import CameOut, build_table, nearest
 
 POLICY = """
 time_zone: America/Chicago
@@ -156,7 +156,7 @@ def test_what_a_row_must_pass_stands_as_it_was_written(load, connection, facts, 
         BY_ROW.replace("NOT:", "not:") if negated else BY_ROW.replace("      NOT:\n", "").replace("        ", "      ")
     )
     policy = load(text)
-    table = tabulate(policy.sources["tenants"], [["00-998-17", "Portland", "active", "3"]])
+    table = build_table(policy.sources["tenants"], [["00-998-17", "Portland", "active", "3"]])
     (rule,) = policy.explain(connection, facts, {"tenants": table})
     one, every = ("all of", "one of") if negated else ("one of", "all of")
     there, passes = rule.clauses[0].parts if negated else rule.clauses

@@ -20,11 +20,11 @@ from pm_autoaccept.model import (
     PropertyInfo,
     RequestKey,
 )
-from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy import build_table
 from pm_autoaccept.policy.analysis import ensured
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.custom_fields.compare import compare
-from pm_autoaccept.policy.data.sources import Form, Source
+from pm_autoaccept.policy.data.sources import Source, SourceKind
 from pm_autoaccept.policy.evaluation.compiler import Preparation
 from pm_autoaccept.policy.evaluation.request_view import View
 from pm_autoaccept.policy.evaluation.taken import collect
@@ -35,8 +35,8 @@ from pm_autoaccept.policy.lint.warnings import warnings
 NUMBER = "Utility Customer Number"
 SEPARATORS = "split: [';', ',', '/', newline]"
 DATA = "data: {listed: {lines: l.txt, clean: digits}}"
-LISTED = tabulate(
-    Source(name="listed", form=Form.LINES, key=("value",), clean={"value": (Cleaning("digits"),)}), [["1"], ["2"]]
+LISTED = build_table(
+    Source(name="listed", kind=SourceKind.LINES, key=("value",), clean={"value": (Cleaning("digits"),)}), [["1"], ["2"]]
 )
 
 
@@ -434,7 +434,7 @@ def test_the_city_takes_several_lots(answer, expected):
     """All on its list are accepted; what has more digits than one lot waits for people; other forms as before."""
     folder = data_sources.example_policy("city")
     city = policy.load(data_sources.read_folder(folder))
-    lots = tabulate(city.sources["lots"], [["1001230456"], ["2000450012"]])
+    lots = build_table(city.sources["lots"], [["1001230456"], ["2000450012"]])
     request = PendingRequest(
         kind=Kind.PROPERTY,
         id=7,
