@@ -13,8 +13,8 @@ from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import AccountInfo, CustomField, CustomFieldDefinition, Notification, ProviderAccount
 from pm_autoaccept.parse.document import Element, children, open_document, open_list
 from pm_autoaccept.parse.element_reader import (
-    Reading,
-    Unread,
+    ElementReader,
+    UnreadableText,
     as_written,
     read_boolean,
     read_id,
@@ -44,14 +44,14 @@ def parse_account(body: bytes) -> ProviderAccount:
     """Our own account, from GET /account."""
     faults: dict[str, str] = {}
     root = open_document(body, "account")
-    reading = Reading(root, faults)
+    reading = ElementReader(root, faults)
     identity = reading.value("id", "id", read_positive_id)
     username = reading.value("username", "username", as_written)
     _refuse(faults)
     if identity is None or username is None:
         raise DocumentRefused("an account without an id or a username")
     # An unreadable value is ignored, because it must not prevent signing in.
-    searchable = Reading(root, {}).value("searchable", "searchable", read_boolean)
+    searchable = ElementReader(root, {}).value("searchable", "searchable", read_boolean)
     return ProviderAccount(identity, username, searchable)
 
 
@@ -75,7 +75,7 @@ def parse_custom_field_links(body: bytes) -> tuple[CustomFieldDefinition, ...]:
 def parse_customer(body: bytes) -> AccountInfo:
     """Who a connected customer is, from GET /customer/{id}."""
     faults: dict[str, str] = {}
-    account = Reading(open_document(body, "customer"), faults).group("accountInfo")
+    account = ElementReader(open_document(body, "customer"), faults).group("accountInfo")
     if not account.present():
         faults["account"] = "the document lacks accountInfo"
     info = read_account_info(account)
@@ -94,7 +94,7 @@ def parse_custom_field_values(body: bytes) -> tuple[CustomField, ...]:
 def parse_custom_field(body: bytes, *, id: int) -> CustomFieldDefinition:  # noqa: A002 - Portfolio Manager's own word
     """One custom field in full, from GET /dataExchangeSettings/customField/{id}, which does not repeat the id."""
     faults: dict[str, str] = {}
-    reading = Reading(open_document(body, "customField"), faults)
+    reading = ElementReader(open_document(body, "customField"), faults)
     definition = CustomFieldDefinition(
         id=id,
         name=reading.attribute("name", "name", as_written) or "",
@@ -111,7 +111,7 @@ def parse_custom_field(body: bytes, *, id: int) -> CustomFieldDefinition:  # noq
 def parse_hierarchy(body: bytes) -> Hierarchy:
     """The account and property above a property or meter, from GET /idHierarchy/…."""
     faults: dict[str, str] = {}
-    reading = Reading(open_document(body, "hierarchy"), faults)
+    reading = ElementReader(open_document(body, "hierarchy"), faults)
     hierarchy = Hierarchy(
         account_id=reading.value("accountId", "accountId", read_id),
         username=reading.value("username", "username", as_written),
@@ -132,7 +132,7 @@ def parse_notifications(body: bytes) -> tuple[Notification, ...]:
 
 def _notification(element: Element) -> Notification | None:
     """One notification; unreadable values are None, and one without a readable id is skipped."""
-    reading = Reading(element, {})
+    reading = ElementReader(element, {})
     identity = reading.value("notificationId", "id", read_id)
     if identity is None:
         return None
@@ -155,7 +155,7 @@ def _links(body: bytes) -> tuple[Link, ...]:
     response = read_response(open_list(body, "response"))
     if not response.ok:
         raise DocumentRefused("a response with status Error, where a list was expected")
-    if any(link.leads_on for link in response.links):
+    if any(link.is_next_page for link in response.links):
         raise DocumentRefused("a list with more pages, where the complete list was expected")
     return response.links
 
@@ -165,7 +165,7 @@ def _linked_id(link: Link, path: re.Pattern[str]) -> int:
     address = path.search(link.link or "")
     try:
         named = {read_positive_id(text) for text in (link.id, address and address[1]) if text}
-    except Unread as error:
+    except UnreadableText as error:
         raise DocumentRefused(f"a link whose id {error}") from error
     if len(named) != 1:
         raise DocumentRefused(f"a link that names {'two ids' if named else 'no id'}: {(link.link or '')[:80]!r}")

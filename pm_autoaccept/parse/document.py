@@ -21,7 +21,7 @@ times as much memory. A page of 20 meters has about 1,900, a list of 60,000 link
 MAX_DEPTH = 200
 """The maximum nesting depth; the root counts as 1. Portfolio Manager's own documents stay below 10."""
 
-_SHOWN = 200
+_MAX_SHOWN_CHARACTERS = 200
 """The maximum length of a path, or of a libxml2 message, in our messages."""
 
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
@@ -103,7 +103,7 @@ def attribute(element: Element, name: str) -> str | None:
 def where_marked(element: Element) -> str:
     """The path of the first marker in the element, for messages: `account/accountInfo/organization`."""
     own = local_name(element)
-    return next((place for place, text in _texts(element, own) if MARK in text), own)[:_SHOWN]
+    return next((place for place, text in _texts(element, own) if MARK in text), own)[:_MAX_SHOWN_CHARACTERS]
 
 
 def _texts(element: Element, place: str) -> Iterator[tuple[str, str]]:
@@ -112,7 +112,7 @@ def _texts(element: Element, place: str) -> Iterator[tuple[str, str]]:
         yield f"{place}/@{str(name).rpartition('}')[2]}", str(value)
     yield place, element.text or ""
     for child in element:
-        yield from _texts(child, f"{place}/{local_name(child)}"[:_SHOWN])
+        yield from _texts(child, f"{place}/{local_name(child)}"[:_MAX_SHOWN_CHARACTERS])
         yield place, child.tail or ""
 
 
@@ -161,4 +161,4 @@ def _too_deep(root: Element) -> bool:
 
 def _one_line(error: Exception) -> str:
     """libxml2's message on one line, shortened."""
-    return " ".join(str(error).split())[:_SHOWN]
+    return " ".join(str(error).split())[:_MAX_SHOWN_CHARACTERS]

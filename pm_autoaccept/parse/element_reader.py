@@ -26,7 +26,7 @@ _MOMENT = re.compile(
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-class Unread(ValueError):
+class UnreadableText(ValueError):
     """A text is not what its element should contain. The message completes "it …"."""
 
 
@@ -34,7 +34,7 @@ def read_id(text: str) -> int:
     """A whole number within xs:long; blanks around it are allowed."""
     written = text.strip(_BLANKS)
     if not _DIGITS.fullmatch(written) or not -_LONG <= int(written) < _LONG:
-        raise Unread(f"is not a whole number: {_shown(text)}")
+        raise UnreadableText(f"is not a whole number: {_shown(text)}")
     return int(written)
 
 
@@ -42,7 +42,7 @@ def read_positive_id(text: str) -> int:
     """An id above 0, as used in calls. Only audit elements contain other ids."""
     number = read_id(text)
     if number <= 0:
-        raise Unread(f"is not an id above 0: {_shown(text)}")
+        raise UnreadableText(f"is not an id above 0: {_shown(text)}")
     return number
 
 
@@ -50,7 +50,7 @@ def read_decimal(text: str) -> Decimal:
     """A number with or without decimals."""
     written = text.strip(_BLANKS)
     if not _DECIMAL.fullmatch(written):
-        raise Unread(f"is not a number: {_shown(text)}")
+        raise UnreadableText(f"is not a number: {_shown(text)}")
     return Decimal(written)
 
 
@@ -59,7 +59,7 @@ def read_boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.strip(_BLANKS)]
     except KeyError:
-        raise Unread(f"is neither true nor false: {_shown(text)}") from None
+        raise UnreadableText(f"is neither true nor false: {_shown(text)}") from None
 
 
 def read_day(text: str) -> date:
@@ -68,22 +68,22 @@ def read_day(text: str) -> date:
     try:
         return date.fromisoformat(written[1] if written else "")
     except ValueError:
-        raise Unread(f"is not a date: {_shown(text)}") from None
+        raise UnreadableText(f"is not a date: {_shown(text)}") from None
 
 
 def read_moment(text: str) -> datetime:
     """xs:dateTime with an offset, milliseconds optional (reference §2)."""
     written = _MOMENT.fullmatch(text.strip(_BLANKS))
     if written is None:
-        raise Unread(f"is not a date and time: {_shown(text)}")
+        raise UnreadableText(f"is not a date and time: {_shown(text)}")
     if written["offset"] is None:
-        raise Unread(f"has no time zone offset: {_shown(text)}")
+        raise UnreadableText(f"has no time zone offset: {_shown(text)}")
     try:
         moment = datetime.fromisoformat(f"{written['upto']}.{(written['fraction'] or '0')[:6]:0<6}{written['offset']}")
         # Times at either end of the calendar cannot be converted to UTC.
         moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Unread(f"is not a date and time: {_shown(text)}") from None
+        raise UnreadableText(f"is not a date and time: {_shown(text)}") from None
     return moment
 
 
@@ -91,7 +91,7 @@ def read_access_level(text: str) -> str:
     """shareLevelType: `Read` or `Read Write`."""
     written = text.strip(_BLANKS)
     if written not in ("Read", "Read Write"):
-        raise Unread(f"is neither Read nor Read Write: {_shown(text)}")
+        raise UnreadableText(f"is neither Read nor Read Write: {_shown(text)}")
     return written
 
 
@@ -103,11 +103,11 @@ def as_written(text: str) -> str:
 def own_text(element: Element) -> str:
     """The text of an element that contains only text, "" if it is empty."""
     if len(element):
-        raise Unread("contains elements where text was expected")
+        raise UnreadableText("contains elements where text was expected")
     return shown(element.text or "")
 
 
-class Reading:
+class ElementReader:
     """Reads one element, which may be absent or untrustworthy, field by field.
 
     An absent value reads as None. A value that is unreadable, or that appears twice with different contents, also reads
@@ -124,12 +124,12 @@ class Reading:
         for child in () if element is None else element:
             self._children[local_name(child)].append(child)
 
-    def group(self, name: str) -> Reading:
+    def group(self, name: str) -> ElementReader:
         """A reader for the child with this name."""
         try:
-            return Reading(self._only(name), self.faults, doubt=self._doubt)
-        except Unread as error:
-            return Reading(None, self.faults, doubt=f"{name} {error}")
+            return ElementReader(self._only(name), self.faults, doubt=self._doubt)
+        except UnreadableText as error:
+            return ElementReader(None, self.faults, doubt=f"{name} {error}")
 
     def value(self, name: str, field: str, read: Callable[[str], T]) -> T | None:
         """The text of the child with this name, converted by `read`."""
@@ -163,7 +163,7 @@ class Reading:
             return None
         try:
             return found()
-        except Unread as error:
+        except UnreadableText as error:
             self.note(field, f"{name} {error}")
             return None
 
@@ -171,7 +171,7 @@ class Reading:
         """The one child with this name; identical repetitions count as one."""
         found = self._children.get(name, ())
         if len(found) > 1 and len({own_bytes(child) for child in found}) > 1:
-            raise Unread("appears more than once with different contents")
+            raise UnreadableText("appears more than once with different contents")
         return found[0] if found else None
 
 

@@ -14,7 +14,7 @@ from pm_autoaccept.model import LOST
 
 MARK = "\ufdd0"
 """Replaces a forbidden character. Unicode reserves it for internal use, so no customer types it."""
-MOST = 100_000
+MAX_FORBIDDEN = 100_000
 """The maximum number of forbidden characters, or of character references, in a document."""
 
 _MARK_BYTES = MARK.encode()
@@ -23,7 +23,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _TOKENS = re.compile(
     r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)|&#(?:[0-9]+|x[0-9A-Fa-f]+);", re.DOTALL
 )
-_MOST_DIGITS = 7
+_MAX_DIGITS = 7
 """The maximum number of digits in a valid character reference."""
 
 _SIGNATURES = (
@@ -48,11 +48,11 @@ def marked(body: bytes) -> bytes | None:
     None if there is none, or too many, or if the document does not have the encoding that it declares.
     """
     text = _decoded(body)
-    if text is None or text.count("&#") > MOST:
+    if text is None or text.count("&#") > MAX_FORBIDDEN:
         return None
-    replaced, count = _FORBIDDEN.subn(MARK, text, count=MOST)
+    replaced, count = _FORBIDDEN.subn(MARK, text, count=MAX_FORBIDDEN)
     found = _TOKENS.sub(_token, replaced)
-    return None if found == text or count == MOST else found.encode()
+    return None if found == text or count == MAX_FORBIDDEN else found.encode()
 
 
 def is_marked(own: bytes) -> bool:
@@ -78,7 +78,7 @@ def _names_none(number: str) -> bool:
     """Whether a character reference names a character that XML forbids."""
     digits, radix = (number[1:], 16) if number.startswith("x") else (number, 10)
     digits = digits.lstrip("0") or "0"
-    if len(digits) > _MOST_DIGITS:
+    if len(digits) > _MAX_DIGITS:
         return True
     code = int(digits, radix)
     return code > 0x10FFFF or _FORBIDDEN.match(chr(code)) is not None  # noqa: PLR2004 - where Unicode ends

@@ -28,8 +28,8 @@ from pm_autoaccept.parse.document import (
     where_marked,
 )
 from pm_autoaccept.parse.element_reader import (
-    Reading,
-    Unread,
+    ElementReader,
+    UnreadableText,
     as_written,
     own_text,
     read_access_level,
@@ -71,11 +71,11 @@ def parse_pending_page(kind: Kind, body: bytes) -> PendingPage:
     return PendingPage(
         requests=tuple(request for request in read if isinstance(request, PendingRequest)),
         unreadable=tuple(request for request in read if isinstance(request, Unreadable)),
-        has_next=any(link.leads_on for link in read_links(root)),
+        has_next=any(link.is_next_page for link in read_links(root)),
     )
 
 
-def read_account_info(info: Reading) -> AccountInfo:
+def read_account_info(info: ElementReader) -> AccountInfo:
     """Who a customer is, from `accountInfo`."""
     return AccountInfo(
         first_name=info.value("firstName", "account.first_name", as_written),
@@ -97,7 +97,7 @@ def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[Cu
             faults.setdefault("custom.", f"a customField has the name {name!r}")
         try:
             fields.append(CustomField(name, own_text(element)))
-        except Unread as error:
+        except UnreadableText as error:
             faults.setdefault(f"custom.{name}", f"customField {error}")
     return tuple(fields)
 
@@ -132,7 +132,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
     if _ELEMENTS[local_name(element)] is not kind:
         return Unreadable(kind, f"a {local_name(element)} element in the {kind} list", source)
     faults: dict[str, str] = {}
-    reading = Reading(element, faults)
+    reading = ElementReader(element, faults)
     identity = reading.value(_ID[kind], _ID_FIELD[kind], read_positive_id)
     if identity is None:
         return Unreadable(kind, faults.get(_ID_FIELD[kind], f"it has no {_ID[kind]}"), source)
@@ -159,7 +159,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
     )
 
 
-def _property_info(info: Reading) -> PropertyInfo:
+def _property_info(info: ElementReader) -> PropertyInfo:
     return PropertyInfo(
         name=info.value("name", "property.name", as_written),
         primary_function=info.value("primaryFunction", "property.primary_function", as_written),
@@ -174,7 +174,7 @@ def _property_info(info: Reading) -> PropertyInfo:
     )
 
 
-def _floor_area(area: Reading, field: str) -> Decimal | None:
+def _floor_area(area: ElementReader, field: str) -> Decimal | None:
     """The floor area in square feet. A value without a known unit counts as unreadable."""
     if not area.present():
         return None
@@ -186,13 +186,13 @@ def _floor_area(area: Reading, field: str) -> Decimal | None:
     return value * _SQUARE_FEET[units]
 
 
-def _meter_info(meter: Reading) -> MeterInfo:
+def _meter_info(meter: ElementReader) -> MeterInfo:
     """A meter has either meterInfo or wasteMeterInfo; with both or neither, everything about it is in doubt."""
     energy, waste = meter.group("meterInfo"), meter.group("wasteMeterInfo")
     info, category = (energy, "energy") if energy.present() else (waste, "waste")
     if energy.present() == waste.present():
         which = "both meterInfo and wasteMeterInfo" if energy.present() else "neither meterInfo nor wasteMeterInfo"
-        info = Reading(None, meter.faults, doubt=f"the meter has {which}")
+        info = ElementReader(None, meter.faults, doubt=f"the meter has {which}")
         info.note("meter.category", f"the meter has {which}")
     return MeterInfo(
         category=None if "meter.category" in meter.faults else category,
@@ -207,7 +207,7 @@ def _meter_info(meter: Reading) -> MeterInfo:
     )
 
 
-def _address(address: Reading, field: str) -> Address:
+def _address(address: ElementReader, field: str) -> Address:
     def part(name: str, own_name: str) -> str | None:
         return address.attribute(name, f"{field}.{own_name}", as_written)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.parse.document import Element, attribute, children, open_document
-from pm_autoaccept.parse.element_reader import Unread, read_id
+from pm_autoaccept.parse.element_reader import UnreadableText, read_id
 from pm_autoaccept.parse.forbidden_characters import MARK
 
 
@@ -28,7 +28,7 @@ class Link:
     hint: str | None
 
     @property
-    def leads_on(self) -> bool:
+    def is_next_page(self) -> bool:
         """Whether it is the "next page" link, ignoring case and blanks (reference §7)."""
         return " ".join((self.description or "").split()).casefold() == "next page"
 
@@ -44,7 +44,7 @@ class Response:
     """As written, None if absent."""
 
     @property
-    def says_no(self) -> bool:
+    def is_error(self) -> bool:
         """Whether it is certainly an error: its status is exactly "Error" and it contains an error."""
         return self.status == "Error" and bool(self.errors)
 
@@ -91,6 +91,6 @@ def _link(link: Element) -> Link:
 def _error(error: Element) -> ServiceError:
     try:
         number = read_id(attribute(error, "errorNumber") or "")
-    except Unread:
+    except UnreadableText:
         number = None
     return ServiceError(number, attribute(error, "errorDescription") or "")

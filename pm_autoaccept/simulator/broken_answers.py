@@ -21,13 +21,13 @@ from pm_autoaccept.simulator.unconfirmed import Inferred
 PAGE_FOR_PEOPLE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _REASONS = {429: "The rate limit has been exceeded", 500: "Internal Server Error", 502: "Down for maintenance"}
 
-_MEGABYTE = b" " * 1_048_576
-_TOO_LARGE = 12
-_BOMB = 64
-_NOW_AND_THEN = 0.05
+_MEGABYTE_OF_BLANKS = b" " * 1_048_576
+_TOO_LARGE_MEGABYTES = 12
+_BOMB_MEGABYTES = 64
+_TRICKLE_SECONDS = 0.05
 
 
-def instead(fault: Fault, *, inferred: Inferred) -> web.Response:
+def replacement_response(fault: Fault, *, inferred: Inferred) -> web.Response:
     """A response in place of the real one: an error status or an HTML page."""
     if fault.kind is FaultKind.HTML:
         page = PAGE_FOR_PEOPLE.format(_REASONS.get(fault.status, "Portfolio Manager"))
@@ -52,7 +52,7 @@ def reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def spoilt(
+async def broken_response(
     request: web.Request, call: Call, answer: Answer, *, fault: Fault, faults: Faults, date: str
 ) -> web.StreamResponse:
     """The response of a processed call, damaged by the fault."""
@@ -76,7 +76,7 @@ def _body(kind: FaultKind, body: bytes) -> bytes:
     """The body as it is sent."""
     match kind:
         case FaultKind.TOO_LARGE:
-            return body + _MEGABYTE * _TOO_LARGE
+            return body + _MEGABYTE_OF_BLANKS * _TOO_LARGE_MEGABYTES
         case FaultKind.GZIP:
             return gzip.compress(body)
         case FaultKind.GZIP_BOMB:
@@ -93,8 +93,8 @@ def _bomb(body: bytes) -> Iterator[bytes]:
     """The body and many megabytes of blanks, in a few kilobytes of gzip."""
     packing = zlib.compressobj(level=9, wbits=31)
     yield packing.compress(body)
-    for _ in range(_BOMB):
-        yield packing.compress(_MEGABYTE)
+    for _ in range(_BOMB_MEGABYTES):
+        yield packing.compress(_MEGABYTE_OF_BLANKS)
     yield packing.flush()
 
 
@@ -125,7 +125,7 @@ async def _trickled(
     request: web.Request, answer: Answer, headers: dict[str, str], *, fault: Fault, faults: Faults
 ) -> web.StreamResponse:
     """Send the body and then one blank per interval, until released or disconnected."""
-    released, seconds = faults.releasing(), _NOW_AND_THEN if fault.seconds is None else fault.seconds
+    released, seconds = faults.releasing(), _TRICKLE_SECONDS if fault.seconds is None else fault.seconds
     response = web.StreamResponse(status=answer.status, headers=headers)
     await response.prepare(request)
     try:

@@ -14,13 +14,13 @@ from datetime import datetime
 from pm_autoaccept.simulator import response_bodies
 from pm_autoaccept.simulator.call_log import Call
 from pm_autoaccept.simulator.error_answers import Refusal, access_denied, not_found, unauthorised
-from pm_autoaccept.simulator.read_services import reading
-from pm_autoaccept.simulator.request_validation import LARGEST_BODY
-from pm_autoaccept.simulator.service_call import Answer, Asked
+from pm_autoaccept.simulator.read_services import read_handlers
+from pm_autoaccept.simulator.request_validation import MAX_BODY_BYTES
+from pm_autoaccept.simulator.service_call import Answer, ServiceCall
 from pm_autoaccept.simulator.services import Caller, matches
 from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Account, World
-from pm_autoaccept.simulator.write_services import changing
+from pm_autoaccept.simulator.write_services import write_handlers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +34,13 @@ class Request:
     body: bytes = b""
 
 
-class Processor:
+class Dispatcher:
     """Answers requests from a world."""
 
     def __init__(self, world: World, *, inferred: Inferred) -> None:
         self._world = world
         self._inferred = inferred
-        self._services: dict[str, Callable[[Asked], Answer]] = reading() | changing()
+        self._services: dict[str, Callable[[ServiceCall], Answer]] = read_handlers() | write_handlers()
 
     def process(self, request: Request, call: Call, *, now: datetime) -> Answer:
         """Sign in, find the service, check and run it. Records the caller, the effects and any error in the call."""
@@ -68,7 +68,7 @@ class Processor:
         customer = caller.id != self._world.provider.id
         if match.service.caller is not Caller.ANYBODY and customer != (match.service.caller is Caller.CUSTOMER):
             raise access_denied()
-        asked = Asked(
+        asked = ServiceCall(
             world=self._world,
             inferred=self._inferred,
             caller=caller,
@@ -103,5 +103,5 @@ def _check_media_types(request: Request, *, expects_body: bool) -> None:
         return
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/xml":
         raise Refusal(415, "Unsupported Media Type")
-    if len(request.body) > LARGEST_BODY:
+    if len(request.body) > MAX_BODY_BYTES:
         raise Refusal(413, "Request Entity Too Large")

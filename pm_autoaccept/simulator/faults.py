@@ -41,7 +41,7 @@ class FaultKind(StrEnum):
     """The body decompresses to 64 megabytes."""
 
 
-OF_AN_ANSWER = frozenset(FaultKind) - {FaultKind.DELAY, FaultKind.STATUS, FaultKind.HTML, FaultKind.RESET}
+RESPONSE_FAULTS = frozenset(FaultKind) - {FaultKind.DELAY, FaultKind.STATUS, FaultKind.HTML, FaultKind.RESET}
 """Faults that always apply to the response of a processed call."""
 
 
@@ -75,7 +75,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class _Standing:
+class _ActiveFault:
     fault: Fault
     left: int | None
 
@@ -85,7 +85,7 @@ class Faults:
     """The active faults, oldest first; at most one applies to a call."""
 
     seed: int = 0
-    _standing: dict[int, _Standing] = field(default_factory=dict)
+    _standing: dict[int, _ActiveFault] = field(default_factory=dict)
     _count: int = 0
     _dice: random.Random = field(init=False)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,7 +98,7 @@ class Faults:
     def add(self, fault: Fault) -> int:
         """Activate a fault and return its number, which removes it again."""
         self._count += 1
-        self._standing[self._count] = _Standing(fault, fault.times)
+        self._standing[self._count] = _ActiveFault(fault, fault.times)
         return self._count
 
     def remove(self, number: int) -> None:

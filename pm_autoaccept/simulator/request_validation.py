@@ -12,8 +12,8 @@ from lxml import etree
 from pm_autoaccept.model import Action, CustomField
 from pm_autoaccept.simulator.error_answers import invalid
 
-LONGEST_NOTE = 1_000
-LARGEST_BODY = 1_000_000
+MAX_NOTE_CHARACTERS = 1_000
+MAX_BODY_BYTES = 1_000_000
 """Bytes. Portfolio Manager's own limit is unknown; legitimate bodies are far smaller."""
 
 _SCHEMA_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
@@ -94,10 +94,10 @@ def _note(children: Sequence[etree._Element], parent: str) -> str | None:
         raise invalid(
             "cvc-minLength-valid: Value '' with length = '0' is not facet-valid with respect to minLength '1'."
         )
-    if len(note) > LONGEST_NOTE:
+    if len(note) > MAX_NOTE_CHARACTERS:
         raise invalid(
             f"cvc-maxLength-valid: Value with length = '{len(note)}' is not facet-valid with respect to maxLength"
-            f" '{LONGEST_NOTE}'."
+            f" '{MAX_NOTE_CHARACTERS}'."
         )
     return note
 

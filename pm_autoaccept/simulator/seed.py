@@ -53,7 +53,7 @@ def world_from_seed(*, seed: int, pending: int, now: datetime) -> World:
         raise ValueError(f"pending must be 0 or more, not {pending}")
     if now.tzinfo is None:
         raise ValueError("now must have a time zone, for example UTC")
-    return _Maker(random.Random(seed), pending, now).made()  # noqa: S311 - reproducible dice, no secret
+    return _WorldBuilder(random.Random(seed), pending, now).made()  # noqa: S311 - reproducible dice, no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Household:
     connected: bool
 
 
-class _Maker:
+class _WorldBuilder:
     """Builds a world: random generator, running ids, and how many requests are still to be made."""
 
     def __init__(self, dice: random.Random, room: int, now: datetime) -> None:

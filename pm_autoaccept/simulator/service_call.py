@@ -11,7 +11,7 @@ from pm_autoaccept.simulator.world import Account, Effect, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ServiceCall:
     """An authenticated call to a service."""
 
     world: World

@@ -21,7 +21,7 @@ from pm_autoaccept.simulator.services import SERVICES
 from pm_autoaccept.simulator.world import Account, Effect, Tie, World
 
 
-class Switched(Protocol):
+class SwitchboardTarget(Protocol):
     """The part of a simulator that the switchboard needs."""
 
     world: World
@@ -35,7 +35,7 @@ class Switched(Protocol):
 class Switchboard:
     """The routes under /simulator/."""
 
-    def __init__(self, simulator: Switched) -> None:
+    def __init__(self, simulator: SwitchboardTarget) -> None:
         self._simulator = simulator
 
     def add_to(self, app: web.Application) -> None:

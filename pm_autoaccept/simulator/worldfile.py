@@ -11,7 +11,7 @@ from pm_autoaccept.model import AccountInfo, Address, CustomField, CustomFieldDe
 from pm_autoaccept.simulator import people, story
 from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Account, Meter, Property, State, Tie, World
-from pm_autoaccept.simulator.yamlnodes import Section, whole_file
+from pm_autoaccept.simulator.yamlnodes import Section, load_mapping
 
 _FIRST_BILL = date(2020, 1, 1)
 """The default, because EPA's schema requires a date for an energy meter."""
@@ -45,7 +45,7 @@ def load_world(text: bytes, *, now: datetime) -> World:
     Raises:
         ConfigurationError: the file does not have the format of docs/simulator.md; the message names the line.
     """
-    return _Reader(now).read(whole_file(text))
+    return _Reader(now).read(load_mapping(text))
 
 
 def _switches(section: Section) -> Inferred:

@@ -14,11 +14,11 @@ from pm_autoaccept.errors import ConfigurationError
 
 E = TypeVar("E", bound=StrEnum)
 
-_DEEPEST = 20
+_MAX_DEPTH = 20
 """The maximum nesting depth; a world has seven levels."""
 
 
-def whole_file(text: bytes) -> Section:
+def load_mapping(text: bytes) -> Section:
     """The mapping in a YAML file.
 
     Raises:
@@ -41,7 +41,7 @@ def _refuse_what_is_not_read(text: bytes) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
             raise _wrong(mark.line if mark else 0, "anchors, aliases and tags are not supported; write the values out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
+        if depth > _MAX_DEPTH:
             raise _wrong(mark.line if mark else 0, "the file is nested too deeply")
 
 

@@ -23,7 +23,7 @@ from pm_autoaccept.model import (
     RequestKey,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table, build_table, collect, load, name_key
+from pm_autoaccept.policy import Policy, Table, build_table, collect_claims, load, name_key
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 NAMES = ("Number", "Other")
@@ -186,7 +186,7 @@ def _facts(draw: st.DrawFn, policy: Policy) -> Facts:
         property_custom=draw(_facts_or(_custom)),
         property_share=draw(_facts_or(st.sampled_from(PropertyShare))),
         property_verdict=draw(_facts_or(st.none() | st.sampled_from(Verdict))),
-        claims=draw(_facts_or(st.just(collect(policy.taken, others, missing=missing)))),
+        claims=draw(_facts_or(st.just(collect_claims(policy.taken, others, missing=missing)))),
     )
 
 

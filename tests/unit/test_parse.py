@@ -415,9 +415,9 @@ def test_a_response_says_ok_or_what_is_wrong() -> None:
         ok=False, errors=errors
     )
     assert not parse.parse_response(b'<response status="Ok">%s</response>' % error).ok
-    assert parse.parse_response(b'<response status="Error">%s</response>' % error).says_no
+    assert parse.parse_response(b'<response status="Error">%s</response>' % error).is_error
     for unsure in (b'<response status="Error"/>', b'<response status="Ok">%s</response>' % error, b"<response/>"):
-        assert not parse.parse_response(unsure).says_no
+        assert not parse.parse_response(unsure).is_error
     assert not parse.parse_response(b"<response/>").ok
 
 

@@ -16,15 +16,15 @@ from rich.text import Text
 from pm_autoaccept.cli.output.tables import coloured
 from pm_autoaccept.cli.support.preview import Looked, planned
 from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth, Verdict
-from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy import Clause, RuleExplanation, RuleResult, nearest_rule
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.messages import counted
 from pm_autoaccept.telemetry.terminal import printable
 
-_NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
+_NOT_LOOKED_AT = (RuleResult.NOT_ON, RuleResult.NOT_ASKED)
 
 
-def looked_at(looked: Looked, decision: Decision) -> tuple[tuple[RuleLookedAt, ...], RuleLookedAt | None]:
+def looked_at(looked: Looked, decision: Decision) -> tuple[tuple[RuleExplanation, ...], RuleExplanation | None]:
     """Every rule as it came out, and, where it is held without doubt, the one that came nearest.
 
     There are none where the policy was not even asked.
@@ -33,7 +33,7 @@ def looked_at(looked: Looked, decision: Decision) -> tuple[tuple[RuleLookedAt, .
         return (), None
     rules = looked.policy.explain(decision.request, decision.facts, looked.tables)
     held = decision.verdict is Verdict.HOLD and decision.reason.kind in (ReasonKind.RULE, ReasonKind.DEFAULT)
-    return rules, nearest(rules) if held else None
+    return rules, nearest_rule(rules) if held else None
 
 
 def tell(out: Console, looked: Looked, decision: Decision) -> None:
@@ -77,7 +77,7 @@ def _data(used: dict[str, Any]) -> str:
     return f"{used['name']}: {counted(used['rows'], 'row')}{old}, digest {used['digest'][:12]}"
 
 
-def _head(looked: Looked, decision: Decision, *, near: RuleLookedAt | None) -> Iterator[tuple[str, Text]]:
+def _head(looked: Looked, decision: Decision, *, near: RuleExplanation | None) -> Iterator[tuple[str, Text]]:
     """The decision in a few lines."""
     yield "verdict", Text.assemble(coloured(str(decision.verdict)), f" by {_by(decision)}")
     yield "because", _text(decision.reason.text)
@@ -99,7 +99,7 @@ def _by(decision: Decision) -> str:
     return f"rule {decision.rule}" if decision.rule else "no rule"
 
 
-def _tell_rules(out: Console, rules: Sequence[RuleLookedAt], decision: Decision) -> None:
+def _tell_rules(out: Console, rules: Sequence[RuleExplanation], decision: Decision) -> None:
     for came, some in groupby(rules, key=lambda rule: rule.came if rule.came in _NOT_LOOKED_AT else None):
         listed = tuple(some)
         if came is None:
@@ -107,13 +107,15 @@ def _tell_rules(out: Console, rules: Sequence[RuleLookedAt], decision: Decision)
                 _tell_rule(out, rule)
             continue
         names = ", ".join(rule.id for rule in listed)
-        why = f"not on {decision.key.kind} requests" if came is CameOut.NOT_ON else f"not asked after {decision.rule}"
+        why = (
+            f"not on {decision.key.kind} requests" if came is RuleResult.NOT_ON else f"not asked after {decision.rule}"
+        )
         out.print(Text(f"{why}: {names}", style="dim"))
 
 
-def _tell_rule(out: Console, rule: RuleLookedAt) -> None:
+def _tell_rule(out: Console, rule: RuleExplanation) -> None:
     tried = "" if rule.enforce else " (not enforced)"
-    over = " since its last day has passed" if rule.came is CameOut.OVER else ""
+    over = " since its last day has passed" if rule.came is RuleResult.OVER else ""
     came = _marked("false" if over else str(rule.came))
     out.print(Text.assemble((rule.id, "bold"), f", {rule.then}{tried}: ", came, over))
     clauses = _lines(rule.clauses) if rule.clauses else Text("always", style="dim")

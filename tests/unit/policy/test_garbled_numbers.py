@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Facts, Kind, NotLearnt, PendingRequest, RequestKey
-from pm_autoaccept.policy import build_table, collect
+from pm_autoaccept.policy import build_table, collect_claims
 
 GARBLED = (
     "4.1001234E7", "4.1001234e+07", "4,1001234E7", "4.1001234E\u22127", "4.1 E 7", "4E7", "12E45", "4.1x10^7",
@@ -56,7 +56,7 @@ def came(when: str, answer: str, clean: str = "digits", **facts: object) -> str:
         custom=(CustomField("A", answer), CustomField("B", "417")),
     )  # fmt: skip
     claims = facts.pop("claims", ())
-    asked = Facts(defined=frozenset({"A", "B"}), claims=collect(loaded.taken, claims), **facts)  # type: ignore[arg-type]
+    asked = Facts(defined=frozenset({"A", "B"}), claims=collect_claims(loaded.taken, claims), **facts)  # type: ignore[arg-type]
     tables = {
         "known": build_table(loaded.sources["known"], [["417"], ["415"]]),
         "rows": build_table(loaded.sources["rows"], [["417", "4"], ["415", "4"]]),
