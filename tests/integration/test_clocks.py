@@ -59,7 +59,7 @@ async def test_new_answers_leave_while_the_clocks_are_apart_and_what_waits_is_sh
     assert made.posts == before
     waiting = [kept.reason for kept in planned.kept_back if kept.reason.kind is ReasonKind.IN_DOUBT]
     assert waiting
-    assert all("seconds apart" in reason.text for reason in waiting), waiting
+    assert all("clock differs from Portfolio Manager's by 360 seconds" in reason.text for reason in waiting), waiting
     (notice,) = notices(planned)
     assert f"360 seconds apart. No answer of unknown fate is sent again until they agree, and {len(waiting)}" in notice
     asks_again, *others = [kept.decision.key for kept in planned.kept_back if kept.reason in waiting]

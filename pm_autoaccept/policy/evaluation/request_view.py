@@ -23,13 +23,13 @@ FieldValue: TypeAlias = Fact[Value | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FieldReader:
-    """Reads one value from a request. Conditions of a policy that use the same value share one reading."""
+    """Reads one value from a request. Conditions of a policy that use the same value share one reader."""
 
     find: Callable[[RequestView], Any]
 
 
 class RequestView(dict[FieldReader, Any]):
-    """A request with its facts and tables; as a mapping, a cache from reading to value.
+    """A request with its facts and tables; as a mapping, a cache from field reader to value.
 
     Attributes:
         zone: the time zone of dates.
@@ -97,12 +97,12 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class FieldReaders:
-    """The readings of one policy."""
+    """The field readers of one policy, each shared by all conditions that use the same value."""
 
     _made: dict[Hashable, FieldReader] = field(default_factory=dict)
 
     def one(self, what: Hashable, find: Callable[[RequestView], Any]) -> FieldReader:
-        """The shared reading for this."""
+        """The shared reader for this."""
         return self._made.setdefault(what, FieldReader(find))
 
     def given(self, field: Field | Column) -> FieldReader:

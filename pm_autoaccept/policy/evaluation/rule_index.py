@@ -38,7 +38,7 @@ class CompiledRule:
 
 
 IndexedValues = tuple[FieldReader, Mapping[Value, Positions], Positions]
-"""A reading; value → the rules that require it; and all of these rules, which may all be unknown if the value is."""
+"""A field reader; value → the rules that require it; and all of these rules, unknown together if the value is."""
 
 
 @dataclass(frozen=True, slots=True)
