@@ -12,8 +12,8 @@ from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.data_sources import read_folder
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.refresh import LONGEST, Keeper
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.refresh import READ_TIMEOUT, SourceRefresher
 from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
@@ -42,18 +42,18 @@ class ActivePolicy:
     async def load(cls, settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> ActivePolicy:
         """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
         loaded = load_policy(settings.policy)
-        keeper = Keeper(
+        keeper = SourceRefresher(
             sources=loaded.policy.sources,
             places=data_places(settings, proxy_guard),
             now=utc_now,
-            patience=LONGEST,
-            tells=False,
+            cycle_wait=READ_TIMEOUT,
+            logs_reads=False,
         )
-        await keeper.begin()
+        await keeper.start()
         await keeper.close()
         return loaded.with_data(keeper)
 
-    def with_data(self, keeper: Keeper) -> ActivePolicy:
+    def with_data(self, keeper: SourceRefresher) -> ActivePolicy:
         """The same policy with these data, as they are now and later."""
         return replace(self, tables=keeper.tables, dated=keeper.dated)
 
@@ -74,9 +74,11 @@ def load_policy(folder: Path) -> ActivePolicy:
     )
 
 
-def data_places(settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> Places:
+def data_places(settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> SourceAccess:
     """Where the data of an account's policy may be, and how addresses are reached."""
-    return Places(settings.policy, settings.connections, Egress(settings.proxies, proxy_guard or ProxyPasswordGuard()))
+    return SourceAccess(
+        settings.policy, settings.connections, Egress(settings.proxies, proxy_guard or ProxyPasswordGuard())
+    )
 
 
 def build_cycle(

@@ -27,7 +27,7 @@ from pm_autoaccept.model import (
     Step,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
+from pm_autoaccept.policy import Policy, Table, apply_guards, end_of_day
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import RETRY_WITHIN, Ledger
@@ -127,7 +127,7 @@ class Cycle:
     def _checked_tables(self, guards: GuardFacts) -> Tables:
         """The policy's data as they are now, checked by their guards."""
         time = trusted_time(guards.clock, self.now())
-        return weigh(self.policy.sources, self.tables, dated=self.dated, remembered=guards.remembered, time=time)
+        return apply_guards(self.policy.sources, self.tables, dated=self.dated, remembered=guards.remembered, time=time)
 
     async def _judge(self, snapshot: Snapshot, tables: Tables) -> Plan:
         """Decide and plan what a snapshot shows."""

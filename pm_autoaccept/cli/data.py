@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.data_sources.source_status import Stock
+    from pm_autoaccept.data_sources.source_status import SourceStatus
     from pm_autoaccept.model import Fact, SourceHistory
     from pm_autoaccept.policy import Guard, Policy
 
@@ -104,15 +104,19 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
     return 0
 
 
-async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, SourceHistory]]]:
+async def _take_stock(
+    settings: Settings, now: datetime
+) -> tuple[Sequence[SourceStatus], Fact[Mapping[str, SourceHistory]]]:
     from pm_autoaccept.account import data_places, load_policy
-    from pm_autoaccept.data_sources.source_status import take_stock
+    from pm_autoaccept.data_sources.source_status import read_statuses
     from pm_autoaccept.sign_in import proxy_guard_for_reading
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
     async with proxy_guard_for_reading(settings) as proxy_guard:
-        return await take_stock(sources, data_places(settings, proxy_guard), remembered=remembered, now=now), remembered
+        return await read_statuses(
+            sources, data_places(settings, proxy_guard), remembered=remembered, now=now
+        ), remembered
 
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, SourceHistory]]:
@@ -171,7 +175,7 @@ def _source(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, who
     raise click.UsageError(f"unknown data source `{name}`{perhaps(name, policy.sources)}; the policy has {known}")
 
 
-def _as_data(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: datetime) -> dict[str, object]:
+def _as_data(stock: SourceStatus, remembered: Fact[Mapping[str, SourceHistory]], now: datetime) -> dict[str, object]:
     from pm_autoaccept.model import NotLearnt, SourceHistory
 
     source, reading, table = stock.source, stock.reading, stock.reading.table
@@ -180,7 +184,7 @@ def _as_data(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: d
     require = source.require
     return {
         "name": source.name,
-        "form": source.form,
+        "form": source.kind,
         "where": source.where,
         "good": stock.why_not is None,
         "why": stock.why_not,
@@ -201,7 +205,7 @@ def _as_data(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: d
     }
 
 
-def _print(stocks: Sequence[Stock], now: datetime) -> None:
+def _print(stocks: Sequence[SourceStatus], now: datetime) -> None:
     from pm_autoaccept.cli.output.tables import colored, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration

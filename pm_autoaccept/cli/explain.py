@@ -93,7 +93,7 @@ def _from_file(xml: Path, folder: Path) -> Preview:
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
     from pm_autoaccept.parse import parse_pending_page
     from pm_autoaccept.plan import plan
-    from pm_autoaccept.policy import load, weigh
+    from pm_autoaccept.policy import apply_guards, load
 
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
     pages = {kind: parse_pending_page(kind, body) for kind in Kind}
@@ -117,7 +117,7 @@ def _from_file(xml: Path, folder: Path) -> Preview:
     readings = read_local(policy.sources, folder)
     dated = {name: reading.dated for name, reading in readings.items()}
     read = {**{name: reading.table for name, reading in readings.items()}, **not_read(policy.sources)}
-    tables = weigh(policy.sources, read, dated=dated, remembered={}, time=now)
+    tables = apply_guards(policy.sources, read, dated=dated, remembered={}, time=now)
     decisions = decide(
         snapshot,
         policy=policy,

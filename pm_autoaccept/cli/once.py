@@ -90,7 +90,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: LeaseH
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import PolicyWatch
-    from pm_autoaccept.data_sources.refresh import LONGEST
+    from pm_autoaccept.data_sources.refresh import READ_TIMEOUT
     from pm_autoaccept.errors import PmAutoacceptError
     from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
     from pm_autoaccept.sign_in import sign_in
@@ -109,7 +109,9 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: LeaseH
             return stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
         proxy_guard = proxy_guard_in_ledger(ledger.database)
-        watch = await PolicyWatch.begin(data_places(settings, proxy_guard), now=utc_now, patience=LONGEST, tells=False)
+        watch = await PolicyWatch.begin(
+            data_places(settings, proxy_guard), now=utc_now, patience=READ_TIMEOUT, tells=False
+        )
         policy = watch.active
         async with sign_in(settings, ledger, proxy_guard=proxy_guard, sleep=stop.sleep) as session:
             cycle = build_cycle(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)

@@ -12,10 +12,16 @@ from typing import Self
 import structlog
 
 from pm_autoaccept.account import ActivePolicy, load_policy
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.file_stamps import Looks, documents_seen, look_again, look_at_policy, settled
-from pm_autoaccept.data_sources.refresh import PATIENCE, Keeper
-from pm_autoaccept.data_sources.threads import apart
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.file_stamps import (
+    FileStamps,
+    known_policy_stamps,
+    policy_stamps,
+    stamped_documents,
+    wait_until_settled,
+)
+from pm_autoaccept.data_sources.refresh import CYCLE_WAIT, SourceRefresher
+from pm_autoaccept.data_sources.threads import run_in_thread
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.telemetry.health import Refusal
 
@@ -39,17 +45,17 @@ class PolicyWatch:
         stirred: set when something has changed that a cycle should begin for.
     """
 
-    places: Places
+    places: SourceAccess
     now: Callable[[], datetime]
     active: ActivePolicy
     refusal: Refusal | None = None
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
-    _seen: Looks
-    _keeper: Keeper
+    _seen: FileStamps
+    _keeper: SourceRefresher
 
     @classmethod
     async def begin(
-        cls, places: Places, *, now: Callable[[], datetime], patience: timedelta = PATIENCE, tells: bool = True
+        cls, places: SourceAccess, *, now: Callable[[], datetime], patience: timedelta = CYCLE_WAIT, tells: bool = True
     ) -> Self:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`.
 
@@ -60,12 +66,14 @@ class PolicyWatch:
             tells: whether it is logged that data were read.
         """
         # Looked at before they are read: what changes in between is noticed as a change.
-        seen = look_at_policy(places.folder)
+        seen = policy_stamps(places.folder)
         loaded = await _load_in_thread(places.folder)
-        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience, tells=tells)
-        await keeper.begin()
+        keeper = SourceRefresher(
+            sources=loaded.policy.sources, places=places, now=now, cycle_wait=patience, logs_reads=tells
+        )
+        await keeper.start()
         active = loaded.with_data(keeper)
-        return cls(places=places, now=now, active=active, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
+        return cls(places=places, now=now, active=active, stirred=keeper.updated, _seen=seen, _keeper=keeper)
 
     @property
     def folder(self) -> Path:
@@ -78,15 +86,15 @@ class PolicyWatch:
         Asked before each answer, since looking at a few files is quick beside sending one. An event of the file system
         would come later than the change itself, and an answer could leave in between.
         """
-        if look_again(self.folder, documents_seen(self._seen)) != self._seen:
+        if known_policy_stamps(self.folder, stamped_documents(self._seen)) != self._seen:
             return "the policy's files have changed"
-        return self._keeper.blocked_reason()
+        return self._keeper.changed_reason()
 
     async def apply_changes(self) -> bool:
         """Take over what has changed, and say whether there is another policy. A bad one never replaces a good one."""
-        replaced = look_at_policy(self.folder) != self._seen and await self._load()
+        replaced = policy_stamps(self.folder) != self._seen and await self._load()
         if not replaced:
-            await self._keeper.catch_up()
+            await self._keeper.refresh()
         self.stirred.clear()  # whatever has come by now, the cycle that begins now judges by
         return replaced
 
@@ -94,12 +102,12 @@ class PolicyWatch:
         """Look again and again, until cancelled; `stirred` is set when a cycle should begin."""
         while True:
             await asyncio.sleep(FILE_CHECK_INTERVAL.total_seconds())
-            if look_at_policy(self.folder) != self._seen:
+            if policy_stamps(self.folder) != self._seen:
                 self.stirred.set()
             else:
-                self._keeper.look()
+                self._keeper.start_due_reads()
 
-    def replace_places(self, places: Places) -> None:
+    def replace_places(self, places: SourceAccess) -> None:
         """Look for data elsewhere, or on another way, from the next reading on."""
         self.places = self._keeper.places = places
 
@@ -109,21 +117,21 @@ class PolicyWatch:
 
     async def _load(self) -> bool:
         for _ in range(_MAX_LOAD_ATTEMPTS):
-            await settled(lambda: look_at_policy(self.folder), now=self.now)
-            seen = look_at_policy(self.folder)
+            await wait_until_settled(lambda: policy_stamps(self.folder), now=self.now)
+            seen = policy_stamps(self.folder)
             try:
                 loaded = await _load_in_thread(self.folder)
             except (PolicyRefused, ConfigurationError) as error:
-                if look_at_policy(self.folder) == seen:
+                if policy_stamps(self.folder) == seen:
                     self._refuse(error, seen)
                     return False
                 continue
             # Else some files may have been read before the change and some after it.
-            if look_at_policy(self.folder) == seen:
+            if policy_stamps(self.folder) == seen:
                 return await self._take_over(loaded, seen)
         return False
 
-    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: Looks) -> None:
+    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: FileStamps) -> None:
         faults = error.faults if isinstance(error, PolicyRefused) else ()
         self._seen, self.refusal = seen, Refusal(self.now(), len(faults), faults[0].where if faults else "")
         # Without the lines themselves: what goes on record stays there, and a policy may hold what is private.
@@ -131,13 +139,15 @@ class PolicyWatch:
         self.active = replace(self.active, refused=why)
         log.error("policy_refused", error=str(error), in_force=self.active.policy.digest)
 
-    async def _take_over(self, loaded: ActivePolicy, seen: Looks) -> bool:
+    async def _take_over(self, loaded: ActivePolicy, seen: FileStamps) -> bool:
         self._seen, self.refusal = seen, None
         if loaded.revision == self.active.revision:
             return False
         before = self._keeper
-        self._keeper = Keeper(sources=loaded.policy.sources, places=self.places, now=self.now, stirred=self.stirred)
-        await self._keeper.begin(before)
+        self._keeper = SourceRefresher(
+            sources=loaded.policy.sources, places=self.places, now=self.now, updated=self.stirred
+        )
+        await self._keeper.start(before)
         await before.close()
         self.active = loaded.with_data(self._keeper)
         log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
@@ -150,7 +160,7 @@ async def _load_in_thread(folder: Path) -> ActivePolicy:
     No policy file, whatever the program makes of it, ends the work on this account or on another.
     """
     try:
-        return await apart(lambda: load_policy(folder), name="load the policy")
+        return await run_in_thread(lambda: load_policy(folder), name="load the policy")
     except (PolicyRefused, ConfigurationError):
         raise
     except Exception as error:

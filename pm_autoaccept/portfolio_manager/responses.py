@@ -81,7 +81,7 @@ def check_post_reply(call: Call, reply: Reply, *, now: datetime) -> None:
         response = parse_response(reply.body)
     except DocumentRefused as error:
         raise AnswerUnknown(f"it answered with {error}", call=str(call), status=reply.status) from error
-    if response.says_no:
+    if response.is_error:
         words = _error_texts(response) or 'status="Error"'
         raise _bad_request(response)(words, call=str(call), status=reply.status)
     if not response.ok:

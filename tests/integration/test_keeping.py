@@ -59,7 +59,7 @@ def fill(file: Path, names: list[str]) -> None:
 def quickly(monkeypatch):
     """Files are looked at much more often than every second, and none is waited for."""
     monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
-    monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.SETTLED", timedelta(0))
+    monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.SETTLE_TIME", timedelta(0))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from pm_autoaccept.doctor import Finding, examine
 from pm_autoaccept.errors import NotAuthorised, PmAutoacceptError
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.model import NotLearnt, Outcome
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Source, SourceKind, Table
 from pm_autoaccept.simulator import Simulator
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from tests.acceptance.processes import run
@@ -201,7 +201,7 @@ async def test_data_over_plain_http_sign_in_to_the_proxy_with_each_request(behin
     behind.proxy.credentials = PAIR
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", behind.address)
-    source = Source(name="one", form=Form.URL, url="http://data.example.test/one.csv?key=s3cret", key=("n",))
+    source = Source(name="one", kind=SourceKind.URL, url="http://data.example.test/one.csv?key=s3cret", key=("n",))
     reading = await read_source(source, data_places(behind.settings()))
     asked = [(each.method, each.target, each.credentials) for each in behind.proxy.asked]
     assert asked == [("GET", "http://data.example.test/one.csv?key=s3cret", PAIR)]

@@ -13,7 +13,7 @@ import pytest
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.daemon import PolicyWatch, policy_watch
-from pm_autoaccept.data_sources.fetch import Places
+from pm_autoaccept.data_sources.fetch import SourceAccess
 from pm_autoaccept.doctor import State, examine
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -69,7 +69,7 @@ class Kubernetes:
 
 async def watch_of(folder: Path, now=utc_now) -> PolicyWatch:
     """The watch over a folder."""
-    return await PolicyWatch.begin(Places(folder), now=now)
+    return await PolicyWatch.begin(SourceAccess(folder), now=now)
 
 
 def rules(watch: PolicyWatch) -> list[str]:

@@ -178,9 +178,9 @@ def _read(policy: Policy, folder: Path, names: PolicyNames | None) -> Mapping[st
     asked = [source for source in policy.sources.values() if source.query is not None]
     if names is None or not asked:
         return tables
-    from pm_autoaccept.data_sources.fetch import Places, read_source
+    from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
 
-    places = Places(folder, names.connections)
+    places = SourceAccess(folder, names.connections)
     return {**tables, **{each.name: asyncio.run(read_source(each, places)).table for each in asked}}
 
 

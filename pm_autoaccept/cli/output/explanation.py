@@ -16,15 +16,15 @@ from rich.text import Text
 from pm_autoaccept.cli.output.tables import colored
 from pm_autoaccept.cli.support.preview import Preview, planned_answers
 from pm_autoaccept.model import Decision, Evidence, NotLearnt, ReasonKind, Truth, Verdict
-from pm_autoaccept.policy import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy import Clause, RuleExplanation, RuleResult, nearest_rule
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.messages import counted
 from pm_autoaccept.telemetry.terminal import printable
 
-_NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
+_NOT_LOOKED_AT = (RuleResult.NOT_ON, RuleResult.NOT_ASKED)
 
 
-def rules_evaluated(preview: Preview, decision: Decision) -> tuple[tuple[RuleLookedAt, ...], RuleLookedAt | None]:
+def rules_evaluated(preview: Preview, decision: Decision) -> tuple[tuple[RuleExplanation, ...], RuleExplanation | None]:
     """The result of every rule; and, for a request that is held for review, the nearest accepting or rejecting rule.
 
     Empty if the policy was not evaluated.
@@ -33,7 +33,7 @@ def rules_evaluated(preview: Preview, decision: Decision) -> tuple[tuple[RuleLoo
         return (), None
     rules = preview.policy.explain(decision.request, decision.facts, preview.tables)
     held = decision.verdict is Verdict.HOLD and decision.reason.kind in (ReasonKind.RULE, ReasonKind.DEFAULT)
-    return rules, nearest(rules) if held else None
+    return rules, nearest_rule(rules) if held else None
 
 
 def print_explanation(out: Console, preview: Preview, decision: Decision) -> None:
@@ -77,7 +77,7 @@ def _data(used: dict[str, Any]) -> str:
     return f"{used['name']}: {counted(used['rows'], 'row')}{old}, digest {used['digest'][:12]}"
 
 
-def _head(preview: Preview, decision: Decision, *, near: RuleLookedAt | None) -> Iterator[tuple[str, Text]]:
+def _head(preview: Preview, decision: Decision, *, near: RuleExplanation | None) -> Iterator[tuple[str, Text]]:
     """The decision, line by line."""
     yield "verdict", Text.assemble(colored(str(decision.verdict)), f" by {_by(decision)}")
     yield "reason", _text(decision.reason.text)
@@ -99,7 +99,7 @@ def _by(decision: Decision) -> str:
     return f"rule {decision.rule}" if decision.rule else "no rule"
 
 
-def _print_rules(out: Console, rules: Sequence[RuleLookedAt], decision: Decision) -> None:
+def _print_rules(out: Console, rules: Sequence[RuleExplanation], decision: Decision) -> None:
     for came, some in groupby(rules, key=lambda rule: rule.came if rule.came in _NOT_LOOKED_AT else None):
         listed = tuple(some)
         if came is None:
@@ -108,14 +108,16 @@ def _print_rules(out: Console, rules: Sequence[RuleLookedAt], decision: Decision
             continue
         names = ", ".join(rule.id for rule in listed)
         why = (
-            f"not on {decision.key.kind} requests" if came is CameOut.NOT_ON else f"not evaluated after {decision.rule}"
+            f"not on {decision.key.kind} requests"
+            if came is RuleResult.NOT_ON
+            else f"not evaluated after {decision.rule}"
         )
         out.print(Text(f"{why}: {names}", style="dim"))
 
 
-def _print_rule(out: Console, rule: RuleLookedAt) -> None:
+def _print_rule(out: Console, rule: RuleExplanation) -> None:
     tried = "" if rule.enforce else " (not enforced)"
-    over = ": its last day has passed" if rule.came is CameOut.OVER else ""
+    over = ": its last day has passed" if rule.came is RuleResult.OVER else ""
     came = _colored_truth("false" if over else str(rule.came))
     out.print(Text.assemble((rule.id, "bold"), f", {rule.then}{tried}: ", came, over))
     clauses = _lines(rule.clauses) if rule.clauses else Text("always", style="dim")

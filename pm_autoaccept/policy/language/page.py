@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pm_autoaccept.model import Limit
 from pm_autoaccept.policy import split_answers
 from pm_autoaccept.policy.data.contents import COLUMN_TYPES
-from pm_autoaccept.policy.data.sources import REFRESH
+from pm_autoaccept.policy.data.sources import DEFAULT_REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TYPES
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, VALUE_FORMATS, Field, field_named
@@ -125,7 +125,7 @@ def _sizes() -> Iterator[tuple[str, str]]:
     yield "a note, with the values put in", f"{MAX_NOTE_CHARACTERS:,} characters"
     yield "parts of an answer beside `split`", f"{split_answers.MAX_PARTS}; what has more is unknown"
     yield "`limits`, unless said", ", ".join(map(_limit, DEFAULT_LIMITS))
-    yield "`refresh`, unless said", written_duration(REFRESH)
+    yield "`refresh`, unless said", written_duration(DEFAULT_REFRESH)
     yield "types of columns", listed(f"`{kind}`" for kind in COLUMN_TYPES)
 
 
