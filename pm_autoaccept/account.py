@@ -17,7 +17,7 @@ from pm_autoaccept.data_sources.refresh import LONGEST, Keeper
 from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
-from pm_autoaccept.record import REPEAT_WITHIN
+from pm_autoaccept.record import RETRY_WITHIN
 from pm_autoaccept.sign_in import Session
 from pm_autoaccept.telemetry.events import log_notify_group
 
@@ -117,5 +117,5 @@ def build_cycle(
         on_decision=on_decision,
         on_tables=on_tables,
         # A retry must not be sent once reads may already be reconciling the answer.
-        repeat_within=min(REPEAT_WITHIN, settings.unknown_wait / 2),
+        repeat_within=min(RETRY_WITHIN, settings.unknown_wait / 2),
     )

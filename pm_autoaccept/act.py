@@ -31,7 +31,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.model import Change, NotLearnt, Outcome, Plan, Receipt, RequestKey, Step
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record import RETRY_WITHIN, Ledger
 
 OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change | None], ...] = (
     (AlreadyFulfilled, Outcome.SETTLED_ELSEWHERE, Change.REQUEST),
@@ -44,7 +44,7 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change |
     (NotSent, Outcome.REFUSED, timedelta()),
     (AnswerUnknown, Outcome.OPEN, None),
 )
-"""design.md's table for what comes to a POST: the error, what is recorded, and when it may be tried again.
+"""What comes to a POST (docs/architecture.md#failures): the error, what is recorded, and when it may be tried again.
 
 After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
 """
@@ -71,7 +71,7 @@ class AnswerSender:
     now: Callable[[], datetime]
     blocked_reason: Callable[[Step], str | None]
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
-    repeat_within: timedelta = REPEAT_WITHIN
+    repeat_within: timedelta = RETRY_WITHIN
     _halted: str | None = field(default=None, init=False)
     _preparing: asyncio.Semaphore = field(init=False)
     _pause_check: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -127,7 +127,7 @@ class AnswerSender:
         try:
             apart = self.pm.clock
             known = None if isinstance(apart, NotLearnt) else apart
-            intent = await self.ledger.intend(replace(step, clock_apart=known), at=at)
+            intent = await self.ledger.record_intent(replace(step, clock_skew=known), at=at)
         except (AlreadyAnswered, OverLimit) as error:
             return str(error)
         except Paused as error:
@@ -143,9 +143,9 @@ class AnswerSender:
         """Record the outcome of an intent. If that fails, nothing more is sent."""
         try:
             if receipt.outcome is None:
-                await self.ledger.withdraw(intent)
+                await self.ledger.withdraw_intent(intent)
             else:
-                await self.ledger.conclude(intent, receipt, at=self.now())
+                await self.ledger.record_outcome(intent, receipt, at=self.now())
         except LedgerError as error:
             self._halted = str(error)
             raise
@@ -158,7 +158,7 @@ class AnswerSender:
     async def _pause_reason(self) -> str | None:
         """Why answering is paused, or None: it may have been paused since the intent was recorded."""
         try:
-            return await self.ledger.paused()
+            return await self.ledger.pause_reason()
         except LedgerError as error:
             return str(error)
 
@@ -198,14 +198,14 @@ class AnswerSender:
         return Receipt(step=step, outcome=Outcome.DONE), None
 
     def _failed_receipt(self, step: Step, error: PortfolioManagerError) -> Receipt:
-        """The row of design.md's table. What no row names is of unknown fate, the careful reading."""
+        """The row of `OUTCOMES`. What no row names is of unknown fate, the careful reading."""
         for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
                 if isinstance(error, TooFast) and error.retry_after is not None:
                     again = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — a Retry-After overrides the table
                 came = Receipt(step=step, outcome=outcome, text=str(error))
                 if isinstance(again, timedelta):
-                    return replace(came, again_after=self.now() + again)
+                    return replace(came, retry_not_before=self.now() + again)
                 return replace(came, awaits=again)
         return Receipt(step=step, outcome=Outcome.OPEN, text=str(error))
 

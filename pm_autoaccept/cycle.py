@@ -30,7 +30,7 @@ from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record import RETRY_WITHIN, Ledger
 from pm_autoaccept.telemetry.events import log_finding, log_notify_group
 
 Tables = Mapping[str, Fact[Table]]
@@ -75,7 +75,7 @@ class Cycle:
     blocked_reason: Callable[[], str | None] = lambda: None
     pause_file: Path | None = None
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
-    repeat_within: timedelta = REPEAT_WITHIN
+    repeat_within: timedelta = RETRY_WITHIN
     on_finding: Callable[[Finding], None] = log_finding
     on_decision: Callable[[Decision], None] = log_notify_group
     on_tables: Callable[[Tables], None] = lambda _tables: None
@@ -112,14 +112,16 @@ class Cycle:
             # The decision on a request stays in effect while a read misses it; its row in the ledger says so.
             shown = {request.key for pending in snapshot.lists for request in pending.requests}
             decisions = [decision for decision in planned.decisions if decision.key in shown]
-            for decision in await self.ledger.decide(decisions, planned.kept_back, mode=self.mode, at=self.now()):
+            for decision in await self.ledger.record_decisions(
+                decisions, planned.kept_back, mode=self.mode, at=self.now()
+            ):
                 self.on_decision(decision)
         return planned
 
     async def _guard_facts(self, snapshot: Snapshot) -> GuardFacts:
         """The clock difference and earlier row counts that the guards are checked against."""
         if any(source.guarded for source in self.policy.sources.values()):
-            return GuardFacts(snapshot.clock, await self.ledger.remembered(at=self.now()))
+            return GuardFacts(snapshot.clock, await self.ledger.source_histories(at=self.now()))
         return GuardFacts(snapshot.clock, {})
 
     def _checked_tables(self, guards: GuardFacts) -> Tables:
@@ -131,7 +133,7 @@ class Cycle:
         """Decide the requests of a snapshot, and plan the answers."""
         history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
         claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
-        accepted = await self.ledger.accepted() if claims else NOT_ASKED_FOR
+        accepted = await self.ledger.accepted_claims() if claims else NOT_ASKED_FOR
         now = self.now()
         decisions = decide(
             snapshot,
@@ -174,7 +176,7 @@ class Cycle:
 
     async def pause_reason(self) -> str | None:
         """Why answering is paused: the pause file, or who paused it; None if it is not paused."""
-        return pause_file_reason(self.pause_file) or await self.ledger.paused()
+        return pause_file_reason(self.pause_file) or await self.ledger.pause_reason()
 
     async def _record_tables(self, tables: Tables) -> None:
         """Record the row counts of the usable tables when they change, and again every hour."""
@@ -184,15 +186,15 @@ class Cycle:
             or self._last_noted[0] != good
             or abs(now - self._last_noted[1]) >= TABLE_NOTE_INTERVAL
         ):
-            await self.ledger.remember(good, at=now)
+            await self.ledger.record_sources(good, at=now)
             self._last_noted = good, now
 
     async def _read(self, *, record: bool) -> Snapshot:
-        in_doubt = await self.ledger.owners_in_doubt()
+        in_doubt = await self.ledger.owners_with_open_answers()
         if not record:
             return await self._poller.poll(in_doubt=in_doubt)
-        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.watched())
-        await self.ledger.see(snapshot, at=self.now(), private=self.policy.private)
-        for finding in await self.ledger.watch(snapshot, at=self.now()):
+        snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.share_reads())
+        await self.ledger.record_snapshot(snapshot, at=self.now(), private=self.policy.private)
+        for finding in await self.ledger.reconcile(snapshot, at=self.now()):
             self.on_finding(finding)
         return snapshot

@@ -1,6 +1,6 @@
 """Polls Portfolio Manager: reads pending lists, notifications and the facts that the policy needs into a Snapshot.
 
-Everything is read before anything is answered, since answering shifts the pages (reference §1.5).
+Everything is read before anything is answered, since answering shifts the pages (docs/protocol.md#paging).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from pm_autoaccept.model import (
     PendingRequest,
     ProviderAccount,
     RequestKey,
+    ShareReads,
     Snapshot,
     Unreadable,
-    Watched,
 )
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.watch import owners_to_read
@@ -60,7 +60,7 @@ class Poller:
     needs: frozenset[Need]
     now: Clock
 
-    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: Watched | None = None) -> Snapshot:
+    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: ShareReads | None = None) -> Snapshot:
         """Read everything once.
 
         Args:
@@ -181,7 +181,7 @@ class Poller:
 
         When a request is withdrawn, those behind it move up, and one of them moves from a page that is not read yet to
         a page that was read already. Reading backwards, no removal hides a request as long as the order is stable
-        (that it is, nobody says: reference §10.5). If a page has not changed, the pages before it have not either.
+        (see docs/protocol.md#list-order). If a page has not changed, the pages before it have not changed either.
         """
         for number in range(len(pages) - 1, 0, -1):
             page = await self.pm.pending_page(kind, number)

@@ -17,8 +17,8 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError, ProxyNotAuthorised
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.elapsed_time import OF_THIS_PROCESS
-from pm_autoaccept.ledger.proxy_passwords import recorded, recorded_beside
+from pm_autoaccept.ledger.elapsed_time import PROCESS_CLOCKS
+from pm_autoaccept.ledger.proxy_passwords import proxy_guard_for_reader, proxy_guard_in_ledger
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.portfolio_manager import CallMade, PortfolioManager, RateLimiter
 from pm_autoaccept.sign_in_memory import SignInMemory, ledger_exists, sign_in_attempts
@@ -44,7 +44,7 @@ async def proxy_guard_for_reading(*accounts: Settings) -> AsyncIterator[ProxyPas
     """The proxy password guard of a read-only command. It still records refused proxy passwords in the ledger."""
     ledger = accounts[0].ledger
     if ledger_exists(ledger) and any(account.proxies.may_sign_in for account in accounts):
-        async with recorded_beside(ledger) as proxy_guard:
+        async with proxy_guard_for_reader(ledger) as proxy_guard:
             yield proxy_guard
     else:
         yield ProxyPasswordGuard()
@@ -83,12 +83,12 @@ async def sign_in(
     """
     async with AsyncExitStack() as stack:
         if proxy_guard is None and records:
-            proxy_guard = recorded(ledger.database, now=now)
+            proxy_guard = proxy_guard_in_ledger(ledger.database, now=now)
         elif proxy_guard is None:
             proxy_guard = await stack.enter_async_context(proxy_guard_for_reading(settings))
         memory = memory or SignInMemory(attempts=sign_in_attempts(settings, ledger.database), now=now)
         if now is utc_now:
-            ledger.clocks = OF_THIS_PROCESS
+            ledger.clocks = PROCESS_CLOCKS
         pm = await stack.enter_async_context(
             PortfolioManager(
                 base_url=settings.base_url,
@@ -107,7 +107,7 @@ async def sign_in(
         if records:
             await ledger.claim(service=settings.base_url, provider=provider, at=now())
         else:
-            await ledger.belongs_to(service=settings.base_url, provider=provider)
+            await ledger.check_account(service=settings.base_url, provider=provider)
         yield Session(pm, provider, ledger)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings, ledger_file
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
-from pm_autoaccept.ledger import Database, SigningIn, SqlLedger
-from pm_autoaccept.ledger.sign_in_attempts import FIRST_WAIT
+from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
+from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
 
 _IN_MEMORY = "sqlite://"
 _NOWHERE = (
@@ -41,7 +41,7 @@ class SignInMemory:
         now: the clock.
     """
 
-    attempts: SigningIn | None
+    attempts: SignInAttempts | None
     read_only: bool = False
     unwritable: str | None = None
     on_warning: Callable[[str], None] = _ignore_warning
@@ -81,7 +81,7 @@ class SignInMemory:
 
     async def refused(self) -> datetime:
         """Record a 401. Returns when the password may be tried again; the earliest time if that cannot be recorded."""
-        soonest = self.now() + FIRST_WAIT
+        soonest = self.now() + FIRST_REFUSAL_WAIT
         if self.attempts is None:
             self.on_warning(_NOWHERE)
         elif self.unwritable is None:
@@ -110,7 +110,7 @@ class SignInMemory:
         """Record that the try was cancelled."""
         await self._note(lambda known: known.given_up(at=self.now()))
 
-    async def _note(self, work: Callable[[SigningIn], Awaitable[None]]) -> None:
+    async def _note(self, work: Callable[[SignInAttempts], Awaitable[None]]) -> None:
         """Record the result of a try, if the ledger can be written."""
         if self.attempts is None or self.unwritable is not None:
             return
@@ -122,9 +122,9 @@ class SignInMemory:
             self.on_warning(f"the result of signing in could not be recorded: {error}")
 
 
-def sign_in_attempts(settings: Settings, database: Database, *, aside: bool = False) -> SigningIn:
+def sign_in_attempts(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
     """The recorded attempts of the account's credential; `aside`: a command tries it beside the daemon."""
-    return SigningIn(
+    return SignInAttempts(
         database=database,
         name=settings.name,
         service=settings.base_url,
@@ -172,7 +172,7 @@ async def open_read_only(
             yield ledger, SignInMemory(attempts=None, on_warning=on_warning, now=now)
             return
         try:
-            database, why = await Database.open_beside(settings.ledger), None
+            database, why = await Database.open_to_append(settings.ledger), None
             stack.push_async_callback(database.close)
         except LedgerError as error:
             database, why = ledger.database, str(error)

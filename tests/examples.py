@@ -11,7 +11,7 @@ from pm_autoaccept.account import ActivePolicy, build_cycle
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.proxy_passwords import recorded
+from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
 from pm_autoaccept.model import (
     Decision,
     Kind,
@@ -88,7 +88,7 @@ async def at_work(settings: Settings, **more: Any) -> AsyncIterator[Cycle]:
     """An account signed in, with the ledger that its settings name."""
     ledger = await SqlLedger.open(settings.ledger, name=settings.name)
     try:
-        proxy_guard = recorded(ledger.database)
+        proxy_guard = proxy_guard_in_ledger(ledger.database)
         in_force = await ActivePolicy.load(settings, proxy_guard)
         async with sign_in(settings, ledger, proxy_guard=proxy_guard, **more) as session:
             yield build_cycle(session, settings, in_force)

@@ -73,7 +73,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
     from pm_autoaccept.data_sources import example_policy
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode, ReasonKind
-    from pm_autoaccept.redaction import shown
+    from pm_autoaccept.redaction import redact_url
     from pm_autoaccept.sign_in import sign_in
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
@@ -112,7 +112,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
                     await cycle.answer(planned)
                 rows = await cycle.ledger.decisions()
         story.end()
-    _end(out, rows, ledger=shown(ledger), seed=seed, cycles=cycles, output=output)
+    _end(out, rows, ledger=redact_url(ledger), seed=seed, cycles=cycles, output=output)
     return 0
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.daemon import HeldLease, Stop
+    from pm_autoaccept.daemon import LeaseHold, Stop
     from pm_autoaccept.ledger import SqlLedger
-    from pm_autoaccept.ledger.leases import Holding
+    from pm_autoaccept.ledger.leases import LeaseHolder
     from pm_autoaccept.model import Mode, Plan, Receipt
     from pm_autoaccept.record import DecisionRow
 
@@ -48,12 +48,12 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
     )
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
-        tenure = await leases.take(settings.name)
-        if tenure is None:
+        held_lease = await leases.take(settings.name)
+        if held_lease is None:
             holders = await leases.holders()
             return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
-        async with hold_lease(leases, tenure, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
+        async with hold_lease(leases, held_lease, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
             await _wait_while_new(ledger, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:
@@ -65,11 +65,11 @@ async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
     from pm_autoaccept.cli.output.tables import console
 
     if wait := ledger.new_for():
-        console(stderr=True).print(f"Waiting: {await ledger.paused()}.")
+        console(stderr=True).print(f"Waiting: {await ledger.pause_reason()}.")
         await stop.wait(wait)
 
 
-def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
+def _held_elsewhere(account: str, held: LeaseHolder | None, *, output: str) -> int:
     """Say that somebody else, `run` as a rule, does the work. That is no failure: cron need not write a letter."""
     from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.cli.output.tables import console
@@ -83,7 +83,7 @@ def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
     return 0
 
 
-async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: HeldLease, *, output: str) -> int:
+async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: LeaseHold, *, output: str) -> int:
     from rich.progress import Progress
 
     from pm_autoaccept.account import build_cycle, data_places
@@ -92,7 +92,7 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: HeldLe
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError
-    from pm_autoaccept.ledger.proxy_passwords import recorded
+    from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
     from pm_autoaccept.sign_in import sign_in
 
     messages = console(stderr=True)
@@ -108,12 +108,12 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: HeldLe
         def blocked_reason() -> str | None:
             return stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
-        proxy_guard = recorded(ledger.database)
+        proxy_guard = proxy_guard_in_ledger(ledger.database)
         watch = await PolicyWatch.begin(data_places(settings, proxy_guard), now=utc_now, patience=LONGEST, tells=False)
         policy = watch.active
         async with sign_in(settings, ledger, proxy_guard=proxy_guard, sleep=stop.sleep) as session:
             cycle = build_cycle(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
-            await ledger.revise(policy.revision, at=cycle.now())
+            await ledger.record_policy_revision(policy.revision, at=cycle.now())
             planned = await stop.unless_stopping(cycle.look())
             if planned is None:
                 return 0

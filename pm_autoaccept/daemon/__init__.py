@@ -7,9 +7,9 @@ changed policy. `shutdown` handles SIGTERM, SIGINT and SIGHUP.
 
 from __future__ import annotations
 
-from pm_autoaccept.daemon.lease import HeldLease, hold_lease, holder_name
+from pm_autoaccept.daemon.lease import LeaseHold, hold_lease, holder_name
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.daemon.supervisor import run
 
-__all__ = ["HeldLease", "PolicyWatch", "Stop", "hold_lease", "holder_name", "run"]
+__all__ = ["LeaseHold", "PolicyWatch", "Stop", "hold_lease", "holder_name", "run"]

@@ -16,7 +16,7 @@ from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.daemon.backoff import FAILURES_BEFORE_PROBING, backoff_after, touch_heartbeat
-from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, HeldLease, hold_lease
+from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, LeaseHold, hold_lease
 from pm_autoaccept.daemon.one_cycle import run_cycle
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.shutdown import Stop
@@ -30,8 +30,8 @@ from pm_autoaccept.errors import (
     PortfolioManagerError,
     ProxyNotAuthorised,
 )
-from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
-from pm_autoaccept.ledger.retention import keep_retention
+from pm_autoaccept.ledger import Database, HeldLease, Leases, SqlLedger
+from pm_autoaccept.ledger.retention import apply_retention
 from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.sign_in import sign_in
 from pm_autoaccept.sign_in_memory import sign_in_attempts
@@ -100,7 +100,7 @@ class AccountWorker:
                 await self.stop.wait(self._recheck_interval)
                 continue
             try:
-                tenure = await self.leases.take(self.settings.name) if self.wants_account() else None
+                held_lease = await self.leases.take(self.settings.name) if self.wants_account() else None
             except LedgerUnavailable as error:
                 self.telemetry.lease_in_doubt()
                 wait = backoff_after(unreachable)
@@ -109,10 +109,10 @@ class AccountWorker:
                 await self.stop.wait(wait)
                 continue
             unreachable = 0
-            if tenure is None:
+            if held_lease is None:
                 await self._stand_by(watch)
             else:
-                await self._run_with_lease(watch, tenure)
+                await self._run_with_lease(watch, held_lease)
 
     @property
     def _recheck_interval(self) -> timedelta:
@@ -127,7 +127,7 @@ class AccountWorker:
         touch_heartbeat(self.settings.heartbeat)
         await self.stop.wait(self._recheck_interval)
 
-    async def _run_with_lease(self, watch: PolicyWatch, tenure: Tenure) -> None:
+    async def _run_with_lease(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
         """Work on the account while this process holds its lease."""
         ledger = SqlLedger(
             self.database,
@@ -136,8 +136,8 @@ class AccountWorker:
             first_answer_wait=self.settings.first_answer_wait,
         )
         answer, ttl = self.settings.timeout, self.settings.lease
-        async with hold_lease(self.leases, tenure, ledger, ttl=ttl, answer_timeout=answer) as lease:
-            log.info("lease_taken", epoch=tenure.epoch)
+        async with hold_lease(self.leases, held_lease, ledger, ttl=ttl, answer_timeout=answer) as lease:
+            log.info("lease_taken", epoch=held_lease.epoch)
             self.telemetry.lease_taken()
             self._held = True
             polling = asyncio.create_task(watch.poll_files(), name=f"poll the policy files of {self.settings.name}")
@@ -157,7 +157,7 @@ class AccountWorker:
                 log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text is enough
         return self._watch
 
-    async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, lease: HeldLease) -> None:
+    async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, lease: LeaseHold) -> None:
         """Sign in and repeat the cycle until a stop is requested, the lease ends, or it should be released."""
 
         def blocked_reason() -> str | None:
@@ -215,10 +215,10 @@ class AccountWorker:
                 log.warning("sign_in_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
                 await self.stop.wait(wait)
 
-    def _should_end(self, lease: HeldLease) -> bool:
+    def _should_end(self, lease: LeaseHold) -> bool:
         return self.stop.requested.is_set() or lease.lost or self.should_release()
 
-    async def _repeat_cycles(self, cycle: Cycle, watch: PolicyWatch, lease: HeldLease) -> None:
+    async def _repeat_cycles(self, cycle: Cycle, watch: PolicyWatch, lease: LeaseHold) -> None:
         """Repeat the cycle, with backoff after failures. What a failed cycle had begun is in the ledger."""
         failed, on_record = 0, None
         while not self._should_end(lease):
@@ -227,7 +227,7 @@ class AccountWorker:
             try:
                 with cycle_context():
                     if watch.active.revision != on_record:
-                        await cycle.ledger.revise(watch.active.revision, at=self.now())
+                        await cycle.ledger.record_policy_revision(watch.active.revision, at=self.now())
                         on_record = watch.active.revision
                     all_failed = await self._run_one_cycle(cycle, lease, probes=failed >= FAILURES_BEFORE_PROBING)
             except NotAuthorised as error:
@@ -256,7 +256,7 @@ class AccountWorker:
             await self.stop.wait_between_cycles(wait, unless=watch.stirred if failed == 0 else None)
             cycle.pm.was_idle()
 
-    async def _run_one_cycle(self, cycle: Cycle, lease: HeldLease, *, probes: bool) -> str | None:
+    async def _run_one_cycle(self, cycle: Cycle, lease: LeaseHold, *, probes: bool) -> str | None:
         """Run one cycle; with `probes`, only after one small call succeeded. Returns the error of a failed cycle."""
         if probes:
             await self.stop.unless_stopping(cycle.pm.account())
@@ -268,7 +268,7 @@ class AccountWorker:
     async def _mask_old_records(self) -> None:
         """Mask personal data in records older than the retention period, at most once a day."""
         retention = self.settings.retention
-        masked = await keep_retention(self.database, retention, account=self.settings.name, at=self.now())
+        masked = await apply_retention(self.database, retention, account=self.settings.name, at=self.now())
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 

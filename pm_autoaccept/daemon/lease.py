@@ -14,7 +14,7 @@ import structlog
 
 from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
-from pm_autoaccept.ledger import Leases, SqlLedger, Tenure, steady
+from pm_autoaccept.ledger import HeldLease, Leases, SqlLedger, monotonic_seconds
 
 log = structlog.get_logger()
 
@@ -23,28 +23,28 @@ RENEWALS_PER_LEASE = 4
 
 
 @dataclass(slots=True, kw_only=True)
-class HeldLease:
+class LeaseHold:
     """The lease on one account, held by this process.
 
     Attributes:
         leases: the leases of this replica.
-        tenure: the lease as last renewed.
+        held_lease: the lease as last renewed.
         answer_timeout: the time after which a POST has ended in any case.
         clock: a monotonic clock in seconds that also counts while the machine sleeps.
         lost: another replica has taken the account.
     """
 
     leases: Leases
-    tenure: Tenure
+    held_lease: HeldLease
     answer_timeout: timedelta
-    clock: Callable[[], float] = steady
+    clock: Callable[[], float] = monotonic_seconds
     lost: bool = False
 
     def blocked_reason(self) -> str | None:
         """Why no answer may be sent now, or None. Called right before each is written to the socket."""
         if self.lost:
             return "another replica has taken over this account"
-        if self.tenure.deadline - self.clock() < self.answer_timeout.total_seconds():
+        if self.held_lease.deadline - self.clock() < self.answer_timeout.total_seconds():
             return "the lease on this account could expire before the answer ends"
         return None
 
@@ -56,7 +56,7 @@ class HeldLease:
             LedgerUnavailable: the ledger is unavailable. The lease keeps its current deadline.
         """
         try:
-            self.tenure = await self.leases.renew(self.tenure)
+            self.held_lease = await self.leases.renew(self.held_lease)
         except LeaseLost:
             self.lost = True
             raise
@@ -69,33 +69,33 @@ def holder_name() -> str:
 
 @asynccontextmanager
 async def hold_lease(
-    leases: Leases, tenure: Tenure, ledger: SqlLedger, *, ttl: timedelta, answer_timeout: timedelta
-) -> AsyncIterator[HeldLease]:
+    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, answer_timeout: timedelta
+) -> AsyncIterator[LeaseHold]:
     """Renew a lease until the context ends, then release it. No answer is in flight by then.
 
     Args:
         leases: the leases of this replica.
-        tenure: the lease that was taken.
+        held_lease: the lease that was taken.
         ledger: the account's ledger. The lease fences its writes.
         ttl: how long a lease lasts without renewal.
         answer_timeout: the client's timeout.
     """
-    hold = HeldLease(leases=leases, tenure=tenure, answer_timeout=answer_timeout)
-    ledger.tenure = tenure
+    hold = LeaseHold(leases=leases, held_lease=held_lease, answer_timeout=answer_timeout)
+    ledger.held_lease = held_lease
     renewing = asyncio.create_task(
-        _renew_until_lost(hold, every=ttl / RENEWALS_PER_LEASE), name=f"renew the lease on {tenure.name}"
+        _renew_until_lost(hold, every=ttl / RENEWALS_PER_LEASE), name=f"renew the lease on {held_lease.name}"
     )
     try:
         yield hold
     finally:
         await cancel_and_wait(renewing)
-        ledger.tenure = None
+        ledger.held_lease = None
         with suppress(LedgerError):  # it expires by itself
             if not hold.lost:
-                await leases.release(hold.tenure)
+                await leases.release(hold.held_lease)
 
 
-async def _renew_until_lost(hold: HeldLease, *, every: timedelta) -> None:
+async def _renew_until_lost(hold: LeaseHold, *, every: timedelta) -> None:
     """Renew until the lease is lost. If the ledger is unavailable, retry more often."""
     wait = every
     while True:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.daemon.lease import HeldLease
+from pm_autoaccept.daemon.lease import LeaseHold
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.model import Kind, Plan, Receipt
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
@@ -16,7 +16,7 @@ from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 log = structlog.get_logger()
 
 
-async def run_cycle(cycle: Cycle, lease: HeldLease, telemetry: AccountTelemetry, stop: Stop) -> str | None:
+async def run_cycle(cycle: Cycle, lease: LeaseHold, telemetry: AccountTelemetry, stop: Stop) -> str | None:
     """Run one cycle. Returns the error if not a single list could be read, otherwise None.
 
     The lease is renewed before reading and again before answering, because reading a large account can take long, and
@@ -38,7 +38,7 @@ async def run_cycle(cycle: Cycle, lease: HeldLease, telemetry: AccountTelemetry,
     if planned.steps:
         await lease.renew()
     receipts = await cycle.answer(planned)
-    open_intents, undecided = await cycle.ledger.open_intents(), await cycle.ledger.undecided()
+    open_intents, undecided = await cycle.ledger.count_open_intents(), await cycle.ledger.count_undecided()
     telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=cycle.now())
     if len(planned.not_whole) == len(Kind):
         return planned.not_whole[0].failed

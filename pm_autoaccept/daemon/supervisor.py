@@ -19,7 +19,7 @@ from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
-from pm_autoaccept.ledger.proxy_passwords import recorded
+from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
 from pm_autoaccept.telemetry.logs import account_context
 from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -74,7 +74,7 @@ async def run(
         share = _FairShare([])
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
-        proxy_guard = recorded(database, now=now)
+        proxy_guard = proxy_guard_in_ledger(database, now=now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(
@@ -118,7 +118,7 @@ async def _load_policies(accounts: list[AccountWorker]) -> None:
 async def _run_workers(share: _FairShare, leases: Leases, stop: Stop, *, every: float) -> None:
     # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
-        share.replicas = await leases.alive()
+        share.replicas = await leases.send_heartbeat()
     reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="replica heartbeat")
     tasks = [asyncio.create_task(_run_worker(each), name=f"account {each.settings.name}") for each in share.accounts]
     try:
@@ -126,7 +126,7 @@ async def _run_workers(share: _FairShare, leases: Leases, stop: Stop, *, every: 
     finally:
         await cancel_and_wait(reporting, *tasks)
         with suppress(LedgerError):
-            await leases.leave()
+            await leases.remove_heartbeat()
     if failures and len(failures) == len(tasks) and not stop.requested.is_set():
         raise failures[0]
 
@@ -153,6 +153,6 @@ async def _report_alive(share: _FairShare, leases: Leases, *, every: float) -> N
     while True:
         await asyncio.sleep(every)
         try:
-            share.replicas = await leases.alive()
+            share.replicas = await leases.send_heartbeat()
         except LedgerUnavailable as error:
             log.warning("replica_heartbeat_failed", error=str(error))

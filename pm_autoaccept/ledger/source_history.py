@@ -1,4 +1,4 @@
-"""Remembers how many rows each data source had while it was good, and which contents somebody took as good."""
+"""Source history: row counts of each data source while it was good, and the contents that somebody confirmed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.ledger.db.tables import confirmation as confirmation_table
 from pm_autoaccept.ledger.db.tables import source_count as count_table
-from pm_autoaccept.model import Remembered, SourceUse
+from pm_autoaccept.model import SourceHistory, SourceUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What a source held while it was good, from when to when; or what somebody took as good then.
+class SourceRecord:
+    """The contents of a source during a period in which it was good; or a confirmation of contents.
 
     Attributes:
-        until: when it was last noted so; none for a confirmation.
-        confirmed_by: who took it as good; none where nobody had to.
+        until: when these contents were last recorded; None for a confirmation.
+        confirmed_by: who confirmed them; None if it is not a confirmation.
     """
 
     account: str
@@ -33,18 +33,18 @@ class Held:
     confirmed_by: str | None = None
 
 
-MEMORY = timedelta(days=7)
-"""What a table had within this time, it is compared with."""
+COMPARE_WITHIN = timedelta(days=7)
+"""A table is compared with its row counts within this period."""
 
-EVERY = timedelta(hours=1)
-"""How often contents that stay the same are noted again."""
+RECORD_INTERVAL = timedelta(hours=1)
+"""How often unchanged contents are recorded again."""
 
 
-def remembered(connection: Connection, name: str, *, at: datetime) -> Mapping[str, Remembered]:
-    """What is remembered of each source of the account of this name. Reads only.
+def load_source_histories(connection: Connection, name: str, *, at: datetime) -> Mapping[str, SourceHistory]:
+    """Load the history of each source of the account with this name. Reads only.
 
-    A source that was good only longer ago is compared with what it had then: a table that stays broken for a week
-    does not become good by that. One that somebody confirmed is compared with what it had since.
+    A source that was last good before the period is compared with that count: a table does not become good by staying
+    broken for a week. A confirmed source is compared with its counts since the confirmation.
     """
     counts, confirmations = _counts(connection, name, at=at), _confirmations(connection, name)
     return {
@@ -53,26 +53,26 @@ def remembered(connection: Connection, name: str, *, at: datetime) -> Mapping[st
     }
 
 
-def remember(connection: Connection, name: str, good: Collection[SourceUse], *, at: datetime) -> None:
-    """Note what the account's good sources hold."""
+def record_sources(connection: Connection, name: str, good: Collection[SourceUse], *, at: datetime) -> None:
+    """Record the row counts and digests of the account's good sources."""
     last = _last(connection, name)
     for use in good:
         row = last.get(use.name)
         if row is None or (row.digest, row.rows) != (use.digest, use.rows):
             values = {"name": name, "source": use.name, "digest": use.digest, "rows": use.rows}
             connection.execute(count_table.insert().values(**values, first_read=at, last_read=at))
-        elif not timedelta(0) <= at - row.last_read < EVERY:
+        elif not timedelta(0) <= at - row.last_read < RECORD_INTERVAL:
             connection.execute(count_table.update().where(count_table.c.id == row.id).values(last_read=at))
 
 
-def confirm(connection: Connection, name: str, use: SourceUse, *, by: str, at: datetime) -> None:
-    """Record that somebody took these contents as good."""
+def confirm_source(connection: Connection, name: str, use: SourceUse, *, by: str, at: datetime) -> None:
+    """Record that somebody confirmed these contents."""
     values = {"name": name, "source": use.name, "digest": use.digest, "rows": use.rows}
     connection.execute(confirmation_table.insert().values(**values, confirmed_at=at, confirmed_by=by))
 
 
-def history(connection: Connection, *, account: str | None = None) -> Sequence[Held]:
-    """What each source held and what was confirmed, of the account of this name or of all; the oldest first."""
+def list_source_records(connection: Connection, *, account: str | None = None) -> Sequence[SourceRecord]:
+    """All recorded contents and confirmations, of the account with this name or of all accounts, oldest first."""
     counts, confirmations = select(count_table), select(confirmation_table)
     if account is not None:
         counts = counts.where(count_table.c.name == account)
@@ -84,8 +84,10 @@ def history(connection: Connection, *, account: str | None = None) -> Sequence[H
     return sorted(held, key=lambda each: each.since)
 
 
-def _held(row: Row[Any], *, since: datetime, until: datetime | None = None, confirmed_by: str | None = None) -> Held:
-    return Held(
+def _held(
+    row: Row[Any], *, since: datetime, until: datetime | None = None, confirmed_by: str | None = None
+) -> SourceRecord:
+    return SourceRecord(
         account=row.name,
         source=row.source,
         digest=row.digest,
@@ -96,15 +98,15 @@ def _held(row: Row[Any], *, since: datetime, until: datetime | None = None, conf
     )
 
 
-def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: datetime) -> Remembered:
-    # A confirmation is a count like any other, before which none matters.
+def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: datetime) -> SourceHistory:
+    # A confirmation counts like any other row count, and earlier counts do not matter.
     confirmed = [(row.confirmed_at, row.rows) for row in confirmations[-1:]]
-    since = max([at - MEMORY, *(moment for moment, _ in confirmed)])
+    since = max([at - COMPARE_WITHIN, *(moment for moment, _ in confirmed)])
     known = [*confirmed, *((row.last_read, row.rows) for row in counts)]
-    numbers = [rows for moment, rows in known if moment > at - MEMORY and moment >= since]
+    numbers = [rows for moment, rows in known if moment > at - COMPARE_WITHIN and moment >= since]
     if not numbers and known:
         numbers.append(max(known)[1])
-    return Remembered(
+    return SourceHistory(
         most=max(numbers, default=None),
         least=min(numbers, default=None),
         confirmed={row.digest: row.confirmed_at for row in confirmations},
@@ -112,9 +114,9 @@ def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: da
 
 
 def _counts(connection: Connection, name: str, *, at: datetime) -> Mapping[str, list[Row[Any]]]:
-    """Source → what it had within the memory's time, and what it had last."""
+    """Source → its rows within the period, and its last row."""
     found: dict[str, list[Row[Any]]] = defaultdict(list)
-    of_late = select(count_table).where(count_table.c.name == name, count_table.c.last_read > at - MEMORY)
+    of_late = select(count_table).where(count_table.c.name == name, count_table.c.last_read > at - COMPARE_WITHIN)
     for row in connection.execute(of_late):
         found[row.source].append(row)
     for source, row in _last(connection, name).items():
@@ -123,7 +125,7 @@ def _counts(connection: Connection, name: str, *, at: datetime) -> Mapping[str, 
 
 
 def _last(connection: Connection, name: str) -> Mapping[str, Row[Any]]:
-    """Source → the row that was noted last."""
+    """Source → its last recorded row."""
     newest = select(func.max(count_table.c.id)).where(count_table.c.name == name).group_by(count_table.c.source)
     rows = connection.execute(select(count_table).where(count_table.c.id.in_(newest)))
     return {row.source: row for row in rows}

@@ -46,7 +46,7 @@ class PortfolioManager:
     Transient) are tried `attempts` times first.
 
     Args:
-        base_url: EPA's live or test service (reference §2), or a simulator's.
+        base_url: EPA's live or test service (docs/protocol.md#environments), or a simulator's.
         rate_limiter: limits calls in flight and calls per second.
         timeout: of each attempt as a whole, in seconds, from the name lookup to the last byte.
         attempts: the maximum number of attempts for one call.
@@ -217,7 +217,7 @@ class PortfolioManager:
             Invalid: the document does not fit EPA's schema, by our own check (not sent) or by theirs.
             AlreadyFulfilled: the request is not pending (any more).
             AnswerUnknown: it may or may not have been processed.
-            PortfolioManagerError: another of its kinds, by design.md's table.
+            PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
         await self._sender.post(
             services.ANSWER[kind],
@@ -233,7 +233,7 @@ class PortfolioManager:
         Raises:
             PortfolioManagerError: as `answer`.
         """
-        # Always sent: left out it would mean false on the wire, and true in EPA's guide (reference §1.4).
+        # Always sent: left out it would mean false on the wire, and true in EPA's guide (docs/protocol.md#disconnect).
         async with self.turn():
             document = partial(terminate_sharing_response, note)
             await self._sender.post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
@@ -249,5 +249,5 @@ class PortfolioManager:
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - one value, turned into another
-    """A boolean as the query has it (reference §2)."""
+    """A boolean as the query has it (docs/protocol.md#paths)."""
     return "true" if value else "false"

@@ -1,6 +1,6 @@
 """Interprets replies: status, headers and body in; data or a typed error (refused, transient, unknown) out. No I/O.
 
-The rows of design.md's failure table that have a status stand here; those without one, where no answer came, in
+The rows of docs/architecture.md#failures that have a status stand here; those without one, where no answer came, in
 `transport`. A temporary failure of a GET is `Transient`. A POST with an unknown outcome is `AnswerUnknown`.
 """
 
@@ -55,7 +55,7 @@ def parse_get_reply(call: Call, reply: Reply, *, read: Callable[[bytes], T], now
     """Parse the reply to a GET with `read`, or raise the error that it means.
 
     Raises:
-        PortfolioManagerError: one of its kinds, by design.md's table.
+        PortfolioManagerError: one of its kinds, by docs/architecture.md#failures.
     """
     _require_ok(call, reply, now=now)
     try:
@@ -74,7 +74,7 @@ def check_post_reply(call: Call, reply: Reply, *, now: datetime) -> None:
     A 200 whose envelope contains an error is the same refusal as with status 400.
 
     Raises:
-        PortfolioManagerError: one of its kinds, by design.md's table.
+        PortfolioManagerError: one of its kinds, by docs/architecture.md#failures.
     """
     _require_ok(call, reply, now=now)
     try:
@@ -169,7 +169,7 @@ def _error_kind(call: Call, status: int, envelope: Response | None) -> type[Port
 
 
 def _bad_request(envelope: Response) -> type[Refused]:
-    """The kind of refusal of a POST, by error numbers and texts (reference §2.2)."""
+    """The kind of refusal of a POST, by error numbers and texts (docs/protocol.md#errors)."""
     numbers = {error.number for error in envelope.errors}
     if _SCHEMA_FAULT in numbers:
         return Invalid

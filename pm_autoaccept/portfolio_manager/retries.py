@@ -148,7 +148,7 @@ class RetryingSender:
         Raises:
             Invalid: it does not fit EPA's schema, so it was not sent.
             NotSent: `blocked_reason` gave a reason before the first attempt.
-            PortfolioManagerError: another of its kinds, by design.md's table.
+            PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
         try:
             call, body = service.call(id, **query), document()

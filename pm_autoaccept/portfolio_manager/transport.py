@@ -28,7 +28,7 @@ from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, Por
 from pm_autoaccept.parse import MAX_BYTES
 from pm_autoaccept.portfolio_manager.responses import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 KEEP_ALIVE_S = 4.0
 """How long an idle connection is kept, in seconds. Common servers close theirs after 5. A POST on a connection that is
@@ -241,9 +241,9 @@ def checked_base_url(text: str) -> URL:
     if url.raw_user is not None or url.raw_password is not None or "@" in text:
         raise ConfigurationError("the service URL contains credentials; set USERNAME and PASSWORD instead")
     if url.scheme not in ("http", "https") or not url.host or url.raw_query_string or url.raw_fragment:
-        raise ConfigurationError(f"invalid service URL {shown(text)}; use the form https://HOST/PATH")
+        raise ConfigurationError(f"invalid service URL {redact_url(text)}; use the form https://HOST/PATH")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise ConfigurationError(f"the service URL {shown(text)} would send the password unencrypted; use https")
+        raise ConfigurationError(f"the service URL {redact_url(text)} would send the password unencrypted; use https")
     return url
 
 
@@ -255,7 +255,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _basic(username: str, password: str) -> str:
-    """The Authorization header; non-ASCII as UTF-8, which reference §2 leaves open and RFC 7617 prefers."""
+    """The Authorization header; non-ASCII as UTF-8, as RFC 7617 prefers (docs/protocol.md#authentication)."""
     if not username or not password:
         raise ConfigurationError("the username or password is empty; set both")
     if ":" in username:

@@ -21,7 +21,7 @@ from pm_autoaccept.daemon import Stop, hold_lease
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import examine
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
-from pm_autoaccept.ledger import Database, Leases, SigningIn, SqlLedger
+from pm_autoaccept.ledger import Database, Leases, SignInAttempts, SqlLedger
 from pm_autoaccept.simulator import Fault, FaultKind
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.reloading import events
@@ -129,7 +129,7 @@ async def test_a_password_that_another_process_was_let_in_with_is_waited_for_no_
     async def look(number: int) -> None:
         if number == 2:
             database = await Database.open(settings.accounts[0].ledger)
-            known = SigningIn(
+            known = SignInAttempts(
                 database=database,
                 name="default",
                 service=simulator.url,
@@ -203,7 +203,7 @@ async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
     """What renews a lease, looks at files or gives a sign of life may have ended long before it is dropped."""
 
     class Broken(Leases):
-        async def renew(self, tenure):  # noqa: ARG002 — as Leases has it
+        async def renew(self, held_lease):  # noqa: ARG002 — as Leases has it
             ended.set()
             raise fault
 
@@ -212,10 +212,10 @@ async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
     ended = asyncio.Event()
     ledger = await SqlLedger.open("sqlite://")
     leases = Broken(ledger.database, holder="us", ttl=timedelta(minutes=2))
-    tenure = await leases.take("default")
+    held_lease = await leases.take("default")
     with structlog.testing.capture_logs() as logged:
         async with hold_lease(
-            leases, tenure, ledger, ttl=timedelta(milliseconds=1), answer_timeout=timedelta(minutes=1)
+            leases, held_lease, ledger, ttl=timedelta(milliseconds=1), answer_timeout=timedelta(minutes=1)
         ):
             await ended.wait()
             await asyncio.sleep(0)

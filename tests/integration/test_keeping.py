@@ -139,6 +139,6 @@ async def test_what_people_are_shown_hangs_on_the_guards_too(simulate, said, fil
     looked = await look_only(load_accounts(**said(simulator)).accounts[0])
     table = looked.tables["known"]
     assert isinstance(table, NotLearnt)
-    assert "it has 4 rows, and the policy requires 5 at least" in table.why
+    assert "it has 4 rows; the policy requires at least 5" in table.why
     decided = [each for each in looked.plan.decisions if each.key.kind is Kind.CONNECTION]
     assert {(each.verdict, each.unknown) for each in decided} == {(Verdict.HOLD, ("known",))}

@@ -133,7 +133,7 @@ async def test_an_address_is_asked_again_when_its_time_has_come_and_sooner_after
     server.names.append("jana")
     assert await refreshed(keeper, clock, timedelta(seconds=1)) == 3
     server.status = 500
-    assert "it answers 500" in await refreshed(keeper, clock, 15 * MINUTE)
+    assert "the server responded with 500" in await refreshed(keeper, clock, 15 * MINUTE)
     server.status = 200
     clock.now += SOONER - timedelta(seconds=1)
     keeper.look()
@@ -157,7 +157,7 @@ async def test_a_source_that_does_not_answer_holds_up_neither_a_cycle_nor_the_ot
     await keeper.catch_up()
     assert keeper.tables["other"].rows == 2
     keeper.stirred.clear()
-    assert "no answer has come in 5 minutes" in await refreshed(keeper, clock, LONGEST)
+    assert "timed out after 5 minutes" in await refreshed(keeper, clock, LONGEST)
     server.silent.set()
     server.silent = None
     await keeper.stirred.wait()

@@ -76,7 +76,7 @@ class Behind:
 
     @property
     def address(self) -> str:
-        """The proxy's, with a username and a password where it wants them."""
+        """The proxy's, with username and password where it wants them."""
         user, colon, password = (self.proxy.credentials or "").partition(":")
         return f"http://{quote(user)}{colon}{quote(password, safe='')}{'@' * bool(colon)}127.0.0.1:{self.proxy.port}"
 
@@ -413,11 +413,11 @@ async def test_doctor_says_which_proxy_and_which_authorities(behind, monkeypatch
     found = await found_by(**behind.said)
     said = {check: finding.found for check, finding in found.items()}
     proxy = f"http://127.0.0.1:{behind.proxy.port} (HTTPS_PROXY)"
-    ending = "" if credentials is None else ", with a username and a password"
+    ending = "" if credentials is None else ", with username and password"
     assert said.get("proxy") == f"portfoliomanager.energystar.gov is reached through {proxy}{ending}"
     assert said["proxy for data one"] == f"data.example.test is reached through {proxy}{ending}"
     assert said["proxy for data two"] == "127.0.0.1 is reached directly: it is on this machine"
-    assert f"port 443 can be reached, through the proxy {proxy}, by TLSv1.3" in said["host"]
+    assert f"port 443 is reachable, through the proxy {proxy}, with TLSv1.3" in said["host"]
     assert f"{CERTIFICATE} (SSL_CERT_FILE)" in said["certificate authorities"]
     assert {found[check].state.value for check in ("proxy", "host", "sign-in", "pending meters")} == {"ok"}
     assert found["data one"].state.value == "ok"
@@ -429,8 +429,8 @@ async def test_doctor_says_which_proxy_and_which_authorities(behind, monkeypatch
     [
         (CONNECT_FAILS["forbidden"], "answered 403 Forbidden to CONNECT"),
         (CONNECT_FAILS["asks for a password"], "it requires Negotiate, NTLM, and this program supports only Basic"),
-        (CONNECT_FAILS["hangs up"], "the proxy hung up"),
-        (CONNECT_FAILS["says 200 and hangs up"], "the connection was cut"),
+        (CONNECT_FAILS["hangs up"], "the proxy closed the connection"),
+        (CONNECT_FAILS["says 200 and hangs up"], "the connection was closed"),
     ],
 )
 async def test_doctor_says_what_is_wrong_with_the_proxy(behind, monkeypatch, answer, says):

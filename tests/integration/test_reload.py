@@ -101,7 +101,7 @@ async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tm
     assert watch.active is before
     assert watch.active.tables["known"] not in (table, NotLearnt("it is still being read"))
     write(tmp_path / "..data" / "data" / "known.txt", "jana\n")
-    assert watch.blocked_reason() == "the data have changed: known"
+    assert watch.blocked_reason() == "data files have changed: known"
 
 
 async def test_the_folder_itself_may_be_a_link_that_is_swapped(tmp_path):
@@ -328,7 +328,7 @@ async def test_a_refusal_is_seen_by_everybody(simulate, said, tmp_path):
 
     found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
     assert found["policy in force"].state is found["policy"].state is State.PROBLEM
-    assert "stays in force:\npolicy.yaml:3:76" in found["policy in force"].found
+    assert "stays in effect:\npolicy.yaml:3:76" in found["policy in force"].found
     write(policy, HOLD)
     found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
     assert found["policy"].state is State.OK

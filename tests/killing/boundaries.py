@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from pm_autoaccept.ledger import SqlLedger, decisions, intents, outcomes, requests
+from pm_autoaccept.ledger import SqlLedger, store
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.portfolio_manager import services
 from pm_autoaccept.portfolio_manager.transport import Transport
@@ -86,11 +86,11 @@ def die_at(name: str, nth: int) -> None:
     passes("it has begun")
     _around(Database, "open", passes, after="the ledger is open")
     _around(SqlLedger, "claim", passes, after="the ledger is claimed")
-    _around(SqlLedger, "see", passes, after="what was seen is committed")
+    _around(SqlLedger, "record_snapshot", passes, after="what was seen is committed")
     _around(SqlLedger, "history", passes, after="history is read")
-    _around(SqlLedger, "decide", passes, after="decisions are committed")
-    _around(SqlLedger, "intend", passes, after="the intent is committed")
-    _around(SqlLedger, "conclude", passes, after="the outcome is committed")
+    _around(SqlLedger, "record_decisions", passes, after="decisions are committed")
+    _around(SqlLedger, "record_intent", passes, after="the intent is committed")
+    _around(SqlLedger, "record_outcome", passes, after="the outcome is committed")
     _calls(passes)
     _commits(passes)
 
@@ -139,8 +139,8 @@ def _commits(passes: Callable[[str], None]) -> None:
     """Each transaction that has done all its work and is about to be committed."""
     done: list[str] = []
 
-    def noting(module: Any, name: str, point: str) -> None:
-        work = getattr(module, name)
+    def noting(name: str, point: str) -> None:
+        work = getattr(store, name)
 
         @functools.wraps(work)
         def noted(*arguments: Any, **named: Any) -> Any:
@@ -148,12 +148,12 @@ def _commits(passes: Callable[[str], None]) -> None:
             done.append(point)
             return result
 
-        setattr(module, name, noted)
+        setattr(store, name, noted)
 
-    noting(requests, "see", "what was seen is not committed")
-    noting(decisions, "decide", "decisions are not committed")
-    noting(intents, "intend", "the intent is not committed")
-    noting(outcomes, "conclude", "the outcome is not committed")
+    noting("record_snapshot", "what was seen is not committed")
+    noting("record_decisions", "decisions are not committed")
+    noting("record_intents", "the intent is not committed")
+    noting("record_outcomes", "the outcome is not committed")
 
     @event.listens_for(Engine, "before_cursor_execute")
     def _statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -47,8 +47,8 @@ def notices(plan: Plan) -> list[str]:
     """What people must know beside the plan itself: a pause, clocks that do not agree, a list that is not whole."""
     paused = [f"Nothing is answered now: {plan.paused}."] if plan.paused is not None else []
     open_intents = sum(each.reason.kind is ReasonKind.IN_DOUBT for each in plan.kept_back)
-    if plan.clock_apart is not None and open_intents:
-        apart = f"{abs(plan.clock_apart).total_seconds():,.0f} seconds"
+    if plan.clock_skew is not None and open_intents:
+        apart = f"{abs(plan.clock_skew).total_seconds():,.0f} seconds"
         paused.append(
             f"Our clock and Portfolio Manager's are {apart} apart. No answer of unknown fate is sent again until they"
             f" agree, and {open_intents} {'waits' if open_intents == 1 else 'wait'}. Set this machine's clock by NTP."

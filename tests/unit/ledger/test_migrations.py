@@ -35,8 +35,8 @@ FIRST: dict[str, dict[str, Any]] = {
         "id": 1,
         "kind": "connection",
         "pm_id": 7,
-        "asked": "x",
-        "time": 1,
+        "content_digest": "x",
+        "occurrence": 1,
         "account_id": 7,
         "username": "customer",
         "sender_id": None,
@@ -50,11 +50,11 @@ FIRST: dict[str, dict[str, Any]] = {
         "last_seen": BEFORE,
         "absent_since": None,
         "absent_reads": 0,
-        "falls_with": None,
+        "cascade_intent_id": None,
         "outcome": "done",
         "outcome_at": BEFORE,
         "outcome_text": "",
-        "again_after": None,
+        "retry_not_before": None,
     },
     "decision": {
         "id": 1,
@@ -191,7 +191,7 @@ async def test_what_the_first_version_itself_has_written_is_migrated(tmp_path):
 async def test_an_older_ledger_in_postgresql_is_migrated_only_when_people_say_so(first_version):
     """Replicas of the version before may be at work on it: they are stopped first."""
     for read_only in (False, True):
-        with pytest.raises(LedgerMismatch, match="`pm-autoaccept migrate` brings it up to date"):
+        with pytest.raises(LedgerMismatch, match="`pm-autoaccept migrate` upgrades it"):
             await SqlLedger.open(first_version, read_only=read_only)
     await migrate(first_version)
     await (await SqlLedger.open(first_version)).close()

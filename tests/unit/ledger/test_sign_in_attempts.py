@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.ledger.sign_in_attempts import SigningIn
+from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
 from tests.examples import NOW
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -18,14 +18,14 @@ def start(database):
     """Start a process that knows a password, on the ledger of all."""
     digests: dict[tuple[object, ...], bytes] = {}
 
-    class Process(SigningIn):
+    class Process(SignInAttempts):
         """Makes each digest once in a test, since it is slow to make on purpose."""
 
         def _slowly(self, salt: bytes) -> bytes:
             known = (salt, self.service, self.username, self.password)
             return digests.get(known) or digests.setdefault(known, super()._slowly(salt))
 
-    def begin(password="wrong", **other) -> SigningIn:  # noqa: S107 — a simulated account's
+    def begin(password="wrong", **other) -> SignInAttempts:  # noqa: S107 — a simulated account's
         said = {"name": "north", "service": "https://pm.example/ws", "username": "provider", "password": password}
         return Process(database=database, **said | other)
 

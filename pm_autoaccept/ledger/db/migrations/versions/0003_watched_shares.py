@@ -1,4 +1,4 @@
-"""Watching what came in undecided, removing it, masking what is old."""
+"""Reconciliation of undecided shares, removals, and masking of old records."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Say when each owner's shares were read, what people removed, and what was masked."""
+    """Add when each owner's shares were read, what people removed, and what was masked."""
     op.add_column("provider", sa.Column("watched_at", UtcDateTime))
     op.add_column("provider", sa.Column("masked_at", UtcDateTime))
     op.add_column("request", sa.Column("masked_at", UtcDateTime))
-    op.add_column("tie", sa.Column("absent_since", UtcDateTime))
-    op.create_index("ix_tie_request_id", "tie", ["request_id"])
+    op.add_column("inventory", sa.Column("absent_since", UtcDateTime))
+    op.create_index("ix_inventory_request_id", "inventory", ["request_id"])
     op.create_table(
         "owner",
         sa.Column("provider_id", sa.Integer, nullable=False),

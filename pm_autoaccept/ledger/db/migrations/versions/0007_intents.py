@@ -1,4 +1,4 @@
-"""By which clocks an answer was sent, what it is, what a refusal waits for, and what may fall with each reject."""
+"""The service's time and the note template of each answer, what a refusal waits for, and cascaded rejects."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make room for them; what is known of what falls is taken over."""
+    """Add the columns and the table; copy the known cascaded rejects."""
     op.add_column("intent", sa.Column("template", sa.String(64)))
     op.add_column("intent", sa.Column("service_sent_at", UtcDateTime))
     op.add_column("intent", sa.Column("awaits", sa.String(10)))
     op.create_index("ix_intent_service_sent_at", "intent", ["service_sent_at"])
     op.create_table(
-        "fall",
+        "cascaded_reject",
         sa.Column("intent_id", sa.Integer, nullable=False),
         sa.Column("request_id", sa.Integer, nullable=False),
-        sa.ForeignKeyConstraint(["intent_id"], ["intent.id"], name="fk_fall_intent_id"),
-        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_fall_request_id"),
-        sa.PrimaryKeyConstraint("intent_id", "request_id", name="pk_fall"),
+        sa.ForeignKeyConstraint(["intent_id"], ["intent.id"], name="fk_cascaded_reject_intent_id"),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_cascaded_reject_request_id"),
+        sa.PrimaryKeyConstraint("intent_id", "request_id", name="pk_cascaded_reject"),
     )
-    op.create_index("ix_fall_request_id", "fall", ["request_id"])
+    op.create_index("ix_cascaded_reject_request_id", "cascaded_reject", ["request_id"])
     op.execute(
-        "INSERT INTO fall (intent_id, request_id) SELECT falls_with, request.id FROM request"
-        " JOIN intent ON intent.id = request.falls_with"
+        "INSERT INTO cascaded_reject (intent_id, request_id) SELECT cascade_intent_id, request.id FROM request"
+        " JOIN intent ON intent.id = request.cascade_intent_id"
     )
