@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import Settings
+from pm_autoaccept.config import Settings, ledger_exists
 from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError, ProxyNotAuthorised
 from pm_autoaccept.ledger import SqlLedger
@@ -21,7 +21,7 @@ from pm_autoaccept.ledger.elapsed_time import PROCESS_CLOCKS
 from pm_autoaccept.ledger.proxy_passwords import proxy_guard_for_reader, proxy_guard_in_ledger
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.portfolio_manager import CallMade, PortfolioManager, RateLimiter
-from pm_autoaccept.sign_in_memory import SignInMemory, ledger_exists, sign_in_attempts
+from pm_autoaccept.sign_in_memory import SignInMemory, sign_in_attempts
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import Settings, ledger_file
+from pm_autoaccept.config import Settings, ledger_exists
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
 from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
 from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
@@ -140,12 +139,6 @@ def _raise_unless_due(until: datetime | None) -> None:
         why = "not tried: the password was refused before, or its last try has not ended; it is retried at"
         text = f"{why} {until:%Y-%m-%d %H:%M:%S %Z}, a changed password at once"
         raise NotAuthorised(text, call="GET /account", until=until)
-
-
-def ledger_exists(address: str) -> bool:
-    """Whether a ledger may exist at this address. For a database server this is only known when it is opened."""
-    file = ledger_file(address)
-    return address != _IN_MEMORY and (file is None or Path(file).exists())
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from ipaddress import IPv6Address
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
@@ -135,6 +136,12 @@ def _is_postgresql(address: str) -> bool:
 def ledger_file(address: str) -> str | None:
     """The SQLite file of a ledger; None if it is in memory or in a database server."""
     return address.removeprefix("sqlite:///") or None if address.startswith("sqlite:///") else None
+
+
+def ledger_exists(address: str) -> bool:
+    """Whether there is a ledger file; True for a database server, which reports a missing database itself."""
+    file = ledger_file(address)
+    return address != _SQLITE and (file is None or Path(file).exists())
 
 
 def password_in(address: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from pm_autoaccept.config import Program, Settings, ledger_file
+from pm_autoaccept.config import Program, Settings, ledger_exists, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
@@ -23,7 +23,7 @@ from pm_autoaccept.ledger.db.sqlite_file import SHM_SUFFIX, WAL_SUFFIX
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.messages import some
-from pm_autoaccept.sign_in_memory import SignInMemory, ledger_exists, open_read_only
+from pm_autoaccept.sign_in_memory import SignInMemory, open_read_only
 
 LOCK_TIMEOUT_S = 5.0
 """How long to wait for another process that holds the write lock."""

@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.cli.support.preview import load_preview
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.daemon import Stop, hold_lease
@@ -95,7 +95,7 @@ async def test_what_a_retry_after_asked_for_is_kept_over_restarts(simulate, sett
         assert events(logged) == ["sign_in_failed"]
         assert "asked us to wait" in str(logged)
     with pytest.raises(TooFast):
-        await look_only(settings.accounts[0])
+        await load_preview(settings.accounts[0])
     found = {finding.check: finding async for finding in examine(settings)}
     assert "asked us to wait" in found["sign-in"].found
     assert len(simulator.log.calls) == 1

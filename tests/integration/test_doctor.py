@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.cli.support.preview import load_preview
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.doctor import Finding, State, examine
@@ -397,7 +397,7 @@ async def test_pending_does_not_try_a_password_that_was_refused_lately(simulate,
             pass
     seen = len(simulator.log.calls)
     with pytest.raises(NotAuthorised, match="not tried"):
-        await look_only(account)
+        await load_preview(account)
     assert len(simulator.log.calls) == seen
 
 
