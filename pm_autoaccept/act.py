@@ -44,9 +44,9 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change |
     (NotSent, Outcome.REFUSED, timedelta()),
     (AnswerUnknown, Outcome.OPEN, None),
 )
-"""What comes to a POST (docs/architecture.md#failures): the error, what is recorded, and when it may be tried again.
+"""Errors of a POST (docs/architecture.md#failures): the outcome to record, and when the answer may be sent again.
 
-After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
+A duration: after this time. A `Change`: when this or the program has changed. None: by the rule of unknowns.
 """
 
 PAUSE_RECHECK = timedelta(milliseconds=50)

@@ -18,7 +18,7 @@ from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
 from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
 
 _IN_MEMORY = "sqlite://"
-_NOWHERE = (
+_NO_LEDGER_WARNING = (
     "there is no ledger yet to record that this password was refused, so every further command tries it again; "
     "Portfolio Manager may lock the account"
 )
@@ -82,7 +82,7 @@ class SignInMemory:
         """Record a 401. Returns when the password may be tried again; the earliest time if that cannot be recorded."""
         soonest = self.now() + FIRST_REFUSAL_WAIT
         if self.attempts is None:
-            self.on_warning(_NOWHERE)
+            self.on_warning(_NO_LEDGER_WARNING)
         elif self.unwritable is None:
             try:
                 return await self.attempts.refused(at=self.now())
@@ -122,7 +122,7 @@ class SignInMemory:
 
 
 def sign_in_attempts(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
-    """The recorded attempts of the account's credential; `aside`: a command tries it beside the daemon."""
+    """The recorded attempts of the account's credential; `aside`: a command tries it while the daemon may run."""
     return SignInAttempts(
         database=database,
         name=settings.name,

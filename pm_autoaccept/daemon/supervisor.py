@@ -69,7 +69,7 @@ async def run(
     Raises:
         PolicyRefused, ConfigurationError, LedgerError: the daemon cannot start, or work on every account has ended.
     """
-    told = telemetry or Telemetry(version=__version__, now=now)
+    telemetry = telemetry or Telemetry(version=__version__, now=now)
     async with AsyncExitStack() as stack:
         share = _FairShare([])
         database = await Database.open(program.ledger)
@@ -82,7 +82,7 @@ async def run(
                     settings=settings,
                     database=database,
                     leases=leases,
-                    telemetry=told.account(settings.name, interval=settings.interval, groups=settings.groups),
+                    telemetry=telemetry.account(settings.name, interval=settings.interval, groups=settings.groups),
                     stop=stop,
                     wants_account=share.wants_account,
                     should_release=share.should_release,
@@ -94,7 +94,7 @@ async def run(
         await _load_policies(share.accounts)
         if program.listen is not None:
             host, port = host_and_port(program.listen)
-            bound = await stack.enter_async_context(serve_probes(told, host=host, port=port))
+            bound = await stack.enter_async_context(serve_probes(telemetry, host=host, port=port))
             log.info("probes_served", host=bound[0], port=bound[1])
         await _run_workers(share, leases, stop, every=program.lease.total_seconds() / RENEWALS_PER_LEASE)
 

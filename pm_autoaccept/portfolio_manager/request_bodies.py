@@ -1,4 +1,4 @@
-"""The two documents that we send (docs/protocol.md#answer-documents): strict in order, case and length."""
+"""XML request bodies of accept, reject, disconnect and unshare, with the note (docs/protocol.md#answer-documents)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Interprets replies: status, headers and body in; data or a typed error (refused, transient, unknown) out. No I/O.
 
-The rows of docs/architecture.md#failures that have a status stand here; those without one, where no answer came, in
-`transport`. A temporary failure of a GET is `Transient`. A POST with an unknown outcome is `AnswerUnknown`.
+The rows of docs/architecture.md#failures with a status are implemented here, those without a reply in `transport`. A
+temporary failure of a GET is `Transient`. A POST with an unknown outcome is `AnswerUnknown`.
 """
 
 from __future__ import annotations

@@ -166,4 +166,4 @@ SERVICES: tuple[Service, ...] = (
     CUSTOM_FIELD,
     *HIERARCHY.values(),
 )
-"""Every service that we call: EPA's ten Connection/Share services first, then what is needed beside them."""
+"""Every service that we call: EPA's ten Connection/Share services first, then the others."""
