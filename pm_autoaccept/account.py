@@ -1,4 +1,4 @@
-"""One provider account: the policy in force with its data, and the cycle of a signed-in account."""
+"""One provider account: loads its active policy with data, and builds its cycle from session, policy and settings."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pm_autoaccept.telemetry.events import log_notify_group
 
 @dataclass(frozen=True, slots=True)
 class ActivePolicy:
-    """A policy that has no faults, with its tables as they were read.
+    """The policy in effect, with its tables as read.
 
     Attributes:
-        files: name → SHA-256 of each file that it was loaded from.
-        refused: why the folder's present policy has not taken its place; None where this is the present one.
-        dated: when the contents of each table are from.
+        files: name → SHA-256 of each file of the policy.
+        refused: why the policy that is now in the folder was refused; None if this is the one in the folder.
+        dated: the date of the contents of each table.
     """
 
     policy: Policy
@@ -40,7 +40,7 @@ class ActivePolicy:
 
     @classmethod
     async def load(cls, settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> ActivePolicy:
-        """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
+        """Load a policy, run its tests, and read its data once; raises `PolicyRefused` or `ConfigurationError`."""
         loaded = load_policy(settings.policy)
         keeper = SourceRefresher(
             sources=loaded.policy.sources,
@@ -54,12 +54,12 @@ class ActivePolicy:
         return loaded.with_data(keeper)
 
     def with_data(self, keeper: SourceRefresher) -> ActivePolicy:
-        """The same policy with these data, as they are now and later."""
+        """The same policy with this data, which the keeper keeps up to date."""
         return replace(self, tables=keeper.tables, dated=keeper.dated)
 
     @property
     def revision(self) -> PolicyRevision:
-        """What the ledger keeps of it."""
+        """What the ledger records of it."""
         files = self.files if self.refused is None else {}
         return PolicyRevision(
             digest=self.policy.digest, rules=len(self.policy.rules), refused=self.refused, files=files
@@ -67,7 +67,7 @@ class ActivePolicy:
 
 
 def load_policy(folder: Path) -> ActivePolicy:
-    """Load a policy folder and try its tests, without its data; raises `PolicyRefused` or `ConfigurationError`."""
+    """Load a policy folder and run its tests, without its data; raises `PolicyRefused` or `ConfigurationError`."""
     files = read_folder(folder)
     return ActivePolicy(
         load_checked(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
@@ -75,7 +75,7 @@ def load_policy(folder: Path) -> ActivePolicy:
 
 
 def data_places(settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> SourceAccess:
-    """Where the data of an account's policy may be, and how addresses are reached."""
+    """Where the data of an account's policy may be read from, and through which proxies."""
     return SourceAccess(
         settings.policy, settings.connections, Egress(settings.proxies, proxy_guard or ProxyPasswordGuard())
     )
@@ -84,7 +84,7 @@ def data_places(settings: Settings, proxy_guard: ProxyPasswordGuard | None = Non
 def build_cycle(
     session: Session,
     settings: Settings,
-    in_force: ActivePolicy,
+    active: ActivePolicy,
     *,
     blocked_reason: Callable[[], str | None] = lambda: None,
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
@@ -92,13 +92,13 @@ def build_cycle(
     on_tables: Callable[[Mapping[str, Fact[Table]]], None] = lambda _tables: None,
     now: Callable[[], datetime] = utc_now,
 ) -> Cycle:
-    """One signed-in account's cycle, by its policy and its settings.
+    """Build the cycle of a signed-in account from its policy and settings.
 
     Args:
-        session: the account, signed in.
-        settings: the account's.
-        in_force: its policy and data.
-        blocked_reason: says why nothing more may be sent now, or None.
+        session: the signed-in session.
+        settings: the account's settings.
+        active: its policy and data.
+        blocked_reason: returns why nothing more may be sent now, or None.
         on_receipt: called with the outcome of each step.
         on_decision: called with each decision that is new or differs from the request's last one.
         on_tables: called in each cycle with the policy's tables; a table that its guard refused is a reason instead.
@@ -108,9 +108,9 @@ def build_cycle(
         pm=session.pm,
         provider=session.provider,
         ledger=session.ledger,
-        policy=in_force.policy,
-        tables=in_force.tables,
-        dated=in_force.dated,
+        policy=active.policy,
+        tables=active.tables,
+        dated=active.dated,
         mode=settings.mode,
         now=now,
         blocked_reason=blocked_reason,
@@ -118,6 +118,6 @@ def build_cycle(
         on_receipt=on_receipt,
         on_decision=on_decision,
         on_tables=on_tables,
-        # A repetition must not leave when reads may already be settling what became of the answer.
+        # A retry must not be sent once reads may already be reconciling the answer.
         repeat_within=min(RETRY_WITHIN, settings.unknown_wait / 2),
     )

@@ -1,6 +1,6 @@
 """Signs in to Portfolio Manager with HTTP Basic authentication, and binds the ledger to the account.
 
-Signing in is one `GET /account`, alone, recorded before it is sent. A refused password is not tried again before its
+Signing in is one `GET /account`, alone, and recorded before it is sent. A refused password is not retried before its
 waiting time is over.
 """
 
@@ -26,7 +26,7 @@ from pm_autoaccept.sign_in_memory import SignInMemory, sign_in_attempts
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One account, signed in.
+    """A signed-in session of one account.
 
     Attributes:
         pm: the client.
@@ -41,7 +41,7 @@ class Session:
 
 @asynccontextmanager
 async def proxy_guard_for_reading(*accounts: Settings) -> AsyncIterator[ProxyPasswordGuard]:
-    """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
+    """The proxy password guard of a read-only command. It still records refused proxy passwords in the ledger."""
     ledger = accounts[0].ledger
     if ledger_exists(ledger) and any(account.proxies.may_sign_in for account in accounts):
         async with proxy_guard_for_reader(ledger) as proxy_guard:
@@ -63,14 +63,14 @@ async def sign_in(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Session]:
-    """Connect to Portfolio Manager as one account: one `GET /account`, alone.
+    """Sign in to Portfolio Manager as one account, with one `GET /account`.
 
     Args:
-        settings: the account's.
-        ledger: where its work is recorded. It stays open.
-        records: whether the ledger is written. A ledger that is only read need not be claimed yet.
-        memory: remembers how signing in ended; by default, that ledger.
-        proxy_guard: what is known of proxies' passwords; by default, what the ledger remembers.
+        settings: the account's settings.
+        ledger: the account's ledger. It stays open.
+        records: whether the ledger is written. A ledger that is only read need not be bound to an account yet.
+        memory: records the result of signing in; by default, in that ledger.
+        proxy_guard: protects proxy passwords from lockout; by default, with what the ledger has recorded.
         rate_limiter: the rate limit for calls; by default, a new one from the settings.
         on_call: called after each attempt at a call.
         sleep: waits this many seconds before a call is repeated.
@@ -79,7 +79,7 @@ async def sign_in(
     Raises:
         LedgerError: the ledger cannot be used, or belongs to another account.
         PortfolioManagerError: signing in failed; `NotAuthorised` if the password is wrong, or was refused so recently
-            that it is not tried.
+            that it is not retried yet.
     """
     async with AsyncExitStack() as stack:
         if proxy_guard is None and records:
@@ -112,22 +112,22 @@ async def sign_in(
 
 
 async def get_own_account(pm: PortfolioManager, memory: SignInMemory) -> ProviderAccount:
-    """GET /account, unless the password was refused lately; the try is on record before it leaves.
+    """GET /account, unless the password was refused recently. The try is recorded before it is sent.
 
     Raises:
-        NotAuthorised: the password is wrong, or was refused so lately that it is not tried (then without a status).
-        PortfolioManagerError: another of its kinds; TooFast, unsent, while a rest lasts that was asked for before.
-        LedgerError: it cannot be recorded.
+        NotAuthorised: the password is wrong, or was refused so recently that it is not retried (then without a status).
+        PortfolioManagerError: signing in failed; TooFast, without a call, while an earlier Retry-After lasts.
+        LedgerError: the try cannot be recorded.
     """
     pm.rate_limiter.hold_off((await memory.resting()).total_seconds())
     await memory.trying()
     try:
         provider = await pm.account()
     except ProxyNotAuthorised:
-        await memory.failed()  # nobody has seen the account's password
+        await memory.failed()  # Portfolio Manager did not see the password
         raise
     except NotAuthorised:
-        raise  # on record by now
+        raise  # already recorded
     except PortfolioManagerError:
         await memory.failed()
         raise

@@ -1,4 +1,4 @@
-"""Looks after one account: takes its lease, signs in, repeats the cycle, rests while Portfolio Manager is down."""
+"""Account worker: takes the lease, signs in, repeats the cycle, and after several failures only probes the service."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ from pm_autoaccept.telemetry.logs import cycle_context
 log = structlog.get_logger()
 
 SETTINGS_RECHECK = timedelta(seconds=30)
-"""How often the settings are read again while a password waits that was refused."""
+"""How often the settings are read again for a changed password after a refusal."""
 
 
 @dataclass(slots=True, kw_only=True)
 class AccountWorker:
-    """One account, as this process looks after it.
+    """The worker of one account in this process.
 
     Attributes:
-        settings: the account's; read again where its password was refused.
-        database: the ledger's.
-        leases: this replica's.
-        telemetry: is told what happens.
-        stop: ends it.
-        wants_account: whether this replica should have the account, beside those that it has.
-        should_release: whether it should leave the account to a replica that has fewer.
-        reload_settings: the settings as they stand now.
-        proxy_guard: what is known of proxies' passwords, by all accounts together.
+        settings: the account's settings; read again after its password was refused.
+        database: the database of the ledger.
+        leases: the leases of this replica.
+        telemetry: receives the account's events.
+        stop: ends the worker.
+        wants_account: returns whether this replica should take another account.
+        should_release: returns whether to release the account for a replica that holds fewer.
+        reload_settings: reads the current settings.
+        proxy_guard: protects proxy passwords from lockout; shared by all accounts.
         now: the clock.
     """
 
@@ -78,7 +78,7 @@ class AccountWorker:
 
     @property
     def held(self) -> bool:
-        """Whether this replica has the account."""
+        """Whether this process holds the account's lease."""
         return self._held
 
     async def load_policy(self) -> None:
@@ -87,7 +87,7 @@ class AccountWorker:
         self._policy_loaded(self._watch.active)
 
     async def run(self) -> None:
-        """Answer the account until `stop` is asked. A refused password or a service that is down does not end it.
+        """Answer the account until a stop is requested. A refused password or an outage of the service does not end it.
 
         Raises:
             LedgerMismatch: the ledger belongs to another account.
@@ -116,19 +116,19 @@ class AccountWorker:
 
     @property
     def _recheck_interval(self) -> timedelta:
-        """How long until it is looked again whether there is something to do."""
+        """How long to wait before checking again whether there is work for this process."""
         return self.settings.lease / RENEWALS_PER_LEASE
 
     async def _stand_by(self, watch: PolicyWatch) -> None:
-        """Be ready while another replica has the account."""
+        """Stand by while another replica holds the lease."""
         await self._apply_changes(watch)
-        # All is as it should be, so a health check of this replica must not fail.
+        # Standby is a healthy state, so a health check of this replica must not fail.
         self.telemetry.standing_by()
         touch_heartbeat(self.settings.heartbeat)
         await self.stop.wait(self._recheck_interval)
 
     async def _run_with_lease(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
-        """Do the account's work while this replica holds its lease."""
+        """Work on the account while this process holds its lease."""
         ledger = SqlLedger(
             self.database,
             name=self.settings.name,
@@ -140,7 +140,7 @@ class AccountWorker:
             log.info("lease_taken", epoch=held_lease.epoch)
             self.telemetry.lease_taken()
             self._held = True
-            polling = asyncio.create_task(watch.poll_files(), name=f"keep the data of {self.settings.name}")
+            polling = asyncio.create_task(watch.poll_files(), name=f"poll the policy files of {self.settings.name}")
             try:
                 await self._sign_in_and_repeat(watch, ledger, lease)
             finally:
@@ -149,16 +149,16 @@ class AccountWorker:
         log.info("lease_ended" if lease.lost else "lease_released")
 
     async def _get_watch(self) -> PolicyWatch | None:
-        """The policy's watch; None while the folder has never held a policy without faults."""
+        """The policy watch; None while no valid policy has been loaded yet."""
         if self._watch is None:
             try:
                 await self.load_policy()
             except (PolicyRefused, ConfigurationError) as error:
-                log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text says all
+                log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text is enough
         return self._watch
 
     async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, lease: LeaseHold) -> None:
-        """Until `stop` is asked, the lease is over, or another replica should have the account."""
+        """Sign in and repeat the cycle until a stop is requested, the lease ends, or it should be released."""
 
         def blocked_reason() -> str | None:
             return self.stop.blocked_reason() or lease.blocked_reason() or watch.blocked_reason()
@@ -166,7 +166,7 @@ class AccountWorker:
         failed = 0
         while not self._should_end(lease):
             await self._apply_changes(watch)
-            # What a 429 asked for holds for the next sign-in too.
+            # A rate lowered by a 429 and a Retry-After also apply to the next sign-in.
             self._rate_limiter = self._rate_limiter or RateLimiter(
                 in_flight=self.settings.in_flight, rate=self.settings.rate
             )
@@ -219,7 +219,7 @@ class AccountWorker:
         return self.stop.requested.is_set() or lease.lost or self.should_release()
 
     async def _repeat_cycles(self, cycle: Cycle, watch: PolicyWatch, lease: LeaseHold) -> None:
-        """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
+        """Repeat the cycle, with backoff after failures. What a failed cycle had begun is in the ledger."""
         failed, on_record = 0, None
         while not self._should_end(lease):
             await self._apply_changes(watch)
@@ -239,7 +239,7 @@ class AccountWorker:
                 self.telemetry.cycle_failed(_trouble(error, Trouble.CYCLE_FAILED))
                 all_failed = str(error)
             if self.stop.requested.is_set():
-                return  # given up half-way it shows neither that all goes well nor that it does not
+                return  # a cycle that was cut short shows neither success nor failure
             if all_failed is None:
                 if failed >= FAILURES_BEFORE_PROBING:
                     log.info("account_resumed", after_failures=failed)
@@ -257,7 +257,7 @@ class AccountWorker:
             cycle.pm.was_idle()
 
     async def _run_one_cycle(self, cycle: Cycle, lease: LeaseHold, *, probes: bool) -> str | None:
-        """One cycle, where it `probes` after one small call succeeded; says what failed as a whole."""
+        """Run one cycle; with `probes`, only after one small call succeeded. Returns the error of a failed cycle."""
         if probes:
             await self.stop.unless_stopping(cycle.pm.account())
         all_failed = None if self.stop.requested.is_set() else await run_cycle(cycle, lease, self.telemetry, self.stop)
@@ -266,14 +266,14 @@ class AccountWorker:
         return all_failed
 
     async def _mask_old_records(self) -> None:
-        """Take names out of what has grown older than the settings let it, at most once a day."""
+        """Mask personal data in records older than the retention period, at most once a day."""
         retention = self.settings.retention
         masked = await apply_retention(self.database, retention, account=self.settings.name, at=self.now())
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
     async def _wait_for_password(self, error: NotAuthorised, ledger: SqlLedger) -> None:
-        """Wait until the password, or the proxy's, may be tried again, is another one, or was taken from elsewhere."""
+        """Wait until the refused password may be retried, was changed in the settings, or was accepted elsewhere."""
         refused = sign_in_attempts(self.settings, ledger.database)
         of_a_proxy = isinstance(error, ProxyNotAuthorised)
         until = error.until or self.now()
@@ -288,7 +288,7 @@ class AccountWorker:
             try:
                 fresh = self.reload_settings()
             except ConfigurationError:
-                continue  # a file that is being written; the settings in force stay
+                continue  # the file may be half written; keep the current settings
             if (fresh.password, fresh.proxies) != (self.settings.password, self.settings.proxies):
                 log.info("password_changed")
                 self.settings, self._rate_limiter = fresh, None
@@ -303,7 +303,7 @@ class AccountWorker:
         self.telemetry.policy_loaded(policy.policy, policy.tables, dated=policy.dated, at=self.now())
 
     async def _apply_changes(self, watch: PolicyWatch) -> None:
-        """Take over what has changed in the policy's folder."""
+        """Load a changed policy and changed data."""
         if await watch.apply_changes():
             self._policy_loaded(watch.active)
         self.telemetry.policy_refused(watch.refusal)

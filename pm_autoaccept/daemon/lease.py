@@ -1,4 +1,4 @@
-"""Holds an account's lease while its work is done, and says when nothing more may be sent because it could end."""
+"""Renews an account's lease in the background, blocks answers that could outlive it, and releases it at the end."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from pm_autoaccept.ledger import HeldLease, Leases, SqlLedger, monotonic_seconds
 log = structlog.get_logger()
 
 RENEWALS_PER_LEASE = 4
-"""How often a lease is renewed before it would run out."""
+"""How often a lease is renewed within its duration."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LeaseHold:
-    """One account's lease, as this process holds it.
+    """The lease on one account, held by this process.
 
     Attributes:
-        leases: this replica's.
-        held_lease: as it was last renewed.
-        answer_timeout: a POST is over after this time, one way or another.
-        clock: the holder's own clock, in seconds; it goes on while the machine sleeps.
+        leases: the leases of this replica.
+        held_lease: the lease as last renewed.
+        answer_timeout: the time after which a POST has ended in any case.
+        clock: a monotonic clock in seconds that also counts while the machine sleeps.
         lost: another replica has taken the account.
     """
 
@@ -41,19 +41,19 @@ class LeaseHold:
     lost: bool = False
 
     def blocked_reason(self) -> str | None:
-        """Say why no answer may leave now; None while it may. Asked right before each is written to the socket."""
+        """Why no answer may be sent now, or None. Called right before each is written to the socket."""
         if self.lost:
             return "another replica has taken over this account"
         if self.held_lease.deadline - self.clock() < self.answer_timeout.total_seconds():
-            return "the lease on this account could run out before the answer is over"
+            return "the lease on this account could expire before the answer ends"
         return None
 
     async def renew(self) -> None:
-        """Hold on to the lease for another whole length.
+        """Renew the lease for its full duration.
 
         Raises:
             LeaseLost: another replica has taken the account.
-            LedgerUnavailable: the ledger cannot be asked; the lease runs on.
+            LedgerUnavailable: the ledger is unavailable. The lease keeps its current deadline.
         """
         try:
             self.held_lease = await self.leases.renew(self.held_lease)
@@ -63,7 +63,7 @@ class LeaseHold:
 
 
 def holder_name() -> str:
-    """What people call this process."""
+    """The name of this process in the ledger and in messages: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -71,13 +71,13 @@ def holder_name() -> str:
 async def hold_lease(
     leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, answer_timeout: timedelta
 ) -> AsyncIterator[LeaseHold]:
-    """Renew a lease until left, then free it: at once, where nothing is on the way any more.
+    """Renew a lease until the context ends, then release it. No answer is in flight by then.
 
     Args:
-        leases: this replica's.
+        leases: the leases of this replica.
         held_lease: the lease that was taken.
-        ledger: the account's; what it writes is fenced by the lease.
-        ttl: how long a lease lasts that is not renewed.
+        ledger: the account's ledger. The lease fences its writes.
+        ttl: how long a lease lasts without renewal.
         answer_timeout: the client's timeout.
     """
     hold = LeaseHold(leases=leases, held_lease=held_lease, answer_timeout=answer_timeout)
@@ -90,13 +90,13 @@ async def hold_lease(
     finally:
         await cancel_and_wait(renewing)
         ledger.held_lease = None
-        with suppress(LedgerError):  # it runs out by itself
+        with suppress(LedgerError):  # it expires by itself
             if not hold.lost:
                 await leases.release(hold.held_lease)
 
 
 async def _renew_until_lost(hold: LeaseHold, *, every: timedelta) -> None:
-    """Renew until the lease is lost; a ledger that cannot be reached is asked again, more often."""
+    """Renew until the lease is lost. If the ledger is unavailable, retry more often."""
     wait = every
     while True:
         await asyncio.sleep(wait.total_seconds())

@@ -1,4 +1,4 @@
-"""One cycle of the daemon's: look, answer, and tell what came of it."""
+"""Runs one cycle in the daemon: look, answer, and log the result."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ log = structlog.get_logger()
 
 
 async def run_cycle(cycle: Cycle, lease: LeaseHold, telemetry: AccountTelemetry, stop: Stop) -> str | None:
-    """Do one cycle; says what failed where not one list could be read.
+    """Run one cycle. Returns the error if not a single list could be read, otherwise None.
 
-    The lease is renewed before both halves, since either may have kept the loop or the ledger busy for long: the
-    answers of a large account must find a lease that lasts.
+    The lease is renewed before reading and again before answering, because reading a large account can take long, and
+    the answers need a lease that lasts.
 
     Raises:
-        PortfolioManagerError, LedgerError: the cycle came to nothing; what it had begun stands in the ledger.
+        PortfolioManagerError, LedgerError: the cycle failed. What it had begun is in the ledger.
     """
     await lease.renew()
     planned = await stop.unless_stopping(cycle.look())
@@ -47,7 +47,7 @@ async def run_cycle(cycle: Cycle, lease: LeaseHold, telemetry: AccountTelemetry,
 
 
 def _log_cycle_finished(planned: Plan, receipts: Sequence[Receipt]) -> None:
-    """Log what the cycle did. How many pend is known only where every list was read to its end."""
+    """Log the result of a cycle. The number of pending requests is only known if every list was read in full."""
     not_whole = [str(each.kind) for each in planned.not_whole]
     pending = len(planned.decisions)
     counts = Counter(str(decision.verdict) for decision in planned.decisions)

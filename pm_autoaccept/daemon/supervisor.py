@@ -1,4 +1,4 @@
-"""Looks after all accounts side by side: each on its own, none waits for another's trouble."""
+"""Supervisor: runs one worker per account side by side, and shares accounts evenly among replicas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _FairShare:
-    """How many of the accounts this replica should have: the replicas that live divide them."""
+    """How many accounts this replica should hold: live replicas share them evenly."""
 
     accounts: list[AccountWorker]
     replicas: int = 1
@@ -57,19 +57,19 @@ async def run(
     telemetry: Telemetry | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> None:
-    """Answer the accounts until `stop` is asked. What goes wrong with one of them does not end the others.
+    """Run the daemon: answer all accounts until a stop is requested. An error in one account does not end the others.
 
     Args:
         program: the settings.
-        stop: ends it.
-        reload_settings: an account's settings as they stand now, for a password that was changed; None: they stay.
-        telemetry: what the probes and scrapers look at; a new one where None.
+        stop: ends the daemon.
+        reload_settings: reads the current settings of an account, for a changed password; None keeps them.
+        telemetry: the state for probes and metrics; by default, a new one.
         now: the clock.
 
     Raises:
-        PolicyRefused, ConfigurationError, LedgerError: what keeps it from starting at all, or has ended every account.
+        PolicyRefused, ConfigurationError, LedgerError: the daemon cannot start, or work on every account has ended.
     """
-    told = telemetry or Telemetry(version=__version__, now=now)
+    telemetry = telemetry or Telemetry(version=__version__, now=now)
     async with AsyncExitStack() as stack:
         share = _FairShare([])
         database = await Database.open(program.ledger)
@@ -82,7 +82,7 @@ async def run(
                     settings=settings,
                     database=database,
                     leases=leases,
-                    telemetry=told.account(settings.name, interval=settings.interval, groups=settings.groups),
+                    telemetry=telemetry.account(settings.name, interval=settings.interval, groups=settings.groups),
                     stop=stop,
                     wants_account=share.wants_account,
                     should_release=share.should_release,
@@ -94,7 +94,7 @@ async def run(
         await _load_policies(share.accounts)
         if program.listen is not None:
             host, port = host_and_port(program.listen)
-            bound = await stack.enter_async_context(serve_probes(told, host=host, port=port))
+            bound = await stack.enter_async_context(serve_probes(telemetry, host=host, port=port))
             log.info("probes_served", host=bound[0], port=bound[1])
         await _run_workers(share, leases, stop, every=program.lease.total_seconds() / RENEWALS_PER_LEASE)
 
@@ -104,7 +104,7 @@ def _settings_reader(settings: Settings, reload_settings: Callable[[str], Settin
 
 
 async def _load_policies(accounts: list[AccountWorker]) -> None:
-    """Load each account's policy; raises the first fault where not one account has a policy without faults."""
+    """Load the policy of each account. Raises the first error if no account has a valid policy."""
     faults: list[PmAutoacceptError] = []
     for each in accounts:
         try:
@@ -116,10 +116,10 @@ async def _load_policies(accounts: list[AccountWorker]) -> None:
 
 
 async def _run_workers(share: _FairShare, leases: Leases, stop: Stop, *, every: float) -> None:
-    # Before any account is taken, so that each replica knows from the start how many there are.
+    # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
         share.replicas = await leases.send_heartbeat()
-    reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="give a sign of life")
+    reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="replica heartbeat")
     tasks = [asyncio.create_task(_run_worker(each), name=f"account {each.settings.name}") for each in share.accounts]
     try:
         failures = [failure for failure in await asyncio.gather(*tasks) if failure is not None]
@@ -132,16 +132,16 @@ async def _run_workers(share: _FairShare, leases: Leases, stop: Stop, *, every: 
 
 
 async def _run_worker(each: AccountWorker) -> Exception | None:
-    """One account's work; what ends it is told, and returned."""
+    """Run the worker of one account. The error that ends it is logged and returned."""
     with account_context(each.settings.name):
         try:
             await each.run()
         except PmAutoacceptError as error:
-            log.error("account_ended", error=str(error))  # noqa: TRY400 — its text says all
+            log.error("account_ended", error=str(error))  # noqa: TRY400 — its text is enough
             each.telemetry.crashed()
             return error
         except Exception as error:
-            # A fault of the program in one account's work must not end the others'; /livez says so.
+            # An internal error in one account must not end the others. /livez reports it.
             log.exception("account_ended")
             each.telemetry.crashed()
             return error
@@ -149,7 +149,7 @@ async def _run_worker(each: AccountWorker) -> Exception | None:
 
 
 async def _report_alive(share: _FairShare, leases: Leases, *, every: float) -> None:
-    """Say again and again that this replica lives, and learn how many do."""
+    """Record periodically that this replica is alive, and count the live replicas."""
     while True:
         await asyncio.sleep(every)
         try:

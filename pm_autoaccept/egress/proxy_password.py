@@ -1,8 +1,8 @@
-"""Keeps a proxy's password from being tried too often, by all accounts and by every call, those for data included.
+"""Lockout protection for proxy passwords: limits how often one is tried, over all accounts and calls, also for data.
 
-Proxies sign in against directories that lock accounts. So a password that this process has not seen accepted is tried
-by one call alone, and the others wait for what comes of it. One that was refused waits as long as Portfolio Manager's
-would (`ledger.proxy_passwords`), and meanwhile nothing is sent.
+Proxies check passwords against directories that lock accounts. So a password that this process has not seen accepted
+is tried by one call alone, and the others wait for its result. A refused password waits as long as Portfolio Manager's
+would (`ledger.proxy_passwords`), and nothing is sent meanwhile.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from pm_autoaccept.errors import ConfigurationError, ProxyNotAuthorised
 T = TypeVar("T")
 
 UNRECORDED_WAIT = timedelta(minutes=15)
-"""After a refusal that is remembered by this process alone."""
+"""The wait after a refusal, if only this process remembers it."""
 
 
 class ProxyPasswordStore(Protocol):
-    """What is remembered of one proxy's password."""
+    """Records the tries of one proxy's password, so that restarts and replicas know of them."""
 
     async def trying(self, *, at: datetime) -> datetime | None:
-        """Note that it is tried now, and return None; or when it may be tried."""
+        """Record that it is tried now, and return None; or return when it may be tried."""
         ...
 
     async def taken(self, *, at: datetime) -> None:
-        """Note that it was accepted."""
+        """Record that it was accepted."""
         ...
 
     async def refused(self, *, at: datetime) -> datetime:
-        """Note that it was refused, and return when it may be tried again."""
+        """Record that it was refused. Returns when it may be tried again."""
         ...
 
     async def failed(self, *, at: datetime) -> None:
-        """Note that nothing was learnt of it."""
+        """Record that the try failed for another reason."""
         ...
 
     async def given_up(self, *, at: datetime) -> None:
-        """Note that nobody waits for what comes of it any more."""
+        """Record that the try was cancelled."""
         ...
 
 
 class _InMemoryStore:
-    """Remembers nothing that outlives the process."""
+    """A store for this process only."""
 
     def __init__(self) -> None:
         self._until: datetime | None = None
@@ -62,20 +62,20 @@ class _InMemoryStore:
         return self._until
 
     async def _nothing(self, *, at: datetime) -> None:
-        """There is nothing to note."""
+        """Nothing to record."""
 
     taken = failed = given_up = _nothing
 
 
 @dataclass(slots=True)
 class _PasswordState:
-    """What this process knows of one password.
+    """What this process knows about one password.
 
     Attributes:
-        store: what outlives the process.
-        accepted: the proxy has let a call through, and has refused none since.
-        until: before then it was not to be tried, when that was last asked.
-        alone: held by the call that tries it.
+        store: what outlives this process.
+        accepted: the proxy accepted a call, and has refused none since.
+        until: when it may be tried again, from the last check.
+        alone: the lock of the call that tries it.
     """
 
     store: ProxyPasswordStore
@@ -85,10 +85,10 @@ class _PasswordState:
 
 
 class ProxyPasswordGuard:
-    """What one process knows of the passwords of proxies.
+    """Prevents proxy lockouts: a password that is not known to be valid is tried by one call at a time, and rarely.
 
     Args:
-        store_for: returns what is remembered of a proxy's password beyond this process.
+        store_for: returns the store for a proxy's password.
         now: the clock.
     """
 
@@ -103,16 +103,16 @@ class ProxyPasswordGuard:
         self._states: dict[tuple[str, bytes], _PasswordState] = {}
 
     async def send(self, proxy: Proxy | None, send: Callable[[], Awaitable[T]], *, call: str) -> T:
-        """Send a call, unless the proxy's password must not be tried now.
+        """Send a call through a proxy, unless its password must not be tried now.
 
         Args:
-            proxy: what it goes through; None where it leaves directly.
-            send: sends it; raises ProxyNotAuthorised where the proxy refuses the password.
-            call: what is sent, for errors.
+            proxy: the proxy; None to connect directly.
+            send: sends the call. Raises ProxyNotAuthorised if the proxy refuses the password.
+            call: the call, for error messages.
 
         Raises:
-            ProxyNotAuthorised: the password is refused, or was refused before and waits; nothing was sent.
-            LedgerError: it cannot be remembered; nothing was sent.
+            ProxyNotAuthorised: the password was refused, now or before. Nothing was sent.
+            LedgerError: the try cannot be recorded. Nothing was sent.
         """
         if proxy is None or proxy.credentials is None:
             return await send()
@@ -127,7 +127,7 @@ class ProxyPasswordGuard:
         try:
             return await send()
         except ProxyNotAuthorised as error:
-            # Of several that were under way when the password changed, one is counted.
+            # If several calls were in flight when the password changed, one refusal is counted.
             async with state.alone:
                 if state.accepted:
                     await self._refused(state)
@@ -139,8 +139,8 @@ class ProxyPasswordGuard:
         state.until = await store.trying(at=self._now())
         if state.until is not None:
             raise ProxyNotAuthorised(
-                f"not sent: the proxy {proxy} refused the username or the password before; they are tried again at "
-                f"{state.until:%Y-%m-%d %H:%M:%S %Z}, and other ones at once",
+                f"not sent: the proxy {proxy} refused the username or password before; they are tried again at "
+                f"{state.until:%Y-%m-%d %H:%M:%S %Z}, and changed ones at once",
                 call=call,
                 until=state.until,
             )
@@ -167,21 +167,21 @@ class ProxyPasswordGuard:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """How the calls of one account leave.
+    """The proxies of one account, with protection against lockout.
 
     Attributes:
-        proxies: those that are set.
-        proxy_guard: what is known of their passwords, by all accounts together.
+        proxies: the configured proxies.
+        proxy_guard: shared by all accounts.
     """
 
     proxies: Proxies = field(default_factory=Proxies)
     proxy_guard: ProxyPasswordGuard = field(default_factory=ProxyPasswordGuard)
 
     def proxy(self, url: str) -> Proxy | None:
-        """What an address is reached through; None where it is reached directly.
+        """The proxy for an address; None to connect directly.
 
         Raises:
-            ConfigurationError: the proxy's address cannot be read.
+            ConfigurationError: the proxy address is invalid.
         """
         try:
             return self.proxies.route(url).proxy

@@ -1,4 +1,4 @@
-"""How a call is sent: in its turn, once or again, by which clock, and whom it is told."""
+"""Retries and backoff: which calls are repeated, after how long, Retry-After, and what happens after a 401."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from pm_autoaccept.portfolio_manager.transport import Transport
 T = TypeVar("T")
 
 MAX_BACKOFF_S = 30.0
-"""Seconds between two attempts, where the service does not say."""
+"""The longest backoff between two attempts without a Retry-After, in seconds."""
 
 PASSWORD_CONFIRMED_S = 1.0
-"""Seconds for which a call that succeeded shows that the password is still taken: until then reads leave side by
-side, afterwards one goes first, alone."""
+"""For this many seconds after a success, the password counts as valid and reads are sent side by side. Later, one read
+goes first, alone."""
 
 CANCELLED = "Cancelled"
 
 
 async def no_objection() -> None:
-    """Nothing stands against it."""
+    """Give no reason against a retry."""
 
 
 async def do_nothing() -> None:
-    """Nothing is to be done before."""
+    """Do nothing before a retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMade:
-    """One attempt at a call, for those who count.
+    """One attempt at a call, for metrics and logs.
 
     Attributes:
         service: its name in `services`.
         method: GET or POST.
-        status: of the answer, None where none came.
-        error: what went wrong, as the name of a class in `errors`, or `Cancelled`; None where nothing did.
-        seconds: from asking for a connection to the last byte; waiting for a turn is not in it.
+        status: the HTTP status; None if there was no reply.
+        error: the class name in `errors` of what went wrong, or `Cancelled`; None after a success.
+        seconds: from requesting a connection to the last byte, without waiting for the rate limit.
     """
 
     service: str
@@ -68,29 +68,29 @@ class CallMade:
 
 
 class RefusalStore(Protocol):
-    """What outlives a session: another one, of this process or of another, must know it."""
+    """Keeps 401s and Retry-After waits beyond one session, so that restarts, replicas and commands obey them."""
 
     async def refused(self) -> datetime | None:
-        """Keep that a 401 came, and say when the same credentials may be tried again; None where nobody knows."""
+        """Record a 401. Returns when the same credentials may be tried again; None if unknown."""
 
     async def asked_to_wait(self, seconds: float) -> None:
-        """Keep that nothing may be called for so long."""
+        """Record that no call may be sent for this many seconds."""
 
 
 class NoRefusalStore:
-    """Keeps nothing."""
+    """A `RefusalStore` that keeps nothing."""
 
     async def refused(self) -> datetime | None:
-        """Nobody knows when to try again."""
+        """The next permitted try is unknown."""
         return None
 
     async def asked_to_wait(self, seconds: float) -> None:
-        """Only the session's own pace knows."""
+        """Only the rate limiter of this session obeys it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RetryingSender:
-    """Sends calls over one connection. Attributes as the arguments of `PortfolioManager`."""
+    """Sends calls within the rate limit, and retries what is safe to repeat. Attributes as in `PortfolioManager`."""
 
     transport: Transport
     rate_limiter: RateLimiter
@@ -111,10 +111,10 @@ class RetryingSender:
     async def get(
         self, call: Call, read: Callable[[bytes], T], *, repeat: type[PortfolioManagerError] = Transient
     ) -> T:
-        """Reads, each attempt in a turn of its own; what raises TooFast or `repeat` is tried again.
+        """Send a GET, each attempt in its own turn. Attempts that raise TooFast or `repeat` are retried.
 
-        Where the last success is no longer news, one read leaves alone, so that a password that was changed meanwhile
-        is tried once, and not by all that would leave side by side.
+        If the last success is too old, one read is sent alone first. So a password that was changed meanwhile is tried
+        once, and not by all reads that would be sent side by side.
         """
 
         async def in_turn(slow_downs: int) -> T:
@@ -143,10 +143,10 @@ class RetryingSender:
         may_repeat: Callable[[], Awaitable[str | None]] = no_objection,
         **query: str,
     ) -> None:
-        """Tells, within a turn that the caller holds. Only what surely was not processed is sent again.
+        """Send a POST, within a turn that the caller holds. It is retried only if it was certainly not processed.
 
         Raises:
-            Invalid: it cannot be sent.
+            Invalid: it does not fit EPA's schema, so it was not sent.
             NotSent: `blocked_reason` gave a reason before the first attempt.
             PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
@@ -174,10 +174,10 @@ class RetryingSender:
             await self.rate_limiter.wait_for_rate(unless=nothing_may_leave)
             why = await may_repeat() or blocked_reason()
             if why is not None and last is not None:
-                last.add_note(f"not repeated: {why}")
+                last.add_note(f"not retried: {why}")
                 raise last
 
-        # A turn may have begun before somebody else's 429 asked for a pause.
+        # The turn may have begun before another call got a 429 with a Retry-After.
         if self.rate_limiter.seconds_held:
             await self.rate_limiter.wait_for_rate(unless=nothing_may_leave)
         why = blocked_reason()
@@ -187,14 +187,14 @@ class RetryingSender:
 
     @property
     def clock(self) -> Fact[timedelta]:
-        """What the service's clock says beside ours, by its last answer."""
+        """The difference between the service's clock and ours, from its last reply."""
         if self._last_reply is None:
-            return NotLearnt("nothing has been answered yet")
+            return NotLearnt("Portfolio Manager has not replied yet")
         headers, now = self._last_reply
         return clock_difference(headers, now=now)
 
     async def record_refusal(self) -> datetime | None:
-        """Have it on record that a 401 came, and say when the same credentials may be tried again."""
+        """Record a 401 once. Returns when the same credentials may be tried again."""
         async with self._refusal_lock:
             if not self._recorded:
                 self._retry_at = await self.refusal_store.refused()
@@ -203,9 +203,9 @@ class RetryingSender:
 
     @property
     def waiting_reason(self) -> str | None:
-        """Why nothing is sent for now: a Retry-After is longer than is waited for. None while calls may leave."""
+        """Why no call is sent now: a Retry-After is longer than `max_retry_after_s`. None if calls may be sent."""
         return (
-            f"Portfolio Manager asks for a rest of {self.rate_limiter.seconds_held:.0f} s"
+            f"Portfolio Manager asked us to wait {self.rate_limiter.seconds_held:.0f} s (Retry-After)"
             if self._must_wait()
             else None
         )
@@ -219,9 +219,10 @@ class RetryingSender:
         )
 
     async def _attempt(self, call: Call, body: bytes | None, understand: Callable[..., T], *, slow_downs: int) -> T:
-        """Sends once, unless this session's credentials were refused, and understands what came.
+        """Send the call once, unless this session's credentials were refused, and interpret the reply.
 
-        `slow_downs` is the pace's when it was ready to leave: what it waited behind has slowed the pace for it too.
+        `slow_downs` is the rate limiter's count when the call was ready: a 429 to a call ahead of it has already
+        lowered the rate for it too.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -253,7 +254,7 @@ class RetryingSender:
             )
 
     async def _hold_off(self, seconds: float) -> None:
-        """Let every call wait so long, and whoever signs in next; what adds less than a second is not kept again."""
+        """Delay all calls, and record that for later sessions; not again for an extension of less than a second."""
         self.rate_limiter.hold_off(seconds)
         until = self.rate_limiter.clock() + seconds
         if until > self._recorded_until + 1.0:
@@ -261,14 +262,14 @@ class RetryingSender:
             await self.refusal_store.asked_to_wait(seconds)
 
     def was_idle(self) -> None:
-        """Say that time has passed in which nothing was called: the last success is no longer news."""
+        """Note that no call was sent for a while, so the last success no longer shows that the password is valid."""
         if self._last_success is not None:
             self._last_success = -math.inf
 
     def _password_stale(self) -> bool:
-        """Whether the last success was too long ago to show that the password is still taken.
+        """Whether the last success is too old to show that the password is still valid.
 
-        Before the first one nobody waits: a session begins with one call, alone.
+        Before the first success no call waits for this, because a session begins with one call, alone.
         """
         return self._last_success is not None and self.rate_limiter.clock() - self._last_success > PASSWORD_CONFIRMED_S
 
@@ -278,13 +279,13 @@ class RetryingSender:
         *errors: type[PortfolioManagerError],
         before_repeating: Callable[[], Awaitable[None]] = do_nothing,
     ) -> T:
-        """Repeats what raises one of these errors; any other error, and the last one, is raised as it is."""
+        """Retry on these errors. Any other error, and the last one, is raised unchanged."""
         try:
             return await attempt()
         except errors as error:
             failed = [error]
 
-        # Only now, since nearly every call succeeds at once: what repeats costs more than a call.
+        # Set up only now, because nearly every call succeeds at once and the retry machinery costs more than a call.
         async def next_attempt() -> T:
             if failed:
                 raise failed.pop()
@@ -307,7 +308,7 @@ class RetryingSender:
 
 
 def _seconds_until_next(state: RetryCallState) -> float:
-    """What the service asks for, else a back-off that doubles from 1 s; always with jitter, so that crowds part."""
+    """The Retry-After, or an exponential backoff from 1 s; always with jitter, so that calls do not retry together."""
     asked = _retry_after(state)
     if asked is None:
         return wait_exponential_jitter(initial=1.0, max=MAX_BACKOFF_S, jitter=1.0)(state)

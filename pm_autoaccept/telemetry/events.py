@@ -1,4 +1,4 @@
-"""Log events for what people must know: undecided shares and connections, ended ones, decisions that notify a group."""
+"""Log events for people: undecided shares and connections, changes by customers, decisions that notify a group."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ GAUGES: tuple[Gauge, ...] = (
     ),
     Gauge(
         "policy_in_force_timestamp_seconds",
-        "Time since when this process has used the policy in effect",
+        "Time when this process loaded the policy in effect",
         (),
         lambda account, _: _single(since.timestamp() if (since := account.policy_since) else None),
     ),

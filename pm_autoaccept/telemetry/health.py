@@ -135,16 +135,16 @@ def liveness(accounts: Collection[AccountHealth]) -> ProbeResponse:
 
 def readiness(accounts: Collection[AccountHealth], *, now: datetime) -> ProbeResponse:
     """`/readyz`: 200 if every account works here or in another replica. The body gives each account's state."""
-    told = {each.account: _account_readiness(each, now) for each in sorted(accounts, key=lambda each: each.account)}
-    whole = bool(told) and all(is_ready for is_ready, _ in told.values())
+    states = {each.account: _account_readiness(each, now) for each in sorted(accounts, key=lambda each: each.account)}
+    whole = bool(states) and all(is_ready for is_ready, _ in states.values())
     refused = {each.account: {"policy_refused": str(each.refusal)} for each in accounts if each.refusal}
     body: dict[str, object] = {
         "ready": whole,
         "accounts": {
-            name: {"ready": is_ready, "why": why} | refused.get(name, {}) for name, (is_ready, why) in told.items()
+            name: {"ready": is_ready, "why": why} | refused.get(name, {}) for name, (is_ready, why) in states.items()
         },
     }
-    if not told:
+    if not states:
         body["why"] = "no account has been started yet"
     return ProbeResponse(HTTPStatus.OK if whole else HTTPStatus.SERVICE_UNAVAILABLE, body)
 

@@ -99,7 +99,7 @@ async def test_a_policy_that_breaks_the_program_does_not_keep_other_accounts_fro
         stop = Rounds(enough=lambda: cycles_of(logged) >= 3)
         await run(program_of(simulators), stop=stop, telemetry=telemetry, now=stop.now)
     refused = [entry["error"] for entry in logged if entry["event"] == "policy_refused"]
-    assert "a fault of the program (RecursionError)" in refused[0]
+    assert "internal error (RecursionError)" in refused[0]
     assert "policy_not_loaded" in {entry["event"] for entry in logged}
     told = readiness(telemetry.accounts, now=stop.now()).body["accounts"]
     assert {name: state["ready"] for name, state in told.items()} == {"well": True, "breaks": False}
@@ -109,7 +109,7 @@ async def test_a_policy_that_breaks_the_program_does_not_keep_other_accounts_fro
 async def test_a_policy_that_breaks_the_program_is_said_where_no_account_has_another(simulate, program_of):
     """One sentence that names the folder ends `run`, and no traceback."""
     program = program_of({"breaks": await simulate()})
-    with pytest.raises(ConfigurationError, match="policy-breaks cannot be loaded: a fault of the program"):
+    with pytest.raises(ConfigurationError, match="policy-breaks cannot be loaded: internal error"):
         await run(program, stop=Stop())
 
 

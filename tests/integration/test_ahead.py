@@ -168,7 +168,7 @@ async def test_what_has_waited_too_long_for_its_turn_is_not_sent(underway):
     """Reads may be settling already what became of it. What has no intent yet has its own time."""
     underway.time[0] += timedelta(minutes=3)
     receipts = await underway.finish()
-    late = [receipt for receipt in receipts if receipt.text == "it was begun too long ago"]
+    late = [receipt for receipt in receipts if receipt.text == "its intent was recorded too long ago"]
     assert len(late) == IN_FLIGHT
     assert {receipt.outcome for receipt in late} == {None}
     assert set(await underway.on_record()) == {Outcome.DONE}

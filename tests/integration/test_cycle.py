@@ -223,7 +223,7 @@ async def test_a_list_that_never_ends_is_not_believed(sign_in, simulate, now, mo
     poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now)
     snapshot = await poller.poll()
     assert not snapshot.properties.whole
-    assert "not believed" in (snapshot.properties.failed or "")
+    assert "not accepted" in (snapshot.properties.failed or "")
     assert MAX_PAGES > 3
 
 
@@ -625,8 +625,8 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
     sent = len(posts(simulator))
     assert before[0] <= sent <= before[0] + IN_FLIGHT < len(planned.steps)
     dropped = {receipt.text for receipt in receipts if receipt.outcome is None}
-    assert f"answering is paused while {cycle.pause_file} is there" in dropped
-    assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} is there"
+    assert f"answering is paused while {cycle.pause_file} exists" in dropped
+    assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} exists"
     assert await cycle.answer(await cycle.look()) == ()
     cycle.pause_file.unlink()
     cycle.on_receipt = lambda _receipt: None

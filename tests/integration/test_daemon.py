@@ -93,11 +93,11 @@ async def test_what_a_retry_after_asked_for_is_kept_over_restarts(simulate, sett
         with structlog.testing.capture_logs() as logged:
             await run(settings, stop=Rounds())
         assert events(logged) == ["sign_in_failed"]
-        assert "asks for a rest of" in str(logged)
+        assert "asked us to wait" in str(logged)
     with pytest.raises(TooFast):
         await load_preview(settings.accounts[0])
     found = {finding.check: finding async for finding in examine(settings)}
-    assert "asks for a rest of" in found["sign-in"].found
+    assert "asked us to wait" in found["sign-in"].found
     assert len(simulator.log.calls) == 1
     later = Rounds(clock=utc_now() + timedelta(hours=1))
     with structlog.testing.capture_logs() as logged:

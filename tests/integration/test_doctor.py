@@ -429,7 +429,7 @@ async def test_a_ledger_in_postgresql_is_examined_without_being_changed(simulate
     assert found["refused passwords"].state is State.WARNING
     found = await found_by(**said(simulator, ledger=reader, password="Wrong-Meter-1"))
     assert found["sign-in"].state is State.NOT_TRIED
-    assert "a refusal could not be remembered" in found["sign-in"].found
+    assert "a refusal could not be recorded" in found["sign-in"].found
     assert "Wrong-Meter-1" not in repr(found)
 
     found = await found_by(**said(simulator, ledger=reader.replace("/ledger_", "/no_ledger_")))

@@ -428,7 +428,7 @@ async def test_doctor_says_which_proxy_and_which_authorities(behind, monkeypatch
     ("answer", "says"),
     [
         (CONNECT_FAILS["forbidden"], "answered 403 Forbidden to CONNECT"),
-        (CONNECT_FAILS["asks for a password"], "it asks for Negotiate, NTLM, and this program signs in by Basic only"),
+        (CONNECT_FAILS["asks for a password"], "it requires Negotiate, NTLM, and this program supports only Basic"),
         (CONNECT_FAILS["hangs up"], "the proxy closed the connection"),
         (CONNECT_FAILS["says 200 and hangs up"], "the connection was closed"),
     ],

@@ -228,7 +228,7 @@ async def test_a_policy_that_breaks_the_program_is_refused_like_one_with_faults(
     write(tmp_path / "policy.yaml", REJECT)
     assert await watch.apply_changes() is False
     assert (rules(watch), watch.blocked_reason()) == (["wait-a-bit"], None)
-    assert "a fault of the program (RecursionError)" in (watch.active.refused or "")
+    assert "internal error (RecursionError)" in (watch.active.refused or "")
     assert "turn-away" not in (watch.active.refused or "")
     monkeypatch.setattr(policy_watch, "load_policy", load)
     write(tmp_path / "policy.yaml", text("turn-back", "reject"))

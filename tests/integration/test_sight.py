@@ -126,7 +126,7 @@ async def test_a_password_that_is_refused_in_mid_cycle_is_told(simulate, program
     assert samples["cycles_total"][("not_authorised",)] == samples["cycles_total"][("good",)] == 1
     assert samples["signed_in"] == {(): 0}
     assert ready[0] == 503
-    assert "refused the username or the password" in ready[1]
+    assert "refused the username or password" in ready[1]
 
 
 async def test_a_pause_is_told_while_it_lasts(simulate, program_of, shown, tmp_path):

@@ -142,7 +142,7 @@ async def test_a_refused_password_leaves_the_process_alive_and_unready(get, acco
     assert (await get("/livez"))[0] == 200
     status, _, text = await get("/readyz")
     assert status == 503
-    assert "refused the username or the password" in text
+    assert "refused the username or password" in text
     assert (await scrape())["signed_in"] == {(): 0}
 
 

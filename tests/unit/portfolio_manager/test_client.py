@@ -96,9 +96,11 @@ async def test_a_long_retry_after_keeps_everything_here_until_it_is_over(simulat
     with pytest.raises(TooFast):
         await pm.account()
     time.seconds += 1000
-    assert pm.waiting_reason == "Portfolio Manager asks for a rest of 2600 s"
+    assert pm.waiting_reason == "Portfolio Manager asked us to wait 2600 s (Retry-After)"
     for call in (pm.customers, lambda: accept(pm)):
-        with pytest.raises(TooFast, match="not sent: Portfolio Manager asks for a rest of 2600 s") as raised:
+        with pytest.raises(
+            TooFast, match=r"not sent: Portfolio Manager asked us to wait 2600 s \(Retry-After\)"
+        ) as raised:
             await call()
         assert raised.value.retry_after == 2600
     assert len(simulator.log.calls) == 1
@@ -134,7 +136,7 @@ async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_
     pm = await sign_in(simulator)
     with pytest.raises(TooFast) as raised:
         await accept(pm, blocked_reason=lambda: "paused" if len(simulator.log.calls) == 2 else None)
-    assert raised.value.__notes__ == ["not repeated: paused"]
+    assert raised.value.__notes__ == ["not retried: paused"]
     assert len(simulator.log.calls) == 2
 
 
@@ -152,7 +154,7 @@ async def test_whoever_must_take_their_time_is_asked_before_a_repetition_only(si
     async with pm.turn():
         with pytest.raises(TooFast) as raised:
             await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None, may_repeat=may_repeat)
-    assert raised.value.__notes__ == ["not repeated: paused"]
+    assert raised.value.__notes__ == ["not retried: paused"]
     assert asked == [1, 2]
     assert len(simulator.log.calls) == 2
 

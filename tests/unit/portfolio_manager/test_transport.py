@@ -102,8 +102,8 @@ async def test_a_kept_connection_that_the_service_closed_leaves_a_post_unknown()
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (OK.replace(b"Length: 23", b"Length: 99"), "broke off"),
-        (OK.replace(b"Length: 23", b"Encoding: gzip\r\nContent-Length: 23"), "broke off"),
+        (OK.replace(b"Length: 23", b"Length: 99"), "cut off"),
+        (OK.replace(b"Length: 23", b"Encoding: gzip\r\nContent-Length: 23"), "cut off"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (MAX_BYTES + 1), "more than"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b" " * (MAX_BYTES * 20)), "more than"),
     ],
