@@ -1,4 +1,4 @@
-"""One provider account: the policy in force with its data, and the cycle of a signed-in account."""
+"""One provider account: loads its active policy with data, and builds its cycle from session, policy and settings."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.data_sources import read_folder
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.refresh import LONGEST, Keeper
-from pm_autoaccept.egress.proxy_password import Egress, Passage
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.refresh import READ_TIMEOUT, SourceRefresher
+from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.record import RETRY_WITHIN
 from pm_autoaccept.sign_in import Session
-from pm_autoaccept.telemetry.events import log_told
+from pm_autoaccept.telemetry.events import log_notify_group
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyInForce:
-    """A policy that has no faults, with its tables as they were read.
+class ActivePolicy:
+    """The policy in effect, with its tables as read.
 
     Attributes:
-        files: name → SHA-256 of each file that it was loaded from.
-        refused: why the folder's present policy has not taken its place; None where this is the present one.
-        dated: when the contents of each table are from.
+        files: name → SHA-256 of each file of the policy.
+        refused: why the policy that is now in the folder was refused; None if this is the one in the folder.
+        dated: the date of the contents of each table.
     """
 
     policy: Policy
@@ -39,64 +39,66 @@ class PolicyInForce:
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @classmethod
-    async def load(cls, settings: Settings, passage: Passage | None = None) -> PolicyInForce:
-        """Load an account's policy, try its tests, read its data once; raises `PolicyRefused`, `ConfigurationError`."""
+    async def load(cls, settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> ActivePolicy:
+        """Load a policy, run its tests, and read its data once; raises `PolicyRefused` or `ConfigurationError`."""
         loaded = load_policy(settings.policy)
-        keeper = Keeper(
+        keeper = SourceRefresher(
             sources=loaded.policy.sources,
-            places=places(settings, passage),
+            places=data_places(settings, proxy_guard),
             now=utc_now,
-            patience=LONGEST,
-            tells=False,
+            cycle_wait=READ_TIMEOUT,
+            logs_reads=False,
         )
-        await keeper.begin()
+        await keeper.start()
         await keeper.close()
         return loaded.with_data(keeper)
 
-    def with_data(self, keeper: Keeper) -> PolicyInForce:
-        """The same policy with these data, as they are now and later."""
+    def with_data(self, keeper: SourceRefresher) -> ActivePolicy:
+        """The same policy with this data, which the keeper keeps up to date."""
         return replace(self, tables=keeper.tables, dated=keeper.dated)
 
     @property
     def revision(self) -> PolicyRevision:
-        """What the ledger keeps of it."""
+        """What the ledger records of it."""
         files = self.files if self.refused is None else {}
         return PolicyRevision(
             digest=self.policy.digest, rules=len(self.policy.rules), refused=self.refused, files=files
         )
 
 
-def load_policy(folder: Path) -> PolicyInForce:
-    """Load a policy folder and try its tests, without its data; raises `PolicyRefused` or `ConfigurationError`."""
+def load_policy(folder: Path) -> ActivePolicy:
+    """Load a policy folder and run its tests, without its data; raises `PolicyRefused` or `ConfigurationError`."""
     files = read_folder(folder)
-    return PolicyInForce(
+    return ActivePolicy(
         load_checked(files), {}, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     )
 
 
-def places(settings: Settings, passage: Passage | None = None) -> Places:
-    """Where the data of an account's policy may be, and how addresses are reached."""
-    return Places(settings.policy, settings.connections, Egress(settings.proxies, passage or Passage()))
+def data_places(settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> SourceAccess:
+    """Where the data of an account's policy may be read from, and through which proxies."""
+    return SourceAccess(
+        settings.policy, settings.connections, Egress(settings.proxies, proxy_guard or ProxyPasswordGuard())
+    )
 
 
-def cycle_of(
+def build_cycle(
     session: Session,
     settings: Settings,
-    in_force: PolicyInForce,
+    active: ActivePolicy,
     *,
     blocked_reason: Callable[[], str | None] = lambda: None,
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
-    on_decision: Callable[[Decision], None] = log_told,
+    on_decision: Callable[[Decision], None] = log_notify_group,
     on_tables: Callable[[Mapping[str, Fact[Table]]], None] = lambda _tables: None,
     now: Callable[[], datetime] = utc_now,
 ) -> Cycle:
-    """One signed-in account's cycle, by its policy and its settings.
+    """Build the cycle of a signed-in account from its policy and settings.
 
     Args:
-        session: the account, signed in.
-        settings: the account's.
-        in_force: its policy and data.
-        blocked_reason: says why nothing more may be sent now, or None.
+        session: the signed-in session.
+        settings: the account's settings.
+        active: its policy and data.
+        blocked_reason: returns why nothing more may be sent now, or None.
         on_receipt: called with the outcome of each step.
         on_decision: called with each decision that is new or differs from the request's last one.
         on_tables: called in each cycle with the policy's tables; a table that its guard refused is a reason instead.
@@ -106,9 +108,9 @@ def cycle_of(
         pm=session.pm,
         provider=session.provider,
         ledger=session.ledger,
-        policy=in_force.policy,
-        tables=in_force.tables,
-        dated=in_force.dated,
+        policy=active.policy,
+        tables=active.tables,
+        dated=active.dated,
         mode=settings.mode,
         now=now,
         blocked_reason=blocked_reason,
@@ -116,6 +118,6 @@ def cycle_of(
         on_receipt=on_receipt,
         on_decision=on_decision,
         on_tables=on_tables,
-        # A repetition must not leave when reads may already be settling what became of the answer.
+        # A retry must not be sent once reads may already be reconciling the answer.
         repeat_within=min(RETRY_WITHIN, settings.unknown_wait / 2),
     )

@@ -1,7 +1,7 @@
-"""Sends the steps of a plan: one POST each, at most so many in flight, an intent before it and its outcome after.
+"""Sends the answers of a plan: records an intent, sends one POST, records the outcome; limits what is in flight.
 
-Stopping is an event, never a cancellation: what is in hand is finished and recorded, what has not begun is dropped, and
-the next cycle decides it afresh.
+A stop never cancels an answer in flight: it is finished and recorded. Steps that have not begun are dropped, and the
+next cycle decides them again.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change |
     (NotSent, Outcome.REFUSED, timedelta()),
     (AnswerUnknown, Outcome.OPEN, None),
 )
-"""What comes to a POST (docs/architecture.md#failures): the error, what is recorded, and when it may be tried again.
+"""Errors of a POST (docs/architecture.md#failures): the outcome to record, and when the answer may be sent again.
 
-After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
+A duration: after this time. A `Change`: when this or the program has changed. None: by the rule of unknowns.
 """
 
-MOMENT = timedelta(milliseconds=50)
-"""Somebody may have paused answering since that was looked at last: after so long it is looked at again."""
+PAUSE_RECHECK = timedelta(milliseconds=50)
+"""How long a check for a pause is trusted. After that, the ledger is asked again before an answer is sent."""
 
 
 @dataclass(slots=True)
 class AnswerSender:
-    """Answers one plan.
+    """Sends the answers of one plan.
 
     Attributes:
         pm: the signed-in client.
-        ledger: where intents and outcomes are kept.
+        ledger: where intents and outcomes are recorded.
         now: the clock.
-        blocked_reason: asked just before each POST; says why the step must not be sent now, or None.
-        on_receipt: called with each receipt as it comes, for progress and logs.
-        repeat_within: an answer that surely was not processed is sent again only so long after its intent.
+        blocked_reason: called just before each POST; returns why the step must not be sent now, or None.
+        on_receipt: called with the receipt of each step, for progress and logs.
+        repeat_within: how long after its intent an answer that was certainly not processed may be sent again.
     """
 
     pm: PortfolioManager
@@ -73,19 +73,19 @@ class AnswerSender:
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = RETRY_WITHIN
     _halted: str | None = field(default=None, init=False)
-    _ahead: asyncio.Semaphore = field(init=False)
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _unpaused: datetime | None = field(default=None, init=False)
+    _preparing: asyncio.Semaphore = field(init=False)
+    _pause_check: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _unpaused_at: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._ahead = asyncio.Semaphore(self.pm.pace.ahead)
+        self._preparing = asyncio.Semaphore(self.pm.rate_limiter.prepare_ahead)
 
     async def act(self, plan: Plan) -> tuple[Receipt, ...]:
-        """Send every step, each after those it needs are done, and return what came of each.
+        """Send every step after the steps that it needs are done, and return the receipts.
 
         Raises:
-            NotAuthorised: the credentials were refused; every step in hand was finished and recorded before.
-            LedgerError: the ledger failed; nothing more was sent, what was in hand was finished.
+            NotAuthorised: the credentials were refused. Every step in flight was finished and recorded first.
+            LedgerError: the ledger failed. Nothing more was sent, and steps in flight were finished.
         """
         tasks: dict[RequestKey, asyncio.Task[Receipt]] = {}
         for step in plan.steps:
@@ -94,7 +94,7 @@ class AnswerSender:
         results = await asyncio.gather(*tasks.values(), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
-            raise _gravest(failures)
+            raise _most_serious(failures)
         return tuple(result for result in results if isinstance(result, Receipt))
 
     async def _step(self, step: Step, needed: list[asyncio.Task[Receipt]]) -> Receipt:
@@ -102,12 +102,12 @@ class AnswerSender:
             try:
                 before = await asyncio.shield(task)
             except PmAutoacceptError:
-                return self._dropped(step, "what it needs could not be answered")
+                return self._dropped(step, "an answer that it needs failed")
             if before.outcome is not Outcome.DONE:
-                return self._dropped(step, f"{before.step.key}, which it needs, is not done")
+                return self._dropped(step, f"it needs {before.step.key}, which is not done")
         async with AsyncExitStack() as turn:
-            # It is written while others are in flight: no place in flight waits for the disk.
-            async with self._ahead:
+            # The intent is recorded while other answers are in flight, so that no place in flight waits for the disk.
+            async with self._preparing:
                 begun = self.now()
                 intent = self._blocked_reason(step) or await self._intend(step, at=begun)
                 if isinstance(intent, str):
@@ -116,14 +116,14 @@ class AnswerSender:
             receipt, refusal = await self._send(step, begun=begun)
             if refusal is not None:
                 self._halted = str(refusal)
-        # While what came of it is written, the place in flight is free for the next answer.
+        # While the outcome is recorded, the place in flight is free for the next answer.
         await self._record(intent, receipt)
         if refusal is not None:
             raise refusal
         return receipt
 
     async def _intend(self, step: Step, *, at: datetime) -> int | str:
-        """Record the intent, and return its number, or why the step is not to be sent."""
+        """Record the intent. Returns its number, or why the step must not be sent."""
         try:
             apart = self.pm.clock
             known = None if isinstance(apart, NotLearnt) else apart
@@ -136,11 +136,11 @@ class AnswerSender:
         except LedgerError as error:
             self._halted = str(error)
             raise
-        self._unpaused = at
+        self._unpaused_at = at
         return intent
 
     async def _record(self, intent: int, receipt: Receipt) -> None:
-        """Write what came of an intent; where that fails, nothing more is sent."""
+        """Record the outcome of an intent. If that fails, nothing more is sent."""
         try:
             if receipt.outcome is None:
                 await self.ledger.withdraw_intent(intent)
@@ -152,34 +152,36 @@ class AnswerSender:
         self.on_receipt(receipt)
 
     def _blocked_reason(self, step: Step) -> str | None:
-        """Say why the step must not be sent now."""
-        return self._halted or self.pm.resting or self.blocked_reason(step)
+        """Why the step must not be sent now, or None."""
+        return self._halted or self.pm.waiting_reason or self.blocked_reason(step)
 
-    async def _paused(self) -> str | None:
-        """Say why nothing more may leave: somebody may have paused answering since the intent was recorded."""
+    async def _pause_reason(self) -> str | None:
+        """Why answering is paused, or None: it may have been paused since the intent was recorded."""
         try:
             return await self.ledger.pause_reason()
         except LedgerError as error:
             return str(error)
 
-    async def _paused_lately(self) -> str | None:
-        """As `_paused`, unless nobody had a moment ago; that was looked at with each intent."""
-        async with self._looking:
+    async def _recent_pause_reason(self) -> str | None:
+        """Like `_pause_reason`, but skips the query right after an intent was recorded, which checks it too."""
+        async with self._pause_check:
             now = self.now()
-            if self._unpaused is None or not timedelta() <= now - self._unpaused <= MOMENT:
-                paused = await self._paused()
-                # Asked only now: meanwhile something else may have stopped all.
+            if self._unpaused_at is None or not timedelta() <= now - self._unpaused_at <= PAUSE_RECHECK:
+                paused = await self._pause_reason()
+                # Read only now: something else may have stopped all answers meanwhile.
                 self._halted = self._halted or paused
-                self._unpaused = now
+                self._unpaused_at = now
         return self._halted
 
-    def _too_late(self, begun: datetime) -> str | None:
-        """Say why an answer that was begun then must not be repeated; a clock that was set back cannot tell."""
-        return None if timedelta() <= self.now() - begun <= self.repeat_within else "it was begun too long ago"
+    def _too_late_reason(self, begun: datetime) -> str | None:
+        """Why an answer with an intent of this time is too old to send, or None; also if the clock was set back."""
+        return (
+            None if timedelta() <= self.now() - begun <= self.repeat_within else "its intent was recorded too long ago"
+        )
 
     async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
-        """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
-        why = self._blocked_reason(step) or self._too_late(begun) or await self._paused_lately()
+        """Send the POST of a recorded intent. Returns the receipt, and the error if the credentials were refused."""
+        why = self._blocked_reason(step) or self._too_late_reason(begun) or await self._recent_pause_reason()
         if why is not None:
             return Receipt(step=step, outcome=None, text=why), None
         try:
@@ -188,19 +190,19 @@ class AnswerSender:
                 step.key.id,
                 step.action,
                 step.decision.note,
-                blocked_reason=lambda: self._blocked_reason(step) or self._too_late(begun),
-                may_repeat=self._paused,
+                blocked_reason=lambda: self._blocked_reason(step) or self._too_late_reason(begun),
+                may_repeat=self._pause_reason,
             )
         except PortfolioManagerError as error:
-            return self._failed(step, error), error if isinstance(error, NotAuthorised) else None
+            return self._failed_receipt(step, error), error if isinstance(error, NotAuthorised) else None
         return Receipt(step=step, outcome=Outcome.DONE), None
 
-    def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
+    def _failed_receipt(self, step: Step, error: PortfolioManagerError) -> Receipt:
         """The row of `OUTCOMES`. What no row names is of unknown fate, the careful reading."""
         for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
                 if isinstance(error, TooFast) and error.retry_after is not None:
-                    again = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — the service's own word beats the table
+                    again = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — a Retry-After overrides the table
                 came = Receipt(step=step, outcome=outcome, text=str(error))
                 if isinstance(again, timedelta):
                     return replace(came, retry_not_before=self.now() + again)
@@ -213,8 +215,8 @@ class AnswerSender:
         return receipt
 
 
-def _gravest(failures: list[BaseException]) -> BaseException:
-    """Of several failures the one that people must hear of: a fault of the program, then the ledger, then the rest."""
+def _most_serious(failures: list[BaseException]) -> BaseException:
+    """The most serious of several failures: an internal error, then a ledger error, then the others."""
 
     def rank(error: BaseException) -> int:
         if not isinstance(error, PmAutoacceptError):

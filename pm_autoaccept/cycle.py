@@ -1,4 +1,4 @@
-"""One account's cycle: `look` is poll, parse, decide, plan; `answer` is act and record."""
+"""One cycle of an account: `look` polls, parses, decides and plans; `answer` sends the plan and records outcomes."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ from pm_autoaccept.model import (
     Step,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
+from pm_autoaccept.policy import Policy, Table, apply_guards, end_of_day
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import RETRY_WITHIN, Ledger
-from pm_autoaccept.telemetry.events import log_finding, log_told
+from pm_autoaccept.telemetry.events import log_finding, log_notify_group
 
 Tables = Mapping[str, Fact[Table]]
-"""The policy's tables by name; of a table that cannot be used, the reason."""
+"""The policy's tables by name, or the reason why a table cannot be used."""
 
-NOTED_EVERY = timedelta(hours=1)
-"""How often it is noted again what tables hold that have not changed."""
+TABLE_NOTE_INTERVAL = timedelta(hours=1)
+"""How often the row counts of unchanged tables are recorded again."""
 
 
-def paused_by(file: Path | None) -> str | None:
-    """Say so while the file is there that pauses answering; also where nobody can say whether it is."""
+def pause_file_reason(file: Path | None) -> str | None:
+    """Why the pause file blocks answering; None if it does not exist. It also blocks if it cannot be checked."""
     try:
-        return f"answering is paused while {file} is there" if file is not None and file.exists() else None
+        return f"answering is paused while {file} exists" if file is not None and file.exists() else None
     except OSError as error:
-        return f"answering is paused, because nobody can say whether {file} is there: {error}"
+        return f"answering is paused, because {file} cannot be checked: {error}"
 
 
 @dataclass(slots=True)
 class Cycle:
-    """Everything that one provider account's cycle works with.
+    """The cycle of one provider account, and everything it needs.
 
     Attributes:
-        tables: the policy's data as they were read; they may change at any moment, and an answer that was decided by
-            others is dropped.
-        dated: when the contents of each are from.
-        blocked_reason: says why nothing more may be sent now, or None.
+        tables: the policy's tables as read. They can change at any time; an answer that was decided on other contents
+            is dropped.
+        dated: the date of the contents of each table.
+        blocked_reason: returns why nothing more may be sent now, or None.
         pause_file: while this file exists, nothing is answered.
         repeat_within: see `AnswerSender`.
         on_receipt: called with the outcome of each step.
@@ -77,11 +77,11 @@ class Cycle:
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = RETRY_WITHIN
     on_finding: Callable[[Finding], None] = log_finding
-    on_decision: Callable[[Decision], None] = log_told
+    on_decision: Callable[[Decision], None] = log_notify_group
     on_tables: Callable[[Tables], None] = lambda _tables: None
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
     _poller: Poller = field(init=False)
-    _noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
+    _last_noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._poller = Poller(pm=self.pm, provider=self.provider, needs=self.policy.needs, now=self.now)
@@ -92,24 +92,24 @@ class Cycle:
         tables: Mapping[str, Fact[Table]],
         dated: Mapping[str, datetime | None] = MappingProxyType({}),
     ) -> None:
-        """Judge by another policy from now on; steps that were planned by the old one are dropped."""
+        """Use another policy from now on. Steps planned by the old policy are dropped."""
         self.policy, self.tables, self.dated = policy, tables, dated
         self._poller.needs = policy.needs
 
     async def look(self, *, record: bool = True) -> Plan:
-        """Read, decide, plan; sends nothing but GETs.
+        """Poll, decide and plan. Sends nothing but GETs.
 
         Args:
-            record: whether what was seen and decided goes into the ledger; otherwise the ledger is only read.
+            record: whether requests and decisions are recorded; otherwise the ledger is only read.
         """
         snapshot = await self._read(record=record)
         guards = await self._guard_facts(snapshot)
         tables = self._checked_tables(guards)
         self.on_tables(tables)
-        planned = replace(await self._judge(snapshot, tables), guards=guards, paused=await self.paused())
+        planned = replace(await self._judge(snapshot, tables), guards=guards, paused=await self.pause_reason())
         if record:
-            await self._remember(tables)
-            # What was decided of a request stands while a read misses it; that it does, its row says.
+            await self._record_tables(tables)
+            # The decision on a request stays in effect while a read misses it; its row in the ledger says so.
             shown = {request.key for pending in snapshot.lists for request in pending.requests}
             decisions = [decision for decision in planned.decisions if decision.key in shown]
             for decision in await self.ledger.record_decisions(
@@ -119,18 +119,18 @@ class Cycle:
         return planned
 
     async def _guard_facts(self, snapshot: Snapshot) -> GuardFacts:
-        """What the guards of the policy's data are checked against in this look."""
+        """The clock difference and earlier row counts that the guards are checked against."""
         if any(source.guarded for source in self.policy.sources.values()):
             return GuardFacts(snapshot.clock, await self.ledger.source_histories(at=self.now()))
         return GuardFacts(snapshot.clock, {})
 
     def _checked_tables(self, guards: GuardFacts) -> Tables:
-        """The policy's data as they are now, checked by their guards."""
+        """The policy's tables as they are now, checked against their guards."""
         time = trusted_time(guards.clock, self.now())
-        return weigh(self.policy.sources, self.tables, dated=self.dated, remembered=guards.remembered, time=time)
+        return apply_guards(self.policy.sources, self.tables, dated=self.dated, remembered=guards.remembered, time=time)
 
     async def _judge(self, snapshot: Snapshot, tables: Tables) -> Plan:
-        """Decide and plan what a snapshot shows."""
+        """Decide the requests of a snapshot, and plan the answers."""
         history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
         claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
         accepted = await self.ledger.accepted_claims() if claims else NOT_ASKED_FOR
@@ -145,23 +145,23 @@ class Cycle:
             missed=history.missed,
         )
         planned = plan(decisions, snapshot=snapshot, history=history)
-        # What `today` and `until` said of one day is not said of the next.
+        # `today` and `until` may mean something else on the next day.
         return replace(planned, fresh_until=min(planned.fresh_until, end_of_day(now, self.policy.time_zone)))
 
     async def answer(self, planned: Plan) -> tuple[Receipt, ...]:
-        """Send what was planned, in `enforce` mode only; in `observe` mode, or while paused, nothing is sent."""
-        if self.mode is not Mode.ENFORCE or await self.paused() is not None:
+        """Send the planned answers, in `enforce` mode only. In `observe` mode, or while paused, nothing is sent."""
+        if self.mode is not Mode.ENFORCE or await self.pause_reason() is not None:
             return ()
 
         def blocked_reason(step: Step) -> str | None:
-            if (why := self.blocked_reason() or paused_by(self.pause_file)) is not None:
+            if (why := self.blocked_reason() or pause_file_reason(self.pause_file)) is not None:
                 return why
-            # Checked anew before each answer: meanwhile a table may have been replaced, or have become too old.
+            # Checked again before each answer: a table may have been replaced or become too old since.
             in_force = self.policy.digest, sources_in_use(self.policy, self._checked_tables(planned.guards))
             if in_force != (step.decision.policy_digest, step.decision.sources):
                 return "the policy or its data has changed since this was decided"
             if not planned.fresh_from <= self.now() <= planned.fresh_until:
-                return "the list that showed it has grown too old, the day has ended, or the clock was set back"
+                return "the list that showed it is too old, the day has ended, or the clock was set back"
             return None
 
         sender = AnswerSender(
@@ -174,16 +174,20 @@ class Cycle:
         )
         return await sender.act(planned)
 
-    async def paused(self) -> str | None:
-        """Say who or what has paused answering, None where nobody has."""
-        return paused_by(self.pause_file) or await self.ledger.pause_reason()
+    async def pause_reason(self) -> str | None:
+        """Why answering is paused: the pause file, or who paused it; None if it is not paused."""
+        return pause_file_reason(self.pause_file) or await self.ledger.pause_reason()
 
-    async def _remember(self, tables: Tables) -> None:
-        """Record what the good tables hold when it has changed, and again every hour."""
+    async def _record_tables(self, tables: Tables) -> None:
+        """Record the row counts of the usable tables when they change, and again every hour."""
         now, good = self.now(), sources_in_use(self.policy, tables)
-        if good and (self._noted is None or self._noted[0] != good or abs(now - self._noted[1]) >= NOTED_EVERY):
+        if good and (
+            self._last_noted is None
+            or self._last_noted[0] != good
+            or abs(now - self._last_noted[1]) >= TABLE_NOTE_INTERVAL
+        ):
             await self.ledger.record_sources(good, at=now)
-            self._noted = good, now
+            self._last_noted = good, now
 
     async def _read(self, *, record: bool) -> Snapshot:
         in_doubt = await self.ledger.owners_with_open_answers()

@@ -35,7 +35,7 @@ from pm_autoaccept.model import (
     SourceUse,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table, collect, name_key
+from pm_autoaccept.policy import Policy, Table, collect_claims, name_key
 
 
 def decide(
@@ -68,14 +68,14 @@ def decide(
     properties: dict[int, Verdict] = {}
     for kind in Kind:
         for request in (*pending[kind].first.values(), *pending[kind].missed.values()):
-            doubt = _doubt(request, pending[kind])
+            doubt = _hold_reason(request, pending[kind])
             if doubt is not None:
                 decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
             else:
                 since = held if isinstance(held, NotLearnt) else held.get(request.key)
                 facts = _facts(request, snapshot, known=known, pending=pending, properties=properties)
                 facts = replace(facts, held=since)
-                decision = _ask(policy, request, facts=facts, tables=tables)
+                decision = _judge(policy, request, facts=facts, tables=tables)
             decisions.append(replace(decision, policy_digest=policy.digest, sources=sources))
             if kind is Kind.PROPERTY:
                 properties[request.id] = decision.verdict
@@ -123,12 +123,12 @@ class _Pending:
         return None if id_ in self.contradictory or id_ in self.twins else self.first.get(id_)
 
 
-def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
+def _hold_reason(request: PendingRequest, pending: _Pending) -> Reason | None:
     """Why the request is held without asking the policy; None if the policy decides."""
-    return _doubt_of_the_list(request, pending) or _doubt_of_the_document(request)
+    return _list_doubt(request, pending) or _document_doubt(request)
 
 
-def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | None:
+def _list_doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
     """Why it is uncertain which request is pending under this id; None if it is certain."""
     what = f"{request.kind} {request.id}"
     if request.id in pending.missed:
@@ -151,7 +151,7 @@ def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | N
     return None
 
 
-def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
+def _document_doubt(request: PendingRequest) -> Reason | None:
     """Why it is uncertain what the request asks for; None if it is certain."""
     if request.garbled is not None:
         return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
@@ -170,7 +170,7 @@ def _garbled(request: PendingRequest) -> str:
     return f"The {request.kind} request {request.id} contains a character that XML does not allow, in {request.garbled}"
 
 
-def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
+def _judge(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
     judgement = policy.judge(request, facts, tables)
     return Decision(
         request=request,
@@ -202,7 +202,7 @@ def _claims(
     missing = f"the list of pending {unseen[0]} requests is incomplete" if unseen else None
     waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
     unseen_once = (each.claim for each in missed)
-    return collect(tests, (*accepted, *waiting, *unseen_once), missing=missing)
+    return collect_claims(tests, (*accepted, *waiting, *unseen_once), missing=missing)
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:
@@ -232,12 +232,12 @@ def _is_custom(faulty: str) -> bool:
     return faulty.partition(".")[0] == "custom"
 
 
-def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
+def trusted_time(clock: Fact[timedelta], now: datetime) -> Fact[datetime]:
     """The time, if our clock is close enough to Portfolio Manager's to be trusted."""
-    if isinstance(apart, NotLearnt):
-        return NotLearnt(f"this machine's clock could not be checked against Portfolio Manager's: {apart.why}")
-    if abs(apart) > MAX_CLOCK_SKEW:
-        seconds = f"{abs(apart).total_seconds():,.0f} seconds"
+    if isinstance(clock, NotLearnt):
+        return NotLearnt(f"this machine's clock could not be checked against Portfolio Manager's: {clock.why}")
+    if abs(clock) > MAX_CLOCK_SKEW:
+        seconds = f"{abs(clock).total_seconds():,.0f} seconds"
         return NotLearnt(f"this machine's clock differs from Portfolio Manager's by {seconds}, more than five minutes")
     return now
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pm_autoaccept.model import Action, KeptBack, Limit, LimitUsage, Reason, ReasonKind, RequestKey, Step
 from pm_autoaccept.policy.durations import written_duration
 
-FEWEST = 20
+MIN_ANSWERS_FOR_PERCENT = 20
 """The number of answers per period from which a percentage applies: one of three answers is already 33 percent."""
 
 _NOUNS: Mapping[Action, str] = {Action.ACCEPT: "accepts", Action.REJECT: "rejects"}
@@ -23,7 +23,7 @@ def has_room(limit: Limit, *, count: int, of: int) -> bool:
     """Whether a limit allows `count` answers of its action in its period, among `of` answers of both actions."""
     if limit.at_most is not None and count > limit.at_most:
         return False
-    return limit.percent is None or of < FEWEST or count * 100 <= limit.percent * of
+    return limit.percent is None or of < MIN_ANSWERS_FOR_PERCENT or count * 100 <= limit.percent * of
 
 
 def keep_within(
@@ -41,12 +41,12 @@ def keep_within(
     for step in sorted(steps.values(), key=_asked):
         room = rooms[step.action]
         together = _together(step, steps) - room.going
-        full = room.full(together, steps)
-        if full is None:
+        exceeded = room.exceeded(together, steps)
+        if exceeded is None:
             room.going |= together
             room.taken |= _answered(together, steps)
         else:
-            kept_back.append(KeptBack(step.decision, room.why(step, full)))
+            kept_back.append(KeptBack(step.decision, room.reason(step, exceeded)))
     going = (step for step in steps.values() if step.key in rooms[step.action].going)
     return tuple(replace(step, within=rooms[step.action].limits) for step in going), tuple(kept_back)
 
@@ -69,7 +69,7 @@ class _Room:
     def limits(self) -> tuple[Limit, ...]:
         return tuple(tally.limit for tally in self.tallies)
 
-    def full(self, together: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> LimitUsage | None:
+    def exceeded(self, together: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> LimitUsage | None:
         """The limit that these steps would exceed; None if there is room for them."""
         more = len(self.taken) + len(_answered(together, steps) - self.taken)
         for tally in self.tallies:
@@ -77,7 +77,7 @@ class _Room:
                 return tally
         return None
 
-    def why(self, step: Step, tally: LimitUsage) -> Reason:
+    def reason(self, step: Step, tally: LimitUsage) -> Reason:
         """Why there is no room for a step."""
         limit, length, noun = tally.limit, written_duration(tally.limit.period), _NOUNS[step.action]
         at_most, answers = limit.at_most, len({step.key, *step.falls})

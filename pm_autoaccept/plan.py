@@ -35,7 +35,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 
-FRESH_FOR = timedelta(minutes=5)
+MAX_LIST_AGE = timedelta(minutes=5)
 """The maximum age of a list when an answer is sent, unless reading took longer than half of this."""
 
 _ALREADY_SENT: Mapping[AnswerState, tuple[ReasonKind, str]] = {
@@ -56,7 +56,7 @@ _UNKNOWN = (AnswerState.IN_DOUBT, AnswerState.REPEATABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
+class _PlanState:
     """What checks may use: all decisions, the snapshot, the ledger's history, and the steps planned so far."""
 
     snapshot: Snapshot
@@ -69,10 +69,10 @@ class _Family:
         return self.history.answer_states.get(key, AnswerState.UNANSWERED)
 
 
-_Needed: TypeAlias = Reason | tuple[RequestKey, ...]
+_CheckResult: TypeAlias = Reason | tuple[RequestKey, ...]
 """The reason why a step is kept back, or the steps that must be done before it."""
 
-Check: TypeAlias = Callable[[Decision, _Family], _Needed]
+Check: TypeAlias = Callable[[Decision, _PlanState], _CheckResult]
 
 
 def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History) -> Plan:
@@ -84,13 +84,13 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         history: what the ledger knows of the pending requests.
     """
     by_key = {decision.key: decision for decision in decisions}
-    family = _Family(snapshot, history, by_key, _children(by_key.values()))
+    state = _PlanState(snapshot, history, by_key, _children(by_key.values()))
     kept_back: list[KeptBack] = []
     for decision in _in_order(by_key.values()):
-        reason = _consider(decision, family)
+        reason = _add_step(decision, state)
         if reason is not None:
             kept_back.append(KeptBack(decision, reason))
-    steps, late = keep_within(family.steps, history.limit_usage, at=snapshot.ended)
+    steps, late = keep_within(state.steps, history.limit_usage, at=snapshot.ended)
     return Plan(
         decisions=tuple(by_key.values()),
         steps=steps,
@@ -115,43 +115,43 @@ def _in_order(decisions: Iterable[Decision]) -> list[Decision]:
     return sorted((each for each in decisions if each.verdict is not Verdict.HOLD), key=place)
 
 
-def _consider(decision: Decision, family: _Family) -> Reason | None:
+def _add_step(decision: Decision, state: _PlanState) -> Reason | None:
     """Add the decision's step to the plan, or return the reason why it is kept back."""
     accept = decision.verdict is Verdict.ACCEPT
     action = Action.ACCEPT if accept else Action.REJECT
-    standing = family.standing(decision.key)
-    if (reason := _sent_before(decision, action, family)) is not None:
+    standing = state.standing(decision.key)
+    if (reason := _earlier_answer_reason(decision, action, state)) is not None:
         return reason
     if standing is AnswerState.REPEATABLE:
-        decision = replace(decision, note=family.history.sent[decision.key].note)
+        decision = replace(decision, note=state.history.sent[decision.key].note)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
-        needed = check(decision, family)
+        needed = check(decision, state)
         if isinstance(needed, Reason):
             return needed
         needs.extend(needed)
-    family.steps[decision.key] = Step(
+    state.steps[decision.key] = Step(
         decision=decision,
         action=action,
         repeats=standing is AnswerState.REPEATABLE,
         needs=tuple(needs),
-        falls=() if accept else _falls(decision.key, family),
+        falls=() if accept else _cascaded(decision.key, state),
     )
     return None
 
 
-def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason | None:
+def _earlier_answer_reason(decision: Decision, action: Action, state: _PlanState) -> Reason | None:
     """Why an earlier answer prevents sending one now; None if there was none, or if it may be sent again."""
-    standing, before = family.standing(decision.key), family.history.sent.get(decision.key)
+    standing, before = state.standing(decision.key), state.history.sent.get(decision.key)
     if standing in _UNKNOWN and before is not None and before.action is not action:
         text = "a different answer was sent earlier and its outcome is unknown, but the policy now decides otherwise"
         return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; a person must review it")
     changed = before is not None and before.changed(decision)
     if standing in _ALREADY_SENT and not (standing is AnswerState.REFUSED and changed):
-        return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
+        return Reason(*(_LISTED_AGAIN if decision.key in state.history.overdue else _ALREADY_SENT[standing]))
     if standing is not AnswerState.REPEATABLE:
         return None
-    if (apart := family.snapshot.clock_skew) is not None:
+    if (apart := state.snapshot.clock_skew) is not None:
         how_far = f"this machine's clock differs from Portfolio Manager's by {abs(apart).total_seconds():,.0f} seconds"
         text = f"the outcome of our answer is unknown, and no answer is sent again while {how_far}"
         return Reason(ReasonKind.IN_DOUBT, text)
@@ -161,41 +161,41 @@ def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason 
     return None
 
 
-def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, what: str) -> _Needed:
+def _accept_of_parent(parent: RequestKey, state: _PlanState, *, otherwise: ReasonKind, what: str) -> _CheckResult:
     """Whether a pending parent is already accepted, or by a step of this plan; otherwise why the child is kept back.
 
     It counts as already accepted only if everything listed under its id is certainly the request that we accepted. An
     element without a readable id could be another request, and so could one that is listed long after our accept.
     """
-    lists = {pending.kind: pending for pending in family.snapshot.lists}
-    if family.standing(parent) is AnswerState.ACCEPTED:
-        if lists[parent.kind].shows_absence and parent not in family.history.overdue:
+    lists = {pending.kind: pending for pending in state.snapshot.lists}
+    if state.standing(parent) is AnswerState.ACCEPTED:
+        if lists[parent.kind].shows_absence and parent not in state.history.overdue:
             return ()
         text = f"we accepted {what} {parent.id}, but the list may now show a different request with this id"
         return Reason(otherwise, text, parent)
-    if parent in family.steps and family.steps[parent].action is Action.ACCEPT:
+    if parent in state.steps and state.steps[parent].action is Action.ACCEPT:
         return (parent,)
-    verdict = family.decisions[parent].verdict
+    verdict = state.decisions[parent].verdict
     if verdict is Verdict.REJECT:
         return Reason(
             ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, which also rejects this request", parent
         )
-    state = "is held for review" if verdict is Verdict.HOLD else "is itself kept back"
-    if family.decisions[parent].reason.kind is ReasonKind.MISSED_ONCE:
-        state = "is missing from one read of its list"
-    return Reason(otherwise, f"accepting this would also accept {what} {parent.id}, which {state}", parent)
+    status = "is held for review" if verdict is Verdict.HOLD else "is itself kept back"
+    if state.decisions[parent].reason.kind is ReasonKind.MISSED_ONCE:
+        status = "is missing from one read of its list"
+    return Reason(otherwise, f"accepting this would also accept {what} {parent.id}, which {status}", parent)
 
 
-def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
+def connection_comes_first(decision: Decision, state: _PlanState) -> _CheckResult:
     """Accepting a share of an owner who is not connected accepts the connection (docs/protocol.md#cascades)."""
     owner = decision.request.account_id
     if decision.request.kind is Kind.CONNECTION or owner is None:
         return ()
     kind = ReasonKind.CONNECTION_NOT_ACCEPTED
     connection = RequestKey(Kind.CONNECTION, owner)
-    if connection in family.decisions:
-        return _accepted(connection, family, otherwise=kind, what="the connection of account")
-    connected = family.snapshot.connected
+    if connection in state.decisions:
+        return _accept_of_parent(connection, state, otherwise=kind, what="the connection of account")
+    connected = state.snapshot.connected
     if isinstance(connected, NotLearnt):
         return Reason(kind, f"it is unknown whether account {owner} is connected: {connected.why}", connection)
     if owner in connected:
@@ -204,25 +204,25 @@ def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
     return Reason(kind, text, connection)
 
 
-def pending_property_comes_first(decision: Decision, family: _Family) -> _Needed:
+def pending_property_comes_first(decision: Decision, state: _PlanState) -> _CheckResult:
     """Accepting a meter accepts the pending share of its property (docs/protocol.md#cascades)."""
     key = _property_of(decision)
-    if key is None or key not in family.decisions:
+    if key is None or key not in state.decisions:
         return ()
-    return _accepted(key, family, otherwise=ReasonKind.PROPERTY_NOT_ACCEPTED, what="the share of property")
+    return _accept_of_parent(key, state, otherwise=ReasonKind.PROPERTY_NOT_ACCEPTED, what="the share of property")
 
 
-def property_is_shared(decision: Decision, family: _Family) -> _Needed:
+def property_is_shared(decision: Decision, state: _PlanState) -> _CheckResult:
     """Accepting a meter shares its property read-only if that is not shared or pending (docs/protocol.md#cascades)."""
     key = _property_of(decision)
-    if key is None or key in family.decisions:
+    if key is None or key in state.decisions:
         return ()
-    shared = _is_shared(key, decision.request.account_id, family.snapshot)
+    shared = _is_shared(key, decision.request.account_id, state.snapshot)
     if isinstance(shared, NotLearnt):
         text = f"it is unknown whether property {key.id} is shared with us: {shared.why}"
     elif shared:
         return ()
-    elif key.id in family.history.rejected_properties:
+    elif key.id in state.history.rejected_properties:
         text = f"we rejected property {key.id}; accepting this would share it read-only"
     elif decision.accepts_unshared_property:
         return ()
@@ -241,9 +241,9 @@ def _is_shared(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[b
     return shared if isinstance(shared, NotLearnt) else key.id in shared
 
 
-def children_are_known(decision: Decision, family: _Family) -> _Needed:
+def children_are_known(decision: Decision, state: _PlanState) -> _CheckResult:
     """A reject takes the pending requests below it along, so they must all be known (docs/protocol.md#cascades)."""
-    lists = family.snapshot.lists
+    lists = state.snapshot.lists
     below = {Kind.CONNECTION: lists[1:], Kind.PROPERTY: lists[2:], Kind.METER: ()}[decision.request.kind]
     for pending in below:
         if not pending.shows_absence:
@@ -252,25 +252,25 @@ def children_are_known(decision: Decision, family: _Family) -> _Needed:
     return ()
 
 
-def children_are_rejected_first(decision: Decision, family: _Family) -> _Needed:
+def children_are_rejected_first(decision: Decision, state: _PlanState) -> _CheckResult:
     """Rejects go leaf first, so that each request gets its own note before its parent's reject cascades to it."""
-    children = family.children.get(decision.key, ())
+    children = state.children.get(decision.key, ())
     for child in children:
-        if family.standing(child.key) in _UNKNOWN and child.key not in family.steps:
+        if state.standing(child.key) in _UNKNOWN and child.key not in state.steps:
             return Reason(ReasonKind.IN_DOUBT, f"the outcome of our answer to {child.key} is still unknown", child.key)
         if child.reason.kind is ReasonKind.MISSED_ONCE:
             text = f"{child.key} is missing from one read of its list; if still pending, it must get its own note first"
             return Reason(ReasonKind.MISSED_ONCE, text, child.key)
-    return tuple(child.key for child in children if child.key in family.steps)
+    return tuple(child.key for child in children if child.key in state.steps)
 
 
 BEFORE_ACCEPT: tuple[Check, ...] = (connection_comes_first, pending_property_comes_first, property_is_shared)
 BEFORE_REJECT: tuple[Check, ...] = (children_are_known, children_are_rejected_first)
 
 
-def _falls(key: RequestKey, family: _Family) -> tuple[RequestKey, ...]:
+def _cascaded(key: RequestKey, state: _PlanState) -> tuple[RequestKey, ...]:
     """The pending requests below a reject that have no reject of their own: the cascade will or may reject them."""
-    return tuple(child.key for child in family.children.get(key, ()) if child.key not in family.steps)
+    return tuple(child.key for child in state.children.get(key, ()) if child.key not in state.steps)
 
 
 def _children(decisions: Iterable[Decision]) -> dict[RequestKey, tuple[Decision, ...]]:
@@ -298,4 +298,4 @@ def _property_of(decision: Decision) -> RequestKey | None:
 def _fresh_until(snapshot: Snapshot) -> datetime:
     """When the lists become too old to answer from: after five minutes, or twice the time that reading them took."""
     begun = min(pending.begun for pending in snapshot.lists)
-    return begun + max(FRESH_FOR, 2 * (snapshot.ended - begun))
+    return begun + max(MAX_LIST_AGE, 2 * (snapshot.ended - begun))

@@ -1,6 +1,6 @@
 """Signs in to Portfolio Manager with HTTP Basic authentication, and binds the ledger to the account.
 
-Signing in is one `GET /account`, alone, recorded before it is sent. A refused password is not tried again before its
+Signing in is one `GET /account`, alone, and recorded before it is sent. A refused password is not retried before its
 waiting time is over.
 """
 
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import Settings
-from pm_autoaccept.egress.proxy_password import Egress, Passage
+from pm_autoaccept.config import Settings, ledger_exists
+from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError, ProxyNotAuthorised
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.elapsed_time import PROCESS_CLOCKS
-from pm_autoaccept.ledger.proxy_passwords import passage_for_reader, passage_in_ledger
+from pm_autoaccept.ledger.proxy_passwords import proxy_guard_for_reader, proxy_guard_in_ledger
 from pm_autoaccept.model import ProviderAccount
-from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
-from pm_autoaccept.sign_in_memory import Memory, credential, ledger_is_there
+from pm_autoaccept.portfolio_manager import CallMade, PortfolioManager, RateLimiter
+from pm_autoaccept.sign_in_memory import SignInMemory, sign_in_attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One account, signed in.
+    """A signed-in session of one account.
 
     Attributes:
         pm: the client.
@@ -40,14 +40,14 @@ class Session:
 
 
 @asynccontextmanager
-async def passage_to_look(*accounts: Settings) -> AsyncIterator[Passage]:
-    """What is known of proxies' passwords, for what only reads its ledger: of them it writes all the same."""
+async def proxy_guard_for_reading(*accounts: Settings) -> AsyncIterator[ProxyPasswordGuard]:
+    """The proxy password guard of a read-only command. It still records refused proxy passwords in the ledger."""
     ledger = accounts[0].ledger
-    if ledger_is_there(ledger) and any(account.proxies.may_sign_in for account in accounts):
-        async with passage_for_reader(ledger) as passage:
-            yield passage
+    if ledger_exists(ledger) and any(account.proxies.may_sign_in for account in accounts):
+        async with proxy_guard_for_reader(ledger) as proxy_guard:
+            yield proxy_guard
     else:
-        yield Passage()
+        yield ProxyPasswordGuard()
 
 
 @asynccontextmanager
@@ -56,22 +56,22 @@ async def sign_in(
     ledger: SqlLedger,
     *,
     records: bool = True,
-    memory: Memory | None = None,
-    passage: Passage | None = None,
-    pace: Pace | None = None,
+    memory: SignInMemory | None = None,
+    proxy_guard: ProxyPasswordGuard | None = None,
+    rate_limiter: RateLimiter | None = None,
     on_call: Callable[[CallMade], None] = lambda _made: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Session]:
-    """Connect to Portfolio Manager as one account: one `GET /account`, alone.
+    """Sign in to Portfolio Manager as one account, with one `GET /account`.
 
     Args:
-        settings: the account's.
-        ledger: where its work is recorded. It stays open.
-        records: whether the ledger is written. A ledger that is only read need not be claimed yet.
-        memory: remembers how signing in ended; by default, that ledger.
-        passage: what is known of proxies' passwords; by default, what the ledger remembers.
-        pace: the rate limit for calls; by default, a new one from the settings.
+        settings: the account's settings.
+        ledger: the account's ledger. It stays open.
+        records: whether the ledger is written. A ledger that is only read need not be bound to an account yet.
+        memory: records the result of signing in; by default, in that ledger.
+        proxy_guard: protects proxy passwords from lockout; by default, with what the ledger has recorded.
+        rate_limiter: the rate limit for calls; by default, a new one from the settings.
         on_call: called after each attempt at a call.
         sleep: waits this many seconds before a call is repeated.
         now: the clock.
@@ -79,14 +79,14 @@ async def sign_in(
     Raises:
         LedgerError: the ledger cannot be used, or belongs to another account.
         PortfolioManagerError: signing in failed; `NotAuthorised` if the password is wrong, or was refused so recently
-            that it is not tried.
+            that it is not retried yet.
     """
     async with AsyncExitStack() as stack:
-        if passage is None and records:
-            passage = passage_in_ledger(ledger.database, now=now)
-        elif passage is None:
-            passage = await stack.enter_async_context(passage_to_look(settings))
-        memory = memory or Memory(credential=credential(settings, ledger.database), now=now)
+        if proxy_guard is None and records:
+            proxy_guard = proxy_guard_in_ledger(ledger.database, now=now)
+        elif proxy_guard is None:
+            proxy_guard = await stack.enter_async_context(proxy_guard_for_reading(settings))
+        memory = memory or SignInMemory(attempts=sign_in_attempts(settings, ledger.database), now=now)
         if now is utc_now:
             ledger.clocks = PROCESS_CLOCKS
         pm = await stack.enter_async_context(
@@ -94,13 +94,13 @@ async def sign_in(
                 base_url=settings.base_url,
                 username=settings.username,
                 password=settings.password.get_secret_value(),
-                pace=pace or Pace(in_flight=settings.in_flight, rate=settings.rate),
+                rate_limiter=rate_limiter or RateLimiter(in_flight=settings.in_flight, rate=settings.rate),
                 timeout=settings.timeout.total_seconds(),
                 sleep=sleep,
                 now=now,
                 on_call=on_call,
-                memory=memory,
-                egress=Egress(settings.proxies, passage),
+                refusal_store=memory,
+                egress=Egress(settings.proxies, proxy_guard),
             )
         )
         provider = await get_own_account(pm, memory)
@@ -111,23 +111,23 @@ async def sign_in(
         yield Session(pm, provider, ledger)
 
 
-async def get_own_account(pm: PortfolioManager, memory: Memory) -> ProviderAccount:
-    """GET /account, unless the password was refused lately; the try is on record before it leaves.
+async def get_own_account(pm: PortfolioManager, memory: SignInMemory) -> ProviderAccount:
+    """GET /account, unless the password was refused recently. The try is recorded before it is sent.
 
     Raises:
-        NotAuthorised: the password is wrong, or was refused so lately that it is not tried (then without a status).
-        PortfolioManagerError: another of its kinds; TooFast, unsent, while a rest lasts that was asked for before.
-        LedgerError: it cannot be recorded.
+        NotAuthorised: the password is wrong, or was refused so recently that it is not retried (then without a status).
+        PortfolioManagerError: signing in failed; TooFast, without a call, while an earlier Retry-After lasts.
+        LedgerError: the try cannot be recorded.
     """
-    pm.pace.rest((await memory.resting()).total_seconds())
+    pm.rate_limiter.hold_off((await memory.resting()).total_seconds())
     await memory.trying()
     try:
         provider = await pm.account()
     except ProxyNotAuthorised:
-        await memory.failed()  # nobody has seen the account's password
+        await memory.failed()  # Portfolio Manager did not see the password
         raise
     except NotAuthorised:
-        raise  # on record by now
+        raise  # already recorded
     except PortfolioManagerError:
         await memory.failed()
         raise

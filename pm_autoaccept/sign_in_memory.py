@@ -1,7 +1,7 @@
-"""Sign-in memory: what the ledger remembers of refused passwords and of rests that Portfolio Manager asked for.
+"""Account lockout protection: remembers refused passwords and Retry-After waits in the ledger, across restarts.
 
-A start, a restart, another replica and every command ask it before they try the password, so that a wrong password does
-not lock the account. Read-only commands write it too, and nothing else.
+Every start, replica and command checks it before it tries the password, so that a wrong password does not lock the
+account. Read-only commands write it too, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,120 +10,119 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import Settings, ledger_file
+from pm_autoaccept.config import Settings, ledger_exists
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
 from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
 from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
 
 _IN_MEMORY = "sqlite://"
-_NOWHERE = (
-    "there is no ledger yet to remember that this password was refused, so each further command tries it again; "
+_NO_LEDGER_WARNING = (
+    "there is no ledger yet to record that this password was refused, so every further command tries it again; "
     "Portfolio Manager may lock the account"
 )
 
 
-def _tell_nobody(_text: str) -> None:
-    """What is remembered needs no words."""
+def _ignore_warning(_text: str) -> None:
+    """Ignore a warning."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Memory:
-    """What is remembered of signing in to one account. A `portfolio_manager.Memory`.
+class SignInMemory:
+    """Records tries to sign in to one account, and when the next one is allowed. A `portfolio_manager.RefusalStore`.
 
     Attributes:
-        credential: the account's, with its ledger; None where there is no ledger.
-        only_reads: it is kept for a command that only reads, which can do without a ledger that can be written.
-        unwritable: why that ledger cannot be written, and then is only asked; None as far as it can.
-        tell: called with what people must know because something cannot be remembered.
+        attempts: the recorded attempts of the account's credential; None if there is no ledger.
+        read_only: it serves a read-only command, which also works with a ledger that cannot be written.
+        unwritable: why the ledger cannot be written; it is then only read. None while it can be written.
+        on_warning: called with a warning when something cannot be recorded.
         now: the clock.
     """
 
-    credential: SignInAttempts | None
-    only_reads: bool = False
+    attempts: SignInAttempts | None
+    read_only: bool = False
     unwritable: str | None = None
-    tell: Callable[[str], None] = _tell_nobody
+    on_warning: Callable[[str], None] = _ignore_warning
     now: Callable[[], datetime] = utc_now
 
     async def resting(self) -> timedelta:
-        """For how long Portfolio Manager asked this account to call nothing."""
-        return timedelta() if self.credential is None else await self.credential.resting(at=self.now())
+        """How long this account must still wait because of a Retry-After."""
+        return timedelta() if self.attempts is None else await self.attempts.resting(at=self.now())
 
     async def trying(self) -> None:
         """Record that the password is tried now.
 
-        Where a command that only reads finds a ledger that cannot be written, it tries a password that was taken last
-        time, and no other: a refusal would be forgotten, and whoever repeats the command would lock the account.
+        If the ledger cannot be written, a read-only command tries only a password that was accepted last time. A
+        refusal could not be recorded, so repeating the command would lock the account.
 
         Raises:
-            NotAuthorised: it was refused so lately that it is not to be tried.
-            LedgerUnavailable: it cannot be recorded.
+            NotAuthorised: it was refused so recently that it must not be tried yet.
+            LedgerUnavailable: the try cannot be recorded.
         """
-        if self.credential is None:
+        if self.attempts is None:
             return None
         if self.unwritable is None:
             try:
-                return _demand(await self.credential.trying(at=self.now()))
+                return _raise_unless_due(await self.attempts.trying(at=self.now()))
             except LedgerUnavailable as error:
-                if not self.only_reads:
+                if not self.read_only:
                     raise
                 self.unwritable = str(error)
-        self.tell(f"a refused password could not be remembered: {self.unwritable}")
-        _demand(await self.credential.may_try(at=self.now()))
-        if not await self.credential.is_good():
+        self.on_warning(f"a refused password could not be recorded: {self.unwritable}")
+        _raise_unless_due(await self.attempts.may_try(at=self.now()))
+        if not await self.attempts.is_good():
             raise LedgerUnavailable(
-                "the password is not tried: the ledger does not know it as one that was accepted, and a refusal could "
-                f"not be remembered: {self.unwritable}"
+                "the password is not tried: the ledger has not recorded that it was accepted, and a refusal could "
+                f"not be recorded: {self.unwritable}"
             )
         return None
 
     async def refused(self) -> datetime:
-        """Record a 401, and say when the password may be tried again; at the soonest, where that cannot be recorded."""
+        """Record a 401. Returns when the password may be tried again; the earliest time if that cannot be recorded."""
         soonest = self.now() + FIRST_REFUSAL_WAIT
-        if self.credential is None:
-            self.tell(_NOWHERE)
+        if self.attempts is None:
+            self.on_warning(_NO_LEDGER_WARNING)
         elif self.unwritable is None:
             try:
-                return await self.credential.refused(at=self.now())
+                return await self.attempts.refused(at=self.now())
             except LedgerError as error:
-                self.tell(f"the refused password could not be remembered: {error}")
+                self.on_warning(f"the refused password could not be recorded: {error}")
         return soonest
 
-    async def rests(self, seconds: float) -> None:
-        """Record that Portfolio Manager asks to call nothing for so long. The pace of this process knows it anyway."""
+    async def asked_to_wait(self, seconds: float) -> None:
+        """Record a Retry-After. This process obeys it in any case."""
         try:
             await self._note(lambda known: known.rests(timedelta(seconds=seconds), at=self.now()))
         except LedgerError as error:
-            self.tell(f"the rest that Portfolio Manager asks for could not be remembered: {error}")
+            self.on_warning(f"the Retry-After of Portfolio Manager could not be recorded: {error}")
 
     async def taken(self) -> None:
-        """Record that the password was taken."""
+        """Record that the password was accepted."""
         await self._note(lambda known: known.taken(at=self.now()))
 
     async def failed(self) -> None:
-        """Record that no answer came, or another one than yes or no."""
+        """Record that the try failed for another reason, so the password was neither accepted nor refused."""
         await self._note(lambda known: known.failed(at=self.now()))
 
     async def given_up(self) -> None:
-        """Record that nobody waits for the answer any more."""
+        """Record that the try was cancelled."""
         await self._note(lambda known: known.given_up(at=self.now()))
 
     async def _note(self, work: Callable[[SignInAttempts], Awaitable[None]]) -> None:
-        """Write how a try ended, where the ledger can be written."""
-        if self.credential is None or self.unwritable is not None:
+        """Record the result of a try, if the ledger can be written."""
+        if self.attempts is None or self.unwritable is not None:
             return
         try:
-            await work(self.credential)
+            await work(self.attempts)
         except LedgerUnavailable as error:
-            if not self.only_reads:
+            if not self.read_only:
                 raise
-            self.tell(f"how signing in ended could not be remembered: {error}")
+            self.on_warning(f"the result of signing in could not be recorded: {error}")
 
 
-def credential(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
-    """The account's credential, with what its ledger remembers of it; `aside`: tried beside the daemon."""
+def sign_in_attempts(settings: Settings, database: Database, *, aside: bool = False) -> SignInAttempts:
+    """The recorded attempts of the account's credential; `aside`: a command tries it while the daemon may run."""
     return SignInAttempts(
         database=database,
         name=settings.name,
@@ -134,47 +133,41 @@ def credential(settings: Settings, database: Database, *, aside: bool = False) -
     )
 
 
-def _demand(until: datetime | None) -> None:
-    """Raise `NotAuthorised` where a password is not to be tried before then."""
+def _raise_unless_due(until: datetime | None) -> None:
+    """Raise `NotAuthorised` if the password must not be tried before this time."""
     if until is not None:
-        why = "not tried: the password was refused before, or its last try has not ended; it is tried again at"
-        text = f"{why} {until:%Y-%m-%d %H:%M:%S %Z}, another one at once"
+        why = "not tried: the password was refused before, or its last try has not ended; it is retried at"
+        text = f"{why} {until:%Y-%m-%d %H:%M:%S %Z}, a changed password at once"
         raise NotAuthorised(text, call="GET /account", until=until)
 
 
-def ledger_is_there(address: str) -> bool:
-    """Whether there may be a ledger; what is no file is for the ledger to say."""
-    file = ledger_file(address)
-    return address != _IN_MEMORY and (file is None or Path(file).exists())
-
-
 @asynccontextmanager
-async def only_reading(
-    settings: Settings, *, tell: Callable[[str], None], now: Callable[[], datetime] = utc_now
-) -> AsyncIterator[tuple[SqlLedger, Memory]]:
-    """A ledger that is only read, an empty one where there is none, and a memory that writes how signing in ended.
+async def open_read_only(
+    settings: Settings, *, on_warning: Callable[[str], None], now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[tuple[SqlLedger, SignInMemory]]:
+    """Open a ledger read-only (an empty one if there is none), and a memory that records the result of signing in.
 
     Args:
-        settings: the account's.
-        tell: called with what people must know because something cannot be remembered.
+        settings: the account's settings.
+        on_warning: called with a warning when something cannot be recorded.
         now: the clock.
 
     Raises:
-        LedgerError, ConfigurationError: the ledger that is there cannot be read, or has an older form.
+        LedgerError, ConfigurationError: the ledger cannot be read, or has an older schema.
     """
-    there_is = ledger_is_there(settings.ledger)
+    there_is = ledger_exists(settings.ledger)
     async with AsyncExitStack() as stack:
         ledger = await SqlLedger.open(
             settings.ledger if there_is else "sqlite://", name=settings.name, read_only=there_is
         )
         stack.push_async_callback(ledger.close)
         if not there_is:
-            yield ledger, Memory(credential=None, tell=tell, now=now)
+            yield ledger, SignInMemory(attempts=None, on_warning=on_warning, now=now)
             return
         try:
             database, why = await Database.open_to_append(settings.ledger), None
             stack.push_async_callback(database.close)
         except LedgerError as error:
             database, why = ledger.database, str(error)
-        known = credential(settings, database, aside=True)
-        yield ledger, Memory(credential=known, only_reads=True, unwritable=why, tell=tell, now=now)
+        known = sign_in_attempts(settings, database, aside=True)
+        yield ledger, SignInMemory(attempts=known, read_only=True, unwritable=why, on_warning=on_warning, now=now)

@@ -17,7 +17,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from pm_autoaccept.ledger import Database
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from pm_autoaccept.simulator import Simulator, World, world_from_seed
 from tests.faketime import FakeTime
 from tests.postgresql import PostgreSQL, postgresql
@@ -87,7 +87,7 @@ def sign_in(until_the_end: AsyncExitStack, now: datetime) -> Callable[..., Any]:
             "base_url": simulator.url,
             "username": simulator.username,
             "password": simulator.password,
-            "pace": Pace(in_flight=8, rate=None, clock=time, sleep=time.sleep),
+            "rate_limiter": RateLimiter(in_flight=8, rate=None, clock=time, sleep=time.sleep),
             "sleep": _at_once,
             "now": lambda: now,
         }

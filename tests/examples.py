@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.account import ActivePolicy, build_cycle
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
+from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
 from pm_autoaccept.model import (
     Decision,
     Kind,
@@ -88,9 +88,9 @@ async def at_work(settings: Settings, **more: Any) -> AsyncIterator[Cycle]:
     """An account signed in, with the ledger that its settings name."""
     ledger = await SqlLedger.open(settings.ledger, name=settings.name)
     try:
-        passage = passage_in_ledger(ledger.database)
-        in_force = await PolicyInForce.load(settings, passage)
-        async with sign_in(settings, ledger, passage=passage, **more) as session:
-            yield cycle_of(session, settings, in_force)
+        proxy_guard = proxy_guard_in_ledger(ledger.database)
+        in_force = await ActivePolicy.load(settings, proxy_guard)
+        async with sign_in(settings, ledger, proxy_guard=proxy_guard, **more) as session:
+            yield build_cycle(session, settings, in_force)
     finally:
         await ledger.close()

@@ -38,7 +38,7 @@ async def run_until(
     def heard(_logger: object, _method: str, event: Any) -> Any:
         logged.append(event)
         if event["event"] == "cycle_finished":
-            coming.pop(0)() if coming else stop.asked.set()
+            coming.pop(0)() if coming else stop.requested.set()
         raise structlog.DropEvent
 
     before = structlog.get_config()["processors"]

@@ -36,7 +36,7 @@ class Rounds(Stop):
             await happening
         await asyncio.sleep(0)
         if self.enough() if self.enough is not None else len(self.waits) >= self.after:
-            self.asked.set()
+            self.requested.set()
 
     def now(self) -> datetime:
         """What time it is by the waits."""

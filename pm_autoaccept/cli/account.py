@@ -1,4 +1,4 @@
-"""`account`: who is connected and what is shared; ending either; the notifications that are stored."""
+"""The `account` command: list or end connections and shares; list or clear stored notifications."""
 
 from __future__ import annotations
 
@@ -17,41 +17,46 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def account() -> None:
-    """Say who is connected and what is shared, and end it."""
+    """List or end connections and shares."""
 
 
 def _note(command: Any) -> Any:  # noqa: ANN401 — whatever click decorates
-    return click.option("--note", metavar="TEXT", help="For the customer, 1 to 1,000 characters.")(command)
+    return click.option("--note", metavar="TEXT", help="Send this note to the customer (1 to 1,000 characters).")(
+        command
+    )
 
 
 def _yes(command: Any) -> Any:  # noqa: ANN401 — likewise
-    return click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")(command)
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation; required if there is no terminal.")(
+        command
+    )
 
 
 @account.command("list")
 @options.settings
 @options.ledger
 @options.table_output
-@click.option("--account", "name", metavar="NAME", help="Only of this provider account, by the settings' name.")
+@click.option("--account", "name", metavar="NAME", help="List only this provider account, by its name in the settings.")
 def list_(settings: Path | None, ledger: str | None, *, output: str, name: str | None) -> int:
-    """List connected customers and what they share, since when, and by which rule. Reads the ledger only.
+    """List connected customers and what they share, since when, and by which rule. Reads only the ledger.
 
-    It is what the last cycles read: shares are read owner by owner, in turn. `since` is when our accept was done; of
-    what was not let in by us, when it was first seen.
+    The list is as the last cycles read it: shares are read owner by owner, in turn. `since` is the time of our accept;
+    for connections and shares that we did not accept, the time when they were first seen.
     """
-    from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
-    from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
+    from pm_autoaccept.cli.output.columns import INVENTORY_COLUMNS, INVENTORY_TEXT_COLUMNS
+    from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
+    from pm_autoaccept.cli.support.ledger_access import read_ledger
     from pm_autoaccept.ledger.inventory_report import list_inventory
 
-    from_ledger(
+    read_ledger(
         ledger,
         settings,
         lambda connection: print_rows(
             list_inventory(connection, account=name),
             output=output,
             zone=text_zone(settings, name),
-            columns=COLUMNS,
-            text=with_account(connection, name, TEXT),
+            columns=INVENTORY_COLUMNS,
+            text=with_account(connection, name, INVENTORY_TEXT_COLUMNS),
             what=("connection or share", "connections and shares"),
         ),
         account=name,
@@ -61,20 +66,25 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
 
 @account.command()
 @click.argument("number", metavar="ID", type=click.IntRange(min=1))
-@click.option("--keep-shares/--remove-shares", "keep_shares", default=None, help="What becomes of the shares; say one.")
+@click.option(
+    "--keep-shares/--remove-shares",
+    "keep_shares",
+    default=None,
+    help="Keep or remove the customer's shares; required.",
+)
 @_note
 @_yes
 @options.account
 @options.mode
-def disconnect(number: int, *, keep_shares: bool | None, note: str | None, yes: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """End the connection with customer ID, with --remove-shares all that it shares too. Needs mode enforce."""
+def disconnect(number: int, *, keep_shares: bool | None, note: str | None, yes: bool, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+    """End the connection with customer ID; --remove-shares also ends everything it shares. Requires mode enforce."""
     from pm_autoaccept.model import Kind, Removal, RequestKey
 
     if keep_shares is None:
-        raise click.UsageError("say --keep-shares or --remove-shares: Portfolio Manager's own default removes them")
-    shares = "its shares stay" if keep_shares else "everything that it shares is removed too"
+        raise click.UsageError("pass --keep-shares or --remove-shares; Portfolio Manager's own default removes them")
+    shares = "keep its shares" if keep_shares else "also remove everything that it shares"
     removal = Removal(RequestKey(Kind.CONNECTION, number), keep_shares=keep_shares, note=note)
-    return _remove(removal, f"Disconnect account {number}; {shares}", yes=yes, said=said)
+    return _remove(removal, f"Disconnect account {number} and {shares}", yes=yes, overrides=overrides)
 
 
 @account.command()
@@ -83,106 +93,109 @@ def disconnect(number: int, *, keep_shares: bool | None, note: str | None, yes: 
 @_yes
 @options.account
 @options.mode
-def unshare(share: str, *, note: str | None, yes: bool, **said: Any) -> int:  # noqa: ANN401 — likewise
-    """End the share of a property, its meters included, or of a meter. Needs mode enforce."""
+def unshare(share: str, *, note: str | None, yes: bool, **overrides: Any) -> int:  # noqa: ANN401 — likewise
+    """End the share of a property, including its meters, or of a meter. Requires mode enforce."""
     from pm_autoaccept.model import Kind, Removal, RequestKey
 
     kind, _, number = share.partition(":")
     if kind not in (Kind.PROPERTY, Kind.METER) or not (number.isascii() and number.isdigit() and int(number) > 0):
-        raise click.UsageError(f"{share!r} is no share; write property:8120045 or meter:30511977")
+        raise click.UsageError(f"invalid share {share!r}; use property:ID or meter:ID, for example meter:30511977")
     removal = Removal(RequestKey(Kind(kind), int(number)), note=note)
-    with_it = ", and the shares of its meters" if removal.key.kind is Kind.PROPERTY else ""
-    return _remove(removal, f"End the share of {kind} {number}{with_it}", yes=yes, said=said)
+    with_it = " and the shares of its meters" if removal.key.kind is Kind.PROPERTY else ""
+    return _remove(removal, f"End the share of {kind} {number}{with_it}", yes=yes, overrides=overrides)
 
 
 @account.command()
-@click.option("--clear", is_flag=True, help="Mark them read in Portfolio Manager, after storing them. Needs enforce.")
+@click.option(
+    "--clear", is_flag=True, help="Store them, then mark them as read in Portfolio Manager. Requires mode enforce."
+)
 @_yes
 @options.table_output
 @options.account
 @options.mode
-def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  # noqa: ANN401 — likewise
-    """List the notifications that are stored, each with what it changed; or clear Portfolio Manager's list of them."""
-    from pm_autoaccept.cli.output.notification_columns import COLUMNS, TEXT
-    from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
-    from pm_autoaccept.ledger.inventory_report import list_notifications as stored
+def notifications(*, clear: bool, yes: bool, output: str, **overrides: Any) -> int:  # noqa: ANN401 — likewise
+    """List the stored notifications, each with its effect; or clear Portfolio Manager's list."""
+    from pm_autoaccept.cli.output.columns import NOTIFICATION_COLUMNS, NOTIFICATION_TEXT_COLUMNS
+    from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
+    from pm_autoaccept.cli.support.ledger_access import read_ledger
+    from pm_autoaccept.ledger.inventory_report import list_notifications
 
     if clear:
-        return _clear(yes=yes, said=said)
-    from_ledger(
-        said["ledger"],
-        said["settings"],
+        return _clear(yes=yes, overrides=overrides)
+    read_ledger(
+        overrides["ledger"],
+        overrides["settings"],
         lambda connection: print_rows(
-            stored(connection, account=said["account"]),
+            list_notifications(connection, account=overrides["account"]),
             output=output,
-            zone=text_zone(said["settings"], said["account"]),
-            columns=COLUMNS,
-            text=with_account(connection, said["account"], TEXT),
+            zone=text_zone(overrides["settings"], overrides["account"]),
+            columns=NOTIFICATION_COLUMNS,
+            text=with_account(connection, overrides["account"], NOTIFICATION_TEXT_COLUMNS),
             what=("notification", "notifications"),
         ),
-        account=said["account"],
+        account=overrides["account"],
     )
     return 0
 
 
-def _enforcing(said: dict[str, Any]) -> Settings:
-    """The settings of the account, where its mode lets something be sent."""
+def _enforcing_settings(overrides: dict[str, Any]) -> Settings:
+    """The account's settings; raises `ConfigurationError` unless the mode is enforce."""
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.errors import ConfigurationError
     from pm_autoaccept.model import Mode
 
-    settings = load_settings(**said)
+    settings = load_settings(**overrides)
     if settings.mode is not Mode.ENFORCE:
-        raise ConfigurationError(
-            "mode is observe, in which nothing is sent, what people ask for included; say --mode enforce"
-        )
+        raise ConfigurationError("in mode observe nothing is sent, not even for this command; pass --mode enforce")
     return settings
 
 
-def _remove(removal: Removal, what: str, *, yes: bool, said: dict[str, Any]) -> int:
-    from pm_autoaccept.cli.support.confirm import ask, who
-    from pm_autoaccept.cli.support.runner import run_gently
+def _remove(removal: Removal, what: str, *, yes: bool, overrides: dict[str, Any]) -> int:
+    from pm_autoaccept.cli.support.confirm import confirm, user_name
+    from pm_autoaccept.cli.support.runner import run_to_end
     from pm_autoaccept.cli.support.session import signed_in
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.model import Outcome
     from pm_autoaccept.remove import remove
 
-    settings = _enforcing(said)
-    ask(f"{what}, at {settings.service_shown} as {settings.username}?", yes=yes)
+    settings = _enforcing_settings(overrides)
+    confirm(f"{what}, at {settings.service_shown} as {settings.username}?", yes=yes)
 
     async def work(stop: Stop) -> int:
         async with signed_in(settings, stop=stop) as (pm, ledger):
-            outcome, text = await remove(removal, pm=pm, ledger=ledger, by=who(), now=utc_now)
+            outcome, text = await remove(removal, pm=pm, ledger=ledger, by=user_name(), now=utc_now)
         if outcome is Outcome.DONE:
-            click.echo(f"{removal.key} is ended.")
+            click.echo(f"Ended {removal.key}.")
             return 0
         if outcome is Outcome.OPEN:
-            click.echo(f"It is not known whether {removal.key} is ended: {text}", err=True)
-            click.echo("It was sent once and is on record. The next cycles read whether it stands; look with", err=True)
+            click.echo(f"Unknown whether {removal.key} was ended: {text}", err=True)
+            click.echo(
+                "The call was sent once and is on record. The next cycles read whether it still exists: see", err=True
+            )
             click.echo("`account list`, and repeat the command if it does.", err=True)
             return 69
-        click.echo(f"{removal.key} was not ended: {text}", err=True)
+        click.echo(f"Did not end {removal.key}: {text}", err=True)
         return 1
 
-    return run_gently(work, settings=settings)
+    return run_to_end(work, settings=settings)
 
 
-def _clear(*, yes: bool, said: dict[str, Any]) -> int:
-    from pm_autoaccept.cli.support.confirm import ask
-    from pm_autoaccept.cli.support.runner import run_gently
+def _clear(*, yes: bool, overrides: dict[str, Any]) -> int:
+    from pm_autoaccept.cli.support.confirm import confirm
+    from pm_autoaccept.cli.support.runner import run_to_end
     from pm_autoaccept.cli.support.session import signed_in
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.errors import PortfolioManagerError
 
-    settings = _enforcing(said)
+    settings = _enforcing_settings(overrides)
     click.echo(
-        "All that is unread is stored first, then marked read with what came since. Portfolio Manager never shows it\n"
-        "again: if the answer to that last call is lost on its way, what came in between the two is lost.",
+        "Unread notifications are stored first, then marked as read, including any that arrive in between. Portfolio\n"
+        "Manager never shows them again: if the response to the last call is lost, those in between are lost too.",
         err=True,
     )
-    ask(f"Mark all notifications of {settings.username} at {settings.service_shown} as read?", yes=yes)
+    confirm(f"Mark all notifications of {settings.username} at {settings.service_shown} as read?", yes=yes)
 
     async def work(stop: Stop) -> int:
         async with signed_in(settings, stop=stop) as (pm, ledger):
@@ -191,11 +204,11 @@ def _clear(*, yes: bool, said: dict[str, Any]) -> int:
             try:
                 cleared = await pm.notifications(clear=True)
             except PortfolioManagerError as error:
-                click.echo(f"They may or may not be marked read: {error}", err=True)
-                click.echo(f"{len(first)} are stored; what came after they were read may be lost.", err=True)
+                click.echo(f"Unknown whether they were marked as read: {error}", err=True)
+                click.echo(f"{len(first)} are stored; any that arrived afterwards may be lost.", err=True)
                 return 69
             late = await ledger.store_notifications(cleared, at=utc_now())
-        click.echo(f"{len(cleared)} marked read; {new + late} of them were not stored before, and are now.")
+        click.echo(f"Marked {len(cleared)} as read; {new + late} of them are newly stored.")
         return 0
 
-    return run_gently(work, settings=settings)
+    return run_to_end(work, settings=settings)

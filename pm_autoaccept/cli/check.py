@@ -1,4 +1,4 @@
-"""`check`: load a policy folder, run its tests, and say everything that is wrong with it."""
+"""The `check` command: load a policy folder, run its tests, and list every fault; for people and for CI."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option("--live", is_flag=True, help="Compare it with the custom fields that the account defines, too.")
-@click.option("--coverage", is_flag=True, help="List the rules that decide no test.")
-@click.option("--require-coverage", is_flag=True, help="A rule that decides no test is a problem.")
-@click.option("--files", is_flag=True, help="List the files that were read, first.")
-@click.option("--schema", is_flag=True, help="Print the schema with which editors help to write policies, and stop.")
+@click.option("--live", is_flag=True, help="Also compare the policy with the account's custom fields.")
+@click.option("--coverage", is_flag=True, help="List the rules that decide no test case.")
+@click.option("--require-coverage", is_flag=True, help="Report a rule that decides no test case as a problem.")
+@click.option("--files", is_flag=True, help="First list the files that were read.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema for editors, and exit.")
 @options.account_of_folder
 @click.option(
     "--output",
     type=click.Choice(["text", "json", "github", "junit", "sarif"]),
     default="text",
     show_default=True,
-    metavar="FORM",
-    help="text for people, json for machines; github, junit or sarif for what checks each change.",
+    metavar="FORMAT",
+    help="Print text for people, json for programs, or github, junit or sarif for CI.",
 )
 def check(
     folder: Path | None,
@@ -42,16 +42,16 @@ def check(
     require_coverage: bool,
     files: bool,
     schema: bool,
-    **said: Any,  # noqa: ANN401 — click hands over the options, config checks them
+    **overrides: Any,  # noqa: ANN401 — settings given as options; config checks them
 ) -> int:
-    """Check the policy in FOLDER (default: the one that the settings name) and its data, and run its tests.
+    """Check the policy in FOLDER (default: the one in the settings) and its data, and run its tests.
 
-    A settings file says which databases and groups of people there are: what the policy names and the file does not is
-    found, and the databases are asked. Without one they are not.
+    With a settings file, databases are queried, and connections and groups that the file does not name are reported.
+    Without one they are not checked.
 
-    Every fault is listed with file, line and column. Exit code 0 if there is none, 1 otherwise. With --live the account
-    is signed in to and its custom fields are read; nothing is recorded but refused passwords. The options that say
-    which account and how are for that alone.
+    Every fault is listed with file, line and column. The exit code is 0 if there are none, otherwise 1. --live signs in
+    to the account and reads its custom fields; only refused passwords are recorded. The other options for account and
+    calls are only for --live.
     """
     if schema:
         from pm_autoaccept.cli.output.json_rows import print_json
@@ -62,26 +62,26 @@ def check(
 
     from pm_autoaccept.cli.check_report.report import report_on
 
-    named = options.policy_folder(folder, settings=said["settings"], account=said["account"])
+    named = options.policy_folder(folder, settings=overrides["settings"], account=overrides["account"])
     definitions = None
     if live:
-        from pm_autoaccept.cli.support.field_definitions import definitions_of
+        from pm_autoaccept.cli.support.session import read_custom_fields
         from pm_autoaccept.config import load_settings
 
-        definitions = definitions_of(load_settings(policy=named, **said))
+        definitions = read_custom_fields(load_settings(policy=named, **overrides))
     report = report_on(
         named,
         now=datetime.now(UTC),
-        names=_names_of(said["settings"]),
+        names=_policy_names(overrides["settings"]),
         definitions=definitions,
         require_coverage=require_coverage,
     )
-    _show(report, output, coverage=coverage or require_coverage, files=files)
+    _print(report, output, coverage=coverage or require_coverage, files=files)
     return int(bool(report.errors))
 
 
-def _names_of(settings: Path | None) -> PolicyNames | None:
-    """What the settings file says of databases and groups. None where there is none: then a check starts at once."""
+def _policy_names(settings: Path | None) -> PolicyNames | None:
+    """The databases and groups in the settings file; None without one, so that a check without it starts fast."""
     if settings is None and "PM_AUTOACCEPT_SETTINGS" not in os.environ:
         return None
     from pm_autoaccept.config import policy_names
@@ -89,7 +89,7 @@ def _names_of(settings: Path | None) -> PolicyNames | None:
     return policy_names(settings)
 
 
-def _show(report: Report, output: str, *, coverage: bool, files: bool) -> None:
+def _print(report: Report, output: str, *, coverage: bool, files: bool) -> None:
     if output == "json":
         from pm_autoaccept.cli.check_report.json import print_as_json
 

@@ -1,4 +1,4 @@
-"""`data`: what each data source of the policy holds, and whether it is good; `data confirm` takes it as good."""
+"""The `data` command: check each data source of the policy and its guards; confirm its contents; list its history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.data_sources.source_status import Stock
+    from pm_autoaccept.data_sources.source_status import SourceStatus
     from pm_autoaccept.model import Fact, SourceHistory
     from pm_autoaccept.policy import Guard, Policy
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 @options.account
 @options.output
 @click.pass_context
-def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """Read each data source of the policy, and say how many rows it has, how old it is, and whether it is good.
+def data(context: click.Context, /, output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+    """Read each data source of the policy, and list its rows, its age, and whether it is good.
 
-    It is read here and now, beside a `run` that may be at work; the ledger is only read, and Portfolio Manager is not
-    asked. Exit code 1 where a source is not good, or most cells of a declared column cannot be read: then what needs it
-    is held.
+    The sources are read now, independently of a running `run`. The ledger is only read, and Portfolio Manager is not
+    called. The exit code is 1 if a source is not good, or if most cells of a declared column are invalid: requests that
+    need the source are then held.
     """
     import asyncio
 
@@ -42,9 +42,9 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     if context.invoked_subcommand is not None:
         return 0
     now = utc_now()
-    stocks, remembered = asyncio.run(_take_stock(load_settings(**said), now))
+    stocks, remembered = asyncio.run(_take_stock(load_settings(**overrides), now))
     if output == "json":
-        print_json([_in_full(stock, remembered, now) for stock in stocks])
+        print_json([_as_data(stock, remembered, now) for stock in stocks])
     else:
         _print(stocks, now)
     return int(any(stock.why_not or any(remark.grave for remark in stock.remarks) for stock in stocks))
@@ -53,29 +53,31 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
 @data.command()
 @click.argument("name")
 @options.account
-def confirm(name: str, **said: Any) -> int:  # noqa: ANN401 — likewise
-    """Take what NAME holds now as good, though it breaks a guard of the policy. Your name is recorded with it.
+def confirm(name: str, **overrides: Any) -> int:  # noqa: ANN401 — likewise
+    """Confirm that the current contents of NAME are good although they break a guard. Your name is recorded.
 
-    It lasts for just these contents, and an `age` counts from now on. A `run` takes notice with its next cycle.
+    This is valid only for these contents, and an `age` counts from now on. A running `run` uses it from its next cycle.
     """
     import asyncio
 
     from pm_autoaccept.config import load_settings
 
-    return asyncio.run(_confirm(name, load_settings(**said)))
+    return asyncio.run(_confirm(name, load_settings(**overrides)))
 
 
 @data.command()
 @options.settings
 @options.ledger
 @options.table_output
-@click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
+@click.option("--account", metavar="NAME", help="List only this provider account, by its name in the settings.")
 def history(settings: Path | None, ledger: str | None, *, output: str, account: str | None) -> int:
-    """List what each source held while it was good, from when to when, and who took what as good.
+    """List the good contents of each source, with times, and who confirmed which.
 
-    Reads the ledger only. A decision's `sources` name the same digests.
+    Reads only the ledger. A decision's `sources` have the same digests.
     """
-    from pm_autoaccept.cli.output.rows import attributes, from_ledger, print_rows, text_zone
+    from pm_autoaccept.cli.output.columns import attributes
+    from pm_autoaccept.cli.output.rows import print_rows, text_zone
+    from pm_autoaccept.cli.support.ledger_access import read_ledger
     from pm_autoaccept.ledger import source_history
 
     zone = text_zone(settings, account)
@@ -89,33 +91,37 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
             text=(
                 ("account", lambda row: row.account),
                 ("from", lambda row: row.since),
-                ("last noted", lambda row: row.until),
+                ("last seen", lambda row: row.until),
                 ("data", lambda row: row.source),
                 ("rows", lambda row: row.rows),
                 ("digest", lambda row: row.digest[:12]),
-                ("taken as good by", lambda row: row.confirmed_by or ""),
+                ("confirmed by", lambda row: row.confirmed_by or ""),
             ),
             what=("entry", "entries"),
         )
 
-    from_ledger(ledger, settings, show, account=account)
+    read_ledger(ledger, settings, show, account=account)
     return 0
 
 
-async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, SourceHistory]]]:
-    from pm_autoaccept.account import load_policy, places
-    from pm_autoaccept.data_sources.source_status import take_stock
-    from pm_autoaccept.sign_in import passage_to_look
+async def _take_stock(
+    settings: Settings, now: datetime
+) -> tuple[Sequence[SourceStatus], Fact[Mapping[str, SourceHistory]]]:
+    from pm_autoaccept.account import data_places, load_policy
+    from pm_autoaccept.data_sources.source_status import read_statuses
+    from pm_autoaccept.sign_in import proxy_guard_for_reading
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
-    async with passage_to_look(settings) as passage:
-        return await take_stock(sources, places(settings, passage), remembered=remembered, now=now), remembered
+    async with proxy_guard_for_reading(settings) as proxy_guard:
+        return await read_statuses(
+            sources, data_places(settings, proxy_guard), remembered=remembered, now=now
+        ), remembered
 
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, SourceHistory]]:
-    """What the ledger remembers; nothing where there is no ledger yet."""
-    from pm_autoaccept.cli.support.recorded import ledger_exists
+    """The ledger's memory of earlier contents; empty if there is no ledger yet."""
+    from pm_autoaccept.config import ledger_exists
     from pm_autoaccept.errors import LedgerError
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import NotLearnt
@@ -133,43 +139,43 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, So
 
 
 async def _confirm(name: str, settings: Settings) -> int:
-    from pm_autoaccept.account import load_policy, places
-    from pm_autoaccept.cli.support.confirm import who
+    from pm_autoaccept.account import data_places, load_policy
+    from pm_autoaccept.cli.support.confirm import user_name
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.data_sources.fetch import read_source
     from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
-    from pm_autoaccept.sign_in import passage_to_look
+    from pm_autoaccept.sign_in import proxy_guard_for_reading
 
-    source = _named(name, load_policy(settings.policy).policy)
-    async with passage_to_look(settings) as passage:
-        table = (await read_source(source, places(settings, passage))).table
+    source = _source(name, load_policy(settings.policy).policy)
+    async with proxy_guard_for_reading(settings) as proxy_guard:
+        table = (await read_source(source, data_places(settings, proxy_guard))).table
     if isinstance(table, NotLearnt):
-        click.echo(f"{name} cannot be taken as good: {table.why}", err=True)
+        click.echo(f"cannot confirm {name}: {table.why}", err=True)
         return 1
     use = SourceUse(name, table.rows, table.digest)
     database = await Database.open(settings.ledger)
     try:
-        by, at = who(), utc_now()
+        by, at = user_name(), utc_now()
         await database.run(
             lambda connection: source_history.confirm_source(connection, settings.name, use, by=by, at=at)
         )
     finally:
         await database.close()
-    click.echo(f"{name} is taken as good with its {table.rows:,} rows ({table.digest[:12]}), until they change.")
+    click.echo(f"Confirmed {name} with its {table.rows:,} rows ({table.digest[:12]}), until they change.")
     return 0
 
 
-def _named(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, whose type is not imported so early
+def _source(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, whose type is not imported so early
     from pm_autoaccept.policy.messages import listed, perhaps
 
     if name in policy.sources:
         return policy.sources[name]
-    has = f"it has {listed(policy.sources)}" if policy.sources else "it has none"
-    raise click.UsageError(f"the policy has no data `{name}`{perhaps(name, policy.sources)}; {has}")
+    known = listed(policy.sources) if policy.sources else "none"
+    raise click.UsageError(f"unknown data source `{name}`{perhaps(name, policy.sources)}; the policy has {known}")
 
 
-def _in_full(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: datetime) -> dict[str, object]:
+def _as_data(stock: SourceStatus, remembered: Fact[Mapping[str, SourceHistory]], now: datetime) -> dict[str, object]:
     from pm_autoaccept.model import NotLearnt, SourceHistory
 
     source, reading, table = stock.source, stock.reading, stock.reading.table
@@ -178,7 +184,7 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: d
     require = source.require
     return {
         "name": source.name,
-        "form": source.form,
+        "form": source.kind,
         "where": source.where,
         "good": stock.why_not is None,
         "why": stock.why_not,
@@ -199,8 +205,8 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: d
     }
 
 
-def _print(stocks: Sequence[Stock], now: datetime) -> None:
-    from pm_autoaccept.cli.output.tables import coloured, console, print_table
+def _print(stocks: Sequence[SourceStatus], now: datetime) -> None:
+    from pm_autoaccept.cli.output.tables import colored, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration
     from pm_autoaccept.telemetry.terminal import printable
@@ -211,7 +217,7 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
         table = None if isinstance(stock.reading.table, NotLearnt) else stock.reading.table
         rows.append(
             (
-                coloured("ok" if stock.why_not is None else "problem"),
+                colored("ok" if stock.why_not is None else "problem"),
                 stock.source.name,
                 stock.source.where,
                 f"{table.rows:,}" if table else "",
@@ -223,7 +229,7 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
             )
         )
     out = console()
-    print_table(out, ("", "data", "where", "rows", "dropped", "age", "digest", "required", "why not"), rows)
+    print_table(out, ("", "data", "where", "rows", "dropped", "age", "digest", "required", "problem"), rows)
     for stock in stocks:
         for remark in stock.remarks:
             out.print(printable(f"{stock.source.name}: {remark.text}"), soft_wrap=True)
@@ -232,13 +238,13 @@ def _print(stocks: Sequence[Stock], now: datetime) -> None:
 
 
 def _required(guard: Guard) -> str:
-    """A guard as policies write it."""
+    """A guard as in a policy."""
     from pm_autoaccept.policy.durations import written_duration
 
-    said = {
+    guards = {
         "rows": None if guard.rows is None else f"{guard.rows:,}",
         "age": None if guard.age is None else written_duration(guard.age),
         "shrink": None if guard.shrink is None else f"{guard.shrink}%",
         "grow": None if guard.grow is None else f"{guard.grow}%",
     }
-    return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+    return ", ".join(f"{name} {value}" for name, value in guards.items() if value is not None)

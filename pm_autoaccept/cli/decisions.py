@@ -1,4 +1,4 @@
-"""`decisions`: what was decided and what came of it, from the ledger; for auditors, and for the billing system."""
+"""The `decisions` command: audit recorded decisions and outcomes, as text, JSON or CSV; filters and exports."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import click
 
 from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.help_page import Command
+from pm_autoaccept.cli.support.moments import MomentType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
     from pathlib import Path
 
     from sqlalchemy import Connection
 
-    from pm_autoaccept.record import DecisionFilter, DecisionRow, InventoryRow
+    from pm_autoaccept.record import DecisionFilter, DecisionRow, InventoryRow, RevisionRow
 
 
 @click.command(cls=Command)
@@ -28,20 +29,36 @@ if TYPE_CHECKING:
     "--kind",
     type=click.Choice(["connection", "property", "meter"]),
     metavar="KIND",
-    help="connection, property or meter.",
+    help="List only this kind: connection, property or meter.",
 )
 @click.option(
-    "--verdict", type=click.Choice(["accept", "reject", "hold"]), metavar="VERDICT", help="accept, reject, hold."
+    "--verdict",
+    type=click.Choice(["accept", "reject", "hold"]),
+    metavar="VERDICT",
+    help="List only this verdict: accept, reject or hold.",
 )
-@click.option("--rule", metavar="ID", help="Only what this rule decided, or would have, with enforce: false.")
-@click.option("--account", metavar="NAME", help="Only of this provider account, by the settings' name.")
-@click.option("--owner", metavar="ID|USERNAME", help="Only what this owner asked.")
-@click.option("--since", metavar="TIME", help="From then on: 7d, a date, or a date and time (UTC where none is said).")
-@click.option("--until", metavar="TIME", help="Before then; of a date the whole day is within.")
-@click.option("--accepted", is_flag=True, help="What was let in; as CSV with a column for each custom field.")
-@click.option("--undecided", is_flag=True, help="What came in, not by an answer of ours, with what removes it.")
-@click.option("--policies", is_flag=True, help="Which policy was in force from when on, and which were refused.")
-@click.option("--every", is_flag=True, help="Every decision, not only each request's last.")
+@click.option(
+    "--rule", metavar="ID", help="List only decisions by this rule, or that it would make with enforce: false."
+)
+@click.option("--account", metavar="NAME", help="List only this provider account, by its name in the settings.")
+@click.option("--owner", metavar="ID|USERNAME", help="List only this owner's requests.")
+@click.option(
+    "--since",
+    type=MomentType(),
+    metavar="TIME",
+    help="List from then on: 7d (a week ago), 2026-03-04 or 2026-03-04T18:00-06:00. UTC unless it has an offset.",
+)
+@click.option(
+    "--until", type=MomentType(whole_day=True), metavar="TIME", help="List until then; a date includes that whole day."
+)
+@click.option("--accepted", is_flag=True, help="List what we accepted; CSV has a column for each custom field.")
+@click.option(
+    "--undecided",
+    is_flag=True,
+    help="List connections and shares we did not decide, with the command that removes each.",
+)
+@click.option("--policies", is_flag=True, help="List the policies that were in effect or refused, with times.")
+@click.option("--every", is_flag=True, help="List every decision, not only each request's last.")
 def decisions(
     key: str | None,
     settings: Path | None,
@@ -53,29 +70,29 @@ def decisions(
     rule: str | None,
     account: str | None,
     owner: str | None,
-    since: str | None,
-    until: str | None,
+    since: datetime | None,
+    until: datetime | None,
     accepted: bool,
     undecided: bool,
     policies: bool,
     every: bool,
 ) -> int:
-    """List the last decision of each request, the answer sent, and its outcome. Reads the ledger only.
+    """List the last decision for each request, the answer sent, and its outcome. Reads only the ledger.
 
-    With KEY (as meter:30511977) every decision of this one request, with its evidence.
+    With KEY (for example meter:30511977), list every decision for this request, with its evidence.
 
-    --since and --until go by the time of the decision; with --accepted, by the time the answer was sent. In CSV a text
-    that a spreadsheet would take for a formula has an apostrophe before it; JSON has it as it was.
+    --since and --until filter by the time of the decision; with --accepted, by the time the answer was sent. In CSV, a
+    text that a spreadsheet might run as a formula has an apostrophe in front; JSON has it unchanged.
     """
-    from pm_autoaccept.cli.output.policy_columns import show_policies
-    from pm_autoaccept.cli.output.rows import from_ledger, moment, text_zone
+    from pm_autoaccept.cli.output.rows import text_zone
+    from pm_autoaccept.cli.support.ledger_access import read_ledger
     from pm_autoaccept.model import Kind, Verdict
     from pm_autoaccept.record import DecisionFilter
 
     if key is not None:
         named = options.request_key(key)
         if not print_one(*named, ledger=ledger, settings=settings, account=account, output=output):
-            raise click.UsageError(f"the ledger knows no {key}; a key is as in the list that `decisions` prints")
+            raise click.UsageError(f"unknown request {key}; `pm-autoaccept decisions` lists the keys in the ledger")
         return 0
     wanted = DecisionFilter(
         kind=Kind(kind) if kind else None,
@@ -83,46 +100,47 @@ def decisions(
         rule=rule,
         account=account,
         owner=owner,
-        since=moment(since),
-        until=moment(until, until=True),
+        since=since,
+        until=until,
         accepted=accepted,
         every=every,
     )
     if undecided and any((verdict, rule, accepted, every)):
-        raise click.UsageError("--undecided lists what nobody decided here; leave out what asks for decisions")
+        raise click.UsageError("--undecided cannot be combined with --verdict, --rule, --accepted or --every")
 
     if policies and any((kind, verdict, rule, owner, accepted, undecided, every)):
-        raise click.UsageError("--policies lists policies; leave out what asks for decisions")
+        raise click.UsageError("--policies can only be combined with --account, --since and --until")
 
     zone = text_zone(settings, account)
 
     def show(connection: Connection) -> None:
         if rule is not None:
-            _known(connection, rule, settings, account)
-        how = show_policies if policies else _show_undecided if undecided else _show
-        how(connection, wanted, output=output, zone=zone)
+            _require_known_rule(connection, rule, settings, account)
+        print_list = _print_policies if policies else _print_undecided if undecided else _print_decisions
+        print_list(connection, wanted, output=output, zone=zone)
 
-    from_ledger(ledger, settings, show, account=account)
+    read_ledger(ledger, settings, show, account=account)
     return 0
 
 
 def print_one(
     kind: str, number: int, *, ledger: str | None, settings: Path | None, account: str | None, output: str
 ) -> bool:
-    """Print every decision of one request; says whether there was one."""
-    from pm_autoaccept.cli.output.request_history import print_recorded, recorded
+    """Print every decision for one request; returns whether there was one."""
+    from pm_autoaccept.cli.output.request_history import print_history, recorded_decisions
     from pm_autoaccept.cli.output.rows import print_rows, text_zone
 
-    rows, zone = recorded(kind, number, ledger=ledger, settings=settings, account=account), text_zone(settings, account)
+    rows = recorded_decisions(kind, number, ledger=ledger, settings=settings, account=account)
+    zone = text_zone(settings, account)
     if rows and output == "text":
-        print_recorded(rows, zone=zone)
+        print_history(rows, zone=zone)
     elif rows:
         print_rows(rows, output=output, zone=zone, columns=_columns(None), text=(), what=("decision", "decisions"))
     return bool(rows)
 
 
-def _known(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:
-    """See that there is such a rule, in the ledger or in the policy: an empty list would look like an answer."""
+def _require_known_rule(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:
+    """Raise if no such rule is in the ledger or the policy: an empty list would look like an answer."""
     from pm_autoaccept.cli.output.rows import policies_in_force
     from pm_autoaccept.ledger.audit import rule_ids
     from pm_autoaccept.policy.messages import perhaps, some
@@ -133,10 +151,10 @@ def _known(connection: Connection, rule: str, settings: Path | None, account: st
         raise click.UsageError(f"neither the ledger nor the policy has a rule `{rule}`{perhaps(rule, known)}{there}")
 
 
-def _show(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
+def _print_decisions(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
     from pm_autoaccept.cli.output.rows import print_rows, with_account
     from pm_autoaccept.cli.output.summary import ending
-    from pm_autoaccept.cli.output.tables import coloured
+    from pm_autoaccept.cli.output.tables import colored
     from pm_autoaccept.ledger.audit import custom_field_names, find_decisions
 
     names = custom_field_names(connection, wanted) if wanted.accepted and output.startswith("csv") else None
@@ -152,18 +170,21 @@ def _show(connection: Connection, wanted: DecisionFilter, *, output: str, zone: 
                 ("decided", lambda row: row.decided_at),
                 ("request", lambda row: row.key),
                 ("owner", lambda row: row.username or ""),
-                ("verdict", lambda row: coloured(str(row.verdict))),
+                ("verdict", lambda row: colored(str(row.verdict))),
                 ("rule", lambda row: row.rule or ""),
-                ("what became of it", lambda row: coloured(ending(row))),
-                ("why", lambda row: f"{row.outcome_text or row.kept_back_text or row.reason_text}{_tried(row)}"),
+                ("outcome", lambda row: colored(ending(row))),
+                (
+                    "reason",
+                    lambda row: f"{row.outcome_text or row.kept_back_text or row.reason_text}{_not_enforced(row)}",
+                ),
             ),
         ),
         what=("decision", "decisions"),
     )
 
 
-def _tried(row: DecisionRow) -> str:
-    """What rules that are not enforced would have decided."""
+def _not_enforced(row: DecisionRow) -> str:
+    """What rules with `enforce: false` would have decided."""
     return "".join(f" (Not enforced: {each.rule} would {each.verdict}.)" for each in row.shadows)
 
 
@@ -173,12 +194,12 @@ _PLAIN = (
     *("tell", "shadows", "answer", "note", "answered_at", "attempts", "not_sent"),
     *("outcome", "outcome_at", "outcome_text", "cause", "elsewhere"),
 )
-"""Columns that are a decision's attributes of the same name."""
+"""Columns that have the name of a decision's attribute."""
 
 
 def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[DecisionRow], object]]]:
-    """The columns of JSON and CSV: with these custom fields each in its own, or (None) with all of them in one."""
-    from pm_autoaccept.cli.output.rows import attributes
+    """The columns of JSON and CSV: one for each of these custom fields, or (None) a single one for all."""
+    from pm_autoaccept.cli.output.columns import attributes
     from pm_autoaccept.model import Kind
 
     def answers(name: str) -> tuple[str, Callable[[DecisionRow], object]]:
@@ -197,13 +218,13 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
     ]
 
 
-def _show_undecided(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
-    from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
+def _print_undecided(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
+    from pm_autoaccept.cli.output.columns import INVENTORY_COLUMNS, INVENTORY_TEXT_COLUMNS
     from pm_autoaccept.cli.output.rows import print_rows, with_account
     from pm_autoaccept.ledger.inventory_report import list_inventory
     from pm_autoaccept.model import Origin
 
-    def asked(row: InventoryRow) -> bool:
+    def matches(row: InventoryRow) -> bool:
         since, until, owner = wanted.since, wanted.until, wanted.owner
         return (
             wanted.kind in (None, row.kind)
@@ -214,10 +235,32 @@ def _show_undecided(connection: Connection, wanted: DecisionFilter, *, output: s
 
     rows = list_inventory(connection, account=wanted.account, origin=Origin.UNDECIDED)
     print_rows(
-        (row for row in rows if asked(row)),
+        (row for row in rows if matches(row)),
         output=output,
         zone=zone,
-        columns=COLUMNS,
-        text=with_account(connection, wanted.account, (*TEXT, ("what removes it", lambda row: row.command))),
-        what=("connection or share came in undecided", "connections and shares came in undecided"),
+        columns=INVENTORY_COLUMNS,
+        text=with_account(
+            connection, wanted.account, (*INVENTORY_TEXT_COLUMNS, ("to remove it", lambda row: row.command))
+        ),
+        what=("undecided connection or share", "undecided connections and shares"),
+    )
+
+
+def _print_policies(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
+    """Print each policy that took effect or was refused, oldest first."""
+    from pm_autoaccept.cli.output.columns import POLICY_COLUMNS, POLICY_TEXT_COLUMNS
+    from pm_autoaccept.cli.output.rows import print_rows
+    from pm_autoaccept.ledger.policy_history import list_revisions
+
+    def matches(row: RevisionRow) -> bool:
+        since, until = wanted.since, wanted.until
+        return (since is None or row.at >= since) and (until is None or row.at < until)
+
+    print_rows(
+        (row for row in list_revisions(connection, account=wanted.account) if matches(row)),
+        output=output,
+        zone=zone,
+        columns=POLICY_COLUMNS,
+        text=POLICY_TEXT_COLUMNS,
+        what=("revision", "revisions"),
     )

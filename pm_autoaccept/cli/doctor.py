@@ -1,4 +1,4 @@
-"""`doctor`: try what can be tried without changing anything, and say what to do about each fault."""
+"""The `doctor` command: print the settings with their origins, then the result of every self-check."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 @options.account
 @options.mode
 @options.output
-def doctor(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """Show each setting and where it came from, then try policy, host, sign-in, clock, lists, custom fields and ledger.
+def doctor(output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+    """Show each setting with its origin, then check policy, host, sign-in, clock, lists, custom fields and ledger.
 
-    Of Portfolio Manager only reads are asked, and nothing is recorded in the ledger but refused passwords. Exit code 1
-    where there is a problem, 0 otherwise.
+    Portfolio Manager is only read, and only refused passwords are recorded in the ledger. The exit code is 1 if there
+    is a problem, otherwise 0.
     """
-    from pm_autoaccept.cli.support.runner import read_gently
+    from pm_autoaccept.cli.support.runner import run_reading
     from pm_autoaccept.config import load_valid_accounts
     from pm_autoaccept.errors import ConfigurationError
 
     try:
-        program, faults = load_valid_accounts(**said)
+        program, faults = load_valid_accounts(**overrides)
     except ConfigurationError as error:
         program, faults = None, (str(error),)
     settings = None if program is None else program.accounts[0]
-    return read_gently(lambda: _examine(program, faults, output=output), settings=settings)
+    return run_reading(lambda: _examine(program, faults, output=output), settings=settings)
 
 
 async def _examine(program: Program | None, faults: Sequence[str], *, output: str) -> int:
@@ -48,11 +48,11 @@ async def _examine(program: Program | None, faults: Sequence[str], *, output: st
     settings = [] if program is None else list(list_settings(program))
     messages = console(stderr=True)
     if program is not None:
-        # A progress on stderr, since a host that does not answer is waited for.
-        with messages.status("Trying") as status:
+        # Show progress on stderr, because a check may have to wait for a time-out.
+        with messages.status("Checking") as status:
             async for finding in examine(program):
                 findings.append(finding)
-                status.update(f"Tried {finding.check}")
+                status.update(f"Checked {finding.check}")
     problems = sum(finding.state is State.PROBLEM for finding in findings)
     if output == "json":
         print_json({"settings": settings, "checks": findings, "problems": problems})
@@ -62,7 +62,7 @@ async def _examine(program: Program | None, faults: Sequence[str], *, output: st
 
 
 def _print(settings: Sequence[ListedSetting], findings: Sequence[Finding]) -> None:
-    """Print for a person: the settings, then what was found, by account."""
+    """Print as text: the settings, then the findings by account."""
     from pm_autoaccept.cli.output.tables import console, print_table
     from pm_autoaccept.doctor import State
 
@@ -76,23 +76,23 @@ def _print(settings: Sequence[ListedSetting], findings: Sequence[Finding]) -> No
         print_table(out, (*(("account",) if several else ()), "setting", "value", "from"), rows, title="Settings")
     for account in dict.fromkeys(finding.account for finding in findings):
         title = "This machine" if account is None else f"Account {account}"
-        of_it = [finding for finding in findings if finding.account == account]
-        print_table(out, ("", "check", "what was found, and what to do"), _rows(of_it), title=title)
+        of_account = [finding for finding in findings if finding.account == account]
+        print_table(out, ("", "check", "result"), _rows(of_account), title=title)
     counted = [
         f"{number} {name}{'s' if number != 1 else ''}"
         for name, state in (("problem", State.PROBLEM), ("warning", State.WARNING))
         if (number := sum(finding.state is state for finding in findings))
     ]
-    out.print(" and ".join(counted) + "." if counted else "All is well.")
+    out.print(" and ".join(counted) + "." if counted else "No problems.")
 
 
 def _rows(findings: Iterable[Finding]) -> Iterable[tuple[object, ...]]:
-    """One row for each finding, one for each further line of it, and one for what to do about it."""
-    from pm_autoaccept.cli.output.tables import coloured
+    """One row for each finding, one for each further line of it, and one for its advice."""
+    from pm_autoaccept.cli.output.tables import colored
 
     for finding in findings:
         first, *more = finding.found.splitlines()
-        yield coloured(str(finding.state)), finding.check, first
+        yield colored(str(finding.state)), finding.check, first
         yield from (("", "", line) for line in more)
         if finding.advice:
             yield "", "", f"→ {finding.advice}"

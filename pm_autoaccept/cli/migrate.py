@@ -1,4 +1,4 @@
-"""`migrate`: bring a ledger up to date."""
+"""The `migrate` command: upgrade a ledger's tables to this program's schema version."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from pm_autoaccept.cli.support.help_page import Command
 @click.command(cls=Command)
 @options.settings
 @options.ledger
-@click.option("--check", is_flag=True, help="Only say what would be done; exit code 1 if there is something to do.")
+@click.option("--check", is_flag=True, help="Only report what would be done; exit code 1 if an upgrade is needed.")
 def migrate(*, settings: Path | None, ledger: str | None, check: bool) -> int:
-    """Bring a ledger's tables up to date, and say from which version to which.
+    """Upgrade the ledger's tables to the schema version of this program.
 
-    A ledger in SQLite is brought up to date by the next `run` or `once` too, one in PostgreSQL only by this command:
-    stop every replica first, since those of an older version cannot work with newer tables.
+    The next `run` or `once` upgrades a SQLite ledger automatically. A PostgreSQL ledger is upgraded only by this
+    command: stop every replica first, because older versions cannot work with newer tables.
     """
-    from pm_autoaccept.cli.support.runner import run_gently
+    from pm_autoaccept.cli.support.runner import run_to_end
     from pm_autoaccept.config import ledger_address
 
     address = ledger_address(ledger, settings=settings)
-    return run_gently(lambda _stop: _migrate(address, check=check))
+    return run_to_end(lambda _stop: _migrate(address, check=check))
 
 
 async def _migrate(address: str, *, check: bool) -> int:
-    from pm_autoaccept.ledger.db.upgrade import migrate as bring_up_to_date
+    from pm_autoaccept.ledger.db.upgrade import migrate as upgrade
 
-    before, after = await bring_up_to_date(address, check_only=check)
+    before, after = await upgrade(address, check_only=check)
     if before == after:
-        click.echo(f"The ledger is up to date: its tables are version {after}.")
+        click.echo(f"The ledger is up to date: schema version {after}.")
         return 0
     if check:
-        found = "has no tables yet" if before is None else f"has tables of version {before}"
-        click.echo(f"The ledger {found}; `pm-autoaccept migrate` makes them version {after}.")
+        found = "has no tables yet" if before is None else f"has schema version {before}"
+        click.echo(f"The ledger {found}; run `pm-autoaccept migrate` for version {after}.")
         return 1
-    done = "made" if before is None else f"brought from version {before} up to date"
-    click.echo(f"The ledger's tables were {done}: they are version {after}.")
+    done = "Created the ledger's tables" if before is None else f"Upgraded the ledger from schema version {before}"
+    click.echo(f"{done}: schema version {after}.")
     return 0

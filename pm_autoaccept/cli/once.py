@@ -1,4 +1,4 @@
-"""`once`: one cycle, then a summary."""
+"""The `once` command: run one cycle, then print a summary; for cron and for trying things out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.daemon import Hold, Stop
+    from pm_autoaccept.daemon import LeaseHold, Stop
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.ledger.leases import LeaseHolder
     from pm_autoaccept.model import Mode, Plan, Receipt
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 @options.account
 @options.mode
 @options.output
-def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """Run one cycle: read, decide, answer (in `enforce` mode), record; then say what was done.
+def once(output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+    """Run one cycle: read, decide, answer (in mode enforce) and record; then print a summary.
 
-    Exit code 0 also when requests are held; 69 where a list could not be read to its end.
+    The exit code is 0 even if requests are held, and 69 if a pending list is incomplete.
     """
-    from pm_autoaccept.cli.support.runner import run_gently
+    from pm_autoaccept.cli.support.runner import run_to_end
     from pm_autoaccept.config import load_settings
 
-    settings = load_settings(**said)
-    return run_gently(lambda stop: _once(settings, stop, output=output), settings=settings)
+    settings = load_settings(**overrides)
+    return run_to_end(lambda stop: _once(settings, stop, output=output), settings=settings)
 
 
 async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
-    from pm_autoaccept.daemon import holder_name, holding
+    from pm_autoaccept.daemon import hold_lease, holder_name
     from pm_autoaccept.ledger import Leases, SqlLedger
 
     ledger = await SqlLedger.open(
@@ -51,17 +51,17 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
         held_lease = await leases.take(settings.name)
         if held_lease is None:
             holders = await leases.holders()
-            return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
+            return _print_holder(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
-        async with holding(leases, held_lease, ledger, ttl=settings.lease, longest_answer=answer) as hold:
-            await _wait_while_new(ledger, stop)
+        async with hold_lease(leases, held_lease, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
+            await _wait_until_old_enough(ledger, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:
         await ledger.close()
 
 
-async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
-    """Wait until a ledger that was made just now may answer; the reading comes after, since it must be fresh."""
+async def _wait_until_old_enough(ledger: SqlLedger, stop: Stop) -> None:
+    """Wait until a new ledger may answer. The lists are read afterwards, because they must be fresh."""
     from pm_autoaccept.cli.output.tables import console
 
     if wait := ledger.new_for():
@@ -69,8 +69,8 @@ async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
         await stop.wait(wait)
 
 
-def _held_elsewhere(account: str, held: LeaseHolder | None, *, output: str) -> int:
-    """Say that somebody else, `run` as a rule, does the work. That is no failure: cron need not write a letter."""
+def _print_holder(account: str, held: LeaseHolder | None, *, output: str) -> int:
+    """Report that another process, usually `run`, holds the account. Exit code 0, so that cron sends no mail."""
     from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.cli.output.tables import console
 
@@ -78,21 +78,21 @@ def _held_elsewhere(account: str, held: LeaseHolder | None, *, output: str) -> i
     if output == "json":
         print_json({"account": account, "held_by": holder})
     else:
-        until = f", until {held.until:%H:%M:%S %Z} at least" if held is not None else ""
-        console().print(f"Nothing was done: {holder} answers account `{account}` with this ledger{until}.")
+        until = f" (lease until {held.until:%H:%M:%S %Z})" if held is not None else ""
+        console().print(f"Nothing to do: {holder} already answers account `{account}` with this ledger{until}.")
     return 0
 
 
-async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
+async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: LeaseHold, *, output: str) -> int:
     from rich.progress import Progress
 
-    from pm_autoaccept.account import cycle_of, places
+    from pm_autoaccept.account import build_cycle, data_places
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import PolicyWatch
-    from pm_autoaccept.data_sources.refresh import LONGEST
+    from pm_autoaccept.data_sources.refresh import READ_TIMEOUT
     from pm_autoaccept.errors import PmAutoacceptError
-    from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
+    from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
     from pm_autoaccept.sign_in import sign_in
 
     messages = console(stderr=True)
@@ -108,31 +108,35 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
         def blocked_reason() -> str | None:
             return stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
-        passage = passage_in_ledger(ledger.database)
-        watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
-        policy = watch.in_force
-        async with sign_in(settings, ledger, passage=passage, sleep=stop.sleep) as session:
-            cycle = cycle_of(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
+        proxy_guard = proxy_guard_in_ledger(ledger.database)
+        watch = await PolicyWatch.begin(
+            data_places(settings, proxy_guard), now=utc_now, patience=READ_TIMEOUT, tells=False
+        )
+        policy = watch.active
+        async with sign_in(settings, ledger, proxy_guard=proxy_guard, sleep=stop.sleep) as session:
+            cycle = build_cycle(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
             await ledger.record_policy_revision(policy.revision, at=cycle.now())
-            planned = await stop.unless_asked(cycle.look())
+            planned = await stop.unless_stopping(cycle.look())
             if planned is None:
                 return 0
             progress.update(bar, description="Answering", total=len(planned.steps))
             failed: PmAutoacceptError | None = None
             try:
-                await hold.renew()  # reading and deciding may have taken long
+                await hold.renew()  # reading and deciding may have taken a while
                 await cycle.answer(planned)
             except PmAutoacceptError as error:
-                failed = error  # what was done until then is told all the same
+                failed = error  # report first what was done until then
             rows = await cycle.ledger.decisions(keys=[decision.key for decision in planned.decisions])
             progress.stop()
-            _report(planned, receipts, rows, mode=settings.mode, output=output)
+            _print_report(planned, receipts, rows, mode=settings.mode, output=output)
             if failed is not None:
-                raise failed  # in here, so that a refused password is remembered
+                raise failed  # in here, so that a refused password is recorded
     return 69 if planned.not_whole else 0
 
 
-def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow], *, mode: Mode, output: str) -> None:
+def _print_report(
+    planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow], *, mode: Mode, output: str
+) -> None:
     from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.cli.output.summary import print_summary, summarize
     from pm_autoaccept.cli.output.tables import console
@@ -158,11 +162,11 @@ def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow],
         if planned.decisions:
             print_summary(out, summary)
         elif not planned.not_whole:
-            out.print("Nothing pends: there was nothing to answer.")
+            out.print("No pending requests.")
         for receipt in dropped:
-            out.print(f"{receipt.step.key} was not answered this time: {receipt.text}")
+            out.print(f"{receipt.step.key} was not answered: {receipt.text}")
         if mode is Mode.OBSERVE:
-            out.print("Mode observe: nothing was sent. Say --mode enforce to answer.")
+            out.print("Mode observe: nothing was sent. Pass --mode enforce to answer requests.")
     messages = console(stderr=True)
     for notice in notices(planned):
         messages.print(notice)

@@ -1,4 +1,4 @@
-"""`pending`: everything pending, with its verdict and what would be sent. Only reads, in any mode."""
+"""The `pending` command: list pending requests with verdicts and planned answers; read-only in any mode."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--recorded", is_flag=True, help="Every request in the ledger, by the policy in FOLDER; no network.")
+@click.option("--recorded", is_flag=True, help="Evaluate --policy FOLDER for every request in the ledger; no network.")
 @options.account
 @options.output
-def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """List what pends, what the policy says of it, and what would be sent.
+def pending(output: str, *, recorded: bool, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+    """List the pending requests, each with its verdict and what would be sent.
 
-    Nothing is sent, and nothing is recorded but refused passwords.
+    Nothing is sent, and only refused passwords are recorded.
 
-    With --recorded and another --policy FOLDER: what that policy would have decided of every request in the ledger, as
-    of the time of its decision, and where this differs. Facts that the ledger does not have are not learnt.
+    With --recorded and another --policy FOLDER: list what that policy would have decided about every request in the
+    ledger, as of the time of its decision, and where this differs. Facts that the ledger does not have are unknown.
     """
     if recorded:
         from pm_autoaccept.cli.output.comparison import show_recorded
 
-        whose = {"settings": said["settings"], "account": said["account"]}
-        folder = options.policy_folder(said["policy"], **whose)
-        return show_recorded(folder, ledger=said["ledger"], output=output, **whose)
-    from pm_autoaccept.cli.support.preview import look_only
-    from pm_autoaccept.cli.support.runner import read_gently
+        account = {"settings": overrides["settings"], "account": overrides["account"]}
+        folder = options.policy_folder(overrides["policy"], **account)
+        return show_recorded(folder, ledger=overrides["ledger"], output=output, **account)
+    from pm_autoaccept.cli.support.preview import load_preview
+    from pm_autoaccept.cli.support.runner import run_reading
     from pm_autoaccept.config import load_settings
 
-    settings = load_settings(**said)
+    settings = load_settings(**overrides)
 
     async def read() -> int:
-        return _show((await look_only(settings)).plan, settings, output=output)
+        return _show((await load_preview(settings)).plan, settings, output=output)
 
-    return read_gently(read, settings=settings)
+    return run_reading(read, settings=settings)
 
 
 def _show(plan: Plan, settings: Settings, *, output: str) -> int:
     from pm_autoaccept.cli.output.json_rows import print_json
-    from pm_autoaccept.cli.output.tables import coloured, console, print_table
-    from pm_autoaccept.cli.support.preview import notices, planned
+    from pm_autoaccept.cli.output.tables import colored, console, print_table
+    from pm_autoaccept.cli.support.preview import notices, planned_answers
 
-    then = planned(plan)
+    planned = planned_answers(plan)
     if output == "json":
         print_json(
             {
@@ -68,7 +68,7 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
                         "rule": decision.rule,
                         "reason": decision.reason,
                         "note": decision.note,
-                        "plan": then[decision.key],
+                        "plan": planned[decision.key],
                     }
                     for decision in plan.decisions
                 ],
@@ -77,21 +77,21 @@ def _show(plan: Plan, settings: Settings, *, output: str) -> int:
     else:
         out = console()
         if not plan.decisions and not plan.not_whole:
-            out.print("Nothing pends.")
+            out.print("No pending requests.")
             return 0
         rows = []
         for decision in plan.decisions:
-            follows = then[decision.key]
+            answer = planned[decision.key]
             rows.append(
                 (
                     decision.key,
                     decision.request.username or "",
-                    coloured(str(decision.verdict)),
+                    colored(str(decision.verdict)),
                     decision.rule or "",
-                    follows.text if follows.what != "nothing" else decision.reason.text,
+                    answer.text if answer.what != "nothing" else decision.reason.text,
                 )
             )
-        print_table(out, ("request", "owner", "verdict", "rule", "what would follow"), rows)
+        print_table(out, ("request", "owner", "verdict", "rule", "planned"), rows)
         steps, kept = len(plan.steps), len(plan.kept_back)
         out.print(f"{len(rows)} pending: {steps} would be answered, {kept} kept back, {len(rows) - steps - kept} held.")
     for notice in notices(plan):

@@ -1,4 +1,4 @@
-"""`review`: the requests that are held for people; and acknowledging what people accepted in other ways."""
+"""The `review` command: list requests held for review, and acknowledge what people accepted elsewhere."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
 @options.settings
 @options.ledger
 @options.table_output
-@click.option("--account", metavar="NAME", help="Only this provider account, by its name in the settings.")
+@click.option("--account", metavar="NAME", help="List only this provider account, by its name in the settings.")
 @click.pass_context
 def review(
     context: click.Context, *, settings: Path | None, ledger: str | None, output: str, account: str | None
 ) -> int | None:
-    """List the requests that are held for people, by which rule and for how long. Reads the ledger only.
+    """List the requests that are held for review, by which rule and for how long. Reads only the ledger.
 
-    Answer them in Portfolio Manager's own pages; the next cycles record what became of each.
+    Answer them in Portfolio Manager; the next cycles record what happened to each.
     """
     if context.invoked_subcommand is not None:
         return None
-    from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
+    from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
+    from pm_autoaccept.cli.support.ledger_access import read_ledger
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger.held_requests import held_requests
     from pm_autoaccept.policy.durations import written_duration
@@ -46,7 +47,7 @@ def review(
         ("rule", lambda row: row.rule or ""),
         ("held for", lambda row: written_duration(now - row.since)),
         ("since", lambda row: row.since),
-        ("why", lambda row: f"{row.reason_text}{' (missing from one read)' if row.missed else ''}"),
+        ("reason", lambda row: f"{row.reason_text}{' (missing from one read)' if row.missed else ''}"),
     )
 
     def show(connection: Connection) -> None:
@@ -59,13 +60,13 @@ def review(
             what=("request is held for review", "requests are held for review"),
         )
 
-    from_ledger(ledger, settings, show, account=account)
+    read_ledger(ledger, settings, show, account=account)
     return 0
 
 
 def _columns(now: datetime) -> list[tuple[str, Callable[[HeldRow], object]]]:
     """The columns of JSON and CSV."""
-    from pm_autoaccept.cli.output.rows import attributes
+    from pm_autoaccept.cli.output.columns import attributes
 
     return [
         *attributes("account"),
@@ -82,20 +83,18 @@ def _columns(now: datetime) -> list[tuple[str, Callable[[HeldRow], object]]]:
 
 @review.command()
 @click.argument("key", metavar="KEY")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, kept with your name.")
+@click.option("--why", required=True, metavar="TEXT", help="Give the reason; it is recorded with your name.")
 @options.settings
 @options.ledger
-@click.option("--account", metavar="NAME", help="Of this provider account, by its name in the settings.")
+@click.option("--account", metavar="NAME", help="Use this provider account, by its name in the settings.")
 def acknowledge(key: str, *, why: str, settings: Path | None, ledger: str | None, account: str | None) -> int:
-    """Acknowledge KEY, a connection or share that people accepted elsewhere, as property:8120045.
+    """Acknowledge KEY (for example property:8120045), a connection or share that somebody accepted elsewhere.
 
-    It leaves `decisions --undecided`, the gauge and the alert. Nothing is sent. Who acknowledged it, when and why stay
-    on record: `account list --output json` shows them.
+    This removes it from `decisions --undecided`, the gauge and the alert. Nothing is sent. Your name, the time and the
+    reason are recorded; `account list --output json` shows them.
     """
-    import asyncio
-
-    from pm_autoaccept.cli.support.confirm import who
-    from pm_autoaccept.cli.support.pause_options import in_ledger
+    from pm_autoaccept.cli.support.confirm import user_name
+    from pm_autoaccept.cli.support.ledger_access import write_ledger
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger import held_requests
     from pm_autoaccept.model import Kind, RequestKey
@@ -103,14 +102,12 @@ def acknowledge(key: str, *, why: str, settings: Path | None, ledger: str | None
     kind, number = options.request_key(key)
     wanted, text = RequestKey(Kind(kind), number), why.strip()
     if not text:
-        raise click.UsageError("--why needs a reason, for example --why 'accepted by phone on March 4'")
-    by, now = who(), utc_now()
-    name = asyncio.run(
-        in_ledger(
-            ledger,
-            settings,
-            lambda it: held_requests.acknowledge(it, wanted, account=account, why=text, by=by, at=now),
-        )
+        raise click.UsageError("--why is empty; give a reason, for example --why 'accepted by phone on March 4'")
+    by, now = user_name(), utc_now()
+    name = write_ledger(
+        ledger,
+        settings,
+        lambda it: held_requests.acknowledge(it, wanted, account=account, why=text, by=by, at=now),
     )
     click.echo(f"Acknowledged {wanted} of account `{name}`, by {by}.")
     return 0

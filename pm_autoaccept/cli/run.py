@@ -1,4 +1,4 @@
-"""`run`: answer requests, cycle after cycle, until stopped."""
+"""The `run` command: the daemon, which answers requests cycle after cycle until it is stopped."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pm_autoaccept.cli.support.help_page import Command
 @click.command(cls=Command)
 @options.account
 @options.mode
-@click.option("--interval", metavar="TIME", help="From one cycle's end to the next (60s).")
-def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, config checks them
-    """Poll, decide, answer and record until SIGTERM or Ctrl-C, then finish what is in hand and leave with 0.
+@click.option("--interval", metavar="TIME", help="Wait this long between cycles (60s).")
+def run(**overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+    """Read, decide, answer and record in cycles until SIGTERM or Ctrl-C; then finish what is in flight and exit with 0.
 
-    In `observe` mode, the default, everything is decided and recorded and nothing is sent.
+    In mode observe, the default, everything is decided and recorded, and nothing is sent.
     """
     from pm_autoaccept.cli.support.runner import run_until_stopped
     from pm_autoaccept.config import Settings, load_accounts, load_settings
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.daemon import run as run_daemon
 
-    program = load_accounts(**said)
+    program = load_accounts(**overrides)
 
-    def read_again(name: str) -> Settings:
-        # Only this one: another account's fault must not keep a changed password from being seen.
-        return load_settings(**said | {"account": name})
+    def reload_settings(name: str) -> Settings:
+        # Only this account's: a fault in another's must not hide a changed password.
+        return load_settings(**overrides | {"account": name})
 
     async def work(stop: Stop) -> int:
-        await run_daemon(program, stop=stop, read_again=read_again)
+        await run_daemon(program, stop=stop, reload_settings=reload_settings)
         return 0
 
     return run_until_stopped(work, settings=program.accounts[0])

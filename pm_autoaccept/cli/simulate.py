@@ -1,4 +1,4 @@
-"""`simulate`: a Portfolio Manager in a process, for other people's clients too."""
+"""The `simulate` command: a simulated Portfolio Manager as an HTTP server, for tests of any client."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; it is for tests only.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
-@click.option("--pending", type=click.IntRange(0, 100_000), default=200, show_default=True, help="Requests that pend.")
-@click.option("--seed", type=int, default=7, show_default=True, help="Another seed makes another world.")
-@click.option("--world", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A world from a YAML file.")
-@click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Milliseconds for each call.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address; for tests only.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
+@click.option(
+    "--pending",
+    type=click.IntRange(0, 100_000),
+    default=200,
+    show_default=True,
+    help="Create this many pending requests.",
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed the random world.")
+@click.option("--world", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Load a world from YAML.")
+@click.option(
+    "--latency",
+    type=click.IntRange(0, 60_000),
+    default=0,
+    metavar="MS",
+    help="Delay each call by this many milliseconds.",
+)
 def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | None, latency: int) -> int:
     """Simulate Portfolio Manager until stopped.
 
-    When it is ready, one JSON line on stdout says the url (ending in /wstest), the provider's username and password,
-    and how many requests of each kind pend. Under /simulator/ stands a switchboard: world, log, faults, act.
+    Once it is ready, it prints one JSON line on stdout: the URL (ending in /wstest), the provider's username and
+    password, and the number of pending requests of each kind. /simulator/ is a switchboard: world, log, faults, act.
     """
     import json
 
@@ -39,7 +51,7 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
     async def work(stop: Stop) -> int:
         simulator = Simulator(made, host=host, port=port, latency=latency / 1000, fault_seed=seed)
         try:
-            await serve(simulator, ready=lambda line: click.echo(json.dumps(line)), stop=stop.asked)
+            await serve(simulator, ready=lambda line: click.echo(json.dumps(line)), stop=stop.requested)
         except OSError as error:
             raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pm_autoaccept.config.display import ListedSetting, list_settings
-from pm_autoaccept.config.formats import host_and_port, ledger_file, password_in
+from pm_autoaccept.config.formats import host_and_port, ledger_exists, ledger_file, password_in
 from pm_autoaccept.config.load import (
     ENVIRONMENT_SETTINGS,
     PolicyNames,
@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "host_and_port",
     "ledger_address",
+    "ledger_exists",
     "ledger_file",
     "list_settings",
     "load_accounts",

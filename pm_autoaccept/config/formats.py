@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from ipaddress import IPv6Address
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from pm_autoaccept.egress import DIRECTLY, parse_proxy
+from pm_autoaccept.egress import DIRECT, parse_proxy
 from pm_autoaccept.policy.durations import read_duration
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
@@ -102,8 +103,8 @@ def parse_proxy_setting(text: object) -> object:
     """Validate a proxy address; `none` or "" means no proxy. It may contain a password, so no message repeats it."""
     if not isinstance(text, str):
         return text
-    if text.strip().lower() in {"", DIRECTLY}:
-        return SecretStr(DIRECTLY)
+    if text.strip().lower() in {"", DIRECT}:
+        return SecretStr(DIRECT)
     parse_proxy(text, origin="PROXY")
     return SecretStr(text.strip())
 
@@ -116,7 +117,7 @@ def proxy_has_password(address: str) -> bool:
 
 def redact_proxy(address: str) -> str:
     """A proxy address without username and password, safe to show."""
-    return DIRECTLY if address == DIRECTLY else parse_proxy(address, origin="PROXY").address
+    return DIRECT if address == DIRECT else parse_proxy(address, origin="PROXY").address
 
 
 def is_database(address: str) -> bool:
@@ -135,6 +136,12 @@ def _is_postgresql(address: str) -> bool:
 def ledger_file(address: str) -> str | None:
     """The SQLite file of a ledger; None if it is in memory or in a database server."""
     return address.removeprefix("sqlite:///") or None if address.startswith("sqlite:///") else None
+
+
+def ledger_exists(address: str) -> bool:
+    """Whether there is a ledger file; True for a database server, which reports a missing database itself."""
+    file = ledger_file(address)
+    return address != _SQLITE and (file is None or Path(file).exists())
 
 
 def password_in(address: str) -> str:

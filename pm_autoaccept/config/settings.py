@@ -18,7 +18,7 @@ from pm_autoaccept.config.formats import (
     parse_proxy_setting,
     parse_rate,
 )
-from pm_autoaccept.egress import DIRECTLY, Proxies
+from pm_autoaccept.egress import DIRECT, Proxies
 from pm_autoaccept.model import Mode
 from pm_autoaccept.record import RETRY_WITHIN
 from pm_autoaccept.redaction import redact_url
@@ -143,7 +143,7 @@ class Settings(BaseModel):
         valid_url = _is_base_url(self.base_url)
         if not valid_url:
             yield "invalid service; use test, live, or a base URL such as https://HOST/PATH"
-        if self.proxy_password is not None and self.proxies.setting in {None, DIRECTLY}:
+        if self.proxy_password is not None and self.proxies.setting in {None, DIRECT}:
             yield "proxy_password is set but proxy is not; set proxy, or remove proxy_password"
         try:
             # Report an unusable proxy at start-up, even if it comes from HTTPS_PROXY and the like.

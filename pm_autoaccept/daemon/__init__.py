@@ -1,15 +1,15 @@
-"""Answers accounts, cycle after cycle, until it is told to stop.
+"""The daemon (`run`): answers all accounts cycle after cycle until it is asked to stop.
 
-`accounts` runs all of them side by side, `serving` looks after one: it takes its lease (`holding`), signs in, repeats
-the cycle, and rests while Portfolio Manager is down. `policy_watch` takes over changed policies, `stopping` ends it
-gently.
+`supervisor` runs every account side by side and `account_worker` works on one: it takes the lease (`lease`), signs in,
+repeats the cycle (`one_cycle`), and backs off while Portfolio Manager is down (`backoff`). `policy_watch` reloads a
+changed policy. `shutdown` handles SIGTERM, SIGINT and SIGHUP.
 """
 
 from __future__ import annotations
 
-from pm_autoaccept.daemon.lease import Hold, holder_name, holding
+from pm_autoaccept.daemon.lease import LeaseHold, hold_lease, holder_name
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.daemon.supervisor import run
 
-__all__ = ["Hold", "PolicyWatch", "Stop", "holder_name", "holding", "run"]
+__all__ = ["LeaseHold", "PolicyWatch", "Stop", "hold_lease", "holder_name", "run"]

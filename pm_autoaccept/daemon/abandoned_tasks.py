@@ -1,4 +1,4 @@
-"""Ends tasks that nobody waits for any more, such that what came of each has been looked at."""
+"""Cancels background tasks, waits for them, and logs the internal error of a task that had failed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pm_autoaccept.errors import PmAutoacceptError
 log = structlog.get_logger()
 
 
-async def drop(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel what has not ended, wait for its end, and read what came of it.
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel the tasks that have not ended, wait for them, and retrieve their results.
 
-    What it brought, or an error that is raised on purpose, is of no use any more. A fault of the program is logged.
+    Results and expected errors are discarded. An internal error is logged.
     """
     for task in tasks:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Looks after one account: takes its lease, signs in, repeats the cycle, rests while Portfolio Manager is down."""
+"""Account worker: takes the lease, signs in, repeats the cycle, and after several failures only probes the service."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from pm_autoaccept.account import PolicyInForce, cycle_of, places
+from pm_autoaccept.account import ActivePolicy, build_cycle, data_places
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.daemon.abandoned_tasks import drop
-from pm_autoaccept.daemon.backoff import RESTS_AFTER, beat, wait_after
-from pm_autoaccept.daemon.lease import RENEWALS, Hold, holding
-from pm_autoaccept.daemon.one_cycle import look_and_answer
+from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
+from pm_autoaccept.daemon.backoff import FAILURES_BEFORE_PROBING, backoff_after, touch_heartbeat
+from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, LeaseHold, hold_lease
+from pm_autoaccept.daemon.one_cycle import run_cycle
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
 from pm_autoaccept.daemon.shutdown import Stop
-from pm_autoaccept.egress.proxy_password import Passage
+from pm_autoaccept.egress.proxy_password import ProxyPasswordGuard
 from pm_autoaccept.errors import (
     ConfigurationError,
     LeaseLost,
@@ -32,33 +32,33 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.ledger import Database, HeldLease, Leases, SqlLedger
 from pm_autoaccept.ledger.retention import apply_retention
-from pm_autoaccept.portfolio_manager import Pace
+from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.sign_in import sign_in
-from pm_autoaccept.sign_in_memory import credential
+from pm_autoaccept.sign_in_memory import sign_in_attempts
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
-from pm_autoaccept.telemetry.logs import one_cycle
+from pm_autoaccept.telemetry.logs import cycle_context
 
 log = structlog.get_logger()
 
-LOOKS_FOR_A_PASSWORD = timedelta(seconds=30)
-"""How often the settings are read again while a password waits that was refused."""
+SETTINGS_RECHECK = timedelta(seconds=30)
+"""How often the settings are read again for a changed password after a refusal."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Serving:
-    """One account, as this process looks after it.
+class AccountWorker:
+    """The worker of one account in this process.
 
     Attributes:
-        settings: the account's; read again where its password was refused.
-        database: the ledger's.
-        leases: this replica's.
-        telemetry: is told what happens.
-        stop: ends it.
-        wants: whether this replica should have the account, beside those that it has.
-        gives_up: whether it should leave the account to a replica that has fewer.
-        read_again: the settings as they stand now.
-        passage: what is known of proxies' passwords, by all accounts together.
+        settings: the account's settings; read again after its password was refused.
+        database: the database of the ledger.
+        leases: the leases of this replica.
+        telemetry: receives the account's events.
+        stop: ends the worker.
+        wants_account: returns whether this replica should take another account.
+        should_release: returns whether to release the account for a replica that holds fewer.
+        reload_settings: reads the current settings.
+        proxy_guard: protects proxy passwords from lockout; shared by all accounts.
         now: the clock.
     """
 
@@ -67,43 +67,43 @@ class Serving:
     leases: Leases
     telemetry: AccountTelemetry
     stop: Stop
-    wants: Callable[[], bool] = lambda: True
-    gives_up: Callable[[], bool] = lambda: False
-    read_again: Callable[[], Settings]
-    passage: Passage
+    wants_account: Callable[[], bool] = lambda: True
+    should_release: Callable[[], bool] = lambda: False
+    reload_settings: Callable[[], Settings]
+    proxy_guard: ProxyPasswordGuard
     now: Callable[[], datetime] = utc_now
     _watch: PolicyWatch | None = field(default=None, init=False)
-    _pace: Pace | None = field(default=None, init=False)
+    _rate_limiter: RateLimiter | None = field(default=None, init=False)
     _held: bool = field(default=False, init=False)
 
     @property
     def held(self) -> bool:
-        """Whether this replica has the account."""
+        """Whether this process holds the account's lease."""
         return self._held
 
     async def load_policy(self) -> None:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
-        self._watch = await PolicyWatch.begin(places(self.settings, self.passage), now=self.now)
-        self._policy_loaded(self._watch.in_force)
+        self._watch = await PolicyWatch.begin(data_places(self.settings, self.proxy_guard), now=self.now)
+        self._policy_loaded(self._watch.active)
 
-    async def serve(self) -> None:
-        """Answer the account until `stop` is asked. A refused password or a service that is down does not end it.
+    async def run(self) -> None:
+        """Answer the account until a stop is requested. A refused password or an outage of the service does not end it.
 
         Raises:
             LedgerMismatch: the ledger belongs to another account.
         """
         unreachable = 0
-        while not self.stop.asked.is_set():
-            watch = await self._policy()
+        while not self.stop.requested.is_set():
+            watch = await self._get_watch()
             if watch is None:
                 self.telemetry.without_policy()
-                await self.stop.wait(self._look)
+                await self.stop.wait(self._recheck_interval)
                 continue
             try:
-                held_lease = await self.leases.take(self.settings.name) if self.wants() else None
+                held_lease = await self.leases.take(self.settings.name) if self.wants_account() else None
             except LedgerUnavailable as error:
                 self.telemetry.lease_in_doubt()
-                wait = wait_after(unreachable)
+                wait = backoff_after(unreachable)
                 unreachable += 1
                 log.warning("lease_not_taken", error=str(error), next_try_in_seconds=wait.total_seconds())
                 await self.stop.wait(wait)
@@ -112,84 +112,86 @@ class Serving:
             if held_lease is None:
                 await self._stand_by(watch)
             else:
-                await self._work(watch, held_lease)
+                await self._run_with_lease(watch, held_lease)
 
     @property
-    def _look(self) -> timedelta:
-        """How long until it is looked again whether there is something to do."""
-        return self.settings.lease / RENEWALS
+    def _recheck_interval(self) -> timedelta:
+        """How long to wait before checking again whether there is work for this process."""
+        return self.settings.lease / RENEWALS_PER_LEASE
 
     async def _stand_by(self, watch: PolicyWatch) -> None:
-        """Be ready while another replica has the account."""
-        await self._take_over(watch)
-        # All is as it should be, so a health check of this replica must not fail.
+        """Stand by while another replica holds the lease."""
+        await self._apply_changes(watch)
+        # Standby is a healthy state, so a health check of this replica must not fail.
         self.telemetry.standing_by()
-        beat(self.settings.heartbeat)
-        await self.stop.wait(self._look)
+        touch_heartbeat(self.settings.heartbeat)
+        await self.stop.wait(self._recheck_interval)
 
-    async def _work(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
-        """Do the account's work while this replica holds its lease."""
+    async def _run_with_lease(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
+        """Work on the account while this process holds its lease."""
         ledger = SqlLedger(
             self.database,
             name=self.settings.name,
             unknown_wait=self.settings.unknown_wait,
             first_answer_wait=self.settings.first_answer_wait,
         )
-        answer, lease = self.settings.timeout, self.settings.lease
-        async with holding(self.leases, held_lease, ledger, ttl=lease, longest_answer=answer) as hold:
+        answer, ttl = self.settings.timeout, self.settings.lease
+        async with hold_lease(self.leases, held_lease, ledger, ttl=ttl, answer_timeout=answer) as lease:
             log.info("lease_taken", epoch=held_lease.epoch)
             self.telemetry.lease_taken()
             self._held = True
-            keeping = asyncio.create_task(watch.keep(), name=f"keep the data of {self.settings.name}")
+            polling = asyncio.create_task(watch.poll_files(), name=f"poll the policy files of {self.settings.name}")
             try:
-                await self._sign_in_and_repeat(watch, ledger, hold)
+                await self._sign_in_and_repeat(watch, ledger, lease)
             finally:
                 self._held = False
-                await drop(keeping)
-        log.info("lease_ended" if hold.lost else "lease_released")
+                await cancel_and_wait(polling)
+        log.info("lease_ended" if lease.lost else "lease_released")
 
-    async def _policy(self) -> PolicyWatch | None:
-        """The policy's watch; None while the folder has never held a policy without faults."""
+    async def _get_watch(self) -> PolicyWatch | None:
+        """The policy watch; None while no valid policy has been loaded yet."""
         if self._watch is None:
             try:
                 await self.load_policy()
             except (PolicyRefused, ConfigurationError) as error:
-                log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text says all
+                log.error("policy_refused", error=str(error), in_force=None)  # noqa: TRY400 — its text is enough
         return self._watch
 
-    async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, hold: Hold) -> None:
-        """Until `stop` is asked, the lease is over, or another replica should have the account."""
+    async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, lease: LeaseHold) -> None:
+        """Sign in and repeat the cycle until a stop is requested, the lease ends, or it should be released."""
 
         def blocked_reason() -> str | None:
-            return self.stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
+            return self.stop.blocked_reason() or lease.blocked_reason() or watch.blocked_reason()
 
         failed = 0
-        while not self._ends(hold):
-            await self._take_over(watch)
-            # What a 429 asked for holds for the next sign-in too.
-            self._pace = self._pace or Pace(in_flight=self.settings.in_flight, rate=self.settings.rate)
+        while not self._should_end(lease):
+            await self._apply_changes(watch)
+            # A rate lowered by a 429 and a Retry-After also apply to the next sign-in.
+            self._rate_limiter = self._rate_limiter or RateLimiter(
+                in_flight=self.settings.in_flight, rate=self.settings.rate
+            )
             try:
                 async with AsyncExitStack() as stack:
                     signing_in = sign_in(
                         self.settings,
                         ledger,
-                        passage=self.passage,
-                        pace=self._pace,
+                        proxy_guard=self.proxy_guard,
+                        rate_limiter=self._rate_limiter,
                         on_call=self.telemetry.called,
                         sleep=self.stop.sleep,
                         now=self.now,
                     )
-                    session = await self.stop.unless_asked(stack.enter_async_context(signing_in))
+                    session = await self.stop.unless_stopping(stack.enter_async_context(signing_in))
                     if session is None:
                         return
-                    cycle = cycle_of(
+                    cycle = build_cycle(
                         session,
                         self.settings,
-                        watch.in_force,
+                        watch.active,
                         blocked_reason=blocked_reason,
                         on_receipt=self.telemetry.answered,
                         on_decision=self.telemetry.decided,
-                        on_tables=self.telemetry.data_weighed,
+                        on_tables=self.telemetry.tables_checked,
                         now=self.now,
                     )
                     log.info(
@@ -198,116 +200,116 @@ class Serving:
                         service=self.settings.service_shown,
                         mode=self.settings.mode,
                     )
-                    self.telemetry.signed_in(session.pm.pace)
+                    self.telemetry.signed_in(session.pm.rate_limiter)
                     failed = 0
-                    await self._repeat(cycle, watch, hold)
+                    await self._repeat_cycles(cycle, watch, lease)
             except NotAuthorised as error:
-                await self._wait_for_a_password(error, ledger)
+                await self._wait_for_password(error, ledger)
             except LeaseLost as error:
-                hold.lost = True
+                lease.lost = True
                 log.warning("lease_lost", error=str(error))
             except (PortfolioManagerError, LedgerUnavailable) as error:
                 self.telemetry.sign_in_failed(_trouble(error, Trouble.SIGN_IN_FAILED))
-                wait = wait_after(failed)
+                wait = backoff_after(failed)
                 failed += 1
                 log.warning("sign_in_failed", error=str(error), next_try_in_seconds=wait.total_seconds())
                 await self.stop.wait(wait)
 
-    def _ends(self, hold: Hold) -> bool:
-        return self.stop.asked.is_set() or hold.lost or self.gives_up()
+    def _should_end(self, lease: LeaseHold) -> bool:
+        return self.stop.requested.is_set() or lease.lost or self.should_release()
 
-    async def _repeat(self, cycle: Cycle, watch: PolicyWatch, hold: Hold) -> None:
-        """Repeat the cycle; a failed one is tried again later, what it had begun stands in the ledger."""
+    async def _repeat_cycles(self, cycle: Cycle, watch: PolicyWatch, lease: LeaseHold) -> None:
+        """Repeat the cycle, with backoff after failures. What a failed cycle had begun is in the ledger."""
         failed, on_record = 0, None
-        while not self._ends(hold):
-            await self._take_over(watch)
-            cycle.replace_policy(watch.in_force.policy, watch.in_force.tables, watch.in_force.dated)
+        while not self._should_end(lease):
+            await self._apply_changes(watch)
+            cycle.replace_policy(watch.active.policy, watch.active.tables, watch.active.dated)
             try:
-                with one_cycle():
-                    if watch.in_force.revision != on_record:
-                        await cycle.ledger.record_policy_revision(watch.in_force.revision, at=self.now())
-                        on_record = watch.in_force.revision
-                    all_failed = await self._go_round(cycle, hold, probes=failed >= RESTS_AFTER)
+                with cycle_context():
+                    if watch.active.revision != on_record:
+                        await cycle.ledger.record_policy_revision(watch.active.revision, at=self.now())
+                        on_record = watch.active.revision
+                    all_failed = await self._run_one_cycle(cycle, lease, probes=failed >= FAILURES_BEFORE_PROBING)
             except NotAuthorised as error:
-                self.telemetry.cycle_failed(_whose_password(error))
+                self.telemetry.cycle_failed(_password_trouble(error))
                 raise
             except LeaseLost:
                 raise
             except (PortfolioManagerError, LedgerUnavailable) as error:
                 self.telemetry.cycle_failed(_trouble(error, Trouble.CYCLE_FAILED))
                 all_failed = str(error)
-            if self.stop.asked.is_set():
-                return  # given up half-way it shows neither that all goes well nor that it does not
+            if self.stop.requested.is_set():
+                return  # a cycle that was cut short shows neither success nor failure
             if all_failed is None:
-                if failed >= RESTS_AFTER:
+                if failed >= FAILURES_BEFORE_PROBING:
                     log.info("account_resumed", after_failures=failed)
                 failed, wait = 0, self.settings.interval
-                beat(self.settings.heartbeat)
+                touch_heartbeat(self.settings.heartbeat)
             else:
-                wait = wait_after(failed)
+                wait = backoff_after(failed)
                 failed += 1
                 log.warning(
-                    "account_rested" if failed == RESTS_AFTER else "cycle_failed",
+                    "account_rested" if failed == FAILURES_BEFORE_PROBING else "cycle_failed",
                     error=all_failed,
                     next_try_in_seconds=wait.total_seconds(),
                 )
-            await self.stop.rest(wait, unless=watch.stirred if failed == 0 else None)
+            await self.stop.wait_between_cycles(wait, unless=watch.stirred if failed == 0 else None)
             cycle.pm.was_idle()
 
-    async def _go_round(self, cycle: Cycle, hold: Hold, *, probes: bool) -> str | None:
-        """One cycle, where it `probes` after one small call succeeded; says what failed as a whole."""
+    async def _run_one_cycle(self, cycle: Cycle, lease: LeaseHold, *, probes: bool) -> str | None:
+        """Run one cycle; with `probes`, only after one small call succeeded. Returns the error of a failed cycle."""
         if probes:
-            await self.stop.unless_asked(cycle.pm.account())
-        all_failed = None if self.stop.asked.is_set() else await look_and_answer(cycle, hold, self.telemetry, self.stop)
-        if not self.stop.asked.is_set():
-            await self._mask()
+            await self.stop.unless_stopping(cycle.pm.account())
+        all_failed = None if self.stop.requested.is_set() else await run_cycle(cycle, lease, self.telemetry, self.stop)
+        if not self.stop.requested.is_set():
+            await self._mask_old_records()
         return all_failed
 
-    async def _mask(self) -> None:
-        """Take names out of what has grown older than the settings let it, at most once a day."""
+    async def _mask_old_records(self) -> None:
+        """Mask personal data in records older than the retention period, at most once a day."""
         retention = self.settings.retention
         masked = await apply_retention(self.database, retention, account=self.settings.name, at=self.now())
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 
-    async def _wait_for_a_password(self, error: NotAuthorised, ledger: SqlLedger) -> None:
-        """Wait until the password, or the proxy's, may be tried again, is another one, or was taken from elsewhere."""
-        refused = credential(self.settings, ledger.database)
+    async def _wait_for_password(self, error: NotAuthorised, ledger: SqlLedger) -> None:
+        """Wait until the refused password may be retried, was changed in the settings, or was accepted elsewhere."""
+        refused = sign_in_attempts(self.settings, ledger.database)
         of_a_proxy = isinstance(error, ProxyNotAuthorised)
         until = error.until or self.now()
-        self.telemetry.sign_in_failed(_whose_password(error))
+        self.telemetry.sign_in_failed(_password_trouble(error))
         wait = max(until - self.now(), timedelta(seconds=1))
         if of_a_proxy:
             log.error("proxy_not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
         else:
             log.error("not_authorised", error=str(error), next_try_in_seconds=wait.total_seconds())
-        while not self.stop.asked.is_set() and self.now() < until:
-            await self.stop.wait(min(max(until - self.now(), timedelta(seconds=1)), LOOKS_FOR_A_PASSWORD))
+        while not self.stop.requested.is_set() and self.now() < until:
+            await self.stop.wait(min(max(until - self.now(), timedelta(seconds=1)), SETTINGS_RECHECK))
             try:
-                fresh = self.read_again()
+                fresh = self.reload_settings()
             except ConfigurationError:
-                continue  # a file that is being written; the settings in force stay
+                continue  # the file may be half written; keep the current settings
             if (fresh.password, fresh.proxies) != (self.settings.password, self.settings.proxies):
                 log.info("password_changed")
-                self.settings, self._pace = fresh, None
+                self.settings, self._rate_limiter = fresh, None
                 if self._watch is not None:
-                    self._watch.move(places(fresh, self.passage))
+                    self._watch.replace_places(data_places(fresh, self.proxy_guard))
                 return
             with suppress(LedgerUnavailable):
                 if not of_a_proxy and await refused.is_good() and await refused.may_try(at=self.now()) is None:
                     return
 
-    def _policy_loaded(self, policy: PolicyInForce) -> None:
+    def _policy_loaded(self, policy: ActivePolicy) -> None:
         self.telemetry.policy_loaded(policy.policy, policy.tables, dated=policy.dated, at=self.now())
 
-    async def _take_over(self, watch: PolicyWatch) -> None:
-        """Take over what has changed in the policy's folder."""
-        if await watch.changed():
-            self._policy_loaded(watch.in_force)
+    async def _apply_changes(self, watch: PolicyWatch) -> None:
+        """Load a changed policy and changed data."""
+        if await watch.apply_changes():
+            self._policy_loaded(watch.active)
         self.telemetry.policy_refused(watch.refusal)
 
 
-def _whose_password(error: NotAuthorised) -> Trouble:
+def _password_trouble(error: NotAuthorised) -> Trouble:
     return Trouble.PROXY_NOT_AUTHORISED if isinstance(error, ProxyNotAuthorised) else Trouble.NOT_AUTHORISED
 
 

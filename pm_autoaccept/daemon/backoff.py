@@ -1,4 +1,4 @@
-"""How long to wait after failures, and the file that says that all goes well."""
+"""Backoff after failed cycles, and the heartbeat file for health checks."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import structlog
 
 log = structlog.get_logger()
 
-AFTER_A_FAILURE = timedelta(seconds=5)
-"""The first wait after a cycle that failed, doubling to 15 minutes."""
+FIRST_BACKOFF = timedelta(seconds=5)
+"""The first wait after a failed cycle. It doubles up to 15 minutes."""
 
-RESTS_AFTER = 3
-"""After so many failures in a row the account rests: one small call probes whether Portfolio Manager is back."""
+FAILURES_BEFORE_PROBING = 3
+"""After this many failures in a row, cycles stop, and one small call probes whether Portfolio Manager is back."""
 
 
-def wait_after(failed: int) -> timedelta:
-    """How long to wait after so many failures in a row before this one."""
-    doubled: timedelta = AFTER_A_FAILURE * 2 ** min(failed, 10)
+def backoff_after(failed: int) -> timedelta:
+    """How long to wait after a failure, given the number of failures in a row before it."""
+    doubled: timedelta = FIRST_BACKOFF * 2 ** min(failed, 10)
     return min(doubled, timedelta(minutes=15))
 
 
-def beat(heartbeat: Path | None) -> None:
-    """Touch the file that a health check looks at; a new one is for this program's user alone."""
+def touch_heartbeat(heartbeat: Path | None) -> None:
+    """Touch the heartbeat file, if one is configured. A new file is accessible only to this user."""
     if heartbeat is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""Holds an account's lease while its work is done, and says when nothing more may be sent because it could end."""
+"""Renews an account's lease in the background, blocks answers that could outlive it, and releases it at the end."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from datetime import timedelta
 
 import structlog
 
-from pm_autoaccept.daemon.abandoned_tasks import drop
+from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger import HeldLease, Leases, SqlLedger, monotonic_seconds
 
 log = structlog.get_logger()
 
-RENEWALS = 4
-"""How often a lease is renewed before it would run out."""
+RENEWALS_PER_LEASE = 4
+"""How often a lease is renewed within its duration."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Hold:
-    """One account's lease, as this process holds it.
+class LeaseHold:
+    """The lease on one account, held by this process.
 
     Attributes:
-        leases: this replica's.
-        held_lease: as it was last renewed.
-        longest_answer: a POST is over after this time, one way or another.
-        clock: the holder's own clock, in seconds; it goes on while the machine sleeps.
+        leases: the leases of this replica.
+        held_lease: the lease as last renewed.
+        answer_timeout: the time after which a POST has ended in any case.
+        clock: a monotonic clock in seconds that also counts while the machine sleeps.
         lost: another replica has taken the account.
     """
 
     leases: Leases
     held_lease: HeldLease
-    longest_answer: timedelta
+    answer_timeout: timedelta
     clock: Callable[[], float] = monotonic_seconds
     lost: bool = False
 
     def blocked_reason(self) -> str | None:
-        """Say why no answer may leave now; None while it may. Asked right before each is written to the socket."""
+        """Why no answer may be sent now, or None. Called right before each is written to the socket."""
         if self.lost:
             return "another replica has taken over this account"
-        if self.held_lease.deadline - self.clock() < self.longest_answer.total_seconds():
-            return "the lease on this account could run out before the answer is over"
+        if self.held_lease.deadline - self.clock() < self.answer_timeout.total_seconds():
+            return "the lease on this account could expire before the answer ends"
         return None
 
     async def renew(self) -> None:
-        """Hold on to the lease for another whole length.
+        """Renew the lease for its full duration.
 
         Raises:
             LeaseLost: another replica has taken the account.
-            LedgerUnavailable: the ledger cannot be asked; the lease runs on.
+            LedgerUnavailable: the ledger is unavailable. The lease keeps its current deadline.
         """
         try:
             self.held_lease = await self.leases.renew(self.held_lease)
@@ -63,38 +63,40 @@ class Hold:
 
 
 def holder_name() -> str:
-    """What people call this process."""
+    """The name of this process in the ledger and in messages: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @asynccontextmanager
-async def holding(
-    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, longest_answer: timedelta
-) -> AsyncIterator[Hold]:
-    """Renew a lease until left, then free it: at once, where nothing is on the way any more.
+async def hold_lease(
+    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, answer_timeout: timedelta
+) -> AsyncIterator[LeaseHold]:
+    """Renew a lease until the context ends, then release it. No answer is in flight by then.
 
     Args:
-        leases: this replica's.
+        leases: the leases of this replica.
         held_lease: the lease that was taken.
-        ledger: the account's; what it writes is fenced by the lease.
-        ttl: how long a lease lasts that is not renewed.
-        longest_answer: the client's timeout.
+        ledger: the account's ledger. The lease fences its writes.
+        ttl: how long a lease lasts without renewal.
+        answer_timeout: the client's timeout.
     """
-    hold = Hold(leases=leases, held_lease=held_lease, longest_answer=longest_answer)
+    hold = LeaseHold(leases=leases, held_lease=held_lease, answer_timeout=answer_timeout)
     ledger.held_lease = held_lease
-    renewing = asyncio.create_task(_renew(hold, every=ttl / RENEWALS), name=f"renew the lease on {held_lease.name}")
+    renewing = asyncio.create_task(
+        _renew_until_lost(hold, every=ttl / RENEWALS_PER_LEASE), name=f"renew the lease on {held_lease.name}"
+    )
     try:
         yield hold
     finally:
-        await drop(renewing)
+        await cancel_and_wait(renewing)
         ledger.held_lease = None
-        with suppress(LedgerError):  # it runs out by itself
+        with suppress(LedgerError):  # it expires by itself
             if not hold.lost:
                 await leases.release(hold.held_lease)
 
 
-async def _renew(hold: Hold, *, every: timedelta) -> None:
-    """Renew until the lease is lost; a ledger that cannot be reached is asked again, more often."""
+async def _renew_until_lost(hold: LeaseHold, *, every: timedelta) -> None:
+    """Renew until the lease is lost. If the ledger is unavailable, retry more often."""
     wait = every
     while True:
         await asyncio.sleep(wait.total_seconds())
@@ -105,5 +107,5 @@ async def _renew(hold: Hold, *, every: timedelta) -> None:
             log.warning("lease_lost", error=str(error))
             return
         except LedgerUnavailable as error:
-            wait = every / RENEWALS
+            wait = every / RENEWALS_PER_LEASE
             log.warning("lease_not_renewed", error=str(error))

@@ -1,4 +1,4 @@
-"""One cycle of the daemon's: look, answer, and tell what came of it."""
+"""Runs one cycle in the daemon: look, answer, and log the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.daemon.lease import Hold
+from pm_autoaccept.daemon.lease import LeaseHold
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.model import Kind, Plan, Receipt
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
@@ -16,17 +16,17 @@ from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 log = structlog.get_logger()
 
 
-async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry, stop: Stop) -> str | None:
-    """Do one cycle; says what failed where not one list could be read.
+async def run_cycle(cycle: Cycle, lease: LeaseHold, telemetry: AccountTelemetry, stop: Stop) -> str | None:
+    """Run one cycle. Returns the error if not a single list could be read, otherwise None.
 
-    The lease is renewed before both halves, since either may have kept the loop or the ledger busy for long: the
-    answers of a large account must find a lease that lasts.
+    The lease is renewed before reading and again before answering, because reading a large account can take long, and
+    the answers need a lease that lasts.
 
     Raises:
-        PortfolioManagerError, LedgerError: the cycle came to nothing; what it had begun stands in the ledger.
+        PortfolioManagerError, LedgerError: the cycle failed. What it had begun is in the ledger.
     """
-    await hold.renew()
-    planned = await stop.unless_asked(cycle.look())
+    await lease.renew()
+    planned = await stop.unless_stopping(cycle.look())
     if planned is None:
         return None
     telemetry.planned(planned)
@@ -36,18 +36,18 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     if planned.paused is not None:
         log.warning("answering_paused", why=planned.paused)
     if planned.steps:
-        await hold.renew()
+        await lease.renew()
     receipts = await cycle.answer(planned)
     open_intents, undecided = await cycle.ledger.count_open_intents(), await cycle.ledger.count_undecided()
     telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=cycle.now())
     if len(planned.not_whole) == len(Kind):
         return planned.not_whole[0].failed
-    _tell_finished(planned, receipts)
+    _log_cycle_finished(planned, receipts)
     return None
 
 
-def _tell_finished(planned: Plan, receipts: Sequence[Receipt]) -> None:
-    """Log what the cycle did. How many pend is known only where every list was read to its end."""
+def _log_cycle_finished(planned: Plan, receipts: Sequence[Receipt]) -> None:
+    """Log the result of a cycle. The number of pending requests is only known if every list was read in full."""
     not_whole = [str(each.kind) for each in planned.not_whole]
     pending = len(planned.decisions)
     counts = Counter(str(decision.verdict) for decision in planned.decisions)

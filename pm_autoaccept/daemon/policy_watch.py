@@ -1,4 +1,4 @@
-"""The policy in force and its data, and the files that they were read from, to notice when they change."""
+"""Policy reload: watches the policy folder and data files while the daemon runs, and replaces a changed policy."""
 
 from __future__ import annotations
 
@@ -11,150 +11,162 @@ from typing import Self
 
 import structlog
 
-from pm_autoaccept.account import PolicyInForce, load_policy
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.file_stamps import Looks, documents_seen, look_again, look_at_policy, settled
-from pm_autoaccept.data_sources.refresh import PATIENCE, Keeper
-from pm_autoaccept.data_sources.threads import apart
+from pm_autoaccept.account import ActivePolicy, load_policy
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.file_stamps import (
+    FileStamps,
+    known_policy_stamps,
+    policy_stamps,
+    stamped_documents,
+    wait_until_settled,
+)
+from pm_autoaccept.data_sources.refresh import CYCLE_WAIT, SourceRefresher
+from pm_autoaccept.data_sources.threads import run_in_thread
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.telemetry.health import Refusal
 
 log = structlog.get_logger()
 
-LOOKS_EVERY = timedelta(seconds=1)
-"""How often files are looked at between two cycles, so that held requests are judged again as soon as one changes."""
+FILE_CHECK_INTERVAL = timedelta(seconds=1)
+"""How often files are checked between cycles, so that held requests are decided again soon after a change."""
 
-_TRIES = 3
+_MAX_LOAD_ATTEMPTS = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class PolicyWatch:
-    """The policy in force and its data, and the files that they were read from, to notice when they change.
+    """The policy in effect with its data, and the state of its files, to detect changes.
 
     Attributes:
-        places: the policy's folder, and where its data may be.
+        places: the policy folder, and where its data may be.
         now: the clock.
-        in_force: the policy, with its tables as they are now.
-        refusal: the folder's present policy is refused; None where it is in force.
-        stirred: set when something has changed that a cycle should begin for.
+        active: the policy in effect, with its current tables.
+        refusal: why the policy that is now in the folder was refused; None if it is in effect.
+        stirred: set when a change should start a cycle.
     """
 
-    places: Places
+    places: SourceAccess
     now: Callable[[], datetime]
-    in_force: PolicyInForce
+    active: ActivePolicy
     refusal: Refusal | None = None
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
-    _seen: Looks
-    _keeper: Keeper
+    _seen: FileStamps
+    _keeper: SourceRefresher
 
     @classmethod
     async def begin(
-        cls, places: Places, *, now: Callable[[], datetime], patience: timedelta = PATIENCE, tells: bool = True
+        cls, places: SourceAccess, *, now: Callable[[], datetime], patience: timedelta = CYCLE_WAIT, tells: bool = True
     ) -> Self:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`.
 
         Args:
-            places: the policy's folder, and where its data may be.
+            places: the policy folder, and where its data may be.
             now: the clock.
-            patience: how long data that take long to read are waited for.
-            tells: whether it is logged that data were read.
+            patience: how long to wait for slow data sources.
+            tells: whether to log that data was read.
         """
-        # Looked at before they are read: what changes in between is noticed as a change.
-        seen = look_at_policy(places.folder)
-        loaded = await _load_apart(places.folder)
-        keeper = Keeper(sources=loaded.policy.sources, places=places, now=now, patience=patience, tells=tells)
-        await keeper.begin()
-        in_force = loaded.with_data(keeper)
-        return cls(places=places, now=now, in_force=in_force, stirred=keeper.stirred, _seen=seen, _keeper=keeper)
+        # File stamps are taken before reading, so that a change in between is detected.
+        seen = policy_stamps(places.folder)
+        loaded = await _load_in_thread(places.folder)
+        keeper = SourceRefresher(
+            sources=loaded.policy.sources, places=places, now=now, cycle_wait=patience, logs_reads=tells
+        )
+        await keeper.start()
+        active = loaded.with_data(keeper)
+        return cls(places=places, now=now, active=active, stirred=keeper.updated, _seen=seen, _keeper=keeper)
 
     @property
     def folder(self) -> Path:
-        """The policy's."""
+        """The policy folder."""
         return self.places.folder
 
     def blocked_reason(self) -> str | None:
-        """Say why nothing more may be answered by the policy in force; None while its files are as they were read.
+        """Why the policy in effect must not answer any more, or None while its files are unchanged.
 
-        Asked before each answer, since looking at a few files is quick beside sending one. An event of the file system
-        would come later than the change itself, and an answer could leave in between.
+        Called before each answer, because checking a few files is fast compared with sending one. A file-system event
+        would arrive after the change itself, and an answer could be sent in between.
         """
-        if look_again(self.folder, documents_seen(self._seen)) != self._seen:
+        if known_policy_stamps(self.folder, stamped_documents(self._seen)) != self._seen:
             return "the policy's files have changed"
-        return self._keeper.blocked_reason()
+        return self._keeper.changed_reason()
 
-    async def changed(self) -> bool:
-        """Take over what has changed, and say whether there is another policy. A bad one never replaces a good one."""
-        replaced = look_at_policy(self.folder) != self._seen and await self._load()
+    async def apply_changes(self) -> bool:
+        """Load what has changed. Returns whether the policy was replaced; one with faults never replaces it."""
+        replaced = policy_stamps(self.folder) != self._seen and await self._load()
         if not replaced:
-            await self._keeper.catch_up()
-        self.stirred.clear()  # whatever has come by now, the cycle that begins now judges by
+            await self._keeper.refresh()
+        self.stirred.clear()  # the cycle that begins now uses everything loaded so far
         return replaced
 
-    async def keep(self) -> None:
-        """Look again and again, until cancelled; `stirred` is set when a cycle should begin."""
+    async def poll_files(self) -> None:
+        """Check the files periodically until cancelled. Sets `stirred` when a cycle should begin."""
         while True:
-            await asyncio.sleep(LOOKS_EVERY.total_seconds())
-            if look_at_policy(self.folder) != self._seen:
+            await asyncio.sleep(FILE_CHECK_INTERVAL.total_seconds())
+            if policy_stamps(self.folder) != self._seen:
                 self.stirred.set()
             else:
-                self._keeper.look()
+                self._keeper.start_due_reads()
 
-    def move(self, places: Places) -> None:
-        """Look for data elsewhere, or on another way, from the next reading on."""
+    def replace_places(self, places: SourceAccess) -> None:
+        """Change where data is read from, or through which proxy, from the next read on."""
         self.places = self._keeper.places = places
 
     async def close(self) -> None:
-        """Wait for no data any more."""
+        """Stop waiting for data."""
         await self._keeper.close()
 
     async def _load(self) -> bool:
-        for _ in range(_TRIES):
-            await settled(lambda: look_at_policy(self.folder), now=self.now)
-            seen = look_at_policy(self.folder)
+        for _ in range(_MAX_LOAD_ATTEMPTS):
+            await wait_until_settled(lambda: policy_stamps(self.folder), now=self.now)
+            seen = policy_stamps(self.folder)
             try:
-                loaded = await _load_apart(self.folder)
+                loaded = await _load_in_thread(self.folder)
             except (PolicyRefused, ConfigurationError) as error:
-                if look_at_policy(self.folder) == seen:
+                if policy_stamps(self.folder) == seen:
                     self._refuse(error, seen)
                     return False
                 continue
-            # Else some files may have been read before the change and some after it.
-            if look_at_policy(self.folder) == seen:
+            # Otherwise some files may have been read before the change and some after it.
+            if policy_stamps(self.folder) == seen:
                 return await self._take_over(loaded, seen)
         return False
 
-    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: Looks) -> None:
+    def _refuse(self, error: PolicyRefused | ConfigurationError, seen: FileStamps) -> None:
         faults = error.faults if isinstance(error, PolicyRefused) else ()
         self._seen, self.refusal = seen, Refusal(self.now(), len(faults), faults[0].where if faults else "")
-        # Without the lines themselves: what goes on record stays there, and a policy may hold what is private.
+        # Without the lines themselves: the ledger keeps this text, and a policy may contain private data.
         why = "\n".join(f"{fault.where}: {fault.message}" for fault in faults) or str(error)
-        self.in_force = replace(self.in_force, refused=why)
-        log.error("policy_refused", error=str(error), in_force=self.in_force.policy.digest)
+        self.active = replace(self.active, refused=why)
+        log.error("policy_refused", error=str(error), in_force=self.active.policy.digest)
 
-    async def _take_over(self, loaded: PolicyInForce, seen: Looks) -> bool:
+    async def _take_over(self, loaded: ActivePolicy, seen: FileStamps) -> bool:
         self._seen, self.refusal = seen, None
-        if loaded.revision == self.in_force.revision:
+        if loaded.revision == self.active.revision:
             return False
         before = self._keeper
-        self._keeper = Keeper(sources=loaded.policy.sources, places=self.places, now=self.now, stirred=self.stirred)
-        await self._keeper.begin(before)
+        self._keeper = SourceRefresher(
+            sources=loaded.policy.sources, places=self.places, now=self.now, updated=self.stirred
+        )
+        await self._keeper.start(before)
         await before.close()
-        self.in_force = loaded.with_data(self._keeper)
+        self.active = loaded.with_data(self._keeper)
         log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
         return True
 
 
-async def _load_apart(folder: Path) -> PolicyInForce:
-    """Load a policy folder on a thread of its own; raises `PolicyRefused` or `ConfigurationError`, and nothing else.
+async def _load_in_thread(folder: Path) -> ActivePolicy:
+    """Load a policy folder in a thread; raises only `PolicyRefused` or `ConfigurationError`.
 
-    No policy file, whatever the program makes of it, ends the work on this account or on another.
+    So no policy file can end the work on an account, even if it causes an internal error.
     """
     try:
-        return await apart(lambda: load_policy(folder), name="load the policy")
+        return await run_in_thread(lambda: load_policy(folder), name="load the policy")
     except (PolicyRefused, ConfigurationError):
         raise
     except Exception as error:
         log.exception("policy_not_loaded", folder=str(folder))
-        # Without the error's own words, which may quote the policy: this goes on record.
-        why = f"a fault of the program ({type(error).__name__}), which the log tells in full"
-        raise ConfigurationError(f"{folder} cannot be loaded: {why}; undo the last change, and report it") from error
+        # Without the text of the error, which may quote the policy, because the ledger keeps this message.
+        why = f"internal error ({type(error).__name__}), see the log"
+        raise ConfigurationError(
+            f"{folder} cannot be loaded: {why}; undo the last change and report the error"
+        ) from error

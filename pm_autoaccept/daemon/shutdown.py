@@ -1,4 +1,4 @@
-"""Stopping is an event, never a cancellation: what is in hand is finished and recorded."""
+"""Graceful shutdown: SIGTERM and SIGINT finish and record answers in flight; SIGHUP reloads the policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from pm_autoaccept.daemon.abandoned_tasks import drop
+from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 
 log = structlog.get_logger()
 
@@ -21,25 +21,25 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Stop:
-    """Whether the program was asked to stop, and by which signal. Stopping is an event, never a cancellation."""
+    """Whether the program was asked to stop, and by which signal. A stop is an event, never a cancellation."""
 
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    hurried: asyncio.Event = field(default_factory=asyncio.Event)
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
+    reload_requested: asyncio.Event = field(default_factory=asyncio.Event)
     signal: signal.Signals | None = None
 
     def blocked_reason(self) -> str | None:
-        """Why nothing more may be sent; None if it may."""
-        return "the program is stopping" if self.asked.is_set() else None
+        """Why nothing more may be sent, or None."""
+        return "the program is stopping" if self.requested.is_set() else None
 
     async def wait(self, at_most: timedelta) -> None:
-        """Wait until the program is asked to stop, or so long."""
+        """Wait this long, or until the program is asked to stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.asked.wait(), at_most.total_seconds())
+            await asyncio.wait_for(self.requested.wait(), at_most.total_seconds())
 
-    async def rest(self, at_most: timedelta, *, unless: asyncio.Event | None = None) -> None:
-        """Wait between two cycles: as `wait`, or until somebody says SIGHUP, or this event is set."""
-        self.hurried.clear()
-        events = [self.hurried] if unless is None else [self.hurried, unless]
+    async def wait_between_cycles(self, at_most: timedelta, *, unless: asyncio.Event | None = None) -> None:
+        """Wait between two cycles, like `wait`, or until SIGHUP or the event `unless` ends the wait."""
+        self.reload_requested.clear()
+        events = [self.reload_requested] if unless is None else [self.reload_requested, unless]
         waiting = asyncio.ensure_future(self.wait(at_most))
         others = [asyncio.ensure_future(event.wait()) for event in events]
         try:
@@ -47,44 +47,43 @@ class Stop:
             if waiting.done():
                 waiting.result()
         finally:
-            await drop(*(task for task in (waiting, *others) if not task.done()))
+            await cancel_and_wait(*(task for task in (waiting, *others) if not task.done()))
 
-    async def unless_asked(self, reading: Coroutine[Any, Any, T]) -> T | None:
-        """Read until done, or give up and return None when the program is asked to stop.
+    async def unless_stopping(self, reading: Coroutine[Any, Any, T]) -> T | None:
+        """Await a read, or cancel it and return None when the program is asked to stop.
 
-        For what only reads: answers in hand are never given up. What comes of a reading that was given up, a refusal or
-        a success, is not heard of.
+        Only for reads: answers in flight are never cancelled. The result or error of a cancelled read is discarded.
         """
         task = asyncio.ensure_future(reading)
-        stopping = asyncio.ensure_future(self.asked.wait())
+        stopping = asyncio.ensure_future(self.requested.wait())
         try:
             await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            await drop(*(each for each in (task, stopping) if not each.done()))
+            await cancel_and_wait(*(each for each in (task, stopping) if not each.done()))
 
     async def sleep(self, seconds: float) -> None:
-        """Wait before a call is repeated; not after the program was asked to stop."""
+        """Wait before a retry. Returns at once when the program is asked to stop."""
         await self.wait(timedelta(seconds=seconds))
 
     @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Stop at SIGTERM or SIGINT once what is in hand is finished; a second signal ends the program at once.
+    def handle_signals(self) -> Iterator[None]:
+        """Request a stop on SIGTERM or SIGINT; answers in flight are finished. A second signal ends the program.
 
-        SIGHUP begins the next cycle now, which takes over a changed policy; it never ends the program.
+        SIGHUP starts the next cycle now, which loads a changed policy. It never ends the program.
         """
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGTERM, signal.SIGINT)
 
         def ask(number: signal.Signals) -> None:
             self.signal = number
-            self.asked.set()
+            self.requested.set()
             for each in numbers:
                 loop.remove_signal_handler(each)
             log.info("stop_asked", signal=number.name)
 
         def hurry() -> None:
-            self.hurried.set()
+            self.reload_requested.set()
             log.info("reload_asked")
 
         for number in numbers:

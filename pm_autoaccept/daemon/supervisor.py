@@ -1,4 +1,4 @@
-"""Looks after all accounts side by side: each on its own, none waits for another's trouble."""
+"""Supervisor: runs one worker per account side by side, and shares accounts evenly among replicas."""
 
 from __future__ import annotations
 
@@ -13,98 +13,98 @@ import structlog
 from pm_autoaccept import __version__
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Settings, host_and_port
-from pm_autoaccept.daemon.abandoned_tasks import drop
-from pm_autoaccept.daemon.account_worker import Serving
-from pm_autoaccept.daemon.lease import RENEWALS, holder_name
+from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
+from pm_autoaccept.daemon.account_worker import AccountWorker
+from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
-from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
-from pm_autoaccept.telemetry.logs import one_account
-from pm_autoaccept.telemetry.server import serving
+from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
+from pm_autoaccept.telemetry.logs import account_context
+from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Share:
-    """How many of the accounts this replica should have: the replicas that live divide them."""
+class _FairShare:
+    """How many accounts this replica should hold: live replicas share them evenly."""
 
-    accounts: list[Serving]
+    accounts: list[AccountWorker]
     replicas: int = 1
 
     @property
-    def fair(self) -> int:
+    def fair_count(self) -> int:
         return -(-len(self.accounts) // max(self.replicas, 1))
 
     @property
     def held(self) -> int:
         return sum(each.held for each in self.accounts)
 
-    def wants(self) -> bool:
-        return self.held < self.fair
+    def wants_account(self) -> bool:
+        return self.held < self.fair_count
 
-    def gives_up(self) -> bool:
-        return self.held > self.fair
+    def should_release(self) -> bool:
+        return self.held > self.fair_count
 
 
 async def run(
     program: Program,
     *,
     stop: Stop,
-    read_again: Callable[[str], Settings] | None = None,
+    reload_settings: Callable[[str], Settings] | None = None,
     telemetry: Telemetry | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> None:
-    """Answer the accounts until `stop` is asked. What goes wrong with one of them does not end the others.
+    """Run the daemon: answer all accounts until a stop is requested. An error in one account does not end the others.
 
     Args:
         program: the settings.
-        stop: ends it.
-        read_again: an account's settings as they stand now, for a password that was changed; None: they stay.
-        telemetry: what the probes and scrapers look at; a new one where None.
+        stop: ends the daemon.
+        reload_settings: reads the current settings of an account, for a changed password; None keeps them.
+        telemetry: the state for probes and metrics; by default, a new one.
         now: the clock.
 
     Raises:
-        PolicyRefused, ConfigurationError, LedgerError: what keeps it from starting at all, or has ended every account.
+        PolicyRefused, ConfigurationError, LedgerError: the daemon cannot start, or work on every account has ended.
     """
-    told = telemetry or Telemetry(version=__version__, now=now)
+    telemetry = telemetry or Telemetry(version=__version__, now=now)
     async with AsyncExitStack() as stack:
-        share = _Share([])
+        share = _FairShare([])
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
-        passage = passage_in_ledger(database, now=now)
+        proxy_guard = proxy_guard_in_ledger(database, now=now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(
-                Serving(
+                AccountWorker(
                     settings=settings,
                     database=database,
                     leases=leases,
-                    telemetry=told.account(settings.name, interval=settings.interval, groups=settings.groups),
+                    telemetry=telemetry.account(settings.name, interval=settings.interval, groups=settings.groups),
                     stop=stop,
-                    wants=share.wants,
-                    gives_up=share.gives_up,
-                    read_again=_reader(settings, read_again),
-                    passage=passage,
+                    wants_account=share.wants_account,
+                    should_release=share.should_release,
+                    reload_settings=_settings_reader(settings, reload_settings),
+                    proxy_guard=proxy_guard,
                     now=now,
                 )
             )
         await _load_policies(share.accounts)
         if program.listen is not None:
             host, port = host_and_port(program.listen)
-            bound = await stack.enter_async_context(serving(told, host=host, port=port))
+            bound = await stack.enter_async_context(serve_probes(telemetry, host=host, port=port))
             log.info("probes_served", host=bound[0], port=bound[1])
-        await _side_by_side(share, leases, stop, every=program.lease.total_seconds() / RENEWALS)
+        await _run_workers(share, leases, stop, every=program.lease.total_seconds() / RENEWALS_PER_LEASE)
 
 
-def _reader(settings: Settings, read_again: Callable[[str], Settings] | None) -> Callable[[], Settings]:
-    return (lambda: settings) if read_again is None else (lambda: read_again(settings.name))
+def _settings_reader(settings: Settings, reload_settings: Callable[[str], Settings] | None) -> Callable[[], Settings]:
+    return (lambda: settings) if reload_settings is None else (lambda: reload_settings(settings.name))
 
 
-async def _load_policies(accounts: list[Serving]) -> None:
-    """Load each account's policy; raises the first fault where not one account has a policy without faults."""
+async def _load_policies(accounts: list[AccountWorker]) -> None:
+    """Load the policy of each account. Raises the first error if no account has a valid policy."""
     faults: list[PmAutoacceptError] = []
     for each in accounts:
         try:
@@ -115,44 +115,44 @@ async def _load_policies(accounts: list[Serving]) -> None:
         raise faults[0]
 
 
-async def _side_by_side(share: _Share, leases: Leases, stop: Stop, *, every: float) -> None:
-    # Before any account is taken, so that each replica knows from the start how many there are.
+async def _run_workers(share: _FairShare, leases: Leases, stop: Stop, *, every: float) -> None:
+    # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
         share.replicas = await leases.send_heartbeat()
-    living = asyncio.create_task(_live(share, leases, every=every), name="give a sign of life")
-    tasks = [asyncio.create_task(_look_after(each), name=f"account {each.settings.name}") for each in share.accounts]
+    reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="replica heartbeat")
+    tasks = [asyncio.create_task(_run_worker(each), name=f"account {each.settings.name}") for each in share.accounts]
     try:
         failures = [failure for failure in await asyncio.gather(*tasks) if failure is not None]
     finally:
-        await drop(living, *tasks)
+        await cancel_and_wait(reporting, *tasks)
         with suppress(LedgerError):
             await leases.remove_heartbeat()
-    if failures and len(failures) == len(tasks) and not stop.asked.is_set():
+    if failures and len(failures) == len(tasks) and not stop.requested.is_set():
         raise failures[0]
 
 
-async def _look_after(each: Serving) -> Exception | None:
-    """One account's work; what ends it is told, and returned."""
-    with one_account(each.settings.name):
+async def _run_worker(each: AccountWorker) -> Exception | None:
+    """Run the worker of one account. The error that ends it is logged and returned."""
+    with account_context(each.settings.name):
         try:
-            await each.serve()
+            await each.run()
         except PmAutoacceptError as error:
-            log.error("account_ended", error=str(error))  # noqa: TRY400 — its text says all
-            each.telemetry.died()
+            log.error("account_ended", error=str(error))  # noqa: TRY400 — its text is enough
+            each.telemetry.crashed()
             return error
         except Exception as error:
-            # A fault of the program in one account's work must not end the others'; /livez says so.
+            # An internal error in one account must not end the others. /livez reports it.
             log.exception("account_ended")
-            each.telemetry.died()
+            each.telemetry.crashed()
             return error
     return None
 
 
-async def _live(share: _Share, leases: Leases, *, every: float) -> None:
-    """Say again and again that this replica lives, and learn how many do."""
+async def _report_alive(share: _FairShare, leases: Leases, *, every: float) -> None:
+    """Record periodically that this replica is alive, and count the live replicas."""
     while True:
         await asyncio.sleep(every)
         try:
             share.replicas = await leases.send_heartbeat()
         except LedgerUnavailable as error:
-            log.warning("sign_of_life_failed", error=str(error))
+            log.warning("replica_heartbeat_failed", error=str(error))

@@ -9,6 +9,6 @@ from __future__ import annotations
 from pm_autoaccept.data_sources.examples import example_policy
 from pm_autoaccept.data_sources.policy_folder import read_folder
 from pm_autoaccept.data_sources.policy_tables import LOCAL, not_read, read, read_local
-from pm_autoaccept.data_sources.source_content import Reading
+from pm_autoaccept.data_sources.source_content import SourceReading
 
-__all__ = ["LOCAL", "Reading", "example_policy", "not_read", "read", "read_folder", "read_local"]
+__all__ = ["LOCAL", "SourceReading", "example_policy", "not_read", "read", "read_folder", "read_local"]

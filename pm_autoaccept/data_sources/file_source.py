@@ -7,43 +7,45 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pm_autoaccept.data_sources.source_content import Doubtful, Reading, doubt
-from pm_autoaccept.data_sources.streams import LARGEST, take
+from pm_autoaccept.data_sources.source_content import SourceReading, SourceRefused, failed_reading
+from pm_autoaccept.data_sources.streams import MAX_BYTES, read_stream
 from pm_autoaccept.policy import Source
 
 
-def read_file(source: Source, folder: Path, *, before: Reading | None = None, largest: int = LARGEST) -> Reading:
+def read_file(
+    source: Source, folder: Path, *, before: SourceReading | None = None, max_bytes: int = MAX_BYTES
+) -> SourceReading:
     """Read a data file from the policy folder.
 
     Args:
         source: a `lines` or `csv` source.
         folder: the policy folder; files outside it are refused.
         before: the last successful reading; returned as `again` when the file has not changed since.
-        largest: the size limit in bytes.
+        max_bytes: the size limit in bytes.
     """
     try:
-        return _read(source, folder, before, largest)
-    except Doubtful as error:
-        return doubt(source, error)
+        return _read(source, folder, before, max_bytes)
+    except SourceRefused as error:
+        return failed_reading(source, error)
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError: a NUL in the path; RuntimeError: a loop of symbolic links.
-        return doubt(source, f"the file cannot be read: {error}")
+        return failed_reading(source, f"the file cannot be read: {error}")
 
 
-def _read(source: Source, folder: Path, before: Reading | None, largest: int) -> Reading:
+def _read(source: Source, folder: Path, before: SourceReading | None, max_bytes: int) -> SourceReading:
     resolved = (folder / (source.path or "")).resolve(strict=True)
     if not resolved.is_relative_to(folder.resolve()):
-        raise Doubtful("the file is outside the policy folder")
+        raise SourceRefused("the file is outside the policy folder")
     if not resolved.is_file():
-        raise Doubtful("this is not a file")
+        raise SourceRefused("this is not a file")
     with resolved.open("rb") as file:
         found = os.fstat(file.fileno())
         mark = _mark(found)
         if before is not None and before.mark == mark:
             return replace(before, again=True)
-        taking, digest = take(source, file, largest=largest)
+        taking, digest = read_stream(source, file, max_bytes=max_bytes)
         if _mark(os.fstat(file.fileno())) != mark:
-            raise Doubtful("the file changed while it was read; write a new file and rename it over the old one")
+            raise SourceRefused("the file changed while it was read; write a new file and rename it over the old one")
     return taking.reading(digest=digest, dated=datetime.fromtimestamp(found.st_mtime, UTC), mark=mark)
 
 

@@ -14,27 +14,27 @@ from typing import TypeAlias
 
 from pm_autoaccept.data_sources.policy_folder import POLICY_FILES, documents
 
-Look: TypeAlias = tuple[int, ...]
+FileStamp: TypeAlias = tuple[int, ...]
 """Device, inode, size, modification time (mtime) and change time (ctime); the error number if stat fails.
 
 Device and inode detect a replaced file, and ctime one whose mtime was set back. After a symbolic link is swapped, the
 new folder's files may have the same sizes and mtimes as the old ones.
 """
 
-Looks: TypeAlias = Mapping[str, Look]
+FileStamps: TypeAlias = Mapping[str, FileStamp]
 """File → its stamp."""
 
-SETTLED = timedelta(seconds=1)
+SETTLE_TIME = timedelta(seconds=1)
 """A file that changed this recently may be half written, and the file system's clock may be too coarse to show the
 next write."""
 
-_TRIES = 5
+_MAX_WAITS = 5
 
-_WRITTEN = 3
+_MTIME = 3
 """The position of mtime in a stamp."""
 
 
-def look(path: Path | str) -> Look:
+def file_stamp(path: Path | str) -> FileStamp:
     """The stamp of a file, following symbolic links."""
     try:
         seen = os.stat(path)  # noqa: PTH116 — three times as fast as Path.stat, and asked before each answer
@@ -45,19 +45,19 @@ def look(path: Path | str) -> Look:
     return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
-def look_at_policy(folder: Path) -> Looks:
+def policy_stamps(folder: Path) -> FileStamps:
     """The stamps of a policy's files, by name: each `.yaml` in the folder and the documents of its tests.
 
     If the folder cannot be listed, the result holds the error number instead.
     """
     try:
-        return look_again(folder, documents(folder))
+        return known_policy_stamps(folder, documents(folder))
     except OSError as error:
         return {"": (error.errno or -1,)}
 
 
-def look_again(folder: Path, also: Iterable[str]) -> Looks:
-    """Like `look_at_policy`, for documents that are already known; this is much faster."""
+def known_policy_stamps(folder: Path, also: Iterable[str]) -> FileStamps:
+    """Like `policy_stamps`, for documents that are already known; this is much faster."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(
@@ -67,26 +67,26 @@ def look_again(folder: Path, also: Iterable[str]) -> Looks:
             )
     except OSError as error:
         return {"": (error.errno or -1,)}
-    return {name: look(f"{folder}/{name}") for name in (*names, *also)}
+    return {name: file_stamp(f"{folder}/{name}") for name in (*names, *also)}
 
 
-def documents_seen(looks: Looks) -> Iterable[str]:
+def stamped_documents(looks: FileStamps) -> Iterable[str]:
     """The documents among stamped files, that is, the files named by test cases."""
     return (name for name in looks if name and not name.lower().endswith(POLICY_FILES))
 
 
-def unsettled(looks: Looks, *, now: datetime) -> timedelta:
+def settle_wait(looks: FileStamps, *, now: datetime) -> timedelta:
     """How long to wait until these files are surely written to their end."""
-    written = [seen[_WRITTEN] / 1e9 for seen in looks.values() if len(seen) > _WRITTEN]
+    written = [seen[_MTIME] / 1e9 for seen in looks.values() if len(seen) > _MTIME]
     age = timedelta(seconds=now.timestamp() - max(written, default=0))
     # The age of a file dated in the future is unknown.
-    return SETTLED - age if timedelta(0) <= age < SETTLED else timedelta(0)
+    return SETTLE_TIME - age if timedelta(0) <= age < SETTLE_TIME else timedelta(0)
 
 
-async def settled(looking: Callable[[], Looks], *, now: Callable[[], datetime]) -> None:
+async def wait_until_settled(looking: Callable[[], FileStamps], *, now: Callable[[], datetime]) -> None:
     """Wait until the files have not changed for a moment, so that no half-written file is read. The wait is bounded."""
-    for _ in range(_TRIES):
-        wait = unsettled(looking(), now=now())
+    for _ in range(_MAX_WAITS):
+        wait = settle_wait(looking(), now=now())
         if not wait:
             return
         await asyncio.sleep(wait.total_seconds())

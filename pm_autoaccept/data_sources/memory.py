@@ -6,7 +6,7 @@ import ctypes
 from contextlib import suppress
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return freed memory to the operating system if the C library can (glibc), which otherwise keeps it.
 
     Building a table of millions of rows temporarily needs as much memory again as the table.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pm_autoaccept.errors import ConfigurationError, Fault, PolicyRefused
 
-LARGEST = 250_001
+MAX_BYTES_READ = 250_001
 """Bytes read from one file: one more than allowed, so that the loader can tell that a file is too large."""
-LARGEST_DOCUMENT = 5_000_000
+MAX_DOCUMENT_BYTES = 5_000_000
 """Bytes read from an XML document that a test case names."""
 
 POLICY_FILES, TESTS = (".yaml", ".yml"), ".test.yaml"
@@ -49,7 +49,7 @@ def _read(folder: Path) -> dict[str, bytes]:
             if not path.is_file():
                 raise ConfigurationError(f"{path} is not a readable file; each .yaml entry of a policy must be a file")
             with path.open("rb") as file:
-                files[path.name] = file.read(LARGEST)
+                files[path.name] = file.read(MAX_BYTES_READ)
             if _leads_outside(path, folder):
                 # Policy errors quote lines, and no other file on the machine may be disclosed that way.
                 outside.append(
@@ -69,7 +69,7 @@ def _documents(folder: Path) -> Iterator[tuple[str, bytes]]:
     for name in documents(folder):
         if (folder / name).is_file():
             with (folder / name).open("rb") as file:
-                yield name, file.read(LARGEST_DOCUMENT)
+                yield name, file.read(MAX_DOCUMENT_BYTES)
 
 
 def documents(folder: Path) -> list[str]:
@@ -97,7 +97,7 @@ def _named(folder: Path) -> Iterator[str]:
     for tests in folder.glob(f"*{TESTS}"):
         if tests.name.startswith(".") or not tests.is_file():
             continue
-        for found in _NAMED.finditer(tests.read_bytes()[:LARGEST]):
+        for found in _NAMED.finditer(tests.read_bytes()[:MAX_BYTES_READ]):
             name = next(each for each in found.groups() if each).strip().decode("utf-8", "replace")
             inside = os.path.normpath(name) == name and not name.startswith(("/", ".."))
             if inside and "\0" not in name and not name.lower().endswith(POLICY_FILES):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pm_autoaccept.data_sources.file_source import read_file
-from pm_autoaccept.data_sources.source_content import Reading, read_values
+from pm_autoaccept.data_sources.source_content import SourceReading, read_values
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Source, SourceKind, Table
 
-LOCAL = frozenset({Form.VALUES, Form.LINES, Form.CSV})
+LOCAL = frozenset({SourceKind.VALUES, SourceKind.LINES, SourceKind.CSV})
 """Kinds of sources that are read without a database or the network."""
 
 
@@ -24,16 +24,16 @@ def read(sources: Mapping[str, Source], folder: Path) -> Mapping[str, Fact[Table
     return {name: reading.table for name, reading in read_local(sources, folder).items()}
 
 
-def read_local(sources: Mapping[str, Source], folder: Path) -> Mapping[str, Reading]:
+def read_local(sources: Mapping[str, Source], folder: Path) -> Mapping[str, SourceReading]:
     """Like `read`, with the date of the contents of each table."""
     return {
-        name: read_values(source) if source.form is Form.VALUES else read_file(source, folder)
+        name: read_values(source) if source.kind is SourceKind.VALUES else read_file(source, folder)
         for name, source in sources.items()
-        if source.form in LOCAL
+        if source.kind in LOCAL
     }
 
 
 def not_read(sources: Mapping[str, Source]) -> Mapping[str, NotLearnt]:
     """The reason for each remote source, where only local ones are read."""
     why = NotLearnt("it is in a database or at a URL, and only local files are read here")
-    return {name: why for name, source in sources.items() if source.form not in LOCAL}
+    return {name: why for name, source in sources.items() if source.kind not in LOCAL}

@@ -11,25 +11,25 @@ from types import MappingProxyType
 
 import structlog
 
-from pm_autoaccept.data_sources.fetch import Places, read_source
-from pm_autoaccept.data_sources.file_stamps import Look, look, settled
-from pm_autoaccept.data_sources.source_content import Reading, doubt
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
+from pm_autoaccept.data_sources.file_stamps import FileStamp, file_stamp, wait_until_settled
+from pm_autoaccept.data_sources.source_content import SourceReading, failed_reading
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Source, SourceKind, Table
 
 log = structlog.get_logger()
 
-PATIENCE = timedelta(seconds=10)
+CYCLE_WAIT = timedelta(seconds=10)
 """How long a cycle waits for data that is being read. After that, requests that need the data are held."""
 
-SOONER = timedelta(minutes=1)
+RETRY_INTERVAL = timedelta(minutes=1)
 """How soon a failed read is retried, unless the refresh interval is shorter."""
 
-LONGEST = timedelta(minutes=5)
+READ_TIMEOUT = timedelta(minutes=5)
 """The timeout of a read. After it, the earlier contents no longer apply either."""
 
-_NOT_YET = Reading(table=NotLearnt("it is still being read"))
-_AFAR = frozenset({Form.SQL, Form.URL})
+_NOT_YET = SourceReading(table=NotLearnt("it is still being read"))
+_AFAR = frozenset({SourceKind.SQL, SourceKind.URL})
 """Remote sources, whose changes are found only by reading them."""
 
 
@@ -46,32 +46,32 @@ class _Kept:
     """
 
     source: Source
-    reading: Reading = _NOT_YET
+    reading: SourceReading = _NOT_YET
     begun: datetime | None = None
-    seen: Look | None = None
+    seen: FileStamp | None = None
     task: asyncio.Task[None] | None = None
     hangs: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
-class Keeper:
+class SourceRefresher:
     """Keeps the tables of one policy up to date.
 
     Attributes:
         sources: what the policy declares.
         places: where they are.
         now: the clock.
-        stirred: set when a table has changed or can no longer be read.
-        patience: see `PATIENCE`.
-        tells: whether each read is logged; a command that reads once prints its own result.
+        updated: set when a table has changed or can no longer be read.
+        cycle_wait: see `CYCLE_WAIT`.
+        logs_reads: whether each read is logged; a command that reads once prints its own result.
     """
 
     sources: Mapping[str, Source]
-    places: Places
+    places: SourceAccess
     now: Callable[[], datetime]
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)
-    patience: timedelta = PATIENCE
-    tells: bool = True
+    updated: asyncio.Event = field(default_factory=asyncio.Event)
+    cycle_wait: timedelta = CYCLE_WAIT
+    logs_reads: bool = True
     _kept: dict[str, _Kept] = field(default_factory=dict, init=False)
     _tables: dict[str, Fact[Table]] = field(default_factory=dict, init=False)
     _dated: dict[str, datetime | None] = field(default_factory=dict, init=False)
@@ -87,11 +87,11 @@ class Keeper:
         return MappingProxyType(self._dated)
 
     @property
-    def readings(self) -> Mapping[str, Reading]:
+    def readings(self) -> Mapping[str, SourceReading]:
         """The result of the last read of each source."""
         return {name: kept.reading for name, kept in self._kept.items()}
 
-    async def begin(self, before: Keeper | None = None) -> None:
+    async def start(self, before: SourceRefresher | None = None) -> None:
         """Read every source. Sources that the previous policy declared identically are taken over from it.
 
         At program start nobody is writing, so a file that was just written is read without waiting.
@@ -102,46 +102,48 @@ class Keeper:
             self._replace(self._kept[name])
             if known is None:
                 self._read(self._kept[name], settle=before is not None)
-        await self.catch_up()
+        await self.refresh()
 
     def known(self, source: Source) -> _Kept | None:
         """The state of an identically declared source that is not being read; None otherwise."""
         kept = self._kept.get(source.name)
         return kept if kept is not None and kept.source == source and kept.task is None else None
 
-    def blocked_reason(self) -> str | None:
+    def changed_reason(self) -> str | None:
         """Which data files have changed since they were read; None if none have."""
         changed = ", ".join(name for name, kept in self._kept.items() if self._changed(kept))
         return f"data files have changed: {changed}" if changed else None
 
-    def look(self) -> None:
+    def start_due_reads(self) -> None:
         """Start reading the sources that have changed or are due."""
         for kept in self._kept.values():
             if self._changed(kept):
                 self._read(kept)
             elif self._due(kept):
-                if not self._within(kept, kept.source.refresh + LONGEST):
+                if not self._within(kept, kept.source.refresh + READ_TIMEOUT):
                     # Too old to use, for example after the machine was suspended.
                     self._take(kept, _NOT_YET)
                 self._read(kept)
-            elif kept.task is not None and not kept.hangs and not self._within(kept, LONGEST):
+            elif kept.task is not None and not kept.hangs and not self._within(kept, READ_TIMEOUT):
                 kept.hangs = True
-                self._take(kept, doubt(kept.source, f"timed out after {LONGEST.total_seconds() / 60:g} minutes"))
+                self._take(
+                    kept, failed_reading(kept.source, f"timed out after {READ_TIMEOUT.total_seconds() / 60:g} minutes")
+                )
 
-    async def catch_up(self) -> None:
-        """Read what has changed; a read that takes longer than `patience` continues in the background.
+    async def refresh(self) -> None:
+        """Read what has changed; a read that takes longer than `cycle_wait` continues in the background.
 
         Remote sources are waited for only if nothing is known of them yet.
         """
-        self.look()
+        self.start_due_reads()
         tasks = [
             kept.task
             for kept in self._kept.values()
-            if kept.task is not None and (kept.source.form not in _AFAR or kept.reading is _NOT_YET)
-            if self._within(kept, self.patience)
+            if kept.task is not None and (kept.source.kind not in _AFAR or kept.reading is _NOT_YET)
+            if self._within(kept, self.cycle_wait)
         ]
         if tasks:
-            await asyncio.wait(tasks, timeout=self.patience.total_seconds())
+            await asyncio.wait(tasks, timeout=self.cycle_wait.total_seconds())
 
     async def close(self) -> None:
         """Cancel all reads in progress."""
@@ -154,14 +156,14 @@ class Keeper:
         return self.places.folder / (kept.source.path or "")
 
     def _changed(self, kept: _Kept) -> bool:
-        return kept.seen is not None and look(self._path(kept)) != kept.seen
+        return kept.seen is not None and file_stamp(self._path(kept)) != kept.seen
 
     def _due(self, kept: _Kept) -> bool:
         """Whether a remote source is due for a refresh, also after the clock was set back."""
-        if kept.task is not None or kept.source.form not in _AFAR:
+        if kept.task is not None or kept.source.kind not in _AFAR:
             return False
         bad = isinstance(kept.reading.table, NotLearnt)
-        wait = min(kept.source.refresh, SOONER) if bad else kept.source.refresh
+        wait = min(kept.source.refresh, RETRY_INTERVAL) if bad else kept.source.refresh
         return not self._within(kept, wait)
 
     def _within(self, kept: _Kept, length: timedelta) -> bool:
@@ -180,21 +182,21 @@ class Keeper:
             if kept.source.path is not None:
                 path = self._path(kept)
                 if settle:
-                    await settled(lambda: {"": look(path)}, now=self.now)
+                    await wait_until_settled(lambda: {"": file_stamp(path)}, now=self.now)
                 # Stamped before it is read, so that a change in between is detected.
-                seen = look(path)
+                seen = file_stamp(path)
             before = None if isinstance(kept.reading.table, NotLearnt) else kept.reading
             try:
                 reading = await read_source(kept.source, self.places, before=before)
             except Exception as error:
                 log.exception("data_not_read", source=kept.source.name)
-                reading = doubt(kept.source, f"internal error: {error!r}")
+                reading = failed_reading(kept.source, f"internal error: {error!r}")
             kept.seen = seen
             self._take(kept, reading)
         finally:
             kept.task = None
 
-    def _take(self, kept: _Kept, reading: Reading) -> None:
+    def _take(self, kept: _Kept, reading: SourceReading) -> None:
         """Put the result of a read into effect."""
         before, kept.reading = kept.reading, reading
         self._replace(kept)
@@ -204,11 +206,11 @@ class Keeper:
                 return
             log.warning("data_lost", source=kept.source.name, why=table.why)
         elif isinstance(before.table, NotLearnt) or before.table.digest != table.digest:
-            if self.tells:
+            if self.logs_reads:
                 log.info("data_read", source=kept.source.name, rows=table.rows, digest=table.digest)
         elif before.dated == reading.dated:
             return
-        self.stirred.set()
+        self.updated.set()
 
     def _replace(self, kept: _Kept) -> None:
         self._tables[kept.source.name], self._dated[kept.source.name] = kept.reading.table, kept.reading.dated

@@ -10,25 +10,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
-from pm_autoaccept.data_sources.memory import give_back
+from pm_autoaccept.data_sources.memory import release_memory
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
+from pm_autoaccept.policy import Source, SourceKind, Table, TableBuilder, build_table
 from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.data.keys import GarbledKey
 from pm_autoaccept.policy.data.layouts import SEPARATORS, written_separator
 from pm_autoaccept.policy.data.remarks import CellCount
-from pm_autoaccept.policy.data.tables import LARGE
+from pm_autoaccept.policy.data.tables import PACK_ABOVE_KEYS
 from pm_autoaccept.policy.values import FieldType
 
 _NUL = "\0"
 
 
-class Doubtful(Exception):
+class SourceRefused(Exception):
     """A source does not have the contents that the policy declares; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class SourceReading:
     """The result of one read of a source.
 
     Attributes:
@@ -47,16 +47,16 @@ class Reading:
     again: bool = False
 
 
-def read_values(source: Source) -> Reading:
+def read_values(source: Source) -> SourceReading:
     """The table of values written in the policy itself."""
     data = "\n".join(source.values).encode("utf-8", "backslashreplace")
     rows = ((value,) for value in source.values)
-    table = tabulate(source, rows, digest=hashlib.sha256(data).hexdigest(), places=source.places)
-    return doubt(source, table.why) if isinstance(table, NotLearnt) else Reading(table=table)
+    table = build_table(source, rows, digest=hashlib.sha256(data).hexdigest(), places=source.places)
+    return failed_reading(source, table.why) if isinstance(table, NotLearnt) else SourceReading(table=table)
 
 
 @dataclass(slots=True)
-class Taking:
+class RowCollector:
     """Collects the rows of a source into a table and refuses doubtful ones.
 
     Attributes:
@@ -64,7 +64,7 @@ class Taking:
         newest: the newest date so far in the `dated` column.
     """
 
-    made: Tabulation
+    made: TableBuilder
     newest: datetime | None = None
     _dates: CellCount = field(init=False)
 
@@ -76,7 +76,7 @@ class Taking:
         """Add rows, each with its number and its cells in the order of the header.
 
         Raises:
-            Doubtful: the header lacks a column, or a key is invalid.
+            SourceRefused: the header lacks a column, or a key is invalid.
         """
         source = self.made.source
         keys = [_position(name, header, source) for name in source.key]
@@ -91,11 +91,11 @@ class Taking:
     def row(self, number: int, key: list[str], cells: Iterable[str] = ()) -> None:
         """Add one row: the cells of its key columns and of its declared columns."""
         if any(_NUL in part for part in key):
-            raise Doubtful(f"{self.made.unit} {number}: the key contains a NUL character; export the data again")
+            raise SourceRefused(f"{self.made.unit} {number}: the key contains a NUL character; export the data again")
         try:
             self.made.add(key, cells, at=number)
         except GarbledKey as error:
-            raise Doubtful(f"{self.made.unit} {number}: {error}") from error
+            raise SourceRefused(f"{self.made.unit} {number}: {error}") from error
 
     def _date(self, number: int, cell: str) -> None:
         if not self._dates.reads(cell, number):
@@ -106,33 +106,33 @@ class Taking:
                 moment = day if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
                 self.newest = moment if self.newest is None else max(self.newest, moment)
 
-    def reading(self, *, digest: str, dated: datetime | None = None, mark: str = "") -> Reading:
+    def reading(self, *, digest: str, dated: datetime | None = None, mark: str = "") -> SourceReading:
         """The result, after all rows were added.
 
         Args:
             digest: of what was read.
             dated: the date of the contents, if no column holds it.
-            mark: as in `Reading`.
+            mark: as in `SourceReading`.
 
         Raises:
-            Doubtful: no row had a key.
+            SourceRefused: no row had a key.
         """
         table = self.made.table(digest)
-        if table.rows > LARGE:
-            give_back()
+        if table.rows > PACK_ABOVE_KEYS:
+            release_memory()
         if not table.rows:
             # An empty or half-written blocklist would let everybody in.
-            raise Doubtful("there are no keys")
+            raise SourceRefused("there are no keys")
         if self.made.source.dated is not None:
             dated = self.newest
             if self.made.source.dated not in table.columns:
                 table = replace(table, remarks=(*table.remarks, *self._dates.remarks(table.rows)))
-        return Reading(table=table, dated=dated, dropped=self.made.dropped, mark=mark)
+        return SourceReading(table=table, dated=dated, dropped=self.made.dropped, mark=mark)
 
 
-def doubt(source: Source, why: object) -> Reading:
+def failed_reading(source: Source, why: object) -> SourceReading:
     """The result for a source that could not be read."""
-    return Reading(table=NotLearnt(f"{source.where}: {why}"))
+    return SourceReading(table=NotLearnt(f"{source.where}: {why}"))
 
 
 def _position(name: str, header: list[str], source: Source) -> int:
@@ -140,7 +140,7 @@ def _position(name: str, header: list[str], source: Source) -> int:
         how = "appears more than once" if name in header else "is missing"
         hint = "" if name in header else separated_otherwise(name, source.separator.join(header), source)
         written = ", ".join(header) or "empty"
-        raise Doubtful(f"the column {name} {how} in the header ({written}){hint}")
+        raise SourceRefused(f"the column {name} {how} in the header ({written}){hint}")
     return header.index(name)
 
 
@@ -150,6 +150,6 @@ def separated_otherwise(name: str, line: str, source: Source) -> str:
         return "; it contains NUL characters: if it is UTF-16, write `encoding: utf-16-le` or `utf-16-be`"
     for separator, called in SEPARATORS.items():
         names = [cell.strip().strip('"') for cell in line.split(separator)]
-        if separator != source.separator and name in names and source.form is not Form.SQL:
+        if separator != source.separator and name in names and source.kind is not SourceKind.SQL:
             return f"; its cells are separated by {called}: write `{written_separator(separator)}`"
     return ""

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pm_autoaccept.data_sources.fetch import Places, read_source
-from pm_autoaccept.data_sources.source_content import Reading
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
+from pm_autoaccept.data_sources.source_content import SourceReading
 from pm_autoaccept.model import Fact, NotLearnt, SourceHistory
-from pm_autoaccept.policy import Source, Table, weigh
+from pm_autoaccept.policy import Source, Table, apply_guards
 from pm_autoaccept.policy.data.remarks import Remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stock:
+class SourceStatus:
     """The status of one source.
 
     Attributes:
@@ -24,7 +24,7 @@ class Stock:
     """
 
     source: Source
-    reading: Reading
+    reading: SourceReading
     table: Fact[Table]
 
     @property
@@ -38,9 +38,9 @@ class Stock:
         return () if isinstance(self.reading.table, NotLearnt) else self.reading.table.remarks
 
 
-async def take_stock(
-    sources: Mapping[str, Source], places: Places, *, remembered: Fact[Mapping[str, SourceHistory]], now: datetime
-) -> tuple[Stock, ...]:
+async def read_statuses(
+    sources: Mapping[str, Source], places: SourceAccess, *, remembered: Fact[Mapping[str, SourceHistory]], now: datetime
+) -> tuple[SourceStatus, ...]:
     """Read all sources concurrently and apply their guards.
 
     Args:
@@ -51,11 +51,13 @@ async def take_stock(
     """
     read = await asyncio.gather(*(read_source(source, places) for source in sources.values()))
     readings = dict(zip(sources, read, strict=True))
-    weighed = weigh(
+    weighed = apply_guards(
         sources,
         {name: reading.table for name, reading in readings.items()},
         dated={name: reading.dated for name, reading in readings.items()},
         remembered=remembered,
         time=now,
     )
-    return tuple(Stock(source=source, reading=readings[name], table=weighed[name]) for name, source in sources.items())
+    return tuple(
+        SourceStatus(source=source, reading=readings[name], table=weighed[name]) for name, source in sources.items()
+    )

@@ -19,74 +19,76 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from pm_autoaccept.data_sources.source_content import Doubtful, Reading, Taking, doubt
-from pm_autoaccept.policy import Source, Tabulation
+from pm_autoaccept.data_sources.source_content import RowCollector, SourceReading, SourceRefused, failed_reading
+from pm_autoaccept.policy import Source, TableBuilder
 from pm_autoaccept.redaction import redact_message
 
-_AT_ONCE = 2_000
+_ROWS_PER_FETCH = 2_000
 """Rows per fetch."""
-_EXACT = 2**53
+_MAX_EXACT_FLOAT = 2**53
 """Below this, a float represents every whole number exactly."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class QueryLimits:
     """Limits of a query: rows, time until the first row, and total time."""
 
-    rows: int = 20_000_000
-    first: timedelta = timedelta(minutes=2)
-    whole: timedelta = timedelta(minutes=5)
+    max_rows: int = 20_000_000
+    statement_timeout: timedelta = timedelta(minutes=2)
+    total_timeout: timedelta = timedelta(minutes=5)
 
 
-BOUNDS = Bounds()
+QUERY_LIMITS = QueryLimits()
 
 
-def read_query(source: Source, address: str, *, bounds: Bounds = BOUNDS) -> Reading:
+def read_query(source: Source, address: str, *, limits: QueryLimits = QUERY_LIMITS) -> SourceReading:
     """Read the rows of an `sql` source from its database.
 
     Args:
         source: an `sql` source.
         address: the database URL, `sqlite:///FILE` or `postgresql://…`, with its password.
-        bounds: limits of the query.
+        limits: limits of the query.
     """
     query = source.query.query if source.query is not None else ""
     try:
         url = make_url(address)
     except (SQLAlchemyError, ValueError):
-        return doubt(source, "invalid connection URL; use postgresql://USER@HOST/DATABASE or sqlite:///FILE")
+        return failed_reading(source, "invalid connection URL; use postgresql://USER@HOST/DATABASE or sqlite:///FILE")
     try:
-        with _connected(url, bounds) as connection, closing(_asked(connection, query)) as result:
-            return _read(source, result, bounds)
-    except Doubtful as error:
-        return doubt(source, error)
+        with _connected(url, limits) as connection, closing(_asked(connection, query)) as result:
+            return _read(source, result, limits)
+    except SourceRefused as error:
+        return failed_reading(source, error)
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError, OSError, ImportError) as error:
         # A driver may repeat the connection URL, which contains the password.
         why = redact_message(_in_words(error), address)
-        return doubt(source, why or f"{type(error).__name__}; its message would reveal part of the connection URL")
+        return failed_reading(
+            source, why or f"{type(error).__name__}; its message would reveal part of the connection URL"
+        )
 
 
 def _asked(connection: Connection, query: str) -> CursorResult[Any]:
     # Sent verbatim: SQLAlchemy would treat `:name` as a parameter, and the driver a percent sign.
-    options = {"no_parameters": True, "stream_results": True, "max_row_buffer": _AT_ONCE}
+    options = {"no_parameters": True, "stream_results": True, "max_row_buffer": _ROWS_PER_FETCH}
     return connection.execution_options(**options).exec_driver_sql(query)
 
 
-def _read(source: Source, result: CursorResult[Any], bounds: Bounds) -> Reading:
+def _read(source: Source, result: CursorResult[Any], limits: QueryLimits) -> SourceReading:
     if not result.returns_rows:
-        raise Doubtful("the query returns no rows; begin it with `select`")
+        raise SourceRefused("the query returns no rows; begin it with `select`")
     header = list(result.keys())
     wanted = (*source.key, *source.columns, *((source.dated,) if source.dated else ()))
     digest = _Digest()
-    taking = Taking(Tabulation(source))
-    deadline = time.monotonic() + bounds.whole.total_seconds()
+    taking = RowCollector(TableBuilder(source))
+    deadline = time.monotonic() + limits.total_timeout.total_seconds()
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         number = 0
         keys = {header.index(name) for name in source.key if name in header}
         asked_for = [at for at, name in enumerate(header) if name in wanted]
-        for some in result.partitions(_AT_ONCE):
+        for some in result.partitions(_ROWS_PER_FETCH):
             if time.monotonic() > deadline:
-                raise Doubtful(f"the query took longer than {bounds.whole}")
+                raise SourceRefused(f"the query took longer than {limits.total_timeout}")
             for row in some:
                 number += 1
                 cells = [""] * len(header)
@@ -94,8 +96,8 @@ def _read(source: Source, result: CursorResult[Any], bounds: Bounds) -> Reading:
                     cells[at] = _key(row[at], number) if at in keys else _text(row[at])
                 digest.add(cells)
                 yield number, cells
-            if number > bounds.rows:
-                raise Doubtful(f"the query returned more than {bounds.rows:,} rows")
+            if number > limits.max_rows:
+                raise SourceRefused(f"the query returned more than {limits.max_rows:,} rows")
 
     taking.rows(header, rows())
     return taking.reading(digest=digest.hexdigest())
@@ -118,10 +120,10 @@ class _Digest:
 def _key(value: object, number: int) -> str:
     """A key as text. A fractional number is refused, because without its point it would be another customer's key."""
     if isinstance(value, float):
-        value = Decimal(value) if abs(value) < _EXACT else Decimal("NaN")
+        value = Decimal(value) if abs(value) < _MAX_EXACT_FLOAT else Decimal("NaN")
     if isinstance(value, Decimal):
         if not value.is_finite() or value != value.to_integral_value():
-            raise Doubtful(f"row {number}: the key is a fractional number; cast it to text in the query")
+            raise SourceRefused(f"row {number}: the key is a fractional number; cast it to text in the query")
         return format(value.to_integral_value(), "f")
     return _text(value)
 
@@ -141,13 +143,13 @@ def _text(value: object) -> str:
     if isinstance(value, timedelta):
         return f"{int(value.total_seconds())}s"
     if isinstance(value, bytes | memoryview):
-        raise Doubtful("a column contains binary data; cast it to text in the query")
+        raise SourceRefused("a column contains binary data; cast it to text in the query")
     return str(value)
 
 
 @contextmanager
-def _connected(url: URL, bounds: Bounds) -> Iterator[Connection]:
-    engine = _sqlite(url, bounds) if url.get_backend_name() == "sqlite" else _postgresql(url, bounds)
+def _connected(url: URL, limits: QueryLimits) -> Iterator[Connection]:
+    engine = _sqlite(url, limits) if url.get_backend_name() == "sqlite" else _postgresql(url, limits)
     try:
         with engine.connect() as connection:
             yield connection
@@ -156,20 +158,20 @@ def _connected(url: URL, bounds: Bounds) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _postgresql(url: URL, bounds: Bounds) -> Engine:
-    first = int(bounds.first.total_seconds() * 1000)
-    limits = f"-c statement_timeout={first} -c idle_in_transaction_session_timeout={first} -c lock_timeout=5s"
+def _postgresql(url: URL, limits: QueryLimits) -> Engine:
+    first = int(limits.statement_timeout.total_seconds() * 1000)
+    options = f"-c statement_timeout={first} -c idle_in_transaction_session_timeout={first} -c lock_timeout=5s"
     usual = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "application_name": "pm-autoaccept"}
     # The connection URL overrides the defaults, but not the limits that keep the query read-only and bounded.
     ours: dict[str, object] = {name: value for name, value in usual.items() if name not in url.query}
-    ours["options"] = f"{url.query.get('options', '')} -c default_transaction_read_only=on {limits}".strip()
+    ours["options"] = f"{url.query.get('options', '')} -c default_transaction_read_only=on {options}".strip()
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"), poolclass=NullPool, hide_parameters=True, connect_args=ours
     )
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _sqlite(url: URL, bounds: Bounds) -> Engine:
+def _sqlite(url: URL, limits: QueryLimits) -> Engine:
     file = quote(str(Path(url.database or "").absolute()))
     only = URL.create("sqlite", database=f"file:{file}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(only, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": 10})
@@ -178,7 +180,7 @@ def _sqlite(url: URL, bounds: Bounds) -> Engine:
     def _bound(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         if isinstance(connection, sqlite3.Connection):
             connection.execute("PRAGMA query_only = ON")
-            connection.set_progress_handler(_late(bounds.whole), 10_000)
+            connection.set_progress_handler(_late(limits.total_timeout), 10_000)
 
     return engine
 

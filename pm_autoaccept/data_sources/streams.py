@@ -10,29 +10,29 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import IO
 
-from pm_autoaccept.data_sources.source_content import Doubtful, Taking, separated_otherwise
-from pm_autoaccept.policy import Source, Tabulation
+from pm_autoaccept.data_sources.source_content import RowCollector, SourceRefused, separated_otherwise
+from pm_autoaccept.policy import Source, TableBuilder
 from pm_autoaccept.policy.data.layouts import MARKS, SEPARATORS, UTF_8
 
-LARGEST = 1_000_000_000
+MAX_BYTES = 1_000_000_000
 """Bytes in one data file or download."""
-LONGEST = 1_000_000
+MAX_LINE_CHARACTERS = 1_000_000
 """Characters in one line."""
-_CHUNK = 1 << 18
+_CHUNK_BYTES = 1 << 18
 _BY_EXCEL = re.compile("sep=.", re.IGNORECASE)
 """A first line that only Excel reads: it names the separator."""
 
 
-def take(source: Source, file: IO[bytes], *, largest: int = LARGEST) -> tuple[Taking, str]:
+def read_stream(source: Source, file: IO[bytes], *, max_bytes: int = MAX_BYTES) -> tuple[RowCollector, str]:
     """Parse the rows of a seekable stream, and compute the digest of its bytes.
 
     Raises:
-        Doubtful: it is larger than `largest` bytes, has another encoding, or is not what the policy declares.
+        SourceRefused: it is larger than `max_bytes` bytes, has another encoding, or is not what the policy declares.
     """
-    taking = Taking(Tabulation(source, unit="line"))
+    taking = RowCollector(TableBuilder(source, unit="line"))
     encoding = _encoding(source, file)
-    counted = _Counted(file, largest)
-    text = io.TextIOWrapper(io.BufferedReader(counted, _CHUNK), encoding=encoding, newline="")
+    counted = _Counted(file, max_bytes)
+    text = io.TextIOWrapper(io.BufferedReader(counted, _CHUNK_BYTES), encoding=encoding, newline="")
     try:
         if source.has_header:
             _take_csv(taking, text)
@@ -40,9 +40,9 @@ def take(source: Source, file: IO[bytes], *, largest: int = LARGEST) -> tuple[Ta
             for number, line in _lines(text):
                 taking.row(number, [line.strip()])
     except UnicodeError as error:
-        raise Doubtful(_not_in(encoding, source, file)) from error
+        raise SourceRefused(_not_in(encoding, source, file)) from error
     except csv.Error as error:
-        raise Doubtful(f"this is not valid CSV: {error}") from error
+        raise SourceRefused(f"this is not valid CSV: {error}") from error
     return taking, counted.digest.hexdigest()
 
 
@@ -54,9 +54,9 @@ def _encoding(source: Source, file: IO[bytes]) -> str:
     marked = next((name for mark, name in MARKS.items() if begins.startswith(mark)), None)
     if marked is not None and not said.startswith(marked):
         instead = "remove `encoding`" if marked == UTF_8 else f"write `encoding: {marked}`"
-        raise Doubtful(f"it begins with the byte order mark of {marked}, so it is not {said}; {instead}")
+        raise SourceRefused(f"it begins with the byte order mark of {marked}, so it is not {said}; {instead}")
     if said == "utf-16" and marked is None:
-        raise Doubtful("it has no UTF-16 byte order mark; write `encoding: utf-16-le` or `utf-16-be`")
+        raise SourceRefused("it has no UTF-16 byte order mark; write `encoding: utf-16-le` or `utf-16-be`")
     if marked is None:
         return said
     # These codecs drop the byte order mark, so that it does not become part of the first cell.
@@ -70,7 +70,9 @@ def _not_in(encoding: str, source: Source, file: IO[bytes]) -> str:
     else:
         instead = "save the data in this encoding, or change `encoding`"
     file.seek(0)
-    text = io.TextIOWrapper(io.BufferedReader(_Counted(file, LARGEST), _CHUNK), encoding=encoding, errors="replace")
+    text = io.TextIOWrapper(
+        io.BufferedReader(_Counted(file, MAX_BYTES), _CHUNK_BYTES), encoding=encoding, errors="replace"
+    )
     number = next((number for number, line in _lines(text) if "\ufffd" in line), 0)
     name = "UTF-8" if encoding.startswith(UTF_8) else source.encoding
     return f"line {number} is not {name}; {instead}"
@@ -79,9 +81,9 @@ def _not_in(encoding: str, source: Source, file: IO[bytes]) -> str:
 class _Counted(io.RawIOBase):
     """Limits the size of what is read through it, and computes its digest."""
 
-    def __init__(self, file: IO[bytes], largest: int) -> None:
+    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
         self._file = file
-        self._left = self._largest = largest
+        self._left = self._largest = max_bytes
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -91,7 +93,7 @@ class _Counted(io.RawIOBase):
         data = self._file.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise Doubtful(f"the data is larger than {self._largest:,} bytes")
+            raise SourceRefused(f"the data is larger than {self._largest:,} bytes")
         self.digest.update(data)
         buffer[: len(data)] = data
         return len(data)
@@ -99,14 +101,14 @@ class _Counted(io.RawIOBase):
 
 def _lines(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
     number = 0
-    while line := text.readline(LONGEST):
+    while line := text.readline(MAX_LINE_CHARACTERS):
         number += 1
-        if len(line) == LONGEST:
-            raise Doubtful(f"line {number} is longer than {LONGEST:,} characters")
+        if len(line) == MAX_LINE_CHARACTERS:
+            raise SourceRefused(f"line {number} is longer than {MAX_LINE_CHARACTERS:,} characters")
         yield number, line
 
 
-def _take_csv(taking: Taking, text: io.TextIOWrapper) -> None:
+def _take_csv(taking: RowCollector, text: io.TextIOWrapper) -> None:
     source = taking.made.source
     lines = (line for _, line in _lines(text))
     first = next(lines, "")
@@ -116,7 +118,7 @@ def _take_csv(taking: Taking, text: io.TextIOWrapper) -> None:
     except csv.Error as error:
         # Quoted cells with another separator are not valid CSV.
         hint = separated_otherwise(source.key[0], first.strip(), source)
-        raise Doubtful(f"this is not valid CSV: {error}{hint}") from error
+        raise SourceRefused(f"this is not valid CSV: {error}{hint}") from error
     if _BY_EXCEL.fullmatch(source.separator.join(header)):
         header = [cell.strip() for cell in next(rows, [])]
     taking.rows(header, _fitting(rows, len(header), SEPARATORS[source.separator]))
@@ -127,6 +129,8 @@ def _fitting(rows: Iterator[list[str]], width: int, separators: str) -> Iterator
     for row in rows:
         line: int = rows.line_num  # type: ignore[attr-defined]  # csv's reader has no public type before 3.13
         if row and len(row) != width:
-            raise Doubtful(f"line {line} has {len(row)} cells but the header has {width}; quote {separators} in cells")
+            raise SourceRefused(
+                f"line {line} has {len(row)} cells but the header has {width}; quote {separators} in cells"
+            )
         if row:
             yield line, row

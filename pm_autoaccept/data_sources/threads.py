@@ -11,7 +11,7 @@ from typing import TypeVar
 R = TypeVar("R")
 
 
-async def apart(work: Callable[[], R], *, name: str) -> R:
+async def run_in_thread(work: Callable[[], R], *, name: str) -> R:
     """Run blocking work on a new daemon thread and return its result.
 
     It is not a pool thread: one that hangs blocks neither other work nor the exit of the program.

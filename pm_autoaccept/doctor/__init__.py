@@ -19,7 +19,7 @@ from pm_autoaccept.doctor.policy_in_force import check_policy_in_force
 from pm_autoaccept.doctor.proxies import check_certificate_authorities, check_proxies
 from pm_autoaccept.doctor.service import SIGN_IN, check_service
 from pm_autoaccept.egress.proxy_password import Egress
-from pm_autoaccept.sign_in import passage_to_look
+from pm_autoaccept.sign_in import proxy_guard_for_reading
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 
@@ -36,9 +36,9 @@ async def examine(program: Program) -> AsyncIterator[Finding]:
     yield check_certificate_authorities()
     async for finding in check_ledger(program):
         yield finding
-    async with passage_to_look(*program.accounts) as passage:
+    async with proxy_guard_for_reading(*program.accounts) as proxy_guard:
         for account in program.accounts:
-            async for finding in _examine_account(account, Egress(account.proxies, passage)):
+            async for finding in _examine_account(account, Egress(account.proxies, proxy_guard)):
                 yield replace(finding, account=account.name)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from pm_autoaccept.config import Program, Settings, ledger_file
+from pm_autoaccept.config import Program, Settings, ledger_exists, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
@@ -23,7 +23,7 @@ from pm_autoaccept.ledger.db.sqlite_file import SHM_SUFFIX, WAL_SUFFIX
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.policy.messages import some
-from pm_autoaccept.sign_in_memory import Memory, ledger_is_there, only_reading
+from pm_autoaccept.sign_in_memory import SignInMemory, open_read_only
 
 LOCK_TIMEOUT_S = 5.0
 """How long to wait for another process that holds the write lock."""
@@ -94,22 +94,22 @@ async def open_to_read(settings: Settings) -> AsyncIterator[SqlLedger | None]:
 @asynccontextmanager
 async def sign_in_memory(
     settings: Settings, *, tell: Callable[[str], None]
-) -> AsyncIterator[tuple[SqlLedger | None, Memory]]:
+) -> AsyncIterator[tuple[SqlLedger | None, SignInMemory]]:
     """The ledger, opened read-only (None if there is none yet), and its memory of refused passwords.
 
     Raises:
         LedgerError, ConfigurationError: there is a ledger, and it cannot be read.
     """
     if await _has_tables(settings.ledger):
-        async with only_reading(settings, tell=tell) as (ledger, memory):
+        async with open_read_only(settings, on_warning=tell) as (ledger, memory):
             yield ledger, memory
     else:
-        yield None, Memory(credential=None, tell=tell)
+        yield None, SignInMemory(attempts=None, on_warning=tell)
 
 
 async def _has_tables(address: str) -> bool:
     """Whether there is a ledger with tables."""
-    if not ledger_is_there(address):
+    if not ledger_exists(address):
         return False
     database = await Database.open(address, read_only=True, prepare=lambda _connection: None)
     try:

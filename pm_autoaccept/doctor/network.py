@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pm_autoaccept.doctor.finding import Finding, ok, problem
 from pm_autoaccept.doctor.service import PROXY_ADVICE
-from pm_autoaccept.egress import Proxy, refusal
+from pm_autoaccept.egress import Proxy, proxy_error
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import LedgerError, NotSent, ProxyNotAuthorised
 
@@ -90,7 +90,7 @@ async def check_connection(
             return await _through(proxy, host, port, trust)
 
     try:
-        writer = await egress.passage.through(proxy, connect, call=f"CONNECT {host}:{port}")
+        writer = await egress.proxy_guard.send(proxy, connect, call=f"CONNECT {host}:{port}")
     except (NotSent, ProxyNotAuthorised) as error:
         return problem(CHECK, f"{host} port {port}: {error.text}", PROXY_ADVICE)
     except LedgerError as error:
@@ -143,4 +143,4 @@ async def _read_connect_reply(reader: asyncio.StreamReader, proxy: Proxy, where:
         raise ConnectionAbortedError(errno.ECONNABORTED, "the proxy closed the connection, or its reply is not HTTP")
     if int(status[1]) != HTTPStatus.OK:
         lines = (line.partition(":") for line in answer.split("\r\n")[1:])
-        raise refusal(proxy, int(status[1]), {name: value for name, _, value in lines}, call=f"CONNECT {where}")
+        raise proxy_error(proxy, int(status[1]), {name: value for name, _, value in lines}, call=f"CONNECT {where}")

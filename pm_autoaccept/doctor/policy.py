@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.data_sources import read_folder
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.source_status import take_stock
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.source_status import read_statuses
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.doctor.ledger import open_to_read
 from pm_autoaccept.egress.proxy_password import Egress
@@ -62,8 +62,8 @@ async def check_data(policy: Policy, settings: Settings, egress: Egress, *, now:
             )
         except LedgerError as error:
             remembered = NotLearnt(str(error))
-    where = Places(settings.policy, settings.connections, egress)
-    for stock in await take_stock(policy.sources, where, remembered=remembered, now=now):
+    where = SourceAccess(settings.policy, settings.connections, egress)
+    for stock in await read_statuses(policy.sources, where, remembered=remembered, now=now):
         check, table = f"data {stock.source.name}", stock.table
         if isinstance(table, NotLearnt):
             yield problem(check, table.why, "correct this: until then, requests that need this data are held")

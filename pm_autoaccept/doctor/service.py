@@ -36,9 +36,9 @@ from pm_autoaccept.policy import Policy
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.messages import perhaps
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from pm_autoaccept.sign_in import get_own_account
-from pm_autoaccept.sign_in_memory import Memory
+from pm_autoaccept.sign_in_memory import SignInMemory
 
 T = TypeVar("T")
 
@@ -79,10 +79,10 @@ async def check_service(settings: Settings, policy: Policy | None, egress: Egres
                 base_url=settings.base_url,
                 username=settings.username,
                 password=settings.password.get_secret_value(),
-                pace=Pace(in_flight=settings.in_flight, rate=settings.rate),
+                rate_limiter=RateLimiter(in_flight=settings.in_flight, rate=settings.rate),
                 timeout=settings.timeout.total_seconds(),
                 attempts=1,
-                memory=memory,
+                refusal_store=memory,
                 egress=egress,
             )
         except ConfigurationError as error:
@@ -105,7 +105,7 @@ async def check_service(settings: Settings, policy: Policy | None, egress: Egres
 
 
 async def _check_signed_in(
-    settings: Settings, policy: Policy | None, pm: PortfolioManager, ledger: SqlLedger | None, memory: Memory
+    settings: Settings, policy: Policy | None, pm: PortfolioManager, ledger: SqlLedger | None, memory: SignInMemory
 ) -> AsyncIterator[Finding]:
     provider = await _signed_in(pm, memory)
     if isinstance(provider, Finding):
@@ -129,7 +129,7 @@ def _not_signed_in() -> Iterator[Finding]:
         yield not_tried(check, "not signed in")
 
 
-async def _signed_in(pm: PortfolioManager, memory: Memory) -> ProviderAccount | Finding:
+async def _signed_in(pm: PortfolioManager, memory: SignInMemory) -> ProviderAccount | Finding:
     """Our own account, or the finding that sign-in failed."""
     try:
         return await get_own_account(pm, memory)

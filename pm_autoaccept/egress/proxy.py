@@ -1,6 +1,6 @@
-"""One proxy: how its address is written, what it is sent, and what its refusal means.
+"""One HTTP proxy: parses its address, signs in to it, and turns its refusal of CONNECT (407, 403 …) into an error.
 
-No message repeats an address that could not be read: it may hold a password.
+No message quotes an invalid address, because it may contain a password.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[\w.-]{1,253}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 _CHALLENGE = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z-]*)(?=\s|,|$)")
-_SHOWN = 300
+_MAX_CHALLENGE_CHARACTERS = 300
 
-_EXAMPLE = "write http://HOST:PORT"
+_EXAMPLE = "use http://HOST:PORT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Proxy:
     """An HTTP proxy.
 
     Attributes:
-        address: scheme, host and port, without credentials: it may be shown.
-        origin: the variable or the setting that names it.
-        credentials: username, colon, password, as they are sent; None where it is not signed in to.
+        address: scheme, host and port without credentials, so it may be shown.
+        origin: the environment variable or setting that names it.
+        credentials: username, colon, password, as sent; None to send none.
     """
 
     address: str
@@ -40,40 +40,42 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What signs in to it."""
+        """The headers that sign in to the proxy."""
         if self.credentials is None:
             return {}
         return {"Proxy-Authorization": f"Basic {b64encode(self.credentials).decode()}"}
 
     def __str__(self) -> str:
-        """Its address, and who named it."""
+        """The address and its origin."""
         return f"{self.address} ({self.origin})"
 
 
 def parse_proxy(text: str, *, origin: str, password: str | None = None) -> Proxy:
-    """Read a proxy's address: `http://HOST:PORT`, with `USER:PASSWORD@` before the host, or HOST:PORT alone.
+    """Parse a proxy address: `http://HOST:PORT`, optionally with `USER:PASSWORD@` before the host, or HOST:PORT.
 
     Args:
-        text: the address. What is special in a username or a password is written as `%40`.
-        origin: who names it.
-        password: the password, where it does not stand in the address.
+        text: the address. Special characters in a username or password are percent-encoded, for example `%40`.
+        origin: the environment variable or setting that names it.
+        password: the password, if it is not in the address.
 
     Raises:
-        ValueError: it cannot be read, or is of a kind that is not supported.
+        ValueError: the address is invalid, or its scheme is not supported.
     """
     written = text.strip()
     scheme, found, _ = written.partition("://")
     if not found:
         written, scheme = f"http://{written}", "http"
     if scheme.lower() not in _PORTS:
-        kind = f"a proxy of the kind `{scheme.lower()}`" if _SCHEME.fullmatch(scheme) else "that"
-        raise ValueError(f"{kind} is not supported; name an HTTP proxy: {_EXAMPLE}, or https://HOST:PORT")
+        kind = (
+            f"unsupported proxy scheme `{scheme.lower()}`" if _SCHEME.fullmatch(scheme) else "unsupported proxy scheme"
+        )
+        raise ValueError(f"{kind}; use an HTTP proxy: http://HOST:PORT or https://HOST:PORT")
     host, port, userinfo = _parts(written)
-    # A password with a `/`, `?` or `#` in it would end the host early, and something else would be asked.
+    # A `/`, `?` or `#` in a password would end the host early, and another host would be called.
     if port == 0 or not _is_host(host) or not re.fullmatch(r"[^/?#]*/?", written.partition("://")[2]):
         raise ValueError(
-            f"that is no proxy's address; {_EXAMPLE}, an IPv6 address in brackets, and special characters of a "
-            "username or a password as %40"
+            f"invalid proxy address; {_EXAMPLE}, put an IPv6 address in brackets, and percent-encode special "
+            "characters in the username and password, for example @ as %40"
         )
     shown = f"[{host}]" if ":" in host else host
     address = f"{scheme.lower()}://{shown}:{port or _PORTS[scheme.lower()]}"
@@ -81,7 +83,7 @@ def parse_proxy(text: str, *, origin: str, password: str | None = None) -> Proxy
 
 
 def _parts(address: str) -> tuple[str, int | None, str]:
-    """Host, port, and what stands before them; no host where they cannot be told apart."""
+    """Host, port and user information; an empty host if the address cannot be split."""
     try:
         parts = urlsplit(address)
         return parts.hostname or "", parts.port, parts.netloc.rpartition("@")[0]
@@ -102,41 +104,41 @@ def _credentials(userinfo: str, password: str | None) -> bytes | None:
     user, _, written = userinfo.partition(":")
     if password is not None:
         if not user:
-            raise ValueError("the address names no user for this password; write it as http://USER@HOST:PORT")
+            raise ValueError("the proxy address has no username for this password; use http://USER@HOST:PORT")
         written = quote(password, safe="")
     if not userinfo:
         return None
     username = unquote_to_bytes(user)
     if b":" in username:
-        raise ValueError("the proxy's username holds a colon, which Basic authorization cannot carry")
+        raise ValueError("the proxy username contains a colon, which Basic authentication does not allow")
     return username + b":" + unquote_to_bytes(written)
 
 
-def refusal(proxy: Proxy, status: int, headers: Mapping[str, str], *, call: str) -> PortfolioManagerError:
-    """What it means that a proxy does not let a call through. Nothing of the call has left.
+def proxy_error(proxy: Proxy, status: int, headers: Mapping[str, str], *, call: str) -> PortfolioManagerError:
+    """The error for a proxy that refuses a call. No byte of the call was sent.
 
     Args:
-        proxy: which one.
-        status: its answer to CONNECT, or its 407.
-        headers: of that answer.
-        call: what was to be sent.
+        proxy: the proxy.
+        status: the status of its reply to CONNECT, or 407.
+        headers: the headers of that reply.
+        call: the call that was not sent.
     """
     if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return NotSent(f"no connection: the proxy {proxy} answered {_status(status)} to CONNECT", call=call)
-    wants = _wants(headers)
+    wants = _unsupported_schemes(headers)
     if proxy.credentials is None:
-        how = wants or "; write its address as http://USER:PASSWORD@HOST:PORT, or set PROXY and PROXY_PASSWORD"
-        return NotSent(f"no connection: the proxy {proxy} asks for a username and a password{how}", call=call)
-    return ProxyNotAuthorised(f"the proxy {proxy} refused the username or the password{wants}", call=call)
+        how = wants or "; use the address http://USER:PASSWORD@HOST:PORT, or set PROXY and PROXY_PASSWORD"
+        return NotSent(f"no connection: the proxy {proxy} requires a username and password{how}", call=call)
+    return ProxyNotAuthorised(f"the proxy {proxy} refused the username or password{wants}", call=call)
 
 
-def _wants(headers: Mapping[str, str]) -> str:
-    """What a proxy asks for, where that is nothing that we can do."""
+def _unsupported_schemes(headers: Mapping[str, str]) -> str:
+    """The authentication schemes of a proxy, if it does not offer Basic; otherwise empty."""
     asked = ", ".join(value for name, value in headers.items() if name.lower() == "proxy-authenticate")
-    schemes = dict.fromkeys(_CHALLENGE.findall(asked[:_SHOWN]))
+    schemes = dict.fromkeys(_CHALLENGE.findall(asked[:_MAX_CHALLENGE_CHARACTERS]))
     if not schemes or "basic" in {scheme.lower() for scheme in schemes}:
         return ""
-    return f"; it asks for {', '.join(schemes)}, and this program signs in by Basic only"
+    return f"; it requires {', '.join(schemes)}, and this program supports only Basic authentication"
 
 
 def _status(status: int) -> str:

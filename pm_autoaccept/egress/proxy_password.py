@@ -1,8 +1,8 @@
-"""Keeps a proxy's password from being tried too often, by all accounts and by every call, those for data included.
+"""Lockout protection for proxy passwords: limits how often one is tried, over all accounts and calls, also for data.
 
-Proxies sign in against directories that lock accounts. So a password that this process has not seen accepted is tried
-by one call alone, and the others wait for what comes of it. One that was refused waits as long as Portfolio Manager's
-would (`ledger.proxy_passwords`), and meanwhile nothing is sent.
+Proxies check passwords against directories that lock accounts. So a password that this process has not seen accepted
+is tried by one call alone, and the others wait for its result. A refused password waits as long as Portfolio Manager's
+would (`ledger.proxy_passwords`), and nothing is sent meanwhile.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from pm_autoaccept.errors import ConfigurationError, ProxyNotAuthorised
 T = TypeVar("T")
 
 UNRECORDED_WAIT = timedelta(minutes=15)
-"""After a refusal that is remembered by this process alone."""
+"""The wait after a refusal, if only this process remembers it."""
 
 
-class Memory(Protocol):
-    """What is remembered of one proxy's password."""
+class ProxyPasswordStore(Protocol):
+    """Records the tries of one proxy's password, so that restarts and replicas know of them."""
 
     async def trying(self, *, at: datetime) -> datetime | None:
-        """Note that it is tried now, and return None; or when it may be tried."""
+        """Record that it is tried now, and return None; or return when it may be tried."""
         ...
 
     async def taken(self, *, at: datetime) -> None:
-        """Note that it was accepted."""
+        """Record that it was accepted."""
         ...
 
     async def refused(self, *, at: datetime) -> datetime:
-        """Note that it was refused, and return when it may be tried again."""
+        """Record that it was refused. Returns when it may be tried again."""
         ...
 
     async def failed(self, *, at: datetime) -> None:
-        """Note that nothing was learnt of it."""
+        """Record that the try failed for another reason."""
         ...
 
     async def given_up(self, *, at: datetime) -> None:
-        """Note that nobody waits for what comes of it any more."""
+        """Record that the try was cancelled."""
         ...
 
 
-class _InThisProcess:
-    """Remembers nothing that outlives the process."""
+class _InMemoryStore:
+    """A store for this process only."""
 
     def __init__(self) -> None:
         self._until: datetime | None = None
@@ -62,126 +62,126 @@ class _InThisProcess:
         return self._until
 
     async def _nothing(self, *, at: datetime) -> None:
-        """There is nothing to note."""
+        """Nothing to record."""
 
     taken = failed = given_up = _nothing
 
 
 @dataclass(slots=True)
-class _Standing:
-    """What this process knows of one password.
+class _PasswordState:
+    """What this process knows about one password.
 
     Attributes:
-        memory: what outlives the process.
-        accepted: the proxy has let a call through, and has refused none since.
-        until: before then it was not to be tried, when that was last asked.
-        alone: held by the call that tries it.
+        store: what outlives this process.
+        accepted: the proxy accepted a call, and has refused none since.
+        until: when it may be tried again, from the last check.
+        alone: the lock of the call that tries it.
     """
 
-    memory: Memory
+    store: ProxyPasswordStore
     accepted: bool = False
     until: datetime | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Passage:
-    """What one process knows of the passwords of proxies.
+class ProxyPasswordGuard:
+    """Prevents proxy lockouts: a password that is not known to be valid is tried by one call at a time, and rarely.
 
     Args:
-        remembers: returns what is remembered of a proxy's password beyond this process.
+        store_for: returns the store for a proxy's password.
         now: the clock.
     """
 
     def __init__(
         self,
-        remembers: Callable[[Proxy], Memory] = lambda _proxy: _InThisProcess(),
+        store_for: Callable[[Proxy], ProxyPasswordStore] = lambda _proxy: _InMemoryStore(),
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._remembers = remembers
+        self._store_for = store_for
         self._now = now
-        self._standings: dict[tuple[str, bytes], _Standing] = {}
+        self._states: dict[tuple[str, bytes], _PasswordState] = {}
 
-    async def through(self, proxy: Proxy | None, send: Callable[[], Awaitable[T]], *, call: str) -> T:
-        """Send a call, unless the proxy's password must not be tried now.
+    async def send(self, proxy: Proxy | None, send: Callable[[], Awaitable[T]], *, call: str) -> T:
+        """Send a call through a proxy, unless its password must not be tried now.
 
         Args:
-            proxy: what it goes through; None where it leaves directly.
-            send: sends it; raises ProxyNotAuthorised where the proxy refuses the password.
-            call: what is sent, for errors.
+            proxy: the proxy; None to connect directly.
+            send: sends the call. Raises ProxyNotAuthorised if the proxy refuses the password.
+            call: the call, for error messages.
 
         Raises:
-            ProxyNotAuthorised: the password is refused, or was refused before and waits; nothing was sent.
-            LedgerError: it cannot be remembered; nothing was sent.
+            ProxyNotAuthorised: the password was refused, now or before. Nothing was sent.
+            LedgerError: the try cannot be recorded. Nothing was sent.
         """
         if proxy is None or proxy.credentials is None:
             return await send()
         which = proxy.address, proxy.credentials
-        if which not in self._standings:
-            self._standings[which] = _Standing(self._remembers(proxy))
-        standing = self._standings[which]
-        if not standing.accepted:
-            async with standing.alone:
-                if not standing.accepted:
-                    return await self._try(proxy, standing, send, call=call)
+        if which not in self._states:
+            self._states[which] = _PasswordState(self._store_for(proxy))
+        state = self._states[which]
+        if not state.accepted:
+            async with state.alone:
+                if not state.accepted:
+                    return await self._try(proxy, state, send, call=call)
         try:
             return await send()
         except ProxyNotAuthorised as error:
-            # Of several that were under way when the password changed, one is counted.
-            async with standing.alone:
-                if standing.accepted:
-                    await self._refused(standing)
-                error.until = standing.until
+            # If several calls were in flight when the password changed, one refusal is counted.
+            async with state.alone:
+                if state.accepted:
+                    await self._refused(state)
+                error.until = state.until
             raise
 
-    async def _try(self, proxy: Proxy, standing: _Standing, send: Callable[[], Awaitable[T]], *, call: str) -> T:
-        memory = standing.memory
-        standing.until = await memory.trying(at=self._now())
-        if standing.until is not None:
+    async def _try(self, proxy: Proxy, state: _PasswordState, send: Callable[[], Awaitable[T]], *, call: str) -> T:
+        store = state.store
+        state.until = await store.trying(at=self._now())
+        if state.until is not None:
             raise ProxyNotAuthorised(
-                f"not sent: the proxy {proxy} refused the username or the password before; they are tried again at "
-                f"{standing.until:%Y-%m-%d %H:%M:%S %Z}, and other ones at once",
+                f"not sent: the proxy {proxy} refused the username or password before; they are tried again at "
+                f"{state.until:%Y-%m-%d %H:%M:%S %Z}, and changed ones at once",
                 call=call,
-                until=standing.until,
+                until=state.until,
             )
         try:
             brought = await send()
         except ProxyNotAuthorised as error:
-            error.until = await self._refused(standing)
+            error.until = await self._refused(state)
             raise
         except asyncio.CancelledError:
-            await memory.given_up(at=self._now())
+            await store.given_up(at=self._now())
             raise
         except Exception:
-            await memory.failed(at=self._now())
+            await store.failed(at=self._now())
             raise
-        await memory.taken(at=self._now())
-        standing.accepted = True
+        await store.taken(at=self._now())
+        state.accepted = True
         return brought
 
-    async def _refused(self, standing: _Standing) -> datetime:
-        standing.accepted = False
-        standing.until = await standing.memory.refused(at=self._now())
-        return standing.until
+    async def _refused(self, state: _PasswordState) -> datetime:
+        state.accepted = False
+        state.until = await state.store.refused(at=self._now())
+        return state.until
 
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """How the calls of one account leave.
+    """The proxies of one account, with protection against lockout.
 
     Attributes:
-        proxies: those that are set.
-        passage: what is known of their passwords, by all accounts together.
+        proxies: the configured proxies.
+        proxy_guard: shared by all accounts.
     """
 
     proxies: Proxies = field(default_factory=Proxies)
-    passage: Passage = field(default_factory=Passage)
+    proxy_guard: ProxyPasswordGuard = field(default_factory=ProxyPasswordGuard)
 
     def proxy(self, url: str) -> Proxy | None:
-        """What an address is reached through; None where it is reached directly.
+        """The proxy for an address; None to connect directly.
 
         Raises:
-            ConfigurationError: the proxy's address cannot be read.
+            ConfigurationError: the proxy address is invalid.
         """
         try:
             return self.proxies.route(url).proxy

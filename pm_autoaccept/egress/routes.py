@@ -1,4 +1,4 @@
-"""Which proxy a call goes through, by the setting, the environment's variables, and NO_PROXY."""
+"""Proxy or direct: chooses how a host is reached, from the setting PROXY, environment variables and NO_PROXY."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from urllib.parse import urlsplit
 
 from pm_autoaccept.egress.proxy import Proxy, parse_proxy
 
-DIRECTLY = "none"
-"""How the setting says that no proxy is to be used, whatever the environment says."""
+DIRECT = "none"
+"""The value of the setting PROXY that disables proxies, whatever the environment variables are."""
 
-VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
+PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
 _PORTS = {"http": 80, "https": 443}
 
 
 def proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The usual variables: in small letters, each with its name as it was set, and its value.
+    """The usual proxy environment variables: lower-case name → the name as it was set, and its value.
 
-    A variable in small letters stands above the one in capitals, as in curl and Python; where it is empty, neither
-    says anything.
+    A lower-case variable overrides the upper-case one, like in curl and Python. If it is empty, neither counts.
     """
     found: dict[str, tuple[str, str]] = {}
-    for variable in VARIABLES:
+    for variable in PROXY_VARIABLES:
         name = variable if variable in environment else variable.upper()
         value = environment.get(name, "").strip()
         if value:
@@ -38,7 +37,7 @@ class Route:
     """How one address is reached: through a proxy, or directly.
 
     Attributes:
-        why: in words, why directly; empty where there is a proxy, which says itself who named it.
+        why: the reason for connecting directly; empty with a proxy, which shows its own origin.
     """
 
     proxy: Proxy | None
@@ -47,10 +46,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies that are set. Without any, all is reached directly.
+    """The configured proxies. Without any, every address is reached directly.
 
     Attributes:
-        setting: the setting PROXY: an address, or `none`; None where it is not set, and the variables count.
+        setting: the setting PROXY: an address or `none`. None if it is not set, so the environment variables apply.
         password: the setting PROXY_PASSWORD.
         variables: as `proxy_variables` returns them.
     """
@@ -61,14 +60,14 @@ class Proxies:
 
     @property
     def may_sign_in(self) -> bool:
-        """Whether one of them may be given a password."""
+        """Whether a proxy password may be sent."""
         return self.setting is not None or any("@" in value for _, value in self.variables.values())
 
     def route(self, url: str) -> Route:
         """How an address is reached.
 
         Raises:
-            ValueError: the proxy's address cannot be read; the text begins with who named it.
+            ValueError: the proxy address is invalid. The message begins with its origin.
         """
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -78,42 +77,42 @@ class Proxies:
         if named is None:
             return Route(None, "no proxy is set")
         origin, text = named
-        if text == DIRECTLY:
-            return Route(None, f"{origin} says none")
+        if text == DIRECT:
+            return Route(None, f"{origin} is none")
         except_for, exceptions = self.variables.get("no_proxy", ("", ""))
-        if _excepted(host, port, exceptions):
-            return Route(None, f"{except_for} names it")
+        if _in_no_proxy(host, port, exceptions):
+            return Route(None, f"{except_for} includes it")
         try:
             return Route(parse_proxy(text, origin=origin, password=self.password if self.setting else None))
         except ValueError as error:
             raise ValueError(f"{origin}: {error}") from None
 
     def _named(self, scheme: str) -> tuple[str, str] | None:
-        """Who names a proxy for this scheme, and its address."""
+        """The origin and address of the proxy for this scheme."""
         if self.setting is not None:
             return "PROXY", self.setting
         return self.variables.get(f"{scheme}_proxy") or self.variables.get("all_proxy")
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host can only be this machine, by its name or address alone."""
-    name = _plain(host)
+    """Whether a host is this machine, by its name or address alone."""
+    name = _normalized(host)
     address = _address(name)
     if address is None:
         return name == "localhost" or name.endswith(".localhost")
     return address.is_loopback or address.is_unspecified
 
 
-def _excepted(host: str, port: int, exceptions: str) -> bool:
-    """Whether NO_PROXY names a host: `*`, a domain with all below it, an address, or a network; with a port or without.
+def _in_no_proxy(host: str, port: int, exceptions: str) -> bool:
+    """Whether NO_PROXY includes a host: `*`, a domain with its subdomains, an address or a network, and maybe a port.
 
-    Names are not resolved: a network is compared with a host that is written as an address.
+    Names are not resolved. A network matches only a host that is written as an address.
     """
-    name = _plain(host)
-    return any(_names(each, name, port) for each in re.split(r"[\s,]+", exceptions) if each)
+    name = _normalized(host)
+    return any(_exception_matches(each, name, port) for each in re.split(r"[\s,]+", exceptions) if each)
 
 
-def _names(exception: str, host: str, port: int) -> bool:
+def _exception_matches(exception: str, host: str, port: int) -> bool:
     if exception == "*":
         return True
     with_port = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]{1,5})", exception)
@@ -127,12 +126,12 @@ def _names(exception: str, host: str, port: int) -> bool:
             return address in ip_network(exception.removeprefix("[").removesuffix("]"), strict=False)
         except ValueError:
             return False
-    domain = _plain(exception.removeprefix("*").lstrip("."))
+    domain = _normalized(exception.removeprefix("*").lstrip("."))
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))
 
 
-def _plain(name: str) -> str:
-    """A name as it is compared: in small ASCII letters, without the dot that ends it."""
+def _normalized(name: str) -> str:
+    """A name for comparison: lower-case ASCII without a final dot."""
     plain = name.rstrip(".").lower()
     with suppress(UnicodeError):
         return plain if plain.isascii() else plain.encode("idna").decode()
@@ -140,7 +139,7 @@ def _plain(name: str) -> str:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """A host that is written as an address; one of IPv4 within IPv6 as the former."""
+    """A host that is written as an address. An IPv4-mapped IPv6 address becomes IPv4."""
     with suppress(ValueError):
         address = ip_address(host)
         return getattr(address, "ipv4_mapped", None) or address

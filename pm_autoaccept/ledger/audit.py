@@ -51,7 +51,7 @@ _COLUMNS = [column for column in request_table.c if column.name != "source"]
 LARGEST_ID = 2**63 - 1
 
 
-def decisions(
+def list_decisions(
     connection: Connection, provider: int | None, *, every: bool, keys: Collection[RequestKey] | None = None
 ) -> Sequence[DecisionRow]:
     """The decision behind each request's answer, or its last decision if it has none. Oldest first.

@@ -43,34 +43,37 @@ class Moment:
 
     Attributes:
         at: by our clock.
-        apart: the service's clock minus ours; None if unknown.
+        skew: the service's clock minus ours; None if unknown.
         ticks: by the monotonic clock, in seconds.
-        met: when our clock was set, by the monotonic clock, and to what; oldest first. Empty without a monotonic clock.
+        clock_changes: when our clock was set, by the monotonic clock, and to what; oldest first. Empty without a
+            monotonic clock.
     """
 
     at: datetime
-    apart: timedelta | None = None
+    skew: timedelta | None = None
     ticks: float = 0.0
-    met: tuple[tuple[float, datetime], ...] = ()
+    clock_changes: tuple[tuple[float, datetime], ...] = ()
 
     def ago(self, length: timedelta) -> PastMoment:
         """The moment that lies this far back by every clock."""
         ours, since = self.at - length, self.ticks - length.total_seconds()
-        if self.met:
+        if self.clock_changes:
             # A record made after our clock was set has no earlier time than the one to which it was set.
-            set_since = (at - timedelta.resolution for ticks, at in self.met if ticks > since)
+            set_since = (at - timedelta.resolution for ticks, at in self.clock_changes if ticks > since)
             ours = min(ours, self._ours_at(since), *set_since)
-        return PastMoment(ours, None if self.apart is None else self.at + self.apart - length)
+        return PastMoment(ours, None if self.skew is None else self.at + self.skew - length)
 
     @property
     def latest(self) -> datetime:
         """The latest of the current times by all clocks."""
-        shown = [at + timedelta(seconds=self.ticks - ticks) for ticks, at in self.met]
-        return max(self.at, self.at + (self.apart or timedelta()), *shown)
+        shown = [at + timedelta(seconds=self.ticks - ticks) for ticks, at in self.clock_changes]
+        return max(self.at, self.at + (self.skew or timedelta()), *shown)
 
     def _ours_at(self, ticks: float) -> datetime:
         """What our clock showed then. Changes before its first reading are unknown."""
-        begun, at = next((met for met in reversed(self.met) if met[0] <= ticks), self.met[0])
+        begun, at = next(
+            (change for change in reversed(self.clock_changes) if change[0] <= ticks), self.clock_changes[0]
+        )
         return at + timedelta(seconds=ticks - begun)
 
 
@@ -84,20 +87,20 @@ class Clocks:
 
     def __init__(self, ticks: Callable[[], float] | None = None) -> None:
         self._ticks = ticks
-        self._met: tuple[tuple[float, datetime], ...] = ()
+        self._changes: tuple[tuple[float, datetime], ...] = ()
 
-    def moment(self, at: datetime, apart: Fact[timedelta] | None = None) -> Moment:
+    def moment(self, at: datetime, skew: Fact[timedelta] | None = None) -> Moment:
         """The current time by every clock; by ours it is `at`."""
-        known = None if isinstance(apart, NotLearnt) else apart
+        known = None if isinstance(skew, NotLearnt) else skew
         if self._ticks is None:
             return Moment(at, known)
         ticks = self._ticks()
-        if not self._met or abs(self._expected(ticks) - at) > _MIN_JUMP:
-            self._met = (*self._met[-_MAX_JUMPS:], (ticks, at))
-        return Moment(at, known, ticks, self._met)
+        if not self._changes or abs(self._expected(ticks) - at) > _MIN_JUMP:
+            self._changes = (*self._changes[-_MAX_JUMPS:], (ticks, at))
+        return Moment(at, known, ticks, self._changes)
 
     def _expected(self, ticks: float) -> datetime:
-        begun, at = self._met[-1]
+        begun, at = self._changes[-1]
         return at + timedelta(seconds=ticks - begun)
 
 
@@ -116,11 +119,11 @@ class UnknownWait:
     wait: timedelta | None
     now: Moment
 
-    def over(self, sent: Row[Any], *, read: datetime) -> bool:
+    def is_over(self, sent: Row[Any], *, read: datetime) -> bool:
         """Whether a read that began at this time may settle the answer."""
         return self.wait is not None and self._reached(sent, self.wait, read)
 
-    def over_for_another(self, sent: Row[Any], *, read: datetime) -> bool:
+    def allows_retry(self, sent: Row[Any], *, read: datetime) -> bool:
         """Whether a read that began at this time allows another attempt. Each attempt doubles the wait, up to a day."""
         if self.wait is None:
             return False

@@ -33,13 +33,13 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
     mine = decision_table.alias("mine")
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request.id).correlate(request_table).scalar_subquery()
     since = func.coalesce(request.held_since, decision.decided_at)
-    pends = or_(
+    pending = or_(
         request.outcome.is_(None),
         request.outcome.in_(UNSETTLED),
         # It was answered but is still listed.
         request.absent_reads == 0,
     )
-    waits = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(KEPT_BACK_FOR_REVIEW))
+    needs_person = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(KEPT_BACK_FOR_REVIEW))
     answered = request.outcome.is_not(None) & request.outcome.not_in(UNSETTLED)
     query = (
         select(
@@ -54,7 +54,7 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
         .select_from(request_table)
         .join(decision_table, decision.id == last)
         .join(provider_table, provider_table.c.id == request.provider_id)
-        .where(pends, waits, request.absent_reads < READS_UNTIL_GONE)
+        .where(pending, needs_person, request.absent_reads < READS_UNTIL_GONE)
         .where(or_(~answered, decision.kept_back == ReasonKind.LISTED_AGAIN))
         .order_by(since, request.id)
     )

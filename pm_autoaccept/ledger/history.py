@@ -55,51 +55,53 @@ def load_history(
     snapshot: Snapshot,
     *,
     limits: Collection[Limit] = (),
-    patience: UnknownWait,
+    unknown_wait: UnknownWait,
 ) -> History:
     """Load each pending request's answer state, the rejected properties of pending meters, and the limit usage."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
-    standing: dict[RequestKey, AnswerState] = {}
-    sent, waiting = {}, {}
+    states: dict[RequestKey, AnswerState] = {}
+    sent, held_rows = {}, {}
     overdue, shown = set(), set()
-    now = patience.now
+    now = unknown_wait.now
     for request in requests:
         known, read = rows.get(request.key, []), begun.get(request.kind)
         listed = match_row(known, request)
         row = listed.row
-        stands, before = _standing(connection, listed, known, read=read, patience=patience)
-        standing[request.key] = min(stands, standing.get(request.key, stands), key=_WEAKEST_FIRST.index)
+        state, before = _answer_state(connection, listed, known, read=read, unknown_wait=unknown_wait)
+        states[request.key] = min(state, states.get(request.key, state), key=_WEAKEST_FIRST.index)
         if before is not None:
             sent[request.key] = before
         if row is not None:
             shown.add(row.id)
             if row.held_since is not None and not listed.ended:
-                waiting[request.key] = row
+                held_rows[request.key] = row
             if listed.ended and now.at - row.outcome_at > OVERDUE_AFTER:
                 overdue.add(request.key)
     missed = missed_once(connection, provider, snapshot, shown=shown)
     for each, known in _with_rows(connection, provider, missed):
         in_doubt = any(row.outcome == Outcome.OPEN for row in known)
-        standing.setdefault(each.request.key, AnswerState.IN_DOUBT if in_doubt else AnswerState.UNANSWERED)
+        states.setdefault(each.request.key, AnswerState.IN_DOUBT if in_doubt else AnswerState.UNANSWERED)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     rejected = _rejected(connection, provider, sorted(properties))
     return History(
-        answer_states=standing,
+        answer_states=states,
         sent=sent,
         rejected_properties=rejected,
-        held=_held(connection, waiting, at=now.at),
+        held=_held(connection, held_rows, at=now.at),
         missed=missed,
         overdue=frozenset(overdue),
         limit_usage=limit_usage(connection, provider, limits, now=now),
     )
 
 
-def _held(connection: Connection, waiting: Mapping[RequestKey, RequestRow], *, at: datetime) -> dict[RequestKey, Held]:
+def _held(
+    connection: Connection, held_rows: Mapping[RequestKey, RequestRow], *, at: datetime
+) -> dict[RequestKey, Held]:
     """The current hold of each of these requests, not counting time in doubt."""
-    last = last_decisions(connection, [row.id for row in waiting.values()])
-    holders = {key: current_hold(row, last.get(row.id), at=at) for key, row in waiting.items()}
+    last = last_decisions(connection, [row.id for row in held_rows.values()])
+    holders = {key: current_hold(row, last.get(row.id), at=at) for key, row in held_rows.items()}
     return {key: holder for key, holder in holders.items() if holder is not None}
 
 
@@ -111,13 +113,13 @@ def _with_rows(
     return ((each, rows[each.request.key]) for each in missed)
 
 
-def _standing(
+def _answer_state(
     connection: Connection,
     listed: MatchedRow,
     known: Sequence[RequestRow],
     *,
     read: datetime | None,
-    patience: UnknownWait,
+    unknown_wait: UnknownWait,
 ) -> tuple[AnswerState, LastAnswer | None]:
     """The answer state of one pending request, and the last answer if that keeps it back.
 
@@ -126,18 +128,18 @@ def _standing(
         listed: its matched row.
         known: all rows of its id.
         read: when the whole read that shows it began; None if the read was not whole.
-        patience: how long to wait for an answer of unknown outcome.
+        unknown_wait: how long to wait for an answer of unknown outcome.
     """
     row = listed.row
     if any(each.outcome == Outcome.OPEN and each is not row for each in known):
         return AnswerState.IN_DOUBT, None
     if row is not None and row.outcome == Outcome.OPEN:
         last = last_intent(connection, row.id)
-        repeatable = read is not None and may_repeat(row, last, read=read, patience=patience)
+        repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
         return (AnswerState.REPEATABLE if repeatable else AnswerState.IN_DOUBT), last_answer(last, program=__version__)
     if row is not None and listed.ended:
         return _answered(connection, row), None
-    refused = blocking_refusal(connection, row, known, program=__version__, now=patience.now)
+    refused = blocking_refusal(connection, row, known, program=__version__, now=unknown_wait.now)
     return (AnswerState.UNANSWERED, None) if refused is None else (AnswerState.REFUSED, refused)
 
 

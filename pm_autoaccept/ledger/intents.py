@@ -1,4 +1,4 @@
-"""Records intents durably before their POST: so that each request is answered at most once."""
+"""Records intents durably before their POST, so that each request is answered at most once."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ READS_UNTIL_REPEATED = 2
 """Whole reads after an answer of unknown outcome that must still show its request pending before it is repeated."""
 
 
-def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, patience: UnknownWait) -> bool:
+def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, unknown_wait: UnknownWait) -> bool:
     """Whether an open answer may be sent again, by the rule of unknowns.
 
     Two whole reads must still show the request pending. The second one (begun at `read`) must be so long after the
     answer was sent that it can no longer take effect, and after any retry time that the last attempt's refusal gave.
     """
     # While this answer has no result, the retry time is that of an earlier one, and has passed.
-    waited = None in (row.retry_not_before, sent.outcome_at) or is_due(sent, row.retry_not_before, patience.now)
+    waited = None in (row.retry_not_before, sent.outcome_at) or is_due(sent, row.retry_not_before, unknown_wait.now)
     shown = row.present_reads >= READS_UNTIL_REPEATED
-    return bool(waited and shown and patience.over_for_another(sent, read=read))
+    return bool(waited and shown and unknown_wait.allows_retry(sent, read=read))
 
 
 class PlannedAnswer(NamedTuple):
     """A step that is about to be sent, with the current time and the wait for unknown outcomes."""
 
     step: Step
-    patience: UnknownWait
+    unknown_wait: UnknownWait
 
     @property
     def now(self) -> Moment:
         """The current time by every clock."""
-        return self.patience.now
+        return self.unknown_wait.now
 
     @property
     def sent(self) -> dict[str, object]:
         """The intent's column values for this attempt."""
-        at, apart = self.now.at, self.now.apart
-        there = None if apart is None else at + apart
+        at, skew = self.now.at, self.now.skew
+        there = None if skew is None else at + skew
         return {
             "sent_at": at,
             "service_sent_at": there,
@@ -160,11 +160,11 @@ def _intend_again(connection: Connection, row: RequestRow, answer: PlannedAnswer
     sent = last_intent(connection, row.id)
     if (sent.action, sent.note) != (step.action, step.decision.note):
         raise AlreadyAnswered(f"{step.key} was already sent a different answer, and its outcome is unknown")
-    if now.apart is not None and abs(now.apart) > MAX_CLOCK_SKEW:
+    if now.skew is not None and abs(now.skew) > MAX_CLOCK_SKEW:
         raise AlreadyAnswered(f"the outcome of the answer to {step.key} is unknown, and the clocks disagree")
     before = last_answer(sent, program=__version__)
     refused = before.awaits is not None and not before.changed(step.decision)
-    if refused or not may_repeat(row, sent, read=now.at, patience=answer.patience):
+    if refused or not may_repeat(row, sent, read=now.at, unknown_wait=answer.unknown_wait):
         raise AlreadyAnswered(f"{step.key} was already answered again by another process that uses this ledger")
     again = {"attempts": sent.attempts + 1, **answer.sent}
     connection.execute(intent_table.update().where(intent_table.c.id == sent.id).values(**again))

@@ -51,8 +51,8 @@ def _usage_of(connection: Connection, provider: int, limit: Limit, *, now: Momen
     ours, theirs = oldest(answers.c.sent_at), None
     if ours is not None:
         ours += (now.at - limit.period) - since.ours  # by as much as our clock was set forward since then
-    if now.apart is not None and (there := oldest(answers.c.service_sent_at)) is not None:
-        theirs = there - now.apart
+    if now.skew is not None and (there := oldest(answers.c.service_sent_at)) is not None:
+        theirs = there - now.skew
     frees_from = max((each for each in (ours, theirs) if each is not None), default=None)
     return LimitUsage(limit=limit, count=count, of=of, frees_from=frees_from)
 

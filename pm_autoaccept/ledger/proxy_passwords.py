@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from pm_autoaccept.egress import Proxy
-from pm_autoaccept.egress.proxy_password import Memory, Passage
+from pm_autoaccept.egress.proxy_password import ProxyPasswordGuard, ProxyPasswordStore
 from pm_autoaccept.errors import ConfigurationError, LedgerError
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
@@ -24,27 +24,29 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def passage_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
+def proxy_guard_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_now) -> ProxyPasswordGuard:
     """Proxy password attempts of this process, recorded in a ledger."""
 
-    def remembers(proxy: Proxy) -> Memory:
+    def remembers(proxy: Proxy) -> ProxyPasswordStore:
         credentials = (proxy.credentials or b"").decode("latin-1")
         return SignInAttempts(
             database=database, name=PROXY_ROW, service=proxy.address, username="", password=credentials
         )
 
-    return Passage(remembers, now=now)
+    return ProxyPasswordGuard(remembers, now=now)
 
 
 @asynccontextmanager
-async def passage_for_reader(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
+async def proxy_guard_for_reader(
+    address: str, *, now: Callable[[], datetime] = _utc_now
+) -> AsyncIterator[ProxyPasswordGuard]:
     """The same for a command that otherwise only reads its ledger. It must record attempts, or a password could lock.
 
     If no ledger can be used, only this process remembers the attempts.
     """
     database = await _opened(address)
     try:
-        yield Passage(now=now) if database is None else passage_in_ledger(database, now=now)
+        yield ProxyPasswordGuard(now=now) if database is None else proxy_guard_in_ledger(database, now=now)
     finally:
         if database is not None:
             await database.close()

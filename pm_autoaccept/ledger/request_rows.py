@@ -1,4 +1,4 @@
-"""Finds the ledger's rows for what pends now."""
+"""Request rows: finds the ledger row of a pending request, and tells lag, a reopened request and a new one apart."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WHAT_WAS_ASKED = {
 
 _MAY_HAVE_TAKEN_EFFECT = case(
     (request_table.c.outcome.not_in(MAY_HAVE_TAKEN_EFFECT), False),
-    # It may be gone by the reject of a request above it, without an answer of its own.
+    # It may be gone because its parent request was rejected, without an answer of its own.
     (
         request_table.c.outcome == Outcome.GONE,
         select(intent_table.c.id)
@@ -43,16 +43,16 @@ _MAY_HAVE_TAKEN_EFFECT = case(
     else_=False,
 ).label("may_have_taken_effect")
 STATE_COLUMNS = [*(column for column in request_table.c if column.name not in _WHAT_WAS_ASKED), _MAY_HAVE_TAKEN_EFFECT]
-"""How a row stands, without what was asked: that is read by people, and rows are read by thousands."""
+"""The columns that describe a row's state, without the request's content. Such rows are read by the thousands."""
 
 READS_UNTIL_GONE = 2
-"""Whole reads that must miss a request before it counts as pending no more."""
+"""Whole reads that must miss a request before it counts as no longer pending."""
 
 MAX_RETRY_WAIT = timedelta(days=1)
-"""To which the wait before an answer is tried again doubles."""
+"""The upper limit of the wait before an answer is retried, which doubles each time."""
 
 
-# Made once, as all that is asked for each answer: SQLAlchemy takes longer to make a query than SQLite to answer it.
+# Built once, like every query that runs for each answer: SQLAlchemy takes longer to build one than SQLite to run it.
 _BY_KEY = (
     select(*STATE_COLUMNS)
     .where(
@@ -68,9 +68,9 @@ _BY_KEY_LOCKED = _BY_KEY.with_for_update()
 def rows_by_key(
     connection: Connection, provider: int, keys: Iterable[RequestKey], *, lock: bool = False
 ) -> dict[RequestKey, list[RequestRow]]:
-    """Every row that was ever made of these keys of a provider account, the oldest first.
+    """All rows of these keys of a provider account, oldest first.
 
-    With `lock` no other transaction may change them until this one ends.
+    With `lock`, no other transaction can change them until this one ends.
     """
     ids: dict[Kind, list[int]] = defaultdict(list)
     for key in set(keys):
@@ -85,36 +85,37 @@ def rows_by_key(
 
 
 class RowMatch(Enum):
-    """How a pending element is related to the rows of its id."""
+    """How a pending element relates to the rows of its id."""
 
     SAME = "same"
-    """It is this row's request: it pends, or it was answered and the list lags."""
+    """It is this row's request: still pending, or answered while the list lags."""
     REOPENED = "reopened"
-    """It is this row's request, which had ended without an answer of ours and has come back."""
+    """It is this row's request, which had ended without an answer of ours and is pending again."""
     NEW = "new"
-    """It has no row yet: it was never asked, or this is the next time."""
+    """It has no row yet: it is a new request, or the next occurrence of one."""
 
 
 class MatchedRow(NamedTuple):
-    """The row of a pending element; None where it is new."""
+    """The row of a pending element; None if it is new."""
 
     row: RequestRow | None
     which: RowMatch
 
     @property
     def ended(self) -> bool:
-        """Whether it was answered, by us or by others, and is listed all the same."""
+        """Whether it was answered, by us or by others, but is still listed."""
         if self.row is None or self.which is not RowMatch.SAME:
             return False
         return self.row.outcome is not None and self.row.outcome not in UNSETTLED
 
 
 def match_row(rows: Iterable[RequestRow], request: PendingRequest) -> MatchedRow:
-    """Decide which row a pending element belongs to, of those with its id, the oldest first.
+    """Decide which of the rows with its id, oldest first, a pending element belongs to.
 
-    Where an answer of ours may have taken effect, the same sender and created date are lag, however often the request
-    disappears and whatever else it says now. It is the next time only after what we accepted is known to have ended.
-    Without an answer of ours a return reopens its row. Without a created date, being absent in between decides.
+    If one of our answers may have taken effect, an element with the same sender and created date is lag, however often
+    it disappears and whatever its content. It is the next occurrence only once what we accepted is known to have
+    ended. Without an answer of ours, a returning element reopens its row. Without a created date, it is a new
+    occurrence if it was absent in between.
     """
     rows, created = list(rows), with_zone(request.requested_at)
     if created is not None:
@@ -136,31 +137,31 @@ def match_row(rows: Iterable[RequestRow], request: PendingRequest) -> MatchedRow
 
 
 def same_request(row: RequestRow, request: PendingRequest) -> bool:
-    """Whether a request with a row's id was sent at the same time by the same person, whatever else it says now.
+    """Whether an element with a row's id has the same created date and sender, whatever its other content.
 
-    As far as both say who sent it: a masked row does not.
+    The sender is compared only if both have one; a masked row has none.
     """
     same_sender = row.sender_id is None or request.sender_id is None or row.sender_id == request.sender_id
     return bool(same_sender and row.requested_at == with_zone(request.requested_at))
 
 
 def with_zone(moment: datetime | None) -> datetime | None:
-    """A moment that says when it is; one without a zone does not."""
+    """The moment if it has a time zone; otherwise None, because it is ambiguous."""
     return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def last_intent(connection: Connection, request: int) -> Row[Any]:
-    """The last answer to a request that has one."""
+    """The last sent answer to a request that has one."""
     return connection.execute(answers_to(request).limit(1)).one()
 
 
 def answers_to(request: int) -> Select[Any]:
-    """A query for the answers to a request that were sent, or may have been, the last first."""
+    """A query for the answers to a request that were sent or may have been, latest first."""
     mine = intent_table.c.request_id == request, intent_table.c.outcome != Outcome.NOT_SENT
     return select(intent_table).where(*mine).order_by(intent_table.c.id.desc())
 
 
 def account_option(connection: Connection, provider: int) -> str | None:
-    """The provider account's name, by which commands must be told it; None where the ledger has only one."""
+    """The account name that commands need as --account; None if the ledger has only one account."""
     names = {row.id: row.name for row in connection.execute(select(provider_table.c.id, provider_table.c.name))}
     return names.get(provider) if len(names) > 1 else None

@@ -1,7 +1,7 @@
-"""Records what pends and what does not any more, and settles what thereby is known of earlier answers.
+"""Records requests from each snapshot: new, still pending, reopened or gone; settles answers of unknown outcome.
 
-A request is gone only after two whole reads without it, also where it fell with a reject of ours
-(docs/architecture.md#reading). An answer of unknown fate is settled by two whole reads, the second at least
+A request is gone only after two whole reads without it, even if it fell with one of our rejects
+(docs/architecture.md#reading). An answer of unknown outcome is settled by two whole reads, the second at least
 `unknown_wait` after the POST by every clock (docs/architecture.md#rule-of-unknowns).
 """
 
@@ -52,10 +52,10 @@ def record_snapshot(
     snapshot: Snapshot,
     *,
     at: datetime,
-    patience: UnknownWait,
-    hiding: PrivateFields,
+    unknown_wait: UnknownWait,
+    private_fields: PrivateFields,
 ) -> None:
-    """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
+    """Record one snapshot. Requests with the same key but different content each get a row; decide holds them."""
     table = request_table.c
     known_to_end = table.provider_id == provider, table.end_noted_at.is_not(None), table.ended_at.is_(None)
     connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
@@ -73,7 +73,7 @@ def record_snapshot(
         row, which = match_row(rows, request)
         if row is None:
             occurrence = 1 + max((each.occurrence for each in rows if each.content_digest == digest), default=0)
-            first = _new_row(request, digest, occurrence=occurrence, at=at, hiding=hiding)
+            first = _new_row(request, digest, occurrence=occurrence, at=at, private_fields=private_fields)
             new.append({"provider_id": provider, **first, "seen_with": unreadable_seen_with(None, strange[key.kind])})
             continue
         still[row.id] = row
@@ -86,8 +86,8 @@ def record_snapshot(
     _count_pending_reads(connection, snapshot, still)
     for pending in snapshot.lists:
         for element in pending.unreadable:
-            _record_unreadable(connection, provider, element, at=at, hiding=hiding)
-    _record_absences(connection, provider, snapshot, still=still, strange=strange, patience=patience)
+            _record_unreadable(connection, provider, element, at=at, private_fields=private_fields)
+    _record_absences(connection, provider, snapshot, still=still, strange=strange, unknown_wait=unknown_wait)
     if new:
         connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
@@ -95,7 +95,7 @@ def record_snapshot(
 
 
 def _reopen(connection: Connection, request: int) -> None:
-    """Let a request that has come back stand as before it ended; what it was refused, and what fell, still counts."""
+    """Restore a returned request to its state before it ended. Earlier refusals and cascades still count."""
     answer = connection.execute(answers_to(request).limit(1)).one_or_none()
     refused = answer if answer is not None and answer.outcome == Outcome.REFUSED else None
     stood = {name: getattr(refused, name, None) for name in ("outcome", "outcome_at")}
@@ -111,7 +111,7 @@ def _update(connection: Connection, requests: Iterable[int], values: Mapping[str
 def _note_unreadable_seen_with(
     connection: Connection, still: Mapping[int, RequestRow], strange: Mapping[Kind, list[str]]
 ) -> None:
-    """Note for each request which unreadable elements its list shows with it."""
+    """Record for each request the unreadable elements in the same list."""
     changed = [
         {"number": row.id, "now": now}
         for row in still.values()
@@ -127,7 +127,7 @@ _SET_SEEN_WITH = (
 
 
 def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Collection[int]) -> None:
-    """Count the whole reads that show a request pending after an answer of unknown fate was sent."""
+    """Count the whole reads that show a request pending after an answer of unknown outcome was sent."""
     table = request_table.c
     for pending in snapshot.lists:
         in_doubt = select(table.id, table.outcome_at).where(table.kind == pending.kind, table.outcome == Outcome.OPEN)
@@ -139,9 +139,9 @@ def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Coll
 
 
 def _new_row(
-    request: PendingRequest, digest: str, *, occurrence: int, at: datetime, hiding: PrivateFields
+    request: PendingRequest, digest: str, *, occurrence: int, at: datetime, private_fields: PrivateFields
 ) -> dict[str, object]:
-    """The row of a request that pends for the first time, or again after it had ended and was absent."""
+    """The column values of a new request, or of the next occurrence of one."""
     return {
         "kind": request.kind,
         "pm_id": request.id,
@@ -153,23 +153,23 @@ def _new_row(
         "sender_username": request.sender_username,
         "property_id": request.property_id,
         "access_level": request.access_level,
-        "custom": hiding.answers(request.custom),
+        "custom": private_fields.answers(request.custom),
         "requested_at": with_zone(request.requested_at),
-        "source": hiding.source(request.source),
+        "source": private_fields.source(request.source),
         "first_seen": at,
         "last_seen": at,
     }
 
 
 def _record_unreadable(
-    connection: Connection, provider: int, element: Unreadable, *, at: datetime, hiding: PrivateFields
+    connection: Connection, provider: int, element: Unreadable, *, at: datetime, private_fields: PrivateFields
 ) -> None:
     statement = insert(connection, unreadable_table).values(
         provider_id=provider,
         kind=element.kind,
         digest=unreadable_digest(element),
         why=element.why,
-        source=hiding.source(element.source),
+        source=private_fields.source(element.source),
         first_seen=at,
         last_seen=at,
     )
@@ -184,9 +184,9 @@ def _record_absences(
     *,
     still: Collection[int],
     strange: Mapping[Kind, Collection[str]],
-    patience: UnknownWait,
+    unknown_wait: UnknownWait,
 ) -> None:
-    """Note each request that a whole read misses, and settle it where the rules say so."""
+    """Record each request that a whole read misses, and settle it if the rules say so."""
     table = request_table.c
     waiting = or_(table.absent_reads < READS_UNTIL_GONE, table.outcome.is_(None), table.outcome.in_(UNSETTLED))
     lists = {pending.kind: pending for pending in snapshot.lists if pending.whole}
@@ -196,7 +196,7 @@ def _record_absences(
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
             continue
         reads = row.absent_reads + 1
-        settled = _settle(connection, row, pending, snapshot, reads=reads, patience=patience)
+        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
         values: dict[str, object] = {
             "absent_since": row.absent_since or pending.begun,
             "absent_reads": reads,
@@ -210,7 +210,7 @@ def _record_absences(
                 .where(intent_table.c.request_id == row.id, intent_table.c.outcome == Outcome.OPEN)
                 .values(outcome=outcome, outcome_at=pending.ended, outcome_text=text)
             )
-        # What another has recorded since the row was read is known better: an old holder that knows what it did.
+        # A newer record by another process, such as a former lease holder, takes precedence.
         unchanged = table.outcome.is_not_distinct_from(row.outcome)
         connection.execute(request_table.update().where(table.id == row.id, unchanged).values(**values))
 
@@ -222,24 +222,24 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    patience: UnknownWait,
+    unknown_wait: UnknownWait,
 ) -> tuple[Outcome, str] | None:
-    """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
+    """The outcome of a request that is no longer pending; None if it is already known or cannot be known yet."""
     if row.outcome == Outcome.OPEN:
         sent = last_intent(connection, row.id)
-        if reads < READS_UNTIL_GONE or not patience.over(sent, read=pending.begun):
+        if reads < READS_UNTIL_GONE or not unknown_wait.is_over(sent, read=pending.begun):
             return None
         return _infer(row, sent.action, snapshot)
     if row.outcome is not None and row.outcome not in UNSETTLED:
         return None
     if reads < READS_UNTIL_GONE:
         return None
-    unexplained = Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it"
+    unexplained = Outcome.SETTLED_ELSEWHERE, "it is no longer pending, and none of our answers explains it"
     return cascade_outcome(connection, row) or unexplained
 
 
 def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, str]:
-    """Whether Portfolio Manager shows the connection or the share that our accept of unknown fate asked for."""
+    """Infer the outcome of an open answer from whether Portfolio Manager shows the connection or share."""
     shown = False
     if action == Action.ACCEPT and row.kind == Kind.CONNECTION:
         shown = not isinstance(snapshot.connected, NotLearnt) and row.pm_id in snapshot.connected
@@ -247,5 +247,5 @@ def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, s
         shared = snapshot.shared_properties.get(row.account_id)
         shown = shared is not None and not isinstance(shared, NotLearnt) and row.pm_id in shared
     if shown:
-        return Outcome.DONE_INFERRED, "no answer came to our accept, and Portfolio Manager shows its effect"
-    return Outcome.GONE, "no answer came to what we sent; the request is pending no more, by us or by another"
+        return Outcome.DONE_INFERRED, "our accept got no response, but Portfolio Manager shows its effect"
+    return Outcome.GONE, "our answer got no response; the request is no longer pending, because of us or somebody else"

@@ -1,8 +1,8 @@
-"""Takes names, e-mail addresses, phone numbers and what customers typed out of old rows, for good.
+"""Retention: permanently masks personal data (names, e-mail addresses, phone numbers, free text) in old records.
 
-What stays is what an audit and the rules of identity need: ids, kinds, times, verdicts, rules, reasons, digests, the
-names of custom fields, outcomes. What goes is every text that may name a person: usernames, the values of custom
-fields, notes, the requests' own bytes, what was found of a field that holds text, notifications' descriptions.
+Kept are the data that an audit and the identity of requests need: ids, kinds, times, verdicts, rules, reasons, digests,
+names of custom fields, and outcomes. Masked are all texts that may name a person: usernames, values of custom fields,
+notes, the requests' own bytes, the values found in text fields, and the descriptions of notifications.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from pm_autoaccept.policy.values import FieldType
 MASKED = "(masked)"
 
 REQUESTS_PER_TRANSACTION = 200
-"""Requests that are masked in one transaction: answers wait for no longer."""
+"""Requests masked in one transaction, so that answers wait no longer than that."""
 
 _QUOTING = (ReasonKind.UNKNOWN, ReasonKind.NOT_UNDERSTOOD)
-"""Reasons whose sentences may quote a document."""
+"""Reasons whose text may quote a document."""
 
 _MASK_INTERVAL = timedelta(days=1)
-"""How often what has grown too old is looked for."""
+"""How often old records are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """How many rows were masked, and whether the file holds nothing of them any more.
+    """How many rows were masked, and whether the file no longer contains the old data.
 
     Attributes:
-        erased: SQLite's file was rewritten and holds nothing of it. False where another process was reading it, so that
-            it must be tried again; and in PostgreSQL, where VACUUM FULL is for the operator to run.
+        erased: whether SQLite's file was rewritten and no longer contains the data. False if another process was
+            reading it, so that it must be tried again; and in PostgreSQL, where the operator must run VACUUM FULL.
     """
 
     requests: int
@@ -53,14 +53,14 @@ class Masked:
 
 
 async def mask(database: Database, *, before: datetime, account: str | None = None) -> Masked:
-    """Mask what was last seen before this moment, and rewrite the file of a ledger in SQLite.
+    """Permanently mask records last seen before this moment, and rewrite the file of a SQLite ledger.
 
-    A request whose answer is of unknown fate is left as it is. Masking is for good.
+    A request whose answer has an unknown outcome is left as it is.
 
     Args:
-        database: open, and not only to read.
-        before: what was seen then, or later, stays.
-        account: only of the provider account of this name; None for all.
+        database: open for writing.
+        before: records seen at this moment or later are kept.
+        account: only for the provider account with this name; None for all.
 
     Raises:
         LedgerUnavailable: the ledger cannot be written.
@@ -82,9 +82,9 @@ async def mask(database: Database, *, before: datetime, account: str | None = No
 async def apply_retention(
     database: Database, retention: timedelta | None, *, account: str, at: datetime
 ) -> Masked | None:
-    """Mask what has grown older than the setting allows, at most once a day; None where there was nothing to look for.
+    """Mask records older than the retention setting, at most once a day; None if nothing was due.
 
-    For the daemon to call once a cycle: it costs one look at one row unless a day has passed.
+    The daemon calls it once a cycle. It reads only one row unless a day has passed.
     """
     if retention is None:
         return None
@@ -97,7 +97,7 @@ async def apply_retention(
 
 
 def count_maskable(connection: Connection, *, before: datetime, account: str | None) -> int:
-    """How many requests and other rows `mask` would change. Reads only."""
+    """Count the requests and other rows that `mask` would change. Reads only."""
     providers = _providers(connection, account)
     found = connection.execute(select(func.count()).where(*_old_requests(providers, before))).scalar_one()
     for table, values, seen in _OTHERS:
@@ -120,7 +120,7 @@ def _old_requests(providers: Iterable[int], before: datetime) -> tuple[Any, ...]
 
 
 def _mask_requests(connection: Connection, providers: list[int], before: datetime, after: int) -> list[int]:
-    """Mask the next requests after this row, with their decisions and answers, and return their rows."""
+    """Mask the next requests after this row, with their decisions and answers; returns their row numbers."""
     table = request_table.c
     old = select(table.id, table.custom, table.username, table.sender_username).where(
         *_old_requests(providers, before), table.id > after
@@ -146,7 +146,7 @@ def _mask_requests(connection: Connection, providers: list[int], before: datetim
     intent = intent_table.c
     notes = intent_table.update().where(intent.request_id.in_(numbers), intent.note.is_not(None))
     connection.execute(notes.values(note=MASKED))
-    # What Portfolio Manager said of a refused answer is its own free text.
+    # Portfolio Manager's text about a refused answer is free text too.
     for refused, number in ((intent_table, intent.request_id), (request_table, table.id)):
         texts = refused.update().where(number.in_(numbers), refused.c.outcome == Outcome.REFUSED)
         connection.execute(texts.values(outcome_text=MASKED))
@@ -175,7 +175,7 @@ def _mask_decisions(connection: Connection, requests: list[int]) -> None:
 
 
 def _names_nobody(field: str) -> bool:
-    """Whether what a field holds is no free text: a number, a date, one of a list, true or false."""
+    """Whether a field holds no free text, but a number, a date, a choice or a boolean."""
     return field in FIELDS and FIELDS[field].type is not FieldType.TEXT
 
 
@@ -184,7 +184,7 @@ _OTHERS: tuple[tuple[Table, dict[str, object], str], ...] = (
     (unreadable_table, {"why": MASKED, "source": b""}, "last_seen"),
     (removal_table, {"note": MASKED}, "intended_at"),
 )
-"""Table → what stands in its rows afterwards, and the time by which they are old."""
+"""For each table: the values after masking, and the column with the age of a row."""
 
 
 def _old(table: Table, values: dict[str, object], seen: str, providers: list[int], before: datetime) -> tuple[Any, ...]:
@@ -201,7 +201,7 @@ def _mask_others(connection: Connection, providers: list[int], before: datetime)
 
 
 def _note(connection: Connection, providers: list[int], before: datetime) -> None:
-    """Remember until when it was done."""
+    """Record until when the accounts are masked."""
     table = provider_table.c
     later = or_(table.masked_at.is_(None), table.masked_at < before)
     connection.execute(provider_table.update().where(table.id.in_(providers), later).values(masked_at=before))

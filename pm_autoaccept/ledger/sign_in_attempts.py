@@ -1,17 +1,17 @@
-"""Remembers what became of signing in, so that a wrong password is tried rarely, over restarts and replicas together.
+"""Sign-in attempts: records results so that a wrong password (401) is retried rarely, across restarts and replicas.
 
-And until when Portfolio Manager asked for a rest: a restart is no reason to call again.
+Also records until when a Retry-After asked the account to rest, because a restart is no reason to call earlier.
 
-Portfolio Manager locks an account after a number of wrong passwords that nobody publishes. So each try is on record
-before it leaves. A credential that was refused waits 15 minutes, then an hour, doubling to a day; another one may be
-tried at once. A try whose end is not on record, since the process was killed, counts as refused, but for the first such
-try of a credential that was taken before.
+Portfolio Manager locks an account after an unpublished number of wrong passwords. So each attempt is recorded before it
+is sent. A refused credential waits 15 minutes, then an hour, doubling up to a day; a different credential may be tried
+at once. If the result of an attempt was not recorded, because the process was killed, it counts as refused. The first
+such attempt of a credential that was accepted before does not count.
 
-Commands that people and monitors give try a credential that was taken, and not refused since, in a row of their own. A
-`doctor` that is killed again and again, because Portfolio Manager hangs, keeps such commands waiting, and never `run`.
+Commands run by people and monitors use a row of their own to try a credential that was accepted and not refused since.
+If a `doctor` is killed again and again because Portfolio Manager hangs, only such commands must wait, never `run`.
 
-What is kept of a credential is a salted digest that is slow to make on purpose: whoever steals a ledger cannot try many
-passwords against it.
+Of a credential, only a salted digest is stored. It is deliberately slow to compute, so whoever steals a ledger cannot
+test many passwords against it.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import sign_in as sign_in_table
 
 FIRST_REFUSAL_WAIT, SECOND_REFUSAL_WAIT, MAX_REFUSAL_WAIT = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
-"""After a refusal, after another, and to which it doubles."""
+"""The wait after the first refusal, after the second, and the upper limit of the doubling."""
 
 FORGET_AFTER = timedelta(days=30)
-"""After which a credential that nobody tries any more is dropped from the ledger."""
+"""How long after its last attempt a credential is deleted from the ledger."""
 
 MAX_REST = timedelta(days=1)
-"""No Retry-After is believed for longer; a rest beyond it was written before the clock was set back."""
+"""The longest Retry-After that is respected. A longer rest was written before the clock was set back."""
 
 _SALT_ALONE = b""
-"""The credential in the row that holds an account's salt: replicas must agree on one before any of them tries."""
+"""The credential of the row with an account's salt. Replicas must agree on one salt before any of them signs in."""
 
 _NEVER = {"trying": False, "taken_before": False, "refusals": 0}
 
 
 @dataclass(slots=True, kw_only=True)
 class SignInAttempts:
-    """One account's credential, and when it may be tried.
+    """The sign-in attempts of one account's credential, and when it may be tried.
 
     Attributes:
         database: the ledger's.
-        name: the account, as the settings call it.
+        name: the account's name in the settings.
         service: the base URL.
-        username: whose.
-        password: kept here, never in the ledger.
-        aside: it is tried by a command that people or a monitor give, beside the daemon.
+        username: the account's username.
+        password: kept in memory only, never in the ledger.
+        aside: whether a command of a person or monitor, not the daemon, tries it.
     """
 
     database: Database
@@ -68,22 +68,22 @@ class SignInAttempts:
     _tried: bytes | None = field(default=None, init=False, repr=False)
 
     async def may_try(self, *, at: datetime) -> datetime | None:
-        """Say when this credential may be tried: None for now. Reads only."""
+        """When this credential may be tried; None if it may be tried now. Reads only."""
         row = await self._known_row()
         return None if row is None else _until(row, at=at)
 
     async def is_good(self) -> bool:
-        """Say whether this credential was taken, and not refused since. Reads only."""
+        """Whether this credential was accepted and not refused since. Reads only."""
         return _is_good(await self._known_row())
 
     async def resting(self, *, at: datetime) -> timedelta:
-        """Say for how long Portfolio Manager asked this account to call nothing. Reads only."""
+        """How much longer Portfolio Manager asked this account not to call it. Reads only."""
         until = await self.database.read(lambda connection: _rest_of(connection, self.name))
         rest = timedelta() if until is None else until - at
         return rest if timedelta() < rest <= MAX_REST else timedelta()
 
     async def rests(self, rest: timedelta, *, at: datetime) -> None:
-        """Record that Portfolio Manager asks this account to call nothing for so long."""
+        """Record that Portfolio Manager asked this account not to call it for this long (Retry-After)."""
 
         def record(connection: Connection) -> None:
             _salt(connection, self.name, at=at)
@@ -94,10 +94,10 @@ class SignInAttempts:
         await self.database.run(record)
 
     async def trying(self, *, at: datetime) -> datetime | None:
-        """Record durably that it is tried now, and return None; or else when it may be tried, and nothing is recorded.
+        """Record durably that it is tried now and return None; or record nothing and return when it may be tried.
 
-        Of several that ask at once one may. The others are told to wait, as they must if it is refused; if it is taken
-        they need not, so a caller that waits asks again from time to time.
+        If several callers ask at once, one may try. The others get a time to wait for, which applies if the credential
+        is refused. If it is accepted they need not wait, so a waiting caller should ask again from time to time.
         """
         digest = await self._known(at)
 
@@ -114,7 +114,7 @@ class SignInAttempts:
         return await self.database.run(record)
 
     async def taken(self, *, at: datetime) -> None:
-        """Record that it was taken: what was refused before is forgotten."""
+        """Record that it was accepted, and forget earlier refusals."""
         digest = await self._known(at)
 
         def record(connection: Connection) -> None:
@@ -125,7 +125,7 @@ class SignInAttempts:
         await self.database.run(record)
 
     async def refused(self, *, at: datetime) -> datetime:
-        """Record a 401, and say when the same credential may be tried again."""
+        """Record a 401; returns when the same credential may be tried again."""
         digest = await self._known(at)
 
         def record(connection: Connection) -> datetime:
@@ -139,14 +139,14 @@ class SignInAttempts:
         return await self.database.run(record)
 
     async def failed(self, *, at: datetime) -> None:
-        """Record that no answer came of it, or another one than yes or no: it does not count."""
+        """Record that the attempt got no response, or neither yes nor no. It does not count."""
         tried = self._tried or await self._known(at)
         await self.database.run(lambda connection: _set(connection, self.name, tried, trying=False))
 
     async def given_up(self, *, at: datetime) -> None:
-        """Record that nobody waits for its answer any more: it does not count where the credential was taken before.
+        """Record that the attempt was abandoned. It does not count if the credential was accepted before.
 
-        Restarts while Portfolio Manager hangs would else keep a good password waiting for longer and longer.
+        Otherwise restarts while Portfolio Manager hangs would delay a good password longer and longer.
         """
         tried = self._tried or await self._known(at)
 
@@ -165,7 +165,7 @@ class SignInAttempts:
         return await self.database.read(lambda connection: _row(connection, self.name, digest, lock=False))
 
     async def _known(self, at: datetime) -> bytes:
-        """The digest of this credential under the salt that all replicas share."""
+        """The digest of this credential with the salt that all replicas share."""
         if self._digest is not None:
             return self._digest
         return await self._slowly_once(await self.database.run(lambda connection: _salt(connection, self.name, at=at)))
@@ -181,7 +181,7 @@ class SignInAttempts:
 
 
 def wait_after(refusals: int) -> timedelta:
-    """How long a credential waits that was refused so often in a row; no time at all if it never was."""
+    """How long a credential waits after this many refusals in a row; zero after none."""
     if refusals <= 0:
         return timedelta()
     if refusals == 1:
@@ -201,13 +201,13 @@ def _salt(connection: Connection, name: str, *, at: datetime) -> bytes:
 
 
 def key_for(connection: Connection, name: str, purpose: str, *, at: datetime) -> bytes:
-    """An account's own key for digests of one purpose. It never changes, and all replicas have the same."""
+    """An account's HMAC key for digests of one purpose. It never changes and is the same for all replicas."""
     salt = _salt_of(connection, name) or _salt(connection, name, at=at)
     return hmac.new(salt, purpose.encode(), hashlib.sha256).digest()
 
 
 def _salt_of(connection: Connection, name: str) -> bytes | None:
-    """An account's salt, None where nobody has signed in yet."""
+    """An account's salt; None if nobody has signed in yet."""
     first = select(sign_in_table.c.salt).where(*_is(name, _SALT_ALONE))
     salt: bytes | None = connection.execute(first).scalar_one_or_none()
     return salt
@@ -220,7 +220,7 @@ def _rest_of(connection: Connection, name: str) -> datetime | None:
 
 
 def _row(connection: Connection, name: str, digest: bytes, *, lock: bool = True) -> Row[Any] | None:
-    """What is known of a credential; with `lock` other transactions about this account wait until this one ends."""
+    """The row of a credential. With `lock`, other transactions for this account wait until this one ends."""
     rows = select(sign_in_table).where(sign_in_table.c.name == name).order_by(sign_in_table.c.credential)
     for row in connection.execute(rows.with_for_update() if lock else rows).all():
         if hmac.compare_digest(row.credential, digest):
@@ -229,7 +229,7 @@ def _row(connection: Connection, name: str, digest: bytes, *, lock: bool = True)
 
 
 def _not_before(connection: Connection, name: str, digest: bytes, *, at: datetime) -> datetime | None:
-    """When a credential may be tried, None for now."""
+    """When a credential may be tried; None if it may be tried now."""
     row = _row(connection, name, digest)
     if row is None:
         return None
@@ -240,12 +240,12 @@ def _not_before(connection: Connection, name: str, digest: bytes, *, at: datetim
 
 
 def _until(row: Row[Any], *, at: datetime) -> datetime | None:
-    """When the credential of this row may be tried, None for now."""
-    # A try whose end is not on record counts as a refusal, but for the first one of a credential that was taken before.
+    """When the credential of this row may be tried; None if it may be tried now."""
+    # An unfinished attempt counts as a refusal, except the first one of a credential that was accepted before.
     wait = wait_after(row.refusals + (1 if row.trying and not row.taken_before else 0))
     until: datetime | None = row.tried_at + wait if row.trying else row.not_before
     if row.tried_at > at and until is not None:
-        # The clock was set back since: it waits for no longer than it would from now on.
+        # The clock was set back: it waits no longer than if it had been tried now.
         until = at + wait
     return until if until is not None and until > at else None
 
@@ -261,17 +261,17 @@ def _try(connection: Connection, name: str, digest: bytes, *, at: datetime, take
 
 
 def _is_good(row: Row[Any] | None) -> bool:
-    """Whether the credential of this row was taken, and not refused since."""
+    """Whether the credential of this row was accepted and not refused since."""
     return row is not None and bool(row.taken_before) and row.not_before is None
 
 
 def _aside(digest: bytes) -> bytes:
-    """Names the row in which a credential is tried beside the daemon."""
+    """The key of the row for attempts by commands, apart from the daemon's."""
     return hmac.new(digest, b"aside", hashlib.sha256).digest()
 
 
 def _forget_aside(connection: Connection, name: str, digest: bytes) -> None:
-    """Forget what was tried beside the daemon: it is known now whether the credential is taken."""
+    """Delete the commands' row, because it is now known whether the credential is accepted."""
     connection.execute(delete(sign_in_table).where(*_is(name, _aside(digest))))
 
 

@@ -1,4 +1,4 @@
-"""Remembers how many rows each data source had while it was good, and which contents somebody took as good."""
+"""Source history: row counts of each data source while it was good, and the contents that somebody confirmed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pm_autoaccept.model import SourceHistory, SourceUse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecord:
-    """What a source held while it was good, from when to when; or what somebody took as good then.
+    """The contents of a source during a period in which it was good; or a confirmation of contents.
 
     Attributes:
-        until: when it was last noted so; none for a confirmation.
-        confirmed_by: who took it as good; none where nobody had to.
+        until: when these contents were last recorded; None for a confirmation.
+        confirmed_by: who confirmed them; None if it is not a confirmation.
     """
 
     account: str
@@ -34,17 +34,17 @@ class SourceRecord:
 
 
 COMPARE_WITHIN = timedelta(days=7)
-"""What a table had within this time, it is compared with."""
+"""A table is compared with its row counts within this period."""
 
 RECORD_INTERVAL = timedelta(hours=1)
-"""How often contents that stay the same are noted again."""
+"""How often unchanged contents are recorded again."""
 
 
 def load_source_histories(connection: Connection, name: str, *, at: datetime) -> Mapping[str, SourceHistory]:
-    """What is remembered of each source of the account of this name. Reads only.
+    """Load the history of each source of the account with this name. Reads only.
 
-    A source that was good only longer ago is compared with what it had then: a table that stays broken for a week
-    does not become good by that. One that somebody confirmed is compared with what it had since.
+    A source that was last good before the period is compared with that count: a table does not become good by staying
+    broken for a week. A confirmed source is compared with its counts since the confirmation.
     """
     counts, confirmations = _counts(connection, name, at=at), _confirmations(connection, name)
     return {
@@ -54,7 +54,7 @@ def load_source_histories(connection: Connection, name: str, *, at: datetime) ->
 
 
 def record_sources(connection: Connection, name: str, good: Collection[SourceUse], *, at: datetime) -> None:
-    """Note what the account's good sources hold."""
+    """Record the row counts and digests of the account's good sources."""
     last = _last(connection, name)
     for use in good:
         row = last.get(use.name)
@@ -66,13 +66,13 @@ def record_sources(connection: Connection, name: str, good: Collection[SourceUse
 
 
 def confirm_source(connection: Connection, name: str, use: SourceUse, *, by: str, at: datetime) -> None:
-    """Record that somebody took these contents as good."""
+    """Record that somebody confirmed these contents."""
     values = {"name": name, "source": use.name, "digest": use.digest, "rows": use.rows}
     connection.execute(confirmation_table.insert().values(**values, confirmed_at=at, confirmed_by=by))
 
 
 def list_source_records(connection: Connection, *, account: str | None = None) -> Sequence[SourceRecord]:
-    """What each source held and what was confirmed, of the account of this name or of all; the oldest first."""
+    """All recorded contents and confirmations, of the account with this name or of all accounts, oldest first."""
     counts, confirmations = select(count_table), select(confirmation_table)
     if account is not None:
         counts = counts.where(count_table.c.name == account)
@@ -99,7 +99,7 @@ def _held(
 
 
 def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: datetime) -> SourceHistory:
-    # A confirmation is a count like any other, before which none matters.
+    # A confirmation counts like any other row count, and earlier counts do not matter.
     confirmed = [(row.confirmed_at, row.rows) for row in confirmations[-1:]]
     since = max([at - COMPARE_WITHIN, *(moment for moment, _ in confirmed)])
     known = [*confirmed, *((row.last_read, row.rows) for row in counts)]
@@ -114,7 +114,7 @@ def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: da
 
 
 def _counts(connection: Connection, name: str, *, at: datetime) -> Mapping[str, list[Row[Any]]]:
-    """Source → what it had within the memory's time, and what it had last."""
+    """Source → its rows within the period, and its last row."""
     found: dict[str, list[Row[Any]]] = defaultdict(list)
     of_late = select(count_table).where(count_table.c.name == name, count_table.c.last_read > at - COMPARE_WITHIN)
     for row in connection.execute(of_late):
@@ -125,7 +125,7 @@ def _counts(connection: Connection, name: str, *, at: datetime) -> Mapping[str, 
 
 
 def _last(connection: Connection, name: str) -> Mapping[str, Row[Any]]:
-    """Source → the row that was noted last."""
+    """Source → its last recorded row."""
     newest = select(func.max(count_table.c.id)).where(count_table.c.name == name).group_by(count_table.c.source)
     rows = connection.execute(select(count_table).where(count_table.c.id.in_(newest)))
     return {row.source: row for row in rows}

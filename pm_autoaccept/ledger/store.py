@@ -1,4 +1,4 @@
-"""One provider account's ledger: what `record` promises, each operation one transaction of its database."""
+"""`SqlLedger`: one provider account's ledger, implementing the `record` protocol, one transaction per operation."""
 
 from __future__ import annotations
 
@@ -10,35 +10,26 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable, Paused
-from pm_autoaccept.ledger import (
-    audit,
-    claims,
-    intents,
-    outcomes,
-    ownership,
-    pauses,
-    policy_history,
-    reconciliation,
-    removals,
-    requests,
-    source_history,
-)
-from pm_autoaccept.ledger import (
-    decisions as deciding,
-)
-from pm_autoaccept.ledger import (
-    history as reading,
-)
-from pm_autoaccept.ledger import (
-    notifications as noticing,
-)
+from pm_autoaccept.ledger.audit import list_decisions
+from pm_autoaccept.ledger.claims import accepted_claims
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
+from pm_autoaccept.ledger.decisions import record_decisions
 from pm_autoaccept.ledger.elapsed_time import Clocks, UnknownWait
-from pm_autoaccept.ledger.intents import PlannedAnswer, RecordedIntent
+from pm_autoaccept.ledger.history import count_open_intents, load_history, owners_with_open_answers
+from pm_autoaccept.ledger.intents import PlannedAnswer, RecordedIntent, record_intents
 from pm_autoaccept.ledger.leases import HeldLease, fence
+from pm_autoaccept.ledger.notifications import store_notifications
+from pm_autoaccept.ledger.outcomes import IntentOutcome, record_outcomes, withdraw_intents
+from pm_autoaccept.ledger.ownership import claim_account, find_claimed_account
+from pm_autoaccept.ledger.pauses import pause_reason
+from pm_autoaccept.ledger.policy_history import record_revision
 from pm_autoaccept.ledger.private_values import PrivateFields
+from pm_autoaccept.ledger.reconciliation import count_undecided, reconcile, share_reads
+from pm_autoaccept.ledger.removals import record_removal_intent, record_removal_outcome
+from pm_autoaccept.ledger.requests import record_snapshot
 from pm_autoaccept.ledger.sign_in_attempts import key_for
+from pm_autoaccept.ledger.source_history import load_source_histories, record_sources
 from pm_autoaccept.model import (
     Claim,
     Decision,
@@ -67,10 +58,10 @@ from pm_autoaccept.record import DecisionRow
 R = TypeVar("R")
 
 UNKNOWN_WAIT = timedelta(minutes=5)
-"""Longer than any timeout: how long a POST of unknown fate is given before a read counts as showing its end."""
+"""How long after a POST of unknown outcome a read may settle it. Longer than any timeout."""
 
 DEFAULT_ACCOUNT = "default"
-"""The name of the account where there is only one."""
+"""The name of the account if there is only one."""
 
 
 class SqlLedger:
@@ -81,14 +72,14 @@ class SqlLedger:
     Without a lease, no other process works on this account.
 
     Args:
-        database: where it is kept.
-        name: what the settings call the account.
+        database: the database that contains it.
+        name: the account's name in the settings.
         unknown_wait: see `UNKNOWN_WAIT`.
-        first_answer_wait: how long a ledger must have existed before anything is answered with it.
-        clock: the holder's own, in seconds.
+        first_answer_wait: how old a new ledger must be before anything is answered with it.
+        clock: the monotonic clock of this process, in seconds.
 
     Attributes:
-        clocks: remembers when the clock was set by which things are recorded; `PROCESS_CLOCKS` for this machine's.
+        clocks: detects when the clock used for records was set; `PROCESS_CLOCKS` for this machine's clock.
     """
 
     def __init__(
@@ -120,60 +111,60 @@ class SqlLedger:
         first_answer_wait: timedelta = timedelta(),
         read_only: bool = False,
     ) -> Self:
-        """Open a database for this ledger alone; `close` closes both. Raises as `Database.open`."""
+        """Open a database for this ledger only; `close` closes both. Raises as `Database.open`."""
         database = await Database.open(url, read_only=read_only)
         return cls(database, name=name, unknown_wait=unknown_wait, first_answer_wait=first_answer_wait)
 
     async def close(self) -> None:
-        """Give back the database."""
+        """Close the database."""
         await self.database.close()
 
     async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
-        """Take the ledger for this provider account; raises `LedgerMismatch` if its name belongs to another."""
+        """Bind the ledger to this provider account; raises `LedgerMismatch` if its name belongs to another."""
         name = self.name
         self._provider = await self.database.run(
-            lambda connection: ownership.claim_account(connection, name, service=service, provider=provider, at=at)
+            lambda connection: claim_account(connection, name, service=service, provider=provider, at=at)
         )
 
     async def check_account(self, *, service: str, provider: ProviderAccount) -> None:
         """Raise `LedgerMismatch` if the ledger belongs to another provider account. Reads only."""
         name = self.name
         self._provider = await self.database.run(
-            lambda connection: ownership.find_claimed_account(connection, name, service=service, provider=provider)
+            lambda connection: find_claimed_account(connection, name, service=service, provider=provider)
         )
 
     async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
-        """Record what pends, what does not any more, and what thereby became of earlier answers."""
-        patience = self._patience(at, snapshot.clock)
+        """Record which requests are pending and which are not any more, and settle earlier answers accordingly."""
+        wait = self._current_wait(at, snapshot.clock)
 
-        def record(connection: Connection, us: int) -> None:
-            hiding = (
+        def record(connection: Connection, provider: int) -> None:
+            private_fields = (
                 PrivateFields(private, key_for(connection, self.name, "private", at=at)) if private else PrivateFields()
             )
-            requests.record_snapshot(connection, us, snapshot, at=at, patience=patience, hiding=hiding)
+            record_snapshot(connection, provider, snapshot, at=at, unknown_wait=wait, private_fields=private_fields)
 
         await self._write(record)
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
-        """Say what decide and plan must know of what pends, and what counts for these limits. Reads only."""
+        """Load what decide and plan need about pending requests, and the usage of these limits. Reads only."""
         if self._provider is None:
             return History(limit_usage=tuple(LimitUsage(limit=limit) for limit in limits))
-        patience = self._patience(at, snapshot.clock)
+        wait = self._current_wait(at, snapshot.clock)
         return await self._read(
-            lambda connection, us: reading.load_history(connection, us, snapshot, limits=limits, patience=patience)
+            lambda connection, provider: load_history(connection, provider, snapshot, limits=limits, unknown_wait=wait)
         )
 
     async def accepted_claims(self) -> Sequence[Claim]:
-        """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
-        return () if self._provider is None else await self._read(claims.accepted_claims)
+        """Load the custom fields of every request that was accepted, or may have been. Reads only."""
+        return () if self._provider is None else await self._read(accepted_claims)
 
     async def pause_reason(self) -> str | None:
-        """Who paused answering since when and why, or that the ledger is too new; None for neither. Reads only."""
-        paused = await self.database.read(lambda connection: pauses.pause_reason(connection, self.name))
+        """Why nothing may be answered: a pause, or a ledger that is too new; None if neither. Reads only."""
+        paused = await self.database.read(lambda connection: pause_reason(connection, self.name))
         return paused or self._too_new()
 
     def new_for(self) -> timedelta:
-        """How long the ledger is still too new for an answer; no time at all as a rule."""
+        """How much longer the ledger is too new for an answer; usually zero."""
         age = self.database.identity.age()
         return timedelta() if age is None else max(self._first_answer_wait - age, timedelta())
 
@@ -182,134 +173,130 @@ class SqlLedger:
         if not left:
             return None
         return (
-            "this ledger was made just now, and what was sent with an earlier one may still be on its way; the first "
-            f"answer waits another {left} s"
+            "this ledger is new, and answers sent with an earlier ledger may still be in flight; the first answer "
+            f"waits another {left} s"
         )
 
     async def record_decisions(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> Sequence[Decision]:
-        """Append what was decided, where it differs from the request's last decision; returns what was appended."""
+        """Append the decisions that differ from the request's last decision; returns those."""
         return await self._write(
-            lambda connection, us: deciding.record_decisions(connection, us, decisions, kept_back, mode=mode, at=at)
+            lambda connection, provider: record_decisions(connection, provider, decisions, kept_back, mode=mode, at=at)
         )
 
     async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
-        """Record that a policy came into force, or was refused, unless the last record says just that."""
-        await self._write(lambda connection, us: policy_history.record_revision(connection, us, revision, at=at))
+        """Record that a policy came into force or was refused, unless the last record says the same."""
+        await self._write(lambda connection, provider: record_revision(connection, provider, revision, at=at))
 
     async def source_histories(self, *, at: datetime) -> Mapping[str, SourceHistory]:
-        """What is remembered of the rows of each of the account's data sources. Reads only."""
-        return await self.database.read(
-            lambda connection: source_history.load_source_histories(connection, self.name, at=at)
-        )
+        """The row counts and confirmations of each of the account's data sources. Reads only."""
+        return await self.database.read(lambda connection: load_source_histories(connection, self.name, at=at))
 
     async def record_sources(self, good: Collection[SourceUse], *, at: datetime) -> None:
-        """Note what the account's good data sources hold."""
-        await self._write(lambda connection, _: source_history.record_sources(connection, self.name, good, at=at))
+        """Record the row counts and digests of the account's good data sources."""
+        await self._write(lambda connection, _: record_sources(connection, self.name, good, at=at))
 
     async def record_intent(self, step: Step, *, at: datetime) -> int:
-        """Record durably that this answer is about to be sent; the number returned names the intent."""
-        self._us()
-        answer = PlannedAnswer(step, self._patience(at, step.clock_skew))
+        """Record durably, before the POST, that this answer is about to be sent. Returns the intent's number."""
+        self._claimed_provider()
+        answer = PlannedAnswer(step, self._current_wait(at, step.clock_skew))
         intent: RecordedIntent = await self.database.run_grouped(self._intend, answer)
         self._under_way[intent.number] = intent
         if not step.repeats:
-            self.database.identity.intended(intent.number, at=at)
+            self.database.identity.remember_intent(intent.number, at=at)
         return intent.number
 
     def _intend(self, connection: Connection, answers: Sequence[PlannedAnswer]) -> Sequence[RecordedIntent]:
         fence(connection, self.held_lease)
         if (why := self._too_new()) is not None:
             raise Paused(why)
-        return intents.record_intents(connection, self._us(), answers)
+        return record_intents(connection, self._claimed_provider(), answers)
 
     async def record_outcome(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
-        """Record durably what came of an intent."""
+        """Record durably the outcome of an intent."""
         under_way = self._under_way.pop(intent, None)
         attempt = under_way.attempt if under_way is not None else None
-        await self.database.run_grouped(outcomes.record_outcomes, outcomes.IntentOutcome(intent, receipt, at, attempt))
+        await self.database.run_grouped(record_outcomes, IntentOutcome(intent, receipt, at, attempt))
 
     async def withdraw_intent(self, intent: int) -> None:
-        """Note durably that nothing was sent of an intent, or of its last attempt."""
-        await self.database.run_grouped(outcomes.withdraw_intents, self._under_way.pop(intent, RecordedIntent(intent)))
+        """Record durably that an intent, or its last attempt, was not sent."""
+        await self.database.run_grouped(withdraw_intents, self._under_way.pop(intent, RecordedIntent(intent)))
 
     async def owners_with_open_answers(self) -> frozenset[int]:
-        """Name the owners of property shares whose answer is of unknown fate."""
-        return frozenset() if self._provider is None else await self._read(reading.owners_with_open_answers)
+        """The owners of property shares whose answer has an unknown outcome."""
+        return frozenset() if self._provider is None else await self._read(owners_with_open_answers)
 
     async def count_open_intents(self) -> int:
-        """Count the answers of which it is not known what became of them. Reads only."""
-        return await self._read(reading.count_open_intents)
+        """Count the answers whose outcome is unknown. Reads only."""
+        return await self._read(count_open_intents)
 
     async def share_reads(self) -> ShareReads:
-        """Say whose shares were read when, so that poll can choose whose to read. Reads only."""
-        return ShareReads() if self._provider is None else await self._read(reconciliation.share_reads)
+        """When each owner's shares were last read, so that poll can choose whose to read now. Reads only."""
+        return ShareReads() if self._provider is None else await self._read(share_reads)
 
     async def reconcile(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
-        """Compare what is connected and shared with what was decided; returns what is to be told, each thing once."""
-        return await self._write(lambda connection, us: reconciliation.reconcile(connection, us, snapshot, at=at))
+        """Compare connections and shares with what was decided; returns the findings to report, each once."""
+        return await self._write(lambda connection, provider: reconcile(connection, provider, snapshot, at=at))
 
     async def count_undecided(self) -> int:
-        """Count the connections and shares that came in and stand, by no answer of ours. Reads only."""
-        return await self._read(reconciliation.count_undecided)
+        """Count the current connections and shares that we did not decide. Reads only."""
+        return await self._read(count_undecided)
 
     async def record_removal_intent(self, removal: Removal, *, by: str, at: datetime) -> int:
-        """Record durably that somebody is about to end a connection or a share; the number returned names it."""
+        """Record durably that somebody is about to remove a connection or a share; returns the removal's number."""
         return await self._write(
-            lambda connection, us: removals.record_removal_intent(connection, us, removal, by=by, at=at)
+            lambda connection, provider: record_removal_intent(connection, provider, removal, by=by, at=at)
         )
 
     async def record_removal_outcome(self, number: int, outcome: Outcome, text: str, *, at: datetime) -> None:
-        """Record durably what came of it; `open` leaves it to later reads."""
-        await self.database.run(
-            lambda connection: removals.record_removal_outcome(connection, number, outcome, text, at=at)
-        )
+        """Record durably the outcome of a removal; `open` leaves it to later reads."""
+        await self.database.run(lambda connection: record_removal_outcome(connection, number, outcome, text, at=at))
 
     async def store_notifications(self, notifications: Sequence[Notification], *, at: datetime) -> int:
-        """Store those that are not stored yet, and say how many those were."""
+        """Store the notifications that are not stored yet; returns how many those were."""
         return await self._write(
-            lambda connection, us: noticing.store_notifications(connection, us, notifications, at=at)
+            lambda connection, provider: store_notifications(connection, provider, notifications, at=at)
         )
 
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None
     ) -> Sequence[DecisionRow]:
-        """The decision behind each request's answer, or else its last one; or every one. Oldest first.
+        """The decision behind each request's answer, or its last decision if it has none. Oldest first.
 
-        Of the account that the ledger was claimed for; of all accounts where it was not, as for an auditor.
+        Covers the claimed account, or all accounts if none was claimed, for example for an auditor.
         """
-        us = self._provider
-        return await self.database.read(lambda connection: audit.decisions(connection, us, every=every, keys=keys))
+        provider = self._provider
+        return await self.database.read(lambda connection: list_decisions(connection, provider, every=every, keys=keys))
 
     async def _write(self, work: Callable[[Connection, int], R]) -> R:
-        """Run work that writes for the account that the ledger was claimed for, while its lease is ours."""
-        us, held_lease = self._us(), self.held_lease
+        """Run work that writes for the claimed account, fenced by its lease."""
+        provider, held_lease = self._claimed_provider(), self.held_lease
 
         def fenced(connection: Connection) -> R:
             fence(connection, held_lease)
-            return work(connection, us)
+            return work(connection, provider)
 
         return await self.database.run(fenced)
 
     async def _read(self, work: Callable[[Connection, int], R]) -> R:
-        us = self._us()
-        return await self.database.read(lambda connection: work(connection, us))
+        provider = self._claimed_provider()
+        return await self.database.read(lambda connection: work(connection, provider))
 
-    def _us(self) -> int:
+    def _claimed_provider(self) -> int:
         if self._provider is None:
-            raise LedgerUnavailable("the ledger was not claimed for an account yet; this is a fault of the program")
+            raise LedgerUnavailable("internal error: ledger used before it was bound to an account")
         return self._provider
 
-    def _patience(self, at: datetime, apart: Fact[timedelta] | None) -> UnknownWait:
-        """How long an answer of unknown fate is given, by every clock."""
-        return UnknownWait(self._wait_for_the_unknown(), self.clocks.moment(at, apart))
+    def _current_wait(self, at: datetime, skew: Fact[timedelta] | None) -> UnknownWait:
+        """The wait for answers of unknown outcome, by every clock."""
+        return UnknownWait(self._wait_for_the_unknown(), self.clocks.moment(at, skew))
 
     def _wait_for_the_unknown(self) -> timedelta | None:
-        """How long an answer of unknown fate is given; None while none may be settled or repeated at all.
+        """The wait for answers of unknown outcome; None while none may be settled or repeated.
 
-        A holder before us that was killed or frozen may have sent to the end of its lease. That had run out when ours
-        began, and our own steady clock says how long ago that was, whatever the wall clocks of two machines say.
+        An earlier holder that was killed or frozen may have sent until its lease expired. That was before ours began,
+        and our monotonic clock says how long ago that was, whatever the wall clocks of two machines say.
         """
         held_lease, wait = self.held_lease, self._unknown_wait
         quiet = (

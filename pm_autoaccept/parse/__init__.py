@@ -1,7 +1,7 @@
-"""Bytes to typed values: every document that Portfolio Manager sends, read by name and leniently.
+"""Parses the XML of Portfolio Manager into typed values: by element name, never by position, and leniently.
 
-`document` opens bytes safely, `reading` reads one element's children, `pending` the pending lists, `answers` all else.
-A document that cannot be trusted as a whole raises `errors.DocumentRefused`; one strange element never does.
+`document` opens XML safely, `element_reader` reads the children of an element, `pending` parses the pending lists, and
+`answers` parses everything else. An untrustworthy document raises `errors.DocumentRefused`; one bad element never does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that is read beside the pending lists (docs/protocol.md#notifications, docs/protocol.md#other-services).
 
-These documents bring facts. A fact that is half read would be taken for whole, so what cannot be read here refuses
-the document; a notification without an id, which nothing is decided by, is passed over.
+These documents contain facts, and a partly read fact would look complete. So an unreadable value refuses the document.
+Only a notification without an id is skipped, because no decision depends on it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import AccountInfo, CustomField, CustomFieldDefinition, Notification, ProviderAccount
 from pm_autoaccept.parse.document import Element, children, open_document, open_list
 from pm_autoaccept.parse.element_reader import (
-    Reading,
-    Unread,
+    ElementReader,
+    UnreadableText,
     as_written,
     read_boolean,
     read_id,
@@ -31,7 +31,7 @@ _CUSTOM_FIELD = re.compile(r"/dataExchangeSettings/customField/([^/?#]+)/?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hierarchy:
-    """What stands above a property or meter; works for what is shared or pending. None where absent."""
+    """The account and property above a property or meter that is shared or pending. None where absent."""
 
     account_id: int | None = None
     username: str | None = None
@@ -44,19 +44,19 @@ def parse_account(body: bytes) -> ProviderAccount:
     """Our own account, from GET /account."""
     faults: dict[str, str] = {}
     root = open_document(body, "account")
-    reading = Reading(root, faults)
+    reading = ElementReader(root, faults)
     identity = reading.value("id", "id", read_positive_id)
     username = reading.value("username", "username", as_written)
     _refuse(faults)
     if identity is None or username is None:
         raise DocumentRefused("an account without an id or a username")
-    # What cannot be read of it is not said: nobody is kept from signing in by it.
-    searchable = Reading(root, {}).value("searchable", "searchable", read_boolean)
+    # An unreadable value is ignored, because it must not prevent signing in.
+    searchable = ElementReader(root, {}).value("searchable", "searchable", read_boolean)
     return ProviderAccount(identity, username, searchable)
 
 
 def parse_customer_list(body: bytes) -> frozenset[int]:
-    """The ids of the accounts that are connected with us, from GET /customer/list."""
+    """The ids of the accounts that are connected to us, from GET /customer/list."""
     return frozenset(_linked_id(link, _CUSTOMER) for link in _links(body))
 
 
@@ -66,7 +66,7 @@ def parse_property_links(body: bytes) -> frozenset[int]:
 
 
 def parse_custom_field_links(body: bytes) -> tuple[CustomFieldDefinition, ...]:
-    """The custom fields that our account defines, by name alone, from GET /dataExchangeSettings/customField/list."""
+    """The custom fields that our account defines, with names only, from GET /dataExchangeSettings/customField/list."""
     return tuple(
         CustomFieldDefinition(id=_linked_id(link, _CUSTOM_FIELD), name=link.hint or "") for link in _links(body)
     )
@@ -75,7 +75,7 @@ def parse_custom_field_links(body: bytes) -> tuple[CustomFieldDefinition, ...]:
 def parse_customer(body: bytes) -> AccountInfo:
     """Who a connected customer is, from GET /customer/{id}."""
     faults: dict[str, str] = {}
-    account = Reading(open_document(body, "customer"), faults).group("accountInfo")
+    account = ElementReader(open_document(body, "customer"), faults).group("accountInfo")
     if not account.present():
         faults["account"] = "the document lacks accountInfo"
     info = read_account_info(account)
@@ -94,7 +94,7 @@ def parse_custom_field_values(body: bytes) -> tuple[CustomField, ...]:
 def parse_custom_field(body: bytes, *, id: int) -> CustomFieldDefinition:  # noqa: A002 - Portfolio Manager's own word
     """One custom field in full, from GET /dataExchangeSettings/customField/{id}, which does not repeat the id."""
     faults: dict[str, str] = {}
-    reading = Reading(open_document(body, "customField"), faults)
+    reading = ElementReader(open_document(body, "customField"), faults)
     definition = CustomFieldDefinition(
         id=id,
         name=reading.attribute("name", "name", as_written) or "",
@@ -109,9 +109,9 @@ def parse_custom_field(body: bytes, *, id: int) -> CustomFieldDefinition:  # noq
 
 
 def parse_hierarchy(body: bytes) -> Hierarchy:
-    """What stands above a property or meter, from GET /idHierarchy/…."""
+    """The account and property above a property or meter, from GET /idHierarchy/…."""
     faults: dict[str, str] = {}
-    reading = Reading(open_document(body, "hierarchy"), faults)
+    reading = ElementReader(open_document(body, "hierarchy"), faults)
     hierarchy = Hierarchy(
         account_id=reading.value("accountId", "accountId", read_id),
         username=reading.value("username", "username", as_written),
@@ -131,8 +131,8 @@ def parse_notifications(body: bytes) -> tuple[Notification, ...]:
 
 
 def _notification(element: Element) -> Notification | None:
-    """One notification; what cannot be read of it is None."""
-    reading = Reading(element, {})
+    """One notification; unreadable values are None, and one without a readable id is skipped."""
+    reading = ElementReader(element, {})
     identity = reading.value("notificationId", "id", read_id)
     if identity is None:
         return None
@@ -151,21 +151,21 @@ def _notification(element: Element) -> Notification | None:
 
 
 def _links(body: bytes) -> tuple[Link, ...]:
-    """The links of a list; a list that says Error, or goes on elsewhere, is not the whole list."""
+    """The links of a list. A list with status Error or with more pages is refused, because it is incomplete."""
     response = read_response(open_list(body, "response"))
     if not response.ok:
         raise DocumentRefused("a response with status Error, where a list was expected")
-    if any(link.leads_on for link in response.links):
-        raise DocumentRefused("a list in pages, where the whole list was expected")
+    if any(link.is_next_page for link in response.links):
+        raise DocumentRefused("a list with more pages, where the complete list was expected")
     return response.links
 
 
 def _linked_id(link: Link, path: re.Pattern[str]) -> int:
-    """The id that a link names, in its address or its id attribute; never two different ones."""
+    """The id in a link's URL or id attribute; two different ids are refused."""
     address = path.search(link.link or "")
     try:
         named = {read_positive_id(text) for text in (link.id, address and address[1]) if text}
-    except Unread as error:
+    except UnreadableText as error:
         raise DocumentRefused(f"a link whose id {error}") from error
     if len(named) != 1:
         raise DocumentRefused(f"a link that names {'two ids' if named else 'no id'}: {(link.link or '')[:80]!r}")
@@ -173,6 +173,6 @@ def _linked_id(link: Link, path: re.Pattern[str]) -> int:
 
 
 def _refuse(faults: dict[str, str]) -> None:
-    """A fact that is half read is not learnt."""
+    """Refuse a document with an unreadable value."""
     for why in faults.values():
         raise DocumentRefused(why)

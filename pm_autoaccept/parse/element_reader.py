@@ -1,4 +1,4 @@
-"""Reads one element's children by name, and notes what cannot be read under the policy language's name for it."""
+"""Reads the children of an XML element by name, and records unreadable values under their policy field names."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _MOMENT = re.compile(
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-class Unread(ValueError):
-    """A text is not what its element should hold. Its message completes "it …"."""
+class UnreadableText(ValueError):
+    """A text is not what its element should contain. The message completes "it …"."""
 
 
 def read_id(text: str) -> int:
-    """A decimal number within xs:long, blanks around it allowed."""
+    """A whole number within xs:long; blanks around it are allowed."""
     written = text.strip(_BLANKS)
     if not _DIGITS.fullmatch(written) or not -_LONG <= int(written) < _LONG:
-        raise Unread(f"is not a whole number: {_shown(text)}")
+        raise UnreadableText(f"is not a whole number: {_shown(text)}")
     return int(written)
 
 
 def read_positive_id(text: str) -> int:
-    """An id that a call may name: above 0. Only audit elements hold ids below."""
+    """An id above 0, as used in calls. Only audit elements contain other ids."""
     number = read_id(text)
     if number <= 0:
-        raise Unread(f"is not an id above 0: {_shown(text)}")
+        raise UnreadableText(f"is not an id above 0: {_shown(text)}")
     return number
 
 
@@ -50,7 +50,7 @@ def read_decimal(text: str) -> Decimal:
     """A number with or without decimals."""
     written = text.strip(_BLANKS)
     if not _DECIMAL.fullmatch(written):
-        raise Unread(f"is not a number: {_shown(text)}")
+        raise UnreadableText(f"is not a number: {_shown(text)}")
     return Decimal(written)
 
 
@@ -59,31 +59,31 @@ def read_boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.strip(_BLANKS)]
     except KeyError:
-        raise Unread(f"is neither true nor false: {_shown(text)}") from None
+        raise UnreadableText(f"is neither true nor false: {_shown(text)}") from None
 
 
 def read_day(text: str) -> date:
-    """xs:date; an offset, which would not move the day that is meant, is passed over."""
+    """xs:date; a time zone offset is ignored, because it does not change the day."""
     written = _DAY.fullmatch(text.strip(_BLANKS))
     try:
         return date.fromisoformat(written[1] if written else "")
     except ValueError:
-        raise Unread(f"is not a date: {_shown(text)}") from None
+        raise UnreadableText(f"is not a date: {_shown(text)}") from None
 
 
 def read_moment(text: str) -> datetime:
     """xs:dateTime with an offset, milliseconds optional (docs/protocol.md#dates)."""
     written = _MOMENT.fullmatch(text.strip(_BLANKS))
     if written is None:
-        raise Unread(f"is not a date and time: {_shown(text)}")
+        raise UnreadableText(f"is not a date and time: {_shown(text)}")
     if written["offset"] is None:
-        raise Unread(f"has no offset: {_shown(text)}")
+        raise UnreadableText(f"has no time zone offset: {_shown(text)}")
     try:
         moment = datetime.fromisoformat(f"{written['upto']}.{(written['fraction'] or '0')[:6]:0<6}{written['offset']}")
-        # At either end of the calendar a moment exists that no computation can move to UTC.
+        # Times at either end of the calendar cannot be converted to UTC.
         moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Unread(f"is not a date and time: {_shown(text)}") from None
+        raise UnreadableText(f"is not a date and time: {_shown(text)}") from None
     return moment
 
 
@@ -91,27 +91,27 @@ def read_access_level(text: str) -> str:
     """shareLevelType: `Read` or `Read Write`."""
     written = text.strip(_BLANKS)
     if written not in ("Read", "Read Write"):
-        raise Unread(f"is neither Read nor Read Write: {_shown(text)}")
+        raise UnreadableText(f"is neither Read nor Read Write: {_shown(text)}")
     return written
 
 
 def as_written(text: str) -> str:
-    """Text as the customer typed it, blanks included: cleaning is the policy's business."""
+    """Text as the customer typed it, including blanks, because the policy does the cleaning."""
     return text
 
 
 def own_text(element: Element) -> str:
-    """The text of an element that holds nothing but text, "" where it is empty."""
+    """The text of an element that contains only text, "" if it is empty."""
     if len(element):
-        raise Unread("holds elements where text was expected")
+        raise UnreadableText("contains elements where text was expected")
     return shown(element.text or "")
 
 
-class Reading:
-    """One element, or none, or one that cannot be trusted, read field by field.
+class ElementReader:
+    """Reads one element, which may be absent or untrustworthy, field by field.
 
-    What is absent reads as None. What cannot be read, and what stands twice with different contents, reads as None too
-    and is noted in `faults` under the name given as `field`.
+    An absent value reads as None. A value that is unreadable, or that appears twice with different contents, also reads
+    as None and is recorded in `faults` under the name given as `field`.
     """
 
     __slots__ = ("_children", "_doubt", "_element", "faults")
@@ -124,15 +124,15 @@ class Reading:
         for child in () if element is None else element:
             self._children[local_name(child)].append(child)
 
-    def group(self, name: str) -> Reading:
-        """The child of that name, to be read in turn."""
+    def group(self, name: str) -> ElementReader:
+        """A reader for the child with this name."""
         try:
-            return Reading(self._only(name), self.faults, doubt=self._doubt)
-        except Unread as error:
-            return Reading(None, self.faults, doubt=f"{name} {error}")
+            return ElementReader(self._only(name), self.faults, doubt=self._doubt)
+        except UnreadableText as error:
+            return ElementReader(None, self.faults, doubt=f"{name} {error}")
 
     def value(self, name: str, field: str, read: Callable[[str], T]) -> T | None:
-        """The child of that name, as `read` understands its text."""
+        """The text of the child with this name, converted by `read`."""
 
         def found() -> T | None:
             child = self._only(name)
@@ -141,7 +141,7 @@ class Reading:
         return self._noting(name, field, found)
 
     def attribute(self, name: str, field: str, read: Callable[[str], T]) -> T | None:
-        """The element's own attribute of that name, as `read` understands it."""
+        """The element's own attribute with this name, converted by `read`."""
 
         def found() -> T | None:
             text = None if self._element is None else attribute(self._element, name)
@@ -154,7 +154,7 @@ class Reading:
         return self._element is not None or self._doubt is not None
 
     def note(self, field: str, why: str) -> None:
-        """Notes a fault, unless the field has one already."""
+        """Record a fault, unless the field already has one."""
         self.faults.setdefault(field, why)
 
     def _noting(self, name: str, field: str, found: Callable[[], T | None]) -> T | None:
@@ -163,18 +163,18 @@ class Reading:
             return None
         try:
             return found()
-        except Unread as error:
+        except UnreadableText as error:
             self.note(field, f"{name} {error}")
             return None
 
     def _only(self, name: str) -> Element | None:
-        """The one child of that name; several are one if they say the same."""
+        """The one child with this name; identical repetitions count as one."""
         found = self._children.get(name, ())
         if len(found) > 1 and len({own_bytes(child) for child in found}) > 1:
-            raise Unread("stands more than once, with different contents")
+            raise UnreadableText("appears more than once with different contents")
         return found[0] if found else None
 
 
 def _shown(text: str) -> str:
-    """What was found, short enough for a message."""
+    """The found text, shortened for a message."""
     return repr(text if len(text) <= 40 else text[:40] + "…")  # noqa: PLR2004 - a width, of no further meaning

@@ -28,8 +28,8 @@ from pm_autoaccept.parse.document import (
     where_marked,
 )
 from pm_autoaccept.parse.element_reader import (
-    Reading,
-    Unread,
+    ElementReader,
+    UnreadableText,
     as_written,
     own_text,
     read_access_level,
@@ -58,24 +58,24 @@ _SQUARE_FEET: Mapping[str | None, Decimal] = MappingProxyType(
 
 
 def parse_pending_page(kind: Kind, body: bytes) -> PendingPage:
-    """Reads one page of the pending list of that kind.
+    """Parse one page of the pending list of this kind.
 
-    An element without an id that can be answered becomes an `Unreadable`, and so does a request of another kind,
-    which does not belong here. Neither stops the others.
+    An element without a usable id becomes an `Unreadable`, and so does a request of another kind. Neither affects the
+    other elements.
 
     Raises:
-        DocumentRefused: the document is no `pendingList`, or not to be trusted as a whole.
+        DocumentRefused: the document is not a `pendingList`, or cannot be trusted as a whole.
     """
     root = open_list(body, "pendingList")
     read = [_request(kind, element) for element in root if local_name(element) in _ELEMENTS]
     return PendingPage(
         requests=tuple(request for request in read if isinstance(request, PendingRequest)),
         unreadable=tuple(request for request in read if isinstance(request, Unreadable)),
-        has_next=any(link.leads_on for link in read_links(root)),
+        has_next=any(link.is_next_page for link in read_links(root)),
     )
 
 
-def read_account_info(info: Reading) -> AccountInfo:
+def read_account_info(info: ElementReader) -> AccountInfo:
     """Who a customer is, from `accountInfo`."""
     return AccountInfo(
         first_name=info.value("firstName", "account.first_name", as_written),
@@ -89,7 +89,7 @@ def read_account_info(info: Reading) -> AccountInfo:
 
 
 def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[CustomField, ...]:
-    """The values of `customFieldList`s in document order, repetitions included."""
+    """The values of `customFieldList` elements in document order, including repetitions."""
     fields = []
     for element in (field for each in lists for field in children(each, "customField")):
         name = attribute(element, "name") or ""
@@ -97,20 +97,20 @@ def read_custom_fields(lists: list[Element], faults: dict[str, str]) -> tuple[Cu
             faults.setdefault("custom.", f"a customField has the name {name!r}")
         try:
             fields.append(CustomField(name, own_text(element)))
-        except Unread as error:
+        except UnreadableText as error:
             faults.setdefault(f"custom.{name}", f"customField {error}")
     return tuple(fields)
 
 
 def replace_answers(source: bytes, instead: Callable[[str, str], str | None]) -> bytes:
-    """The bytes of one request with other answers in its custom fields.
+    """The bytes of one request with replaced custom field values, for masking.
 
     Args:
-        source: as in `PendingRequest.source`, or `Unreadable.source`.
-        instead: called with the name and the text of each custom field, wherever it stands; None: it stays.
+        source: as in `PendingRequest.source` or `Unreadable.source`.
+        instead: called with the name and text of each custom field; returns the new text, or None to keep it.
 
     Raises:
-        DocumentRefused: they are not the bytes of an element.
+        DocumentRefused: the bytes are not a well-formed element.
     """
     element = parsed(source)
     changed = False
@@ -132,7 +132,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
     if _ELEMENTS[local_name(element)] is not kind:
         return Unreadable(kind, f"a {local_name(element)} element in the {kind} list", source)
     faults: dict[str, str] = {}
-    reading = Reading(element, faults)
+    reading = ElementReader(element, faults)
     identity = reading.value(_ID[kind], _ID_FIELD[kind], read_positive_id)
     if identity is None:
         return Unreadable(kind, faults.get(_ID_FIELD[kind], f"it has no {_ID[kind]}"), source)
@@ -159,7 +159,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
     )
 
 
-def _property_info(info: Reading) -> PropertyInfo:
+def _property_info(info: ElementReader) -> PropertyInfo:
     return PropertyInfo(
         name=info.value("name", "property.name", as_written),
         primary_function=info.value("primaryFunction", "property.primary_function", as_written),
@@ -174,8 +174,8 @@ def _property_info(info: Reading) -> PropertyInfo:
     )
 
 
-def _floor_area(area: Reading, field: str) -> Decimal | None:
-    """Square feet. A value without a unit that we know is worse than none."""
+def _floor_area(area: ElementReader, field: str) -> Decimal | None:
+    """The floor area in square feet. A value without a known unit counts as unreadable."""
     if not area.present():
         return None
     value = area.value("value", field, read_decimal)
@@ -186,13 +186,13 @@ def _floor_area(area: Reading, field: str) -> Decimal | None:
     return value * _SQUARE_FEET[units]
 
 
-def _meter_info(meter: Reading) -> MeterInfo:
-    """A meter has either meterInfo or wasteMeterInfo; both or neither leave everything about it in doubt."""
+def _meter_info(meter: ElementReader) -> MeterInfo:
+    """A meter has either meterInfo or wasteMeterInfo; with both or neither, everything about it is in doubt."""
     energy, waste = meter.group("meterInfo"), meter.group("wasteMeterInfo")
     info, category = (energy, "energy") if energy.present() else (waste, "waste")
     if energy.present() == waste.present():
         which = "both meterInfo and wasteMeterInfo" if energy.present() else "neither meterInfo nor wasteMeterInfo"
-        info = Reading(None, meter.faults, doubt=f"the meter has {which}")
+        info = ElementReader(None, meter.faults, doubt=f"the meter has {which}")
         info.note("meter.category", f"the meter has {which}")
     return MeterInfo(
         category=None if "meter.category" in meter.faults else category,
@@ -207,7 +207,7 @@ def _meter_info(meter: Reading) -> MeterInfo:
     )
 
 
-def _address(address: Reading, field: str) -> Address:
+def _address(address: ElementReader, field: str) -> Address:
     def part(name: str, own_name: str) -> str | None:
         return address.attribute(name, f"{field}.{own_name}", as_written)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.parse.document import Element, attribute, children, open_document
-from pm_autoaccept.parse.element_reader import Unread, read_id
+from pm_autoaccept.parse.element_reader import UnreadableText, read_id
 from pm_autoaccept.parse.forbidden_characters import MARK
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceError:
-    """One `error`: `number` is -100 (does not fit the schema) or -200 (anything else), None where unreadable."""
+    """One `error`: `number` is -100 (does not fit the schema) or -200 (anything else), None if unreadable."""
 
     number: int | None
     text: str
@@ -20,7 +20,7 @@ class ServiceError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One `link`, each attribute as it was written, None where absent."""
+    """One `link`; attributes as written, None where absent."""
 
     id: str | None
     description: str | None
@@ -28,29 +28,29 @@ class Link:
     hint: str | None
 
     @property
-    def leads_on(self) -> bool:
-        """Whether it is the "next page" link, whatever its case and blanks (docs/protocol.md#paging)."""
+    def is_next_page(self) -> bool:
+        """Whether it is the "next page" link, ignoring case and blanks (docs/protocol.md#paging)."""
         return " ".join((self.description or "").split()).casefold() == "next page"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """A `response`. `ok` only if its status is exactly "Ok" and it names no error."""
+    """A `response`. It is `ok` only if its status is exactly "Ok" and it contains no error."""
 
     ok: bool
     errors: tuple[ServiceError, ...] = ()
     links: tuple[Link, ...] = ()
     status: str | None = field(default=None, compare=False)
-    """As it was written, None where absent."""
+    """As written, None if absent."""
 
     @property
-    def says_no(self) -> bool:
-        """Whether it says so in both ways: its status is exactly "Error", and it names an error."""
+    def is_error(self) -> bool:
+        """Whether it is certainly an error: its status is exactly "Error" and it contains an error."""
         return self.status == "Error" and bool(self.errors)
 
 
 def parse_response(body: bytes) -> Response:
-    """Reads a `response`.
+    """Parse a `response`.
 
     Raises:
         DocumentRefused: it is something else.
@@ -59,17 +59,17 @@ def parse_response(body: bytes) -> Response:
 
 
 def read_response(root: Element) -> Response:
-    """A `response` that has been opened."""
+    """Parse a `response` from its root element."""
     status = attribute(root, "status")
     errors = tuple(_error(error) for group in children(root, "errors") for error in children(group, "error"))
     return Response(ok=status == "Ok" and not errors, errors=errors, links=read_links(root), status=status)
 
 
 def read_links(root: Element) -> tuple[Link, ...]:
-    """The links of a `response` or a `pendingList`, none where there is no `links` or an empty one.
+    """The links of a `response` or `pendingList`; empty if `links` is missing or empty.
 
     Raises:
-        DocumentRefused: of one of them it is not certain whether it leads on.
+        DocumentRefused: it is uncertain whether one of them is the "next page" link.
     """
     return tuple(_link(link) for group in children(root, "links") for link in children(group, "link"))
 
@@ -77,7 +77,9 @@ def read_links(root: Element) -> tuple[Link, ...]:
 def _link(link: Element) -> Link:
     description = attribute(link, "linkDescription")
     if MARK in link.get("linkDescription", ""):
-        raise DocumentRefused(f"a link with a character that XML forbids in its description: {description!r:.80}")
+        raise DocumentRefused(
+            f"a link with a character that XML does not allow in its description: {description!r:.80}"
+        )
     return Link(
         id=attribute(link, "id"),
         description=description,
@@ -89,6 +91,6 @@ def _link(link: Element) -> Link:
 def _error(error: Element) -> ServiceError:
     try:
         number = read_id(attribute(error, "errorNumber") or "")
-    except Unread:
+    except UnreadableText:
         number = None
     return ServiceError(number, attribute(error, "errorDescription") or "")

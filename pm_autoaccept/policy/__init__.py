@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.runner import CaseResult, rules_not_decided, run_cases
-from pm_autoaccept.policy.data.guards import weigh
-from pm_autoaccept.policy.data.sources import Form, Guard, Query, Source
-from pm_autoaccept.policy.data.tables import Row, Table, Tabulation, tabulate
+from pm_autoaccept.policy.data.guards import apply_guards
+from pm_autoaccept.policy.data.sources import Guard, Query, Source, SourceKind
+from pm_autoaccept.policy.data.tables import Row, Table, TableBuilder, build_table
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
-from pm_autoaccept.policy.evaluation.explanation import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy.evaluation.explanation import Clause, RuleExplanation, RuleResult, nearest_rule
 from pm_autoaccept.policy.evaluation.judgement import Judgement
-from pm_autoaccept.policy.evaluation.taken import collect
+from pm_autoaccept.policy.evaluation.taken import collect_claims
 from pm_autoaccept.policy.load import load, load_checked
 from pm_autoaccept.policy.policy import Policy
 from pm_autoaccept.policy.time_zone import end_of_day
 
 __all__ = [
-    "CameOut",
     "Case",
     "CaseResult",
     "Clause",
-    "Form",
     "Guard",
     "Judgement",
     "Policy",
     "Query",
     "Row",
-    "RuleLookedAt",
+    "RuleExplanation",
+    "RuleResult",
     "Source",
+    "SourceKind",
     "Table",
-    "Tabulation",
-    "collect",
+    "TableBuilder",
+    "apply_guards",
+    "build_table",
+    "collect_claims",
     "end_of_day",
     "load",
     "load_checked",
     "name_key",
-    "nearest",
+    "nearest_rule",
     "rules_not_decided",
     "run_cases",
-    "tabulate",
-    "weigh",
 ]

@@ -42,7 +42,7 @@ from pm_autoaccept.policy.enumerations import (
     STATES,
     WASTE_METER_TYPES,
 )
-from pm_autoaccept.policy.evaluation.custom_answers import Custom, answer, by_name, name_key
+from pm_autoaccept.policy.evaluation.custom_answers import CustomFieldRef, by_name, find_answer, name_key
 from pm_autoaccept.policy.split_answers import PartOf
 from pm_autoaccept.policy.value_formats import ValueFormat
 from pm_autoaccept.policy.values import FieldType, Value
@@ -79,7 +79,7 @@ class Field:
     asks_who: bool = False
     lower_case: bool = False
     private: bool = False
-    custom: Custom | None = None
+    custom: CustomFieldRef | None = None
     form: ValueFormat | None = None
     part_of: PartOf | None = None
 
@@ -358,15 +358,15 @@ def is_custom(field: object) -> bool:
 
 def _custom_field(prefix: str, name: str) -> Field:
     if prefix == "connection.custom.":
-        kinds, custom = SHARES, Custom(_answers_at_connection, name_key(name))
+        kinds, custom = SHARES, CustomFieldRef(_answers_at_connection, name_key(name))
     elif prefix == "property.custom.":
-        kinds, custom = METERS, Custom(_answers_of_property, name_key(name))
+        kinds, custom = METERS, CustomFieldRef(_answers_of_property, name_key(name))
     else:
-        kinds, custom = ALL, Custom(_answers, name_key(name))
+        kinds, custom = ALL, CustomFieldRef(_answers, name_key(name))
 
     def read(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
         given = custom.among(request, facts)
-        return given if isinstance(given, NotLearnt) else answer(custom.key, by_name(given), facts.defined)
+        return given if isinstance(given, NotLearnt) else find_answer(custom.key, by_name(given), facts.defined)
 
     return Field(prefix + name, FieldType.TEXT, kinds, read, asks_who=True, custom=custom)
 

@@ -21,11 +21,11 @@ from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.data.tables import Table
-from pm_autoaccept.policy.evaluation.compiler import Preparation
-from pm_autoaccept.policy.evaluation.explanation import RuleLookedAt, look_through
-from pm_autoaccept.policy.evaluation.judgement import Judgement, by_default, said_of
-from pm_autoaccept.policy.evaluation.request_view import Circumstances, View
-from pm_autoaccept.policy.evaluation.rule_index import AskedRule, Search
+from pm_autoaccept.policy.evaluation.compiler import Compiler
+from pm_autoaccept.policy.evaluation.explanation import RuleExplanation, explain_rules
+from pm_autoaccept.policy.evaluation.judgement import Judgement, default_judgement, rule_judgement
+from pm_autoaccept.policy.evaluation.request_view import RequestContext, RequestView
+from pm_autoaccept.policy.evaluation.rule_index import CompiledRule, RuleIndex
 from pm_autoaccept.policy.fields import ALL, SHARES, Field
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.notes import Note
@@ -57,13 +57,13 @@ class Policy:
     time_zone: tzinfo = UTC
     private: frozenset[str] = frozenset()
     cases: tuple[Case, ...] = ()
-    _searches: Mapping[Kind, Search] = field(init=False, repr=False, compare=False)
+    _indexes: Mapping[Kind, RuleIndex] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        preparation = Preparation()
-        asked = [AskedRule.of(rule, preparation) for rule in self.rules]
-        searches = {kind: Search.among(each for each in asked if kind in each.rule.on) for kind in Kind}
-        object.__setattr__(self, "_searches", searches)
+        compiler = Compiler()
+        asked = [CompiledRule.of(rule, compiler) for rule in self.rules]
+        indexes = {kind: RuleIndex.of(each for each in asked if kind in each.rule.on) for kind in Kind}
+        object.__setattr__(self, "_indexes", indexes)
 
     @property
     def holding_for_ever(self) -> tuple[str, ...]:
@@ -102,26 +102,28 @@ class Policy:
 
         A rule with `enforce: false` never stops the search: what it would have decided is added to the judgement.
         """
-        view = View(request, facts, tables, self.time_zone)
-        rule, passed = self._searches[request.kind].first(view)
+        view = RequestView(request, facts, tables, self.time_zone)
+        rule, passed = self._indexes[request.kind].first_match(view)
         judgement = (
-            by_default(self.default, view) if rule is None else said_of(rule.rule, rule.when.outcome(view), view)
+            default_judgement(self.default, view)
+            if rule is None
+            else rule_judgement(rule.rule, rule.when.outcome(view), view)
         )
         if not passed:
             return judgement
-        would = [said_of(each.rule, each.when.outcome(view), view) for each in passed]
+        would = [rule_judgement(each.rule, each.when.outcome(view), view) for each in passed]
         return replace(judgement, shadows=tuple(Shadow(each.rule or "", each.verdict, each.unknown) for each in would))
 
-    def decides(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Rule | None:
+    def deciding_rule(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Rule | None:
         """The rule that `judge` would decide by; None for the default."""
-        rule, _ = self._searches[request.kind].first(View(request, facts, tables, self.time_zone))
+        rule, _ = self._indexes[request.kind].first_match(RequestView(request, facts, tables, self.time_zone))
         return None if rule is None else rule.rule
 
     def explain(
         self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]
-    ) -> tuple[RuleLookedAt, ...]:
+    ) -> tuple[RuleExplanation, ...]:
         """How each rule evaluates for a request, clause by clause, in order."""
-        return look_through(self.rules, Circumstances(request, facts, tables, self.time_zone))
+        return explain_rules(self.rules, RequestContext(request, facts, tables, self.time_zone))
 
 
 def _fields(rule: Rule) -> Iterator[Field]:

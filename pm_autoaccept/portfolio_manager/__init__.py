@@ -1,14 +1,14 @@
-"""The only code that connects to Portfolio Manager.
+"""The client for Portfolio Manager's web services: the only code that connects to it.
 
-`services` is the table of what can be called, `documents` the two bodies that are sent, `outcomes` what an answer
-means, `pace` how many calls at once and how fast, `connection` one call over HTTP, `sending` its attempts, `client`
-all of it together.
+`services` is the table of services, `request_bodies` the two XML documents that are sent, `transport` one HTTP call,
+`responses` what a status and body mean, `retries` repeats and backoff, and `rate_limit` how many calls are in flight
+and how many per second. `client` puts them together.
 """
 
 from __future__ import annotations
 
 from pm_autoaccept.portfolio_manager.client import PortfolioManager
-from pm_autoaccept.portfolio_manager.rate_limit import Pace
-from pm_autoaccept.portfolio_manager.retries import CallMade, Memory
+from pm_autoaccept.portfolio_manager.rate_limit import RateLimiter
+from pm_autoaccept.portfolio_manager.retries import CallMade, RefusalStore
 
-__all__ = ["CallMade", "Memory", "Pace", "PortfolioManager"]
+__all__ = ["CallMade", "PortfolioManager", "RateLimiter", "RefusalStore"]

@@ -1,4 +1,4 @@
-"""Everything that is asked of Portfolio Manager and told to it, and which calls are repeated."""
+"""The Portfolio Manager client: pending lists and facts, accept and reject, disconnect and unshare, GET /account."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ from pm_autoaccept.model import (
     ProviderAccount,
 )
 from pm_autoaccept.portfolio_manager import services
-from pm_autoaccept.portfolio_manager.rate_limit import Pace
+from pm_autoaccept.portfolio_manager.rate_limit import RateLimiter
 from pm_autoaccept.portfolio_manager.request_bodies import sharing_response, terminate_sharing_response
-from pm_autoaccept.portfolio_manager.retries import CallMade, Forgetful, Memory, Sending, nothing_against_it
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.retries import CallMade, NoRefusalStore, RefusalStore, RetryingSender, no_objection
+from pm_autoaccept.portfolio_manager.transport import Transport
 
 
 class PortfolioManager:
-    """Portfolio Manager, as one provider account sees it. Opened and closed by `async with`.
+    """A session with Portfolio Manager for one provider account. Use it with `async with`.
 
-    The first call of a session is `account()`, alone: it tries the password once. After one 401 every further call
-    raises NotAuthorised without being sent, so that a wrong password does not lock the account; open a new session
-    to try again. Where the last success is more than a second ago, one read leaves alone and the others wait for
-    what comes of it: a password that was changed meanwhile is tried once. Calls on one account share one `pace`.
+    The first call of a session is `account()`, alone: it tries the password once. After one 401, every further call
+    raises NotAuthorised without being sent, so that a wrong password does not lock the account. Open a new session to
+    try again. If the last success is more than a second ago, one read is sent alone and the others wait for its result,
+    so that a password that was changed meanwhile is tried once. All calls on one account share one rate limiter.
 
-    Every method that reads raises the errors of `errors.PortfolioManagerError`; what is safe to repeat (TooFast,
-    Transient) was repeated `attempts` times before.
+    Every method that reads raises the errors of `errors.PortfolioManagerError`. Calls that are safe to repeat (TooFast,
+    Transient) are tried `attempts` times first.
 
     Args:
         base_url: EPA's live or test service (docs/protocol.md#environments), or a simulator's.
-        pace: how many at once and how fast.
-        timeout: of each attempt as a whole, in seconds, from the name's resolution to the last byte.
-        attempts: how often a call is tried at most, the first included.
-        patience: the longest Retry-After, in seconds, that is waited for; a longer one raises TooFast, and so does
-            every call until it is over, unsent.
+        rate_limiter: limits calls in flight and calls per second.
+        timeout: of each attempt as a whole, in seconds, from the name lookup to the last byte.
+        attempts: the maximum number of attempts for one call.
+        max_retry_after_s: the longest Retry-After, in seconds, that is waited for. A longer one raises TooFast, and so
+            does every call until it is over; those calls are not sent.
         sleep: waits between attempts.
-        now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
+        now: the clock, with an offset. It is compared with a Retry-After date and with the service's clock.
         on_call: called after each attempt at a call.
-        memory: is told of a 401 and of each Retry-After, before anybody else.
-        egress: through which proxy calls leave; directly where None.
-        connector: aiohttp's, where the default does not do.
+        refusal_store: keeps each 401 and each Retry-After beyond this session.
+        egress: the proxies to use; None connects directly.
+        connector: replaces the default aiohttp connector.
 
     Raises:
-        ConfigurationError: the base URL must not be given credentials, or Basic cannot carry them.
+        ConfigurationError: credentials must not be sent to this base URL, or Basic authentication cannot carry them.
     """
 
     def __init__(
@@ -69,18 +69,18 @@ class PortfolioManager:
         base_url: str,
         username: str,
         password: str,
-        pace: Pace,
+        rate_limiter: RateLimiter,
         timeout: float = 60.0,
         attempts: int = 4,
-        patience: float = 60.0,
+        max_retry_after_s: float = 60.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = utc_now,
         on_call: Callable[[CallMade], None] = lambda _made: None,
-        memory: Memory | None = None,
+        refusal_store: RefusalStore | None = None,
         egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
-        self._connection = Connection(
+        self._transport = Transport(
             base_url=base_url,
             username=username,
             password=password,
@@ -88,108 +88,109 @@ class PortfolioManager:
             egress=egress,
             connector=connector,
         )
-        self.pace = pace
-        self._sending = Sending(
-            connection=self._connection,
-            pace=pace,
+        self.rate_limiter = rate_limiter
+        self._sender = RetryingSender(
+            transport=self._transport,
+            rate_limiter=rate_limiter,
             attempts=attempts,
-            patience=patience,
+            max_retry_after_s=max_retry_after_s,
             sleep=sleep,
             now=now,
             on_call=on_call,
-            memory=memory or Forgetful(),
+            refusal_store=refusal_store or NoRefusalStore(),
         )
 
     async def __aenter__(self) -> Self:
-        await self._connection.__aenter__()
+        await self._transport.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._connection.__aexit__(kind, error, trace)
+        await self._transport.__aexit__(kind, error, trace)
         if self.refused:
-            # Whoever met the 401 may have been given up before it was on record.
-            await self._sending.refusal()
+            # The call that got the 401 may have been cancelled before it was recorded.
+            await self._sender.record_refusal()
 
     def was_idle(self) -> None:
-        """Say that time has passed in which nothing was called, so that the next read leaves alone.
+        """Note that no call was sent for a while, so that the next read is sent alone.
 
-        It is noticed after a second anyway, unless the machine slept meanwhile.
+        After a second this happens anyway, unless the machine slept meanwhile.
         """
-        self._sending.was_idle()
+        self._sender.was_idle()
 
     @property
     def refused(self) -> bool:
-        """Whether a 401 has come in this session."""
-        return self._connection.refused
+        """Whether this session has received a 401."""
+        return self._transport.refused
 
     @property
     def clock(self) -> Fact[timedelta]:
-        """What the service's clock says beside ours, by its last answer: its `Date` minus our time."""
-        return self._sending.clock
+        """The difference between the service's clock and ours: the `Date` of its last reply minus our time."""
+        return self._sender.clock
 
     @property
-    def resting(self) -> str | None:
-        """Why nothing is sent for now: a Retry-After is longer than our patience. None while calls may leave."""
-        return self._sending.resting
+    def waiting_reason(self) -> str | None:
+        """Why no call is sent now: a Retry-After is longer than `max_retry_after_s`. None if calls may be sent."""
+        return self._sender.waiting_reason
 
-    # What is read
+    # Reads
 
     async def account(self) -> ProviderAccount:
-        """Our own account. To be called first in a session, and alone."""
-        return await self._sending.get(services.ACCOUNT.call(), parse.parse_account)
+        """Our own account. Call this first in a session, and alone: it signs in."""
+        return await self._sender.get(services.ACCOUNT.call(), parse.parse_account)
 
     async def pending_page(self, kind: Kind, page: int) -> PendingPage:
         """One page, counted from 1, of up to 20 pending requests."""
         call = services.PENDING[kind].call(page=str(page))
-        return await self._sending.get(call, partial(parse.parse_pending_page, kind))
+        return await self._sender.get(call, partial(parse.parse_pending_page, kind))
 
     async def notifications(self, *, clear: bool) -> tuple[Notification, ...]:
-        """Unread notifications. `clear` marks them read: what was not stored by then is lost.
+        """Unread notifications. `clear` marks them as read: what was not stored by then is lost.
 
-        A call that clears is repeated only if it surely did not clear.
+        A call that clears is retried only if it was certainly not processed.
         """
         call = services.NOTIFICATIONS.call(clear=_boolean(clear))
         repeat = NotSent if clear else Transient
-        return await self._sending.get(call, parse.parse_notifications, repeat=repeat)
+        return await self._sender.get(call, parse.parse_notifications, repeat=repeat)
 
     async def customers(self) -> frozenset[int]:
-        """The ids of the accounts that are connected with us."""
-        return await self._sending.get(services.CUSTOMERS.call(), parse.parse_customer_list)
+        """The ids of the accounts that are connected to us."""
+        return await self._sender.get(services.CUSTOMERS.call(), parse.parse_customer_list)
 
     async def customer(self, account_id: int) -> AccountInfo:
-        """Who a connected customer is."""
-        return await self._sending.get(services.CUSTOMER.call(account_id), parse.parse_customer)
+        """The account information of a connected customer."""
+        return await self._sender.get(services.CUSTOMER.call(account_id), parse.parse_customer)
 
     async def shared_properties(self, account_id: int) -> frozenset[int]:
         """The ids of the properties that this account shares with us."""
-        return await self._sending.get(services.SHARED_PROPERTIES.call(account_id), parse.parse_property_links)
+        return await self._sender.get(services.SHARED_PROPERTIES.call(account_id), parse.parse_property_links)
 
     async def answers_at_connection(self, account_id: int) -> tuple[CustomField, ...]:
-        """What this account answered when it connected."""
-        return await self._sending.get(services.ANSWERS_AT_CONNECTION.call(account_id), parse.parse_custom_field_values)
+        """The custom-field values that this account gave when it connected."""
+        return await self._sender.get(services.ANSWERS_AT_CONNECTION.call(account_id), parse.parse_custom_field_values)
 
     async def custom_fields(self) -> tuple[CustomFieldDefinition, ...]:
         """The custom fields that our account defines, by id and name."""
-        return await self._sending.get(services.CUSTOM_FIELDS.call(), parse.parse_custom_field_links)
+        return await self._sender.get(services.CUSTOM_FIELDS.call(), parse.parse_custom_field_links)
 
     async def custom_field(self, id: int) -> CustomFieldDefinition:  # noqa: A002 - Portfolio Manager's own word
         """One custom field that our account defines, in full."""
-        return await self._sending.get(services.CUSTOM_FIELD.call(id), partial(parse.parse_custom_field, id=id))
+        return await self._sender.get(services.CUSTOM_FIELD.call(id), partial(parse.parse_custom_field, id=id))
 
     async def hierarchy(self, kind: Kind, id: int) -> parse.Hierarchy:  # noqa: A002 - Portfolio Manager's own word
-        """Whose this property or meter is: the one look-up that also works for what is pending."""
-        return await self._sending.get(services.HIERARCHY[kind].call(id), parse.parse_hierarchy)
+        """The owner of a property or meter. The only lookup that also works for a pending share."""
+        return await self._sender.get(services.HIERARCHY[kind].call(id), parse.parse_hierarchy)
 
-    # What is told
+    # Answers and removals
 
     def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[bool]:
-        """Waits for a place in flight and in the rate, which is not waited for where `unless` turns out true.
+        """A turn to send one answer: waits for a free place in flight and for the rate, `unless` this returns true.
 
-        What is sent in a turn leaves at once. While `resting` nothing is waited for: then it is not sent.
+        What is sent within a turn is sent at once. While there is a `waiting_reason` the turn does not wait, because
+        nothing will be sent.
         """
-        return self.pace.turn(unless=lambda: self.resting is not None or unless())
+        return self.rate_limiter.turn(unless=lambda: self.waiting_reason is not None or unless())
 
     async def answer(
         self,
@@ -199,26 +200,26 @@ class PortfolioManager:
         note: str | None,
         *,
         blocked_reason: Callable[[], str | None],
-        may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
+        may_repeat: Callable[[], Awaitable[str | None]] = no_objection,
     ) -> None:
         """Accept or reject a pending request. Call it within `async with turn()`.
 
         The answer is sent once. Only what was certainly not processed (TooFast, NotSent) is sent again.
         `blocked_reason` is called just before each attempt, including the first. If it returns a reason, nothing is
         sent: the last error is raised with that reason as its note, or NotSent if there was none. `may_repeat` is
-        called before that, for repetitions only; it may take its time.
+        called before that, for retries only, and may be slow.
 
         An attempt ends at most `timeout` seconds after `blocked_reason` was called. That covers all of it, from the
-        name lookup to the last byte of the answer.
+        name lookup to the last byte of the reply.
 
         Raises:
-            NotSent: it did not leave.
-            Invalid: what is to be sent does not fit EPA's schema, by our own check (not sent) or by theirs.
-            AlreadyFulfilled: there is nothing pending (any more).
+            NotSent: it was not sent.
+            Invalid: the document does not fit EPA's schema, by our own check (not sent) or by theirs.
+            AlreadyFulfilled: the request is not pending (any more).
             AnswerUnknown: it may or may not have been processed.
             PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
-        await self._sending.post(
+        await self._sender.post(
             services.ANSWER[kind],
             id,
             partial(sharing_response, action, note),
@@ -227,24 +228,24 @@ class PortfolioManager:
         )
 
     async def disconnect(self, account_id: int, *, keep_shares: bool, note: str | None = None) -> None:
-        """Ends the connection with an account; without `keep_shares` also all shares between us. Takes a turn itself.
+        """End the connection with an account, and without `keep_shares` all shares between us. Takes its own turn.
 
         Raises:
             PortfolioManagerError: as `answer`.
         """
-        # Said always: left out it would mean false on the wire, and true in EPA's guide (docs/protocol.md#disconnect).
+        # Always sent: left out it would mean false on the wire, and true in EPA's guide (docs/protocol.md#disconnect).
         async with self.turn():
             document = partial(terminate_sharing_response, note)
-            await self._sending.post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
+            await self._sender.post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
 
     async def unshare(self, kind: Kind, id: int, note: str | None = None) -> None:  # noqa: A002 - as above
-        """Ends the share of a property, its meters included, or of a meter. Takes a turn itself.
+        """End the share of a property with its meters, or of a meter. Takes its own turn.
 
         Raises:
             PortfolioManagerError: as `answer`.
         """
         async with self.turn():
-            await self._sending.post(services.UNSHARE[kind], id, partial(terminate_sharing_response, note))
+            await self._sender.post(services.UNSHARE[kind], id, partial(terminate_sharing_response, note))
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - one value, turned into another

@@ -1,4 +1,4 @@
-"""How many calls are in flight at once, and how fast they leave: over all calls on one account."""
+"""Rate limit and concurrency of calls on one account: slows down after a 429, speeds up again, obeys Retry-After."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from pm_autoaccept.errors import ConfigurationError
 
-QUIET = 60.0
-"""Seconds without a 429 after which a rate that was lowered rises by a quarter."""
+QUIET_S = 60.0
+"""Seconds without a 429 after which a lowered rate rises by 25 %."""
 
-SLOWEST = 1 / 30
-"""Calls per second; a rate is not lowered below it."""
+MIN_CALLS_PER_S = 1 / 30
+"""The lowest rate, in calls per second."""
 
-SOON = 0.25
-"""Seconds ahead for which answers are made ready."""
+PREPARE_AHEAD_S = 0.25
+"""How many seconds ahead answers are prepared."""
 
-LOOKS = 1.0
-"""Seconds between two looks at whether what waits is still wanted."""
+RECHECK_S = 1.0
+"""Seconds between two checks whether a waiting call is still needed."""
 
 
-class Pace:
-    """At most `in_flight` calls at once, and at most `rate` in any `period` seconds (None: as fast as they go).
+class RateLimiter:
+    """Allows at most `in_flight` calls at once, and at most `rate` calls in any `period` seconds (None: no limit).
 
-    A 429 halves the rate; quiet time raises it again, step by step, to what was set. What a Retry-After asks for is
-    waited for by all. One Pace serves one provider account and belongs to one event loop.
+    A 429 halves the rate. Time without a 429 raises it step by step to the configured rate. A Retry-After delays all
+    calls. One RateLimiter serves one provider account and belongs to one event loop.
 
     Args:
-        clock: seconds that only ever grow, kept as `clock`.
-        sleep: waits so many seconds of that clock.
+        clock: a monotonic clock in seconds, kept as `clock`.
+        sleep: waits this many seconds of that clock.
 
     Attributes:
-        in_flight: calls at once, at most.
-        slowed: how often a 429 has slowed it.
+        in_flight: the maximum number of calls in flight.
+        slow_downs: how often a 429 has lowered the rate.
 
     Raises:
-        ConfigurationError: a number below what makes sense.
+        ConfigurationError: a number is too small.
     """
 
     def __init__(
@@ -52,91 +52,91 @@ class Pace:
     ) -> None:
         if in_flight < 1 or period <= 0 or (rate is not None and rate <= 0):
             raise ConfigurationError(
-                f"a pace of {in_flight} in flight and {rate} per {period} s: "
-                "let at least one call be in flight, at a rate above 0"
+                f"invalid rate limit: {in_flight} in flight, {rate} per {period} s; "
+                "allow at least one call in flight and a rate above 0"
             )
         self.in_flight = in_flight
-        self.slowed = 0
+        self.slow_downs = 0
         self._places = asyncio.Semaphore(in_flight)
         self.clock = clock
         self._sleep = sleep
         self._period = period
-        self._highest = None if rate is None else rate / period
-        self._lowered = self._highest
-        self._held_until = self._since = clock()
-        self._left = deque[float](maxlen=max(1, int(rate or 1)))
+        self._maximum = None if rate is None else rate / period
+        self._current = self._maximum
+        self._held_until = self._quiet_since = clock()
+        self._departures = deque[float](maxlen=max(1, int(rate or 1)))
 
     @property
     def rate(self) -> float | None:
-        """Calls per second that leave at most, as things are now; None where there is no limit."""
-        if self._highest is None or self._lowered is None:
+        """The current maximum of calls per second; None if there is no limit."""
+        if self._maximum is None or self._current is None:
             return None
-        steps = min(max(0, int((self.clock() - self._since) / QUIET)), 100)
-        return min(self._highest, self._lowered * 1.25**steps)
+        steps = min(max(0, int((self.clock() - self._quiet_since) / QUIET_S)), 100)
+        return min(self._maximum, self._current * 1.25**steps)
 
     @property
-    def ahead(self) -> int:
-        """Answers that are worth making ready ahead of their turn: as many as soon leave, and as may be in flight."""
+    def prepare_ahead(self) -> int:
+        """How many answers to prepare ahead of their turn: those that can be sent soon, up to `in_flight`."""
         rate = self.rate
-        return self.in_flight if rate is None else min(self.in_flight, max(1, int(rate * SOON)))
+        return self.in_flight if rate is None else min(self.in_flight, max(1, int(rate * PREPARE_AHEAD_S)))
 
     @property
-    def held(self) -> float:
-        """Seconds for which nothing leaves, because a Retry-After asked for it."""
+    def seconds_held(self) -> float:
+        """Seconds for which no call is sent because of a Retry-After."""
         return max(0.0, self._held_until - self.clock())
 
-    def rest(self, seconds: float) -> None:
-        """A Retry-After asks for a rest: let everything wait so long."""
+    def hold_off(self, seconds: float) -> None:
+        """Delay all calls by a Retry-After."""
         self._held_until = max(self._held_until, self.clock() + seconds)
 
-    def too_fast(self, *, seen: int, retry_after: float | None) -> None:
-        """A call was answered 429: slow down, and let everything wait as long as it asks.
+    def slow_down(self, *, seen: int, retry_after: float | None) -> None:
+        """Lower the rate after a 429, and delay all calls by its Retry-After.
 
         Args:
-            seen: what `slowed` was when the call left; calls that left side by side slow it once.
-            retry_after: seconds, None where it does not say.
+            seen: the value of `slow_downs` when the call was sent. Calls sent side by side lower the rate only once.
+            retry_after: in seconds; None if the response has none.
         """
         rate = self.rate
-        self.rest(retry_after or 0.0)
-        if seen == self.slowed:
-            self.slowed += 1
-            self._lowered = rate and max(rate / 2, min(rate, SLOWEST))
+        self.hold_off(retry_after or 0.0)
+        if seen == self.slow_downs:
+            self.slow_downs += 1
+            self._current = rate and max(rate / 2, min(rate, MIN_CALLS_PER_S))
         else:
-            self._lowered = rate
-        self._since = max(self.clock(), self._held_until)
+            self._current = rate
+        self._quiet_since = max(self.clock(), self._held_until)
 
     def turn(self, *, unless: Callable[[], bool] = lambda: False) -> AbstractAsyncContextManager[bool]:
-        """A place in flight and in the rate: entered when it is one's turn, left when the call is over.
+        """A turn to send one call. Entering waits for a free place in flight and for the rate; leaving frees the place.
 
-        `unless` is asked when a place is free and while it waits for the rate: once true, the turn begins at once,
-        without a place in the rate, for what then will not be sent. Entering says whether there is one.
+        `unless` is called when a place is free and while the turn waits for the rate. Once it returns true, the turn
+        begins at once and uses nothing of the rate, because the call will not be sent. Entering then returns False.
         """
         return self._turn(unless)
 
-    async def again(self, *, unless: Callable[[], bool] = lambda: False) -> bool:
-        """A further place in the rate, for a call that is repeated within its turn; `unless` as for a turn."""
-        # Only those who have a place in flight wait here: they are few, and need no queue.
+    async def wait_for_rate(self, *, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until the rate allows another call, for a retry within the same turn. `unless` works as for a turn."""
+        # Only calls with a place in flight wait here. They are few, so they need no queue.
         while not unless():
             wait = self._wait()
             if wait <= 0:
-                self._left.append(self.clock())
+                self._departures.append(self.clock())
                 return True
-            await self._sleep(min(wait, LOOKS))
+            await self._sleep(min(wait, RECHECK_S))
         return False
 
     def _wait(self) -> float:
-        """Seconds until the next call may leave, 0 or less if it may now."""
+        """Seconds until the next call may be sent; 0 or less if it may be sent now."""
         rate, now = self.rate, self.clock()
         wait = self._held_until - now
         if rate is None:
             return wait
-        # So many whole calls fit into a period; where none does, one fits into a longer one.
+        # The number of whole calls that fit into a period. If none fits, one call fits into a longer period.
         fit = max(1, int(rate * self._period + 1e-9))
-        if len(self._left) < fit:
+        if len(self._departures) < fit:
             return wait
-        return max(wait, self._left[-fit] + max(self._period, 1 / rate) - now)
+        return max(wait, self._departures[-fit] + max(self._period, 1 / rate) - now)
 
     @asynccontextmanager
     async def _turn(self, unless: Callable[[], bool]) -> AsyncIterator[bool]:
         async with self._places:
-            yield await self.again(unless=unless)
+            yield await self.wait_for_rate(unless=unless)

@@ -1,4 +1,4 @@
-"""How a call is sent: in its turn, once or again, by which clock, and whom it is told."""
+"""Retries and backoff: which calls are repeated, after how long, Retry-After, and what happens after a 401."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ from pm_autoaccept.errors import (
     Transient,
 )
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.portfolio_manager.rate_limit import Pace
-from pm_autoaccept.portfolio_manager.responses import clock_difference, confirm, data_from
+from pm_autoaccept.portfolio_manager.rate_limit import RateLimiter
+from pm_autoaccept.portfolio_manager.responses import check_post_reply, clock_difference, parse_get_reply
 from pm_autoaccept.portfolio_manager.services import Call, Service
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 
 T = TypeVar("T")
 
-LONGEST_BACKOFF = 30.0
-"""Seconds between two attempts, where the service does not say."""
+MAX_BACKOFF_S = 30.0
+"""The longest backoff between two attempts without a Retry-After, in seconds."""
 
-LATELY = 1.0
-"""Seconds for which a call that succeeded shows that the password is still taken: until then reads leave side by
-side, afterwards one goes first, alone."""
+PASSWORD_CONFIRMED_S = 1.0
+"""For this many seconds after a success, the password counts as valid and reads are sent side by side. Later, one read
+goes first, alone."""
 
 CANCELLED = "Cancelled"
 
 
-async def nothing_against_it() -> None:
-    """Nothing stands against it."""
+async def no_objection() -> None:
+    """Give no reason against a retry."""
 
 
-async def at_once() -> None:
-    """Nothing is to be done before."""
+async def do_nothing() -> None:
+    """Do nothing before a retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMade:
-    """One attempt at a call, for those who count.
+    """One attempt at a call, for metrics and logs.
 
     Attributes:
         service: its name in `services`.
         method: GET or POST.
-        status: of the answer, None where none came.
-        error: what went wrong, as the name of a class in `errors`, or `Cancelled`; None where nothing did.
-        seconds: from asking for a connection to the last byte; waiting for a turn is not in it.
+        status: the HTTP status; None if there was no reply.
+        error: the class name in `errors` of what went wrong, or `Cancelled`; None after a success.
+        seconds: from requesting a connection to the last byte, without waiting for the rate limit.
     """
 
     service: str
@@ -67,71 +67,71 @@ class CallMade:
     seconds: float
 
 
-class Memory(Protocol):
-    """What outlives a session: another one, of this process or of another, must know it."""
+class RefusalStore(Protocol):
+    """Keeps 401s and Retry-After waits beyond one session, so that restarts, replicas and commands obey them."""
 
     async def refused(self) -> datetime | None:
-        """Keep that a 401 came, and say when the same credentials may be tried again; None where nobody knows."""
+        """Record a 401. Returns when the same credentials may be tried again; None if unknown."""
 
-    async def rests(self, seconds: float) -> None:
-        """Keep that nothing may be called for so long."""
+    async def asked_to_wait(self, seconds: float) -> None:
+        """Record that no call may be sent for this many seconds."""
 
 
-class Forgetful:
-    """Keeps nothing."""
+class NoRefusalStore:
+    """A `RefusalStore` that keeps nothing."""
 
     async def refused(self) -> datetime | None:
-        """Nobody knows when to try again."""
+        """The next permitted try is unknown."""
         return None
 
-    async def rests(self, seconds: float) -> None:
-        """Only the session's own pace knows."""
+    async def asked_to_wait(self, seconds: float) -> None:
+        """Only the rate limiter of this session obeys it."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Sending:
-    """Sends calls over one connection. Attributes as the arguments of `PortfolioManager`."""
+class RetryingSender:
+    """Sends calls within the rate limit, and retries what is safe to repeat. Attributes as in `PortfolioManager`."""
 
-    connection: Connection
-    pace: Pace
+    transport: Transport
+    rate_limiter: RateLimiter
     attempts: int
-    patience: float
+    max_retry_after_s: float
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
     on_call: Callable[[CallMade], None]
-    memory: Memory
-    _answered: tuple[Mapping[str, str], datetime] | None = field(default=None, init=False)
-    _succeeded: float | None = field(default=None, init=False)
-    _first: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _recording: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    refusal_store: RefusalStore
+    _last_reply: tuple[Mapping[str, str], datetime] | None = field(default=None, init=False)
+    _last_success: float | None = field(default=None, init=False)
+    _probe_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _refusal_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _recorded: bool = field(default=False, init=False)
-    _until: datetime | None = field(default=None, init=False)
-    _kept: float = field(default=0.0, init=False)
+    _retry_at: datetime | None = field(default=None, init=False)
+    _recorded_until: float = field(default=0.0, init=False)
 
     async def get(
         self, call: Call, read: Callable[[bytes], T], *, repeat: type[PortfolioManagerError] = Transient
     ) -> T:
-        """Reads, each attempt in a turn of its own; what raises TooFast or `repeat` is tried again.
+        """Send a GET, each attempt in its own turn. Attempts that raise TooFast or `repeat` are retried.
 
-        Where the last success is no longer news, one read leaves alone, so that a password that was changed meanwhile
-        is tried once, and not by all that would leave side by side.
+        If the last success is too old, one read is sent alone first. So a password that was changed meanwhile is tried
+        once, and not by all reads that would be sent side by side.
         """
 
-        async def in_turn(slowed: int) -> T:
-            async with self.pace.turn(unless=self._rests) as free:
+        async def in_turn(slow_downs: int) -> T:
+            async with self.rate_limiter.turn(unless=self._must_wait) as free:
                 if not free:
-                    raise self._resting(call)
-                return await self._attempt(call, None, partial(data_from, read=read), slowed=slowed)
+                    raise self._too_fast(call)
+                return await self._attempt(call, None, partial(parse_get_reply, read=read), slow_downs=slow_downs)
 
         async def attempt() -> T:
-            slowed = self.pace.slowed
-            if self._silent():
-                async with self._first:
-                    if self._silent():
-                        return await in_turn(slowed)
-            return await in_turn(slowed)
+            slow_downs = self.rate_limiter.slow_downs
+            if self._password_stale():
+                async with self._probe_lock:
+                    if self._password_stale():
+                        return await in_turn(slow_downs)
+            return await in_turn(slow_downs)
 
-        return await self._persist(attempt, TooFast, repeat)
+        return await self._retry(attempt, TooFast, repeat)
 
     async def post(
         self,
@@ -140,13 +140,13 @@ class Sending:
         document: Callable[[], bytes],
         *,
         blocked_reason: Callable[[], str | None] = lambda: None,
-        may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
+        may_repeat: Callable[[], Awaitable[str | None]] = no_objection,
         **query: str,
     ) -> None:
-        """Tells, within a turn that the caller holds. Only what surely was not processed is sent again.
+        """Send a POST, within a turn that the caller holds. It is retried only if it was certainly not processed.
 
         Raises:
-            Invalid: it cannot be sent.
+            Invalid: it does not fit EPA's schema, so it was not sent.
             NotSent: `blocked_reason` gave a reason before the first attempt.
             PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
@@ -158,86 +158,93 @@ class Sending:
         last: PortfolioManagerError | None = None
 
         def nothing_may_leave() -> bool:
-            return self._rests() or blocked_reason() is not None
+            return self._must_wait() or blocked_reason() is not None
 
         async def attempt() -> None:
             nonlocal last
             try:
-                if self._rests():
-                    raise self._resting(call)
-                await self._attempt(call, body, confirm, slowed=self.pace.slowed)
+                if self._must_wait():
+                    raise self._too_fast(call)
+                await self._attempt(call, body, check_post_reply, slow_downs=self.rate_limiter.slow_downs)
             except PortfolioManagerError as error:
                 last = error
                 raise
 
         async def before_repeating() -> None:
-            await self.pace.again(unless=nothing_may_leave)
+            await self.rate_limiter.wait_for_rate(unless=nothing_may_leave)
             why = await may_repeat() or blocked_reason()
             if why is not None and last is not None:
-                last.add_note(f"not repeated: {why}")
+                last.add_note(f"not retried: {why}")
                 raise last
 
-        # A turn may have begun before somebody else's 429 asked for a pause.
-        if self.pace.held:
-            await self.pace.again(unless=nothing_may_leave)
+        # The turn may have begun before another call got a 429 with a Retry-After.
+        if self.rate_limiter.seconds_held:
+            await self.rate_limiter.wait_for_rate(unless=nothing_may_leave)
         why = blocked_reason()
         if why is not None:
             raise NotSent(f"not sent: {why}", call=str(call))
-        await self._persist(attempt, TooFast, NotSent, before_repeating=before_repeating)
+        await self._retry(attempt, TooFast, NotSent, before_repeating=before_repeating)
 
     @property
     def clock(self) -> Fact[timedelta]:
-        """What the service's clock says beside ours, by its last answer."""
-        if self._answered is None:
-            return NotLearnt("nothing has been answered yet")
-        headers, now = self._answered
+        """The difference between the service's clock and ours, from its last reply."""
+        if self._last_reply is None:
+            return NotLearnt("Portfolio Manager has not replied yet")
+        headers, now = self._last_reply
         return clock_difference(headers, now=now)
 
-    async def refusal(self) -> datetime | None:
-        """Have it on record that a 401 came, and say when the same credentials may be tried again."""
-        async with self._recording:
+    async def record_refusal(self) -> datetime | None:
+        """Record a 401 once. Returns when the same credentials may be tried again."""
+        async with self._refusal_lock:
             if not self._recorded:
-                self._until = await self.memory.refused()
+                self._retry_at = await self.refusal_store.refused()
                 self._recorded = True
-        return self._until
+        return self._retry_at
 
     @property
-    def resting(self) -> str | None:
-        """Why nothing is sent for now: a Retry-After is longer than is waited for. None while calls may leave."""
-        return f"Portfolio Manager asks for a rest of {self.pace.held:.0f} s" if self._rests() else None
+    def waiting_reason(self) -> str | None:
+        """Why no call is sent now: a Retry-After is longer than `max_retry_after_s`. None if calls may be sent."""
+        return (
+            f"Portfolio Manager asked us to wait {self.rate_limiter.seconds_held:.0f} s (Retry-After)"
+            if self._must_wait()
+            else None
+        )
 
-    def _rests(self) -> bool:
-        return self.pace.held > self.patience
+    def _must_wait(self) -> bool:
+        return self.rate_limiter.seconds_held > self.max_retry_after_s
 
-    def _resting(self, call: Call) -> TooFast:
-        return TooFast(f"not sent: {self.resting}", call=str(call), status=None, retry_after=self.pace.held)
+    def _too_fast(self, call: Call) -> TooFast:
+        return TooFast(
+            f"not sent: {self.waiting_reason}", call=str(call), status=None, retry_after=self.rate_limiter.seconds_held
+        )
 
-    async def _attempt(self, call: Call, body: bytes | None, understand: Callable[..., T], *, slowed: int) -> T:
-        """Sends once, unless this session's credentials were refused, and understands what came.
+    async def _attempt(self, call: Call, body: bytes | None, understand: Callable[..., T], *, slow_downs: int) -> T:
+        """Send the call once, unless this session's credentials were refused, and interpret the reply.
 
-        `slowed` is the pace's when it was ready to leave: what it waited behind has slowed the pace for it too.
+        `slow_downs` is the rate limiter's count when the call was ready: a 429 to a call ahead of it has already
+        lowered the rate for it too.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
         status: int | None = None
         error: str | None = CANCELLED
         try:
-            reply = await self.connection.exchange(call, body)
+            reply = await self.transport.exchange(call, body)
             status, now = reply.status, self.now()
-            self._answered = reply.headers, now
+            self._last_reply = reply.headers, now
             brought = understand(call, reply, now=now)
         except PortfolioManagerError as failure:
             error = type(failure).__name__
             if isinstance(failure, TooFast):
-                self.pace.too_fast(seen=slowed, retry_after=failure.retry_after)
+                self.rate_limiter.slow_down(seen=slow_downs, retry_after=failure.retry_after)
             if failure.retry_after:
-                await self._rest(failure.retry_after)
+                await self._hold_off(failure.retry_after)
             if isinstance(failure, NotAuthorised) and not isinstance(failure, ProxyNotAuthorised):
-                failure.until = await self.refusal()
+                failure.until = await self.record_refusal()
             raise
         else:
             error = None
-            self._succeeded = self.pace.clock()
+            self._last_success = self.rate_limiter.clock()
             return brought
         finally:
             seconds = loop.time() - begun
@@ -246,67 +253,69 @@ class Sending:
                 CallMade(service=service.name, method=service.method, status=status, error=error, seconds=seconds)
             )
 
-    async def _rest(self, seconds: float) -> None:
-        """Let every call wait so long, and whoever signs in next; what adds less than a second is not kept again."""
-        self.pace.rest(seconds)
-        until = self.pace.clock() + seconds
-        if until > self._kept + 1.0:
-            self._kept = until
-            await self.memory.rests(seconds)
+    async def _hold_off(self, seconds: float) -> None:
+        """Delay all calls, and record that for later sessions; not again for an extension of less than a second."""
+        self.rate_limiter.hold_off(seconds)
+        until = self.rate_limiter.clock() + seconds
+        if until > self._recorded_until + 1.0:
+            self._recorded_until = until
+            await self.refusal_store.asked_to_wait(seconds)
 
     def was_idle(self) -> None:
-        """Say that time has passed in which nothing was called: the last success is no longer news."""
-        if self._succeeded is not None:
-            self._succeeded = -math.inf
+        """Note that no call was sent for a while, so the last success no longer shows that the password is valid."""
+        if self._last_success is not None:
+            self._last_success = -math.inf
 
-    def _silent(self) -> bool:
-        """Whether the last success was too long ago to show that the password is still taken.
+    def _password_stale(self) -> bool:
+        """Whether the last success is too old to show that the password is still valid.
 
-        Before the first one nobody waits: a session begins with one call, alone.
+        Before the first success no call waits for this, because a session begins with one call, alone.
         """
-        return self._succeeded is not None and self.pace.clock() - self._succeeded > LATELY
+        return self._last_success is not None and self.rate_limiter.clock() - self._last_success > PASSWORD_CONFIRMED_S
 
-    async def _persist(
+    async def _retry(
         self,
         attempt: Callable[[], Awaitable[T]],
         *errors: type[PortfolioManagerError],
-        before_repeating: Callable[[], Awaitable[None]] = at_once,
+        before_repeating: Callable[[], Awaitable[None]] = do_nothing,
     ) -> T:
-        """Repeats what raises one of these errors; any other error, and the last one, is raised as it is."""
+        """Retry on these errors. Any other error, and the last one, is raised unchanged."""
         try:
             return await attempt()
         except errors as error:
             failed = [error]
 
-        # Only now, since nearly every call succeeds at once: what repeats costs more than a call.
-        async def again() -> T:
+        # Set up only now, because nearly every call succeeds at once and the retry machinery costs more than a call.
+        async def next_attempt() -> T:
             if failed:
                 raise failed.pop()
             return await attempt()
 
-        async def rest(seconds: float) -> None:
+        async def wait_then_prepare(seconds: float) -> None:
             await self.sleep(seconds)
             await before_repeating()
 
         repeating = AsyncRetrying(
             retry=retry_if_exception_type(errors),
             wait=_seconds_until_next,
-            stop=lambda state: stop_after_attempt(self.attempts)(state) or (_asked(state) or 0.0) > self.patience,
-            sleep=rest,
+            stop=lambda state: (
+                stop_after_attempt(self.attempts)(state) or (_retry_after(state) or 0.0) > self.max_retry_after_s
+            ),
+            sleep=wait_then_prepare,
             reraise=True,
         )
-        return await repeating(again)
+        return await repeating(next_attempt)
 
 
 def _seconds_until_next(state: RetryCallState) -> float:
-    """What the service asks for, else a back-off that doubles from 1 s; always with jitter, so that crowds part."""
-    asked = _asked(state)
+    """The Retry-After, or an exponential backoff from 1 s; always with jitter, so that calls do not retry together."""
+    asked = _retry_after(state)
     if asked is None:
-        return wait_exponential_jitter(initial=1.0, max=LONGEST_BACKOFF, jitter=1.0)(state)
+        return wait_exponential_jitter(initial=1.0, max=MAX_BACKOFF_S, jitter=1.0)(state)
     return asked + wait_random(0.0, 1.0)(state)
 
 
-def _asked(state: RetryCallState) -> float | None:
+def _retry_after(state: RetryCallState) -> float | None:
     """The Retry-After of the last attempt, in seconds."""
     error = state.outcome.exception() if state.outcome else None
     return error.retry_after if isinstance(error, PortfolioManagerError) else None

@@ -1,4 +1,4 @@
-"""The services that we call, in one table: method, path, parameters, what is sent and what comes back.
+"""The table of Portfolio Manager services that we call: method, path, query parameters, request and response documents.
 
 Written from docs/protocol.md#services; a test compares it, and the simulator's own, with EPA's list.
 """
@@ -15,7 +15,7 @@ from pm_autoaccept.model import Kind
 
 
 class Body(StrEnum):
-    """The two documents that are sent: their root elements."""
+    """The root elements of the two documents that are sent."""
 
     SHARING_RESPONSE = "sharingResponse"
     TERMINATE_SHARING_RESPONSE = "terminateSharingResponse"
@@ -23,14 +23,14 @@ class Body(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service.
+    """One Portfolio Manager service.
 
     Attributes:
-        name: ours, for metrics and tests; lower-case words joined by underscores.
+        name: our own name, for metrics and tests, in snake case.
         path: below the base URL; `{id}` is the id of the account, property, meter or custom field.
-        parameters: what may stand in the query.
-        sends: the root element of the body, None where there is none.
-        receives: the root element of a successful answer.
+        parameters: the allowed query parameters.
+        sends: the root element of the request body; None if there is none.
+        receives: the root element of a successful reply.
         source: the section of the protocol page that describes it.
     """
 
@@ -43,28 +43,28 @@ class Service:
     source: str
 
     def call(self, id: int | None = None, **query: str) -> Call:  # noqa: A002 - Portfolio Manager's own word
-        """One call of this service, for that id and with that query.
+        """One call of this service with this id and query.
 
         Raises:
-            ValueError: the id is missing, not wanted or not above 0, or a parameter is none of the service's.
+            ValueError: the id is missing, not expected or not above 0, or a parameter is unknown.
         """
         if (id is not None) != ("{id}" in self.path) or (id is not None and id <= 0):
-            raise ValueError(f"{self.name} cannot be called for id {id}")
+            raise ValueError(f"{self.name} cannot be called with id {id}")
         if not set(query) <= set(self.parameters):
-            raise ValueError(f"{self.name} takes only {self.parameters}, not {sorted(query)}")
+            raise ValueError(f"unknown parameters {sorted(query)} for {self.name}; allowed: {self.parameters}")
         return Call(self, self.path.format(id=id), MappingProxyType(query))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A service to be called: the path with its id, and the query."""
+    """One call: the service, the path with its id, and the query."""
 
     service: Service
     path: str
     query: Mapping[str, str]
 
     def __str__(self) -> str:
-        """Method, path and query, as errors and logs name it."""
+        """Method, path and query, as shown in errors and logs."""
         query = "&".join(f"{name}={value}" for name, value in self.query.items())
         return f"{self.service.method} {self.path}" + (f"?{query}" if query else "")
 
@@ -166,4 +166,4 @@ SERVICES: tuple[Service, ...] = (
     CUSTOM_FIELD,
     *HIERARCHY.values(),
 )
-"""Every service that we call: EPA's ten Connection/Share services first, then what is needed beside them."""
+"""Every service that we call: EPA's ten Connection/Share services first, then the others."""

@@ -1,4 +1,4 @@
-"""One call over HTTP: the edge where aiohttp's errors become ours. Nothing is repeated here, nothing decided."""
+"""HTTP transport: one call with Basic authentication, TLS, timeout and proxy. Translates aiohttp's errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 import pm_autoaccept
-from pm_autoaccept.egress import refusal
+from pm_autoaccept.egress import proxy_error
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, PortfolioManagerError
 from pm_autoaccept.parse import MAX_BYTES
@@ -30,19 +30,19 @@ from pm_autoaccept.portfolio_manager.responses import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
 from pm_autoaccept.redaction import redact_url
 
-KEEP_ALIVE = 4.0
-"""Seconds that an idle connection is kept. Common servers close theirs after 5: a POST on one that is being closed
-would be of unknown fate, so we are the first to let go."""
+KEEP_ALIVE_S = 4.0
+"""How long an idle connection is kept, in seconds. Common servers close theirs after 5. A POST on a connection that is
+being closed would have an unknown outcome, so we close it first."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connections that are let go at once, and never used again after something came that was not asked for."""
+    """A connector whose connections close at once, and are not reused after an unexpected reply arrived on them."""
 
     def __init__(self, *, timeout: float, refused: Callable[[], bool], trust: ssl.SSLContext | bool = True) -> None:
         self._refused = refused
-        # How many at once is the pace's business; a second limit here would only eat up the time to connect.
+        # The rate limiter limits concurrency. A second limit here would only use up the time to connect.
         super().__init__(
-            limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=partial(_socket, timeout=timeout), ssl=trust
+            limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=partial(_socket, timeout=timeout), ssl=trust
         )
 
     async def connect(
@@ -51,21 +51,21 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
     ) -> ClientConnection:
-        """A connection on which nothing lies that would be taken for the answer to what is about to be sent.
+        """A connection without an early reply on it that could be taken for the reply to the next request.
 
-        Proxies send a 408 before they close an idle connection: read as a POST's answer it would say what became of a
-        request that nobody has seen.
+        Proxies send a 408 before they close an idle connection. Read as the reply to a POST, it would be about a
+        request that the service never received.
         """
         try:
             connection = await super().connect(req, traces, timeout)
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, TimeoutError):
             raise
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            # A proxy that hangs up, or speaks something else, before there is a way to the service.
-            why = OSError(errno.EPROTO, f"the proxy did not answer CONNECT: {_words(error)}")
+            # The proxy closed the connection, or spoke another protocol, before the tunnel was open.
+            why = OSError(errno.EPROTO, f"the proxy did not answer CONNECT: {_error_text(error)}")
             raise aiohttp.ClientConnectorError(req.connection_key, why) from None
         try:
-            # Twice round the loop, what has reached this machine has been read.
+            # After two rounds of the event loop, what has reached this machine has been read.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -73,19 +73,19 @@ class _Connector(aiohttp.TCPConnector):
             raise
         if connection.protocol is None or connection.protocol.should_close:
             connection.close()
-            early = OSError(errno.EPROTO, "it had ended, or an answer came on it before anything was asked")
+            early = OSError(errno.EPROTO, "the connection was closed, or a reply arrived before a request was sent")
             raise aiohttp.ClientConnectorError(req.connection_key, early)
         if self._refused():
-            # It came while this call was waiting for its connection.
+            # A 401 arrived while this call was waiting for its connection.
             connection.close()
-            raise _NotAnyMore
+            raise _CredentialsRefused
         return connection
 
 
 def _socket(address: AddrInfoType, *, timeout: float) -> socket.socket:
-    """A socket that keeps nothing back: what has not arrived when it is closed, or in time, never arrives.
+    """A socket that discards unsent data when it is closed or times out.
 
-    Else the system would go on delivering a POST after we, or all of our process, had given it up.
+    Otherwise the system could still deliver a POST after this call, or the whole process, had given it up.
     """
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
@@ -95,40 +95,40 @@ def _socket(address: AddrInfoType, *, timeout: float) -> socket.socket:
     return made
 
 
-class _NotAnyMore(Exception):
-    """The credentials were refused meanwhile, so that the call does not leave."""
+class _CredentialsRefused(Exception):
+    """The credentials were refused while the call waited, so it is not sent."""
 
 
-class _Broken(Exception):
-    """The connection broke. Not aiohttp's own error, so that aiohttp does not send the request again."""
+class _ConnectionBroken(Exception):
+    """The connection broke. This is not aiohttp's own error, so that aiohttp does not retry the request."""
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from repeating a request by itself when a connection breaks.
+    """Prevent aiohttp from retrying a request by itself when a connection breaks.
 
-    It does so for GET alone, never for POST, but a repetition that nobody counted would pass by the pace and its limit.
+    aiohttp does so for GET, never for POST. Such a retry would bypass the rate limit.
     """
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken(_words(error)) from None
+        raise _ConnectionBroken(_error_text(error)) from None
 
 
-class Connection:
-    """An HTTP session with one service, signed in as one account. Opened and closed by `async with`.
+class Transport:
+    """An HTTP session with one service as one account. Use it with `async with`.
 
-    `timeout`, in seconds, bounds a call as a whole: finding the address, connecting, TLS, sending, and reading to the
-    last byte, however many there are and however slowly they come. Parts of it bound its connecting and each silence of
-    the service. What has not arrived by then is not delivered later, but for what a proxy has taken.
+    `timeout`, in seconds, limits a call as a whole: name lookup, connecting, TLS, sending and reading to the last byte,
+    however slowly the bytes arrive. Shorter limits apply to connecting and to each silence of the service. Unsent data
+    is not delivered after the timeout, except what a proxy has already received.
 
     Attributes:
-        refused: a 401 has come, so that nothing more leaves.
+        refused: a 401 was received, so nothing more is sent.
 
     Raises:
-        ConfigurationError: a base URL that must not carry credentials, credentials that Basic cannot carry, or a proxy
-            whose address cannot be read.
+        ConfigurationError: credentials must not be sent to this base URL, Basic authentication cannot carry them, or
+            the proxy address is invalid.
     """
 
     def __init__(
@@ -146,8 +146,8 @@ class Connection:
         self._egress = egress or Egress()
         self._proxy = self._egress.proxy(str(self._base))
         self._authorization = _basic(username, password)
-        # A connection comes before an answer, so that one that does not come is told apart: nothing was sent.
-        # aiohttp rounds up what is above `ceil_threshold`.
+        # Connecting times out before the reply does, so that a failed connection is recognized: nothing was sent.
+        # aiohttp rounds up timeouts above `ceil_threshold`.
         self._timeout = aiohttp.ClientTimeout(
             total=timeout, connect=min(10.0, timeout / 2), sock_read=timeout * 0.75, ceil_threshold=timeout
         )
@@ -173,27 +173,27 @@ class Connection:
         await self._session.close()
 
     async def exchange(self, call: Call, body: bytes | None = None) -> Reply:
-        """Sends the call, exactly once, and brings what came.
+        """Send the call exactly once, and return the reply.
 
         Raises:
-            NotAuthorised: the credentials were refused before; not one byte of the call left.
-            NotSent: no connection, or a proxy that gives none; not one byte of the call left.
-            ProxyNotAuthorised: a proxy refused its password, or did so before; likewise.
-            Transient: a GET left, and no answer came.
-            AnswerUnknown: a POST may have left, and no answer came.
+            NotAuthorised: the credentials were refused before. No byte of the call was sent.
+            NotSent: no connection, or the proxy refused to open one. No byte of the call was sent.
+            ProxyNotAuthorised: a proxy refused its password, now or before. No byte of the call was sent.
+            Transient: a GET was sent, and there was no reply.
+            AnswerUnknown: a POST may have been sent, and there was no reply.
         """
-        return await self._egress.passage.through(self._proxy, partial(self._exchange, call, body), call=str(call))
+        return await self._egress.proxy_guard.send(self._proxy, partial(self._exchange, call, body), call=str(call))
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
-        """What a call says of itself. No variable of `_exchange` holds it: tracebacks may show those.
+        """The headers of a call. No variable of `_exchange` holds them, because tracebacks may show variables.
 
-        The password goes with the call, never with the session: aiohttp would hand the session's own to a proxy.
+        The password is a header of the call, never of the session: aiohttp would send the session's own to a proxy.
         """
         kind = {} if body is None else {"Content-Type": "application/xml"}
         return {"Authorization": self._authorization, **kind}
 
     async def _exchange(self, call: Call, body: bytes | None) -> Reply:
-        refused = NotAuthorised("not sent: the username or the password was refused before", call=str(call))
+        refused = NotAuthorised("not sent: the username or password was refused before", call=str(call))
         if self.refused:
             raise refused
         proxy = self._proxy
@@ -208,23 +208,23 @@ class Connection:
                 proxy=None if proxy is None else proxy.address,
                 proxy_headers=None if proxy is None else proxy.headers,
             ) as response:
-                # Before its body, which may be long on its way.
+                # Before the body is read, which may take long.
                 if response.status == HTTPStatus.UNAUTHORIZED:
                     self.refused = True
                 content, cut = await _content(response)
                 return Reply(response.status, dict(response.headers), content, cut)
-        except _NotAnyMore:
+        except _CredentialsRefused:
             failure: PortfolioManagerError = refused
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             through = "" if proxy is None else f" through the proxy {proxy}"
-            failure = NotSent(f"no connection{through}: {_words(error)}", call=str(call))
+            failure = NotSent(f"no connection{through}: {_error_text(error)}", call=str(call))
         except aiohttp.ClientHttpProxyError as error:
-            # Of this error only status and headers: the rest of it holds the proxy's password.
-            assert proxy is not None  # noqa: S101 — who else answers CONNECT
-            failure = refusal(proxy, error.status, error.headers or {}, call=str(call))
-        except (aiohttp.ClientError, HttpProcessingError, OSError, _Broken) as error:
-            failure = no_answer(call, _words(error))
-        # Raised out here, without their error as its context: it carries the request's headers, and so the password.
+            # Use only the status and headers of this error: the rest contains the proxy password.
+            assert proxy is not None  # noqa: S101 — only a proxy answers CONNECT
+            failure = proxy_error(proxy, error.status, error.headers or {}, call=str(call))
+        except (aiohttp.ClientError, HttpProcessingError, OSError, _ConnectionBroken) as error:
+            failure = no_answer(call, _error_text(error))
+        # Raised here, without aiohttp's error as its context: that error holds the request headers with the password.
         raise failure
 
 
@@ -232,18 +232,18 @@ def checked_base_url(text: str) -> URL:
     """The base URL, if credentials may be sent to it.
 
     Raises:
-        ConfigurationError: it is none, holds credentials of its own, or is neither https nor on this machine.
+        ConfigurationError: it is invalid, contains credentials, or is neither https nor on this machine.
     """
     try:
         url = URL(text.strip().rstrip("/"))
     except ValueError:
-        raise ConfigurationError("the service's URL cannot be read; give one like https://HOST/PATH") from None
+        raise ConfigurationError("invalid service URL; use the form https://HOST/PATH") from None
     if url.raw_user is not None or url.raw_password is not None or "@" in text:
-        raise ConfigurationError("the service's URL holds credentials; put them into USERNAME and PASSWORD")
+        raise ConfigurationError("the service URL contains credentials; set USERNAME and PASSWORD instead")
     if url.scheme not in ("http", "https") or not url.host or url.raw_query_string or url.raw_fragment:
-        raise ConfigurationError(f"{redact_url(text)} is no URL of a service; give one like https://HOST/PATH")
+        raise ConfigurationError(f"invalid service URL {redact_url(text)}; use the form https://HOST/PATH")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise ConfigurationError(f"{redact_url(text)} would send the password in the clear; use https")
+        raise ConfigurationError(f"the service URL {redact_url(text)} would send the password unencrypted; use https")
     return url
 
 
@@ -257,31 +257,33 @@ def _is_loopback(host: str) -> bool:
 def _basic(username: str, password: str) -> str:
     """The Authorization header; non-ASCII as UTF-8, as RFC 7617 prefers (docs/protocol.md#authentication)."""
     if not username or not password:
-        raise ConfigurationError("the username or the password is empty; set both")
+        raise ConfigurationError("the username or password is empty; set both")
     if ":" in username:
-        raise ConfigurationError("the username holds a colon, which Basic authorization cannot carry")
+        raise ConfigurationError("the username contains a colon, which Basic authentication does not allow")
     try:
         return aiohttp.encode_basic_auth(username, password, encoding="utf-8")
     except UnicodeEncodeError:
-        raise ConfigurationError("the username or the password holds a character that is no text") from None
+        raise ConfigurationError(
+            "the username or password contains an invalid character, which UTF-8 cannot encode"
+        ) from None
 
 
 async def _content(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
-    """The body, or nothing and why it is not whole. Read in pieces, so that no more than the limit is ever held."""
+    """The body, or nothing and why it is incomplete. It is read in pieces, so memory use stays below the size limit."""
     content = bytearray()
     try:
         async for piece in response.content.iter_any():
             content += piece
             if len(content) > MAX_BYTES:
                 response.close()
-                return b"", f"the answer has more than {MAX_BYTES} bytes"
+                return b"", f"the reply has more than {MAX_BYTES} bytes"
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-        return b"", f"the answer broke off: {_words(error)}"
+        return b"", f"the reply was cut off: {_error_text(error)}"
     return bytes(content), None
 
 
-def _words(error: Exception) -> str:
-    """What a library's error says, never empty."""
+def _error_text(error: Exception) -> str:
+    """The text of a library's error, never empty."""
     kind = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
     text = one_line(str(error))
     return f"{kind}: {text}" if text else kind

@@ -1,4 +1,4 @@
-"""What people can be made to do from the switchboard and from tests: one table of acts by name."""
+"""The acts that the switchboard and tests can trigger, by name: connect, share, withdraw, transfer and so on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pm_autoaccept.simulator.world import Access, Effect, Meter, World
 
 
 class ActRefused(ValueError):
-    """There is no such act, or an argument is missing or wrong; the text says what to do."""
+    """The act is unknown, or an argument is missing or invalid; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """An act under way: the world, the time, and the arguments by name."""
+    """One act: the world, the time, and the arguments by name."""
 
     world: World
     arguments: Mapping[str, Any]
@@ -29,7 +29,7 @@ class _Act:
 
     def given(self, name: str) -> object:
         if name not in self.arguments:
-            raise ActRefused(f"{name} is missing: say it along with the act")
+            raise ActRefused(f"missing argument {name}; add it to the act")
         return self.arguments[name]
 
     def number(self, name: str) -> int:
@@ -41,13 +41,13 @@ class _Act:
     def known(self, name: str, among: Mapping[int, object]) -> int:
         number = self.number(name)
         if number not in among:
-            raise ActRefused(f"{name} {number} is not known; GET /simulator/world lists what is")
+            raise ActRefused(f"unknown {name} {number}; GET /simulator/world lists the known ones")
         return number
 
     def text(self, name: str) -> str:
         value = self.given(name)
         if not isinstance(value, str) or not value:
-            raise ActRefused(f"{name} must be a text that is not empty")
+            raise ActRefused(f"{name} must be a non-empty text")
         return value
 
     def access(self) -> Access:
@@ -125,7 +125,7 @@ def _add_meter(act: _Act) -> tuple[Effect, ...]:
 def _answer_custom_fields(act: _Act) -> tuple[Effect, ...]:
     values = act.given("values")
     if not isinstance(values, Mapping) or not all(isinstance(value, str) for value in values.values()):
-        raise ActRefused("values must be an object of custom-field names and texts")
+        raise ActRefused("values must be an object that maps custom field names to texts")
     fields = tuple(CustomField(str(name), value) for name, value in values.items())
     return customer_actions.give_values(act.world, act.any_key(), fields)
 
@@ -138,7 +138,7 @@ def _answer_in_pages(act: _Act) -> tuple[Effect, ...]:
 
 
 def _list_oddly(odd: str, act: _Act) -> tuple[Effect, ...]:
-    """Let a list hide a request, or show it twice, for a while; 0 seconds end it."""
+    """Make a list hide a request, or show it twice, for some seconds; 0 ends this."""
     key, until = act.any_key(), act.now + timedelta(seconds=act.number("seconds"))
     which = act.world.hidden if odd == "hidden" else act.world.repeated
     which[key] = until
@@ -146,7 +146,7 @@ def _list_oddly(odd: str, act: _Act) -> tuple[Effect, ...]:
 
 
 def table() -> dict[str, Callable[[_Act], tuple[Effect, ...]]]:
-    """Every act by name; what each needs stands in docs/simulator.md."""
+    """Every act by name; docs/simulator.md lists the arguments of each."""
     return {
         "connect": _connect,
         "share": _share,
@@ -166,13 +166,13 @@ def table() -> dict[str, Callable[[_Act], tuple[Effect, ...]]]:
 def perform(
     world: World, name: str, arguments: Mapping[str, Any], *, now: datetime, inferred: Inferred
 ) -> tuple[Effect, ...]:
-    """Let a customer do something.
+    """Perform an act.
 
     Raises:
-        ActRefused: there is no such act, or an argument is missing or wrong.
+        ActRefused: the act is unknown, or an argument is missing or invalid.
         Refusal: Portfolio Manager would refuse it.
     """
     act = table().get(name)
     if act is None:
-        raise ActRefused(f"there is no act {name!r}; the acts are {', '.join(table())}")
+        raise ActRefused(f"unknown act {name!r}; known acts: {', '.join(table())}")
     return act(_Act(world, arguments, now, inferred))

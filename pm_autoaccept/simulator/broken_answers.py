@@ -1,4 +1,4 @@
-"""What a fault makes of an answer: other words, another form, too much, too little, or no end."""
+"""Produces broken responses for faults: error status, HTML, reset, truncated, oversized, trickling, bad gzip."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pm_autoaccept.simulator.unconfirmed import Inferred
 PAGE_FOR_PEOPLE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _REASONS = {429: "The rate limit has been exceeded", 500: "Internal Server Error", 502: "Down for maintenance"}
 
-_MEGABYTE = b" " * 1_048_576
-_TOO_LARGE = 12
-_BOMB = 64
-_NOW_AND_THEN = 0.05
+_MEGABYTE_OF_BLANKS = b" " * 1_048_576
+_TOO_LARGE_MEGABYTES = 12
+_BOMB_MEGABYTES = 64
+_TRICKLE_SECONDS = 0.05
 
 
-def instead(fault: Fault, *, inferred: Inferred) -> web.Response:
-    """An answer that has nothing to do with the call: a status, or a page for people."""
+def replacement_response(fault: Fault, *, inferred: Inferred) -> web.Response:
+    """A response in place of the real one: an error status or an HTML page."""
     if fault.kind is FaultKind.HTML:
         page = PAGE_FOR_PEOPLE.format(_REASONS.get(fault.status, "Portfolio Manager"))
         body, defaults = page.encode(), {"Content-Type": "text/html; charset=utf-8"}
@@ -43,19 +43,19 @@ def instead(fault: Fault, *, inferred: Inferred) -> web.Response:
 
 
 def reset(request: web.Request) -> web.Response:
-    """Reset the connection, so that the other side sees no orderly end."""
+    """Reset the connection (TCP RST)."""
     transport = request.transport
-    if transport is not None:  # else the other side has gone already
+    if transport is not None:  # otherwise the client has already disconnected
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
     return web.Response()
 
 
-async def spoilt(
+async def broken_response(
     request: web.Request, call: Call, answer: Answer, *, fault: Fault, faults: Faults, date: str
 ) -> web.StreamResponse:
-    """The answer of a call that was processed, as the fault spoils it."""
+    """The response of a processed call, damaged by the fault."""
     call.status = answer.status
     headers = {"Content-Type": "application/xml", "Date": date}
     match fault.kind:
@@ -73,10 +73,10 @@ async def spoilt(
 
 
 def _body(kind: FaultKind, body: bytes) -> bytes:
-    """The whole body, as it is sent."""
+    """The body as it is sent."""
     match kind:
         case FaultKind.TOO_LARGE:
-            return body + _MEGABYTE * _TOO_LARGE
+            return body + _MEGABYTE_OF_BLANKS * _TOO_LARGE_MEGABYTES
         case FaultKind.GZIP:
             return gzip.compress(body)
         case FaultKind.GZIP_BOMB:
@@ -90,16 +90,16 @@ def _body(kind: FaultKind, body: bytes) -> bytes:
 
 
 def _bomb(body: bytes) -> Iterator[bytes]:
-    """The body and a great many blanks after it, in a few kilobytes of gzip."""
+    """The body and many megabytes of blanks, in a few kilobytes of gzip."""
     packing = zlib.compressobj(level=9, wbits=31)
     yield packing.compress(body)
-    for _ in range(_BOMB):
-        yield packing.compress(_MEGABYTE)
+    for _ in range(_BOMB_MEGABYTES):
+        yield packing.compress(_MEGABYTE_OF_BLANKS)
     yield packing.flush()
 
 
 def _overlong(request: web.Request, answer: Answer, headers: dict[str, str]) -> web.Response:
-    """Send more than was promised: the body a second time, as if it were the beginning of another answer."""
+    """Send more than Content-Length: the body a second time, like the beginning of another response."""
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if request.transport is not None:
         start = f"HTTP/1.1 {answer.status} X\r\n{head}Content-Length: {len(answer.body)}\r\n\r\n"
@@ -109,11 +109,11 @@ def _overlong(request: web.Request, answer: Answer, headers: dict[str, str]) -> 
 
 
 async def _truncated(request: web.Request, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
-    """Promise the whole body and send half of it."""
+    """Announce the whole body and send half of it."""
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
     response.force_close()
-    with suppress(ConnectionResetError):  # the other side has gone already
+    with suppress(ConnectionResetError):  # the client has already disconnected
         await response.prepare(request)
         await response.write(answer.body[: len(answer.body) // 2])
     if request.transport is not None:
@@ -124,8 +124,8 @@ async def _truncated(request: web.Request, answer: Answer, headers: dict[str, st
 async def _trickled(
     request: web.Request, answer: Answer, headers: dict[str, str], *, fault: Fault, faults: Faults
 ) -> web.StreamResponse:
-    """Send the body and then a blank now and then, until released or left alone."""
-    released, seconds = faults.releasing(), _NOW_AND_THEN if fault.seconds is None else fault.seconds
+    """Send the body and then one blank per interval, until released or disconnected."""
+    released, seconds = faults.releasing(), _TRICKLE_SECONDS if fault.seconds is None else fault.seconds
     response = web.StreamResponse(status=answer.status, headers=headers)
     await response.prepare(request)
     try:

@@ -1,4 +1,4 @@
-"""The properties and meters of a seeded world."""
+"""Generates the properties, meters and custom field answers of a seeded world."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _sometimes(dice: random.Random, share: float) -> bool:
 def property_of(
     dice: random.Random, *, id_: int, owner: Account, forwarders: frozenset[int], now: datetime
 ) -> Property:
-    """A property of this owner, some of its optional elements missing."""
+    """A random property of this owner; some optional elements are missing."""
     kind, function = dice.choice(story.BUILDINGS)
     home = owner.info.address
     metric = home.country == "CA"
@@ -49,7 +49,7 @@ def property_of(
 
 
 def meter_of(dice: random.Random, *, id_: int, property_id: int) -> Meter:
-    """A meter of this property: mostly energy, some water, some waste."""
+    """A random meter of this property: mostly energy, some water, some waste."""
     begun = date(2015, 1, 1) + timedelta(days=dice.randrange(3_000))
     if _sometimes(dice, 0.1):
         name, type_, unit = dice.choice(story.WASTE_METERS)
@@ -81,18 +81,18 @@ def meter_of(dice: random.Random, *, id_: int, property_id: int) -> Meter:
 
 
 def access(dice: random.Random) -> Access:
-    """The access level that a customer chooses: about one in eight shares read-only."""
+    """A random access level: about one in eight shares is read-only."""
     return Access.READ if _sometimes(dice, 0.12) else Access.READ_WRITE
 
 
 def parcel(dice: random.Random) -> tuple[CustomField, ...] | None:
-    """What a customer types as parcel number: mostly one, sometimes blank, sometimes nothing at all."""
+    """A customer's answer for the parcel number: mostly a number, sometimes blank or missing."""
     number = f"R-{dice.randrange(1_000, 9_999)}-{dice.randrange(1, 9)}"
     return dice.choices(((CustomField(story.PARCEL, number),), (CustomField(story.PARCEL, ""),), None), (85, 8, 7))[0]
 
 
 def service_point(dice: random.Random) -> tuple[CustomField, ...] | None:
-    """What a customer types as service point: mostly one, sometimes blank, sometimes nothing at all."""
+    """A customer's answer for the service point: mostly a number, sometimes blank or missing."""
     number = f"SP-{dice.randrange(1_000, 99_999)}"
     answers = ((CustomField(story.SERVICE_POINT, number),), (CustomField(story.SERVICE_POINT, " "),), None)
     return dice.choices(answers, (85, 8, 7))[0]

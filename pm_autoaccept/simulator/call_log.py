@@ -1,4 +1,4 @@
-"""The log of every call that the simulator received, in order, with what it changed."""
+"""Log of all calls that the simulator received, in order, with their effects."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Call:
     Attributes:
         number: 1 for the first call.
         path: as received, with its query.
-        service: its name in services.py, None where no service stands at that path.
-        ids: the ids in the path, by their names there.
-        caller: the username that signed in, None where nobody did.
-        status: what was answered; None while nothing is, and where the connection was reset.
+        service: its name in services.py, None if no service has this path.
+        ids: the ids in the path, by name.
+        caller: the username that signed in, None if nobody did.
+        status: the HTTP status of the response; None before it is sent, or if the connection was reset.
         effects: what the call changed.
-        error: the error text of the answer.
-        fault: the fault that befell it.
-        processed: 1 for the first call that was processed, None where it was not: calls that are delayed are
-            processed in another order than they came.
+        error: the error text of the response.
+        fault: the fault that was applied.
+        processed: 1 for the first processed call, None if it was not processed. Delayed calls are processed in another
+            order than they arrived.
     """
 
     number: int
@@ -73,18 +73,18 @@ def shown_effect(effect: Effect) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Log:
-    """All calls, in the order in which they came."""
+    """All calls, in order of arrival."""
 
     calls: list[Call] = field(default_factory=list)
     _processed: int = 0
 
     def begin(self, *, at: datetime, method: str, path: str) -> Call:
-        """Note that a call has come."""
+        """Record that a call has arrived."""
         call = Call(number=len(self.calls) + 1, at=at, method=method, path=path)
         self.calls.append(call)
         return call
 
     def process(self, call: Call) -> None:
-        """Note that a call is being processed now."""
+        """Record that a call is processed now."""
         self._processed += 1
         call.processed = self._processed

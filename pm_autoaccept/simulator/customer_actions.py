@@ -17,10 +17,10 @@ _USUAL = Inferred()
 
 
 def connect(world: World, account_id: int, *, now: datetime, inferred: Inferred = _USUAL) -> tuple[Effect, ...]:
-    """Ask for a connection (docs/protocol.md#customer-services).
+    """Request a connection (docs/protocol.md#customer-services).
 
     Raises:
-        Refusal: they are connected already, or a request pends.
+        Refusal: they are already connected, or a request is already pending.
     """
     state = world.state(Kind.CONNECTION, account_id)
     if state is State.ACTIVE:
@@ -32,7 +32,7 @@ def connect(world: World, account_id: int, *, now: datetime, inferred: Inferred 
 
 
 def _created(world: World, key: RequestKey, now: datetime, inferred: Inferred) -> datetime:
-    """The createdDate of what is asked now, perhaps again."""
+    """The createdDate of a new or repeated request."""
     before = world.ties.get(key)
     return now if before is None or not inferred.asked_again_keeps_date else before.asked_at
 
@@ -45,13 +45,13 @@ def _ask_connection(world: World, account_id: int, *, at: datetime, cascade: boo
 def share(
     world: World, key: RequestKey, *, sender: int, access: Access, now: datetime, inferred: Inferred
 ) -> tuple[Effect, ...]:
-    """Share a property or a meter, as its owner or as one who forwards it (docs/protocol.md#forwarded-shares).
+    """Share a property or a meter, as its owner or by forwarding (docs/protocol.md#forwarded-shares).
 
-    What is shared already only changes its access level, at once. A forwarded share of an owner who is not
-    connected brings the owner's connection request along, which names only the owner.
+    Sharing something again only changes its access level, immediately. A forwarded share of an owner who is not
+    connected also creates the owner's connection request, which names only the owner.
 
     Raises:
-        Refusal: it pends already, is not the sender's to share, or is of a type that the provider does not support.
+        Refusal: it is already pending, the sender may not share it, or the provider does not support the meter type.
     """
     home, state = world.property_of(key), world.state(key.kind, key.id)
     if sender != home.owner and sender not in home.forwarders:
@@ -74,10 +74,10 @@ def share(
 
 
 def change_access(world: World, key: RequestKey, *, by: int, access: Access, now: datetime) -> tuple[Effect, ...]:
-    """Change the access level of what is shared: at once, with nothing to accept (docs/protocol.md#later-changes).
+    """Change the access level of a share, immediately and without a request to accept (docs/protocol.md#later-changes).
 
     Raises:
-        Refusal: it is not shared, or not theirs to change.
+        Refusal: it is not shared, or they may not change it.
     """
     home = world.property_of(key)
     if world.state(key.kind, key.id) is not State.ACTIVE or by not in {home.owner, *home.forwarders}:
@@ -123,7 +123,7 @@ def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
     Whether Portfolio Manager lets them is not known (docs/protocol.md#not-known).
 
     Raises:
-        Refusal: nothing pends under this key.
+        Refusal: no request is pending under this key.
     """
     if world.state(key.kind, key.id) is not State.PENDING:
         raise access_denied()
@@ -131,7 +131,7 @@ def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
 
 
 def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferred) -> tuple[Effect, ...]:
-    """End the connection from the customer's side; shares are notified one by one (docs/protocol.md#disconnect).
+    """Disconnect from the customer's side; each ended share has a notification (docs/protocol.md#disconnect).
 
     Raises:
         Refusal: there is no connection.
@@ -155,7 +155,7 @@ def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferr
 def transfer(
     world: World, property_id: int, *, new_owner: int, keep_access: bool, now: datetime, inferred: Inferred = _USUAL
 ) -> tuple[Effect, ...]:
-    """Give a property to another account, which keeps the provider's access or not (docs/protocol.md#later-changes).
+    """Transfer a property to another account, with or without the provider's access (docs/protocol.md#later-changes).
 
     A new owner who is not connected sends a connection request.
     """
@@ -183,7 +183,7 @@ def add_meter(world: World, meter: Meter, *, access: Access, now: datetime, infe
     """Add a meter to a property and share it: one new pending meter share comes of it (docs/protocol.md#later-changes).
 
     Raises:
-        Refusal: as `share`.
+        Refusal: like `share`.
     """
     if meter.id in world.meters:
         raise Refusal(400, f"There is already a meter {meter.id}")

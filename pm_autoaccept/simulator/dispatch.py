@@ -1,6 +1,6 @@
-"""One call, from the bytes of its request to the bytes of its answer, without waiting for anything.
+"""Dispatches one request: Basic authentication, routing to a service, checks, and the response.
 
-Nothing is awaited here, so that what a call reads of the world is what it changes.
+Nothing is awaited here, so that each call sees and changes the world atomically.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from datetime import datetime
 from pm_autoaccept.simulator import response_bodies
 from pm_autoaccept.simulator.call_log import Call
 from pm_autoaccept.simulator.error_answers import Refusal, access_denied, not_found, unauthorised
-from pm_autoaccept.simulator.read_services import reading
-from pm_autoaccept.simulator.request_validation import LARGEST_BODY
-from pm_autoaccept.simulator.service_call import Answer, Asked
+from pm_autoaccept.simulator.read_services import read_handlers
+from pm_autoaccept.simulator.request_validation import MAX_BODY_BYTES
+from pm_autoaccept.simulator.service_call import Answer, ServiceCall
 from pm_autoaccept.simulator.services import Caller, matches
 from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Account, World
-from pm_autoaccept.simulator.write_services import changing
+from pm_autoaccept.simulator.write_services import write_handlers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as it came, its path already below the base."""
+    """A request as received; its path is relative to the base."""
 
     method: str
     path: str
@@ -34,16 +34,16 @@ class Request:
     body: bytes = b""
 
 
-class Processor:
+class Dispatcher:
     """Answers requests from a world."""
 
     def __init__(self, world: World, *, inferred: Inferred) -> None:
         self._world = world
         self._inferred = inferred
-        self._services: dict[str, Callable[[Asked], Answer]] = reading() | changing()
+        self._services: dict[str, Callable[[ServiceCall], Answer]] = read_handlers() | write_handlers()
 
     def process(self, request: Request, call: Call, *, now: datetime) -> Answer:
-        """Sign in, find the service, check, do; the call is told who called, what changed and how it ended."""
+        """Sign in, find the service, check and run it. Records the caller, the effects and any error in the call."""
         try:
             answer = self._process(request, call, now)
         except Refusal as refusal:
@@ -68,7 +68,7 @@ class Processor:
         customer = caller.id != self._world.provider.id
         if match.service.caller is not Caller.ANYBODY and customer != (match.service.caller is Caller.CUSTOMER):
             raise access_denied()
-        asked = Asked(
+        asked = ServiceCall(
             world=self._world,
             inferred=self._inferred,
             caller=caller,
@@ -89,7 +89,7 @@ class Processor:
             raise unauthorised()
         for account in (self._world.provider, *self._world.accounts.values()):
             pair = f"{account.username}:{account.password}"
-            # which encoding the header has is not documented (docs/protocol.md#authentication)
+            # the encoding of the header is not documented (docs/protocol.md#authentication)
             if credentials in {pair.encode(), pair.encode("latin-1", "ignore")}:
                 return account
         raise unauthorised()
@@ -103,5 +103,5 @@ def _check_media_types(request: Request, *, expects_body: bool) -> None:
         return
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/xml":
         raise Refusal(415, "Unsupported Media Type")
-    if len(request.body) > LARGEST_BODY:
+    if len(request.body) > MAX_BODY_BYTES:
         raise Refusal(413, "Request Entity Too Large")

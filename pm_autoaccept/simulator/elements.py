@@ -1,4 +1,4 @@
-"""The elements that documents are made of, each as EPA's schema wants it (docs/protocol.md#documents)."""
+"""Builds the XML elements of responses, as EPA's schema requires (docs/protocol.md#documents)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def clean(text: str) -> str:
-    """The text without the characters that XML 1.0 cannot carry."""
+    """The text without the characters that XML 1.0 forbids."""
     return _NOT_XML.sub("", text)
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as Portfolio Manager writes it: milliseconds and the offset of EST."""
+    """A time as Portfolio Manager writes it: milliseconds and the EST offset."""
     return moment.astimezone(EASTERN).isoformat(timespec="milliseconds")
 
 
@@ -62,7 +62,7 @@ def address(tag: str, value: Address) -> etree._Element:
 
 
 def account_info(info: AccountInfo) -> etree._Element:
-    """Who a customer is, its children in the order of real documents (docs/protocol.md#account-info)."""
+    """A customer's `accountInfo`, with its children in Portfolio Manager's order (docs/protocol.md#account-info)."""
     made = etree.Element("accountInfo")
     made.append(address("address", info.address))
     add(made, "email", info.email or "")
@@ -82,7 +82,7 @@ def custom_field_list(values: Iterable[CustomField]) -> etree._Element:
 
 
 def audit(tag: str, *, by: Account, at: datetime) -> etree._Element:
-    """Who asked, and when (connectionAudit, shareAudit, audit)."""
+    """Who made a request, and when (connectionAudit, shareAudit, audit)."""
     made = etree.Element(tag)
     for verb in ("created", "lastUpdated"):
         add(made, f"{verb}By", by.username)
@@ -92,7 +92,7 @@ def audit(tag: str, *, by: Account, at: datetime) -> etree._Element:
 
 
 def property_info(value: Property, owner: Account) -> etree._Element:
-    """What a share says of its property; there is no id in it (docs/protocol.md#property-info)."""
+    """The `propertyInfo` of a share; it contains no id (docs/protocol.md#property-info)."""
     made = etree.Element("propertyInfo")
     add(made, "name", value.name)
     if value.address is not None:
@@ -114,7 +114,7 @@ def property_info(value: Property, owner: Account) -> etree._Element:
 
 
 def meter_info(value: Meter) -> etree._Element:
-    """What a share says of its meter: `meterInfo`, or `wasteMeterInfo` for waste (docs/protocol.md#meter-info)."""
+    """The `meterInfo` of a share, or `wasteMeterInfo` for waste (docs/protocol.md#meter-info)."""
     waste = value.category == "waste"
     made = etree.Element("wasteMeterInfo" if waste else "meterInfo")
     add(made, "id", value.id)
@@ -143,7 +143,7 @@ def link(
 
 
 def links(each: Iterable[etree._Element]) -> etree._Element:
-    """Several links, or none."""
+    """A `links` element, possibly empty."""
     made = etree.Element("links")
     made.extend(list(each))
     return made

@@ -1,4 +1,4 @@
-"""What the simulator says no with: status, application error number, and the exact text (docs/protocol.md#errors)."""
+"""Error responses of the simulator: HTTP status, error number and exact text (docs/protocol.md#errors)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pm_autoaccept.simulator.unconfirmed import Inferred
 
 
 class Refusal(Exception):
-    """A call that is answered with an error instead of being processed. Nothing has changed.
+    """A call is answered with an error instead of being processed. Nothing has changed.
 
     Attributes:
         status: the HTTP status.
@@ -23,7 +23,7 @@ class Refusal(Exception):
 
 
 def fulfilled() -> Refusal:
-    """Nothing pends under this id, or no longer: the normal end of a race (docs/protocol.md#errors)."""
+    """No request is pending under this id, or no longer; this is the normal end of a race (docs/protocol.md#errors)."""
     return Refusal(400, "The pending request doesn't exist or has been fulfilled")
 
 
@@ -33,7 +33,7 @@ def access_denied() -> Refusal:
 
 
 def not_found() -> Refusal:
-    """There is no such resource."""
+    """The resource does not exist."""
     return Refusal(404, "Not Found")
 
 
@@ -43,12 +43,12 @@ def unauthorised() -> Refusal:
 
 
 def never_asked(inferred: Inferred) -> Refusal:
-    """An answer to an id that nobody ever asked about (docs/protocol.md#unknown-id)."""
+    """An answer to an id that never had a request (docs/protocol.md#unknown-id)."""
     return {"fulfilled": fulfilled, "not_found": not_found, "forbidden": access_denied}[inferred.unknown_pending_id]()
 
 
 def not_connected(inferred: Inferred) -> Refusal:
-    """A disconnect where there is no connection (docs/protocol.md#errors)."""
+    """A disconnect without a connection (docs/protocol.md#errors)."""
     if inferred.not_connected == "refused":
         return Refusal(400, "You are not connected to this account")
     return access_denied() if inferred.not_connected == "forbidden" else not_found()
@@ -60,10 +60,10 @@ def not_shared(inferred: Inferred) -> Refusal:
 
 
 def still_pending(kind: Kind) -> Refusal:
-    """A request is repeated while one pends (docs/protocol.md#customer-services)."""
+    """A request is repeated while it is still pending (docs/protocol.md#customer-services)."""
     return Refusal(400, f"A {kind} request is already pending")
 
 
 def invalid(text: str) -> Refusal:
-    """What came does not fit EPA's schema (docs/protocol.md#errors)."""
+    """The body does not fit EPA's schema (docs/protocol.md#errors)."""
     return Refusal(400, text, -100)

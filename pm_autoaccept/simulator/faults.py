@@ -1,7 +1,7 @@
-"""Things that go wrong on purpose: slow, refused, garbled and broken answers.
+"""Fault injection for the simulator: delays, error statuses, resets and broken responses.
 
-A fault happens before the call is processed (then nothing has changed) or after (then it has, and the caller cannot
-know). It applies always, a number of times, or at a rate whose dice are seeded.
+A fault happens before a call is processed (then nothing has changed) or after it (then it has, and the caller cannot
+know). It applies always, a number of times, or at a rate with a seeded random generator.
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ class FaultKind(StrEnum):
     """What goes wrong."""
 
     DELAY = "delay"
-    """The answer is withheld for `seconds`, or until it is released."""
+    """The response is withheld for `seconds`, or until it is released."""
     STATUS = "status"
-    """Another answer: `status`, `body`, `content_type`, `headers`."""
+    """Another response: `status`, `body`, `content_type`, `headers`."""
     HTML = "html"
-    """A page for people instead of XML, with `status`, `body` and `headers`."""
+    """An HTML page instead of XML, with `status`, `body` and `headers`."""
     RESET = "reset"
     """The connection is reset."""
     TRUNCATED = "truncated"
-    """The body stops half-way, and the connection closes."""
+    """The body stops halfway, and the connection closes."""
     OVERLONG = "overlong"
-    """More comes than Content-Length says."""
+    """The body is longer than Content-Length."""
     TRICKLE = "trickle"
-    """After the body blanks come, one each `seconds`, and never an end, until released."""
+    """After the body, one blank is sent every `seconds`, without end until released."""
     TOO_LARGE = "too_large"
-    """Twelve megabytes of blanks stand after the document."""
+    """Twelve megabytes of blanks follow the document."""
     MISLABELLED = "mislabelled"
-    """The right body, as `content_type`."""
+    """The right body with the wrong `content_type`."""
     GZIP = "gzip"
-    """The right body, packed."""
+    """The right body, compressed."""
     BROKEN_GZIP = "broken_gzip"
-    """It cannot be unpacked."""
+    """The compressed body is corrupt."""
     GZIP_BOMB = "gzip_bomb"
-    """Unpacked it is 64 megabytes."""
+    """The body decompresses to 64 megabytes."""
 
 
-OF_AN_ANSWER = frozenset(FaultKind) - {FaultKind.DELAY, FaultKind.STATUS, FaultKind.HTML, FaultKind.RESET}
-"""What befalls the answer of a call that was processed, always."""
+RESPONSE_FAULTS = frozenset(FaultKind) - {FaultKind.DELAY, FaultKind.STATUS, FaultKind.HTML, FaultKind.RESET}
+"""Faults that always apply to the response of a processed call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong.
+    """One fault.
 
     Attributes:
-        after: after the call was processed; else before, or instead.
-        service: the name of a service (as in services.py), or of a method (`POST`), None for all.
+        after: whether the call is processed first; otherwise the fault happens before or instead.
+        service: a service name (as in services.py) or an HTTP method (`POST`), None for all.
         times: how often it happens, None for always.
-        rate: the share of calls that it befalls, 0 to 1.
-        seconds: of a delay; None waits until released. Between two blanks of a `trickle`.
-        body: of a `status` fault; None makes the XML error that fits. Of an `html` fault, the page.
+        rate: the fraction of calls that it applies to, 0 to 1.
+        seconds: the length of a delay, None until released; or the interval of a `trickle`.
+        body: the body of a `status` fault (None: a matching XML error), or the page of an `html` fault.
     """
 
     kind: FaultKind
@@ -70,22 +70,22 @@ class Fault:
     headers: tuple[tuple[str, str], ...] = ()
 
     def fits(self, *, service: str | None, method: str) -> bool:
-        """Whether it concerns a call of this service and method."""
+        """Whether it applies to calls with this service and method."""
         return self.service is None or self.service in {service, method}
 
 
 @dataclass(slots=True)
-class _Standing:
+class _ActiveFault:
     fault: Fault
     left: int | None
 
 
 @dataclass(slots=True)
 class Faults:
-    """The faults in force, the oldest first; at most one befalls a call."""
+    """The active faults, oldest first; at most one applies to a call."""
 
     seed: int = 0
-    _standing: dict[int, _Standing] = field(default_factory=dict)
+    _standing: dict[int, _ActiveFault] = field(default_factory=dict)
     _count: int = 0
     _dice: random.Random = field(init=False)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,35 +96,35 @@ class Faults:
         self._dice = random.Random(self.seed)  # noqa: S311 - reproducible dice, no secret
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force; its number takes it away again."""
+        """Activate a fault and return its number, which removes it again."""
         self._count += 1
-        self._standing[self._count] = _Standing(fault, fault.times)
+        self._standing[self._count] = _ActiveFault(fault, fault.times)
         return self._count
 
     def remove(self, number: int) -> None:
-        """Take one fault away.
+        """Remove one fault.
 
         Raises:
-            KeyError: there is none of this number.
+            KeyError: no fault has this number.
         """
         del self._standing[number]
 
     def clear(self) -> None:
-        """Take all faults away, and let go the answers that they withhold."""
+        """Remove all faults, and release the responses that they withhold."""
         self._standing.clear()
         self.release()
 
     def release(self) -> None:
-        """Let go every answer that is withheld now; later ones are withheld again."""
+        """Release every response that is withheld now; later ones are withheld again."""
         self._released.set()
         self._released = asyncio.Event()
 
     def standing(self) -> dict[int, tuple[Fault, int | None]]:
-        """The faults in force by number, with how often each may still happen."""
+        """The active faults by number, with how often each can still happen."""
         return {number: (each.fault, each.left) for number, each in self._standing.items()}
 
     def befall(self, *, service: str | None, method: str) -> Fault | None:
-        """The fault that befalls this call, if any, counted."""
+        """The fault that applies to this call, if any; counts it."""
         for number, each in self._standing.items():
             if not each.fault.fits(service=service, method=method) or self._dice.random() >= each.fault.rate:
                 continue
@@ -136,11 +136,11 @@ class Faults:
         return None
 
     def releasing(self) -> asyncio.Event:
-        """What happens when the answers that are withheld now are let go."""
+        """The event that is set when the currently withheld responses are released."""
         return self._released
 
     async def wait(self, seconds: float | None, *, released: asyncio.Event | None = None) -> bool:
-        """Withhold for so long, None for ever, or until released; say whether it was."""
+        """Withhold for this time (None: forever) or until released; return whether it was released."""
         released = released or self._released
         self._withheld += 1
         self._one_more.set()
@@ -153,7 +153,7 @@ class Faults:
             self._withheld -= 1
 
     async def until_withheld(self, count: int) -> None:
-        """Return as soon as so many answers are withheld at the same time."""
+        """Return once this many responses are withheld at the same time."""
         while self._withheld < count:
             self._one_more.clear()
             await self._one_more.wait()

@@ -1,4 +1,4 @@
-"""What the pending lists show: what pends, and what an odd list adds or leaves out (docs/protocol.md#paging)."""
+"""Pages of the pending lists: order, paging, lag, and hidden or repeated requests (docs/protocol.md#paging)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pm_autoaccept.simulator.world import Listed, State, Tie, World
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, and whether there are more behind it."""
+    """One page of a list, and whether more pages follow."""
 
     listed: Sequence[Listed]
     more: bool
 
 
 class Lists:
-    """The lists of a world. What pends is ordered anew only after a change, not for each page."""
+    """The pending lists of a world. They are sorted again only after a change, not for each page."""
 
     def __init__(self) -> None:
         self._known: dict[Kind, tuple[int, list[RequestKey]]] = {}
 
     def page(self, world: World, kind: Kind, number: int, *, inferred: Inferred, now: datetime) -> Page:
-        """A page of the list of this kind, as it is now; 1 is the first."""
+        """A page of the current list of this kind; 1 is the first."""
         begin = (number - 1) * inferred.page_size
         end = begin + inferred.page_size
         waiting = self._waiting(world, kind, inferred)
@@ -48,7 +48,7 @@ class Lists:
 
 
 def _odd(world: World, kind: Kind, waiting: Sequence[RequestKey], *, inferred: Inferred, now: datetime) -> list[Listed]:
-    """The list with what lags, without what is hidden, and with what stands there twice."""
+    """The list with lagging, without hidden, and with repeated requests."""
     listed = [Listed(world.ties[key], world.answers.get(key)) for key in waiting]
     since = now - timedelta(seconds=inferred.lag)
     lagging = [left.listed for key, left in world.left.items() if key.kind is kind and left.at > since]

@@ -1,4 +1,4 @@
-"""The accounts of a seeded world: who they are and how they spell their customer number."""
+"""Generates the accounts of a seeded world, and the ways in which customers spell their customer number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pm_autoaccept.simulator.world import Account
 
 
 class Character(StrEnum):
-    """What a customer's number is like."""
+    """The kind of customer number that a customer has."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -43,7 +43,7 @@ def provider() -> Account:
 
 
 def consultants() -> Iterator[Account]:
-    """The firms that forward shares."""
+    """The accounts of consultants, who forward shares."""
     for number, username in enumerate(story.FORWARDERS):
         firm = username.replace("_", " ").title()
         yield Account(
@@ -64,12 +64,12 @@ def consultants() -> Iterator[Account]:
 
 
 def password_of(username: str) -> str:
-    """A simulated customer's password: it fits EPA's rule (docs/protocol.md#authentication) for every username."""
+    """A simulated customer's password, valid by EPA's rule (docs/protocol.md#authentication) for every username."""
     return f"Simulated-{username}-1"
 
 
 def owner(dice: random.Random, *, number: int, id_: int, character: Character, blocked_before: int) -> Account:
-    """A customer. `number` makes the username unique, `blocked_before` counts the blocked ones so far."""
+    """A random customer. `number` makes the username unique, `blocked_before` counts the blocked ones so far."""
     first, last = dice.choice(story.FIRST_NAMES), dice.choice(story.LAST_NAMES)
     place, firm = dice.choice(story.PLACES), dice.choice(story.FIRMS)
     canadian = dice.random() < 0.08  # noqa: PLR2004 - the share of customers from Canada
@@ -113,7 +113,7 @@ def _ascii(name: str) -> str:
 
 
 def customer_number(dice: random.Random, *, character: Character, known: str) -> tuple[CustomField, ...] | None:
-    """What a customer types as customer number; `known` is the utility's own. None: no custom field at all."""
+    """A customer's answer for the customer number; `known` is the right one. None: the field is left out."""
     value: str | None
     if character in {Character.KNOWN, Character.BLOCKED}:
         value = _spelt(dice, known)
@@ -127,7 +127,7 @@ def customer_number(dice: random.Random, *, character: Character, known: str) ->
 
 
 def _spelt(dice: random.Random, number: str) -> str:
-    """A number as people write it down: some with dashes, blanks, a long dash, or without its leading zeros."""
+    """A number as people write it: with dashes, blanks or a long dash, or without its leading zeros."""
     dashed = f"{number[:4]}-{number[4:7]}-{number[7:]}"
     forms = {
         number: 40,

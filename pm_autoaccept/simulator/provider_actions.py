@@ -18,7 +18,7 @@ def answer(world: World, key: RequestKey, action: Action, *, inferred: Inferred)
     """Accept or reject a pending request (docs/protocol.md#answer-connection).
 
     Raises:
-        Refusal: nothing pends under this key.
+        Refusal: no request is pending under this key.
     """
     if key not in world.ties:
         raise never_asked(inferred)
@@ -31,7 +31,7 @@ def answer(world: World, key: RequestKey, action: Action, *, inferred: Inferred)
 
 def _after_accept(world: World, key: RequestKey, inferred: Inferred) -> Iterator[Effect]:
     if key.kind is Kind.CONNECTION:
-        return  # its shares stay pending: each is decided on its own (docs/protocol.md#cascades)
+        return  # its shares stay pending and are decided individually (docs/protocol.md#cascades)
     if key.kind is Kind.METER:
         yield from _share_property_too(world, key, inferred)
     yield from _connect_too(world, key, inferred)
@@ -83,7 +83,7 @@ def disconnect(world: World, account_id: int, *, keep_shares: bool, inferred: In
 
 
 def unshare(world: World, key: RequestKey, *, inferred: Inferred) -> tuple[Effect, ...]:
-    """Give back a property share, its meter shares with it, or a meter share (docs/protocol.md#unshare-meter).
+    """End a property share with its meter shares, or a meter share (docs/protocol.md#unshare-meter).
 
     Raises:
         Refusal: it is not shared.

@@ -11,11 +11,11 @@ from pm_autoaccept.model import Kind, RequestKey
 from pm_autoaccept.simulator import elements, response_bodies
 from pm_autoaccept.simulator.error_answers import access_denied, not_found, not_shared
 from pm_autoaccept.simulator.pending_lists import Lists
-from pm_autoaccept.simulator.service_call import Answer, Asked
+from pm_autoaccept.simulator.service_call import Answer, ServiceCall
 from pm_autoaccept.simulator.world import Effect, State, World
 
 
-def _pending(lists: Lists, kind: Kind, path: str, asked: Asked) -> Answer:
+def _pending(lists: Lists, kind: Kind, path: str, asked: ServiceCall) -> Answer:
     number, inferred = _page(asked), asked.inferred
     page = lists.page(asked.world, kind, number, inferred=inferred, now=asked.now)
     if number > 1 and not page.listed and inferred.page_beyond_the_end == "not_found":
@@ -29,7 +29,7 @@ def _pending(lists: Lists, kind: Kind, path: str, asked: Asked) -> Answer:
     return Answer(response_bodies.pending_list(asked.world, page.listed, links, empty_links=empty_links))
 
 
-def _page(asked: Asked) -> int:
+def _page(asked: ServiceCall) -> int:
     written = asked.query.get("page", "1")
     digits = written.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - xs:int has ten digits
@@ -40,7 +40,7 @@ def _page(asked: Asked) -> int:
     return max(page, 1)
 
 
-def _notifications(asked: Asked) -> Answer:
+def _notifications(asked: ServiceCall) -> Answer:
     world = asked.world
     shown = [each for each in world.notifications if asked.inferred.cleared_shown_again or each.id not in world.read]
     if asked.query.get("clear", "true").lower() != "true":
@@ -54,11 +54,11 @@ def _notifications(asked: Asked) -> Answer:
     return Answer(response_bodies.notification_list(shown), cleared)
 
 
-def _account(asked: Asked) -> Answer:
+def _account(asked: ServiceCall) -> Answer:
     return Answer(response_bodies.account(asked.caller))
 
 
-def _customers(asked: Asked) -> Answer:
+def _customers(asked: ServiceCall) -> Answer:
     world = asked.world
     accounts = [world.account(tie.key.id) for tie in world.having(Kind.CONNECTION, State.ACTIVE)]
     return Answer(
@@ -74,14 +74,14 @@ def _customers(asked: Asked) -> Answer:
     )
 
 
-def _customer(asked: Asked) -> Answer:
+def _customer(asked: ServiceCall) -> Answer:
     account_id = asked.ids["accountId"]
     if not asked.world.connected(account_id):
         raise access_denied()
     return Answer(response_bodies.customer(asked.world.account(account_id)))
 
 
-def _properties(asked: Asked) -> Answer:
+def _properties(asked: ServiceCall) -> Answer:
     world, account_id = asked.world, asked.ids["accountId"]
     shared = [
         world.properties[tie.key.id]
@@ -100,32 +100,32 @@ def _property_link(id_: int, name: str) -> etree._Element:
     return elements.link("This is the GET url for this Property.", f"/building/{id_}", id_=id_, hint=name)
 
 
-def _values(kind: Kind, id_name: str, asked: Asked) -> Answer:
+def _values(kind: Kind, id_name: str, asked: ServiceCall) -> Answer:
     key = RequestKey(kind, asked.ids[id_name])
     _require(asked, key, pending_too=asked.inferred.values_readable_while_pending)
     return Answer(response_bodies.custom_field_list(asked.world.answers.get(key, ())))
 
 
-def _hierarchy(kind: Kind, id_name: str, asked: Asked) -> Answer:
+def _hierarchy(kind: Kind, id_name: str, asked: ServiceCall) -> Answer:
     key = RequestKey(kind, asked.ids[id_name])
-    _require(asked, key, pending_too=True)  # the one look-up that works before acceptance (docs/protocol.md#hierarchy)
+    _require(asked, key, pending_too=True)  # the only look-up that works before acceptance (docs/protocol.md#hierarchy)
     home = asked.world.property_of(key)
     owner = asked.world.account(home.owner)
     meter_id = key.id if kind is Kind.METER else None
     return Answer(response_bodies.hierarchy(owner=owner, property_id=home.id, meter_id=meter_id))
 
 
-def _require(asked: Asked, key: RequestKey, *, pending_too: bool) -> None:
+def _require(asked: ServiceCall, key: RequestKey, *, pending_too: bool) -> None:
     allowed = {State.ACTIVE, State.PENDING} if pending_too else {State.ACTIVE}
     if asked.world.state(key.kind, key.id) not in allowed:
         raise not_shared(asked.inferred)
 
 
-def _settings(asked: Asked) -> Answer:
+def _settings(asked: ServiceCall) -> Answer:
     return Answer(response_bodies.settings(meter_types=asked.world.meter_types, terms_url=asked.world.terms_url))
 
 
-def _custom_fields(asked: Asked) -> Answer:
+def _custom_fields(asked: ServiceCall) -> Answer:
     return Answer(response_bodies.ok(_custom_field_links(asked.world)))
 
 
@@ -136,15 +136,15 @@ def _custom_field_links(world: World) -> Iterable[etree._Element]:
         yield elements.link("This is the GET url for this Custom Field.", path, hint=each.name)
 
 
-def _custom_field(asked: Asked) -> Answer:
+def _custom_field(asked: ServiceCall) -> Answer:
     for definition in asked.world.custom_fields:
         if definition.id == asked.ids["customFieldId"]:
             return Answer(response_bodies.custom_field(definition))
     raise not_found()
 
 
-def reading() -> dict[str, Callable[[Asked], Answer]]:
-    """What answers each service that only reads, by the service's name."""
+def read_handlers() -> dict[str, Callable[[ServiceCall], Answer]]:
+    """The handler of each read-only service, by service name."""
     lists = Lists()
     return {
         "list_pending_connections": partial(_pending, lists, Kind.CONNECTION, "/connect/account/pending/list"),

@@ -1,6 +1,6 @@
-"""The simulator's own check of the bodies it receives, as strict as EPA's schema (docs/protocol.md#answer-documents).
+"""Validates the XML bodies of requests as strictly as EPA's schema (docs/protocol.md#answer-documents).
 
-What does not fit is answered with 400/-100 and a text like a validator's.
+An invalid body is answered with 400/-100 and a text like a validator's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from lxml import etree
 from pm_autoaccept.model import Action, CustomField
 from pm_autoaccept.simulator.error_answers import invalid
 
-LONGEST_NOTE = 1_000
-LARGEST_BODY = 1_000_000
-"""Bytes. Portfolio Manager's own limit is not known; nothing honest comes near."""
+MAX_NOTE_CHARACTERS = 1_000
+MAX_BODY_BYTES = 1_000_000
+"""Bytes. Portfolio Manager's own limit is unknown; legitimate bodies are far smaller."""
 
 _SCHEMA_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
@@ -23,7 +23,7 @@ def sharing_response(body: bytes) -> tuple[Action, str | None]:
     """The action and the note of a `sharingResponse`.
 
     Raises:
-        Refusal: with -100, what came is anything else.
+        Refusal: with -100, the body is anything else.
     """
     children = _children(_root(body, "sharingResponse"))
     if not children or children[0].tag != "action":
@@ -41,16 +41,16 @@ def terminate_sharing_response(body: bytes) -> str | None:
     """The note of a `terminateSharingResponse`.
 
     Raises:
-        Refusal: with -100, what came is anything else.
+        Refusal: with -100, the body is anything else.
     """
     return _note(_children(_root(body, "terminateSharingResponse")), "terminateSharingResponse")
 
 
 def custom_field_list(body: bytes) -> tuple[CustomField, ...]:
-    """The values of a `customFieldList`; none is also valid (docs/protocol.md#customer-services).
+    """The values of a `customFieldList`, which may be empty (docs/protocol.md#customer-services).
 
     Raises:
-        Refusal: with -100, what came is anything else.
+        Refusal: with -100, the body is anything else.
     """
     found = []
     for child in _children(_root(body, "customFieldList")):
@@ -94,10 +94,10 @@ def _note(children: Sequence[etree._Element], parent: str) -> str | None:
         raise invalid(
             "cvc-minLength-valid: Value '' with length = '0' is not facet-valid with respect to minLength '1'."
         )
-    if len(note) > LONGEST_NOTE:
+    if len(note) > MAX_NOTE_CHARACTERS:
         raise invalid(
             f"cvc-maxLength-valid: Value with length = '{len(note)}' is not facet-valid with respect to maxLength"
-            f" '{LONGEST_NOTE}'."
+            f" '{MAX_NOTE_CHARACTERS}'."
         )
     return note
 

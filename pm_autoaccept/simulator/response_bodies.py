@@ -1,4 +1,4 @@
-"""What the simulator sends, as bytes: valid by EPA's schema, without indentation, with EPA's own first line."""
+"""Builds response bodies: valid by EPA's schema, without indentation, with EPA's own XML declaration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _bytes(root: etree._Element) -> bytes:
 
 
 def ok(links: Iterable[etree._Element] | None = None) -> bytes:
-    """A response that all went well, with links where the service answers with links (docs/protocol.md#response)."""
+    """A response with status Ok, and with links if the service answers with links (docs/protocol.md#response)."""
     root = elements.element("response", status="Ok")
     if links is not None:
         root.append(elements.links(links))
@@ -30,7 +30,7 @@ def ok(links: Iterable[etree._Element] | None = None) -> bytes:
 
 
 def error(refusal: Refusal) -> bytes:
-    """A response that says no (docs/protocol.md#errors)."""
+    """A response with status Error (docs/protocol.md#errors)."""
     root = elements.element("response", status="Error")
     errors = etree.SubElement(root, "errors")
     errors.append(elements.element("error", errorNumber=str(refusal.number), errorDescription=refusal.text))
@@ -102,7 +102,7 @@ _PENDING = {Kind.CONNECTION: _pending_account, Kind.PROPERTY: _pending_property,
 
 
 def notification_list(notifications: Iterable[Notification]) -> bytes:
-    """All notifications at once: there is no paging (docs/protocol.md#notifications)."""
+    """All notifications, without paging (docs/protocol.md#notifications)."""
     root = etree.Element("notificationList")
     for each in notifications:
         made = etree.SubElement(root, "notification")
@@ -121,7 +121,7 @@ def notification_list(notifications: Iterable[Notification]) -> bytes:
 
 
 def account(value: Account) -> bytes:
-    """The caller's own account, its password masked (docs/protocol.md#account)."""
+    """The caller's own account, with a masked password (docs/protocol.md#account)."""
     info = value.info
     root = etree.Element("account")
     add(root, "id", value.id)
@@ -155,7 +155,7 @@ def customer(value: Account) -> bytes:
 
 
 def custom_field_list(values: Iterable[CustomField]) -> bytes:
-    """What a customer answered (docs/protocol.md#custom-field-values)."""
+    """A customer's custom field values (docs/protocol.md#custom-field-values)."""
     return _bytes(elements.custom_field_list(values))
 
 
@@ -189,7 +189,7 @@ def settings(*, meter_types: Sequence[str], terms_url: str | None) -> bytes:
 
 
 def hierarchy(*, owner: Account, property_id: int, meter_id: int | None = None) -> bytes:
-    """Whose a property or meter is (docs/protocol.md#hierarchy)."""
+    """The owner of a property or meter (docs/protocol.md#hierarchy)."""
     root = etree.Element("hierarchy")
     add(root, "accountId", owner.id)
     add(root, "username", owner.username)

@@ -1,4 +1,4 @@
-"""Worlds from a seed and a size: a utility's morning, the same each time for the same seed."""
+"""Generates a reproducible world from a seed: a utility's customers with a given number of pending requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Standing(StrEnum):
-    """How a customer stands with the utility when the world begins."""
+    """The relation of a customer to the utility when the world begins."""
 
     ASKS_ALONE = "asks for a connection"
     ASKS_WITH_SHARES = "asks for a connection, and shares pend along with it"
@@ -33,7 +33,7 @@ CHARACTERS: tuple[Character, ...] = (
     *[Character.BLANK] * 3,
     *[Character.BLOCKED] * 3,
 )
-"""Dealt like cards, so that every world of some size has its share of each."""
+"""Dealt like cards, so that every larger world has its share of each."""
 
 STANDINGS: tuple[Standing, ...] = (
     *[Standing.ASKS_ALONE] * 5,
@@ -44,21 +44,21 @@ STANDINGS: tuple[Standing, ...] = (
 
 
 def world_from_seed(*, seed: int, pending: int, now: datetime) -> World:
-    """A world in which exactly `pending` requests pend. The three arguments alone determine it.
+    """A world with exactly `pending` pending requests. The three arguments fully determine it.
 
     Raises:
-        ValueError: `pending` is negative, or `now` has no offset.
+        ValueError: `pending` is negative, or `now` has no time zone.
     """
     if pending < 0:
         raise ValueError(f"pending must be 0 or more, not {pending}")
     if now.tzinfo is None:
-        raise ValueError("now must have an offset: give a time in UTC, for example")
-    return _Maker(random.Random(seed), pending, now).made()  # noqa: S311 - reproducible dice, no secret
+        raise ValueError("now must have a time zone, for example UTC")
+    return _WorldBuilder(random.Random(seed), pending, now).made()  # noqa: S311 - reproducible dice, no secret
 
 
 @dataclass(frozen=True, slots=True)
 class _Household:
-    """One customer with what it asks for."""
+    """One customer and how it makes requests."""
 
     owner: Account
     sender: int
@@ -67,8 +67,8 @@ class _Household:
     connected: bool
 
 
-class _Maker:
-    """A world in the making: dice, running ids, and how many requests may still be asked."""
+class _WorldBuilder:
+    """Builds a world: random generator, running ids, and how many requests are still to be made."""
 
     def __init__(self, dice: random.Random, room: int, now: datetime) -> None:
         self._dice = dice
@@ -82,7 +82,7 @@ class _Maker:
         )
 
     def made(self) -> World:
-        """Deal customers until enough requests pend."""
+        """Add customers until enough requests are pending."""
         long_ago = self._now - timedelta(days=400)
         for account in people.consultants():
             self._world.accounts[account.id] = account
@@ -94,7 +94,7 @@ class _Maker:
             number += 1
             character, standing = next(characters), next(standings)
             unwelcome = character in {Character.MALFORMED, Character.BLOCKED}
-            if unwelcome:  # what is rejected here falls with its connection
+            if unwelcome:  # rejecting its connection also rejects its shares
                 standing = Standing.ASKS_WITH_SHARES
             owner = people.owner(
                 self._dice,
@@ -128,13 +128,13 @@ class _Maker:
             self._world.answers[RequestKey(kind, id_)] = values
 
     def _ask(self, kind: Kind, id_: int, *, sender: int, at: datetime) -> None:
-        """Let one more request pend, as long as there is room for it."""
+        """Add one more pending request, unless there are enough."""
         if self._room > 0:
             self._room -= 1
             self._tie(kind, id_, State.PENDING, sender=sender, at=at)
 
     def _settle(self, owner: Account, standing: Standing, *, modest: bool) -> None:
-        """Place a customer in the world, with what it shares."""
+        """Add a customer's connection and shares."""
         at = self._now - timedelta(hours=2, seconds=self._dice.randrange(40 * 86_400))
         if standing is Standing.CONNECTED:
             long_ago = at - timedelta(days=self._dice.randrange(30, 900))

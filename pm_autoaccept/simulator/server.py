@@ -1,4 +1,4 @@
-"""The edge: aiohttp requests in, answers out, and the faults in between."""
+"""HTTP server of the simulator (aiohttp): receives requests, applies faults and latency, and sends responses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from aiohttp import web
 
 from pm_autoaccept.simulator import broken_answers
 from pm_autoaccept.simulator.call_log import Call, Log
-from pm_autoaccept.simulator.dispatch import Processor, Request
-from pm_autoaccept.simulator.faults import OF_AN_ANSWER, Fault, FaultKind, Faults
-from pm_autoaccept.simulator.request_validation import LARGEST_BODY
+from pm_autoaccept.simulator.dispatch import Dispatcher, Request
+from pm_autoaccept.simulator.faults import RESPONSE_FAULTS, Fault, FaultKind, Faults
+from pm_autoaccept.simulator.request_validation import MAX_BODY_BYTES
 from pm_autoaccept.simulator.service_call import Answer
 from pm_autoaccept.simulator.services import BASE, matches
 from pm_autoaccept.simulator.unconfirmed import Inferred
@@ -24,7 +24,7 @@ class Server:
     """Serves a world's services.
 
     Attributes:
-        before_processing: called right before a call is processed; through it a test lets customers act in between.
+        before_processing: a hook that runs right before a call is processed, so that customers can act in between.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Server:
         log: Log,
     ) -> None:
         self.before_processing: Callable[[Call], None] | None = None
-        self._processor = Processor(world, inferred=inferred)
+        self._processor = Dispatcher(world, inferred=inferred)
         self._inferred = inferred
         self._latency = latency
         self._clock = clock
@@ -46,7 +46,7 @@ class Server:
         self._log = log
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one call, and say what time it is in this world."""
+        """Answer one call, with a Date header by the simulator's clock."""
         response = await self._serve(request)
         if not response.prepared:
             response.headers.setdefault("Date", self._date())
@@ -72,13 +72,13 @@ class Server:
             call.fault = fault.kind
             if fault.kind is FaultKind.DELAY and not fault.after:
                 await self._faults.wait(fault.seconds)
-            elif not fault.after and fault.kind not in OF_AN_ANSWER:
+            elif not fault.after and fault.kind not in RESPONSE_FAULTS:
                 return await self._spoil(request, call, fault, None)
         if self.before_processing is not None:
             self.before_processing(call)
         self._log.process(call)
         answer = self._processor.process(received, call, now=self._clock())
-        if fault is not None and (fault.after or fault.kind in OF_AN_ANSWER):
+        if fault is not None and (fault.after or fault.kind in RESPONSE_FAULTS):
             return await self._spoil(request, call, fault, answer)
         return self._respond(call, answer)
 
@@ -89,12 +89,12 @@ class Server:
         if fault.kind is FaultKind.DELAY and answer is not None:
             await self._faults.wait(fault.seconds)
             return self._respond(call, answer)
-        if fault.kind in OF_AN_ANSWER and answer is not None:
-            return await broken_answers.spoilt(
+        if fault.kind in RESPONSE_FAULTS and answer is not None:
+            return await broken_answers.broken_response(
                 request, call, answer, fault=fault, faults=self._faults, date=self._date()
             )
         call.status = fault.status
-        return broken_answers.instead(fault, inferred=self._inferred)
+        return broken_answers.replacement_response(fault, inferred=self._inferred)
 
     def _date(self) -> str:
         return format_datetime(self._clock().astimezone(UTC), usegmt=True)
@@ -112,9 +112,9 @@ class Server:
 
 
 async def _body(request: web.Request) -> bytes:
-    """The body, as far as one byte beyond what is allowed."""
+    """The body, up to one byte more than the limit."""
     body = bytearray()
     async for chunk in request.content.iter_chunked(65_536):
-        if len(body) <= LARGEST_BODY:
+        if len(body) <= MAX_BODY_BYTES:
             body += chunk
-    return bytes(body[: LARGEST_BODY + 1])
+    return bytes(body[: MAX_BODY_BYTES + 1])

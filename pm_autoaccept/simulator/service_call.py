@@ -1,4 +1,4 @@
-"""One call as the services see it, and what they make of it."""
+"""The request that a simulated service receives, and the response that it returns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pm_autoaccept.simulator.world import Account, Effect, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A call that has been signed in and belongs to a service."""
+class ServiceCall:
+    """An authenticated call to a service."""
 
     world: World
     inferred: Inferred
@@ -25,7 +25,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back, and what the call changed."""
+    """The response, and what the call changed."""
 
     body: bytes
     effects: tuple[Effect, ...] = ()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 BASE = "/wstest"
-"""The path under which the services stand, as in EPA's test environment (docs/protocol.md#environments)."""
+"""The base path of the services, as in EPA's test environment (docs/protocol.md#environments)."""
 
 
 class Caller(StrEnum):
-    """Whose credentials a service is called with."""
+    """Who may call a service."""
 
     PROVIDER = "provider"
     CUSTOMER = "customer"
@@ -23,11 +23,11 @@ class Service:
     """One service.
 
     Attributes:
-        name: what faults and the log call it.
-        path: below the base, ids in braces.
-        query: names of its query parameters, all optional.
-        receives: the root element of the body, None for no body.
-        answers: the root element of what it answers with.
+        name: its name in faults and in the log.
+        path: relative to the base, with ids in braces.
+        query: the names of its query parameters, all optional.
+        receives: the root element of the request body, None for no body.
+        answers: the root element of the response body.
     """
 
     name: str
@@ -92,7 +92,7 @@ SERVICES: tuple[Service, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A path that belongs to a service, and the ids in it."""
+    """A service that matches a path, and the ids in the path."""
 
     service: Service
     ids: dict[str, int]
@@ -102,7 +102,7 @@ _ID = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 def matches(path: str) -> list[Match]:
-    """The services, of whatever method, that stand at this path below the base.
+    """The services with this path, for any method.
 
     A double or trailing slash is tolerated, and a bad number is no such path: docs/protocol.md#paths.
     """

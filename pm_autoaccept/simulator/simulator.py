@@ -1,4 +1,4 @@
-"""A simulated Portfolio Manager that runs in this process, on a port of this machine."""
+"""The simulated Portfolio Manager as an HTTP server in this process: start, stop, acts, faults and log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _utc_now() -> datetime:
 
 
 class Simulator:
-    """A Portfolio Manager that other people's clients can talk to; an asynchronous context manager.
+    """A simulated Portfolio Manager that any client can talk to; an asynchronous context manager.
 
     ::
 
@@ -35,9 +35,9 @@ class Simulator:
             ...  # simulator.url, simulator.username, simulator.password
 
     Attributes:
-        world: what it knows; tests may read it at any time.
+        world: its state; tests may read it at any time.
         log: every call, in order.
-        faults: what goes wrong on purpose.
+        faults: the injected faults.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class Simulator:
         clock: Callable[[], datetime] = _utc_now,
         fault_seed: int = 0,
     ) -> None:
-        """Make it ready to start.
+        """Create a simulator that is not started yet.
 
         Args:
-            world: what it begins with; it is changed in place.
+            world: the initial state; it is changed in place.
             host: the address to listen on.
-            port: 0 for any free one.
+            port: 0 for any free port.
             latency: seconds before each call is processed.
-            inferred: how it behaves where Portfolio Manager's behaviour is not confirmed; as the world says if None.
-            clock: what time it is, with an offset.
-            fault_seed: seeds the dice of faults that happen at a rate.
+            inferred: the behavior where Portfolio Manager's is not confirmed; the world's own if None.
+            clock: returns the time, with a time zone.
+            fault_seed: seeds the random generator of faults with a rate.
         """
         self.world = world
         self.log = Log()
@@ -77,7 +77,7 @@ class Simulator:
 
     @property
     def root_url(self) -> str:
-        """`http://host:port`; the switchboard stands under `/simulator/` there."""
+        """`http://host:port`; the switchboard is under `/simulator/`."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
@@ -98,7 +98,7 @@ class Simulator:
 
     @property
     def before_processing(self) -> Callable[[Call], None] | None:
-        """Called right before a call is processed, so that a test can let customers act in between."""
+        """A hook that runs right before a call is processed, so that a test can let customers act in between."""
         return self._server.before_processing
 
     @before_processing.setter
@@ -106,10 +106,10 @@ class Simulator:
         self._server.before_processing = hook
 
     def act(self, act: str, /, **arguments: Any) -> tuple[Effect, ...]:  # noqa: ANN401 - as various as the acts are
-        """Let a customer do something (the acts of acts.py), and note it in the log.
+        """Perform an act (see actions.py), and record it in the log.
 
         Raises:
-            ActRefused: there is no such act, or it lacks an argument.
+            ActRefused: the act is unknown, or an argument is missing or invalid.
             Refusal: Portfolio Manager would refuse it.
         """
         now = self._clock()
@@ -121,14 +121,14 @@ class Simulator:
         return effects
 
     def page(self, kind: Kind, number: int = 1) -> Page:
-        """What a page of a pending list shows now, so that a test knows what a client is about to read."""
+        """The current page of a pending list, so that a test knows what a client is about to read."""
         return self._lists.page(self.world, kind, number, inferred=self._inferred, now=self._clock())
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
-            OSError: the port is taken, or the address is not ours.
+            OSError: the port is in use, or the address is not available.
         """
         app = web.Application(handler_args={"access_log": None})
         Switchboard(self).add_to(app)
@@ -145,10 +145,10 @@ class Simulator:
     async def _route(self, request: web.Request) -> web.StreamResponse:
         if request.path == BASE or request.path.startswith(f"{BASE}/"):
             return await self._server.serve(request)
-        return web.Response(status=404, text=f"The services stand under {BASE}, the switchboard under /simulator/.\n")
+        return web.Response(status=404, text=f"The services are under {BASE}, the switchboard is under /simulator/.\n")
 
     async def stop(self) -> None:
-        """Stop listening; answers that are withheld are let go."""
+        """Stop listening, and release withheld responses."""
         self.faults.clear()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -165,7 +165,7 @@ class Simulator:
 
 
 def ready_line(simulator: Simulator) -> dict[str, Any]:
-    """What `simulate` prints when it is ready: where it is, how to sign in, and how many of each kind pend."""
+    """The line that `simulate` prints when it is ready: URL, credentials, and pending requests of each kind."""
     pending = simulator.world.pending()
     return {
         "url": simulator.url,
@@ -176,10 +176,10 @@ def ready_line(simulator: Simulator) -> dict[str, Any]:
 
 
 async def serve(simulator: Simulator, *, ready: Callable[[dict[str, Any]], None], stop: asyncio.Event) -> None:
-    """Run a simulator until told to stop; `ready` is given its ready line as soon as it listens.
+    """Run a simulator until `stop` is set; `ready` receives the ready line as soon as it listens.
 
     Raises:
-        OSError: the port is taken, or the address is not ours.
+        OSError: the port is in use, or the address is not available.
     """
     async with simulator:
         ready(ready_line(simulator))

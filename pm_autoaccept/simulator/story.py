@@ -1,6 +1,6 @@
-"""What a seeded world tells: a utility, its customers, and how they spell what they are asked for.
+"""Sample data of seeded worlds: names, addresses, customer numbers, buildings and meters.
 
-Names, streets and firms are made up; mail goes to `.example`, telephones are 555-01xx.
+Names, streets and firms are made up; email addresses end in `.example`, and telephone numbers are 555-01xx.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from pm_autoaccept.model import CustomFieldDefinition
 
 KNOWN_CUSTOMER_NUMBERS: tuple[str, ...] = tuple(f"0041{(1_234 + 7_919 * i) % 1_000_000:06d}" for i in range(400))
-"""The utility's own ten-digit customer numbers; the leading zeros belong to them."""
+"""The utility's own ten-digit customer numbers; leading zeros are significant."""
 
 BLOCKED_USERNAMES: tuple[str, ...] = ("spam_one", "spam_two", "meter_harvest")
 BLOCKED_EMAIL_DOMAIN = "harvest.example"
-"""Every blocked customer writes from here; a larger world has more of them than there are `BLOCKED_USERNAMES`."""
+"""The email domain of every blocked customer; a larger world has more of them than `BLOCKED_USERNAMES`."""
 
 CONSULTANTS: tuple[str, ...] = ("green_consult", "watt_watchers")
-"""Firms that forward shares of buildings that they do not own, and that the utility knows."""
+"""Firms known to the utility that forward shares of buildings that they do not own."""
 
 FORWARDERS: tuple[str, ...] = (*CONSULTANTS, "acme_energy_audits")
-"""All firms that forward shares; one of them the utility has never heard of."""
+"""All firms that forward shares; one of them is unknown to the utility."""
 
 CUSTOMER_NUMBER = "Utility Customer Number"
 PARCEL = "Parcel"
@@ -55,7 +55,7 @@ MALFORMED_NUMBERS: tuple[str, ...] = (
 )
 
 BLANK_NUMBERS: tuple[str | None, ...] = ("", "   ", None)
-"""None: the field is left out altogether."""
+"""None: the field is left out."""
 
 FIRST_NAMES: tuple[str, ...] = (
     "Ines",

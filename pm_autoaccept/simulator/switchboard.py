@@ -1,6 +1,6 @@
-"""The switchboard under /simulator/: look into the world and the log, make things go wrong, let customers act.
+"""The switchboard: a JSON API under /simulator/ to inspect the world and the log, inject faults and trigger acts.
 
-It needs no credentials: it listens where the simulator listens, by default on this machine only.
+It needs no credentials, because it listens only where the simulator listens, by default on this machine.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from pm_autoaccept.simulator.services import SERVICES
 from pm_autoaccept.simulator.world import Account, Effect, Tie, World
 
 
-class Switched(Protocol):
-    """What the switchboard needs of a simulator."""
+class SwitchboardTarget(Protocol):
+    """The part of a simulator that the switchboard needs."""
 
     world: World
     log: Log
     faults: Faults
 
     def act(self, act: str, /, **arguments: Any) -> tuple[Effect, ...]:  # noqa: ANN401 - as various as the acts are
-        """Let a customer do something."""
+        """Perform an act."""
 
 
 class Switchboard:
     """The routes under /simulator/."""
 
-    def __init__(self, simulator: Switched) -> None:
+    def __init__(self, simulator: SwitchboardTarget) -> None:
         self._simulator = simulator
 
     def add_to(self, app: web.Application) -> None:
@@ -55,7 +55,7 @@ class Switchboard:
         calls = self._simulator.log.calls
         after, last = request.query.get("after", "0"), request.query.get("last", str(len(calls)))
         if not after.isdecimal() or not last.isdecimal():
-            raise _bad("after is the number of the last call that is known already, last is how many of the last calls")
+            raise _bad("invalid query; `after` is the number of the last known call, and `last` is a number of calls")
         return web.json_response([call.shown() for call in calls[max(int(after), len(calls) - int(last)) :]])
 
     async def _faults(self, _: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ class Switchboard:
         try:
             self._simulator.faults.remove(int(request.match_info["number"]))
         except (KeyError, ValueError) as error:
-            raise _bad("there is no such fault; GET /simulator/faults lists them", status=404) from error
+            raise _bad("unknown fault number; GET /simulator/faults lists the active faults", status=404) from error
         return web.json_response({})
 
     async def _act(self, request: web.Request) -> web.Response:
@@ -110,14 +110,14 @@ def fault_from(value: dict[str, Any]) -> Fault:
     """A fault from its JSON form, whose keys are the attributes of `Fault`.
 
     Raises:
-        HTTPBadRequest: a key or a value is not one.
+        HTTPBadRequest: a key or a value is invalid.
     """
     known = {each.name for each in fields(Fault)}
     if unknown := sorted(value.keys() - known):
-        raise _bad(f"{unknown[0]} is not known; a fault has {', '.join(sorted(known))}")
+        raise _bad(f"unknown key {unknown[0]}; known keys: {', '.join(sorted(known))}")
     names = [*(service.name for service in SERVICES), "GET", "POST", "PUT"]
     if value.get("service") not in [*names, None]:
-        raise _bad(f"there is no service {value['service']!r}; services are {', '.join(sorted(names))}")
+        raise _bad(f"unknown service {value['service']!r}; known services: {', '.join(sorted(names))}")
     if value.get("kind") not in list(FaultKind):
         raise _bad(f"kind must be one of {', '.join(FaultKind)}")
     wanted: dict[str, tuple[type, ...]] = {
@@ -138,7 +138,7 @@ def fault_from(value: dict[str, Any]) -> Fault:
 
 
 def shown_world(world: World) -> dict[str, Any]:
-    """The whole world as JSON: every connection, property share and meter share with its state and whose it is."""
+    """The whole world as JSON: every connection, property share and meter share with its state and owner."""
     listed: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in Kind}
     for tie in world.ties.values():
         listed[tie.key.kind].append(_shown_tie(world, tie))

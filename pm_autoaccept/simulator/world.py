@@ -1,7 +1,7 @@
-"""The simulated Portfolio Manager's memory: accounts, properties, meters, and how each stands with the provider.
+"""The state of the simulated Portfolio Manager: accounts, properties, meters, connections, shares, notifications.
 
-Nothing here reads a clock or a socket. What changes a world stands in `answering` (the provider's acts) and
-`customers` (everybody else's); both note each change as an `Effect`.
+Nothing here reads a clock or a socket. `provider_actions` and `customer_actions` change a world, and record each change
+as an `Effect`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pm_autoaccept.simulator.unconfirmed import Inferred
 
 
 class State(StrEnum):
-    """How a connection, property share or meter share stands with the provider."""
+    """The state of a connection, property share or meter share."""
 
     NONE = "none"
     PENDING = "pending"
@@ -34,7 +34,7 @@ class State(StrEnum):
 
 
 class Access(StrEnum):
-    """EPA's shareLevelType, with its space (docs/protocol.md#access-level)."""
+    """EPA's shareLevelType, spelled with a space (docs/protocol.md#access-level)."""
 
     READ = "Read"
     READ_WRITE = "Read Write"
@@ -42,7 +42,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A Portfolio Manager account, with the password with which it signs in."""
+    """A Portfolio Manager account with its password."""
 
     id: int
     username: str
@@ -53,7 +53,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A property. `owner` is its property data administrator; `forwarders` may share it on although not its owner."""
+    """A property. `owner` is its property data administrator; `forwarders` may share it without being its owner."""
 
     id: int
     owner: int
@@ -96,8 +96,8 @@ class Tie:
     """A connection or a share between a customer and the provider.
 
     Attributes:
-        sender: the account that asked: the owner, or one who forwarded the share.
-        asked_at: when it was asked; a request that comes back has a new one (docs/protocol.md#later-changes).
+        sender: the account that made the request: the owner, or an account that forwarded the share.
+        asked_at: when the request was made; a repeated request has a new time (docs/protocol.md#later-changes).
         access: shares only.
     """
 
@@ -110,19 +110,19 @@ class Tie:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a pending list shows of one request; `values` is None where nobody ever answered its custom fields."""
+    """A request as a pending list shows it; `values` is None if its custom fields were never answered."""
 
     tie: Tie
     values: tuple[CustomField, ...] | None
 
     def same(self, other: Listed) -> bool:
-        """Whether both say the same in their list, however they stand with the provider by now."""
+        """Whether both look the same in their list, regardless of their current state."""
         return replace(self, tie=replace(self.tie, state=other.tie.state)) == other
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What pended until then."""
+    """A request that was pending until `at`."""
 
     listed: Listed
     at: datetime
@@ -130,11 +130,10 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """One change: of a state (`what` is `state`), or of an access level, an owner, custom fields, a notification.
+    """One change of a state (`what` is `state`), an access level, an owner, custom fields, or a notification.
 
-    Also of what its list shows of it (`what` is `listing`).
-
-    `cascade` is true where nobody asked for this change itself and it followed from another.
+    `what` is `listing` if only the list changed: it hides or repeats the request. `cascade` is true if the change
+    followed from another one.
     """
 
     kind: str
@@ -147,20 +146,19 @@ class Effect:
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """Everything that the simulated Portfolio Manager knows, seen from one provider.
+    """The whole state of the simulated Portfolio Manager, from one provider's view.
 
     Attributes:
-        accounts: the customers; the provider is not among them.
-        ties: connections and shares that were ever asked for.
-        answers: custom-field values for the provider, by what they belong to: `Once` to the connection,
-            `Property` to the property, `Meter` to the meter.
-        meter_types: what the provider supports; empty for all.
-        read: ids of notifications that were returned with clear=true.
-        left: what pended last and does not any more; a list that lags shows it still.
-        hidden: what its list does not show, until when.
-        repeated: what its list shows twice, until when.
-        inferred: how the simulator behaves, unless it is told otherwise.
-        changes: how often something was asked for or came to stand otherwise.
+        accounts: the customers, without the provider.
+        ties: all connections and shares that were ever requested.
+        answers: custom field values for the provider: `Once` by connection, `Property` by property, `Meter` by meter.
+        meter_types: the meter types that the provider supports; empty for all.
+        read: the ids of notifications that were returned with clear=true.
+        left: requests that are no longer pending; a lagging list still shows them.
+        hidden: requests that their list hides, with the end of this.
+        repeated: requests that their list shows twice, with the end of this.
+        inferred: the simulator's unconfirmed behavior, unless overridden.
+        changes: the number of requests and state changes so far.
     """
 
     provider: Account
@@ -181,7 +179,7 @@ class World:
     inferred: Inferred = field(default_factory=Inferred)
 
     def state(self, kind: Kind, id_: int) -> State:
-        """How this stands with the provider; `none` where it was never asked for."""
+        """The state of this connection or share; `none` if it was never requested."""
         tie = self.ties.get(RequestKey(kind, id_))
         return State.NONE if tie is None else tie.state
 
@@ -194,7 +192,7 @@ class World:
         return self.properties[self.meters[key.id].property_id if key.kind is Kind.METER else key.id]
 
     def owner_of(self, key: RequestKey) -> int:
-        """The account id of the owner, that is the property data administrator."""
+        """The account id of the owner (the property data administrator)."""
         return key.id if key.kind is Kind.CONNECTION else self.property_of(key).owner
 
     def account(self, id_: int) -> Account:
@@ -202,11 +200,11 @@ class World:
         return self.provider if id_ == self.provider.id else self.accounts[id_]
 
     def having(self, kind: Kind, *states: State) -> Iterator[Tie]:
-        """Ties of this kind that stand so, in the order in which they were first asked for."""
+        """The ties of this kind with one of these states, in the order of their first request."""
         return (tie for tie in list(self.ties.values()) if tie.key.kind is kind and tie.state in states)
 
     def shares_of_owner(self, account_id: int, *states: State) -> Iterator[Tie]:
-        """Property shares, then meter shares, of what this account owns."""
+        """The property shares, then the meter shares, of this owner."""
         for kind in (Kind.PROPERTY, Kind.METER):
             yield from (tie for tie in self.having(kind, *states) if self.owner_of(tie.key) == account_id)
 
@@ -215,30 +213,30 @@ class World:
         return (tie for tie in self.having(Kind.METER, *states) if self.meters[tie.key.id].property_id == property_id)
 
     def pending(self) -> dict[Kind, int]:
-        """How many requests of each kind pend."""
+        """The number of pending requests of each kind."""
         return {kind: sum(1 for _ in self.having(kind, State.PENDING)) for kind in Kind}
 
     def add(self, tie: Tie) -> None:
-        """Put a tie into a world that is being made. It is no effect of anything."""
+        """Add a tie while the world is being built, without an effect."""
         self.changes += 1
         self.ties[tie.key] = tie
 
     def move(self, key: RequestKey, state: State, *, cascade: bool = False) -> Effect:
-        """Let what was asked for stand otherwise, and say what changed."""
+        """Change the state of a tie, and return the effect."""
         self.changes += 1
         tie = self.ties[key]
         self.ties[key] = replace(tie, state=state)
         return Effect(kind=key.kind, id=key.id, before=tie.state, after=state, cascade=cascade)
 
     def ask(self, tie: Tie, *, cascade: bool = False) -> Effect:
-        """Let something be asked for, anew or again, and say what changed."""
+        """Add a new or repeated request, and return the effect."""
         self.changes += 1
         before = self.state(tie.key.kind, tie.key.id)
         self.ties[tie.key] = tie
         return Effect(kind=tie.key.kind, id=tie.key.id, before=before, after=tie.state, cascade=cascade)
 
     def leave(self, effects: Iterable[Effect], *, now: datetime) -> None:
-        """Keep what just stopped to pend as its list showed it, right after the call or act that had these effects."""
+        """Remember the requests that have just left their list, right after the call or act with these effects."""
         for effect in effects:
             if effect.what == "state" and effect.before == State.PENDING:
                 key = RequestKey(Kind(effect.kind), effect.id)
@@ -247,9 +245,9 @@ class World:
     def notify(
         self, type_: str, description: str, *, by: Account, subject: Account, key: RequestKey | None, now: datetime
     ) -> Effect:
-        """Leave a notification for the provider.
+        """Add a notification for the provider.
 
-        `subject` is the account it names, `by` the one who caused it, `key` the share that it is about (None for a
+        `subject` is the account that it names, `by` the account that caused it, and `key` the share (None for a
         connection).
         """
         notification = Notification(

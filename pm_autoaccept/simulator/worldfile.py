@@ -1,4 +1,4 @@
-"""Worlds from a YAML file; docs/simulator.md describes it."""
+"""Loads a world from a YAML file; docs/simulator.md describes the format."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pm_autoaccept.model import AccountInfo, Address, CustomField, CustomFieldDe
 from pm_autoaccept.simulator import people, story
 from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Account, Meter, Property, State, Tie, World
-from pm_autoaccept.simulator.yamlnodes import Section, whole_file
+from pm_autoaccept.simulator.yamlnodes import Section, load_mapping
 
 _FIRST_BILL = date(2020, 1, 1)
-"""Where the file says none: EPA's schema demands one for an energy meter."""
+"""The default, because EPA's schema requires a date for an energy meter."""
 
 
 class _Category(StrEnum):
@@ -40,16 +40,16 @@ class _Prompt(StrEnum):
 
 
 def load_world(text: bytes, *, now: datetime) -> World:
-    """The world that a file describes. What says no `asked_at` was asked for a day before `now`.
+    """The world that a file describes. The default of `asked_at` is one day before `now`.
 
     Raises:
-        ConfigurationError: the file says something else than docs/simulator.md describes; the text names the line.
+        ConfigurationError: the file does not have the format of docs/simulator.md; the message names the line.
     """
-    return _Reader(now).read(whole_file(text))
+    return _Reader(now).read(load_mapping(text))
 
 
 def _switches(section: Section) -> Inferred:
-    """How the world's lists and what is not confirmed behave: the attributes of `Inferred` by their names."""
+    """The switches for lists and unconfirmed behavior: the attributes of `Inferred`, by name."""
     said: dict[str, Any] = {}
     for name, type_ in get_type_hints(Inferred).items():
         choices = get_args(type_)
@@ -70,7 +70,7 @@ def _switches(section: Section) -> Inferred:
 
 
 class _Reader:
-    """Reads a file in two passes: who there is, then what they share, since a sender may stand further down."""
+    """Reads a file in two passes: accounts, then shares, because a share may name a sender further down."""
 
     def __init__(self, now: datetime) -> None:
         self._default_asked_at = now - timedelta(days=1)
@@ -80,7 +80,7 @@ class _Reader:
         self._next = {Kind.CONNECTION: 410_000, Kind.PROPERTY: 8_120_000, Kind.METER: 30_511_000}
 
     def read(self, file: Section) -> World:
-        """Everything in the file."""
+        """Read the whole file."""
         self._said = file.all_ids()
         provider = file.section("provider")
         if provider is not None:
@@ -121,7 +121,9 @@ class _Reader:
         password = section.filled("password", default, longest=120)
         kinds = (str.isupper, str.islower, str.isdigit, lambda letter: not letter.isalnum())
         if len(password) < 8 or sum(any(map(kind, password)) for kind in kinds) < 3:  # noqa: PLR2004 - EPA's rule
-            raise section.wrong("password", "needs 8 characters, and three of upper, lower, digit, other")
+            raise section.wrong(
+                "password", "must have at least 8 characters, and three of: upper case, lower case, digit, other"
+            )
         return password
 
     def _definition(self, section: Section, id_: int) -> CustomFieldDefinition:
@@ -140,7 +142,7 @@ class _Reader:
     def _account(self, section: Section) -> Account:
         username = section.filled("username", longest=60)
         if username in self._usernames or username == self._world.provider.username:
-            raise section.wrong("username", f"{username} stands twice: each account has its own")
+            raise section.wrong("username", f"duplicate username {username}; each account needs its own")
         info = AccountInfo(
             first_name=section.filled("first_name", "Alex"),
             last_name=section.filled("last_name", "Doe"),
@@ -176,7 +178,7 @@ class _Reader:
     def _id(self, section: Section, kind: Kind, taken: dict[int, object]) -> int:
         said = section.number("id")
         if said is not None and said in taken:
-            raise section.wrong("id", f"{said} stands twice: ids are unique")
+            raise section.wrong("id", f"duplicate id {said}; ids must be unique")
         if said is None:
             self._next[kind] += 1
             while self._next[kind] in self._said:
@@ -196,14 +198,16 @@ class _Reader:
         asked_at = section.moment("asked_at", self._default_asked_at)
         sender = section.text("sender")
         if sender is not None and sender not in self._usernames:
-            raise section.wrong("sender", f"there is no customer {sender}: add one with this username")
+            raise section.wrong("sender", f"unknown customer {sender}; add a customer with this username")
         access = None if key.kind is Kind.CONNECTION else section.one_of("access", Access, Access.READ_WRITE)
         custom = section.pairs("custom")
         if custom is not None:
             defined = {definition.name for definition in self._world.custom_fields}
             for name, _ in custom:
                 if name not in defined:
-                    raise section.wrong("custom", f"the provider defines no {name}; it defines {', '.join(defined)}")
+                    raise section.wrong(
+                        "custom", f"unknown custom field {name}; the provider defines {', '.join(defined)}"
+                    )
             self._world.answers[key] = tuple(CustomField(name, value) for name, value in custom)
         if state is not State.NONE:
             by = owner if sender is None else self._usernames[sender]
@@ -213,7 +217,7 @@ class _Reader:
         address = section.section("address")
         forwarders = [*section.texts("forwarders"), *filter(None, [section.text("sender")])]
         if strangers := [each for each in forwarders if each not in self._usernames]:
-            raise section.wrong("forwarders", f"there is no customer {strangers[0]}: add one with this username")
+            raise section.wrong("forwarders", f"unknown customer {strangers[0]}; add a customer with this username")
         occupancy = section.number("occupancy")
         if occupancy is not None and occupancy not in range(0, 101, 5):
             raise section.wrong("occupancy", "must be a multiple of 5 from 0 to 100")

@@ -1,1 +1,1 @@
-"""What the program tells those who run it: logs on stderr, and `/livez`, `/readyz`, `/metrics` on a port of theirs."""
+"""Monitoring: logs on stderr, the health probes `/livez` and `/readyz`, and Prometheus `/metrics`."""

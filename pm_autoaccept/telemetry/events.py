@@ -1,4 +1,4 @@
-"""One log line for each thing of which people are to be told."""
+"""Log events for people: undecided shares and connections, changes by customers, decisions that notify a group."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ log = structlog.get_logger()
 
 
 def log_finding(finding: Finding) -> None:
-    """Log it under the name of its kind; what people should look at is a warning."""
+    """Log a finding as the event of its kind. What a person should look at is a warning."""
     about = {"about": str(finding.key) if finding.key else None, "text": finding.text, "remove": finding.command}
-    told = {name: value for name, value in about.items() if value is not None}
+    fields = {name: value for name, value in about.items() if value is not None}
     match finding.kind:
         case FindingKind.CAME_IN_UNDECIDED:
-            log.warning("came_in_undecided", **told)
+            log.warning("undecided_share_found", **fields)
         case FindingKind.CONNECTION_ENDED:
-            log.info("connection_ended", **told)
+            log.info("connection_ended", **fields)
         case FindingKind.SHARE_ENDED:
-            log.info("share_ended", **told)
+            log.info("share_ended", **fields)
         case FindingKind.ACCESS_LOWERED:
-            log.warning("access_lowered", **told)
+            log.warning("access_lowered", **fields)
         case FindingKind.ACCESS_CHANGED:
-            log.info("access_changed", **told)
+            log.info("access_changed", **fields)
         case FindingKind.OWNER_CHANGED:
-            log.info("owner_changed", **told)
+            log.info("owner_changed", **fields)
         case FindingKind.NOTIFICATION_NOTED:
-            log.warning("notification_noted", **told)
+            log.warning("notification_noted", **fields)
 
 
-def log_told(decision: Decision) -> None:
-    """Log that a group of people is to be told of a decision, if one is."""
+def log_notify_group(decision: Decision) -> None:
+    """Log `notify_group` if the rule that decided names a group to notify."""
     if decision.tell is not None:
         what = {"request": str(decision.key), "verdict": decision.verdict, "rule": decision.rule}
-        log.info("people_told", group=decision.tell, text=decision.reason.text, **what)
+        log.info("notify_group", group=decision.tell, text=decision.reason.text, **what)

@@ -1,7 +1,6 @@
-"""What stands now, for Prometheus, in one table: read from the accounts' own state each time that somebody asks.
+"""Prometheus gauges, in one table: read from the state of the accounts each time `/metrics` is requested.
 
-Nothing is set from elsewhere, so nothing can be left behind: what is gone from the state is gone from the page, and an
-age grows while nothing happens.
+No other code sets a gauge, so no stale series is left behind, and ages grow even when nothing happens.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
-from pm_autoaccept.telemetry.health import Lease
+from pm_autoaccept.telemetry.health import LeaseState
 from pm_autoaccept.telemetry.log_stream import lost_lines
 from pm_autoaccept.telemetry.metrics import PREFIX
 
@@ -27,7 +26,7 @@ Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One metric: its name after the prefix, what it says, its labels after `account`, and how it is read."""
+    """One metric: its name without the prefix, its help text, its labels after `account`, and how it is read."""
 
     name: str
     help: str
@@ -35,105 +34,105 @@ class Gauge:
     read: Callable[[AccountTelemetry, datetime], Samples]
 
 
-def _one(value: float | None) -> Samples:
-    """A metric without labels of its own; None where there is nothing to say yet."""
+def _single(value: float | None) -> Samples:
+    """The sample of a metric without further labels; none if the value is not known yet."""
     return () if value is None else (((), value),)
 
 
-def _age_of_oldest(account: AccountTelemetry, now: datetime) -> float | None:
+def _oldest_pending_age_s(account: AccountTelemetry, now: datetime) -> float | None:
     if account.pending is None:
         return None
     return max(0.0, (now - account.oldest).total_seconds()) if account.oldest is not None else 0.0
 
 
-def _rate(account: AccountTelemetry) -> float | None:
-    if account.pace is None:
+def _calls_per_second(account: AccountTelemetry) -> float | None:
+    if account.rate_limiter is None:
         return None
-    return math.inf if account.pace.rate is None else account.pace.rate
+    return math.inf if account.rate_limiter.rate is None else account.rate_limiter.rate
 
 
 GAUGES: tuple[Gauge, ...] = (
     Gauge(
         "pending_requests",
-        "Requests that pended when the lists were last read, by what was decided of them",
+        "Pending requests at the last read of the lists, by decision",
         ("kind", "verdict"),
         lambda account, _: (account.pending or {}).items(),
     ),
     Gauge(
         "oldest_pending_age_seconds",
-        "How long ago the oldest pending request was made, 0 where none pends",
+        "Age of the oldest pending request; 0 if none is pending",
         (),
-        lambda account, now: _one(_age_of_oldest(account, now)),
+        lambda account, now: _single(_oldest_pending_age_s(account, now)),
     ),
     Gauge(
         "kept_back_answers",
-        "Answers that were decided and are not sent now, by why",
+        "Decided answers that are not sent now, by reason",
         ("kind", "reason"),
         lambda account, _: (account.kept_back or {}).items(),
     ),
     Gauge(
         "open_intents",
-        "Answers that were sent and of which it is not known yet what became of them",
+        "Answers that were sent and have an unknown outcome",
         (),
-        lambda account, _: _one(account.open_intents),
+        lambda account, _: _single(account.open_intents),
     ),
     Gauge(
         "undecided_in",
-        "Connected accounts and shared properties that nothing here decided to let in: see decisions --undecided",
+        "Connected accounts and shared properties that we did not decide; decisions --undecided lists them",
         (),
-        lambda account, _: _one(account.undecided_in),
+        lambda account, _: _single(account.undecided_in),
     ),
     Gauge(
         "last_good_cycle_timestamp_seconds",
-        "When the last cycle ended that read every list whole, decided and recorded; 0 before the first",
+        "Time when the last good cycle ended: every list read in full, decided and recorded; 0 before the first",
         (),
-        lambda account, _: _one(last.timestamp() if (last := account.health.last_good_cycle) else 0.0),
+        lambda account, _: _single(last.timestamp() if (last := account.health.last_good_cycle) else 0.0),
     ),
     Gauge(
         "signed_in",
-        "1 while Portfolio Manager takes the password, 0 else, also in a replica that stands by",
+        "1 while signed in to Portfolio Manager; 0 otherwise, and in a standby replica",
         (),
-        lambda account, _: _one(account.health.signed_in),
+        lambda account, _: _single(account.health.signed_in),
     ),
     Gauge(
         "lease_held",
-        "1 in the process that does the account's work, 0 in a replica that stands by",
+        "1 in the process that holds the account's lease; 0 in a standby replica",
         (),
-        lambda account, _: _one(account.health.lease is Lease.HELD),
+        lambda account, _: _single(account.health.lease is LeaseState.HELD),
     ),
     Gauge(
         "paused",
-        "1 while nothing is answered because somebody said pause",
+        "1 while answering is paused",
         (),
-        lambda account, _: _one(account.health.paused),
+        lambda account, _: _single(account.health.paused),
     ),
     Gauge(
         "rate_calls_per_second",
-        "How many calls per second may leave now: lower after a 429, +Inf where there is no limit",
+        "Current rate limit in calls per second: lower after a 429, +Inf if there is no limit",
         (),
-        lambda account, _: _one(_rate(account)),
+        lambda account, _: _single(_calls_per_second(account)),
     ),
     Gauge(
         "policy_info",
-        "1, with the digest of the policy in force",
+        "1, with the digest of the policy in effect",
         ("digest",),
         lambda account, _: (((account.policy_digest,), 1.0),) if account.policy_digest else (),
     ),
     Gauge(
         "policy_in_force_timestamp_seconds",
-        "Since when this process judges by the policy in force",
+        "Time when this process loaded the policy in effect",
         (),
-        lambda account, _: _one(since.timestamp() if (since := account.policy_since) else None),
+        lambda account, _: _single(since.timestamp() if (since := account.policy_since) else None),
     ),
     Gauge(
         "policy_refused",
-        "1 while the policy folder holds a policy with faults, and the one before it stays in force",
+        "1 while the policy in the policy folder is invalid; the previous policy stays in effect",
         (),
-        lambda account, _: _one(account.policy_is_refused),
+        lambda account, _: _single(account.policy_is_refused),
     ),
     Gauge(
         "data_age_seconds",
-        "How old the contents of each table are, by their own date, the file's time or what the server says",
+        "Age of the contents of each table, by their own date, the file time or the server",
         ("source",),
         lambda account, now: (
             ((name,), (now - dated).total_seconds()) for name, dated in account.dated.items() if dated is not None
@@ -141,15 +140,15 @@ GAUGES: tuple[Gauge, ...] = (
     ),
     Gauge(
         "data_good",
-        "1 for each table that is good, 0 where it cannot be read or breaks a guard, so that what needs it is held",
+        "1 for each usable table; 0 if it cannot be read or violates a guard, and requests that need it are held",
         ("source",),
         lambda account, _: (
-            ((name,), float(not isinstance(table, NotLearnt))) for name, table in (account.weighed or {}).items()
+            ((name,), float(not isinstance(table, NotLearnt))) for name, table in (account.checked_tables or {}).items()
         ),
     ),
     Gauge(
         "data_rows",
-        "Rows of each table that the policy in force looks into, 0 where it cannot be read",
+        "Rows of each table that the policy uses; 0 if it cannot be read",
         ("source",),
         lambda account, _: (
             ((name,), 0.0 if isinstance(table, NotLearnt) else float(table.rows))
@@ -158,7 +157,7 @@ GAUGES: tuple[Gauge, ...] = (
     ),
     Gauge(
         "data_info",
-        "1, with the digest of each table that the policy in force looks into; none where it cannot be read",
+        "1, with the digest of each table that the policy uses; absent if it cannot be read",
         ("source", "digest"),
         lambda account, _: (
             ((name, table.digest), 1.0) for name, table in account.tables.items() if not isinstance(table, NotLearnt)
@@ -168,18 +167,18 @@ GAUGES: tuple[Gauge, ...] = (
 
 
 class Gauges(Collector):
-    """Reads the table for every account, when asked."""
+    """Collects all gauges of every account when Prometheus scrapes."""
 
     def __init__(self, accounts: Collection[AccountTelemetry], *, now: Callable[[], datetime]) -> None:
         self._accounts = accounts
         self._now = now
 
     def describe(self) -> Iterator[Metric]:
-        """Name them all, so that a registry finds two of one name."""
+        """The names of all gauges, so that a registry detects duplicates."""
         return (GaugeMetricFamily(f"{PREFIX}_{gauge.name}", gauge.help) for gauge in GAUGES)
 
     def collect(self) -> Iterator[Metric]:
-        """Read them all."""
+        """All gauges with their current values."""
         now = self._now()
         for gauge in GAUGES:
             family = GaugeMetricFamily(f"{PREFIX}_{gauge.name}", gauge.help, labels=("account", *gauge.labels))
@@ -190,11 +189,11 @@ class Gauges(Collector):
 
 
 class LostLines(Collector):
-    """Counts the lines of the log that could not be written: the whole program's, so it has no account."""
+    """Counts log lines that could not be written: one counter for the whole program, without an account."""
 
     def describe(self) -> Iterator[Metric]:
-        """Name it, with what it counted until now."""
-        text = "Lines of the log that could not be written, since nobody read them or the disk was full"
+        """The counter with its current value."""
+        text = "Log lines that could not be written, for example because the disk was full or the pipe was not read"
         yield CounterMetricFamily(f"{PREFIX}_log_lines_lost", text, value=lost_lines())
 
     collect = describe

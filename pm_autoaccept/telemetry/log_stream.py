@@ -1,6 +1,6 @@
-"""A non-blocking stderr for the log: a thread writes it, so a full pipe, disk or closed terminal cannot stop the work.
+"""Non-blocking stderr for logs: a queue and a thread, so that a full disk or pipe or a closed terminal never blocks.
 
-What cannot be written is dropped and counted, and the number is logged once lines can be written again.
+Lines that cannot be written are dropped and counted. The count is logged once lines can be written again.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from contextlib import contextmanager
 from typing import TextIO, cast
 
 MAX_WAITING_BYTES = 1 << 20
-"""So much waits for a reader that is slow; what comes beyond it is dropped."""
+"""The size of the queue for a slow reader. Lines beyond it are dropped."""
 
 LAST_LINES_S = 1.0
-"""So long the last lines may keep the program from leaving."""
+"""How long writing the last lines may delay the exit of the program."""
 
 
 class LogStream(io.TextIOBase):
-    """A text stream that hands what is written to a thread, and never waits for it.
+    """A text stream that queues what is written for a thread, and never waits for it.
 
     Args:
-        like: the stream whose file is written to; it has a file descriptor.
-        on_lost: called in the thread, once lines can be written again, with how many were lost in all.
-        max_waiting_bytes: what waits beyond that is dropped.
+        like: the stream to replace. It must have a file descriptor.
+        on_lost: called in the thread with the total of lost lines, once lines can be written again.
+        max_waiting_bytes: the size of the queue. Lines beyond it are dropped.
     """
 
     encoding = "utf-8"
@@ -40,35 +40,35 @@ class LogStream(io.TextIOBase):
         like.flush()
         self.encoding = like.encoding
         self.lost = 0
-        """Lines that were never written."""
+        """The number of lines that were dropped."""
         self._like, self._file = like, like.fileno()
         self._on_lost, self._room = on_lost, max_waiting_bytes
         self._said = 0
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._cut = False
-        """The last line broke off in its middle, so that the next one must not continue it."""
+        """The last line was written only in part, so a line break must come before the next one."""
         self._busy, self._ending = False, False
         self._changed = threading.Condition()
         threading.Thread(target=self._write_waiting, name="write the log", daemon=True).start()
 
     def isatty(self) -> bool:
-        """Whether a person reads it."""
+        """Whether the stream is a terminal."""
         return self._like.isatty()
 
     def fileno(self) -> int:
-        """The file that is written to."""
+        """The file descriptor."""
         return self._file
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def flush(self) -> None:
-        """Do nothing: nobody waits for the thread."""
+        """Do nothing: callers never wait for the thread."""
 
     def write(self, text: str, /) -> int:
-        """Hand it over, or drop it where too much waits already."""
+        """Queue the text, or drop it if the queue is full."""
         data = text.encode(self.encoding, "backslashreplace")
         with self._changed:
             if self._waiting and self._waiting_bytes + len(data) > self._room:
@@ -80,7 +80,7 @@ class LogStream(io.TextIOBase):
         return len(text)
 
     def end(self, *, at_most_s: float) -> None:
-        """Let the thread write what still waits, but no longer than this, and end it."""
+        """Write the queued lines for at most this many seconds, then end the thread."""
         with self._changed:
             self._ending = True
             self._changed.notify_all()
@@ -90,7 +90,7 @@ class LogStream(io.TextIOBase):
         self.lost += data.count(b"\n")
 
     def _write_waiting(self) -> None:
-        """Write what comes, in its order, until the end: the thread's work."""
+        """The thread: write queued lines in order until the stream ends."""
         while True:
             with self._changed:
                 self._busy = False
@@ -109,12 +109,12 @@ class LogStream(io.TextIOBase):
                 lost = self.lost
                 say = written and not self._waiting and lost > self._said
             if say:
-                # Not within the lock: a thread that logs holds a lock of its own while it waits for this one.
+                # Outside the lock: a thread that logs holds its own lock while it waits for this one.
                 self._said = lost
                 self._on_lost(lost)
 
     def _written(self, data: bytes) -> bool:
-        """Whether all of it could be written."""
+        """Write a line. Returns whether all of it was written."""
         whole = rest = memoryview(b"\n" + data if self._cut else data)
         try:
             while rest:
@@ -129,21 +129,21 @@ class LogStream(io.TextIOBase):
         try:
             return os.write(self._file, data)
         except BlockingIOError:
-            # Another program that shares the pipe or the terminal has made it so.
+            # Another program that shares the pipe or terminal made it non-blocking.
             wait_until_writable(self._file)
             return 0
 
 
 def wait_until_writable(file: int) -> None:
-    """Wait until a file that does not block takes more."""
+    """Wait until a non-blocking file accepts more data."""
     poll = select.poll()
     poll.register(file, select.POLLOUT)
     poll.poll()
 
 
 @contextmanager
-def stderr_apart(on_lost: Callable[[int], None]) -> Iterator[None]:
-    """Let a thread write whatever goes to stderr within. A stderr that is no file, as in a test, stays as it is."""
+def stderr_in_background(on_lost: Callable[[int], None]) -> Iterator[None]:
+    """Write stderr from a background thread. A stderr without a file descriptor, as in tests, is not changed."""
     before = sys.stderr
     try:
         before.fileno()
@@ -160,5 +160,5 @@ def stderr_apart(on_lost: Callable[[int], None]) -> Iterator[None]:
 
 
 def lost_lines() -> int:
-    """How many lines of the log could not be written until now."""
+    """The number of log lines that could not be written so far."""
     return sys.stderr.lost if isinstance(sys.stderr, LogStream) else 0

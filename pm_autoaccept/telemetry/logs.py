@@ -1,8 +1,8 @@
-"""Logs on stderr: coloured lines on a terminal, one JSON object a line elsewhere.
+"""Structured logging to stderr: colored text on a terminal, otherwise one JSON object per line.
 
-Event names are past-tense snake case: `request_accepted`, `cycle_finished`, `policy_refused`. What the libraries log
-through the standard library goes the same way, from warnings on: below that, theirs may hold what is nobody's business,
-such as every parameter of a database statement.
+Event names are snake case: `request_accepted`, `cycle_finished`, `policy_refused`. Libraries that use the standard
+`logging` module are logged in the same format, from `warning` up. Below that, their messages may contain private data,
+for example every parameter of a database statement.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Renderer: TypeAlias = structlog.dev.ConsoleRenderer | structlog.processors.JSONR
 
 
 class LogLevel(StrEnum):
-    """From which level on the program's own events are logged."""
+    """The lowest level of our own events that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -36,7 +36,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """`text` is for people, `json` for machines; `auto` is text on a terminal and else JSON."""
+    """`text` is for people, `json` for machines. `auto` is text on a terminal and JSON otherwise."""
 
     AUTO = "auto"
     JSON = "json"
@@ -44,14 +44,14 @@ class LogFormat(StrEnum):
 
 
 def configure_logs(level: LogLevel = LogLevel.INFO, form: LogFormat = LogFormat.AUTO) -> None:
-    """Send structlog's events, and the libraries' warnings, to stderr in the form that suits who reads it."""
+    """Send structlog's events and the libraries' warnings to stderr, in the given format."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # A traceback is text before it is made harmless; the values of variables never stand in it.
-    last: list[Processor] = [structlog.processors.format_exc_info, _harmless, _renderer(form)]
+    # A traceback is formatted before it is escaped. It never contains the values of variables.
+    last: list[Processor] = [structlog.processors.format_exc_info, _escape_event, _renderer(form)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
@@ -68,26 +68,26 @@ def configure_logs(level: LogLevel = LogLevel.INFO, form: LogFormat = LogFormat.
     root = logging.getLogger()
     root.handlers[:] = [each for each in root.handlers if not isinstance(each.formatter, type(handler.formatter))]
     root.addHandler(handler)
-    # The handler too, since a logger may have a level of its own, as SQLAlchemy's has.
+    # The handler too, because a logger can have its own level. SQLAlchemy's does.
     for each in (root, handler):
         each.setLevel(logging.ERROR if level is LogLevel.ERROR else logging.WARNING)
 
 
 def log_lost_lines(total: int) -> None:
-    """Say how many lines of the log could not be written, since the program began."""
+    """Log how many log lines could not be written since the program started."""
     log.warning("log_lines_lost", total=total)
 
 
 @contextmanager
-def one_cycle() -> Iterator[None]:
-    """Give everything that is logged within the same new `cycle`, by which one cycle's lines are found."""
+def cycle_context() -> Iterator[None]:
+    """Bind a new `cycle` id to every log line within, so that the lines of one cycle can be found."""
     with structlog.contextvars.bound_contextvars(cycle=secrets.token_hex(4)):
         yield
 
 
 @contextmanager
-def one_account(name: str) -> Iterator[None]:
-    """Give everything that is logged within, and by the tasks begun within, the account's name from the settings."""
+def account_context(name: str) -> Iterator[None]:
+    """Bind the account's name to every log line within, also from tasks that are started within."""
     with structlog.contextvars.bound_contextvars(account=name):
         yield
 
@@ -99,17 +99,17 @@ def _renderer(form: LogFormat) -> Renderer:
     return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
-def _harmless(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Make customers' texts harmless for a terminal; a line break of a traceback or a list of faults stays one."""
-    return {name: _shown(value) for name, value in event.items()}
+def _escape_event(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Escape customers' text for a terminal. Line breaks stay, since tracebacks and lists of faults need them."""
+    return {name: _escaped(value) for name, value in event.items()}
 
 
-def _shown(value: object) -> object:
-    """The value with every text in it made harmless; what is neither text nor number is shown as text."""
+def _escaped(value: object) -> object:
+    """The value with every text in it escaped. A value of another type is converted to text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {_shown(name): _shown(each) for name, each in value.items()}
+        return {_escaped(name): _escaped(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_shown(each) for each in value]
+        return [_escaped(each) for each in value]
     return printable(value, keep="\n")

@@ -1,4 +1,4 @@
-"""Serves `/livez`, `/readyz` and `/metrics` on one port, for probes and scrapers."""
+"""HTTP server for the health probes `/livez` and `/readyz` and for Prometheus `/metrics`, on one port."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.telemetry.health import Answer, live, ready
+from pm_autoaccept.telemetry.health import ProbeResponse, liveness, readiness
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
-LEAVING = timedelta(seconds=1)
-"""So long a scrape in hand may keep the program from leaving."""
+SHUTDOWN_TIMEOUT = timedelta(seconds=1)
+"""How long a scrape in flight may delay the shutdown."""
 
 
 @asynccontextmanager
-async def serving(telemetry: Telemetry, *, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
-    """Serve until left; yields the address, of interest where port 0 let the system choose.
+async def serve_probes(telemetry: Telemetry, *, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+    """Serve until the context ends. Yields the host and port, since with port 0 the system chooses the port.
 
     Raises:
-        ConfigurationError: the address cannot be listened on.
+        ConfigurationError: the program cannot listen on this address.
     """
-    runner = web.AppRunner(_application(telemetry), access_log=None, shutdown_timeout=LEAVING.total_seconds())
+    runner = web.AppRunner(_application(telemetry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT.total_seconds())
     await runner.setup()
     try:
         try:
@@ -32,7 +32,7 @@ async def serving(telemetry: Telemetry, *, host: str, port: int) -> AsyncIterato
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
                 f"/livez, /readyz and /metrics cannot be served on {host}:{port}: {error}; "
-                "name another HOST:PORT in PM_AUTOACCEPT_LISTEN"
+                "set PM_AUTOACCEPT_LISTEN to another HOST:PORT"
             ) from error
         bound = runner.addresses[0]
         yield bound[0], bound[1]
@@ -42,10 +42,10 @@ async def serving(telemetry: Telemetry, *, host: str, port: int) -> AsyncIterato
 
 def _application(telemetry: Telemetry) -> web.Application:
     async def livez(_request: web.Request) -> web.Response:
-        return _response(live(telemetry.accounts))
+        return _response(liveness(telemetry.accounts))
 
     async def readyz(_request: web.Request) -> web.Response:
-        return _response(ready(telemetry.accounts, now=telemetry.now()))
+        return _response(readiness(telemetry.accounts, now=telemetry.now()))
 
     application = web.Application()
     application.router.add_get("/livez", livez)
@@ -54,6 +54,6 @@ def _application(telemetry: Telemetry) -> web.Application:
     return application
 
 
-def _response(answer: Answer) -> web.Response:
-    # A probe that a proxy answers from its memory is none.
+def _response(answer: ProbeResponse) -> web.Response:
+    # A proxy must not answer a probe from its cache.
     return web.json_response(answer.body, status=answer.status, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The program's telemetry: its accounts, and the registry that Prometheus is served from."""
+"""The telemetry of one process: the health and counters of every account, and the Prometheus registry."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pm_autoaccept.telemetry.metrics import PREFIX, Counters
 
 
 class Telemetry:
-    """One for a process; makes an `AccountTelemetry` for each account that the process looks after.
+    """One for each process; makes an `AccountTelemetry` for each account.
 
     Args:
-        version: the program's, shown in `pm_autoaccept_build_info`.
+        version: the program version, shown in `pm_autoaccept_build_info`.
         now: the clock.
-        registry: where the metrics stand; a new one by default.
+        registry: the Prometheus registry; a new one by default.
     """
 
     def __init__(
@@ -36,22 +36,22 @@ class Telemetry:
         self._counters = Counters(self.registry)
         self.registry.register(Gauges(self._accounts.values(), now=now))
         self.registry.register(LostLines())
-        build = Gauge(f"{PREFIX}_build_info", "1, with the program's version", ("version",), registry=self.registry)
+        build = Gauge(f"{PREFIX}_build_info", "1, with the program version", ("version",), registry=self.registry)
         build.labels(version).set(1)
         ProcessCollector(registry=self.registry)
 
     @property
     def accounts(self) -> Collection[AccountHealth]:
-        """What is known of each account."""
+        """The health of each account."""
         return [account.health for account in self._accounts.values()]
 
     def account(self, name: str, *, interval: timedelta, groups: Collection[str] = ()) -> AccountTelemetry:
-        """Begin an account; it is shown from now on, as not ready.
+        """Add an account. From now on it is reported, at first as not ready.
 
         Args:
-            name: the settings' name for it, which no other account has.
-            interval: from one cycle's end to the next.
-            groups: whom policies may tell, by the settings.
+            name: its unique name in the settings.
+            interval: the time from the end of one cycle to the next.
+            groups: the groups that policies may notify, by the setting GROUPS.
         """
         health = AccountHealth(account=name, interval=interval)
         self._accounts[name] = AccountTelemetry(health=health, counters=self._counters, groups=frozenset(groups))

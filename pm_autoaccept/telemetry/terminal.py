@@ -1,13 +1,13 @@
-"""Makes other people's texts harmless for a terminal."""
+"""Escapes control characters in text from outside, so that it cannot manipulate a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
 
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs"})
-"""Controls, formats (which turn the direction of text), and halves of characters. XML can carry the first two."""
+"""Control characters, format characters (which change text direction) and surrogates. XML can carry the first two."""
 
 
 def printable(text: object, *, keep: str = "") -> str:
-    """The text with a visible mark in place of each character that could steer a terminal, but for those to `keep`."""
+    """The text with a visible mark for each character that could control a terminal, except those in `keep`."""
     return "".join(char if char in keep or unicodedata.category(char) not in _NOT_SHOWN else "�" for char in str(text))

@@ -75,7 +75,7 @@ def test_a_share_whose_fate_is_not_known_is_said_to_be_so(served, tmp_path):
     served.switchboard("faults", {"kind": "reset", "after": True, "service": "unshare_property"})
     done = run("account", "unshare", f"property:{share}", *ENFORCE, cwd=tmp_path, **served.settings)
     assert done.returncode == 69
-    assert "not known" in done.stderr
+    assert "Unknown whether" in done.stderr
     assert len(served.posts()) == 1
     assert removals(tmp_path) == [("property", share, None, None, "open", 1)]
 
@@ -86,7 +86,7 @@ def test_notifications_are_stored_before_they_are_cleared(served, tmp_path):
     served.switchboard("act", {"act": "disconnect", "account": gone})
     done = run("account", "notifications", "--clear", *ENFORCE, cwd=tmp_path, **served.settings)
     assert done.returncode == 0, done.stderr
-    assert "is lost" in done.stderr
+    assert "are lost too" in done.stderr
     listed = run("account", "notifications", "--output", "csv", cwd=tmp_path)
     assert f",{gone}," in listed.stdout
     assert "DISCONNECT" in listed.stdout
@@ -100,9 +100,9 @@ def test_who_came_in_undecided_is_listed_with_the_command_that_removes_it(served
     pending = next(tie["id"] for tie in world["connections"] if tie["state"] == "pending")
     served.switchboard("act", {"act": "answer_in_pages", "account": pending, "action": "Accept"})
     told = run("once", *held, cwd=tmp_path, **served.settings)
-    assert "came_in_undecided" in told.stderr
+    assert "undecided_share_found" in told.stderr
     listed = run("decisions", "--undecided", cwd=tmp_path)
     assert f"pm-autoaccept account disconnect {pending} --remove-shares" in listed.stdout
     everybody = run("account", "list", cwd=tmp_path).stdout
-    assert "before us" in everybody
-    assert "not by an answer of ours" in everybody
+    assert "before the first cycle" in everybody
+    assert "undecided" in everybody

@@ -169,7 +169,7 @@ def test_decisions_without_a_ledger_is_exit_69(tmp_path):
     """It does not make an empty one and call it the answer."""
     done = run("decisions", cwd=tmp_path)
     assert done.returncode == 69
-    assert "there is no ledger" in done.stderr
+    assert "no ledger at" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,7 +196,7 @@ def test_a_request_that_does_not_pend_is_said_to_be_so(served, tmp_path):
     """`explain` points to the ledger."""
     done = run("explain", "meter:1", "--policy", UTILITY, cwd=tmp_path, **served.settings)
     assert done.returncode == 1
-    assert "does not pend" in done.stderr
+    assert "is not pending" in done.stderr
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
@@ -237,7 +237,7 @@ def test_demo_tells_other_numbers_for_another_seed_and_agrees_with_its_ledger(tm
 def test_where_nothing_pends_it_is_said_in_a_sentence(tmp_path):
     """Not in tables of noughts."""
     with simulating("--pending", "0") as nobody:
-        for command, says in (("once", "Nothing pends: there was nothing to answer."), ("pending", "Nothing pends.")):
+        for command, says in (("once", "No pending requests."), ("pending", "No pending requests.")):
             done = run(command, "--policy", UTILITY, cwd=tmp_path, PM_AUTOACCEPT_MODE="enforce", **nobody.settings)
             assert done.returncode == 0, done.stderr
             assert done.stdout.splitlines() == [says]
@@ -246,12 +246,12 @@ def test_where_nothing_pends_it_is_said_in_a_sentence(tmp_path):
 def test_the_demo_begins_with_a_few_of_each_kind_and_tells_all_where_that_is_asked_for(tmp_path):
     """Then come the counts; no line names its rule twice."""
     short = run("demo", "--pending", "40", cwd=tmp_path).stdout
-    story, _, counts = short.partition("What became of the requests")
+    story, _, counts = short.partition("Requests by outcome")
     words = [line.split()[0] for line in story.splitlines()[3:] if line and not line.startswith(" ")]
     assert words == ["accepted"] * 3 + ["rejected"] * 3 + ["held"] * 3
     assert "more held" in story
     assert "accepted" in counts
-    full = run("demo", "--pending", "40", "--all", cwd=tmp_path).stdout.partition("What became of the requests")[0]
+    full = run("demo", "--pending", "40", "--all", cwd=tmp_path).stdout.partition("Requests by outcome")[0]
     lines = [line for line in full.splitlines() if ":" in line and line.split()[0] in {"accepted", "rejected", "held"}]
     assert len(lines) > 30
     for line in lines:

@@ -21,7 +21,7 @@ from pm_autoaccept.errors import NotAuthorised
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, Mode, Outcome, ReasonKind
 from pm_autoaccept.policy import load
-from pm_autoaccept.portfolio_manager import Pace
+from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.record import DecisionRow
 from pm_autoaccept.simulator import Fault, FaultKind, Simulator
 from tests.failure_table import failure_table
@@ -133,8 +133,8 @@ def ground(simulate, sign_in, now, until_the_end):
         async def pause(seconds: float) -> None:
             pauses.append(seconds)
 
-        pace = Pace(in_flight=4, rate=None, clock=waited, sleep=waited.sleep)
-        pm = await sign_in(simulator, **{"now": clock, "pace": pace, "sleep": pause} | client)
+        rate_limiter = RateLimiter(in_flight=4, rate=None, clock=waited, sleep=waited.sleep)
+        pm = await sign_in(simulator, **{"now": clock, "rate_limiter": rate_limiter, "sleep": pause} | client)
         provider = await pm.account()
         await ledger.claim(service=simulator.url, provider=provider, at=clock())
         cycle = Cycle(
@@ -229,7 +229,7 @@ async def test_row_other_4xx_is_refused_and_held_with_its_text(ground, code: int
 
 async def test_row_401_stops_the_account(ground) -> None:
     """No more leave than were in flight, and then nothing at all in this session."""
-    made = await ground(pace=Pace(in_flight=1, rate=None))
+    made = await ground(rate_limiter=RateLimiter(in_flight=1, rate=None))
     made.simulator.faults.add(status(401))
     with pytest.raises(NotAuthorised):
         await made.once()
@@ -397,7 +397,9 @@ async def test_row_post_before_a_byte_is_repeated_dns(ground, sign_in) -> None:
     resolver = Addresses()
     named = made.simulator.url.replace("127.0.0.1", "localhost")
     connector = aiohttp.TCPConnector(resolver=resolver, force_close=True, use_dns_cache=False, family=2)
-    made.cycle.pm = await sign_in(made.simulator, base_url=named, connector=connector, pace=Pace(1, rate=None))
+    made.cycle.pm = await sign_in(
+        made.simulator, base_url=named, connector=connector, rate_limiter=RateLimiter(1, rate=None)
+    )
     resolver.gone = 2
     assert {receipt.outcome for receipt in await made.cycle.answer(planned)} == {Outcome.DONE}
     assert (len(made.posts), made.pending, resolver.gone) == (wanted, 0, 0)
@@ -412,7 +414,7 @@ async def test_row_post_before_a_byte_is_repeated(ground, sign_in) -> None:
     async def back(_seconds: float) -> None:
         await made.simulator.start()
 
-    made.cycle.pm = await sign_in(made.simulator, sleep=back, pace=Pace(1, rate=None))
+    made.cycle.pm = await sign_in(made.simulator, sleep=back, rate_limiter=RateLimiter(1, rate=None))
     await made.simulator.stop()
     assert {receipt.outcome for receipt in await made.cycle.answer(planned)} == {Outcome.DONE}
     assert (len(made.posts), made.pending) == (wanted, 0)

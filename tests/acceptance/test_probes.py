@@ -65,7 +65,7 @@ def test_a_wrong_password_leaves_it_up_and_unready(tmp_path):
             assert ask(port, "/livez") == (200, '{"live": true}')
             status, text = ask(port, "/readyz")
             assert status == 503
-            assert "refused the username or the password" in text
+            assert "refused the username or password" in text
             assert "Wrong-Password-1" not in text + str(told) + ask(port, "/metrics")[1]
 
 

@@ -164,7 +164,7 @@ def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(command, whe
     done = shell(COMMANDS[command], where, tmp_path, PM_AUTOACCEPT_LEDGER=ledger)
     lines = done.stderr.splitlines()
     assert len(lines) == 1, f"{len(lines)} lines on stderr, the last: {lines[-1:]}"
-    assert lines[0].startswith("pm-autoaccept: the output could not be written: ")
+    assert lines[0].startswith("pm-autoaccept: cannot write the output: ")
     assert done.returncode == 74
 
 

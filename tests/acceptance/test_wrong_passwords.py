@@ -135,7 +135,7 @@ def test_commands_that_only_read_write_how_signing_in_ended_and_nothing_else(say
 def test_without_a_ledger_none_is_made_and_it_is_said_that_nothing_remembers_the_refusal(say, tmp_path, name):
     """Whoever repeats it knows what that may lead to."""
     (tmp_path / "pm-autoaccept.db").unlink()
-    assert "no ledger yet to remember that this password was refused" in say(*READING[name], **WRONG)
+    assert "no ledger yet to record that this password was refused" in say(*READING[name], **WRONG)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +154,7 @@ def test_where_the_ledger_cannot_be_written_that_is_said_and_a_password_is_tried
     """Another one is not: its refusal would be forgotten."""
     made_read_only(tmp_path / "pm-autoaccept.db")
     before = len(calls(served))
-    assert "could not be remembered" in say(*READING[name])
+    assert "could not be recorded" in say(*READING[name])
     assert len(calls(served, before)) > 0
     before = len(calls(served))
     assert "password is not tried" in say(*READING[name], **WRONG)

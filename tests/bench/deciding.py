@@ -78,7 +78,7 @@ def sides(rules: Sequence[MadeRule], requests: int) -> tuple[Side, tuple[Side, .
 
 
 def _decided(policy: Policy, asked: tuple[Any, Any]) -> str | None:
-    rule = policy.decides(asked[0], asked[1], {})
+    rule = policy.deciding_rule(asked[0], asked[1], {})
     return None if rule is None else rule.id
 
 

@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 import click
 from pydantic import SecretStr
 
-from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.account import ActivePolicy, build_cycle
 from pm_autoaccept.config import Settings
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Mode, Outcome
@@ -103,11 +103,11 @@ async def _program(served: Served, folder: Path, in_flight: int) -> Turn:
             in_flight=in_flight,
             rate=None,
         )
-        in_force = await PolicyInForce.load(settings)
+        in_force = await ActivePolicy.load(settings)
         ledger = await SqlLedger.open(settings.ledger)
         begun, processor = time.perf_counter(), time.process_time()
         async with sign_in(settings, ledger, on_call=on_call) as session:
-            cycle = cycle_of(session, settings, in_force)
+            cycle = build_cycle(session, settings, in_force)
             await cycle.answer(await cycle.look())
         turn = Turn(time.perf_counter() - begun, time.process_time() - processor, calls)
         rows = await ledger.decisions()

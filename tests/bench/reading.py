@@ -24,7 +24,7 @@ import click
 
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.poll import Poller
-from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import CallMade, PortfolioManager, RateLimiter
 from tests.acceptance.processes import Served, simulating
 from tests.bench.opponents import one_by_one
 
@@ -46,7 +46,7 @@ async def _program(served: Served, in_flight: int) -> tuple[float, int]:
         base_url=served.url,
         username=served.username,
         password=served.password,
-        pace=Pace(in_flight, rate=None),
+        rate_limiter=RateLimiter(in_flight, rate=None),
         on_call=on_call,
     ) as pm:
         poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=utc_now)

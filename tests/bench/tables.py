@@ -30,10 +30,10 @@ from zlib import crc32
 import click
 
 from pm_autoaccept.data_sources.file_source import read_file
-from pm_autoaccept.data_sources.memory import give_back
+from pm_autoaccept.data_sources.memory import release_memory
 from pm_autoaccept.policy import Source, Table
-from pm_autoaccept.policy.data.packed import Packing
-from pm_autoaccept.policy.data.sources import Form
+from pm_autoaccept.policy.data.packed import PackedBuilder
+from pm_autoaccept.policy.data.sources import SourceKind
 from pm_autoaccept.policy.values import FieldType
 
 _STEP, _SPACE = 6364136223, 10**10
@@ -61,7 +61,7 @@ def a_set(count: int, _: Path) -> Has:
 
 def ours(count: int, _: Path) -> Has:
     """What large tables are kept in."""
-    packing = Packing(with_cells=False)
+    packing = PackedBuilder(with_cells=False)
     for each in keys(count):
         packing.add(each, ())
     return packing.packed().__contains__
@@ -72,7 +72,7 @@ def _read(count: int, folder: Path, columns: Mapping[str, FieldType], rest: str)
     with path.open("w") as file:
         file.write("account,meter_count,share,until\n")
         file.writelines(f"{each}{rest}\n" for each in keys(count))
-    source = Source(name="accounts", form=Form.CSV, path=path.name, key=("account",), columns=columns)
+    source = Source(name="accounts", kind=SourceKind.CSV, path=path.name, key=("account",), columns=columns)
     began = time.process_time()
     table = read_file(source, folder).table
     click.echo(f"    read {path.stat().st_size / MEGABYTE:.0f} MB in {time.process_time() - began:.1f} s")
@@ -176,7 +176,7 @@ def measured(name: str, count: int, rounds: int) -> str:
         has = STRUCTURES[name](count, Path(folder))
         made = time.process_time() - began
         gc.collect()
-        give_back()
+        release_memory()
         takes, most = _resident() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
         hits = [key(chance.randrange(count)) for _ in range(ASKED)]
         misses = [key(chance.randrange(count, _SPACE)) for _ in range(ASKED)]

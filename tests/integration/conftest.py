@@ -48,14 +48,14 @@ def ground(simulate, sign_in, now, until_the_end):
         await ledger.claim(service=simulator.url, provider=provider, at=time.ours())
         policy_ = load({"policy.yaml": policy})
         if no_date:
-            exchange = pm._connection.exchange
+            exchange = pm._transport.exchange
 
             async def without_a_date(*args: Any) -> Any:
                 reply = await exchange(*args)
                 kept = {name: value for name, value in reply.headers.items() if name.casefold() != "date"}
                 return type(reply)(reply.status, kept, reply.body, reply.cut)
 
-            pm._sending.connection = type("Undated", (), {"exchange": staticmethod(without_a_date)})()
+            pm._sender.transport = type("Undated", (), {"exchange": staticmethod(without_a_date)})()
         cycle = Cycle(
             pm=pm, provider=provider, ledger=ledger, policy=policy_, tables={}, mode=Mode.ENFORCE, now=time.ours
         )

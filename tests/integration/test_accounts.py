@@ -13,12 +13,12 @@ import structlog
 
 from pm_autoaccept.account import load_policy
 from pm_autoaccept.config import Program, load_accounts
-from pm_autoaccept.daemon import Hold, Stop, policy_watch, run
+from pm_autoaccept.daemon import LeaseHold, Stop, policy_watch, run
 from pm_autoaccept.errors import ConfigurationError, LeaseLost
 from pm_autoaccept.ledger import Database, Leases, monotonic_seconds
 from pm_autoaccept.model import Kind, Mode
 from pm_autoaccept.simulator import Fault, FaultKind, State
-from pm_autoaccept.telemetry.health import Lease, ready
+from pm_autoaccept.telemetry.health import LeaseState, readiness
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.stops import Rounds
 
@@ -69,7 +69,7 @@ async def test_trouble_with_one_account_does_not_keep_the_others_from_their_work
         stop = Rounds(enough=lambda: cycles_of(logged) >= 3)
         await run(program_of(simulators), stop=stop, telemetry=telemetry, now=stop.now)
     assert {"not_authorised", "policy_refused", "sign_in_failed"} <= {entry["event"] for entry in logged}
-    told = ready(telemetry.accounts, now=stop.now()).body["accounts"]
+    told = readiness(telemetry.accounts, now=stop.now()).body["accounts"]
     assert {name: state["ready"] for name, state in told.items()} == {
         "well": True,
         "wrong": False,
@@ -99,9 +99,9 @@ async def test_a_policy_that_breaks_the_program_does_not_keep_other_accounts_fro
         stop = Rounds(enough=lambda: cycles_of(logged) >= 3)
         await run(program_of(simulators), stop=stop, telemetry=telemetry, now=stop.now)
     refused = [entry["error"] for entry in logged if entry["event"] == "policy_refused"]
-    assert "a fault of the program (RecursionError)" in refused[0]
+    assert "internal error (RecursionError)" in refused[0]
     assert "policy_not_loaded" in {entry["event"] for entry in logged}
-    told = ready(telemetry.accounts, now=stop.now()).body["accounts"]
+    told = readiness(telemetry.accounts, now=stop.now()).body["accounts"]
     assert {name: state["ready"] for name, state in told.items()} == {"well": True, "breaks": False}
 
 
@@ -109,7 +109,7 @@ async def test_a_policy_that_breaks_the_program_does_not_keep_other_accounts_fro
 async def test_a_policy_that_breaks_the_program_is_said_where_no_account_has_another(simulate, program_of):
     """One sentence that names the folder ends `run`, and no traceback."""
     program = program_of({"breaks": await simulate()})
-    with pytest.raises(ConfigurationError, match="policy-breaks cannot be loaded: a fault of the program"):
+    with pytest.raises(ConfigurationError, match="policy-breaks cannot be loaded: internal error"):
         await run(program, stop=Stop())
 
 
@@ -121,7 +121,7 @@ async def test_an_account_that_another_replica_holds_is_stood_by_for_and_taken_o
     other = Leases(database, holder="other", ttl=timedelta(minutes=2))
     held_lease = await other.take("only")
     telemetry = Telemetry(version="test")
-    seen: list[Lease] = []
+    seen: list[LeaseState] = []
 
     def enough() -> bool:
         seen.append(next(iter(telemetry.accounts)).lease)
@@ -130,7 +130,7 @@ async def test_an_account_that_another_replica_holds_is_stood_by_for_and_taken_o
 
     stop = Rounds(enough=enough)
     await run(program, stop=stop, telemetry=telemetry, now=stop.now)
-    assert seen == [Lease.ELSEWHERE] * 3
+    assert seen == [LeaseState.ELSEWHERE] * 3
     await other.release(held_lease)
     with structlog.testing.capture_logs() as logged:
         stop = Rounds(enough=lambda: cycles_of(logged) >= 1)
@@ -172,13 +172,13 @@ async def test_a_password_that_is_changed_is_tried_at_once(simulate, program_of,
     (tmp_path / "password-only").write_text("Wrong-Password-1")
     program = program_of({"only": simulator})
 
-    def read_again(name: str) -> Any:
+    def reload_settings(name: str) -> Any:
         (tmp_path / "password-only").write_text(simulator.password)
         return load_accounts(settings=tmp_path / "settings.yaml", account=name).accounts[0]
 
     with structlog.testing.capture_logs() as logged:
         stop = Rounds(enough=lambda: cycles_of(logged) >= 1)
-        await run(program, stop=stop, read_again=read_again, now=stop.now)
+        await run(program, stop=stop, reload_settings=reload_settings, now=stop.now)
     events = [entry["event"] for entry in logged if entry["event"] not in ("call_made", "lease_taken")]
     assert events[:4] == ["not_authorised", "password_changed", "signed_in", "cycle_finished"]
     assert stop.waits[0] == timedelta(seconds=30)
@@ -220,7 +220,7 @@ async def test_no_answer_leaves_that_could_outlive_the_lease():
     leases = Leases(database, holder="us", ttl=timedelta(seconds=120), monotonic=lambda: clock[0])
     held_lease = await leases.take("only")
     assert held_lease is not None
-    hold = Hold(leases=leases, held_lease=held_lease, longest_answer=timedelta(seconds=60), clock=lambda: clock[0])
+    hold = LeaseHold(leases=leases, held_lease=held_lease, answer_timeout=timedelta(seconds=60), clock=lambda: clock[0])
     assert hold.blocked_reason() is None
     clock[0] = 160.0
     assert hold.blocked_reason() is None
@@ -284,5 +284,5 @@ async def test_what_came_in_undecided_and_what_was_masked_is_told(simulate, prog
     (account,) = telemetry._accounts.values()
     assert account.undecided_in == 1
     events = [entry["event"] for entry in logged]
-    assert "came_in_undecided" in events
+    assert "undecided_share_found" in events
     assert events.count("old_rows_masked") == 2

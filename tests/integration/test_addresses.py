@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from pm_autoaccept.data_sources.fetch import Places, read_source
-from pm_autoaccept.data_sources.http_source import Reach, read_url
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
+from pm_autoaccept.data_sources.http_source import DownloadLimits, read_url
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Source, SourceKind, Table
 from pm_autoaccept.policy.values import FieldType
 
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
@@ -67,13 +67,13 @@ async def shelf() -> AsyncIterator[Shelf]:
 @pytest.fixture
 def source(shelf: Shelf) -> Source:
     """What a policy declares of it."""
-    return Source(name="accounts", form=Form.URL, url=shelf.url, key=("n",), columns={"t": FieldType.INTEGER})
+    return Source(name="accounts", kind=SourceKind.URL, url=shelf.url, key=("n",), columns={"t": FieldType.INTEGER})
 
 
 async def test_a_table_at_an_address(shelf, source, tmp_path):
     """It is read as a file is, and is from when the server says."""
     shelf.gives(TEXT, Last_Modified="Tue, 03 Mar 2026 08:00:00 GMT")
-    reading = await read_source(source, Places(tmp_path))
+    reading = await read_source(source, SourceAccess(tmp_path))
     assert isinstance(reading.table, Table)
     assert reading.table.row(("00-1",)) == {"n": "00-1", "t": 4}
     assert (reading.table.rows, reading.dropped) == (2, 1)
@@ -172,7 +172,7 @@ async def test_what_is_no_table(shelf, source, answer, why):
     """Whatever the server says but a whole table in UTF-8: not learnt, with the reason, without what may be secret."""
     body, status, headers = (*answer, {})[:3]
     shelf.gives(body, status, **headers)
-    learnt = (await read_url(source, reach=Reach(largest=3_000))).table
+    learnt = (await read_url(source, limits=DownloadLimits(max_bytes=3_000))).table
     assert isinstance(learnt, NotLearnt)
     assert why in learnt.why
     assert learnt.why.startswith(f"{shelf.url.partition('?')[0]}: ")
@@ -219,7 +219,9 @@ async def test_a_server_that_does_not_answer(shelf, source):
 
     shelf.answer = silent
     for url in (shelf.url, f"{shelf.url}&begins=1"):
-        reading = await read_url(replace(source, url=url), reach=Reach(next=timedelta(milliseconds=100)))
+        reading = await read_url(
+            replace(source, url=url), limits=DownloadLimits(read_timeout=timedelta(milliseconds=100))
+        )
         assert isinstance(reading.table, NotLearnt)
         assert reading.table.why.endswith("the download timed out")
     never.set()
@@ -228,7 +230,7 @@ async def test_a_server_that_does_not_answer(shelf, source):
 async def test_a_server_that_is_not_there(tmp_path):
     """Nobody listens: the reason names the host."""
     url = f"http://127.0.0.1:{unused_port()}/a.csv"
-    source = Source(name="accounts", form=Form.URL, url=url, key=("n",))
-    learnt = (await read_source(source, Places(Path(tmp_path)))).table
+    source = Source(name="accounts", kind=SourceKind.URL, url=url, key=("n",))
+    learnt = (await read_source(source, SourceAccess(Path(tmp_path)))).table
     assert isinstance(learnt, NotLearnt)
     assert "the download failed: 127.0.0.1: " in learnt.why

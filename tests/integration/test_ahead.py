@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.act import MOMENT
+from pm_autoaccept.act import PAUSE_RECHECK
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import Mode, Outcome, Receipt, Step
 from pm_autoaccept.policy import load
-from pm_autoaccept.portfolio_manager import Pace
+from pm_autoaccept.portfolio_manager import RateLimiter
 from tests.integration.test_cycle import EVERYBODY
 
 IN_FLIGHT = 4
@@ -53,7 +53,7 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
 
-    async def intend(self, step: Step, *, at: datetime) -> int:
+    async def record_intent(self, step: Step, *, at: datetime) -> int:
         """Record an intent, and count it."""
         intent = await self.ledger.record_intent(step, at=at)
         self.intents += 1
@@ -92,7 +92,7 @@ class Underway:
 async def underway(simulate, sign_in, now):
     """Four answers are in flight, and nothing goes on until they are let go."""
     simulator, ledger = await simulate(pending=60), await SqlLedger.open("sqlite://")
-    pm = await sign_in(simulator, pace=Pace(in_flight=IN_FLIGHT, rate=None))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(in_flight=IN_FLIGHT, rate=None))
     provider, time = await pm.account(), [now]
     await ledger.claim(service=simulator.url, provider=provider, at=now)
     cycle = Cycle(
@@ -136,7 +136,7 @@ async def test_a_pause_stops_what_is_intended_and_not_in_flight(underway):
     """Whether somebody has paused is looked at with an intent, and again if that was more than a moment ago."""
     at = underway.time[0]
     await underway.ledger.database.run(lambda it: pauses.add_pause(it, None, by="ada", why="", at=at))
-    underway.time[0] += 2 * MOMENT
+    underway.time[0] += 2 * PAUSE_RECHECK
     await underway.finish()
     assert await underway.on_record() == [Outcome.DONE] * IN_FLIGHT
     assert underway.posts == IN_FLIGHT
@@ -157,7 +157,7 @@ async def test_what_stops_all_while_a_pause_is_looked_for_stops_what_looks(under
 
     monkeypatch.setattr(underway.ledger.ledger, "pause_reason", nobody_has_paused)
     monkeypatch.setattr(underway.ledger.ledger, "record_outcome", conclude)
-    underway.time[0] += 2 * MOMENT
+    underway.time[0] += 2 * PAUSE_RECHECK
     with pytest.raises(LedgerUnavailable):
         await underway.finish()
     assert await underway.on_record() == [Outcome.OPEN] * IN_FLIGHT
@@ -168,7 +168,7 @@ async def test_what_has_waited_too_long_for_its_turn_is_not_sent(underway):
     """Reads may be settling already what became of it. What has no intent yet has its own time."""
     underway.time[0] += timedelta(minutes=3)
     receipts = await underway.finish()
-    late = [receipt for receipt in receipts if receipt.text == "it was begun too long ago"]
+    late = [receipt for receipt in receipts if receipt.text == "its intent was recorded too long ago"]
     assert len(late) == IN_FLIGHT
     assert {receipt.outcome for receipt in late} == {None}
     assert set(await underway.on_record()) == {Outcome.DONE}

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from pm_autoaccept import policy
 from pm_autoaccept.cli import cli
-from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
 from pm_autoaccept.model import CustomField, Facts, Kind, PendingRequest
-from pm_autoaccept.policy.data.tables import LARGE
+from pm_autoaccept.policy.data.tables import PACK_ABOVE_KEYS
 
 POLICY = """\
 version: 1
@@ -117,7 +117,7 @@ async def test_a_hold_because_of_such_a_cell_names_line_and_column(tmp_path):
         database.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", [(1, 4, "2026-01-31", "a"), (2, "x", None, "b")])
     database.close()
     (tmp_path / "points.csv").write_text(HEAD + '"1",4,2026-01-31,"two\nlines"\n2,x,,b\n3,,2026-01-31,\n')
-    places = Places(tmp_path, {"billing": SecretStr(f"sqlite:///{tmp_path / 'a.db'}")})
+    places = SourceAccess(tmp_path, {"billing": SecretStr(f"sqlite:///{tmp_path / 'a.db'}")})
     sql = "sql: {connection: billing, query: 'select n, tenants, until, name from t order by n'}"
     whys = {}
     for form, declared in (("csv", CSV), ("sql", sql)):
@@ -142,21 +142,22 @@ async def test_dates_that_cannot_be_read_are_reported_too(tmp_path):
     loaded = policy.load(
         {"p.yaml": text[: text.index("rules:")].encode() + b"rules: [{id: a, on: meter, when: always, then: hold}]"}
     )
-    reading = await read_source(loaded.sources["points"], Places(tmp_path))
+    reading = await read_source(loaded.sources["points"], SourceAccess(tmp_path))
     remarks = [each.text for each in getattr(reading.table, "remarks", ())]
     assert remarks == ["2 of 3 cells in the column written cannot be read as date or date-time; the first is in line 2"]
 
 
 async def test_where_a_cell_stands_is_known_of_large_tables_too(tmp_path):
     """Once a table is packed, rows with blank cells are not noted, and rows with unreadable ones still are."""
-    cells = {1: "", LARGE + 5: "x", LARGE + 6: ""}
-    rows = (f"{number},{cells.get(number, '4')},2026-01-31,a\n" for number in range(LARGE + 10))
+    cells = {1: "", PACK_ABOVE_KEYS + 5: "x", PACK_ABOVE_KEYS + 6: ""}
+    rows = (f"{number},{cells.get(number, '4')},2026-01-31,a\n" for number in range(PACK_ABOVE_KEYS + 10))
     (tmp_path / "points.csv").write_text(HEAD + "".join(rows))
     loaded = policy.load({"p.yaml": POLICY.format(declared=CSV).encode()})
-    table = (await read_source(loaded.sources["points"], Places(tmp_path))).table
+    table = (await read_source(loaded.sources["points"], SourceAccess(tmp_path))).table
     told = {number: str(table.row((str(number),))["tenants"].why) for number in cells}
     assert told == {
         1: "line 3: the cell in column tenants of our table is blank",
-        LARGE + 5: f"line {LARGE + 7}: the cell in column tenants of our table is not a valid integer",
-        LARGE + 6: "the cell in column tenants of our table is blank",
+        PACK_ABOVE_KEYS
+        + 5: f"line {PACK_ABOVE_KEYS + 7}: the cell in column tenants of our table is not a valid integer",
+        PACK_ABOVE_KEYS + 6: "the cell in column tenants of our table is blank",
     }

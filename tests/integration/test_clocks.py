@@ -59,9 +59,10 @@ async def test_new_answers_leave_while_the_clocks_are_apart_and_what_waits_is_sh
     assert made.posts == before
     waiting = [kept.reason for kept in planned.kept_back if kept.reason.kind is ReasonKind.IN_DOUBT]
     assert waiting
-    assert all("seconds apart" in reason.text for reason in waiting), waiting
+    assert all("clock differs from Portfolio Manager's by 360 seconds" in reason.text for reason in waiting), waiting
     (notice,) = notices(planned)
-    assert f"360 seconds apart. No answer of unknown fate is sent again until they agree, and {len(waiting)}" in notice
+    assert "differ by 360 seconds. Until they agree, answers with an unknown outcome are not sent again" in notice
+    assert f"; {len(waiting)} {'is' if len(waiting) == 1 else 'are'} waiting" in notice
     asks_again, *others = [kept.decision.key for kept in planned.kept_back if kept.reason in waiting]
     made.simulator.act("withdraw", account=asks_again.id)
     made.simulator.act("connect", account=asks_again.id)

@@ -12,8 +12,8 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from pm_autoaccept import policy
-from pm_autoaccept.data_sources import Reading
-from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources import SourceReading
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Table
@@ -29,12 +29,12 @@ def loaded(declared: str) -> policy.Policy | str:
         return str(error)
 
 
-async def read(folder: Path, contents: bytes | str, declared: str, **connections: SecretStr) -> Reading:
+async def read(folder: Path, contents: bytes | str, declared: str, **connections: SecretStr) -> SourceReading:
     """A reading of data/t.csv with these contents."""
     (folder / "t.csv").write_bytes(contents if isinstance(contents, bytes) else contents.encode())
     made = loaded(declared)
     assert not isinstance(made, str), made
-    return await read_source(made.sources["t"], Places(folder, connections))
+    return await read_source(made.sources["t"], SourceAccess(folder, connections))
 
 
 def rows(table: Fact[Table], *keys: str) -> list[object]:

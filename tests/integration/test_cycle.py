@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.cycle import Cycle, paused_by
+from pm_autoaccept.cycle import Cycle, pause_file_reason
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import (
@@ -27,8 +27,8 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy import load
-from pm_autoaccept.poll import MOST_PAGES, Poller
-from pm_autoaccept.portfolio_manager import Pace
+from pm_autoaccept.poll import MAX_PAGES, Poller
+from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.simulator import Fault, FaultKind, customer_actions
 from pm_autoaccept.simulator.unconfirmed import Inferred
 from tests.key_tables import key_table
@@ -124,7 +124,7 @@ async def test_few_pages_are_asked_for_in_vain(make_cycle, pending):
         asked = [int(call.path.rpartition("=")[2]) for call in calls]
         reads = asked.count(1)  # a list may have to be read again after another
         assert set(asked) >= set(range(1, pages + 1))
-        assert len(asked) - reads * pages <= reads * max(0, min(cycle.pm.pace.in_flight, pages - 1) - 1)
+        assert len(asked) - reads * pages <= reads * max(0, min(cycle.pm.rate_limiter.in_flight, pages - 1) - 1)
 
 
 async def test_a_page_that_stays_failed_makes_its_list_not_whole(make_cycle):
@@ -147,7 +147,7 @@ async def test_one_forbidden_character_does_not_stop_a_whole_list(make_cycle, mo
     simulator, cycle = await make_cycle(pending=150)
     decided = [decision.key for decision in (await cycle.look()).decisions]
     spoilt = [max(key for key in decided if key.kind is kind) for kind in Kind]
-    wire = cycle.pm._connection
+    wire = cycle.pm._transport
     exchange = wire.exchange
 
     async def exchange_spoilt(call, body):
@@ -217,14 +217,14 @@ async def test_a_share_that_comes_while_the_meters_are_read_is_noticed(make_cycl
 
 async def test_a_list_that_never_ends_is_not_believed(sign_in, simulate, now, monkeypatch):
     """A service that always says "next page" is not read for ever."""
-    monkeypatch.setattr("pm_autoaccept.poll.MOST_PAGES", 3)
+    monkeypatch.setattr("pm_autoaccept.poll.MAX_PAGES", 3)
     simulator = await simulate(pending=200)
     pm = await sign_in(simulator)
     poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=lambda: now)
     snapshot = await poller.poll()
     assert not snapshot.properties.whole
-    assert "not believed" in (snapshot.properties.failed or "")
-    assert MOST_PAGES > 3
+    assert "not accepted" in (snapshot.properties.failed or "")
+    assert MAX_PAGES > 3
 
 
 LEADS_ON = "<links><link linkDescription='next page' link='/share/meter/pending/list?page=2' httpMethod='GET'/></links>"
@@ -242,7 +242,7 @@ LEADS_ON = "<links><link linkDescription='next page' link='/share/meter/pending/
 )
 async def test_a_next_page_that_brings_nothing_new_ends_the_list(sign_in, simulate, now, monkeypatch, elements):
     """The list is not whole, after a few calls and not after thousands; the other lists are read to their end."""
-    monkeypatch.setattr("pm_autoaccept.poll.MOST_PAGES", 60)
+    monkeypatch.setattr("pm_autoaccept.poll.MAX_PAGES", 60)
     simulator = await simulate(pending=60)
     for page in range(100):
         body = f"<pendingList>{elements(page)}{LEADS_ON}</pendingList>"
@@ -466,7 +466,10 @@ async def test_nothing_is_answered_after_the_clock_was_set_back(make_cycle, now)
 async def test_stopping_does_not_wait_for_the_rate(simulate, sign_in, ledger, now):
     """At one call a day the steps that were not begun are dropped at once."""
     simulator = await simulate(pending=60)
-    unpaced, pm = await sign_in(simulator), await sign_in(simulator, pace=Pace(in_flight=2, rate=1, period=86400))
+    unpaced, pm = (
+        await sign_in(simulator),
+        await sign_in(simulator, rate_limiter=RateLimiter(in_flight=2, rate=1, period=86400)),
+    )
     provider = await unpaced.account()
     await ledger.claim(service=simulator.url, provider=provider, at=now)
     cycle = Cycle(
@@ -493,7 +496,7 @@ class Breaking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    async def intend(self, step, *, at) -> int:
+    async def record_intent(self, step, *, at) -> int:
         """Record an intent while there is room."""
         if not self._left:
             raise LedgerUnavailable("the disk is full")
@@ -595,10 +598,10 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
     sent = len(posts(simulator))
     assert 5 <= sent <= before + IN_FLIGHT < len(planned.steps)
     assert sent == len([receipt for receipt in receipts if receipt.outcome is Outcome.DONE])
-    assert {receipt.text for receipt in receipts if receipt.outcome is None} >= {await cycle.paused()}
+    assert {receipt.text for receipt in receipts if receipt.outcome is None} >= {await cycle.pause_reason()}
     for _ in range(2):
         again = await cycle.look()
-        assert again.pause_reason is not None
+        assert again.paused is not None
         assert await cycle.answer(again) == ()
     assert len(posts(simulator)) == sent
     await ledger.database.run(lambda it: pauses.end_pause(it, None, by="ada", at=cycle.now()))
@@ -622,8 +625,8 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
     sent = len(posts(simulator))
     assert before[0] <= sent <= before[0] + IN_FLIGHT < len(planned.steps)
     dropped = {receipt.text for receipt in receipts if receipt.outcome is None}
-    assert f"answering is paused while {cycle.pause_file} is there" in dropped
-    assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} is there"
+    assert f"answering is paused while {cycle.pause_file} exists" in dropped
+    assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} exists"
     assert await cycle.answer(await cycle.look()) == ()
     cycle.pause_file.unlink()
     cycle.on_receipt = lambda _receipt: None
@@ -633,9 +636,9 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
 
 async def test_a_pause_file_that_nobody_can_look_at_pauses(tmp_path):
     """Doubt is hold."""
-    assert "nobody can say" in (paused_by(tmp_path / ("x" * 300)) or "")
-    assert paused_by(tmp_path / "pause") is None
-    assert paused_by(None) is None
+    assert "nobody can say" in (pause_file_reason(tmp_path / ("x" * 300)) or "")
+    assert pause_file_reason(tmp_path / "pause") is None
+    assert pause_file_reason(None) is None
 
 
 async def test_an_answer_is_not_repeated_after_a_pause(make_cycle, ledger):
@@ -643,7 +646,7 @@ async def test_an_answer_is_not_repeated_after_a_pause(make_cycle, ledger):
     simulator, cycle = await make_cycle(pending=5)
     planned = await cycle.look()
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=429, service="POST"))
-    cycle.pm._sending.sleep = lambda _seconds: pause(ledger)
+    cycle.pm._sender.sleep = lambda _seconds: pause(ledger)
     receipts = await cycle.answer(planned)
     answered = [receipt for receipt in receipts if receipt.outcome is not None]
     assert len(posts(simulator)) == len(answered) <= IN_FLIGHT
@@ -689,7 +692,7 @@ async def test_a_hold_expires_by_the_ledger_s_clock(make_cycle, ledger):
 async def test_an_outcome_that_is_being_recorded_keeps_no_place_in_flight(simulate, sign_in, ledger, now):
     """With one call in flight, the next answer leaves while the outcome of the one before is still being recorded."""
     simulator = await simulate(pending=4)
-    pm = await sign_in(simulator, pace=Pace(in_flight=1, rate=None))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(in_flight=1, rate=None))
     provider = await pm.account()
     await ledger.claim(service=simulator.url, provider=provider, at=now)
     second = asyncio.Event()

@@ -14,10 +14,10 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.cli.support.preview import load_preview
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.daemon import Stop, holding
+from pm_autoaccept.daemon import Stop, hold_lease
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import examine
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
@@ -93,11 +93,11 @@ async def test_what_a_retry_after_asked_for_is_kept_over_restarts(simulate, sett
         with structlog.testing.capture_logs() as logged:
             await run(settings, stop=Rounds())
         assert events(logged) == ["sign_in_failed"]
-        assert "asks for a rest of" in str(logged)
+        assert "asked us to wait" in str(logged)
     with pytest.raises(TooFast):
-        await look_only(settings.accounts[0])
+        await load_preview(settings.accounts[0])
     found = {finding.check: finding async for finding in examine(settings)}
-    assert "asks for a rest of" in found["sign-in"].found
+    assert "asked us to wait" in found["sign-in"].found
     assert len(simulator.log.calls) == 1
     later = Rounds(clock=utc_now() + timedelta(hours=1))
     with structlog.testing.capture_logs() as logged:
@@ -164,7 +164,7 @@ async def test_a_probe_that_is_given_up_at_the_end_does_not_say_that_the_account
 
     async def end() -> None:
         await simulator.faults.until_withheld(1)
-        stop.asked.set()
+        stop.requested.set()
 
     ending: list[asyncio.Task[None]] = []
     stop = Rounds(after=100, between=between)
@@ -190,9 +190,9 @@ async def test_what_comes_of_a_reading_that_is_given_up_is_looked_at():
         except asyncio.CancelledError:
             raise Transient("reset", call="GET /account") from None
 
-    reading = asyncio.create_task(stop.unless_asked(read()))
+    reading = asyncio.create_task(stop.unless_stopping(read()))
     await begun.wait()
-    stop.asked.set()
+    stop.requested.set()
     assert await reading is None
     gc.collect()
     assert complaints == []
@@ -214,8 +214,8 @@ async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
     leases = Broken(ledger.database, holder="us", ttl=timedelta(minutes=2))
     held_lease = await leases.take("default")
     with structlog.testing.capture_logs() as logged:
-        async with holding(
-            leases, held_lease, ledger, ttl=timedelta(milliseconds=1), longest_answer=timedelta(minutes=1)
+        async with hold_lease(
+            leases, held_lease, ledger, ttl=timedelta(milliseconds=1), answer_timeout=timedelta(minutes=1)
         ):
             await ended.wait()
             await asyncio.sleep(0)
@@ -368,7 +368,7 @@ async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):
     """After the first, the handlers are gone: a second signal ends the program at once."""
     stop = Stop()
     loop = asyncio.get_running_loop()
-    with stop.on_signals():
+    with stop.handle_signals():
         assert stop.blocked_reason() is None
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait(timedelta(seconds=30))
@@ -388,11 +388,11 @@ async def test_sighup_begins_the_next_cycle_at_once_and_ends_nothing(simulate, s
         if call.service == "list_customers":
             cycles.append(call)
         if len(cycles) == 3:
-            stop.asked.set()
+            stop.requested.set()
 
     simulator = await simulate()
     simulator.before_processing = more
-    with stop.on_signals():
+    with stop.handle_signals():
         hurrying = asyncio.create_task(_hurry(stop))
         await run(settings_of(simulator, interval="1d"), stop=stop)
         await hurrying
@@ -401,7 +401,7 @@ async def test_sighup_begins_the_next_cycle_at_once_and_ends_nothing(simulate, s
 
 async def _hurry(stop: Stop) -> None:
     """Say SIGHUP again and again."""
-    while not stop.asked.is_set():
+    while not stop.requested.is_set():
         os.kill(os.getpid(), signal.SIGHUP)
         await asyncio.sleep(0)
 
@@ -415,7 +415,7 @@ async def test_reading_is_given_up_when_the_program_is_asked_to_stop(simulate, s
         stop = Stop()
         running = asyncio.create_task(run(settings, stop=stop))
         await simulator.faults.until_withheld(1)
-        stop.asked.set()
+        stop.requested.set()
         await running
         simulator.faults.clear()
 
@@ -424,9 +424,9 @@ async def test_waiting_to_repeat_a_call_ends_when_the_program_is_asked_to_stop()
     """An hour's Retry-After does not keep the daemon from leaving."""
     stop = Stop()
     waiting = asyncio.create_task(stop.sleep(3600))
-    stop.asked.set()
+    stop.requested.set()
     await waiting
-    assert await stop.unless_asked(asyncio.sleep(0, result="read")) == "read"
+    assert await stop.unless_stopping(asyncio.sleep(0, result="read")) == "read"
 
 
 async def test_restarts_while_the_service_hangs_do_not_keep_a_good_password_waiting(simulate, settings_of):
@@ -436,7 +436,7 @@ async def test_restarts_while_the_service_hangs_do_not_keep_a_good_password_wait
     await run(settings, stop=Rounds())
     for _ in range(3):
         stop = Rounds()
-        simulator.before_processing = lambda _call, stop=stop: stop.asked.set()
+        simulator.before_processing = lambda _call, stop=stop: stop.requested.set()
         simulator.faults.add(Fault(kind=FaultKind.DELAY, service="get_account", after=True))
         await run(settings, stop=stop)
         simulator.faults.clear()

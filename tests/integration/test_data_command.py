@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.support.confirm import who
+from pm_autoaccept.cli.support.confirm import user_name
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import ProviderAccount, SourceUse
@@ -121,7 +121,7 @@ def test_confirming_takes_just_these_contents_as_good_and_says_who(words, tmp_pa
     code, found = listed(words)
     assert (code, found["known"]["remembered"]) == (1, {"most": 9, "least": 9})
     code, text = say("data", "confirm", "known", *words)
-    assert (code, text.startswith("known is taken as good with its 2 rows (")) == (0, True)
+    assert (code, text.startswith("Confirmed known with its 2 rows (")) == (0, True)
     code, found = listed(words)
     assert (code, found["known"]["good"]) == (0, True)
     assert datetime.fromisoformat(str(found["known"]["confirmed_at"])) <= utc_now()
@@ -133,16 +133,16 @@ def test_confirming_takes_just_these_contents_as_good_and_says_who(words, tmp_pa
     held, confirmed = json.loads(text)
     assert (code, held["rows"], held["confirmed_by"]) == (0, 9, None)
     assert (confirmed["account"], confirmed["source"], confirmed["rows"]) == ("default", "known", 2)
-    assert (confirmed["confirmed_by"], confirmed["until"]) == (who(), None)
+    assert (confirmed["confirmed_by"], confirmed["until"]) == (user_name(), None)
     code, text = say("data", "history", "--ledger", address(tmp_path), "--account", "default")
-    assert (code, "2 entries." in text, who() in text) == (0, True, True)
+    assert (code, "2 entries." in text, user_name() in text) == (0, True, True)
 
 
 def test_what_cannot_be_read_or_is_not_there_is_not_confirmed(words, tmp_path):
     """A person can say that few rows are right, not that a damaged file is."""
     (tmp_path / "policy" / "data" / "known.csv").write_text("name\nx\n")
     code, text = say("data", "confirm", "known", *words)
-    assert (code, "cannot be taken as good" in text) == (1, True)
+    assert (code, "cannot confirm known: " in text) == (1, True)
     result = CliRunner().invoke(cli, ["data", "confirm", "knwon", *words])
     assert result.exit_code == 2
-    assert "the policy has no data `knwon` (did you mean `known`?)" in result.output
+    assert "unknown data source `knwon` (did you mean `known`?)" in result.output

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from pm_autoaccept.data_sources import Reading
-from pm_autoaccept.data_sources.fetch import Places, read_source
-from pm_autoaccept.data_sources.sql_source import Bounds, read_query
+from pm_autoaccept.data_sources import SourceReading
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
+from pm_autoaccept.data_sources.sql_source import QueryLimits, read_query
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Form, Query, Source, Table
+from pm_autoaccept.policy import Query, Source, SourceKind, Table
 from pm_autoaccept.policy.values import FieldType
 from tests.postgresql import PostgreSQL
 
@@ -59,12 +59,16 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def ask(address: str) -> Callable[..., Reading]:
+def ask(address: str) -> Callable[..., SourceReading]:
     """What a query brings."""
 
-    def _ask(query: str, *, key: tuple[str, ...] = ("account", "meter"), bounds: Bounds | None = None, **more: object):
-        source = Source(name="points", form=Form.SQL, query=Query(connection="billing", query=query), key=key, **more)
-        return read_query(source, address, bounds=bounds or Bounds())
+    def _ask(
+        query: str, *, key: tuple[str, ...] = ("account", "meter"), limits: QueryLimits | None = None, **more: object
+    ):
+        source = Source(
+            name="points", kind=SourceKind.SQL, query=Query(connection="billing", query=query), key=key, **more
+        )
+        return read_query(source, address, limits=limits or QueryLimits())
 
     return _ask
 
@@ -134,7 +138,7 @@ def test_what_is_no_table(ask, query, why):
 
 def test_more_rows_than_may_come(ask):
     """A query that forgot to say which rows it means does not fill the memory."""
-    learnt = ask("select * from points", bounds=Bounds(rows=2)).table
+    learnt = ask("select * from points", limits=QueryLimits(max_rows=2)).table
     assert learnt == NotLearnt("connection billing: the query returned more than 2 rows")
 
 
@@ -144,7 +148,7 @@ ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) selec
 def test_a_query_without_end(ask):
     """The database itself stops a query that takes too long."""
     short = timedelta(milliseconds=200)
-    learnt = ask(ENDLESS, bounds=Bounds(first=short, whole=short)).table
+    learnt = ask(ENDLESS, limits=QueryLimits(statement_timeout=short, total_timeout=short)).table
     assert isinstance(learnt, NotLearnt)
     assert "interrupted" in learnt.why or "statement timeout" in learnt.why
 
@@ -152,14 +156,14 @@ def test_a_query_without_end(ask):
 def test_rows_without_end(ask):
     """Rows that come one after the other, for ever, are stopped too."""
     query = ENDLESS.replace("max(i)", "i")
-    learnt = ask(query, bounds=Bounds(whole=timedelta(0))).table
+    learnt = ask(query, limits=QueryLimits(total_timeout=timedelta(0))).table
     assert isinstance(learnt, NotLearnt)
 
 
 async def test_a_database_that_is_not_there(postgres: PostgreSQL, tmp_path):
     """No such file, no such server, no such database, no such connection: the reason, and never the password."""
     query = Query(connection="billing", query="select 1 as n")
-    source = Source(name="points", form=Form.SQL, query=query, key=("n",))
+    source = Source(name="points", kind=SourceKind.SQL, query=query, key=("n",))
     there = postgres.database()
     whys = []
     for address in (
@@ -167,16 +171,16 @@ async def test_a_database_that_is_not_there(postgres: PostgreSQL, tmp_path):
         "postgresql://us:s3cret@127.0.0.1:1/billing",
         there.replace("ledger_", "no_such_", 1),
     ):
-        reading = await read_source(source, Places(tmp_path, {"billing": SecretStr(address)}))
+        reading = await read_source(source, SourceAccess(tmp_path, {"billing": SecretStr(address)}))
         assert isinstance(reading.table, NotLearnt)
         whys.append(reading.table.why)
         assert "s3cret" not in reading.table.why
-        assert "s3cret" not in repr(Places(tmp_path, {"billing": SecretStr(address)}))
+        assert "s3cret" not in repr(SourceAccess(tmp_path, {"billing": SecretStr(address)}))
     assert "unable to open database file" in whys[0]
     assert "refused" in whys[1]
     assert "does not exist" in whys[2]
     assert not (tmp_path / "missing.db").exists()
-    unnamed = await read_source(source, Places(tmp_path, {"crm": SecretStr(there)}))
+    unnamed = await read_source(source, SourceAccess(tmp_path, {"crm": SecretStr(there)}))
     assert unnamed.table == NotLearnt(
         "connection billing: the settings file has no connection with this name under `connections`; "
         "known connections: crm"
@@ -184,10 +188,10 @@ async def test_a_database_that_is_not_there(postgres: PostgreSQL, tmp_path):
 
 
 def test_an_address_may_say_more(postgres: PostgreSQL):
-    """What the address asks of the connection is heard, and the bounds stay."""
+    """What the address asks of the connection is heard, and the limits stay."""
     address = f"{postgres.database()}&options=-c%20search_path%3Dpg_catalog"
     query = "select current_setting('search_path') as n, current_setting('default_transaction_read_only') as m"
-    source = Source(name="points", form=Form.SQL, query=Query(connection="b", query=query), key=("n", "m"))
+    source = Source(name="points", kind=SourceKind.SQL, query=Query(connection="b", query=query), key=("n", "m"))
     table = read_query(source, address).table
     assert isinstance(table, Table)
     assert table.has(("pg_catalog", "on")) is True
@@ -201,7 +205,9 @@ def test_nothing_is_written(postgres: PostgreSQL):
         connection.execute(
             "CREATE FUNCTION write() RETURNS int LANGUAGE sql AS 'INSERT INTO written VALUES (1) RETURNING n'"
         )
-    source = Source(name="points", form=Form.SQL, query=Query(connection="b", query="select write() as n"), key=("n",))
+    source = Source(
+        name="points", kind=SourceKind.SQL, query=Query(connection="b", query="select write() as n"), key=("n",)
+    )
     learnt = read_query(source, address).table
     assert isinstance(learnt, NotLearnt)
     assert "read-only transaction" in learnt.why

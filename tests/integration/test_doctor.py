@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.cli.support.preview import load_preview
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.doctor import Finding, State, examine
@@ -397,7 +397,7 @@ async def test_pending_does_not_try_a_password_that_was_refused_lately(simulate,
             pass
     seen = len(simulator.log.calls)
     with pytest.raises(NotAuthorised, match="not tried"):
-        await look_only(account)
+        await load_preview(account)
     assert len(simulator.log.calls) == seen
 
 
@@ -429,7 +429,7 @@ async def test_a_ledger_in_postgresql_is_examined_without_being_changed(simulate
     assert found["refused passwords"].state is State.WARNING
     found = await found_by(**said(simulator, ledger=reader, password="Wrong-Meter-1"))
     assert found["sign-in"].state is State.NOT_TRIED
-    assert "a refusal could not be remembered" in found["sign-in"].found
+    assert "a refusal could not be recorded" in found["sign-in"].found
     assert "Wrong-Meter-1" not in repr(found)
 
     found = await found_by(**said(simulator, ledger=reader.replace("/ledger_", "/no_ledger_")))

@@ -14,9 +14,9 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from pm_autoaccept import policy
-from pm_autoaccept.data_sources import Reading
-from pm_autoaccept.data_sources.fetch import Places, read_source
-from pm_autoaccept.data_sources.http_source import Reach, read_url
+from pm_autoaccept.data_sources import SourceReading
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
+from pm_autoaccept.data_sources.http_source import DownloadLimits, read_url
 from pm_autoaccept.model import CustomField, Facts, Kind, PendingRequest, Verdict
 from pm_autoaccept.policy import Source
 
@@ -52,12 +52,12 @@ def connection(number: str | None) -> PendingRequest:
 class Run:
     """A policy whose one source is read again and again."""
 
-    def __init__(self, declared: str, read: Callable[[Source], Awaitable[Reading]]) -> None:
+    def __init__(self, declared: str, read: Callable[[Source], Awaitable[SourceReading]]) -> None:
         self.policy = policy.load({"p.yaml": (RULES % declared).encode()})
         self.read = read
 
     @classmethod
-    def with_data_at(cls, declared: str, places: Places) -> Run:
+    def with_data_at(cls, declared: str, places: SourceAccess) -> Run:
         """Data that may be in these places."""
         return cls(declared, lambda source: read_source(source, places))
 
@@ -79,7 +79,7 @@ NOTHING_RESTS_ON_IT = dict.fromkeys(ALL_IS_WELL, Verdict.HOLD.value)
 async def test_a_file_that_fails(tmp_path, contents):
     """It vanishes, is emptied, half-written, spoilt, or another file: everybody waits, until it is whole again."""
     file = tmp_path / "a.csv"
-    run = Run.with_data_at("csv: a.csv, key: n, clean: digits", Places(tmp_path))
+    run = Run.with_data_at("csv: a.csv, key: n, clean: digits", SourceAccess(tmp_path))
     file.write_text(GOOD)
     assert await run.verdicts() == ALL_IS_WELL
     if contents is None:
@@ -100,7 +100,7 @@ async def test_a_database_that_fails(tmp_path):
             database.execute(statement)
         database.close()
 
-    places = Places(tmp_path, {"billing": SecretStr(f"sqlite:///{path}")})
+    places = SourceAccess(tmp_path, {"billing": SecretStr(f"sqlite:///{path}")})
     run = Run.with_data_at("sql: {connection: billing, query: select n from t}, key: n, clean: digits", places)
     assert await run.verdicts() == NOTHING_RESTS_ON_IT
     write("CREATE TABLE t (n TEXT)")
@@ -158,11 +158,13 @@ async def test_an_address_that_fails():
     application.router.add_get("/a.csv", handle)
     async with TestServer(application) as server:
         declared = f"url: '{server.make_url('/a.csv')}', key: n, clean: digits"
-        last: list[Reading] = []
+        last: list[SourceReading] = []
 
-        async def read(source: Source) -> Reading:
+        async def read(source: Source) -> SourceReading:
             before = last[-1] if last else None
-            reading = await read_url(source, before=before, reach=Reach(next=timedelta(milliseconds=200)))
+            reading = await read_url(
+                source, before=before, limits=DownloadLimits(read_timeout=timedelta(milliseconds=200))
+            )
             last.append(reading)
             return reading
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from pm_autoaccept import policy
 from pm_autoaccept.cli import cli
-from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.fetch import SourceAccess, read_source
 from pm_autoaccept.model import CustomField, Facts, Kind, NotLearnt, PendingRequest
 
 POLICY = """\
@@ -37,7 +37,7 @@ ROWS = ["0000000007", "4.1001234E7"]
 STRANGER, CUSTOMER = "0410012347", "0041001234"
 
 
-async def declared_in(form: str, folder: Path, rows: list[str], server: TestServer) -> tuple[str, Places]:
+async def declared_in(form: str, folder: Path, rows: list[str], server: TestServer) -> tuple[str, SourceAccess]:
     """The same rows in one kind of source, and where that may be."""
     (folder / "a.csv").write_text("n\n" + "".join(f'"{row}"\n' for row in rows))
     (folder / "a.txt").write_text("".join(f"{row}\n" for row in rows))
@@ -53,7 +53,7 @@ async def declared_in(form: str, folder: Path, rows: list[str], server: TestServ
         "sql": "sql: {connection: billing, query: select n from t}\n    key: n",
         "url": f"url: {server.make_url('/a.txt')}",
     }[form]
-    return declared, Places(folder, {"billing": SecretStr(f"sqlite:///{folder / 'a.db'}")})
+    return declared, SourceAccess(folder, {"billing": SecretStr(f"sqlite:///{folder / 'a.db'}")})
 
 
 @pytest.fixture

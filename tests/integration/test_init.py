@@ -41,7 +41,7 @@ def test_the_policy_is_without_problems_and_goes_with_the_account(made, served, 
     }
     done = run("check", "my-policy", "--live", cwd=tmp_path, **served.settings)
     assert done.returncode == 1, done.stdout
-    assert all("the line that `init` wrote still stands here" in line for line in done.stdout.splitlines())
+    assert all("this line is a placeholder from `init`" in line for line in done.stdout.splitlines())
     for path in (folder / "data").iterdir():
         path.write_text("17\n")
     done = run("check", "my-policy", "--live", cwd=tmp_path, **served.settings)
@@ -66,7 +66,7 @@ def test_nothing_is_written_over(made, served, tmp_path):
     before = (folder / "policy.yaml").read_bytes()
     done = run("init", "my-policy", cwd=tmp_path, **served.settings)
     assert done.returncode == 2
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     assert (folder / "policy.yaml").read_bytes() == before
     (tmp_path / "empty").mkdir()
     assert run("init", "empty", cwd=tmp_path, **served.settings).returncode == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.cli.support.preview import load_preview
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.daemon import policy_watch
@@ -59,7 +59,7 @@ def fill(file: Path, names: list[str]) -> None:
 def quickly(monkeypatch):
     """Files are looked at much more often than every second, and none is waited for."""
     monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
-    monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.SETTLED", timedelta(0))
+    monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.SETTLE_TIME", timedelta(0))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_what_people_are_shown_hangs_on_the_guards_too(simulate, said, fil
     """`explain` and `pending` read the data themselves, and judge by them as the daemon does."""
     simulator = await simulate(clock=utc_now, pending=40)
     fill(file, pending(simulator)[:4])
-    looked = await look_only(load_accounts(**said(simulator)).accounts[0])
+    looked = await load_preview(load_accounts(**said(simulator)).accounts[0])
     table = looked.tables["known"]
     assert isinstance(table, NotLearnt)
     assert "it has 4 rows; the policy requires at least 5" in table.why

@@ -14,14 +14,14 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.account import ActivePolicy, build_cycle
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.data_sources.fetch import Places
-from pm_autoaccept.data_sources.refresh import LONGEST, SOONER, Keeper
+from pm_autoaccept.data_sources.fetch import SourceAccess
+from pm_autoaccept.data_sources.refresh import READ_TIMEOUT, RETRY_INTERVAL, SourceRefresher
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, NotLearnt, Outcome, Verdict
-from pm_autoaccept.policy import Form, Query, Source, load
+from pm_autoaccept.policy import Query, Source, SourceKind, load
 from pm_autoaccept.sign_in import sign_in
 from pm_autoaccept.simulator import State
 from tests.reloading import write
@@ -95,23 +95,23 @@ def clock():
 async def keep(tmp_path, clock, until_the_end):
     """Begin to keep sources."""
 
-    async def begin(*sources: Source, connections: dict[str, str] | None = None) -> Keeper:
-        places = Places(tmp_path, {name: SecretStr(address) for name, address in (connections or {}).items()})
-        keeper = Keeper(sources={each.name: each for each in sources}, places=places, now=lambda: clock.now)
+    async def begin(*sources: Source, connections: dict[str, str] | None = None) -> SourceRefresher:
+        places = SourceAccess(tmp_path, {name: SecretStr(address) for name, address in (connections or {}).items()})
+        keeper = SourceRefresher(sources={each.name: each for each in sources}, places=places, now=lambda: clock.now)
         until_the_end.push_async_callback(keeper.close)
-        await keeper.begin()
-        keeper.stirred.clear()
+        await keeper.start()
+        keeper.updated.clear()
         return keeper
 
     return begin
 
 
-async def refreshed(keeper: Keeper, clock, wait: timedelta) -> object:
+async def refreshed(keeper: SourceRefresher, clock, wait: timedelta) -> object:
     """What the source `known` holds when this time has gone by, and it was asked again."""
     clock.now += wait
-    keeper.look()
-    await keeper.stirred.wait()
-    keeper.stirred.clear()
+    keeper.start_due_reads()
+    await keeper.updated.wait()
+    keeper.updated.clear()
     table = keeper.tables["known"]
     return table.why if isinstance(table, NotLearnt) else table.rows
 
@@ -127,20 +127,20 @@ async def test_an_address_is_asked_again_when_its_time_has_come_and_sooner_after
     keeper = await keep(at(server))
     assert (server.asked, keeper.tables["known"].rows) == (1, 2)
     clock.now += 15 * MINUTE - timedelta(seconds=1)
-    keeper.look()
-    await keeper.catch_up()
+    keeper.start_due_reads()
+    await keeper.refresh()
     assert server.asked == 1
     server.names.append("jana")
     assert await refreshed(keeper, clock, timedelta(seconds=1)) == 3
     server.status = 500
     assert "the server responded with 500" in await refreshed(keeper, clock, 15 * MINUTE)
     server.status = 200
-    clock.now += SOONER - timedelta(seconds=1)
-    keeper.look()
+    clock.now += RETRY_INTERVAL - timedelta(seconds=1)
+    keeper.start_due_reads()
     assert server.asked == 3
     assert await refreshed(keeper, clock, timedelta(seconds=1)) == 3
     clock.now -= timedelta(days=1)
-    await keeper.catch_up()
+    await keeper.refresh()
     assert server.asked == 5
 
 
@@ -148,19 +148,19 @@ async def test_a_source_that_does_not_answer_holds_up_neither_a_cycle_nor_the_ot
     """What it said before is in force until it has kept silent for too long, and then no more."""
     server.names = ["anna"]
     write(tmp_path / "other.txt", "anna\n")
-    keeper = await keep(at(server), Source(name="other", form=Form.LINES, path="other.txt"))
+    keeper = await keep(at(server), Source(name="other", kind=SourceKind.LINES, path="other.txt"))
     server.silent = asyncio.Event()
     clock.now += 15 * MINUTE
-    await keeper.catch_up()
+    await keeper.refresh()
     assert keeper.tables["known"].rows == 1
     write(tmp_path / "other.txt", "anna\notto\n")
-    await keeper.catch_up()
+    await keeper.refresh()
     assert keeper.tables["other"].rows == 2
-    keeper.stirred.clear()
-    assert "timed out after 5 minutes" in await refreshed(keeper, clock, LONGEST)
+    keeper.updated.clear()
+    assert "timed out after 5 minutes" in await refreshed(keeper, clock, READ_TIMEOUT)
     server.silent.set()
     server.silent = None
-    await keeper.stirred.wait()
+    await keeper.updated.wait()
     assert keeper.tables["known"].rows == 1
 
 
@@ -170,7 +170,7 @@ async def test_what_was_read_before_the_machine_slept_is_in_force_no_more(server
     keeper = await keep(at(server))
     server.names = ["otto", "jana"]
     clock.now += timedelta(hours=8)
-    await keeper.catch_up()
+    await keeper.refresh()
     assert (keeper.tables["known"].rows, server.asked) == (2, 2)
 
 
@@ -186,13 +186,13 @@ async def test_a_database_is_asked_again_when_its_time_has_come(tmp_path, keep, 
 
     do("CREATE TABLE customer (username TEXT)", "INSERT INTO customer VALUES ('anna'), ('otto'), ('  ')")
     query = Query(connection="billing", query="SELECT username FROM customer")
-    source = Source(name="known", form=Form.SQL, query=query, key=("username",))
+    source = Source(name="known", kind=SourceKind.SQL, query=query, key=("username",))
     keeper = await keep(source, connections={"billing": address})
     assert (keeper.tables["known"].rows, keeper.readings["known"].dropped) == (2, 1)
     do("ALTER TABLE customer RENAME TO client")
     assert "customer" in await refreshed(keeper, clock, 15 * MINUTE)
     do("ALTER TABLE client RENAME TO customer", "INSERT INTO customer VALUES ('jana')")
-    assert await refreshed(keeper, clock, SOONER) == 3
+    assert await refreshed(keeper, clock, RETRY_INTERVAL) == 3
 
 
 def breaks(**said):
@@ -238,17 +238,17 @@ async def test_no_answer_depends_on_an_address_that_breaks(  # noqa: PLR0917 —
     write(tmp_path / "policy" / "policy.yaml", POLICY.decode())
     settings = load_accounts(**said_of(simulator, mode="enforce")).accounts[0]
     ledger = await SqlLedger.open(settings.ledger)
-    in_force = PolicyInForce(policy, {}).with_data(keeper)
+    in_force = ActivePolicy(policy, {}).with_data(keeper)
     async with sign_in(settings, ledger) as session:
-        cycle = cycle_of(session, settings, in_force)
+        cycle = build_cycle(session, settings, in_force)
         planned = await cycle.look()
         assert len(planned.steps) == len(waiting) >= 8
 
         breakage(server, clock)
         if server.silent is not None:
             clock.now += 15 * MINUTE
-            keeper.look()
-        await refreshed(keeper, clock, LONGEST if server.silent is not None else 15 * MINUTE)
+            keeper.start_due_reads()
+        await refreshed(keeper, clock, READ_TIMEOUT if server.silent is not None else 15 * MINUTE)
         receipts = await cycle.answer(planned)
         assert {receipt.outcome for receipt in receipts} == {None}
         decided = [each for each in (await cycle.look()).decisions if each.key.kind is Kind.CONNECTION]

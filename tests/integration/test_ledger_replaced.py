@@ -139,7 +139,7 @@ async def test_run_waits_before_the_first_answer_with_a_new_ledger(simulate, set
         assert posts(simulator) == [], "an answer was sent that an earlier ledger may know of"
         paused = [each["why"] for each in logged if each["event"] == "answering_paused"]
         assert len(paused) == 2
-        assert all("this ledger was made just now" in why for why in paused)
+        assert all("this ledger is new" in why for why in paused)
     made_earlier(tmp_path / "state" / "ledger.db")
     await run(settings, stop=Rounds(after=1))
     assert posts(simulator)

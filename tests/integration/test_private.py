@@ -14,7 +14,7 @@ from pm_autoaccept.daemon import run
 from pm_autoaccept.model import CustomField, Kind
 from pm_autoaccept.simulator import State, world_from_seed
 from pm_autoaccept.simulator.story import CUSTOMER_NUMBER
-from pm_autoaccept.telemetry.health import ready
+from pm_autoaccept.telemetry.health import readiness
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.commands import told_by
@@ -104,10 +104,10 @@ async def test_a_private_value_is_nowhere(simulator, program, capsys, world):
     telemetry = Telemetry(version="1")
     await run(program, stop=Rounds(after=2), telemetry=telemetry)
     told = capsys.readouterr()
-    assert {"people_told", "request_accepted", "call_made"} <= {
+    assert {"notify_group", "request_accepted", "call_made"} <= {
         line.partition('"event": "')[2].partition('"')[0] for line in told.err.splitlines()
     }
-    said = [told.err, told.out, str(ready(telemetry.accounts, now=telemetry.now()).body)]
+    said = [told.err, told.out, str(readiness(telemetry.accounts, now=telemetry.now()).body)]
     held = next(key for key, tie in world.ties.items() if tie.state is State.PENDING and key in world.answers)
     said += await asyncio.gather(*(output_of(command.format(key=held)) for command in OF_WHAT_PENDS))
     for command in OF_THE_LEDGER:

@@ -18,7 +18,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from pm_autoaccept.account import places
+from pm_autoaccept.account import data_places
 from pm_autoaccept.cli import cli
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts, load_settings
@@ -29,7 +29,7 @@ from pm_autoaccept.doctor import Finding, examine
 from pm_autoaccept.errors import NotAuthorised, PmAutoacceptError
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.model import NotLearnt, Outcome
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Source, SourceKind, Table
 from pm_autoaccept.simulator import Simulator
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from tests.acceptance.processes import run
@@ -129,7 +129,7 @@ async def make_ledger(path: Path) -> None:
 @pytest.fixture
 def give(behind, monkeypatch) -> Callable[[str], Any]:
     """Give a command in this process, with the settings in the environment; what it says, and its exit code."""
-    monkeypatch.setattr(Stop, "on_signals", lambda _stop: nullcontext())  # they come to a main thread only
+    monkeypatch.setattr(Stop, "handle_signals", lambda _stop: nullcontext())  # they come to a main thread only
 
     async def give(words: str) -> tuple[str, int]:
         for name, value in behind.said.items():
@@ -201,15 +201,15 @@ async def test_data_over_plain_http_sign_in_to_the_proxy_with_each_request(behin
     behind.proxy.credentials = PAIR
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", behind.address)
-    source = Source(name="one", form=Form.URL, url="http://data.example.test/one.csv?key=s3cret", key=("n",))
-    reading = await read_source(source, places(behind.settings()))
+    source = Source(name="one", kind=SourceKind.URL, url="http://data.example.test/one.csv?key=s3cret", key=("n",))
+    reading = await read_source(source, data_places(behind.settings()))
     asked = [(each.method, each.target, each.credentials) for each in behind.proxy.asked]
     assert asked == [("GET", "http://data.example.test/one.csv?key=s3cret", PAIR)]
     assert isinstance(reading.table, Table)
     assert not any(b"authorization" in request.lower() for request in behind.data)
 
     behind.proxy.credentials = "somebody:else"
-    way = places(behind.settings())
+    way = data_places(behind.settings())
     learnt = [(await read_source(source, way)).table for _ in range(3)]
     assert behind.proxy.tries == 2
     assert all(isinstance(each, NotLearnt) and "the proxy" in each.why for each in learnt)
@@ -324,7 +324,7 @@ async def test_a_wrong_proxy_password_is_tried_rarely_by_run(behind, monkeypatch
     (tmp_path / "policy" / "policy.yaml").write_text(WITH_DATA)
     tried: list[datetime] = []
 
-    def read_again(_name: str) -> Any:
+    def reload_settings(_name: str) -> Any:
         if behind.proxy.tries > len(tried):
             tried.append(stop.now())
         if len(tried) >= 6:
@@ -334,7 +334,7 @@ async def test_a_wrong_proxy_password_is_tried_rarely_by_run(behind, monkeypatch
     with structlog.testing.capture_logs() as logged:
         stop = Rounds(enough=lambda: bool(behind.data) or events(logged).count("sign_in_failed") > 9)
         with suppress(PmAutoacceptError):
-            await run_daemon(load_accounts(**behind.said), stop=stop, read_again=read_again, now=stop.now)
+            await run_daemon(load_accounts(**behind.said), stop=stop, reload_settings=reload_settings, now=stop.now)
     waited = [round((after - before) / timedelta(hours=1), 1) for before, after in pairwise(tried)]
     assert waited == [0.2, 1.0, 2.0, 4.0, 8.0]
     told = [name for name in events(logged) if name in {"proxy_not_authorised", "not_authorised", "signed_in"}]
@@ -428,7 +428,7 @@ async def test_doctor_says_which_proxy_and_which_authorities(behind, monkeypatch
     ("answer", "says"),
     [
         (CONNECT_FAILS["forbidden"], "answered 403 Forbidden to CONNECT"),
-        (CONNECT_FAILS["asks for a password"], "it asks for Negotiate, NTLM, and this program signs in by Basic only"),
+        (CONNECT_FAILS["asks for a password"], "it requires Negotiate, NTLM, and this program supports only Basic"),
         (CONNECT_FAILS["hangs up"], "the proxy closed the connection"),
         (CONNECT_FAILS["says 200 and hangs up"], "the connection was closed"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.daemon import PolicyWatch, policy_watch
-from pm_autoaccept.data_sources.fetch import Places
+from pm_autoaccept.data_sources.fetch import SourceAccess
 from pm_autoaccept.doctor import State, examine
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -69,12 +69,12 @@ class Kubernetes:
 
 async def watch_of(folder: Path, now=utc_now) -> PolicyWatch:
     """The watch over a folder."""
-    return await PolicyWatch.begin(Places(folder), now=now)
+    return await PolicyWatch.begin(SourceAccess(folder), now=now)
 
 
 def rules(watch: PolicyWatch) -> list[str]:
     """The rules in force."""
-    return [rule.id for rule in watch.in_force.policy.rules]
+    return [rule.id for rule in watch.active.policy.rules]
 
 
 async def test_a_folder_that_kubernetes_swaps_is_taken_over_though_its_files_look_alike(tmp_path):
@@ -82,10 +82,10 @@ async def test_a_folder_that_kubernetes_swaps_is_taken_over_though_its_files_loo
     mounted = Kubernetes(tmp_path)
     mounted.show({"policy.yaml": text("wait-1", "hold")})
     watch = await watch_of(tmp_path)
-    assert (rules(watch), watch.blocked_reason(), await watch.changed()) == (["wait-1"], None, False)
+    assert (rules(watch), watch.blocked_reason(), await watch.apply_changes()) == (["wait-1"], None, False)
     mounted.show({"policy.yaml": text("wait-2", "hold")})
     assert watch.blocked_reason() == "the policy's files have changed"
-    assert (await watch.changed(), rules(watch), watch.blocked_reason()) == (True, ["wait-2"], None)
+    assert (await watch.apply_changes(), rules(watch), watch.blocked_reason()) == (True, ["wait-2"], None)
 
 
 async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tmp_path):
@@ -93,13 +93,13 @@ async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tm
     mounted = Kubernetes(tmp_path)
     mounted.show({"policy.yaml": ASKS, "data/known.txt": "anna\n"})
     watch = await watch_of(tmp_path)
-    before, table = watch.in_force, watch.in_force.tables["known"]
+    before, table = watch.active, watch.active.tables["known"]
     mounted.show({"policy.yaml": ASKS, "data/known.txt": "otto\n"})
     # Every file is another one now, though only the data's contents changed.
     assert watch.blocked_reason() == "the policy's files have changed"
-    assert await watch.changed() is False
-    assert watch.in_force is before
-    assert watch.in_force.tables["known"] not in (table, NotLearnt("it is still being read"))
+    assert await watch.apply_changes() is False
+    assert watch.active is before
+    assert watch.active.tables["known"] not in (table, NotLearnt("it is still being read"))
     write(tmp_path / "..data" / "data" / "known.txt", "jana\n")
     assert watch.blocked_reason() == "data files have changed: known"
 
@@ -113,10 +113,10 @@ async def test_the_folder_itself_may_be_a_link_that_is_swapped(tmp_path):
     watch = await watch_of(current)
     current.unlink()
     assert watch.blocked_reason() == "the policy's files have changed"
-    assert await watch.changed() is False
-    assert "is not a folder" in (watch.in_force.refused or "")
+    assert await watch.apply_changes() is False
+    assert "is not a folder" in (watch.active.refused or "")
     current.symlink_to("two")
-    assert (await watch.changed(), rules(watch), watch.refusal) == (True, ["turn-away"], None)
+    assert (await watch.apply_changes(), rules(watch), watch.refusal) == (True, ["turn-away"], None)
 
 
 async def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_path):
@@ -124,12 +124,12 @@ async def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_p
     write(tmp_path / "policy.yaml", HOLD)
     (tmp_path / "last-year.csv").symlink_to("archive/2025.csv")
     watch = await watch_of(tmp_path)
-    assert await watch.changed() is False
+    assert await watch.apply_changes() is False
     write(tmp_path / "policy.yaml", REJECT)
     assert watch.blocked_reason() == "the policy's files have changed"
-    assert await watch.changed() is True
+    assert await watch.apply_changes() is True
     (tmp_path / "more.yaml").symlink_to("nowhere.yaml")
-    assert await watch.changed() is False
+    assert await watch.apply_changes() is False
     assert (rules(watch), watch.blocked_reason()) == (["turn-away"], None)
     assert watch.refusal is not None
 
@@ -139,10 +139,10 @@ async def test_a_document_that_a_test_names_belongs_to_the_policy(tmp_path):
     write(tmp_path / "policy.yaml", HOLD)
     watch = await watch_of(tmp_path)
     write(tmp_path / "policy.test.yaml", CASE.replace("REQUEST", "{xml: cases/list.xml}"))
-    assert await watch.changed() is False
-    assert "cases/list.xml" in (watch.in_force.refused or "")
+    assert await watch.apply_changes() is False
+    assert "cases/list.xml" in (watch.active.refused or "")
     write(tmp_path / "cases" / "list.xml", DOCUMENT)
-    assert await watch.changed() is True
+    assert await watch.apply_changes() is True
     assert watch.blocked_reason() is None
     write(tmp_path / "cases" / "list.xml", "<pendingList/>")
     assert watch.blocked_reason() == "the policy's files have changed"
@@ -158,7 +158,7 @@ async def test_documents_of_tests_are_found_where_kubernetes_mounts_them(tmp_pat
     (tmp_path / "policy" / "outside").symlink_to(tmp_path / "outside")
     (tmp_path / "policy" / "round").symlink_to(".")
     watch = await watch_of(tmp_path / "policy")
-    assert set(watch.in_force.files) == {"policy.yaml", "policy.test.yaml", "cases/list.xml"}
+    assert set(watch.active.files) == {"policy.yaml", "policy.test.yaml", "cases/list.xml"}
 
 
 async def test_a_policy_whose_tests_fail_is_refused(tmp_path):
@@ -166,9 +166,9 @@ async def test_a_policy_whose_tests_fail_is_refused(tmp_path):
     write(tmp_path / "policy.yaml", HOLD)
     watch = await watch_of(tmp_path)
     write(tmp_path / "policy.test.yaml", CASE.replace("REQUEST", "{kind: connection, account: {id: 7}}"))
-    assert await watch.changed() is True
+    assert await watch.apply_changes() is True
     write(tmp_path / "policy.yaml", REJECT)
-    assert await watch.changed() is False
+    assert await watch.apply_changes() is False
     assert (rules(watch), watch.blocked_reason()) == (["wait-a-bit"], None)
     assert str(watch.refusal).count("the first in policy.test.yaml:") == 1
 
@@ -189,7 +189,7 @@ async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path, monkey
     monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.asyncio.sleep", sleep)
     (tmp_path / "policy.yaml").write_text(text("half", "hold"))
     os.utime(tmp_path / "policy.yaml", (clock[0].timestamp() - 0.25,) * 2)
-    assert await watch.changed() is True
+    assert await watch.apply_changes() is True
     assert waited == [pytest.approx(0.75, abs=0.01), pytest.approx(1, abs=0.01)]
     assert rules(watch) == ["turn-away"]
 
@@ -208,11 +208,11 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(tmp_path, mo
 
     monkeypatch.setattr(policy_watch, "load_policy", load_and_change)
     write(tmp_path / "policy.yaml", REJECT)
-    assert await watch.changed() is False
+    assert await watch.apply_changes() is False
     assert (rules(watch), len(loads)) == (["wait-a-bit"], 3)
     assert watch.blocked_reason() == "the policy's files have changed"
     monkeypatch.setattr(policy_watch, "load_policy", load)
-    assert await watch.changed() is True
+    assert await watch.apply_changes() is True
 
 
 async def test_a_policy_that_breaks_the_program_is_refused_like_one_with_faults(tmp_path, monkeypatch):
@@ -226,13 +226,13 @@ async def test_a_policy_that_breaks_the_program_is_refused_like_one_with_faults(
 
     monkeypatch.setattr(policy_watch, "load_policy", load_and_break)
     write(tmp_path / "policy.yaml", REJECT)
-    assert await watch.changed() is False
+    assert await watch.apply_changes() is False
     assert (rules(watch), watch.blocked_reason()) == (["wait-a-bit"], None)
-    assert "a fault of the program (RecursionError)" in (watch.in_force.refused or "")
-    assert "turn-away" not in (watch.in_force.refused or "")
+    assert "internal error (RecursionError)" in (watch.active.refused or "")
+    assert "turn-away" not in (watch.active.refused or "")
     monkeypatch.setattr(policy_watch, "load_policy", load)
     write(tmp_path / "policy.yaml", text("turn-back", "reject"))
-    assert (await watch.changed(), rules(watch), watch.refusal) == (True, ["turn-back"], None)
+    assert (await watch.apply_changes(), rules(watch), watch.refusal) == (True, ["turn-back"], None)
 
 
 @pytest.fixture

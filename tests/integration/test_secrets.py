@@ -17,7 +17,7 @@ from pm_autoaccept.daemon import Stop, run
 from pm_autoaccept.errors import PmAutoacceptError
 from pm_autoaccept.model import Kind
 from pm_autoaccept.simulator import Fault, FaultKind, State, world_from_seed
-from pm_autoaccept.telemetry.health import ready
+from pm_autoaccept.telemetry.health import readiness
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.secrets import forms, kept_in
@@ -90,7 +90,7 @@ async def test_the_password_is_nowhere_under_any_fault(fault, service, simulator
     with suppress(PmAutoacceptError):
         await run(program, stop=Rounds(after=2), telemetry=telemetry)
     logged = capsys.readouterr()
-    told += [logged.err, logged.out, str(ready(telemetry.accounts, now=telemetry.now()).body)]
+    told += [logged.err, logged.out, str(readiness(telemetry.accounts, now=telemetry.now()).body)]
     written = kept_in(program.ledger)
     everything = b"".join([*(each.encode() for each in told), generate_latest(telemetry.registry), written])
     assert written
@@ -103,7 +103,7 @@ def command(said, ledger_address, monkeypatch, world):
     """What a command says, its log at debug level and its error included, on a ledger of each kind; its exit code."""
     for name, value in (said | {"ledger": ledger_address, "log_level": "debug"}).items():
         monkeypatch.setenv(f"PM_AUTOACCEPT_{name.upper()}", str(value))
-    monkeypatch.setattr(Stop, "on_signals", lambda _stop: nullcontext())  # they come to a main thread only
+    monkeypatch.setattr(Stop, "handle_signals", lambda _stop: nullcontext())  # they come to a main thread only
     shared = next(world.having(Kind.PROPERTY, "pending"))
     world.ties[shared.key] = replace(shared, state=State.ACTIVE)
     keys = {

@@ -15,7 +15,7 @@ from pm_autoaccept.daemon import run
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.model import Kind
 from pm_autoaccept.simulator import Fault, FaultKind
-from pm_autoaccept.telemetry.server import serving
+from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.stops import Rounds
 
@@ -39,7 +39,10 @@ def shown(until_the_end):
     """What the port of this telemetry shows: the samples by name and labels, readiness, and the page's text."""
 
     async def ask(telemetry):
-        async with serving(telemetry, host="127.0.0.1", port=0) as (host, port), aiohttp.ClientSession() as session:
+        async with (
+            serve_probes(telemetry, host="127.0.0.1", port=0) as (host, port),
+            aiohttp.ClientSession() as session,
+        ):
             async with session.get(f"http://{host}:{port}/metrics") as response:
                 text = await response.text()
             async with session.get(f"http://{host}:{port}/readyz") as response:
@@ -123,7 +126,7 @@ async def test_a_password_that_is_refused_in_mid_cycle_is_told(simulate, program
     assert samples["cycles_total"][("not_authorised",)] == samples["cycles_total"][("good",)] == 1
     assert samples["signed_in"] == {(): 0}
     assert ready[0] == 503
-    assert "refused the username or the password" in ready[1]
+    assert "refused the username or password" in ready[1]
 
 
 async def test_a_pause_is_told_while_it_lasts(simulate, program_of, shown, tmp_path):
@@ -141,7 +144,7 @@ async def test_a_pause_is_told_while_it_lasts(simulate, program_of, shown, tmp_p
     stop = Rounds(after=2, between=between)
     telemetry = Telemetry(version="1", now=stop.now)
     await run(program_of(simulator, pause_file=file), stop=stop, telemetry=telemetry, now=stop.now)
-    assert [(paused, status, "it is paused" in why) for paused, status, why in seen] == [
+    assert [(paused, status, "answering is paused" in why) for paused, status, why in seen] == [
         (1, 200, True),
         (0, 200, False),
     ]
@@ -160,7 +163,7 @@ async def test_a_replica_that_stands_by_is_healthy(simulate, program_of, shown, 
     await run(program, stop=stop, telemetry=telemetry, now=stop.now)
     await database.close()
     samples, ready, _ = await shown(telemetry)
-    assert ready == (200, "another replica holds its lease and does its work; this one stands by")
+    assert ready == (200, "another replica holds its lease; this one is on standby")
     assert samples["lease_held"] == {(): 0}
     assert beat.exists()
     assert simulator.log.calls == []

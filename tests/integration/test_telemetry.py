@@ -28,9 +28,9 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import load
-from pm_autoaccept.portfolio_manager import CallMade, Pace
+from pm_autoaccept.portfolio_manager import CallMade, RateLimiter
 from pm_autoaccept.telemetry.health import Refusal, Trouble
-from pm_autoaccept.telemetry.server import serving
+from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.examples import NOW, connection, decided, meter_share, property_share, snapshot
 from tests.key_tables import key_table
@@ -78,7 +78,7 @@ def account(telemetry):
 @pytest.fixture
 async def get(telemetry, until_the_end):
     """Ask its port for a path: status, headers, text."""
-    host, port = await until_the_end.enter_async_context(serving(telemetry, host="127.0.0.1", port=0))
+    host, port = await until_the_end.enter_async_context(serve_probes(telemetry, host="127.0.0.1", port=0))
     session = await until_the_end.enter_async_context(aiohttp.ClientSession())
 
     async def ask(path, **headers):
@@ -114,15 +114,15 @@ async def test_an_account_becomes_ready_by_its_first_good_cycle_and_says_on_the_
         assert headers["Cache-Control"] == "no-store"
         return status, json.loads(text)["accounts"]["prairie"]["why"]
 
-    assert await why() == (503, "its lease has not been taken yet")
+    assert await why() == (503, "this process does not hold its lease yet")
     account.lease_taken()
-    assert await why() == (503, "it is not signed in")
-    account.signed_in(Pace(rate=4.0))
-    assert await why() == (503, "no cycle has come to a good end yet")
+    assert await why() == (503, "not signed in")
+    account.signed_in(RateLimiter(rate=4.0))
+    assert await why() == (503, "no good cycle yet")
     account.cycle_finished(planned(), open_intents=2, undecided_in=1, at=NOW)
     assert await why() == (200, "the last good cycle ended at 2026-03-04 12:00:00 UTC")
     assert (await get("/livez"))[0] == 200
-    account.died()
+    account.crashed()
     assert (await get("/livez"))[0] == 503
 
 
@@ -131,7 +131,7 @@ async def test_an_account_that_never_had_a_policy_is_not_ready_and_says_so(get, 
     account.without_policy()
     status, _, text = await get("/readyz")
     assert status == 503
-    assert "its policy folder holds no policy without faults" in text
+    assert "the policy is invalid, and there is no previous policy to use" in text
     assert (await scrape())["policy_refused"] == {(): 1}
 
 
@@ -142,7 +142,7 @@ async def test_a_refused_password_leaves_the_process_alive_and_unready(get, acco
     assert (await get("/livez"))[0] == 200
     status, _, text = await get("/readyz")
     assert status == 503
-    assert "refused the username or the password" in text
+    assert "refused the username or password" in text
     assert (await scrape())["signed_in"] == {(): 0}
 
 
@@ -184,7 +184,7 @@ async def test_what_pends_is_told_by_kind_and_verdict_zeros_included(account, sc
 async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, scrape, get):
     """The numbers of the replica that lost the lease would stand beside the true ones."""
     account.lease_taken()
-    account.signed_in(Pace(rate=4.0))
+    account.signed_in(RateLimiter(rate=4.0))
     account.planned(planned(Verdict.HOLD))
     account.cycle_finished(planned(Verdict.HOLD), open_intents=3, undecided_in=3, at=NOW)
     found = await scrape()
@@ -197,7 +197,7 @@ async def test_a_replica_that_stands_by_tells_nothing_that_grows_old(account, sc
     assert not gone & set(found)
     assert (await get("/readyz"))[0] == 200
     account.lease_in_doubt()
-    assert "its lease has not been taken yet; the ledger cannot be" in (await get("/readyz"))[2]
+    assert "this process does not hold its lease yet; the ledger cannot be" in (await get("/readyz"))[2]
 
 
 async def test_answers_are_counted_by_rule_and_outcome_and_what_was_not_sent_is_none(account, scrape):
@@ -249,7 +249,7 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
 
 async def test_cycles_are_counted_by_how_they_ended_from_zero(account, scrape):
     """A cycle that could not read a list whole is no good one."""
-    account.signed_in(Pace(rate=4.0))
+    account.signed_in(RateLimiter(rate=4.0))
     account.cycle_finished(planned(), open_intents=2, undecided_in=1, at=NOW)
     account.cycle_finished(planned(failed=Kind.METER), open_intents=2, undecided_in=1, at=NOW + MINUTE)
     account.cycle_failed(Trouble.LEDGER_UNAVAILABLE)
@@ -278,14 +278,14 @@ async def test_calls_are_counted_and_timed(account, scrape):
 async def test_the_pace_and_the_process_are_told(account, scrape):
     """A rate without limit is infinite; memory and file handles are there to be watched."""
     assert "rate_calls_per_second" not in await scrape()
-    account.signed_in(Pace(rate=4.0))
+    account.signed_in(RateLimiter(rate=4.0))
     account.paused(paused=True)
     found = await scrape()
     assert found["rate_calls_per_second"] == {(): 4}
     assert found["paused"] == {(): 1}
     assert found["build_info"] == {(("version", "1.2.3"),): 1}
     assert found["process_open_fds"][()] > 0
-    account.signed_in(Pace(rate=None))
+    account.signed_in(RateLimiter(rate=None))
     assert (await scrape())["rate_calls_per_second"] == {(): float("inf")}
 
 
@@ -303,7 +303,7 @@ async def test_an_address_in_use_is_an_error_that_says_what_to_do(telemetry):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match="name another HOST:PORT in PM_AUTOACCEPT_LISTEN"):
-            async with serving(telemetry, host="127.0.0.1", port=port):
+            async with serve_probes(telemetry, host="127.0.0.1", port=port):
                 pass
 
 
@@ -315,12 +315,12 @@ async def test_what_is_told_and_what_is_only_tried_is_counted_by_rule(account, s
     account.decided(replace(held, rule="waits", tell="tenant-forms", shadows=shadows))
     account.decided(replace(held, rule="waits"))
     found = await scrape()
-    assert found["told_total"] == {(("group", "tenant-forms"), ("rule", "waits")): 1}
+    assert found["notify_decisions_total"] == {(("group", "tenant-forms"), ("rule", "waits")): 1}
     assert found["shadow_decisions_total"] == {(("kind", "meter"), ("rule", "tried"), ("verdict", "accept")): 1}
     account.policy_loaded(policy_of("waits"), {}, at=NOW)
     found = await scrape()
     assert "shadow_decisions_total" not in found
-    assert len(found["told_total"]) == 1
+    assert len(found["notify_decisions_total"]) == 1
 
 
 async def test_data_are_told_with_their_age_and_whether_they_are_good(account, scrape):
@@ -330,13 +330,13 @@ async def test_data_are_told_with_their_age_and_whether_they_are_good(account, s
     account.policy_loaded(policy_of("one"), {"known": known, "meters": meters}, at=NOW, dated=dated)
     assert "data_good" not in await scrape()
     for broken in (NotLearnt("it has 2 rows"), NotLearnt("it has 2 rows"), meters):
-        account.data_weighed({"known": known, "meters": broken})
+        account.tables_checked({"known": known, "meters": broken})
         found = await scrape()
         good = 0 if isinstance(broken, NotLearnt) else 1
         assert found["data_good"] == {(("source", "known"),): 1, (("source", "meters"),): good}
         assert found["data_rows"] == {(("source", "known"),): 7, (("source", "meters"),): 2}
         assert found["data_age_seconds"] == {(("source", "known"),): 60}
-        assert account.health.doubtful_data == (() if good else ("meters",))
+        assert account.health.unusable_tables == (() if good else ("meters",))
     account.standing_by()
     assert "data_good" not in await scrape()
 
@@ -352,7 +352,7 @@ def test_a_group_that_the_settings_do_not_name_is_warned_of_once(telemetry):
     with capture_logs() as logs:
         account.policy_loaded(policy, {}, at=NOW)
         account.policy_loaded(policy, {}, at=NOW)
-    assert [(log["event"], log["group"]) for log in logs] == [("group_not_named", "tenant-form")]
+    assert [(log["event"], log["group"]) for log in logs] == [("notify_group_unknown", "tenant-form")]
 
 
 def test_clocks_that_are_apart_are_told_while_an_answer_waits_for_them(account):

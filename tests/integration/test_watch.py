@@ -248,7 +248,7 @@ async def test_access_lowered_later_is_told_to_people_and_nothing_is_sent(make_h
     sent = sum(call.method == "POST" for call in house.simulator.log.calls)
     house.simulator.act("change_access", property=20, access="Read")
     assert await house.pass_by(answering=True) == ["access_lowered property:20"]
-    assert await house.effects() == ["access to property 20 is Read now (it was Read Write)"]
+    assert await house.effects() == ["access to property 20 is now Read (it was Read Write)"]
     assert await house.pass_by(answering=True) == []
     house.simulator.act("change_access", property=20, access="Read Write")
     assert await house.pass_by() == ["access_changed property:20"]

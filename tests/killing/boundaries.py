@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from pm_autoaccept.ledger import SqlLedger, decisions, intents, outcomes, requests
+from pm_autoaccept.ledger import SqlLedger, store
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.portfolio_manager import services
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 
 
 class Step(StrEnum):
@@ -111,7 +111,7 @@ def _around(owner: Any, name: str, passes: Callable[[str], None], *, after: str)
 
 def _calls(passes: Callable[[str], None]) -> None:
     """Each call that leaves, and each whose answer has come."""
-    exchange = Connection.exchange
+    exchange = Transport.exchange
     lists = {service.name for service in services.PENDING.values()}
     answers = {service.name for service in services.ANSWER.values()}
 
@@ -125,22 +125,22 @@ def _calls(passes: Callable[[str], None]) -> None:
         return "a fact is asked for", "a fact has come"
 
     @functools.wraps(exchange)
-    async def told(connection: Connection, call: services.Call, body: bytes | None = None) -> Any:
+    async def told(connection: Transport, call: services.Call, body: bytes | None = None) -> Any:
         before, after = names(call.service.name)
         passes(before)
         reply = await exchange(connection, call, body)
         passes(after)
         return reply
 
-    Connection.exchange = told  # type: ignore[method-assign]
+    Transport.exchange = told  # type: ignore[method-assign]
 
 
 def _commits(passes: Callable[[str], None]) -> None:
     """Each transaction that has done all its work and is about to be committed."""
     done: list[str] = []
 
-    def noting(module: Any, name: str, point: str) -> None:
-        work = getattr(module, name)
+    def noting(name: str, point: str) -> None:
+        work = getattr(store, name)
 
         @functools.wraps(work)
         def noted(*arguments: Any, **named: Any) -> Any:
@@ -148,12 +148,12 @@ def _commits(passes: Callable[[str], None]) -> None:
             done.append(point)
             return result
 
-        setattr(module, name, noted)
+        setattr(store, name, noted)
 
-    noting(requests, "record_snapshot", "what was seen is not committed")
-    noting(decisions, "record_decisions", "decisions are not committed")
-    noting(intents, "record_intents", "the intent is not committed")
-    noting(outcomes, "record_outcomes", "the outcome is not committed")
+    noting("record_snapshot", "what was seen is not committed")
+    noting("record_decisions", "decisions are not committed")
+    noting("record_intents", "the intent is not committed")
+    noting("record_outcomes", "the outcome is not committed")
 
     @event.listens_for(Engine, "before_cursor_execute")
     def _statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -23,7 +23,7 @@ from pm_autoaccept.model import (
     RequestKey,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table, collect, load, name_key, tabulate
+from pm_autoaccept.policy import Policy, Table, build_table, collect_claims, load, name_key
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 NAMES = ("Number", "Other")
@@ -186,7 +186,7 @@ def _facts(draw: st.DrawFn, policy: Policy) -> Facts:
         property_custom=draw(_facts_or(_custom)),
         property_share=draw(_facts_or(st.sampled_from(PropertyShare))),
         property_verdict=draw(_facts_or(st.none() | st.sampled_from(Verdict))),
-        claims=draw(_facts_or(st.just(collect(policy.taken, others, missing=missing)))),
+        claims=draw(_facts_or(st.just(collect_claims(policy.taken, others, missing=missing)))),
     )
 
 
@@ -199,8 +199,8 @@ def cases(draw: st.DrawFn) -> Case:
     """A policy, a request, the facts and the tables."""
     text = draw(_texts())
     policy = load({"policy.yaml": text.encode()})
-    known = tabulate(policy.sources["known"], [("12",), ("1",), ("4112",)])
+    known = build_table(policy.sources["known"], [("12",), ("1",), ("4112",)])
     row = st.tuples(_words, _words, st.sampled_from(("", "3", "7", "x")), st.sampled_from(("", "a", "c")))
-    rows = tabulate(policy.sources["rows"], draw(st.lists(row, max_size=4)))
+    rows = build_table(policy.sources["rows"], draw(st.lists(row, max_size=4)))
     tables = {"known": draw(_facts_or(st.just(known))), "rows": draw(_facts_or(st.just(rows)))}
     return Case(text, policy, draw(_requests()), draw(_facts(policy)), tables)

@@ -18,7 +18,7 @@ from pm_autoaccept.ledger import Database, SqlLedger
 from pm_autoaccept.ledger.db.engines import parse_address, write_engine
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Limit, Mode, Plan, RequestKey
 from pm_autoaccept.policy import Policy, load
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from pm_autoaccept.record import DecisionRow
 from pm_autoaccept.simulator import Call, Effect, Fault, FaultKind, Listed, Simulator, State, Tie, World
 from tests.property.customers_acting import CYCLES, ODD, STAFF, Act, Moment, What, acts, perform, together
@@ -332,7 +332,7 @@ class Clock:
         self._now += for_
 
 
-class DrawnPace(Pace):
+class DrawnPace(RateLimiter):
     """A pace whose turns come in a drawn order, for those who wait at the same time."""
 
     def __init__(self, turns: tuple[int, ...]) -> None:
@@ -395,7 +395,7 @@ class Stories:
                     base_url=simulator.url,
                     username=simulator.username,
                     password=simulator.password,
-                    pace=DrawnPace(drawn.turns),
+                    rate_limiter=DrawnPace(drawn.turns),
                     sleep=_at_once,
                     now=clock,
                 ) as pm,

@@ -116,7 +116,7 @@ async def started(ledger: SqlLedger, simulator: Simulator, policy: Policy, clock
         base_url=simulator.url,
         username=simulator.username,
         password=simulator.password,
-        pace=DrawnPace((0,)),
+        rate_limiter=DrawnPace((0,)),
         sleep=_at_once,
         now=clock,
     ) as pm:

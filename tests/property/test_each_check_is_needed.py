@@ -97,9 +97,9 @@ def test_without_this_check_the_property_breaks(table, check, happen, tell, monk
 
 def test_without_knowing_what_falls_the_ledger_is_wrong(happen, tell, monkeypatch):
     """With plan not saying what falls along with a reject, the ledger claims that others answered it."""
-    monkeypatch.setattr(plan, "_falls", lambda _key, _family: ())
+    monkeypatch.setattr(plan, "_cascaded", lambda _key, _state: ())
     stories_until, what = first_broken(happen)
-    tell(f"without _falls: broken by story {stories_until}: {what}")
+    tell(f"without _cascaded: broken by story {stories_until}: {what}")
 
 
 @pytest.mark.parametrize("mend", MENDS, ids=[mend.name for mend in MENDS])

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from hypothesis import given, seed, settings
 
 from pm_autoaccept.model import Evidence, Truth
-from pm_autoaccept.policy import CameOut, Clause
+from pm_autoaccept.policy import Clause, RuleResult
 from tests.property.asked_of import Case, cases
 from tests.property.budget import asked_for
 
 TRIED = 300
 """Cases, the same ones each time; more by hand, as for stories."""
 
-NOT_LOOKED_AT = (CameOut.NOT_ON, CameOut.NOT_ASKED)
+NOT_LOOKED_AT = (RuleResult.NOT_ON, RuleResult.NOT_ASKED)
 
 
 def evidence_of(clause: Clause) -> Iterator[Evidence]:
@@ -36,16 +36,16 @@ def test_the_rule_that_decides_is_the_first_one_that_is_explained_so(tell: Calla
         judged = case.policy.judge(case.request, case.facts, case.tables)
         looked = case.policy.explain(case.request, case.facts, case.tables)
         assert [rule.id for rule in looked] == [rule.id for rule in case.policy.rules]
-        came = [rule for rule in looked if rule.came in (CameOut.TRUE, CameOut.UNKNOWN)]
+        came = [rule for rule in looked if rule.came in (RuleResult.TRUE, RuleResult.UNKNOWN)]
         assert [rule.id for rule in came if not rule.enforce] == [shadow.rule for shadow in judged.shadows]
         enforced = [rule for rule in came if rule.enforce]
         assert [rule.id for rule in enforced] == ([] if judged.rule is None else [judged.rule])
         for rule in enforced:
             assert tuple(test for clause in rule.clauses for test in evidence_of(clause)) == judged.evidence
-            assert (rule.came is CameOut.UNKNOWN) is bool(judged.unknown)
+            assert (rule.came is RuleResult.UNKNOWN) is bool(judged.unknown)
         for rule in looked:
             if rule.came not in NOT_LOOKED_AT:
-                assert (rule.missing == 0) is (rule.came is CameOut.TRUE)
+                assert (rule.missing == 0) is (rule.came is RuleResult.TRUE)
                 assert rule.missing == len(rule.lacking)
                 assert all(test.truth is not Truth.TRUE for test in rule.lacking)
                 met[str(rule.came)] += 1

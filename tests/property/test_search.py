@@ -9,9 +9,9 @@ from dataclasses import replace
 from hypothesis import given, seed, settings
 
 from pm_autoaccept.model import Truth
-from pm_autoaccept.policy.evaluation.judgement import look_at
-from pm_autoaccept.policy.evaluation.request_view import Circumstances, View
-from pm_autoaccept.policy.evaluation.rule_index import AskedRule, Search
+from pm_autoaccept.policy.evaluation.judgement import rule_outcome
+from pm_autoaccept.policy.evaluation.request_view import RequestContext, RequestView
+from pm_autoaccept.policy.evaluation.rule_index import CompiledRule, RuleIndex
 from tests.property.asked_of import Case, cases
 from tests.property.budget import asked_for
 
@@ -19,24 +19,24 @@ TRIED = 300
 """Cases, the same ones each time; more by hand, as for stories."""
 
 
-def plain(search: Search) -> Search:
+def plain(search: RuleIndex) -> RuleIndex:
     """The same rules, all of which are asked, in order."""
     return replace(search, always=tuple(range(len(search.rules))), named=())
 
 
 def in_order(case: Case) -> tuple[str | None, list[str]]:
     """The language page word by word: each rule in order, made ready by itself; the first that is not false."""
-    circumstances = Circumstances(case.request, case.facts, case.tables, case.policy.time_zone)
+    circumstances = RequestContext(case.request, case.facts, case.tables, case.policy.time_zone)
     passed = []
     for rule in case.policy.rules:
-        if case.request.kind in rule.on and look_at(rule, circumstances).truth is not Truth.FALSE:
+        if case.request.kind in rule.on and rule_outcome(rule, circumstances).truth is not Truth.FALSE:
             if rule.enforce:
                 return rule.id, passed
             passed.append(rule.id)
     return None, passed
 
 
-def ids(found: tuple[AskedRule | None, tuple[AskedRule, ...]]) -> tuple[str | None, list[str]]:
+def ids(found: tuple[CompiledRule | None, tuple[CompiledRule, ...]]) -> tuple[str | None, list[str]]:
     """The ids of what was found."""
     first, passed = found
     return None if first is None else first.rule.id, [each.rule.id for each in passed]
@@ -50,13 +50,13 @@ def test_the_likely_rules_are_all_that_may_be_true(tell: Callable[[str], None]) 
     @settings(max_examples=asked_for(TRIED), database=None, deadline=None)
     @given(cases())
     def the_same(case: Case) -> None:
-        search = case.policy._searches[case.request.kind]
+        search = case.policy._indexes[case.request.kind]
 
-        def view() -> View:
-            return View(case.request, case.facts, case.tables, case.policy.time_zone)
+        def view() -> RequestView:
+            return RequestView(case.request, case.facts, case.tables, case.policy.time_zone)
 
-        found = ids(search.first(view()))
-        assert found == ids(plain(search).first(view()))
+        found = ids(search.first_match(view()))
+        assert found == ids(plain(search).first_match(view()))
         assert found == in_order(case)
         judgement = case.policy.judge(case.request, case.facts, case.tables)
         assert (judgement.rule, [shadow.rule for shadow in judgement.shadows]) == found

@@ -23,7 +23,7 @@ from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Mode, Outcome, ReasonKind, RequestKey
 from pm_autoaccept.policy import load
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from pm_autoaccept.simulator import Call, Fault, FaultKind, Inferred, Simulator, State, World
 from tests.property.budget import asked_for, try_stories
 from tests.property.small_worlds import FIELDS, START, Owner, Said, SmallWorld, Standing
@@ -270,7 +270,7 @@ class _Telling:
             base_url=simulator.url,
             username=simulator.username,
             password=simulator.password,
-            pace=Pace(in_flight=1, rate=None),
+            rate_limiter=RateLimiter(in_flight=1, rate=None),
             attempts=1,
             now=self.time,
         ) as pm:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import collect, load, tabulate
+from pm_autoaccept.policy import build_table, collect_claims, load
 from pm_autoaccept.policy.operators import OPERATORS
 from tests.property import page
 from tests.property.budget import asked_for
@@ -22,13 +22,13 @@ def answered(question: Question) -> tuple[object, ...]:
     """What the program says: verdict, rule, what is unknown, and what rules that are not enforced would have said."""
     policy = load({"policy.yaml": question.text.encode()})
     tables = {
-        name: WHY if source.rows is page.OURS else tabulate(policy.sources[name], source.rows)
+        name: WHY if source.rows is page.OURS else build_table(policy.sources[name], source.rows)
         for name, source in question.world.sources.items()
     }
     asked = question.asked
     claims = asked.claims
     if not isinstance(claims, NotLearnt):
-        claims = collect(policy.taken, claims, missing=None if question.world.all_seen else WHY.why)
+        claims = collect_claims(policy.taken, claims, missing=None if question.world.all_seen else WHY.why)
     judgement = policy.judge(asked.request, replace(asked.facts, claims=claims), tables)
     shadows = [(each.rule, each.verdict, frozenset(each.unknown)) for each in judgement.shadows]
     return judgement.verdict, judgement.rule, frozenset(judgement.unknown), shadows

@@ -18,7 +18,7 @@ from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import load
-from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from tests.acceptance.processes import run
 
 USER, PASSWORD, TOKEN = "Qwriter", "Zs3cr3t", "XtokenX42"
@@ -130,7 +130,7 @@ def test_settings_show_addresses_without_what_is_secret(monkeypatch, setting, ad
 def test_a_service_is_refused_with_credentials_or_a_query_in_it(address):
     """They would be sent with each call, or left out in silence; the message does not repeat them."""
     with pytest.raises(ConfigurationError) as raised:
-        PortfolioManager(base_url=address, username="u", password="p", pace=Pace(in_flight=1, rate=None))
+        PortfolioManager(base_url=address, username="u", password="p", rate_limiter=RateLimiter(in_flight=1, rate=None))
     assert secrets_in(str(raised.value)) == []
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pm_autoaccept.telemetry.health import SENTENCES
+from pm_autoaccept.telemetry.health import TROUBLE_MESSAGES
 
 ROOT = Path(__file__).parents[2]
 CHANGELOG = ROOT / "CHANGELOG.md"
@@ -37,7 +37,7 @@ def _up_to_date(changelog: str) -> str:
     for level in ("error", "warning"):
         names = sorted(name for name, at in _EVENT.findall(page) if at == level)
         rows.append(f"| `{level}` | {', '.join(f'`{name}`' for name in names)} |")
-    texts = [f"- {text}" for text in SENTENCES.values()]
+    texts = [f"- {text}" for text in TROUBLE_MESSAGES.values()]
     return _with_lines(_with_lines(changelog, _EVENTS_HEAD, rows), _TEXTS_HEAD, texts)
 
 

@@ -77,7 +77,7 @@ def test_text(check):
     assert code == 1
     assert "my policy/a.test.yaml:8:14: case `somebody <unknown> & new`: expected accept by rule known, got hold" in out
     assert "my policy: data accounts: " in out
-    assert err.endswith("my policy: 2 problems; nothing would be answered by it\n")
+    assert err.endswith("my policy: 2 problems; the policy would not be used\n")
 
 
 def test_data_that_lie_elsewhere(check):
@@ -87,7 +87,7 @@ def test_data_that_lie_elsewhere(check):
     code, out, err = check(**{"b.yaml": data})
     assert code == 0
     assert "data: accounts (1 row)" in out
-    assert "my policy: not read, since they lie elsewhere: known, spam; `doctor` tries them\n" in err
+    assert "my policy: not read, in a database or at a URL: known, spam; `doctor` checks them\n" in err
     assert json.loads(check("--output", "json", **{"b.yaml": data})[1])["data_elsewhere"] == ["known", "spam"]
 
 
@@ -95,10 +95,12 @@ def test_coverage(check):
     """Rules that no test decides are listed, and are problems only where that is asked for."""
     code, out, _ = check("--coverage")
     assert code == 0
-    assert "my policy: 1 of 3 rules decide a test\nno test is decided by rule blocked-again\nno test is" in out
+    assert (
+        "my policy: 1 of 3 rules decide a test case\nrule blocked-again decides no test case\nrule known decides" in out
+    )
     code, out, _ = check("--require-coverage")
     assert code == 1
-    assert "a.yaml:7:10: no test is decided by rule known; write a case that it decides" in out
+    assert "a.yaml:7:10: rule known decides no test case; write a case that it decides" in out
 
 
 def test_a_folder_that_is_not_there(tmp_path):
@@ -237,7 +239,7 @@ def test_a_settings_file_says_which_policy_databases_and_groups_there_are(check,
     assert result.exception is None, str(result.exception)
     assert result.return_value == 0
     assert "known (1 row)" in result.stdout
-    assert "warning: the policy tells `tenants-forms` (did you mean `tenant-forms`?)" in result.stderr
+    assert "warning: the policy notifies `tenants-forms` (did you mean `tenant-forms`?)" in result.stderr
     check(**{"b.yaml": data.replace("billing", "biling")})
     result = CliRunner().invoke(cli, by_file, standalone_mode=False)
     assert result.return_value == 1
@@ -257,8 +259,8 @@ def test_a_list_that_nobody_has_filled_is_a_problem(check, rows):
     text = rows.format(line.strip())
     lists = "version: 1\ndata: {mine: {lines: data/mine.txt}}\n"
     code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": text})
-    where = text.count("\n", 0, text.index("put your own")) + 1
-    assert (code, "the line that `init` wrote still stands here" in out) == (1, True)
+    where = text.count("\n", 0, text.index("replace this line")) + 1
+    assert (code, "this line is a placeholder from `init`" in out) == (1, True)
     assert out.startswith(f"my policy/data/mine.txt:{where}:")
     code, out, _ = check(**{"b.yaml": lists, "data/mine.txt": "17\n"})
     assert code == 0
@@ -267,12 +269,12 @@ def test_a_list_that_nobody_has_filled_is_a_problem(check, rows):
 @pytest.mark.parametrize(
     ("files", "options", "follows"),
     [
-        ({"data/accounts.csv": "nothing\n1\n"}, (), "; what needs it is held, other requests are answered"),
-        ({"data/accounts.csv": "number\n\x00"}, (), "; what needs it is held, other requests are answered"),
+        ({"data/accounts.csv": "nothing\n1\n"}, (), "; requests that need it would be held, others answered"),
+        ({"data/accounts.csv": "number\n\x00"}, (), "; requests that need it would be held, others answered"),
         ({}, ("--require-coverage",), ""),
-        ({"a.test.yaml": CASE + WRONG}, (), "; nothing would be answered by it"),
-        (failing(), (), "; nothing would be answered by it"),
-        ({"a.yaml": "version: 2"}, (), "; nothing would be answered by it"),
+        ({"a.test.yaml": CASE + WRONG}, (), "; the policy would not be used"),
+        (failing(), (), "; the policy would not be used"),
+        ({"a.yaml": "version: 2"}, (), "; the policy would not be used"),
     ],
 )
 def test_what_a_problem_means_for_requests_is_said_as_it_is(check, files, options, follows):

@@ -13,10 +13,10 @@ import pm_autoaccept
 from pm_autoaccept import policy
 from pm_autoaccept.data_sources import example_policy, read, read_folder
 from pm_autoaccept.data_sources.file_source import read_file
-from pm_autoaccept.data_sources.file_stamps import look_at_policy
+from pm_autoaccept.data_sources.file_stamps import policy_stamps
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Form, Source, Table
+from pm_autoaccept.policy import Source, SourceKind, Table
 
 RULES = b"rules: [{id: everything, on: meter, when: always, then: hold}]\n"
 
@@ -32,7 +32,7 @@ def table(folder: Path, contents: bytes | str, **more: object) -> Table | NotLea
     """What is read of data/a.csv with these contents."""
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "a.csv").write_bytes(contents.encode() if isinstance(contents, str) else contents)
-    return read_file(accounts(**more), folder, largest=1_000).table
+    return read_file(accounts(**more), folder, max_bytes=1_000).table
 
 
 def test_a_csv_file(tmp_path):
@@ -48,7 +48,7 @@ def test_a_csv_file(tmp_path):
 
 def test_lines(tmp_path):
     """One key a line, spelt as it stands but for outer blanks."""
-    learnt = table(tmp_path, "green_consult\n\n  watt_watchers \n", form=Form.LINES, key=("value",), clean={})
+    learnt = table(tmp_path, "green_consult\n\n  watt_watchers \n", kind=SourceKind.LINES, key=("value",), clean={})
     assert isinstance(learnt, Table)
     assert [learnt.has((key,)) for key in ("green_consult", "watt_watchers", "")] == [True, True, False]
 
@@ -56,7 +56,7 @@ def test_lines(tmp_path):
 def test_values_are_not_read_from_a_file(tmp_path):
     """Inline values are a table without a file."""
     source = accounts(
-        form=Form.VALUES,
+        kind=SourceKind.VALUES,
         values=("00-1", "2"),
         path=None,
         key=("value",),
@@ -101,7 +101,7 @@ def test_a_csv_file_that_is_doubtful(tmp_path, contents, why):
 
 def test_an_emptied_list(tmp_path):
     """A blocklist that was emptied would let everybody in: it is not learnt."""
-    assert isinstance(table(tmp_path, "\n", form=Form.LINES, key=("value",), clean={}), NotLearnt)
+    assert isinstance(table(tmp_path, "\n", kind=SourceKind.LINES, key=("value",), clean={}), NotLearnt)
 
 
 @pytest.mark.parametrize("path", ["data/missing.csv", "data", "../outside.csv", "link.csv", "loop.csv", "a\0b"])
@@ -151,7 +151,7 @@ HIDDEN = (".#policy.yaml", ".gitlab-ci.yml", ".pre-commit-config.yaml", "._polic
 def test_a_hidden_file_is_no_policy(tmp_path, name, kind):
     """It is neither read nor refused, and the watch does not begin a cycle for it."""
     (tmp_path / "a.yaml").write_bytes(b"version: 1\nrules: [{id: a, on: connection, when: always, then: hold}]\n")
-    before = look_at_policy(tmp_path)
+    before = policy_stamps(tmp_path)
     if kind == "file":
         (tmp_path / name).write_bytes(b"stages: [test]\n")
     elif kind == "folder":
@@ -162,7 +162,7 @@ def test_a_hidden_file_is_no_policy(tmp_path, name, kind):
         assert [rule.id for rule in policy.load(read_folder(tmp_path)).rules] == ["a"]
     except (PolicyRefused, ConfigurationError) as error:
         pytest.fail(f"it is refused: {error}")
-    assert look_at_policy(tmp_path) == before
+    assert policy_stamps(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_a_document_that_a_case_names_is_read_whatever_its_name(tmp_path, name, 
     request = written.format(name) if written.startswith("{") else f"{{{written.format(name)}}}"
     tests = f"cases:\n- {{about: a, request: {request}, expect: {{verdict: hold, rule: a}}}}\n"
     (tmp_path / "a.test.yaml").write_text(tests, encoding="utf-8")
-    missing = look_at_policy(tmp_path)
+    missing = policy_stamps(tmp_path)
     with pytest.raises(PolicyRefused, match="not found in the policy folder"):
         policy.load(read_folder(tmp_path))
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("<pendingList><account><accountId>5</accountId></account></pendingList>")
-    assert look_at_policy(tmp_path) != missing, "nobody notices that it came"
+    assert policy_stamps(tmp_path) != missing, "nobody notices that it came"
     try:
         assert len(policy.load_checked(read_folder(tmp_path)).cases) == 1
     except PolicyRefused as error:

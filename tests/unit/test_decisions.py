@@ -119,11 +119,24 @@ def test_csv_for_excel_begins_with_a_byte_order_mark(address, command):
     assert plain.stdout_bytes.endswith(b"\r\n")
 
 
+@pytest.mark.parametrize(
+    "command", [("decisions",), ("decisions", "--undecided"), ("decisions", "--policies"), ("account", "list"),
+                ("account", "notifications"), ("review",), ("data", "history")]
+)  # fmt: skip
+def test_every_list_has_one_set_of_names_in_json_and_csv(address, command):
+    """In the same order; a customer is the owner everywhere, since `account` is the provider's own."""
+    header = next(csv.reader(io.StringIO(ask(address, *command, "--output", "csv").stdout)))
+    found = json.loads(ask(address, *command, "--output", "json").stdout)
+    assert [list(row) for row in found] == [header] * len(found)
+    assert len(set(header)) == len(header)
+    assert not {"account_id", "username", "owner", "owner_name"} & set(header)
+
+
 def test_only_csv_has_a_byte_order_mark(address):
     """It would be a fault in JSON, and nothing to people."""
     for output in ("text", "json"):
         refused = ask(address, "decisions", "--output", output, "--bom")
-        assert "--bom is for spreadsheets; say --output csv too" in str(refused.exception)
+        assert "--bom requires --output csv" in str(refused.exception)
         assert refused.stdout == ""
 
 
@@ -188,7 +201,10 @@ def test_what_is_asked_for_is_what_comes(address, asked, expected):
 
 def test_an_account_that_the_ledger_does_not_know_and_a_time_that_is_none_are_usage_errors(address):
     """Rather than an empty list, which would look like an answer."""
-    for asked, said in ((("--account", "nobody"), "it knows default"), (("--since", "yesterday"), "2026-03-31")):
+    for asked, said in (
+        (("--account", "nobody"), "unknown account `nobody` in the ledger; known accounts: default"),
+        (("--since", "yesterday"), "2026-03-31"),
+    ):
         error = ask(address, "decisions", *asked).exception
         assert error is not None
         assert said in str(getattr(error, "message", ""))
@@ -232,7 +248,7 @@ def test_text_is_for_people_and_says_how_many(address):
     said = ask(address, "decisions").stdout
     assert "meter:21" in said
     assert said.endswith("4 decisions.\n")
-    assert "0 connections and shares came in undecided." in ask(address, "decisions", "--undecided").stdout
+    assert "0 undecided connections and shares." in ask(address, "decisions", "--undecided").stdout
 
 
 def test_undecided_does_not_go_with_what_asks_for_decisions(address):
@@ -414,6 +430,6 @@ def test_one_request_is_told_with_its_evidence_also_when_it_pends_no_more(tmp_pa
 def test_a_key_that_names_nothing_is_told_what_keys_look_like(address, key):
     """Rather than an empty list."""
     error = ask(address, "decisions", key).exception
-    assert "a key is as in the list" in str(getattr(error, "message", "")) or "meter:30511977" in str(
+    assert "lists the keys in the ledger" in str(getattr(error, "message", "")) or "meter:30511977" in str(
         getattr(error, "message", "")
     ), getattr(error, "message", error)

@@ -18,7 +18,7 @@ from pm_autoaccept import data_sources
 from pm_autoaccept.cli import cli
 from pm_autoaccept.config import ENVIRONMENT_SETTINGS, PREFIX, Settings, load_accounts, load_settings
 from pm_autoaccept.model import NotLearnt, Outcome
-from pm_autoaccept.policy import Form, Policy, fields, load, notes, operators
+from pm_autoaccept.policy import Policy, SourceKind, fields, load, notes, operators
 from pm_autoaccept.policy.cleaning import CLEANINGS
 from pm_autoaccept.policy.parser import rules as rule_reading
 from pm_autoaccept.policy.values import FieldType
@@ -86,7 +86,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> Policy:
         if source.path is not None:
             path = folder / source.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            header = f"{','.join(source.key)}\n" if source.form is Form.CSV else ""
+            header = f"{','.join(source.key)}\n" if source.kind is SourceKind.CSV else ""
             path.write_text(f"{header}{','.join(['0041001234'] * len(source.key))}\n")
     return loaded
 

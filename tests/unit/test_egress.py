@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.egress import Proxies, Proxy, parse_proxy, proxy_variables, refusal
-from pm_autoaccept.egress.proxy_password import Egress, Passage
+from pm_autoaccept.egress import Proxies, Proxy, parse_proxy, proxy_error, proxy_variables
+from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.errors import AnswerUnknown, ConfigurationError, NotSent, ProxyNotAuthorised
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 from tests.connect_proxy import ConnectProxy
 
 SERVICE = "https://pm.example.org/ws"
@@ -149,22 +149,22 @@ def test_a_proxys_address(text, address, credentials):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (f"socks5://user:{SECRET}@proxy:1080", "a proxy of the kind `socks5` is not supported"),
+        (f"socks5://user:{SECRET}@proxy:1080", "unsupported proxy scheme `socks5`"),
         (f"socks5h://user:{SECRET}@proxy:1080", "HTTP proxy"),
-        ("ftp://proxy:21", "not supported"),
-        (f"http://user:{SECRET}#@proxy:1", "that is no proxy's address"),
-        (f"http://user:1/{SECRET}@proxy:1", "that is no proxy's address"),
+        ("ftp://proxy:21", "unsupported proxy scheme `ftp`"),
+        (f"http://user:{SECRET}#@proxy:1", "invalid proxy address"),
+        (f"http://user:1/{SECRET}@proxy:1", "invalid proxy address"),
         (f"http://user:1?{SECRET}@proxy:1", "as %40"),
-        (f"http://user:{SECRET}@proxy:port", "that is no proxy's address"),
-        (f"http://user:{SECRET}@", "that is no proxy's address"),
-        (f"http://user:{SECRET}@proxy:0", "that is no proxy's address"),
-        (f"http://user:{SECRET}@pro xy:1", "that is no proxy's address"),
+        (f"http://user:{SECRET}@proxy:port", "invalid proxy address"),
+        (f"http://user:{SECRET}@", "invalid proxy address"),
+        (f"http://user:{SECRET}@proxy:0", "invalid proxy address"),
+        (f"http://user:{SECRET}@pro xy:1", "invalid proxy address"),
         (f"http://user:{SECRET}@2001:db8::1:3128", "an IPv6 address in brackets"),
-        (f"http://user:{SECRET}@[::1:3128", "that is no proxy's address"),
-        (f"http://user:{SECRET}\u2100@proxy:1", "that is no proxy's address"),
-        (f"http://us%3Aer:{SECRET}@proxy:1", "the proxy's username holds a colon"),
-        (f"http://{SECRET}/proxy.pac", "that is no proxy's address"),
-        ("", "that is no proxy's address"),
+        (f"http://user:{SECRET}@[::1:3128", "invalid proxy address"),
+        (f"http://user:{SECRET}\u2100@proxy:1", "invalid proxy address"),
+        (f"http://us%3Aer:{SECRET}@proxy:1", "the proxy username contains a colon"),
+        (f"http://{SECRET}/proxy.pac", "invalid proxy address"),
+        ("", "invalid proxy address"),
     ],
 )
 def test_what_is_no_address_of_a_proxy_is_told_without_repeating_it(text, says):
@@ -189,29 +189,31 @@ def test_a_password_that_stands_elsewhere():
     proxy = Proxies(setting="http://user@proxy:1", password="p%40:ss@").route(SERVICE).proxy
     assert proxy is not None
     assert proxy.credentials == b"user:p%40:ss@"
-    with pytest.raises(ValueError, match="names no user for this password"):
+    with pytest.raises(ValueError, match="has no username for this password"):
         Proxies(setting="proxy:1", password=SECRET).route(SERVICE)
 
 
 @pytest.mark.parametrize(
     ("credentials", "offered", "kind", "says"),
     [
-        (b"u:p", 'Basic realm="x"', ProxyNotAuthorised, "refused the username or the password"),
-        (b"u:p", 'NTLM, Basic realm="x, Digest"', ProxyNotAuthorised, "refused the username or the password"),
+        (b"u:p", 'Basic realm="x"', ProxyNotAuthorised, "refused the username or password"),
+        (b"u:p", 'NTLM, Basic realm="x, Digest"', ProxyNotAuthorised, "refused the username or password"),
         (
             b"u:p",
             "Negotiate, NTLM",
             ProxyNotAuthorised,
-            "it asks for Negotiate, NTLM, and this program signs in by Basic",
+            "it requires Negotiate, NTLM, and this program supports only Basic",
         ),
-        (b"u:p", "\x1b[31m" * 100, ProxyNotAuthorised, "refused the username or the password"),
-        (None, 'Basic realm="x"', NotSent, "asks for a username and a password; write its address as"),
-        (None, "NTLM", NotSent, "it asks for NTLM"),
+        (b"u:p", "\x1b[31m" * 100, ProxyNotAuthorised, "refused the username or password"),
+        (None, 'Basic realm="x"', NotSent, "requires a username and password; use the address"),
+        (None, "NTLM", NotSent, "it requires NTLM"),
     ],
 )
 def test_a_407(credentials, offered, kind, says):
     """It says what to do. Without a password none was refused, and there is nothing to wait for."""
-    error = refusal(Proxy("http://proxy:1", "PROXY", credentials), 407, {"proxy-authenticate": offered}, call="GET /x")
+    error = proxy_error(
+        Proxy("http://proxy:1", "PROXY", credentials), 407, {"proxy-authenticate": offered}, call="GET /x"
+    )
     assert type(error) is kind
     assert says in str(error)
     assert str(error).isprintable()
@@ -238,7 +240,7 @@ class Tries:
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
-        self.passage = Passage(now=lambda: self.now)
+        self.proxy_guard = ProxyPasswordGuard(now=lambda: self.now)
         self.left = 0
 
     async def give(self, send: Any, proxy: Proxy | None = PROXY) -> str:
@@ -249,7 +251,7 @@ class Tries:
             return await send()
 
         try:
-            return await self.passage.through(proxy, counted, call="x")
+            return await self.proxy_guard.send(proxy, counted, call="x")
         except (ProxyNotAuthorised, NotSent) as error:
             return type(error).__name__
 
@@ -318,7 +320,7 @@ async def test_a_proxy_that_never_answers_was_sent_nothing_of_ours(call):
     proxy = ConnectProxy({}, hangs=asyncio.Event())
     async with proxy.serving():
         egress = Egress(Proxies(setting=f"127.0.0.1:{proxy.port}"))
-        connection = Connection(base_url=SERVICE, username="u", password=SECRET, timeout=0.2, egress=egress)
+        connection = Transport(base_url=SERVICE, username="u", password=SECRET, timeout=0.2, egress=egress)
         async with connection:
             with pytest.raises(NotSent, match="through the proxy") as raised:
                 await connection.exchange(call)
@@ -331,6 +333,6 @@ async def test_a_proxy_that_never_answers_was_sent_nothing_of_ours(call):
 def test_a_proxy_that_cannot_be_used_is_a_fault_of_the_settings():
     """Found before anything is sent, and named by who names it."""
     egress = Egress(Proxies(variables=proxy_variables({"https_proxy": f"socks5://u:{SECRET}@proxy:1"})))
-    with pytest.raises(ConfigurationError, match=r"^https_proxy: a proxy of the kind `socks5`") as raised:
-        Connection(base_url=SERVICE, username="u", password="p", timeout=1.0, egress=egress)
+    with pytest.raises(ConfigurationError, match=r"^https_proxy: unsupported proxy scheme `socks5`") as raised:
+        Transport(base_url=SERVICE, username="u", password="p", timeout=1.0, egress=egress)
     assert SECRET not in str(raised.value)

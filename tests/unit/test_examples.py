@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from pm_autoaccept.cli import cli
 from pm_autoaccept.data_sources import example_policy, read_folder
 from pm_autoaccept.model import NotLearnt, Verdict
-from pm_autoaccept.policy import Case, Form, Judgement, Policy, load, operators, rules_not_decided, run_cases
+from pm_autoaccept.policy import Case, Judgement, Policy, SourceKind, load, operators, rules_not_decided, run_cases
 from pm_autoaccept.policy.cleaning import CLEANINGS
-from pm_autoaccept.policy.data.tables import tabulate
+from pm_autoaccept.policy.data.tables import build_table
 from pm_autoaccept.policy.notes import FILTERS
 from pm_autoaccept.policy.parser.rules import RULE_KEYS
 
@@ -89,7 +89,7 @@ def test_each_scenario_is_said_by_rules_that_a_case_decides(number, policy, rule
 
 def without(case: Case, source: str, policy: Policy) -> tuple[Judgement, ...]:
     """What comes of a case when this source cannot be read; as it is; and when it is empty."""
-    empty = tabulate(policy.sources[source], ())
+    empty = build_table(policy.sources[source], ())
     changed = [{source: NotLearnt("it is gone")}, {}, {source: empty}]
     cases = tuple(replace(case, tables={**case.tables, **change}) for change in changed)
     return tuple(result.judgement for result in run_cases(replace(policy, cases=cases)))
@@ -115,7 +115,7 @@ def test_all_options_has_every_option():
     names = {f"{key}:" for key in (*RULE_KEYS, *operators.OPERATORS)} - {"equals:"}
     names |= {cleaning.removesuffix(" N") for cleaning in CLEANINGS}
     names |= {f"|{each}" for each in FILTERS}
-    names |= {f"{form}:" for form in Form}
+    names |= {f"{form}:" for form in SourceKind}
     names |= {"all:", "any:", "not:", "lookup:", "where:", "within:", "as: number", "today", "now - ", "time_zone:"}
     names |= {"private:", "limits:", "default:", "key: [", "columns:", "refresh:", "dated:"}
     names |= {"separator:", "encoding:", "dates:"}

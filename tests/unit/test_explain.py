@@ -31,16 +31,16 @@ LIST = """<pendingList><account><accountId>410221</accountId><username>riverside
 TEXT = """\
 connection:410221 of riverside (account 410221)
 verdict  hold by no rule
-because  No rule matched; held for review.
+reason   No rule matched; held for review.
 plan     nothing is sent
-tried    tried, which is not enforced, would have said accept
+shadow   rule tried (not enforced) would accept
 data     accounts: 1 row, digest DIGEST
-data     gone: not available, since WHY
-nearest  in-illinois would accept it, if this came out otherwise:
+data     gone: not available: WHY
+nearest  in-illinois would accept it if this were different:
          false    account.address.state: OR (expected: IL)
          false    account.username: riverside (expected: x)
 
-The rules, in the order in which they are tried:
+Rules, in order of evaluation:
 
 not on connection requests: on-meters
 blocked, reject: false
@@ -122,10 +122,8 @@ def test_what_a_file_does_not_tell_is_said_where_the_policy_asks_for_it(tmp_path
     for part in (
         "few.csv: it has 1 row; the policy requires at least 2",
         "it is in a database or at a URL, and only local files are read here",
-        "a file does not tell since when it has been held",
-        "a file does not tell what requests that were accepted say",
+        "the file does not say how long the request has been held",
+        "the file does not contain the requests that were accepted",
     ):
         assert part in said.stdout
-    assert said.stderr.startswith(
-        "What these data held before is not looked at here, though the policy requires it: same."
-    )
+    assert said.stderr.startswith("The guards `shrink` and `grow` were not checked for same.")

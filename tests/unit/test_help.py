@@ -38,7 +38,9 @@ def test_nothing_is_cut_and_no_line_is_too_long(call):
 
 def test_settings_stand_apart_from_what_a_command_is_for():
     """Its own options come first; those that may stand elsewhere too are last."""
-    own, _, settings = shown("check", "--help").partition("Settings, here or in the environment or a file:")
+    own, _, settings = shown("check", "--help").partition(
+        "Settings (also as environment variables or in a settings file):"
+    )
     assert "--coverage" in own
     assert "--username" not in own
     assert "--username" in settings
@@ -49,4 +51,4 @@ def test_a_misspelt_command_is_told_with_what_may_have_been_meant():
     """The exit code is that of a wrong use."""
     result = CliRunner().invoke(cli, ["chek"])
     assert result.exit_code == 2
-    assert "there is no command `chek` (did you mean `check`?)" in result.output
+    assert "unknown command `chek` (did you mean `check`?)" in result.output

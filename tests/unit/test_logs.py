@@ -10,7 +10,7 @@ import re
 import pytest
 import structlog
 
-from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs, one_account, one_cycle
+from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, account_context, configure_logs, cycle_context
 
 log = structlog.get_logger()
 
@@ -87,7 +87,7 @@ def test_what_libraries_log_has_the_same_form_and_says_whose_it_is(lines):
     """However often logs are set up, a line is written once."""
     configure_logs()
     configure_logs()
-    with one_account("prairie"):
+    with account_context("prairie"):
         logging.getLogger("asyncio").warning("Executing %s took %s seconds", "it", 3)
     (told,) = lines()
     assert told.pop("timestamp").endswith("Z")
@@ -104,9 +104,9 @@ async def test_all_that_one_cycle_logs_has_its_id_also_from_its_tasks(lines):
     configure_logs()
 
     async def work(name):
-        with one_account(name):
+        with account_context(name):
             for _ in range(2):
-                with one_cycle():
+                with cycle_context():
                     log.info("begun")
                     await asyncio.gather(*(asyncio.create_task(answer()) for _ in range(2)))
             log.info("left")

@@ -43,4 +43,4 @@ def test_one_fault_stands_in_the_line_that_names_the_program(said):
     lines, code = said("decisions", "--ledger", "sqlite:///nowhere.db")
     assert code == 69
     assert len(lines) == 1
-    assert lines[0].startswith("pm-autoaccept: there is no ledger at sqlite:///nowhere.db")
+    assert lines[0].startswith("pm-autoaccept: no ledger at sqlite:///nowhere.db")

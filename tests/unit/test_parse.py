@@ -216,7 +216,7 @@ def test_a_missing_offset_is_named() -> None:
     """A time without an offset could be any of several hours, and the fault says so."""
     request = only(PROPERTY.replace("54Z", "54"), Kind.PROPERTY)
     assert request.requested_at is None
-    assert "no offset" in request.faults["requested_at"]
+    assert "no time zone offset" in request.faults["requested_at"]
 
 
 def test_a_group_that_stands_twice_is_believed_only_if_it_says_the_same() -> None:
@@ -388,7 +388,7 @@ BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 50}">' for n
         (f"<!DOCTYPE p [{BOMB}]><pendingList>&e11;</pendingList>".encode(), "DOCTYPE|entity"),
         (b'<response status="Error"/>', "<response> document, where <pendingList>"),
         (b"<a>" * 10_000 + b"</a>" * 10_000, "depth|deep"),
-        (b"<pendingList>" * 201 + b"</pendingList>" * 201, "more than 200 deep"),
+        (b"<pendingList>" * 201 + b"</pendingList>" * 201, "more than 200 levels deep"),
         (b"<pendingList>" + b" " * parse.MAX_BYTES + b"</pendingList>", "bytes; at most"),
         (b"<pendingList>" + b"<a/>" * (parse.MAX_MARKS + 1) + b"</pendingList>", "too many elements"),
         (gzip.compress(b"<pendingList/>"), "not well-formed"),
@@ -415,9 +415,9 @@ def test_a_response_says_ok_or_what_is_wrong() -> None:
         ok=False, errors=errors
     )
     assert not parse.parse_response(b'<response status="Ok">%s</response>' % error).ok
-    assert parse.parse_response(b'<response status="Error">%s</response>' % error).says_no
+    assert parse.parse_response(b'<response status="Error">%s</response>' % error).is_error
     for unsure in (b'<response status="Error"/>', b'<response status="Ok">%s</response>' % error, b"<response/>"):
-        assert not parse.parse_response(unsure).says_no
+        assert not parse.parse_response(unsure).is_error
     assert not parse.parse_response(b"<response/>").ok
 
 

@@ -140,7 +140,7 @@ async def test_an_intent_that_would_pass_a_limit_is_refused_though_plan_found_ro
     """Another process may have answered since: the ledger counts again in the very transaction, and undoes it."""
     await answer(ledger, connection(1), ACCEPT, at=NOW, within=(ACCEPTS, REJECTS))
     await answer(ledger, connection(2), ACCEPT, at=NOW, within=(ACCEPTS,))
-    with pytest.raises(OverLimit, match="a limit of Accepts is reached"):
+    with pytest.raises(OverLimit, match="a limit on Accepts is reached"):
         await answer(ledger, connection(3), ACCEPT, at=NOW + MINUTE, within=(ACCEPTS,))
     assert await counted(ledger, ACCEPTS, at=NOW + MINUTE) == [(2, 2)]
     assert [row.outcome for row in await ledger.decisions()] == [Outcome.DONE, Outcome.DONE, None]
@@ -208,9 +208,9 @@ async def test_another_account_s_pause_stops_only_that_account(ledger, ledger_ad
 
 async def test_a_name_that_the_ledger_does_not_know_is_refused(ledger, tmp_path):
     """A brake that stops nobody must not look like one that does."""
-    with pytest.raises(ConfigurationError, match="knows no account `defualt`; it knows default"):
+    with pytest.raises(ConfigurationError, match="unknown account `defualt`; known accounts: default"):
         await ledger.database.run(lambda it: pauses.add_pause(it, "defualt", by="ada", why="", at=NOW))
-    with pytest.raises(ConfigurationError, match="knows no account"):
+    with pytest.raises(ConfigurationError, match="unknown account"):
         await ledger.database.run(lambda it: pauses.end_pause(it, "defualt", by="ada", at=NOW))
     empty = await SqlLedger.open(f"sqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(ConfigurationError, match="the ledger has no accounts yet"):

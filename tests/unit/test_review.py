@@ -108,7 +108,7 @@ def test_nothing_held_is_said(fill, say):
 
     fill(nothing)
     assert say("review").output.strip() == "0 requests are held for review."
-    assert "knows no account `elm`" in say("review", "--account", "elm").output
+    assert "unknown account `elm` in the ledger" in say("review", "--account", "elm").output
 
 
 def test_what_people_did_elsewhere_stands_beside_the_outcome(fill, say):
@@ -130,7 +130,7 @@ def test_what_came_in_undecided_is_acknowledged_once(fill, say, address):
     assert undecided(address) == 1
     done = say("review", "acknowledge", KEY, "--why", "accepted by phone")
     assert (done.exit_code, f"Acknowledged {KEY}" in done.output) == (0, True)
-    assert "0 connections and shares came in undecided" in say("decisions", "--undecided").output
+    assert "0 undecided connections and shares" in say("decisions", "--undecided").output
     assert undecided(address) == 0
     (row,) = json.loads(say("account", "list", "--output", "json").output)[-1:]
     assert (row["what"], row["acknowledged_why"], bool(row["acknowledged_by"])) == (KEY, "accepted by phone", True)
@@ -142,9 +142,9 @@ def test_what_came_in_undecided_is_acknowledged_once(fill, say, address):
 @pytest.mark.parametrize(
     ("key", "why", "text"),
     [
-        ("property:12", "why not", "is not an undecided connection or share"),
-        ("11", "why not", "names no request"),
-        (KEY, "  ", "--why needs a reason"),
+        ("property:12", "why not", "did not come in undecided"),
+        ("11", "why not", "invalid request key"),
+        (KEY, "  ", "--why is empty; give a reason"),
     ],
 )
 def test_what_cannot_be_acknowledged_says_why(fill, say, key, why, text):

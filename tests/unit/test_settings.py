@@ -470,9 +470,9 @@ def test_each_account_may_have_its_own_proxy(write, tmp_path, monkeypatch):
         (f"proxy: user:{SECRET}@ours:2", "set proxy_password_file"),
         (f"proxy: 'http://user:{SECRET}#x@ours:2'", "set proxy_password_file"),
         (f"proxy: socks5://user:{SECRET}@ours:2", "set proxy_password_file"),
-        ("proxy: socks5://ours:2", "a proxy of the kind `socks5` is not supported"),
+        ("proxy: socks5://ours:2", "unsupported proxy scheme `socks5`"),
         (f"proxy_password: {SECRET}", "set proxy_password_file"),
-        ("proxy: ours:2\nproxy_password_file: secret", "names no user for this password"),
+        ("proxy: ours:2\nproxy_password_file: secret", "has no username for this password"),
         ("proxy_password_file: secret", "proxy_password is set but proxy is not"),
         ("proxy: none\nproxy_password_file: secret", "proxy_password is set but proxy is not"),
     ],
@@ -489,9 +489,7 @@ def test_what_is_wrong_with_a_proxy_in_the_settings_file_is_told_without_secrets
 def test_a_variable_with_a_proxy_that_cannot_be_used_is_told_by_its_name(monkeypatch, variable):
     """It is found when the settings are read, unless nothing would go through it."""
     monkeypatch.setenv(variable, f"socks5://user:{SECRET}@proxy:1080")
-    with pytest.raises(
-        ConfigurationError, match=f"{variable}: a proxy of the kind `socks5` is not supported"
-    ) as raised:
+    with pytest.raises(ConfigurationError, match=f"{variable}: unsupported proxy scheme `socks5`") as raised:
         load_settings(**KNOWN)
     assert SECRET not in str(raised.value)
     if variable != "PM_AUTOACCEPT_PROXY":

@@ -1,1 +1,1 @@
-"""Serves `check`: `report` finds everything, and each other module shows it in one form."""
+"""The report of `check`: `report` collects the findings, and each other module prints them in one format."""

@@ -1,4 +1,4 @@
-"""What `check` found, as commands that GitHub Actions turns into annotations of the lines."""
+"""Prints the findings of `check` as GitHub Actions annotations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
 def print_as_github(report: Report) -> None:
-    """Print one annotation for each finding, as `::error file=…,line=…,col=…,title=…::message`."""
+    """Print one annotation for each finding: `::error file=…,line=…,col=…,title=…::message`."""
     for finding in report.findings:
         click.echo(_annotation(finding, report.path(finding.fault)))
 

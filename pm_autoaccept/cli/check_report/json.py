@@ -1,4 +1,4 @@
-"""What `check` found, as one JSON document."""
+"""Prints the findings of `check` as one JSON document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pm_autoaccept.model import NotLearnt
 
 
 def print_as_json(report: Report) -> None:
-    """Print it."""
+    """Print one document."""
     policy = report.policy
     print_json(
         {

@@ -1,4 +1,4 @@
-"""What `check` found, as SARIF 2.1.0, which code scanning and editors read."""
+"""Prints the findings of `check` as SARIF 2.1.0, for code scanning and editors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 
 
 def print_as_sarif(report: Report) -> None:
-    """Print one log with one run."""
+    """Print one SARIF log with one run."""
     driver = {
         "name": "pm-autoaccept",
         "version": pm_autoaccept.__version__,

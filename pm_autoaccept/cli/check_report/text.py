@@ -1,4 +1,4 @@
-"""What `check` found, for people: what is wrong on stdout, warnings and the sum of it on stderr."""
+"""Prints the findings of `check` as text: errors on stdout, warnings on stderr."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from pm_autoaccept.telemetry.terminal import printable
 
 
 def print_text(report: Report, *, coverage: bool, files: bool) -> None:
-    """Print it."""
+    """Print the findings, then a summary."""
     if files:
         for name in report.files:
             click.echo(printable((report.folder / name).as_posix()))
     for finding in report.errors:
-        _tell(report, finding)
+        _print_finding(report, finding)
     for finding in report.warnings:
-        _tell(report, finding, err=True)
+        _print_finding(report, finding, err=True)
     if coverage and report.policy is not None:
         decided = len(report.policy.rules) - len(report.not_decided)
-        click.echo(f"{report.folder}: {decided} of {counted(len(report.policy.rules), 'rule')} decide a test")
+        click.echo(f"{report.folder}: {decided} of {counted(len(report.policy.rules), 'rule')} decide a test case")
         for rule in report.not_decided:
-            click.echo(f"no test is decided by rule {rule}")
+            click.echo(f"rule {rule} decides no test case")
     count, folder = len(report.errors), report.folder
     if count or report.policy is None:
-        click.echo(f"{folder}: {counted(count, 'problem')}{report.follows}", err=True)
+        click.echo(f"{folder}: {counted(count, 'problem')}{report.consequence}", err=True)
         return
     rows = ", ".join(
         f"{name} ({counted(table.rows, 'row')})"
         for name, table in report.tables.items()
         if not isinstance(table, NotLearnt)
     )
-    tried = f"{counted(len(report.results), 'test')} passed" if report.results else "no tests"
+    tests = f"{counted(len(report.results), 'test')} passed" if report.results else "no tests"
     warned = f"; {counted(len(report.warnings), 'warning')}" if report.warnings else ""
     data = f"; data: {rows}" if rows else ""
     if report.elsewhere:
         names = ", ".join(report.elsewhere)
-        click.echo(f"{folder}: not read, since they lie elsewhere: {names}; `doctor` tries them", err=True)
-    click.echo(f"{folder}: {counted(len(report.policy.rules), 'rule')}, no problems; {tried}{warned}{data}")
+        click.echo(f"{folder}: not read, in a database or at a URL: {names}; `doctor` checks them", err=True)
+    click.echo(f"{folder}: {counted(len(report.policy.rules), 'rule')}, no problems; {tests}{warned}{data}")
 
 
-def _tell(report: Report, finding: Finding, *, err: bool = False) -> None:
-    """Print one finding: its place as it is seen from here, so that a terminal leads there; then its line."""
-    # A good policy is checked without them, and so at once.
+def _print_finding(report: Report, finding: Finding, *, err: bool = False) -> None:
+    """Print one finding: its path from the working directory, so that terminals link to it; then its line."""
+    # Imported only if there is a finding, so that checking a good policy stays fast.
     from rich.text import Text
 
     from pm_autoaccept.cli.output.tables import console
 
     fault = finding.fault
     place = replace(fault, file=report.path(fault) or fault.file).where
-    said = str(fault).removeprefix(f"{fault.where}: ")
+    rest = str(fault).removeprefix(f"{fault.where}: ")
     warned = ("warning: ", "yellow") if finding.level is Level.WARNING else ""
-    message, *shown = printable(said, keep="\n").split("\n")
+    message, *shown = printable(rest, keep="\n").split("\n")
     text = Text.assemble((printable(place), "bold"), ": ", warned, message)
     for line in shown:
         text.append(f"\n{line}", style="red" if line.strip() == "^" else "dim")

@@ -1,1 +1,1 @@
-"""Writes command results as tables, text, JSON or CSV."""
+"""What commands print: tables, rows as text, JSON or CSV, and the explanation of a decision."""

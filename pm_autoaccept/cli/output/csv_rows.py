@@ -1,9 +1,9 @@
-"""Writes rows as CSV for spreadsheets and other systems, one row at a time.
+"""Writes rows as CSV, one at a time, with cells protected against spreadsheet formulas (CSV injection).
 
-RFC 4180: a header always, commas, CRLF, quotes where needed, newlines kept within them; UTF-8. What a customer typed
-may be a formula to a spreadsheet, so a text gets an apostrophe before it if it begins with = + - @, in any of their
-forms and behind any blanks, or with a tab or a line break. Numbers, moments and the program's own words are written as
-they are; `--output json` has every text as it was.
+RFC 4180: always a header, commas, CRLF, quotes where needed, line breaks kept inside quotes; UTF-8. A spreadsheet may
+run customers' text as a formula. Therefore a text gets an apostrophe in front if it starts with = + - @ (in any form,
+and after any invisible characters), a tab or a line break. Numbers, times and the program's own words are written
+unchanged; `--output json` has every text unchanged.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from enum import StrEnum
 from io import TextIOWrapper
 
 from pm_autoaccept.cli.output.json_rows import plain
-from pm_autoaccept.cli.support.standard_streams import while_read
+from pm_autoaccept.cli.support.standard_streams import until_closed
 from pm_autoaccept.model import RequestKey
 
-_SIGNS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 _BLANKS = ("\t", "\r", "\n")
-"""What a text must not begin with, lest a spreadsheet computes it: signs in any of their forms, also after what cannot
-be seen, and blanks that end a cell where a spreadsheet takes a text apart."""
+"""How a text may not start: with a sign that begins a formula, or with white space at which a spreadsheet splits."""
 
-_UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
-"""Categories of blanks, controls, and marks that nobody sees, such as a zero-width space."""
+_INVISIBLE = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
+"""Unicode categories of spaces, controls and invisible marks such as the zero-width space."""
 
 
 def cell(value: object) -> str | int:
-    """One value as its cell."""
+    """One value as a cell."""
     if value is None:
         return ""
     if isinstance(value, int):
@@ -45,30 +44,30 @@ def cell(value: object) -> str | int:
 
 
 def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet may take it for a formula; full-width signs are ones in some languages."""
-    if text.startswith((*_SIGNS, *_BLANKS)):
+    """Whether a spreadsheet may run the text as a formula; in some locales full-width signs begin one too."""
+    if text.startswith((*_FORMULA_SIGNS, *_BLANKS)):
         return True
-    seen = next((each for each in text if unicodedata.category(each) not in _UNSEEN), "")
-    return unicodedata.normalize("NFKC", seen).startswith(_SIGNS)
+    seen = next((each for each in text if unicodedata.category(each) not in _INVISIBLE), "")
+    return unicodedata.normalize("NFKC", seen).startswith(_FORMULA_SIGNS)
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], *, bom: bool = False) -> int:
-    """Write the header and the rows to stdout as they come; returns how many rows there were.
+    """Write the header and the rows to stdout as they come; returns the number of rows.
 
     Args:
         columns: the header.
         rows: their cells.
-        bom: whether a byte order mark comes first, without which Excel takes UTF-8 for something else.
+        bom: whether to start with a byte order mark, without which Excel misreads UTF-8.
     """
     sys.stdout.flush()
-    # Whatever the terminal's encoding: and what UTF-8 has no bytes for is written as its escape.
+    # Always UTF-8, whatever the terminal's encoding; what UTF-8 cannot encode is escaped.
     out = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="backslashreplace", newline="")
     lines = csv.writer(out, lineterminator="\r\n")
     count = 0
     try:
         out.write("\ufeff" if bom else "")
         lines.writerow([cell(column) for column in columns])
-        for row in while_read(rows):
+        for row in until_closed(rows):
             lines.writerow([cell(each) for each in row])
             count += 1
         out.flush()

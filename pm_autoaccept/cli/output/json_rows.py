@@ -1,4 +1,4 @@
-"""Turns the verbs' values into JSON for machines: enumerations as their words, moments as ISO 8601."""
+"""Prints values as JSON: enumerations as their words, times as ISO 8601 with an offset."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from pm_autoaccept.cli.support.standard_streams import while_read
+from pm_autoaccept.cli.support.standard_streams import until_closed
 from pm_autoaccept.model import RequestKey
 
 
 def plain(value: object) -> object:
-    """A value of which JSON knows the kind."""
+    """The value converted to types that JSON has."""
     simple: object
     if isinstance(value, RequestKey | StrEnum | Decimal):
         simple = str(value)
@@ -33,10 +33,10 @@ def plain(value: object) -> object:
 
 
 def print_json_rows(rows: Iterable[object]) -> int:
-    """Print an array, one element at a time as they come; returns how many there were. Escaped as `print_json`."""
+    """Print an array one element at a time; returns the number of elements. Escaped like `print_json`."""
     count = 0
     sys.stdout.write("[")
-    for row in while_read(rows):
+    for row in until_closed(rows):
         sys.stdout.write(",\n" if count else "\n")
         sys.stdout.write(json.dumps(plain(row), indent=2))
         count += 1
@@ -46,6 +46,6 @@ def print_json_rows(rows: Iterable[object]) -> int:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document on stdout. Beyond ASCII all is escaped: no text of a customer reaches a terminal raw."""
+    """Print one JSON document on stdout, in ASCII: no customer text reaches a terminal unescaped."""
     sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
     sys.stdout.flush()

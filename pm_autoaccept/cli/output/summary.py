@@ -1,4 +1,4 @@
-"""Sums up what a run decided and what came of it, from the ledger's rows alone."""
+"""Counts decisions and outcomes by kind and by rule, from the ledger's rows, for `once` and `demo`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from pm_autoaccept.cli.output.tables import print_table
 from pm_autoaccept.model import Action, Kind, Outcome, ReasonKind, Verdict
 from pm_autoaccept.record import DecisionRow
 
-COLUMNS = ("accepted", "rejected", "held", "kept back", "fallen")
-"""How requests end that met no fault; others are named by their outcome."""
+ENDINGS = ("accepted", "rejected", "held", "kept back", "fallen")
+"""How requests end without a fault; others are named by their outcome."""
 
 PLURAL = {"connection": "connections", "property": "properties", "meter": "meters"}
 
 WHY_KEPT_BACK = {
-    ReasonKind.CONNECTION_NOT_ACCEPTED: "accepting the share would also have connected an owner who was not accepted",
-    ReasonKind.PROPERTY_NOT_ACCEPTED: "accepting the meter would also have accepted a property that was not",
-    ReasonKind.PROPERTY_NOT_SHARED: "accepting the meter would have shared a property that nobody asked to share",
+    ReasonKind.CONNECTION_NOT_ACCEPTED: "accepting the share would also connect an owner who is not accepted",
+    ReasonKind.PROPERTY_NOT_ACCEPTED: "accepting the meter would also accept a property that is not accepted",
+    ReasonKind.PROPERTY_NOT_SHARED: "accepting the meter would also share a property that nobody asked to share",
     ReasonKind.PARENT_REJECTED: "the connection or property above it was rejected",
-    ReasonKind.LIST_NOT_WHOLE: "a list could not be read to its end",
-    ReasonKind.ANSWERED: "it was answered already and the list lags",
-    ReasonKind.LISTED_AGAIN: "it was answered more than an hour ago and is listed still, or again",
+    ReasonKind.LIST_NOT_WHOLE: "a pending list is incomplete",
+    ReasonKind.ANSWERED: "it has been answered, and the list lags behind",
+    ReasonKind.LISTED_AGAIN: "it was answered more than an hour ago and is still listed, or listed again",
     ReasonKind.MISSED_ONCE: "a request below it was missing from one read of its list",
-    ReasonKind.IN_DOUBT: "what became of an earlier answer is not known yet",
-    ReasonKind.VERDICT_CHANGED: "another answer was sent before, and what became of that is not known",
+    ReasonKind.IN_DOUBT: "the outcome of an earlier answer is not known yet",
+    ReasonKind.VERDICT_CHANGED: "another answer was sent before, and its outcome is unknown",
     ReasonKind.REFUSED: "Portfolio Manager refused the answer",
-    ReasonKind.OVER_LIMIT: "one more would have passed a limit of the policy",
+    ReasonKind.OVER_LIMIT: "one more answer would exceed a limit of the policy",
 }
 
 
 def ending(row: DecisionRow) -> str:
-    """How one request stands, in a word or two."""
+    """How one request ended, in a word or two."""
     if row.outcome is Outcome.DONE:
         word = "accepted" if row.answer == Action.ACCEPT else "rejected"
     elif row.outcome is not None:
@@ -51,12 +51,12 @@ def ending(row: DecisionRow) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of a run.
+    """Counts of requests.
 
     Attributes:
-        endings: kind → how requests of that kind stand → how many.
-        rules: rule (or "no rule") → how its requests stand → how many.
-        kept_back: why accepts or rejects were kept back at their last decision → how they stand → how many.
+        endings: kind → ending → number of requests.
+        rules: rule (or "no rule") → ending → number of requests.
+        kept_back: reason code of answers that were kept back → ending → number of requests.
     """
 
     endings: dict[str, dict[str, int]]
@@ -65,7 +65,7 @@ class Summary:
 
 
 def summarize(rows: Sequence[DecisionRow]) -> Summary:
-    """Count the last decisions of requests."""
+    """Count the last decisions of requests by ending."""
     endings = {str(kind): Counter(ending(row) for row in rows if row.kind is kind) for kind in Kind}
     rules: dict[str, Counter[str]] = {}
     for row in rows:
@@ -82,22 +82,22 @@ def summarize(rows: Sequence[DecisionRow]) -> Summary:
 
 
 def print_summary(to: Console, summary: Summary) -> None:
-    """Print the counts as tables that a newcomer understands."""
+    """Print the counts as tables."""
     words = _words(summary.endings)
     kinds = [(PLURAL[kind], *(counts.get(word, 0) for word in words)) for kind, counts in summary.endings.items()]
-    print_table(to, ("", *words), kinds, title="What became of the requests")
+    print_table(to, ("", *words), kinds, title="Requests by outcome")
     words = _words(summary.rules)
     rules = [(rule, *(counts.get(word, 0) for word in words)) for rule, counts in summary.rules.items()]
-    print_table(to, ("rule", *words), sorted(rules), title="By which rule")
+    print_table(to, ("rule", *words), sorted(rules), title="Requests by rule")
     if summary.kept_back:
         words = _words(summary.kept_back)
         reasons = [
             (*(counts.get(word, 0) for word in words), WHY_KEPT_BACK[ReasonKind(why)])
             for why, counts in summary.kept_back.items()
         ]
-        print_table(to, (*words, "because"), reasons, title="Decided, but kept back")
+        print_table(to, (*words, "reason"), reasons, title="Answers kept back")
 
 
 def _words(counts: dict[str, dict[str, int]]) -> list[str]:
     found = {word for each in counts.values() for word in each}
-    return [*(word for word in COLUMNS if word in found), *sorted(found - set(COLUMNS))]
+    return [*(word for word in ENDINGS if word in found), *sorted(found - set(ENDINGS))]

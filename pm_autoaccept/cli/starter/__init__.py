@@ -1,1 +1,1 @@
-"""The policy that `init` writes: its files, as text."""
+"""The starter policy that `init` writes, as text."""

@@ -1,4 +1,4 @@
-"""What an account's custom fields let requests be matched by."""
+"""Chooses the custom fields by which a starter policy matches requests, one rule for each kind."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pm_autoaccept.model import CustomFieldDefinition, Kind
 
 PROMPTED = {"Once": Kind.CONNECTION, "Property": Kind.PROPERTY, "Meter": Kind.METER}
 """`whenToPrompt` → the kind of request that carries the answer."""
-_SAMPLE = 8
-"""Characters of the values in tests, where the definition allows so many."""
+_SAMPLE_CHARACTERS = 8
+"""The length of sample values in tests, if the definition allows it."""
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _./()-]*[A-Za-z0-9._/()-])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Something that a request is matched by: a field, and the list that its value is looked up in.
+    """A field by which requests are matched, and the list in which its value is looked up.
 
     Attributes:
-        field: its name in conditions on the kind of request that carries the answer.
+        field: its name in conditions on the kind of request that has the answer.
         source: the name of the list.
-        clean: how the list's values, and what is looked up, are cleaned; empty where they are not.
-        listed: a value that stands in the list while a test runs.
-        other: one that does not.
-        says: what it is, for people.
+        clean: how the list's values and the looked-up value are cleaned; "" for not at all.
+        listed: a value that is in the list while a test runs.
+        other: a value that is not.
+        label: its name for people.
     """
 
     field: str
@@ -33,22 +33,22 @@ class Question:
     clean: str
     listed: str
     other: str
-    says: str
+    label: str
 
     @property
     def file(self) -> str:
-        """Where the list stands."""
+        """The path of the list."""
         return f"data/{self.source}.txt"
 
     @property
     def on_shares(self) -> str:
-        """The field's name on shares, of what is asked at connection."""
+        """The name on shares of a field that is asked at connection."""
         return f"connection.{self.field}" if self.field.startswith("custom.") else self.field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One rule of the policy: requests of a kind are accepted whose fields are in their lists.
+    """One rule of the policy: accept requests of a kind if their fields are in their lists.
 
     Attributes:
         fields: the fields' names on this kind of request, with their questions; empty for meters that follow their
@@ -60,13 +60,13 @@ class Match:
     fields: tuple[tuple[str, Question], ...]
 
     @property
-    def says(self) -> str:
-        """What must be in the lists, for people."""
-        return " and the ".join(question.says for _, question in self.fields)
+    def label(self) -> str:
+        """The names of the fields, for people."""
+        return " and the ".join(question.label for _, question in self.fields)
 
 
-def matched(definitions: Sequence[CustomFieldDefinition]) -> tuple[Match, ...]:
-    """One rule for each kind of request: by what is asked with it, else by what is known of its customer."""
+def choose_matches(definitions: Sequence[CustomFieldDefinition]) -> tuple[Match, ...]:
+    """One rule for each kind of request: by the fields that are asked with it, or else by the customer's."""
     asked = {kind: _questions(definitions, kind) for kind in Kind}
     customer = asked[Kind.CONNECTION] or (_USERNAME,)
     own = {kind: tuple((question.field, question) for question in asked[kind]) for kind in Kind}
@@ -90,7 +90,7 @@ def matched(definitions: Sequence[CustomFieldDefinition]) -> tuple[Match, ...]:
 
 
 def quoted(text: str) -> str:
-    """A key or a text, in single quotes where YAML would take some of it for its own."""
+    """A key or a text, in single quotes if YAML needs them."""
     return text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "''") + "'"
 
 
@@ -100,13 +100,13 @@ _USERNAME = Question(
     clean="fold_case",
     listed="riverside_props",
     other="somebody_else",
-    says="username",
+    label="username",
 )
-"""What customers are matched by where the account asks them for nothing."""
+"""The question for accounts without custom fields."""
 
 
 def _questions(definitions: Sequence[CustomFieldDefinition], kind: Kind) -> tuple[Question, ...]:
-    """What a request of this kind is matched by: all that must be filled in, else the first that may be."""
+    """The questions for a kind of request: all required fields, or else the first optional one."""
     there = [each for each in definitions if PROMPTED.get(each.when_to_prompt or "") is kind]
     chosen = [each for each in there if each.required] or there[:1]
     names = [_named(each) for each in definitions]
@@ -119,14 +119,14 @@ def _named(definition: CustomFieldDefinition) -> str:
 
 def _question(definition: CustomFieldDefinition, *, alone: bool) -> Question:
     least = max(definition.min_chars or 1, 1)
-    length = max(least, min(_SAMPLE, definition.max_chars or _SAMPLE))
+    length = max(least, min(_SAMPLE_CHARACTERS, definition.max_chars or _SAMPLE_CHARACTERS))
     name = _named(definition)
     return Question(
         field=f"custom.{' '.join(definition.name.split())}",
         source=name if alone and name[:1].isalpha() and definition.name.isascii() else f"field_{definition.id}",
-        # Where only digits can be typed there is nothing to clean, and no line of text is one of them.
+        # If only digits can be typed there is nothing to clean.
         clean="" if definition.valid_characters == "Numeric" else "[letters_digits, fold_case]",
         listed=("1234567890" * length)[:length],
         other=("9876543210" * length)[:length],
-        says=" ".join(definition.name.split()),
+        label=" ".join(definition.name.split()),
     )

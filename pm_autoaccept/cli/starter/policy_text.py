@@ -1,4 +1,4 @@
-"""The rules of a policy to start from, as text."""
+"""Writes policy.yaml of a starter policy: data, rules and default, with comments."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from pm_autoaccept.model import CustomFieldDefinition, Kind
 _HEAD = """\
 # yaml-language-server: $schema=policy.schema.json
 #
-# A policy to start from, made from what the account {username} asks its customers in Portfolio Manager:
+# A policy to start from, based on what the account {username} asks its customers in Portfolio Manager:
 #
 {fields}
 #
-# Rules are tried from top to bottom, and the first one that is true decides. What no rule decides waits for
-# people. Lines that begin with # are for you; what stands under `note` is what the customer reads.
-# After each change let `check` say what is wrong, and whether the tests in policy.test.yaml still pass.
+# Rules are evaluated from top to bottom, and the first rule that matches decides. If no rule matches, the request is
+# held for review. Lines that start with # are comments for you; customers read only the text of `note`.
+# After each change, run `check`: it lists faults and runs the tests in policy.test.yaml.
 version: 1
 
-# Your own lists, one value on each line. Nobody is on them until you have put your values in.
+# Your own lists, one value on each line. They match nobody until you put your values in.
 data:"""
 
 _FOOT = """
-# What no rule decides waits for people. Not for ever, since customers cannot send a corrected request while one
-# is waiting. Nothing is ever accepted by waiting.
+# If no rule matches, the request is held for review, but not forever: customers cannot send a corrected request
+# while one is pending. Waiting never leads to an accept.
 default:
   then: hold
   expire:
     after: 30d
     then: reject
-    note: We could not match your request with our records. Please look at what you entered, and ask again.
+    note: We could not match your request with our records. Please check what you entered, and send it again.
 """
 
 _CLEANED = {
     "": (),
-    "fold_case": ("# Capitals do not count.", "clean: fold_case"),
+    "fold_case": ("# Upper and lower case are treated the same.", "clean: fold_case"),
     "[letters_digits, fold_case]": (
-        "# Only letters and digits are compared, and capitals do not count: 00-12 a is found as 0012A.",
+        "# Only letters and digits are compared, and case is ignored: 00-12 a matches 0012A.",
         "clean: [letters_digits, fold_case]",
     ),
 }
 
 _FOLLOWS = ("any:", "  - property.share: shared", "  - property.verdict: accept")
-"""The conditions of meters that follow their property."""
+"""The condition for meters that follow their property."""
 
 _WHEN = {
     "Once": "asked once, when a customer connects",
@@ -59,8 +59,8 @@ def text(
     *,
     username: str,
 ) -> str:
-    """The whole file."""
-    fields = [f"#   {_told(each)}" for each in definitions]
+    """The text of policy.yaml."""
+    fields = [f"#   {_field_comment(each)}" for each in definitions]
     nothing = ["#   nothing: it has no custom fields, so customers are matched by their username"]
     lines = [_HEAD.format(username=username, fields="\n".join(fields or nothing))]
     for question in questions:
@@ -71,10 +71,10 @@ def text(
     return "\n".join(lines) + "\n" + _FOOT
 
 
-def _told(definition: CustomFieldDefinition) -> str:
+def _field_comment(definition: CustomFieldDefinition) -> str:
     """One custom field, in a comment."""
     parts = [_WHEN.get(definition.when_to_prompt or "", "asked")]
-    parts.append("must be filled in" if definition.required else "may be left out")
+    parts.append("required" if definition.required else "optional")
     if definition.max_chars:
         parts.append(f"{max(definition.min_chars or 1, 1)} to {definition.max_chars} characters")
     if definition.valid_characters not in {None, "Any"}:
@@ -85,9 +85,9 @@ def _told(definition: CustomFieldDefinition) -> str:
 def _rule(match: Match) -> Iterator[str]:
     kinds = {Kind.CONNECTION: "Connections", Kind.PROPERTY: "Properties", Kind.METER: "Meters"}[match.kind]
     if match.fields:
-        yield f"  # {kinds}: the {match.says} must be in your list."
+        yield f"  # {kinds}: the {match.label} must be in your list."
     else:
-        yield f"  # {kinds}: their property must be shared with you, or be about to."
+        yield f"  # {kinds}: their property must be shared with you, or be accepted in the same cycle."
     yield f"  - id: {match.rule}"
     yield f"    on: {match.kind}"
     yield "    when:"

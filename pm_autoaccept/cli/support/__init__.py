@@ -1,1 +1,1 @@
-"""Code that several commands share: options, sessions, confirmation, and running a coroutine."""
+"""What several commands share: options, ledger access, sign-in, confirmation, signal handling."""

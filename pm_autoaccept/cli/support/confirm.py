@@ -1,25 +1,26 @@
-"""Asks people before something that cannot be undone, and says who they are."""
+"""Asks for confirmation before something that cannot be undone, and names the user who gives a command."""
 
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 
 import click
 
 
-def ask(question: str, *, yes: bool) -> None:
-    """Go on if people say yes, here or by an option; raises `UsageError` where nobody can be asked."""
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if the user confirms, at the prompt or with --yes; raise `UsageError` if there is no terminal."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; say --yes")
+        raise click.UsageError("not a terminal; pass --yes to confirm")
     click.confirm(question, abort=True, err=True)
 
 
-def who() -> str:
-    """The name of the user of this machine who gives a command."""
+def user_name() -> str:
+    """The name of the machine's user who runs the command, for the record."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "unknown"  # as in a container that runs by a number
+    except (ImportError, KeyError, OSError):  # a container's user need not have a name
+        return f"user {os.getuid()}"

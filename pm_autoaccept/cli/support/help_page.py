@@ -1,33 +1,36 @@
-"""How a command's `--help` is laid out: what is its own first, then the settings that it shares with others."""
+"""Lays out `--help`: a command's own options first, then the settings that it shares with other commands."""
 
 from __future__ import annotations
 
 import click
 
-LONGEST = 200
-"""Characters of a command's line in the list of commands: one sentence, which is folded and not cut."""
+MAX_SUMMARY_CHARACTERS = 200
+"""Of a command's line in the list of commands: one sentence, which wraps and is never cut."""
 
 
 class Setting(click.Option):
-    """An option that is a setting of the program, so that it may stand in the environment or the settings file too."""
+    """An option for a setting, which may also be set in the environment or in the settings file."""
 
 
 def _format_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write two sections; a command without settings has one."""
+    """Write the options in two sections; a command without settings has one."""
     options: list[tuple[str, str]] = []
     settings: list[tuple[str, str]] = []
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
         if record is not None:
             (settings if isinstance(param, Setting) else options).append(record)
-    for title, records in (("Options", options), ("Settings, here or in the environment or a file", settings)):
+    for title, records in (
+        ("Options", options),
+        ("Settings (also as environment variables or in a settings file)", settings),
+    ):
         if records:
             with formatter.section(title):
                 formatter.write_dl(records)
 
 
 class Command(click.Command):
-    """A command whose help has its settings apart."""
+    """A command whose help lists settings separately."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options."""
@@ -35,7 +38,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands, in the order in which they are written."""
+    """A group of such commands, listed in the order of definition."""
 
     command_class = Command
 
@@ -49,6 +52,8 @@ class Group(click.Group):
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
-        """List the commands, each with a whole sentence."""
+        """List the commands, each with its full summary."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, each.get_short_help_str(LONGEST)) for name, each in self.commands.items()])
+            formatter.write_dl(
+                [(name, each.get_short_help_str(MAX_SUMMARY_CHARACTERS)) for name, each in self.commands.items()]
+            )

@@ -1,4 +1,4 @@
-"""Options that several commands share. Secrets are never options: other users of the machine could read them."""
+"""Command-line options that several commands share. Secrets are never options: other users could read them."""
 
 from __future__ import annotations
 
@@ -22,71 +22,73 @@ def output(command: Command) -> Command:
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="For people, or for machines.",
+        help="Print text for people or JSON for programs.",
     )(command)
 
 
 def table_output(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--output text|json|csv`, and `--bom`, with which a command gets `csv-bom`."""
+    """`--output text|json|csv` and `--bom`; with both csv and --bom, the command receives `csv-bom`."""
 
     @wraps(command)
-    def chosen(*arguments: Any, output: str, bom: bool, **said: Any) -> Any:  # noqa: ANN401 — whatever the command takes
+    def chosen(*arguments: Any, output: str, bom: bool, **others: Any) -> Any:  # noqa: ANN401 — whatever the command takes
         if bom and output != "csv":
-            raise click.UsageError("--bom is for spreadsheets; say --output csv too")
-        return command(*arguments, output="csv-bom" if bom else output, **said)
+            raise click.UsageError("--bom requires --output csv")
+        return command(*arguments, output="csv-bom" if bom else output, **others)
 
     chosen = click.option(
-        "--bom", is_flag=True, help="Begin CSV with a byte order mark: Excel then reads it as UTF-8."
+        "--bom", is_flag=True, help="Start CSV with a byte order mark, so that Excel reads it as UTF-8."
     )(chosen)
     return click.option(
         "--output",
         type=click.Choice(["text", "json", "csv"]),
         default="text",
         show_default=True,
-        help="For people, for machines, or for spreadsheets.",
+        help="Print text for people, JSON for programs, or CSV for spreadsheets.",
     )(chosen)
 
 
 def ledger(command: Command) -> Command:
     """`--ledger ADDRESS`."""
     return click.option(
-        "--ledger", cls=Setting, metavar="ADDRESS", help="The ledger, as sqlite:///FILE or postgresql://USER@HOST/DB."
+        "--ledger", cls=Setting, metavar="ADDRESS", help="Use this ledger: sqlite:///FILE or postgresql://USER@HOST/DB."
     )(command)
 
 
 def settings(command: Command) -> Command:
     """`--settings FILE`."""
     return click.option(
-        "--settings", cls=Setting, type=click.Path(path_type=Path), metavar="FILE", help="A settings file."
+        "--settings", cls=Setting, type=click.Path(path_type=Path), metavar="FILE", help="Read this settings file."
     )(command)
 
 
-_WHOSE = (
+_ACCOUNT_OPTIONS = (
     settings,
-    click.option("--account", cls=Setting, metavar="NAME", help="One of the accounts in the settings file."),
-    click.option("--service", cls=Setting, metavar="SERVICE", help="test, live, or a base URL."),
-    click.option("--username", cls=Setting, metavar="NAME", help="The provider account's username."),
+    click.option("--account", cls=Setting, metavar="NAME", help="Use this account of the settings file."),
+    click.option("--service", cls=Setting, metavar="SERVICE", help="Call this service: test, live, or a base URL."),
+    click.option("--username", cls=Setting, metavar="NAME", help="Sign in with this username."),
 )
-_HOW = (
+_CALL_OPTIONS = (
     ledger,
-    click.option("--in-flight", cls=Setting, type=int, metavar="N", help="Calls at once (4)."),
-    click.option("--rate", cls=Setting, metavar="RATE", help="Calls over time (4 per 1s; none for a simulator)."),
+    click.option("--in-flight", cls=Setting, type=int, metavar="N", help="Limit the number of concurrent calls (4)."),
+    click.option(
+        "--rate", cls=Setting, metavar="RATE", help="Limit the rate of calls (4 per 1s; none for a simulator)."
+    ),
 )
 _POLICY = click.option(
-    "--policy", cls=Setting, type=click.Path(path_type=Path), metavar="FOLDER", help="The policy folder."
+    "--policy", cls=Setting, type=click.Path(path_type=Path), metavar="FOLDER", help="Use this policy folder."
 )
 
 
 def account(command: Command) -> Command:
-    """What says which account is looked at, by which policy."""
-    for option in reversed((*_WHOSE, _POLICY, *_HOW)):
+    """The options for account, policy, ledger and rate."""
+    for option in reversed((*_ACCOUNT_OPTIONS, _POLICY, *_CALL_OPTIONS)):
         command = option(command)
     return command
 
 
 def account_of_folder(command: Command) -> Command:
-    """The same for commands that are given the policy's folder as their argument."""
-    for option in reversed((*_WHOSE, *_HOW)):
+    """The same without --policy, for commands whose argument is the policy folder."""
+    for option in reversed((*_ACCOUNT_OPTIONS, *_CALL_OPTIONS)):
         command = option(command)
     return command
 
@@ -96,7 +98,7 @@ def mode(command: Command) -> Command:
     return click.option(
         "--mode",
         type=click.Choice(["observe", "enforce"]),
-        help="observe decides and records (the default); enforce also answers.",
+        help="Decide and record (observe, the default), or also answer (enforce).",
     )(command)
 
 
@@ -104,23 +106,25 @@ _KEY = re.compile(r"(connection|property|meter)[: ]([0-9]{1,19})")
 
 
 def request_key(text: str) -> tuple[str, int]:
-    """Kind and number of a request, as `meter:30511977`; raises `UsageError` for what names none."""
+    """Parse a request key such as `meter:30511977` into kind and number; raises `UsageError` if it is invalid."""
     named = _KEY.fullmatch(text.strip())
     if named is None:
         raise click.UsageError(
-            f"{text!r} names no request; write connection:ID, property:ID or meter:ID, as meter:30511977. "
-            "`pm-autoaccept pending` and `pm-autoaccept decisions` list them"
+            f"invalid request key {text!r}; use connection:ID, property:ID or meter:ID, for example meter:30511977. "
+            "`pm-autoaccept pending` and `pm-autoaccept decisions` list the keys"
         )
     return named[1], int(named[2])
 
 
-def policy_folder(said: Path | None, *, settings: Path | None, account: str | None) -> Path:
-    """The folder that a command without other settings was given, or else the one that the settings name."""
-    if said is not None:
-        return said
-    from pm_autoaccept.config import policy_folder as named_in
+def policy_folder(option: Path | None, *, settings: Path | None, account: str | None) -> Path:
+    """The policy folder from the command line, or else from the settings; raises `UsageError` if there is none."""
+    if option is not None:
+        return option
+    from pm_autoaccept.config import policy_folder as from_settings
 
-    named = named_in(settings=settings, account=account)
-    if named is None:
-        raise click.UsageError("name a policy folder, or set PM_AUTOACCEPT_POLICY, or `policy` in a settings file")
-    return named
+    folder = from_settings(settings=settings, account=account)
+    if folder is None:
+        raise click.UsageError(
+            "no policy folder; pass one, set PM_AUTOACCEPT_POLICY, or set `policy` in a settings file"
+        )
+    return folder

@@ -1,4 +1,4 @@
-"""Looks without sending or recording, and says in words what a plan holds for one request."""
+"""Reads, decides and plans without sending or recording, for `pending` and `explain`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pm_autoaccept.account import PolicyInForce, cycle_of
-from pm_autoaccept.cli.support.session import say
+from pm_autoaccept.account import ActivePolicy, build_cycle
+from pm_autoaccept.cli.support.session import print_message
 from pm_autoaccept.config import Settings
 from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table
-from pm_autoaccept.sign_in import passage_to_look, sign_in
-from pm_autoaccept.sign_in_memory import only_reading
+from pm_autoaccept.sign_in import proxy_guard_for_reading, sign_in
+from pm_autoaccept.sign_in_memory import open_read_only
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A plan, and the policy and the data by which it was made.
+class Preview:
+    """A plan, with the policy and the data that it was made from.
 
     Attributes:
-        tables: those that are good; why not, of each other.
-        dated: when their contents are from, where somebody says.
+        tables: the data sources that passed their guards; for each other one, why not.
+        dated: the date of each source's contents, if known.
     """
 
     plan: Plan
@@ -30,36 +30,37 @@ class Looked:
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
-async def look_only(settings: Settings) -> Looked:
-    """Read, decide, plan. The ledger is read if there is one; only how signing in ended is written into it."""
+async def load_preview(settings: Settings) -> Preview:
+    """Read, decide and plan. The ledger, if there is one, is only read, except that it records refused passwords."""
     checked: dict[str, Fact[Table]] = {}
     async with (
-        only_reading(settings, tell=say) as (ledger, memory),
-        passage_to_look(settings) as passage,
+        open_read_only(settings, on_warning=print_message) as (ledger, memory),
+        proxy_guard_for_reading(settings) as proxy_guard,
     ):
-        in_force = await PolicyInForce.load(settings, passage)
-        async with sign_in(settings, ledger, records=False, memory=memory, passage=passage) as session:
-            cycle = cycle_of(session, settings, in_force, on_tables=checked.update)
-            return Looked(await cycle.look(record=False), in_force.policy, checked, in_force.dated)
+        policy = await ActivePolicy.load(settings, proxy_guard)
+        async with sign_in(settings, ledger, records=False, memory=memory, proxy_guard=proxy_guard) as session:
+            cycle = build_cycle(session, settings, policy, on_tables=checked.update)
+            return Preview(await cycle.look(record=False), policy.policy, checked, policy.dated)
 
 
 def notices(plan: Plan) -> list[str]:
-    """What people must know beside the plan itself: a pause, clocks that do not agree, a list that is not whole."""
-    paused = [f"Nothing is answered now: {plan.paused}."] if plan.paused is not None else []
+    """Messages about the plan: answering is paused, clocks differ, a list is incomplete."""
+    messages = [f"Answering is paused: {plan.paused}."] if plan.paused is not None else []
     open_intents = sum(each.reason.kind is ReasonKind.IN_DOUBT for each in plan.kept_back)
     if plan.clock_skew is not None and open_intents:
         apart = f"{abs(plan.clock_skew).total_seconds():,.0f} seconds"
-        paused.append(
-            f"Our clock and Portfolio Manager's are {apart} apart. No answer of unknown fate is sent again until they"
-            f" agree, and {open_intents} {'waits' if open_intents == 1 else 'wait'}. Set this machine's clock by NTP."
+        messages.append(
+            f"This machine's clock and Portfolio Manager's differ by {apart}. Until they agree, answers with an unknown"
+            f" outcome are not sent again; {open_intents} {'is' if open_intents == 1 else 'are'} waiting. Synchronize"
+            " this machine's clock with NTP."
         )
-    lists = (f"The list of pending {each.kind} requests is not whole: {each.failed}" for each in plan.not_whole)
-    return [*paused, *lists]
+    lists = (f"The list of pending {each.kind} requests is incomplete: {each.failed}" for each in plan.not_whole)
+    return [*messages, *lists]
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """What a plan holds for one request: `send`, `keep back`, `fall` with its parent, or `nothing`; and a sentence."""
+class PlannedAnswer:
+    """What a plan does with one request: `send`, `keep back`, `fall` with its parent, or `nothing`; and a sentence."""
 
     what: str
     text: str
@@ -67,21 +68,21 @@ class Planned:
     falls: tuple[RequestKey, ...] = ()
 
 
-def planned(plan: Plan) -> dict[RequestKey, Planned]:
-    """What a plan holds for each request that it decided."""
-    found = {decision.key: Planned("nothing", "nothing is sent") for decision in plan.decisions}
+def planned_answers(plan: Plan) -> dict[RequestKey, PlannedAnswer]:
+    """What a plan does with each request that was decided."""
+    found = {decision.key: PlannedAnswer("nothing", "nothing is sent") for decision in plan.decisions}
     for step in plan.steps:
         for key in step.falls:
-            found[key] = Planned("fall", f"falls with the reject of {step.key}")
+            found[key] = PlannedAnswer("fall", f"falls with the reject of {step.key}")
     for kept in plan.kept_back:
-        found[kept.decision.key] = Planned("keep back", f"kept back: {kept.reason.text}")
+        found[kept.decision.key] = PlannedAnswer("keep back", f"kept back: {kept.reason.text}")
     for step in plan.steps:
         text = f"send {step.action}"
         if step.needs:
             text += f" once {_listed(step.needs)} {'is' if len(step.needs) == 1 else 'are'} done"
         if step.falls:
             text += f"; {_listed(step.falls)} will fall with it"
-        found[step.key] = Planned("send", text, step.needs, step.falls)
+        found[step.key] = PlannedAnswer("send", text, step.needs, step.falls)
     return found
 
 

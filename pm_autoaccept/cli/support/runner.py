@@ -1,4 +1,4 @@
-"""Runs a command's coroutine with logs on stderr, so that a signal stops it gently."""
+"""Runs a command's coroutine with logs on stderr, and stops it gracefully on SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import Any
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.daemon import Stop
-from pm_autoaccept.telemetry.log_stream import stderr_apart
+from pm_autoaccept.telemetry.log_stream import stderr_in_background
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs, log_lost_lines
 
-FROM_SIGNAL = 128
-"""A program ended by signal N exits with 128 + N, as shells expect."""
+SIGNAL_EXIT_BASE = 128
+"""By the shell's convention, a program that signal N ends exits with 128 + N."""
 
 
-def read_gently(reading: Callable[[], Coroutine[Any, Any, int]], *, settings: Settings | None = None) -> int:
-    """Run what only reads; a signal ends it at once, with the exit code that names the signal."""
+def run_reading(read: Callable[[], Coroutine[Any, Any, int]], *, settings: Settings | None = None) -> int:
+    """Run a read-only coroutine; a signal ends it at once, with the signal's exit code."""
 
     async def work(stop: Stop) -> int:
-        return await stop.unless_asked(reading()) or 0
+        return await stop.unless_stopping(read()) or 0
 
-    return run_gently(work, settings=settings)
+    return run_to_end(work, settings=settings)
 
 
-def run_gently(work: Callable[[Stop], Coroutine[Any, Any, int]], *, settings: Settings | None = None) -> int:
-    """Run work until it ends; SIGTERM or SIGINT lets it finish what is in hand, then the exit code names the signal."""
+def run_to_end(work: Callable[[Stop], Coroutine[Any, Any, int]], *, settings: Settings | None = None) -> int:
+    """Run work to its end; after SIGTERM or SIGINT it finishes what is in flight, and the exit code is the signal's."""
     stop = Stop()
     code = _run(work, stop, settings)
-    return FROM_SIGNAL + stop.signal if stop.signal is not None else code
+    return SIGNAL_EXIT_BASE + stop.signal if stop.signal is not None else code
 
 
 def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, int]], *, settings: Settings | None = None) -> int:
-    """Run what is meant to be ended by a signal: that is no failure, and the exit code is the work's own."""
+    """Run work that only a signal ends. That is not a failure, so the exit code is the work's own."""
     return _run(work, Stop(), settings)
 
 
 def _run(work: Callable[[Stop], Coroutine[Any, Any, int]], stop: Stop, settings: Settings | None) -> int:
     async def main() -> int:
-        with stop.on_signals():
+        with stop.handle_signals():
             return await work(stop)
 
-    with stderr_apart(log_lost_lines):
+    with stderr_in_background(log_lost_lines):
         if settings is None:
             configure_logs()
         else:

@@ -1,7 +1,7 @@
-"""Makes stdout and stderr safe to print to: full disk, broken pipe, closed descriptor, an encoding that is not UTF-8.
+"""Makes printing to stdout and stderr safe: full disk, broken pipe, closed descriptor, encoding other than UTF-8.
 
-Nothing that is printed raises. What cannot be written goes nowhere, the work is finished, and the exit code and one
-line on stderr say so. Whoever leaves early, as `| head` does, is no failure.
+Printing never raises. Output that cannot be written is dropped, the work is finished, and the exit code and one line
+on stderr report the failure. A reader that closes the pipe early, such as `| head`, is not a failure.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OUTPUT_NOT_WRITTEN = 74
-"""The exit code, as sysexits(3) has it for input and output errors."""
+"""The exit code for input and output errors (sysexits(3))."""
 
 
-class _Quiet(io.FileIO):
-    """A file that keeps its first error; from then on what is written to it goes nowhere."""
+class _SafeFile(io.FileIO):
+    """A file that remembers its first error and drops everything written after it."""
 
     error: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write, or go on as if; a file that does not block is waited for."""
+        """Write, or pretend to after an error; wait for a non-blocking file."""
         while self.error is None:
             try:
                 if (count := super().write(data)) is not None:
@@ -42,7 +42,7 @@ class _Quiet(io.FileIO):
 
 
 def make_safe() -> None:
-    """Put streams that never raise in the places of stdin, stdout and stderr, unless a test has put its own there."""
+    """Replace stdin, stdout and stderr with streams that never raise, unless a test has replaced them."""
     for number in (0, 1, 2):
         _reserve(number)
     sys.stdin = sys.stdin or io.StringIO()
@@ -50,9 +50,9 @@ def make_safe() -> None:
 
 
 def _reserve(number: int) -> None:
-    """Open a descriptor that was closed, the wrong way round, so that using it fails.
+    """Open a descriptor that was closed, for the wrong direction, so that using it fails.
 
-    Otherwise the next file that is opened gets its number, and what is printed ends up in a ledger.
+    Otherwise the next file to be opened would get its number, and printed text could end up in a ledger.
     """
     try:
         os.fstat(number)
@@ -64,7 +64,7 @@ def _reserve(number: int) -> None:
 
 
 def _safe(stream: TextIO | None, number: int) -> TextIO:
-    """The stream, so that it never raises: neither for what it is written to nor for a character."""
+    """The stream, wrapped so that neither its file nor a character outside its encoding raises."""
     encoding, by_lines = "utf-8", False
     if stream is not None:
         try:
@@ -74,18 +74,18 @@ def _safe(stream: TextIO | None, number: int) -> TextIO:
             return stream
         stream.flush()
         encoding, by_lines = stream.encoding, stream.isatty() or number == 2  # noqa: PLR2004 — stderr
-    file = io.BufferedWriter(_Quiet(number, "w", closefd=False))
+    file = io.BufferedWriter(_SafeFile(number, "w", closefd=False))
     return io.TextIOWrapper(file, encoding=encoding, errors="backslashreplace", line_buffering=by_lines)
 
 
 def output_error() -> OSError | None:
-    """Why stdout could not be written to; None while it could."""
+    """Why writing to stdout failed; None if it has not."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return raw.error if isinstance(raw, _Quiet) else None
+    return raw.error if isinstance(raw, _SafeFile) else None
 
 
-def while_read(rows: Iterable[T]) -> Iterator[T]:
-    """The rows, until nobody reads them any more: a long list need not be read to its end for nobody."""
+def until_closed(rows: Iterable[T]) -> Iterator[T]:
+    """The rows, until stdout fails: a long list is not read to its end after its reader has left."""
     for row in rows:
         if output_error() is not None:
             return
@@ -93,11 +93,11 @@ def while_read(rows: Iterable[T]) -> Iterator[T]:
 
 
 def exit_code(code: int) -> int:
-    """A command's exit code, once all that it printed is written; says so where it could not be."""
+    """A command's exit code after its output is flushed; reports output that could not be written."""
     sys.stdout.flush()
     error = output_error()
     if error is None or error.errno == errno.EPIPE:
         return code
-    sys.stderr.write(f"pm-autoaccept: the output could not be written: {os.strerror(error.errno or 0)}\n")
+    sys.stderr.write(f"pm-autoaccept: cannot write the output: {os.strerror(error.errno or 0)}\n")
     sys.stderr.flush()
     return code or OUTPUT_NOT_WRITTEN

@@ -9,22 +9,22 @@ from sqlalchemy import DateTime, Dialect, TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment with its zone on the way in, always UTC on the way out; SQLite itself knows no zones."""
+    """A date and time with time zone, stored and returned in UTC. SQLite itself has no time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 — SQLAlchemy's signature
-        """Refuse a moment without a zone, since nobody could say what it meant."""
+        """Refuse a moment without a time zone, because it would be ambiguous."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment in the ledger needs its time zone")
+            raise ValueError("a moment in the ledger needs a time zone")
         moment: datetime = value.astimezone(UTC)
         return moment
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 — SQLAlchemy's signature
-        """Give the zone back that SQLite dropped."""
+        """Restore the time zone that SQLite dropped."""
         if value is None:
             return None
         moment: datetime = value

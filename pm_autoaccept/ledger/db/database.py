@@ -1,4 +1,4 @@
-"""Opens the database and runs work in it: what writes on one thread, by group commit, what reads beside it."""
+"""`Database`: opens or creates a ledger's database, runs writes on one thread with group commit, reads on another."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Item = TypeVar("Item")
 class Database:
     """A ledger's database. Open it with `await Database.open(url)`, close it with `await database.close()`.
 
-    All that writes runs on one thread of its own, so that the event loop never waits for the disk and SQLite has one
-    writer; what reads long has another, so that no answer waits for it.
+    All writes run on one thread, so that the event loop never waits for the disk and SQLite has one writer. Long reads
+    run on another thread, so that no answer waits for them.
 
-    Before each transaction that writes, and each read beside them, it is checked that they still go to the ledger that
-    was opened: a file, or a database, may be deleted, replaced or restored at any time.
+    Before each write transaction and each read, `Database` checks that it still uses the ledger that was opened: a file
+    or a database may be deleted, replaced or restored at any time.
 
     Args:
-        engine: writes; reads too where there is no other.
-        reading: reads, None for a ledger in memory.
-        path: of the file in which it is kept; None where it is in none, or is only read.
+        engine: for writes, and for reads if there is no other.
+        reading: the engine for reads; None for a ledger in memory.
+        path: the ledger's file; None if it has none or is only read.
     """
 
     def __init__(self, engine: Engine, read_engine: Engine | None = None, *, path: Path | None = None) -> None:
@@ -53,11 +53,11 @@ class Database:
         self._reading = read_engine
         self._identity = LedgerIdentity(path or engine.url.database or "")
         self._files = {
-            each: OpenFile(path, each, stands=self._identity.stands)
+            each: OpenFile(path, each, check_identity=self._identity.check)
             for each in (engine, read_engine)
             if each is not None and path is not None
         }
-        self._writer = Writer(engine, check=lambda: self._check(engine), begun=self._stands)
+        self._writer = Writer(engine, check=lambda: self._check_file(engine), begun=self._check_identity)
         self._seen: tuple[sqlite3.Connection, object] | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reads")
 
@@ -65,29 +65,29 @@ class Database:
     async def open(
         cls, url: str, *, read_only: bool = False, prepare: Callable[[Connection], object] | None = None
     ) -> Self:
-        """Open the database and bring its tables up to date, or open it only to read.
+        """Open the database and migrate its tables, or open it read-only.
 
-        Where there is no file, a new ledger is made: private, whole, then under its name. So a file without tables is a
-        damaged ledger or none at all, and is refused. A ledger in PostgreSQL is made where there is none, and otherwise
-        only checked: other replicas may work on it.
+        If there is no file, a new ledger is created as a complete private file, which then gets its name. So a file
+        without tables is a damaged ledger or not a ledger, and is refused. In PostgreSQL a new ledger is created, but
+        an existing one is only checked, because other replicas may use it.
 
         Args:
             url: `sqlite:///FILE`, `sqlite://` for one in memory, or `postgresql://…`.
-            read_only: nothing is written, made, migrated or locked; a copy that cannot be written to will do.
-            prepare: what is done with the tables first, instead of that.
+            read_only: write, create, migrate and lock nothing; works with a write-protected copy.
+            prepare: what to do with the tables first, instead of migrating or checking them.
 
         Raises:
-            ConfigurationError: the address is not one of a ledger.
-            LedgerUnavailable: the file cannot be opened, is empty or no file at all, or the database cannot be
+            ConfigurationError: the address is not a valid ledger address.
+            LedgerUnavailable: the file cannot be opened, is empty or not a regular file, or the database cannot be
                 reached.
-            LedgerMismatch: there is no ledger in the file, or one that was written by a newer program, or an older one
-                that is not brought up to date here.
+            LedgerMismatch: the file is not a ledger, was written by a newer program version, or needs a migration that
+                is not done here.
         """
         where = parse_address(url)
         path, work = file_of(where), prepare or (check_version if read_only else prepare_tables)
         there = path is not None and ledger_file_exists(path)
         if path is not None and not there and not read_only and await cls._made(where, path, work):
-            work = has_tables  # which it is
+            work = has_tables  # the tables were just created
         database = (
             cls(read_only_engine(where)) if read_only else cls(write_engine(where), read_engine(where), path=path)
         )
@@ -100,15 +100,15 @@ class Database:
 
     @classmethod
     async def open_to_append(cls, url: str) -> Self:
-        """Open a ledger that is there, to add a row to it: it is neither made nor migrated.
+        """Open an existing ledger to append a row; it is neither created nor migrated.
 
         Raises:
-            ConfigurationError, LedgerUnavailable, LedgerMismatch: as `open`; also where it cannot be written.
+            ConfigurationError, LedgerUnavailable, LedgerMismatch: as `open`; also if it cannot be written.
         """
         where = parse_address(url)
         path = file_of(where)
         if path is not None and not ledger_file_exists(path):
-            raise LedgerUnavailable(f"there is no ledger at {path}")
+            raise LedgerUnavailable(f"no ledger at {path}")
         database = cls(append_engine(where), read_only_engine(where))
         try:
             await database.run(partial(database._prepare, work=check_version, kept_in=path))
@@ -119,7 +119,7 @@ class Database:
 
     @classmethod
     async def _made(cls, where: URL, path: Path, work: Callable[[Connection], object]) -> bool:
-        """Make a new ledger; False where another process did in the same moment."""
+        """Create a new ledger; False if another process did so at the same moment."""
         with temporary_file(path) as new:
             database = cls(write_engine(where.set(database=str(new))))
             try:
@@ -131,15 +131,15 @@ class Database:
     def _prepare(self, connection: Connection, *, work: Callable[[Connection], object], kept_in: Path | None) -> None:
         if kept_in is not None and not has_tables(connection):
             raise LedgerMismatch(
-                f"{kept_in} is no ledger: it is a database without a ledger's tables. If it was one, restore a copy; "
-                "else name another file with --ledger"
+                f"{kept_in} is not a ledger: it is a database without a ledger's tables. If it was one, restore a "
+                "copy; otherwise choose another file with --ledger"
             )
         work(connection)
         if kept_in is None or self._files:
-            self._identity.learn(connection)
+            self._identity.load(connection)
 
     async def close(self) -> None:
-        """Finish what waits, then give back the database and the threads."""
+        """Finish waiting work, then close the database and the threads."""
         await self._writer.close()
         self._reader.shutdown(wait=False)
         loop = asyncio.get_running_loop()
@@ -148,41 +148,41 @@ class Database:
                 await loop.run_in_executor(None, engine.dispose)
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        """Run work that writes, durable when it returns; the database's errors become `LedgerUnavailable`.
+        """Run work that writes. It is durable when this returns; database errors become `LedgerUnavailable`.
 
-        It may be run again where other work in the same transaction failed, so it must have no effect elsewhere.
+        The work may run again if other work in the same transaction failed, so it must have no other effects.
         """
         result: R = await self._writer.run(_each, work)
         return result
 
     async def run_grouped(self, handler: Callable[[Connection, Sequence[Item]], Sequence[Any]], item: Item) -> Any:  # noqa: ANN401 — the handler's own type
-        """Do one item's work, as `run`, together with others that wait for the same handler.
+        """Run one item's work, as `run` does, grouped with other items that wait for the same handler.
 
-        The handler returns a result for each of its items; an exception is raised to that item's caller alone.
+        The handler returns a result for each item. A result that is an exception is raised to that item's caller only.
         """
         return await self._writer.run(handler, item, may_wait=True)
 
     async def read(self, work: Callable[[Connection], R]) -> R:
-        """Run work that only reads, beside the work that writes: it sees all that had been written before it began."""
+        """Run work that only reads, in parallel with writes. It sees everything written before it began."""
         if self._reading is None:
             return await self.run(work)
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, self._reading, work)
 
     def _read(self, engine: Engine, work: Callable[[Connection], R], *, reconnected: bool = False) -> R:
-        self._check(engine)
+        self._check_file(engine)
         try:
             with engine.begin() as connection:
-                self._identity.stands(connection)
+                self._identity.check(connection)
                 return work(connection)
         except DATABASE_ERRORS as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated and not reconnected:
                 return self._read(engine, work, reconnected=True)
             raise ledger_unavailable(engine.url, error) from None
 
-    def _stands(self, connection: Connection) -> None:
-        """Raise `LedgerUnavailable` unless it is the ledger that was opened, with our last intent in it.
+    def _check_identity(self, connection: Connection) -> None:
+        """Raise `LedgerUnavailable` unless this is the ledger that was opened and contains our last intent.
 
-        In SQLite only when another connection has written since it was looked at last: asking that takes 2 µs.
+        In SQLite it is checked only if another connection has written since the last check; that query takes 2 µs.
         """
         raw, seen = connection.connection.driver_connection, None
         if isinstance(raw, sqlite3.Connection):
@@ -191,22 +191,22 @@ class Database:
             except sqlite3.Error as error:
                 raise ledger_unavailable(self._engine.url, error) from None
         if seen is None or seen != self._seen:
-            self._identity.stands(connection)
+            self._identity.check(connection)
             self._seen = seen
 
-    def _check(self, engine: Engine) -> None:
-        """Raise `LedgerUnavailable` unless what this engine has open is still what the ledger's path leads to."""
+    def _check_file(self, engine: Engine) -> None:
+        """Raise `LedgerUnavailable` unless the ledger's path still leads to the file that this engine has open."""
         if engine in self._files:
             self._files[engine].check()
 
     @property
     def identity(self) -> LedgerIdentity:
-        """Which ledger it is, how long it has existed, and what this process has recorded in it last."""
+        """The ledger's id and age, and the last intent that this process recorded in it."""
         return self._identity
 
     async def run_on_schema(self, work: Callable[[Connection], R]) -> R:
-        """Run work on the tables themselves. SQLite rebuilds one to change it, which foreign keys must not notice."""
-        self._writer.transaction_timeout_s = None  # a long table takes its time
+        """Run work that changes the schema. SQLite rebuilds a table to change it, so foreign keys are off meanwhile."""
+        self._writer.transaction_timeout_s = None  # a large table takes a while
         try:
             return await self._run_on_schema(work)
         finally:
@@ -223,14 +223,14 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is SQLite's: a file, or in memory; else a server's."""
+        """Whether it is SQLite, in a file or in memory, rather than PostgreSQL."""
         return self._engine.dialect.name == "sqlite"
 
     async def compact(self) -> bool:
-        """Rewrite SQLite's file and its log, so that they hold nothing of what was changed or deleted.
+        """Rewrite SQLite's file and its log, so that they no longer contain changed or deleted data.
 
         Returns:
-            Whether they hold nothing of it now: not while another process reads them, and not in PostgreSQL.
+            Whether that data is gone. False while another process reads the file, and always in PostgreSQL.
 
         Raises:
             LedgerUnavailable: the file cannot be rewritten.
@@ -238,14 +238,14 @@ class Database:
         return self.is_sqlite and bool(await self._writer.on_thread(self._compact))
 
     def _compact(self) -> bool:
-        self._check(self._engine)
+        self._check_file(self._engine)
         try:
             with self._engine.connect() as connection:
                 raw = connection.connection.driver_connection
                 if not isinstance(raw, sqlite3.Connection):
                     return False
                 raw.execute("VACUUM")
-                # The rewritten pages stand in the log; only when it is emptied the old ones are gone.
+                # The rewritten pages are in the log. The old ones are gone only once the log is emptied.
                 busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not busy
         except (sqlite3.Error, *DATABASE_ERRORS) as error:

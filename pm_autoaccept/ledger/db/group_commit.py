@@ -1,8 +1,8 @@
-"""Group commit: what waits when a transaction begins is committed with it, once, and each gets its own result.
+"""Group commit: runs all waiting jobs in one transaction with one commit, and gives each job its own result.
 
-A commit costs a flush of the disk, or a round trip and a flush elsewhere; many answers in flight share it. What is
-promised of one transaction holds for each job of work: when its result comes, it is durable, and when an error comes,
-nothing of it is.
+A commit costs a disk flush, or a network round trip and a flush on the server; many answers in flight share it. Each
+job has the guarantees of a transaction of its own: when its result arrives it is durable, and after an error nothing of
+it is stored.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.engines import DATABASE_ERRORS, ledger_unavailable, shut_down_socket
 
 MAX_JOBS_PER_COMMIT = 256
-"""Pieces of work in one transaction: nobody waits for more than so many others."""
+"""The most jobs in one transaction, so that no job waits for more than that."""
 
 GATHER_S = 0.002
-"""Seconds for which work that is done together waits for more of it: less than most commits take."""
+"""How long a job that may wait does so for others to share its commit, in seconds. Most commits take longer."""
 
 TRANSACTION_TIMEOUT_S = 15.0
-"""Seconds that one transaction may take in PostgreSQL: longer than each of its own timeouts, which a server that is
-frozen does not keep."""
+"""How long one transaction may take in PostgreSQL, in seconds. Longer than the server's own timeouts, which a frozen
+server does not enforce."""
 
 Handler: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[Any]]
-"""Does many jobs of work of one kind at once: one result for each, an exception where it failed without harm."""
+"""Does the work of many items at once. Returns one result per item; an exception if only that item failed."""
 
 
 class _TransactionFailed(Exception):
-    """One job of work failed, and the transaction with it."""
+    """A job failed, and with it its transaction."""
 
 
 @dataclass(slots=True)
@@ -47,16 +47,16 @@ class _Job:
 
 
 class Writer:
-    """Runs work on a thread of its own, as many jobs in one transaction as wait: none before what came earlier.
+    """The single writer: runs jobs on its own thread, in order of arrival, all waiting jobs in one transaction.
 
-    A job that raises is rolled back, and with it all that was in its transaction: each is then done again in one of
-    its own. Work must bear that: it has no effect but on the database.
+    If a job raises, its whole transaction is rolled back, and each job then runs again in a transaction of its own. So
+    jobs must have no effects outside the database.
 
     Args:
         engine: has one connection.
-        check: called before each transaction and after its commit. The `LedgerUnavailable` that it raises is what
-            becomes of each job.
-        begun: called in each transaction, before the work; raises likewise.
+        check: called before each transaction and after its commit. If it raises `LedgerUnavailable`, every job gets
+            that error.
+        begun: called in each transaction before the jobs; may raise `LedgerUnavailable` too.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Writer:
         self.transaction_timeout_s: float | None = TRANSACTION_TIMEOUT_S
 
     async def run(self, handler: Handler, item: Any, *, may_wait: bool = False) -> Any:  # noqa: ANN401 — the handler's own types
-        """Hand one item to a handler, together with what waits for the same one; where it `may_wait`, that may be more.
+        """Run a handler with this item and others that wait for the same handler. `may_wait` lets more items gather.
 
-        A caller that is cancelled meanwhile does no harm: its work is done all the same.
+        If the caller is cancelled meanwhile, its job is done anyway.
         """
         result = asyncio.get_running_loop().create_future()
         self._queue.append(_Job(handler, item, result, may_wait))
@@ -89,17 +89,17 @@ class Writer:
         return await result
 
     async def on_thread(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 — the work's own type
-        """Run something that is no transaction."""
+        """Run work that is not a transaction."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
-        """Finish what waits, then give back the thread."""
+        """Finish waiting jobs, then close the thread."""
         while self._running is not None or self._queue:
             if self._running is None:
                 self._begin()
             else:
                 await asyncio.wait({self._running})
-                await asyncio.sleep(0)  # its results are handed out, and what waits begins
+                await asyncio.sleep(0)  # results are handed out, and waiting jobs begin
         self._thread.shutdown(wait=False)
 
     def _begin_soon(self, *, may_wait: bool) -> None:
@@ -118,7 +118,7 @@ class Writer:
         self._watch()
 
     def _watch(self) -> None:
-        """Cut off a database that neither answers nor hangs up, so that what waits fails, and other work goes on."""
+        """Cut off a database that does not respond, so that waiting jobs fail and other work continues."""
         if self._watch_timer is not None:
             self._watch_timer.cancel()
             self._watch_timer = None
@@ -138,7 +138,7 @@ class Writer:
                 job.result.set_exception(result)
             else:
                 job.result.set_result(result)
-        # Whoever has waited comes first: what it writes next then shares the next commit.
+        # Let the callers run first, so that what they write next shares the next commit.
         asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
@@ -148,7 +148,7 @@ class Writer:
             self._begin_soon(may_wait=all(job.may_wait for job in self._queue))
 
     def _commit(self, jobs: list[_Job], *, reconnected: bool = False) -> list[Any]:
-        """One result or exception for each job; what is a result is durable."""
+        """Return one result or exception per job; results are durable."""
         try:
             self._check()
             with self._engine.begin() as connection:
@@ -160,12 +160,12 @@ class Writer:
         except _TransactionFailed as spoiled:
             error = spoiled.__cause__
             if isinstance(error, DBAPIError) and error.connection_invalidated:
-                # The connection was lost before the commit, perhaps long ago: nothing was done.
+                # The connection was lost before the commit, perhaps long ago, so nothing was stored.
                 return [self._failure(error)] * len(jobs) if reconnected else self._commit(jobs, reconnected=True)
             if len(jobs) == 1:
                 return [self._failure(error)]
         except DATABASE_ERRORS as error:
-            # It could not begin, or the commit failed and nobody knows whether it was done: it is not done again.
+            # It could not begin, or nobody knows whether the commit succeeded, so it must not run again.
             return [self._failure(error)] * len(jobs)
         else:
             return results
@@ -183,18 +183,18 @@ class Writer:
     def _failure(self, error: BaseException | None) -> BaseException:
         if isinstance(error, DATABASE_ERRORS):
             return ledger_unavailable(self.url, error)
-        return error or RuntimeError("work failed without an error")
+        return error or RuntimeError("internal error: work failed without an error")
 
     @property
     def url(self) -> URL:
-        """Where the database is."""
+        """The database's address."""
         return self._engine.url
 
 
 def _run_jobs(connection: Connection, jobs: list[_Job]) -> list[Any]:
-    """One result for each job; those for the same handler are made together.
+    """Run jobs with the same handler together; returns one result per job.
 
-    Nobody who waits knows what came of the others, so that any order is one in which they might have come.
+    No waiting caller knows the results of others, so any order is one in which the jobs could have arrived.
     """
     alike: dict[Handler, list[int]] = {}
     for place, job in enumerate(jobs):

@@ -1,7 +1,7 @@
-"""A SQLite ledger's file: created whole and private (0600) under its name, and checked for having been replaced.
+"""A SQLite ledger's file: creates it complete and private (mode 0600), and detects if it is deleted or replaced.
 
-SQLite goes on writing to a file that was deleted, renamed or replaced, and says nothing. What a process records there
-is lost, and another process, which finds another file under the name, answers the same requests again.
+SQLite silently keeps writing to a file that was deleted, renamed or replaced. What a process records there is lost, and
+another process that opens the new file under the same name would answer the same requests again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.engines import DATABASE_ERRORS, path_engine
 
 WAL_SUFFIX, SHM_SUFFIX = "-wal", "-shm"
-"""The endings of the two files that belong to a ledger while it is open: what is not in the file yet, and where."""
+"""The suffixes of the two files that belong to an open ledger: its write-ahead log and the index of that log."""
 
 PRIVATE_MODE = 0o600
 
-WHAT_TO_DO = "Stop every `run` and `once`, put the ledger or a copy of it back, and start again: docs/operations.md"
+WHAT_TO_DO = "Stop every `run` and `once`, put the ledger or a copy back, then start again; see docs/operations.md"
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -39,10 +39,10 @@ _KINDS = {
 
 
 def ledger_file_exists(path: Path) -> bool:
-    """Whether a ledger's file is there. Nothing is opened: opening a named pipe would wait for ever.
+    """Whether a ledger's file exists. Opens nothing, because opening a named pipe would block forever.
 
     Raises:
-        LedgerUnavailable: what is there is no regular file, or is empty, which a ledger never is.
+        LedgerUnavailable: it is not a regular file, or is empty, which a ledger never is.
     """
     for ending in (WAL_SUFFIX, SHM_SUFFIX):
         with suppress(FileNotFoundError):
@@ -53,15 +53,15 @@ def ledger_file_exists(path: Path) -> bool:
         return False
     if not found.st_size:
         raise LedgerUnavailable(
-            f"the ledger {path} is an empty file, so it is no ledger any more: what stood in it is lost. Restore a "
-            "copy; only if it never was a ledger, remove the file, and a new ledger is made"
+            f"the ledger {path} is an empty file, so its contents are lost. Restore a copy. Only if it never was a "
+            "ledger, delete the file to let a new ledger be created"
         )
     return True
 
 
 @contextmanager
 def temporary_file(path: Path) -> Iterator[Path]:
-    """An empty private file in the ledger's own folder, in which a new ledger is made; gone afterwards."""
+    """A temporary private file in the ledger's own folder, in which a new ledger is created; deleted afterwards."""
     real = Path(os.path.realpath(path))
     try:
         folder = Path(mkdtemp(prefix=f".{real.name}.", dir=real.parent))
@@ -76,11 +76,11 @@ def temporary_file(path: Path) -> Iterator[Path]:
 
 
 def publish(made: Path, path: Path) -> bool:
-    """Give a ledger that is whole its name, durably. False where another process was faster: its ledger stays."""
+    """Durably give a complete new ledger its name. False if another process was faster; then its ledger stays."""
     real = Path(os.path.realpath(path))
     try:
         try:
-            os.link(made, real)  # unlike a rename it replaces nothing
+            os.link(made, real)  # unlike a rename, it replaces nothing
         except FileExistsError:
             return False
         except OSError:  # a file system without hard links
@@ -98,26 +98,26 @@ def publish(made: Path, path: Path) -> bool:
 
 
 def _cannot_create(path: Path, error: OSError) -> LedgerUnavailable:
-    return LedgerUnavailable(f"the ledger {path} cannot be made: {error.strerror}; see that its folder can be written")
+    return LedgerUnavailable(f"cannot create the ledger {path}: {error.strerror}; make its folder writable")
 
 
 def _regular(path: Path) -> os.stat_result:
-    """What the system says of a file; raises `FileNotFoundError` where there is nothing."""
+    """The status of a regular file; raises `FileNotFoundError` if nothing exists there."""
     try:
         found = path.stat()
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise LedgerUnavailable(f"the ledger {path} cannot be reached: {error.strerror}") from error
+        raise LedgerUnavailable(f"cannot access the ledger {path}: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
-        raise LedgerUnavailable(f"the ledger {path} is {kind}, not a file; name another with --ledger sqlite:///FILE")
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "not a regular file")
+        raise LedgerUnavailable(f"the ledger {path} is {kind}, not a file; choose another with --ledger sqlite:///FILE")
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _FileState:
-    """How a ledger looks from outside: which file it is, which log and index belong to it, when it last changed."""
+    """The state of a ledger's file: which file, log and index it has, and when it last changed."""
 
     file: tuple[int, int]
     log: int | None
@@ -125,32 +125,33 @@ class _FileState:
     changed: tuple[int, int]
 
     def has(self, log: int | None, index: int | None) -> bool:
-        """Whether log and index are still these. A file from elsewhere has none until the first transaction."""
+        """Whether log and index are still these. A file from elsewhere has none before its first transaction."""
         return log in (None, self.log) and index in (None, self.index)
 
 
 class OpenFile:
-    """The file that one engine has open; `check` says whether the ledger's path still leads to it.
+    """The file that one engine has open; `check` tests whether the ledger's path still leads to it.
 
     Args:
-        path: the ledger's, as the settings name it.
-        engine: has one connection at most.
-        stands: raises `LedgerUnavailable` unless a connection leads to the ledger that was opened, as we left it.
+        path: the ledger's path from the settings.
+        engine: has at most one connection.
+        check_identity: raises `LedgerUnavailable` unless a connection leads to the ledger that was opened, as we left
+            it.
     """
 
-    def __init__(self, path: Path, engine: Engine, *, stands: Callable[[Connection], None]) -> None:
+    def __init__(self, path: Path, engine: Engine, *, check_identity: Callable[[Connection], None]) -> None:
         self._path = path
         self._engine = engine
-        self._stands = stands
+        self._check_identity = check_identity
         self._opened: _FileState | None = None
         self._log = self._index = path
         event.listen(engine, "do_connect", self._connecting)
         event.listen(engine, "connect", self._connected)
 
     def check(self) -> None:
-        """Return while the path leads to the file that is open. To be called before each transaction: it costs 10 µs.
+        """Check that the path leads to the open file. Call it before each transaction; it takes 10 µs.
 
-        A file that has taken its place, and is this very ledger with nothing of ours missing, is opened instead.
+        If another file has replaced it, but is the same ledger with all our records, that file is opened instead.
 
         Raises:
             LedgerUnavailable: the file was deleted, moved or replaced, or its log was.
@@ -163,23 +164,23 @@ class OpenFile:
         try:
             there = now is not None and ledger_file_exists(self._path)
         except LedgerUnavailable as error:
-            raise LedgerUnavailable(f"{error}. It came there while the ledger was open, so nothing is sent") from None
+            raise LedgerUnavailable(f"{error}. It appeared while the ledger was open, so nothing is sent") from None
         if now is None or not there:
             raise LedgerUnavailable(
-                f"the ledger {self._path} was deleted or moved away while it was open: what is recorded would be lost, "
-                f"so nothing is sent. {WHAT_TO_DO}"
+                f"the ledger {self._path} was deleted or moved while it was open. New records would be lost, so "
+                f"nothing is sent. {WHAT_TO_DO}"
             )
         if now.file == self._opened.file and not now.has(self._opened.log, self._opened.index):
             raise LedgerUnavailable(
-                f"{self._log} or {self._index}, which belong to the ledger, was deleted or replaced while it was open: "
-                f"no other process would see what is recorded, so nothing is sent. {WHAT_TO_DO}"
+                f"{self._log} or {self._index}, which belong to the ledger, was deleted or replaced while it was open. "
+                f"No other process would see new records, so nothing is sent. {WHAT_TO_DO}"
             )
-        self._demand_the_same()
+        self._check_same_ledger()
         if now.file != self._opened.file:
-            self._engine.dispose()  # the next transaction opens what is there now
+            self._engine.dispose()  # the next transaction opens the new file
             self._opened = None
         else:
-            # As a rule the log was written back into the file; a copy that was written over it looks the same.
+            # Usually the log was written back into the file. A copy written over the file looks the same.
             self._opened = now
 
     def _connecting(self, *_arguments: object) -> None:
@@ -205,24 +206,24 @@ class OpenFile:
             changed=(found.st_size, found.st_ctime_ns),
         )
 
-    def _demand_the_same(self) -> None:
-        """Raise `LedgerUnavailable` unless the path leads to this ledger: looked at as another process would."""
+    def _check_same_ledger(self) -> None:
+        """Raise `LedgerUnavailable` unless the path leads to this ledger, opened as another process would open it."""
         engine = path_engine(self._path)
         try:
             with engine.connect() as connection:
-                self._stands(connection)
+                self._check_identity(connection)
         except DATABASE_ERRORS as error:
             reason = getattr(error, "orig", None) or error
             raise LedgerUnavailable(
-                f"the ledger {self._path} was replaced while it was open, by something that is no ledger ({reason}); "
-                f"nothing is sent. {WHAT_TO_DO}"
+                f"the ledger {self._path} was replaced while it was open by something that is not a ledger ({reason}), "
+                f"so nothing is sent. {WHAT_TO_DO}"
             ) from None
         finally:
             engine.dispose()
 
 
 def _number(path: Path) -> int | None:
-    """The number that the file system has for a file; None where there is none."""
+    """The inode number of a file; None if it does not exist."""
     try:
         return path.stat().st_ino
     except OSError:

@@ -1,4 +1,4 @@
-"""The ledger's tables. The migrations make them; a test compares both."""
+"""The ledger's tables: columns, types and indexes. The migrations create them; a test compares both."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ metadata = MetaData(
     }
 )
 
-# One row: the ledger's own name, made at random with its tables. By it another ledger in its place is told apart. And
-# when it was made; none of a ledger from before there was this table.
+# One row: the ledger's random id, which tells it apart from another ledger in its place, and when it was created (NULL
+# if it is older than this table).
 ledger = Table(
     "ledger",
     metadata,
@@ -38,7 +38,7 @@ ledger = Table(
     Column("made_at", UtcDateTime),
 )
 
-# The provider accounts whose answers these are, each under the name that the settings give it. None changes hands.
+# The provider accounts, each under its name in the settings. An account's name never passes to another account.
 provider = Table(
     "provider",
     metadata,
@@ -48,11 +48,11 @@ provider = Table(
     Column("account_id", BigInteger, nullable=False),
     Column("username", String(60), nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
-    # When connections and shares were first compared with what was decided: what stood then was there before us.
+    # When connections and shares were first compared with our decisions. What existed then was there before us.
     Column("watched_since", UtcDateTime),
-    # When that was done last.
+    # When they were last compared.
     Column("watched_at", UtcDateTime),
-    # Until which time what names people was last masked.
+    # The time before which personal data was last masked.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("service", "account_id"),
 )
@@ -63,7 +63,7 @@ def _provider_id(*, primary_key: bool = False) -> Column[int]:
     return Column("provider_id", Integer, ForeignKey("provider.id"), nullable=False, primary_key=primary_key)
 
 
-# What was asked, when it was seen, and what became of it in the end.
+# Requests: content, when they were seen, and their outcome.
 request = Table(
     "request",
     metadata,
@@ -84,28 +84,28 @@ request = Table(
     Column("source", LargeBinary, nullable=False),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
-    # When a whole read first came back without it, and how many did since it was last seen.
+    # When a whole read first missed it, and how many whole reads have missed it since it was last seen.
     Column("absent_since", UtcDateTime),
     Column("absent_reads", Integer, nullable=False, default=0),
-    # The unreadable elements, by their digests, that it was once read beside: they are not this request.
+    # The digests of unreadable elements once read together with it, which therefore are not this request.
     Column("seen_with", JSON),
     # The intent whose reject may also reject this request: the last one in `cascaded_reject` that may have taken
     # effect. Not a foreign key, because intents point back here.
     Column("cascade_intent_id", Integer),
-    # How many whole reads, begun after its open answer was sent last, showed it pending still.
+    # How many whole reads since its open answer was last sent still showed it pending.
     Column("present_reads", Integer, nullable=False, default=0),
-    # The rule that holds it in enforce mode, and since when: what `expire` counts from.
+    # The rule that holds it in enforce mode, and since when: the start of the `expire` period.
     Column("held_rule", Text),
     Column("held_since", UtcDateTime),
     Column("outcome", String(20)),
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
     Column("retry_not_before", UtcDateTime),
-    # When it was noted that what our accept brought has ended, and when a read began with that known: what pends from
-    # then on is the next time. Within a cycle it stays what it was when the cycle's lists were recorded.
+    # When it was noted that what our accept created has ended, and when a read began with that known. A request pending
+    # from then on is the next occurrence. Within a cycle the state stays as when the cycle's lists were recorded.
     Column("end_noted_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
-    # When names, e-mail addresses, phone numbers and what was typed were taken out of it for good.
+    # When its personal data was permanently masked.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "content_digest", "occurrence"),
     Index(None, "outcome"),
@@ -131,13 +131,13 @@ decision = Table(
     Column("note", Text),
     Column("policy_digest", String(64), nullable=False),
     Column("sources", JSON, nullable=False),
-    # The group of people to be told of it.
+    # The group of people to notify.
     Column("tell", Text),
-    # What rules with `enforce: false` would have decided; none in rows from before there were such rules.
+    # What rules with `enforce: false` would have decided; NULL in older rows.
     Column("shadows", JSON),
 )
 
-# Durable before the POST leaves.
+# Intents: durable before the POST.
 intent = Table(
     "intent",
     metadata,
@@ -146,29 +146,29 @@ intent = Table(
     Column("decision_id", Integer, ForeignKey("decision.id"), nullable=False, index=True),
     Column("action", String(10), nullable=False),
     Column("note", Text),
-    # Names what the note was made from. With the request, the action and the decision's rule it says which answer this
-    # is: the words may be others, since ages grow.
+    # Identifies the note's template. With the request, the action and the decision's rule it identifies the answer; the
+    # note's words can differ, because ages grow.
     Column("template", String(64)),
-    # The program's version: what it was refused, a newer one may try again.
+    # The program version: a newer one may retry what this one was refused.
     Column("program", String(40), nullable=False),
     Column("intended_at", UtcDateTime, nullable=False),
-    # How often it was sent, and when last, by our clock and by the service's: by the rule of unknowns the same answer
-    # may be sent again.
+    # How often it was sent, and when last, by our clock and by the service's. The rule of unknowns may send the same
+    # answer again.
     Column("attempts", Integer, nullable=False, default=1),
     Column("sent_at", UtcDateTime, nullable=False),
     Column("service_sent_at", UtcDateTime),
-    # What came of it; `open` until it is known, `not_sent` where it never left.
+    # The outcome: `open` until it is known, `not_sent` if it was never sent.
     Column("outcome", String(20), nullable=False),
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
-    # What must change before the same may be sent again, where the last attempt was refused so.
+    # What must change before the same answer may be sent again, if the last attempt was refused.
     Column("awaits", String(10)),
     Index(None, "outcome"),
     Index(None, "sent_at"),
     Index(None, "service_sent_at"),
 )
 
-# What Portfolio Manager will, or may, reject along with a reject.
+# The requests that Portfolio Manager will or may reject together with a reject.
 cascaded_reject = Table(
     "cascaded_reject",
     metadata,
@@ -191,12 +191,11 @@ notification = Table(
     Column("created_by", Text),
     Column("created_by_account_id", Text),
     Column("first_seen", UtcDateTime, nullable=False),
-    # What it changed in what we know, in words, also where it changed nothing; none while that cannot be said yet.
-    # Each has its effect once.
+    # What it changed in the ledger, in words, even if nothing; NULL until that is known. Each is applied once.
     Column("effect", Text),
 )
 
-# Elements without a readable id, kept so that people can look at them.
+# Elements without a readable id, stored so that people can look at them.
 unreadable = Table(
     "unreadable",
     metadata,
@@ -211,7 +210,7 @@ unreadable = Table(
     UniqueConstraint("provider_id", "digest"),
 )
 
-# What is connected and shared, as far as we know, and whether we decided it.
+# The inventory of connections and shares, current and ended, and whether we decided each.
 inventory = Table(
     "inventory",
     metadata,
@@ -224,23 +223,23 @@ inventory = Table(
     Column("access_level", Text),
     # `before_us`, `decided` or `undecided`.
     Column("origin", String(10), nullable=False),
-    # The request whose accept brought it; none where nothing was decided.
+    # The request whose accept created it; NULL if none did.
     Column("request_id", Integer, ForeignKey("request.id"), index=True),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
-    # When a whole read first came back without it.
+    # When a whole read first missed it.
     Column("absent_since", UtcDateTime),
-    # When it was over, and by what: the notification that said so, or a read that did not show it any more.
+    # When it ended, and by what: a notification, reads that missed it, or a command.
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
-    # Who took note of what came in undecided, when and why: it is listed and counted no more.
+    # Who acknowledged it as undecided, when and why. Then it is no longer listed and counted.
     Column("acknowledged_at", UtcDateTime),
     Column("acknowledged_by", Text),
     Column("acknowledged_why", Text),
     Index(None, "provider_id", "kind", "pm_id"),
 )
 
-# When each owner's shares were last asked for, and last read whole.
+# When a read of each owner's shares was last tried, and when it last succeeded.
 owner = Table(
     "owner",
     metadata,
@@ -250,7 +249,7 @@ owner = Table(
     Column("read_at", UtcDateTime),
 )
 
-# What people ended by a command of ours: an intent before the POST leaves, and what came of it.
+# Removals by command (disconnect, unshare): an intent before the POST, and its outcome.
 removal = Table(
     "removal",
     metadata,
@@ -270,7 +269,7 @@ removal = Table(
     Index(None, "provider_id", "kind", "pm_id"),
 )
 
-# Which replica answers which account. `until` is by the database's clock; `epoch` grows with each holder.
+# Leases: which replica answers which account. `until` is by the database's clock; `epoch` grows with each holder.
 lease = Table(
     "lease",
     metadata,
@@ -278,11 +277,11 @@ lease = Table(
     Column("holder", Text),
     Column("epoch", Integer, nullable=False),
     Column("until", UtcDateTime, nullable=False),
-    # When the holder before this one could still have been sending.
+    # Until when an earlier holder could still have been sending.
     Column("held_before_until", UtcDateTime),
 )
 
-# The replicas that are alive, so that each takes its share of the accounts. By the database's clock.
+# Heartbeats of the running replicas, by the database's clock, so that each takes its share of the accounts.
 replica = Table(
     "replica",
     metadata,
@@ -290,26 +289,26 @@ replica = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
-# What became of signing in, so that a wrong password is not tried again and again, over restarts and replicas.
+# Sign-in attempts, so that a wrong password is not tried again and again, across restarts and replicas.
 sign_in = Table(
     "sign_in",
     metadata,
     Column("name", String(60), primary_key=True),
-    # A slow digest of service, username and password. Empty in the row that keeps the account's salt.
+    # A slow digest of service, username and password. Empty in the row with the account's salt.
     Column("credential", LargeBinary, primary_key=True),
     Column("salt", LargeBinary, nullable=False),
-    # When it was last tried, and whether it was not known yet what came of that.
+    # When it was last tried, and whether the result is still unknown.
     Column("tried_at", UtcDateTime, nullable=False),
     Column("trying", Boolean, nullable=False),
-    # Whether this very credential was ever taken, and how often it was refused since.
+    # Whether this credential was ever accepted, and how often it was refused since.
     Column("taken_before", Boolean, nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("not_before", UtcDateTime),
-    # Until when a Retry-After asked the account to call nothing: in the row that keeps its salt.
+    # Until when a Retry-After asked the account not to call, in the row with its salt.
     Column("rest_until", UtcDateTime),
 )
 
-# Each time that somebody paused answering and resumed it. Without a name: all accounts of the ledger.
+# Pauses: who paused answering and who resumed it. A NULL name means all accounts of the ledger.
 pause = Table(
     "pause",
     metadata,
@@ -322,7 +321,7 @@ pause = Table(
     Column("resumed_by", Text),
 )
 
-# Each time that somebody lifted a limit, until when.
+# Lifted limits: who lifted which limit until when. A NULL name means all accounts.
 lifted_limit = Table(
     "lifted_limit",
     metadata,
@@ -334,7 +333,7 @@ lifted_limit = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
-# Each policy that came into force, and each that was refused while `digest` stayed in force.
+# Policy revisions: each policy that came into force, or was refused while `digest` stayed in force.
 policy_revision = Table(
     "policy_revision",
     metadata,
@@ -343,7 +342,7 @@ policy_revision = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("rules", Integer, nullable=False),
-    # Why the new one was refused; none where it came into force.
+    # Why the new policy was refused; NULL if it came into force.
     Column("refused", Text),
     # Name → SHA-256 of each file.
     Column("files", JSON, nullable=False),
@@ -351,8 +350,8 @@ policy_revision = Table(
     Index(None, "provider_id", "id"),
 )
 
-# What each data source held while it was good, one row for each time that its contents changed: by the settings' name
-# of the account, since sources are read before anybody has signed in.
+# Row counts of each data source while it was good, one row per change of its contents. Keyed by the account's name in
+# the settings, because sources are read before sign-in.
 source_count = Table(
     "source_count",
     metadata,
@@ -366,7 +365,7 @@ source_count = Table(
     Index(None, "name", "source", "last_read"),
 )
 
-# Each time that somebody took the contents of a data source as good.
+# Confirmations: who confirmed which contents of a data source.
 confirmation = Table(
     "confirmation",
     metadata,

@@ -1,4 +1,4 @@
-"""Brings a ledger up to date when people say so, or says what that would do."""
+"""Migrates a ledger on request (`migrate`), or says which migration is needed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pm_autoaccept.ledger.db.migrations import newest_version, schema_version, u
 
 
 async def migrate(address: str, *, check_only: bool = False) -> tuple[str | None, str]:
-    """Migrate a ledger, and say from which version of its tables to which. From None, where there were no tables.
+    """Migrate a ledger; returns its schema version before and after. Before is None if there were no tables.
 
     Args:
-        address: the ledger's.
-        check_only: nothing is written, made or migrated.
+        address: the ledger's address.
+        check_only: only look; write, create and migrate nothing.
 
     Raises:
         ConfigurationError, LedgerUnavailable: as `Database.open`.
-        LedgerMismatch: the ledger was written by a newer program.
+        LedgerMismatch: the ledger was written by a newer program version.
     """
     found: str | None = None
 

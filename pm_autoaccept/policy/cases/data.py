@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.data.sources import Form, Source
-from pm_autoaccept.policy.data.tables import Table, tabulate
+from pm_autoaccept.policy.data.sources import Source, SourceKind
+from pm_autoaccept.policy.data.tables import Table, build_table
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text
 
@@ -37,7 +37,7 @@ def read_data(
         elif isinstance(given, Items):
             if source is not None:
                 rows = [row for item in given.items if (row := _row(item, source, faults)) is not None]
-                table = tables[name.value] = tabulate(source, rows, digest=_DIGEST)
+                table = tables[name.value] = build_table(source, rows, digest=_DIGEST)
                 if isinstance(table, Table) and not table.rows and len(rows) == len(given.items):
                     why = f"no valid keys: data without keys is never used; add one, or write `{UNAVAILABLE}`"
                     faults.append(given.place.fault(why))
@@ -47,8 +47,8 @@ def read_data(
 
 
 def _not_given(source: Source | None) -> Fact[Table]:
-    if source is not None and source.form is Form.VALUES:
-        return tabulate(source, ((value,) for value in source.values), digest=_DIGEST, places=source.places)
+    if source is not None and source.kind is SourceKind.VALUES:
+        return build_table(source, ((value,) for value in source.values), digest=_DIGEST, places=source.places)
     return NotLearnt("the test case does not provide it")
 
 

@@ -11,8 +11,8 @@ from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.case_files import DEFAULT
 from pm_autoaccept.policy.cases.requests import DERIVED_FIELDS, is_fact
 from pm_autoaccept.policy.cases.taken import claims_of
-from pm_autoaccept.policy.evaluation.judgement import Judgement, look_at
-from pm_autoaccept.policy.evaluation.request_view import Circumstances
+from pm_autoaccept.policy.evaluation.judgement import Judgement, rule_outcome
+from pm_autoaccept.policy.evaluation.request_view import RequestContext
 from pm_autoaccept.policy.fields import CUSTOM, field_named, is_custom
 from pm_autoaccept.policy.messages import listed
 from pm_autoaccept.policy.policy import Policy
@@ -66,7 +66,7 @@ def _run(case: Case, policy: Policy) -> CaseResult:
     return CaseResult(case=case, judgement=judgement, fault=_difference(case, judgement, circumstances, policy))
 
 
-def _circumstances(case: Case, policy: Policy) -> Circumstances:
+def _circumstances(case: Case, policy: Policy) -> RequestContext:
     """The circumstances of a case. Our account defines every custom field that the policy or the case names."""
     names = {name.removeprefix(prefix) for name in policy.fields for prefix in CUSTOM if name.startswith(prefix)}
     names |= {answer.name for answer in case.request.custom}
@@ -74,14 +74,14 @@ def _circumstances(case: Case, policy: Policy) -> Circumstances:
     defined = names if isinstance(stated, NotLearnt) else names | stated
     facts = replace(case.facts, defined=frozenset(defined))
     facts = replace(facts, claims=claims_of(policy.taken, case.taken, case.request, facts))
-    return Circumstances(case.request, facts, case.tables, policy.time_zone)
+    return RequestContext(case.request, facts, case.tables, policy.time_zone)
 
 
-def _judge(circumstances: Circumstances, policy: Policy) -> Judgement:
+def _judge(circumstances: RequestContext, policy: Policy) -> Judgement:
     return policy.judge(circumstances.request, circumstances.facts, circumstances.tables)
 
 
-def _difference(case: Case, came: Judgement, circumstances: Circumstances, policy: Policy) -> Fault | None:
+def _difference(case: Case, came: Judgement, circumstances: RequestContext, policy: Policy) -> Fault | None:
     """A fault with the expected and the actual result, at the first difference; None if there is none."""
     expect = case.expect
     differs = {
@@ -113,14 +113,14 @@ def _note(note: str | None) -> str:
     return f"the note “{note}”" if note is not None else "no note"
 
 
-def _rule_difference(rule: str | None, circumstances: Circumstances, policy: Policy) -> str:
+def _rule_difference(rule: str | None, circumstances: RequestContext, policy: Policy) -> str:
     """Why the expected rule did not decide: its tests that are not true."""
     expected = next((each for each in policy.rules if each.id == rule), None)
     if expected is None:
         return ""
     if circumstances.request.kind not in expected.on:
         return f" Rule {expected.id} applies to {listed(sorted(expected.on), 'and')} requests only."
-    outcome = look_at(expected, circumstances)
+    outcome = rule_outcome(expected, circumstances)
     if outcome.truth is Truth.TRUE:
         return f" Rule {expected.id} matches too, but comes later."
     tests = [

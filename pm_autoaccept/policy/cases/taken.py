@@ -11,14 +11,14 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Claim, Claims, Facts, FieldClaims, Kind, PendingRequest, RequestKey
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
-from pm_autoaccept.policy.evaluation.taken import Made, asked_of
+from pm_autoaccept.policy.evaluation.taken import Normalization, claim_query
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
 
 TAKEN = "taken"
 _SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")
 _PERHAPS = replace(_SOMEBODY, doubt="the test case does not state whether it is taken")
-Asked: TypeAlias = tuple[str, Made]
+Asked: TypeAlias = tuple[str, Normalization]
 
 
 def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
@@ -44,7 +44,7 @@ def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: P
     """What these tests find in a case; what the case does not state is unknown."""
     found: dict[Asked, dict[str, tuple[Claim, ...]]] = defaultdict(dict)
     for test in tests:
-        by_value = found[asked_of(test)]
+        by_value = found[claim_query(test)]
         for value, claims in _claimed(test, taken, request, facts):
             by_value[value] = tuple(
                 sorted((*by_value.get(value, ()), *claims), key=lambda each: each.doubt is not None)
@@ -59,5 +59,5 @@ def _claimed(
     stated = taken.get(name_key(test.field.name))
     value = test.field.value(request, facts) if isinstance(test.field, Field) else None
     if isinstance(value, str) and stated is not False:
-        keys, _ = asked_of(test)[1].of(value)
+        keys, _ = claim_query(test)[1].of(value)
         yield from ((key, (_SOMEBODY if stated else _PERHAPS,)) for key in keys)

@@ -25,7 +25,7 @@ _PERCENT = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,3})?)%")
 _WHOLE = Decimal(100)
 _NOTHING = SourceHistory()
 
-AHEAD = timedelta(days=1)
+MAX_AHEAD = timedelta(days=1)
 """How far in the future contents may be dated, because a day begins earlier in other time zones."""
 
 
@@ -75,7 +75,7 @@ def read_guard(node: Node, faults: list[Fault]) -> Guard:
     return Guard(**said)
 
 
-def weigh(
+def apply_guards(
     sources: Mapping[str, Source],
     tables: Mapping[str, Fact[Table]],
     *,
@@ -96,13 +96,13 @@ def weigh(
     for name, source in sources.items():
         table = tables.get(name, NotLearnt("it was not read"))
         if isinstance(table, Table) and source.guarded:
-            why = _why_not(source.require, table, dated=dated.get(name), remembered=remembered, time=time)
+            why = _failure(source.require, table, dated=dated.get(name), remembered=remembered, time=time)
             table = table if why is None else NotLearnt(f"{source.where}: {why}")
         weighed[name] = table
     return weighed
 
 
-def _why_not(
+def _failure(
     guard: Guard,
     table: Table,
     *,
@@ -143,7 +143,7 @@ def _too_old(guard: Guard, dated: datetime | None, time: Fact[datetime]) -> str 
         return "the date of its contents is unknown; name the column that contains it with `dated: COLUMN`"
     if isinstance(time, NotLearnt):
         return f"its age is unknown: {time.why}"
-    if dated - time > AHEAD:
+    if dated - time > MAX_AHEAD:
         return f"its contents are dated {dated:%Y-%m-%d}, which is in the future"
     if time - dated > guard.age:
         return (

@@ -20,10 +20,10 @@ bytes that never occur in UTF-8, so that they cannot be part of a key or a cell.
 _HALVES = "surrogatepass"
 """The error handler that preserves lone surrogates."""
 
-_SHELVES = 256
+_SHELF_COUNT = 256
 """The number of shelves that collect entries while their count is unknown: few, so that each shelf of a large table is
 large enough for its memory to return to the system."""
-_TOGETHER = 16
+_ENTRIES_PER_BOX = 16
 """Entries per box, on average: fewer cost more memory, more make the search slower."""
 
 
@@ -58,11 +58,11 @@ class Packed:
 
 
 @dataclass(slots=True)
-class Packing:
+class PackedBuilder:
     """Builds packed contents entry by entry: all with cells, or none."""
 
     with_cells: bool
-    shelves: int = _SHELVES
+    shelves: int = _SHELF_COUNT
     _shelves: list[bytearray] = field(init=False)
     _entries: int = 0
 
@@ -78,7 +78,7 @@ class Packing:
 
     def packed(self) -> Packed:
         """The packed contents; shelves are freed along the way, so that nothing is held twice."""
-        boxes = [_ENTRY] * (self.shelves * max(1, self._entries // (self.shelves * _TOGETHER)))
+        boxes = [_ENTRY] * (self.shelves * max(1, self._entries // (self.shelves * _ENTRIES_PER_BOX)))
         for number, shelf in enumerate(self._shelves):
             self._shelves[number] = bytearray()
             sorted_in: dict[int, list[bytes]] = {}

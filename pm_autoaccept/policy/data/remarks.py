@@ -16,9 +16,9 @@ from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.messages import counted, listed
 from pm_autoaccept.policy.values import FieldType
 
-_FEWEST, _USUAL = 20, 95
+_MIN_KEYS, _USUAL_PERCENT = 20, 95
 """How many keys a usual length needs to be meaningful, and how many percent of them must have it."""
-_CELLS = 10_000
+_CACHED_CELLS = 10_000
 """The size of the cache of readable cells; dates and small numbers repeat often."""
 
 
@@ -52,7 +52,7 @@ _PLAIN: Mapping[FieldType, re.Pattern[str]] = MappingProxyType(
 """Fast patterns for the usual cells of a type, so that a large table is read quickly."""
 
 
-@lru_cache(maxsize=_CELLS)
+@lru_cache(maxsize=_CACHED_CELLS)
 def _is_readable(cell: str, kind: FieldType, dates: DateOrder | None) -> bool:
     return not isinstance(read_cell(cell, kind, column="", dates=dates), NotLearnt)
 
@@ -126,7 +126,7 @@ class KeyLengths:
         usual = max(self._counts, key=lambda length: self._counts[length], default=0)
         shorter = [length for length in self._counts if length < usual]
         healed = any(cleaning.name == "no_leading_zeros" for cleaning in self.clean)
-        if healed or not shorter or total < _FEWEST or self._counts[usual] * 100 < total * _USUAL:
+        if healed or not shorter or total < _MIN_KEYS or self._counts[usual] * 100 < total * _USUAL_PERCENT:
             return
         key, at = next(self._first[length] for length in self._counts if length < usual)
         count = sum(self._counts[length] for length in shorter)

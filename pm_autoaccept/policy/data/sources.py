@@ -17,10 +17,10 @@ from pm_autoaccept.redaction import redact_url
 VALUE = "value"
 """The name of the only column of a source whose rows are just keys."""
 
-REFRESH = timedelta(minutes=15)
+DEFAULT_REFRESH = timedelta(minutes=15)
 
 
-class Form(StrEnum):
+class SourceKind(StrEnum):
     """The kind of a source: inline values, one key per line in a file, a CSV file, a database query, a URL."""
 
     VALUES = "values"
@@ -81,7 +81,7 @@ class Source:
     """
 
     name: str
-    form: Form
+    kind: SourceKind
     values: tuple[str, ...] = ()
     places: tuple[Place, ...] = field(default=(), compare=False, repr=False)
     path: str | None = None
@@ -92,7 +92,7 @@ class Source:
     columns: Mapping[str, FieldType] = field(default_factory=dict)
     clean: Mapping[str, tuple[Cleaning, ...]] = field(default_factory=dict)
     require: Guard = NO_GUARD
-    refresh: timedelta = REFRESH
+    refresh: timedelta = DEFAULT_REFRESH
     dated: str | None = None
     separator: str = COMMA
     encoding: str | None = None
@@ -106,7 +106,7 @@ class Source:
     @property
     def has_header(self) -> bool:
         """Whether its rows have named columns."""
-        return self.form in {Form.CSV, Form.SQL} or (self.form is Form.URL and not self.plain)
+        return self.kind in {SourceKind.CSV, SourceKind.SQL} or (self.kind is SourceKind.URL and not self.plain)
 
     @property
     def where(self) -> str:

@@ -11,7 +11,7 @@ from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.data.contents import REPEATED, Cells, Contents, Keys, Rows, read_cell
 from pm_autoaccept.policy.data.keys import GarbledKey, key_reader
 from pm_autoaccept.policy.data.layouts import DateOrder
-from pm_autoaccept.policy.data.packed import Packing
+from pm_autoaccept.policy.data.packed import PackedBuilder
 from pm_autoaccept.policy.data.remarks import CellCount, KeyLengths, Remark
 from pm_autoaccept.policy.data.sources import VALUE, Source
 from pm_autoaccept.policy.parser.source_text import Place
@@ -23,10 +23,10 @@ read as the column's type."""
 
 _REPEATED = NotLearnt("the key appears in several rows with different contents")
 
-LARGE = 100_000
+PACK_ABOVE_KEYS = 100_000
 """The number of keys above which contents are packed. A smaller set takes about 10 MB and is ten times as fast."""
 
-_PLACES = 100_000
+_MAX_PLACES = 100_000
 """How many rows with blank or unreadable cells are remembered by their number."""
 
 _SEPARATOR = "\0"
@@ -100,7 +100,7 @@ def _joined(key: tuple[str, ...]) -> str:
 
 
 @dataclass(slots=True)
-class Tabulation:
+class TableBuilder:
     """Builds a table row by row.
 
     Attributes:
@@ -114,9 +114,9 @@ class Tabulation:
     unit: str = "row"
     rows: int = 0
     dropped: int = 0
-    large: int = LARGE
+    large: int = PACK_ABOVE_KEYS
     _found: dict[str, Cells] = field(default_factory=dict)
-    _packing: Packing | None = None
+    _packing: PackedBuilder | None = None
     _clean: list[Callable[[str], str]] = field(init=False)
     _lengths: list[KeyLengths] = field(init=False)
     _counts: list[CellCount] = field(init=False)
@@ -157,7 +157,7 @@ class Tabulation:
         elif self._found.setdefault(joined, written) != written:
             self._found[joined] = REPEATED
         elif len(self._found) > self.large:
-            self._packing = Packing(with_cells=bool(self.source.columns))
+            self._packing = PackedBuilder(with_cells=bool(self.source.columns))
             for each, beside in self._found.items():
                 self._packing.add(each, beside)
             self._found.clear()
@@ -167,7 +167,7 @@ class Tabulation:
         silent = [cell for count, cell in zip(self._counts, written, strict=True) if not count.reads(cell, at)]
         # In a large table, many cells may be blank for good reasons.
         noted = any(silent) or (silent and self._packing is None)
-        if at and noted and len(self._places) < _PLACES:
+        if at and noted and len(self._places) < _MAX_PLACES:
             self._places.setdefault(joined, at)
 
     def _joined(self, key: Sequence[str], at: int) -> str:
@@ -208,14 +208,14 @@ class Tabulation:
         return Rows(self._found) if self.source.columns else Keys(frozenset(self._found))
 
 
-def tabulate(
+def build_table(
     source: Source, rows: Iterable[Sequence[str]], *, digest: str = "", places: Sequence[Place] = ()
 ) -> Fact[Table]:
     """Build a table from rows: each has one text for every key column, then one for every declared column.
 
     Not learnt if a spreadsheet has changed a key. `places` gives the position of each row; the default is its number.
     """
-    made = Tabulation(source)
+    made = TableBuilder(source)
     count = len(source.key)
     for number, row in enumerate(rows):
         try:

@@ -1,4 +1,4 @@
-"""Compiled conditions: `came` evaluates one quickly, `outcome` evaluates it again with evidence for the explanation.
+"""Compiled conditions: `evaluate` is fast, `outcome` evaluates again with evidence for the explanation.
 
 Both run the same tests, so that the explanation cannot differ from the decision. Values are cached in the view.
 """
@@ -12,55 +12,55 @@ from typing import ClassVar, Protocol, TypeAlias
 from pm_autoaccept.model import Claim, Evidence, Fact, NotLearnt, Truth
 from pm_autoaccept.policy.conditions import Lookup, Test
 from pm_autoaccept.policy.data.tables import Row
-from pm_autoaccept.policy.evaluation.request_view import Reading, Told, View
-from pm_autoaccept.policy.evaluation.truth import Came, Gap, Outcome, combine, truth_of
+from pm_autoaccept.policy.evaluation.request_view import FieldReader, FieldValue, RequestView
+from pm_autoaccept.policy.evaluation.truth import Gap, Outcome, TruthOrGaps, combine, truth_of
 from pm_autoaccept.policy.private import private_evidence
 from pm_autoaccept.policy.values import Value, text_of
 
-Decides: TypeAlias = Callable[[View], Came]
+Evaluator: TypeAlias = Callable[[RequestView], TruthOrGaps]
 
-Necessary: TypeAlias = frozenset[tuple[Reading, Value]]
+RequiredValues: TypeAlias = frozenset[tuple[FieldReader, Value]]
 """Field values of which at least one is required: if every field has another value, the condition is false. A field
 that is not learnt may still match."""
 
 
-class Asked(Protocol):
+class CompiledCondition(Protocol):
     """A compiled condition."""
 
     @property
-    def came(self) -> Decides:
+    def evaluate(self) -> Evaluator:
         """Evaluates it, without evidence."""
         ...
 
     @property
-    def necessary(self) -> tuple[Necessary, ...]:
+    def required(self) -> tuple[RequiredValues, ...]:
         """The values that it requires."""
         ...
 
-    def outcome(self, view: View) -> Outcome:
+    def outcome(self, view: RequestView) -> Outcome:
         """Evaluate it with the evidence of each test."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class EvidenceSource:
     """What the evidence of a test shows: value, field name and expectation. Private values are hidden."""
 
-    given: Reading
+    given: FieldReader
     name: str
     expected: str
     private: bool = False
 
-    def evidence(self, view: View, truth: Truth) -> Evidence:
+    def evidence(self, view: RequestView, truth: Truth) -> Evidence:
         """The value that was found, and the result of the test."""
-        found: Told = view[self.given]
+        found: FieldValue = view[self.given]
         if found is None or isinstance(found, NotLearnt):
             return Evidence(self.name, self.expected, None, truth)
         return Evidence(self.name, self.expected, private_evidence(truth) if self.private else text_of(found), truth)
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTest:
+class CompiledTest:
     """One compiled test.
 
     Attributes:
@@ -68,16 +68,16 @@ class AskedTest:
         claim: for `taken`: the other owner's request, None if there is none.
     """
 
-    came: Decides
-    shown: tuple[Shown, ...]
+    evaluate: Evaluator
+    shown: tuple[EvidenceSource, ...]
     grounds: tuple[Test, ...] = ()
-    necessary: tuple[Necessary, ...] = ()
-    claim: Reading | None = None
+    required: tuple[RequiredValues, ...] = ()
+    claim: FieldReader | None = None
 
-    def outcome(self, view: View) -> Outcome:
+    def outcome(self, view: RequestView) -> Outcome:
         """Evaluate it with evidence."""
-        came = self.came(view)
-        truth = truth_of(came)
+        result = self.evaluate(view)
+        truth = truth_of(result)
         evidence = tuple(each.evidence(view, truth) for each in self.shown)
         claim = view[self.claim] if self.claim is not None else None
         others: tuple[Claim, ...] = ()
@@ -88,54 +88,54 @@ class AskedTest:
         return Outcome(
             truth=truth,
             evidence=evidence,
-            gaps=came if isinstance(came, tuple) else (),
-            grounds=self.grounds if came is True else (),
-            others=others if came is True else (),
+            gaps=result if isinstance(result, tuple) else (),
+            grounds=self.grounds if result is True else (),
+            others=others if result is True else (),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class AskedGroup:
+class CompiledGroup:
     """A compiled `all` or `any`: `every` part must be true, or at least one."""
 
-    parts: tuple[Asked, ...]
+    parts: tuple[CompiledCondition, ...]
     every: bool
-    came: Decides
-    necessary: tuple[Necessary, ...]
+    evaluate: Evaluator
+    required: tuple[RequiredValues, ...]
 
     @classmethod
-    def of(cls, parts: tuple[Asked, ...], *, every: bool) -> Asked:
+    def of(cls, parts: tuple[CompiledCondition, ...], *, every: bool) -> CompiledCondition:
         """The group of these parts; a single part is returned as it is."""
         if len(parts) == 1:
             return parts[0]
         settling = not every
-        decides = tuple(part.came for part in parts)
+        evaluators = tuple(part.evaluate for part in parts)
 
-        def came(view: View) -> Came:
-            came: Came = every
-            for part in decides:
+        def evaluate(view: RequestView) -> TruthOrGaps:
+            result: TruthOrGaps = every
+            for part in evaluators:
                 each = part(view)
                 if each is settling:
                     return settling
                 if each is not every:
-                    came = each
-            return came
+                    result = each
+            return result
 
         if every:
-            necessary = tuple(each for part in parts for each in part.necessary)
+            required = tuple(each for part in parts for each in part.required)
         else:
             # At least one part must be true, and each part requires a value.
-            least = [min(part.necessary, key=len) for part in parts if part.necessary]
-            necessary = (frozenset[tuple[Reading, Value]]().union(*least),) if len(least) == len(parts) else ()
-        return cls(parts, every, came, necessary)
+            least = [min(part.required, key=len) for part in parts if part.required]
+            required = (frozenset[tuple[FieldReader, Value]]().union(*least),) if len(least) == len(parts) else ()
+        return cls(parts, every, evaluate, required)
 
-    def outcome(self, view: View) -> Outcome:
+    def outcome(self, view: RequestView) -> Outcome:
         """Evaluate every part, with evidence."""
         return combine((part.outcome(view) for part in self.parts), every=self.every)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedParts:
+class CompiledSplit:
     """A compiled `split`: every part of an answer, or some part, must pass a test. `not` is carried into both.
 
     Attributes:
@@ -147,14 +147,14 @@ class AskedParts:
     """
 
     name: str
-    parts: Reading
+    parts: FieldReader
     every: bool
-    test: Asked
-    shown: Shown
+    test: CompiledCondition
+    shown: EvidenceSource
 
-    necessary: ClassVar[tuple[Necessary, ...]] = ()
+    required: ClassVar[tuple[RequiredValues, ...]] = ()
 
-    def came(self, view: View) -> Came:
+    def evaluate(self, view: RequestView) -> TruthOrGaps:
         """Evaluate it; an answer without parts makes it false."""
         parts: Fact[tuple[str, ...] | None] = view[self.parts]
         if parts is None:
@@ -162,31 +162,31 @@ class AskedParts:
         if isinstance(parts, NotLearnt):
             return (Gap(self.name, parts.why),)
         settling = not self.every
-        came: Came = self.every
+        result: TruthOrGaps = self.every
         for part in parts:
-            each = self.test.came(view.at(part))
+            each = self.test.evaluate(view.with_part(part))
             if each is settling:
                 return settling
             if each is not self.every:
-                came = each
-        return came
+                result = each
+        return result
 
-    def outcome(self, view: View) -> Outcome:
+    def outcome(self, view: RequestView) -> Outcome:
         """Evaluate every part, with evidence."""
         parts: Fact[tuple[str, ...] | None] = view[self.parts]
         if parts is not None and not isinstance(parts, NotLearnt):
-            return combine((self.test.outcome(view.at(part)) for part in parts), every=self.every)
-        came = self.came(view)
-        truth = truth_of(came)
+            return combine((self.test.outcome(view.with_part(part)) for part in parts), every=self.every)
+        result = self.evaluate(view)
+        truth = truth_of(result)
         return Outcome(
             truth=truth,
             evidence=(self.shown.evidence(view, truth),),
-            gaps=came if isinstance(came, tuple) else (),
+            gaps=result if isinstance(result, tuple) else (),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedLookup:
+class CompiledLookup:
     """A compiled `lookup`: a row with this key must exist and pass `where`. `not` is carried into `where`.
 
     Attributes:
@@ -197,37 +197,37 @@ class AskedLookup:
 
     lookup: Lookup
     negated: bool
-    parts: tuple[Reading, ...]
-    row: Reading
-    shown: tuple[Shown, ...]
-    where: Asked | None
+    parts: tuple[FieldReader, ...]
+    row: FieldReader
+    shown: tuple[EvidenceSource, ...]
+    where: CompiledCondition | None
 
-    necessary: ClassVar[tuple[Necessary, ...]] = ()
+    required: ClassVar[tuple[RequiredValues, ...]] = ()
 
-    def came(self, view: View) -> Came:
+    def evaluate(self, view: RequestView) -> TruthOrGaps:
         """Evaluate whether the row exists and passes `where`."""
         found = self.found(view)
         if isinstance(found, bool | tuple):
             return found
-        return not self.negated if self.where is None else self.where.came(view.beside(found))
+        return not self.negated if self.where is None else self.where.evaluate(view.with_row(found))
 
-    def outcome(self, view: View) -> Outcome:
+    def outcome(self, view: RequestView) -> Outcome:
         """Evaluate it with evidence: the key, and each test of the row."""
         found = self.found(view)
-        came = found if isinstance(found, bool | tuple) else not self.negated
+        result = found if isinstance(found, bool | tuple) else not self.negated
         looked = Outcome(
-            truth=truth_of(came),
-            evidence=tuple(each.evidence(view, truth_of(came)) for each in self.shown),
-            gaps=came if isinstance(came, tuple) else (),
-            grounds=(self.lookup,) if came is True else (),
+            truth=truth_of(result),
+            evidence=tuple(each.evidence(view, truth_of(result)) for each in self.shown),
+            gaps=result if isinstance(result, tuple) else (),
+            grounds=(self.lookup,) if result is True else (),
         )
         if isinstance(found, bool | tuple) or self.where is None:
             return looked
-        passed = self.where.outcome(view.beside(found))
+        passed = self.where.outcome(view.with_row(found))
         grounds = (self.lookup, *passed.grounds) if passed.truth is Truth.TRUE else ()
         return replace(passed, evidence=(*looked.evidence, *passed.evidence), grounds=grounds)
 
-    def found(self, view: View) -> Came | Row:
+    def found(self, view: RequestView) -> TruthOrGaps | Row:
         """The row; or the result, if the row does not exist or is unknown."""
         parts = [view[each] for each in self.parts]
         if None in parts:

@@ -25,7 +25,7 @@ def name_key(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Custom:
+class CustomFieldRef:
     """Refers to a custom field: where its answers are, and its normalized name."""
 
     among: Callable[[PendingRequest, Facts], Fact[tuple[CustomField, ...]]]
@@ -45,7 +45,7 @@ def _same(one: Fact[str], other: str) -> bool:
     return not isinstance(one, NotLearnt) and fold(one) == fold(other)
 
 
-def answer(key: str, answers: Answers, defined: Fact[frozenset[str]]) -> Fact[str | None]:
+def find_answer(key: str, answers: Answers, defined: Fact[frozenset[str]]) -> Fact[str | None]:
     """The answer to a custom field, folded; None if it was left out or blank.
 
     Args:

@@ -10,12 +10,12 @@ from pm_autoaccept.model import Evidence, Kind, Truth, Verdict
 from pm_autoaccept.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Lookup, Not, Split
 from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.evaluation.compiler import judge, parts_of, row_of, still_applies
-from pm_autoaccept.policy.evaluation.request_view import Circumstances
+from pm_autoaccept.policy.evaluation.request_view import RequestContext
 from pm_autoaccept.policy.evaluation.truth import Gap, Outcome
 from pm_autoaccept.policy.rules import Rule
 
 
-class CameOut(StrEnum):
+class RuleResult(StrEnum):
     """How a rule was evaluated."""
 
     TRUE = "true"
@@ -62,7 +62,7 @@ ALL, ONE = "all of", "one of"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleLookedAt:
+class RuleExplanation:
     """The explanation of one rule.
 
     Attributes:
@@ -74,7 +74,7 @@ class RuleLookedAt:
 
     id: str
     then: Verdict
-    came: CameOut
+    came: RuleResult
     enforce: bool = True
     about: str | None = None
     clauses: tuple[Clause, ...] = ()
@@ -86,38 +86,38 @@ class RuleLookedAt:
         return tuple(test for clause in self.clauses for test in clause.lacking)
 
 
-def look_through(rules: Iterable[Rule], circumstances: Circumstances) -> tuple[RuleLookedAt, ...]:
+def explain_rules(rules: Iterable[Rule], circumstances: RequestContext) -> tuple[RuleExplanation, ...]:
     """Every rule in order: its result, or why it was not evaluated."""
-    looked: list[RuleLookedAt] = []
+    looked: list[RuleExplanation] = []
     ended = False
     for rule in rules:
         each = _look(rule, circumstances, kind=circumstances.request.kind, ended=ended)
-        ended = ended or (rule.enforce and each.came in (CameOut.TRUE, CameOut.UNKNOWN))
+        ended = ended or (rule.enforce and each.came in (RuleResult.TRUE, RuleResult.UNKNOWN))
         looked.append(each)
     return tuple(looked)
 
 
-def nearest(looked: Iterable[RuleLookedAt]) -> RuleLookedAt | None:
+def nearest_rule(looked: Iterable[RuleExplanation]) -> RuleExplanation | None:
     """The false rule that lacks the fewest tests; rules that accept come first, and then the order of rules decides.
 
     People who ask why a request is held want to know what it lacks to be accepted.
     """
-    false = [each for each in looked if each.came is CameOut.FALSE and each.enforce]
+    false = [each for each in looked if each.came is RuleResult.FALSE and each.enforce]
     return min(false, key=lambda each: (each.then is not Verdict.ACCEPT, each.missing), default=None)
 
 
-def _look(rule: Rule, circumstances: Circumstances, *, kind: Kind, ended: bool) -> RuleLookedAt:
-    came, clauses = CameOut.NOT_ASKED, tuple[Clause, ...]()
+def _look(rule: Rule, circumstances: RequestContext, *, kind: Kind, ended: bool) -> RuleExplanation:
+    result, clauses = RuleResult.NOT_ASKED, tuple[Clause, ...]()
     if kind not in rule.on:
-        came = CameOut.NOT_ON
+        result = RuleResult.NOT_ON
     elif not ended:
         clauses = tuple(_clauses(rule, circumstances))
         over = rule.until is not None and clauses[-1].truth is Truth.FALSE
-        came = CameOut.OVER if over else CameOut(_all(clause.truth for clause in clauses))
-    return RuleLookedAt(
+        result = RuleResult.OVER if over else RuleResult(_all(clause.truth for clause in clauses))
+    return RuleExplanation(
         id=rule.id,
         then=rule.then,
-        came=came,
+        came=result,
         enforce=rule.enforce,
         about=rule.about,
         clauses=clauses,
@@ -125,7 +125,7 @@ def _look(rule: Rule, circumstances: Circumstances, *, kind: Kind, ended: bool) 
     )
 
 
-def _clauses(rule: Rule, circumstances: Circumstances) -> Iterator[Clause]:
+def _clauses(rule: Rule, circumstances: RequestContext) -> Iterator[Clause]:
     """The clauses of a rule: its conditions, and last its `until`."""
     whole = _clause(rule.when, circumstances)
     yield from whole.parts if whole.group == ALL else (whole,)
@@ -133,7 +133,7 @@ def _clauses(rule: Rule, circumstances: Circumstances) -> Iterator[Clause]:
         yield _test(still_applies(rule.until, circumstances))
 
 
-def _clause(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Clause:
+def _clause(condition: Condition, circumstances: RequestContext, *, negated: bool = False) -> Clause:
     if isinstance(condition, Not):
         return _clause(condition.part, circumstances, negated=not negated)
     outcome = judge(condition, circumstances, negated=negated)
@@ -157,7 +157,7 @@ def _clause(condition: Condition, circumstances: Circumstances, *, negated: bool
     return Clause(truth=outcome.truth, group=ALL if every else ONE, parts=parts, gaps=outcome.gaps, missing=missing)
 
 
-def _looked_up(lookup: Lookup, circumstances: Circumstances, row: Row | None, *, negated: bool) -> tuple[Clause, ...]:
+def _looked_up(lookup: Lookup, circumstances: RequestContext, row: Row | None, *, negated: bool) -> tuple[Clause, ...]:
     """The clauses of a lookup: the row exists, and what it must pass, as written; empty if there is no row."""
     if row is None:
         return ()

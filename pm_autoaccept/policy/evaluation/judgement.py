@@ -8,9 +8,9 @@ from datetime import timedelta
 from pm_autoaccept.model import Evidence, NotLearnt, PropertyShare, Reason, ReasonKind, Shadow, Truth, Verdict
 from pm_autoaccept.policy.conditions import Comparison, Test
 from pm_autoaccept.policy.durations import written_duration
-from pm_autoaccept.policy.evaluation.compiler import Preparation
-from pm_autoaccept.policy.evaluation.request_view import Circumstances, View
-from pm_autoaccept.policy.evaluation.rule_index import AskedRule
+from pm_autoaccept.policy.evaluation.compiler import Compiler
+from pm_autoaccept.policy.evaluation.request_view import RequestContext, RequestView
+from pm_autoaccept.policy.evaluation.rule_index import CompiledRule
 from pm_autoaccept.policy.evaluation.truth import Outcome
 from pm_autoaccept.policy.fields import held_for
 from pm_autoaccept.policy.rules import Default, Rule
@@ -43,12 +43,12 @@ class Judgement:
     shadows: tuple[Shadow, ...] = ()
 
 
-def look_at(rule: Rule, circumstances: Circumstances) -> Outcome:
+def rule_outcome(rule: Rule, circumstances: RequestContext) -> Outcome:
     """Evaluate one rule: its conditions and its `until`."""
-    return AskedRule.of(rule, Preparation()).when.outcome(circumstances.view)
+    return CompiledRule.of(rule, Compiler()).when.outcome(circumstances.view)
 
 
-def by_default(default: Default, view: View) -> Judgement:
+def default_judgement(default: Default, view: RequestView) -> Judgement:
     """The judgement if no rule matches."""
     if (expired := _expired(default, None, view)) is not None:
         return expired
@@ -61,7 +61,7 @@ def by_default(default: Default, view: View) -> Judgement:
     )
 
 
-def said_of(rule: Rule, outcome: Outcome, view: View) -> Judgement:
+def rule_judgement(rule: Rule, outcome: Outcome, view: RequestView) -> Judgement:
     """The judgement of a rule that is true or unknown. An unknown rule holds."""
     return _stopped(rule, outcome) if outcome.truth is Truth.UNKNOWN else _decided(rule, outcome, view)
 
@@ -80,7 +80,7 @@ def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
     )
 
 
-def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
+def _decided(rule: Rule, outcome: Outcome, view: RequestView) -> Judgement:
     if (expired := _expired(rule, rule.id, view)) is not None:
         return replace(expired, evidence=outcome.evidence, tell=rule.tell)
     request, facts = view.request, view.facts
@@ -107,7 +107,7 @@ def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
     )
 
 
-def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement | None:
+def _expired(holder: Rule | Default, rule: str | None, view: RequestView) -> Judgement | None:
     """The reject by `expire`, if this rule (None: the default) has held the request long enough; None otherwise.
 
     If it is unknown for how long, the request stays held: doubt means hold.

@@ -7,11 +7,11 @@ from typing import Any
 
 import re2
 
-_COMPARED = 10
+_MAX_PREFIX_CHARACTERS = 10
 """The maximum length of the prefix for the fast check; most patterns have a shorter fixed prefix."""
 
 
-def holding(pattern: Any) -> Callable[[str, object], bool]:  # noqa: ANN401 - google-re2 ships no types
+def full_matcher(pattern: Any) -> Callable[[str, object], bool]:  # noqa: ANN401 - google-re2 ships no types
     """A function that checks whether the pattern matches a whole text, always in linear time.
 
     RE2 knows a lower and an upper bound for the texts that a pattern can match. Comparing a text with these bounds is
@@ -21,7 +21,7 @@ def holding(pattern: Any) -> Callable[[str, object], bool]:  # noqa: ANN401 - go
     compiled = re2.compile(pattern.pattern.encode(), pattern.options)
     match = compiled.fullmatch
     try:
-        first, last = compiled.possiblematchrange(_COMPARED)
+        first, last = compiled.possiblematchrange(_MAX_PREFIX_CHARACTERS)
     except re2.error:  # there are no bounds: it may match any text
         return lambda text, _: match(text.encode()) is not None
 

@@ -11,25 +11,25 @@ from pm_autoaccept.model import Fact, Facts, NotLearnt, PendingRequest
 from pm_autoaccept.policy.cleaning import Cleaning, cleaner, fold
 from pm_autoaccept.policy.conditions import Column
 from pm_autoaccept.policy.data.tables import Row, Table
-from pm_autoaccept.policy.evaluation.custom_answers import Answers, Custom, answer, by_name
+from pm_autoaccept.policy.evaluation.custom_answers import Answers, CustomFieldRef, by_name, find_answer
 from pm_autoaccept.policy.fields import Field, fault_of
 from pm_autoaccept.policy.number_texts import garbling, with_points
 from pm_autoaccept.policy.split_answers import Separators
 from pm_autoaccept.policy.values import FieldType, Value, read_answer, text_of
 
-Told: TypeAlias = Fact[Value | None]
+FieldValue: TypeAlias = Fact[Value | None]
 """A value; None if the customer gave none; not learnt if we could not read it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """Reads one value from a request. Conditions of a policy that use the same value share one reading."""
+class FieldReader:
+    """Reads one value from a request. Conditions of a policy that use the same value share one reader."""
 
-    find: Callable[[View], Any]
+    find: Callable[[RequestView], Any]
 
 
-class View(dict[Reading, Any]):
-    """A request with its facts and tables; as a mapping, a cache from reading to value.
+class RequestView(dict[FieldReader, Any]):
+    """A request with its facts and tables; as a mapping, a cache from field reader to value.
 
     Attributes:
         zone: the time zone of dates.
@@ -56,7 +56,7 @@ class View(dict[Reading, Any]):
         self.row = row
         self.part = part
 
-    def __missing__(self, reading: Reading) -> Any:  # noqa: ANN401 - each reading brings values of its own type
+    def __missing__(self, reading: FieldReader) -> Any:  # noqa: ANN401 - each reading brings values of its own type
         found = self[reading] = reading.find(self)
         return found
 
@@ -64,17 +64,17 @@ class View(dict[Reading, Any]):
         """A data table of the policy."""
         return self.tables.get(name, NotLearnt("it was not read"))
 
-    def beside(self, row: Row) -> View:
+    def with_row(self, row: Row) -> RequestView:
         """The same view, inside a lookup that found this row."""
-        return View(self.request, self.facts, self.tables, self.zone, row)
+        return RequestView(self.request, self.facts, self.tables, self.zone, row)
 
-    def at(self, part: str) -> View:
+    def with_part(self, part: str) -> RequestView:
         """The same view, for one part of an answer."""
-        return View(self.request, self.facts, self.tables, self.zone, part=part)
+        return RequestView(self.request, self.facts, self.tables, self.zone, part=part)
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class RequestContext:
     """What a policy is evaluated for: a request with its facts, tables and time zone.
 
     Attributes:
@@ -90,23 +90,23 @@ class Circumstances:
     part: str | None = None
 
     @property
-    def view(self) -> View:
+    def view(self) -> RequestView:
         """A view with an empty cache."""
-        return View(self.request, self.facts, self.tables, self.zone, self.row, part=self.part)
+        return RequestView(self.request, self.facts, self.tables, self.zone, self.row, part=self.part)
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """The readings of one policy."""
+class FieldReaders:
+    """The field readers of one policy, each shared by all conditions that use the same value."""
 
-    _made: dict[Hashable, Reading] = field(default_factory=dict)
+    _made: dict[Hashable, FieldReader] = field(default_factory=dict)
 
-    def one(self, what: Hashable, find: Callable[[View], Any]) -> Reading:
-        """The shared reading for this."""
-        return self._made.setdefault(what, Reading(find))
+    def one(self, what: Hashable, find: Callable[[RequestView], Any]) -> FieldReader:
+        """The shared reader for this."""
+        return self._made.setdefault(what, FieldReader(find))
 
-    def given(self, field: Field | Column) -> Reading:
-        """The value of a field or column as given: a `Told`."""
+    def given(self, field: Field | Column) -> FieldReader:
+        """The value of a field or column as given: a `FieldValue`."""
         if isinstance(field, Column):
             return self.one(field, lambda view: _cell(field, view))
         if field.part_of is not None:
@@ -115,19 +115,19 @@ class Readings:
             return self.one(field.name, _plainly(field))
         key, among = custom.key, self.one(custom.among, _among(custom))
 
-        def find(view: View) -> Told:
+        def find(view: RequestView) -> FieldValue:
             if view.request.faults and fault_of(view.request, field.name):
                 return field.value(view.request, view.facts)
             answers = view[among]
-            return answers if isinstance(answers, NotLearnt) else answer(key, answers, view.facts.defined)
+            return answers if isinstance(answers, NotLearnt) else find_answer(key, answers, view.facts.defined)
 
         return self.one(field.name, find)
 
-    def parts(self, field: Field, separators: Separators) -> Reading:
+    def parts(self, field: Field, separators: Separators) -> FieldReader:
         """The parts of a field's text; None if it has none."""
         given = self.given(field)
 
-        def find(view: View) -> Fact[tuple[str, ...] | None]:
+        def find(view: RequestView) -> Fact[tuple[str, ...] | None]:
             text = view[given]
             if text is None or isinstance(text, NotLearnt):
                 return text
@@ -137,16 +137,16 @@ class Readings:
 
     def comparable(
         self, field: Field | Column, clean: tuple[Cleaning, ...] = (), read_as: FieldType | None = None
-    ) -> Reading:
+    ) -> FieldReader:
         """The value of a field for comparison: cleaned, or read as a type; None if nothing is left of it."""
         given = self.given(field)
         if not clean and read_as is None:
             return given
         change = cleaner(clean) if read_as is None else lambda text: read_answer(text, read_as)
         garbles = garbling(clean)
-        find_given: Callable[[View], Told] = given.find
+        find_given: Callable[[RequestView], FieldValue] = given.find
 
-        def find(view: View) -> Told:
+        def find(view: RequestView) -> FieldValue:
             value = find_given(view)
             if not isinstance(value, str):
                 return value
@@ -159,12 +159,12 @@ class Readings:
 
         return self.one((given, clean, read_as), find)
 
-    def as_key(self, field: Field | Column, clean: tuple[Cleaning, ...]) -> Reading:
+    def as_key(self, field: Field | Column, clean: tuple[Cleaning, ...]) -> FieldReader:
         """The value of a field as a table key: text, cleaned like the table's keys."""
         given, change, garbles = self.given(field), cleaner(clean), garbling(clean)
 
-        def find(view: View) -> Fact[str | None]:
-            value: Told = view[given]
+        def find(view: RequestView) -> Fact[str | None]:
+            value: FieldValue = view[given]
             if value is None or isinstance(value, NotLearnt):
                 return value
             text = text_of(value)
@@ -173,11 +173,11 @@ class Readings:
         return self.one((given, clean, "key"), find)
 
 
-def _plainly(field: Field) -> Callable[[View], Told]:
+def _plainly(field: Field) -> Callable[[RequestView], FieldValue]:
     """A fast version of `Field.value` that skips calls most requests do not need."""
     read = field.read
 
-    def find(view: View) -> Told:
+    def find(view: RequestView) -> FieldValue:
         request = view.request
         if request.faults:
             return field.value(request, view.facts)
@@ -189,14 +189,14 @@ def _plainly(field: Field) -> Callable[[View], Told]:
     return find
 
 
-def _cell(column: Column, view: View) -> Told:
+def _cell(column: Column, view: RequestView) -> FieldValue:
     return (view.row or {}).get(column.column, NotLearnt("there is no such row"))
 
 
-def _among(custom: Custom) -> Callable[[View], Fact[Answers]]:
+def _among(custom: CustomFieldRef) -> Callable[[RequestView], Fact[Answers]]:
     find_all = custom.among
 
-    def find(view: View) -> Fact[Answers]:
+    def find(view: RequestView) -> Fact[Answers]:
         given = find_all(view.request, view.facts)
         return given if isinstance(given, NotLearnt) else by_name(given)
 

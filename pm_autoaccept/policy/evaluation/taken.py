@@ -17,7 +17,7 @@ from pm_autoaccept.policy.split_answers import Separators
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Normalization:
     """How an answer is normalized before it is compared: split into parts or not, and cleaned."""
 
     clean: tuple[Cleaning, ...]
@@ -32,15 +32,15 @@ class Made:
         return frozenset(cleaned(part, self.clean) for part in readable) - {""}, len(readable) == len(parts)
 
 
-def asked_of(test: Comparison) -> tuple[str, Made]:
+def claim_query(test: Comparison) -> tuple[str, Normalization]:
     """The custom field that a `taken` test compares, and how its values are normalized."""
     prefix = next(prefix for prefix in CUSTOM if test.field.name.startswith(prefix))
     part_of = test.field.part_of
     separators = None if part_of is None else part_of.separators
-    return name_key(test.field.name.removeprefix(prefix)), Made(test.clean, separators)
+    return name_key(test.field.name.removeprefix(prefix)), Normalization(test.clean, separators)
 
 
-def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: str | None = None) -> Claims:
+def collect_claims(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: str | None = None) -> Claims:
     """Collect the values that the `taken` tests of a policy compare with.
 
     Args:
@@ -49,10 +49,10 @@ def collect(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: st
         missing: why there may be requests that are not among them.
     """
     claims = tuple(claims)
-    return Claims({asked: _claimed(*asked, claims, missing) for asked in {asked_of(test) for test in tests}})
+    return Claims({asked: _claimed(*asked, claims, missing) for asked in {claim_query(test) for test in tests}})
 
 
-def _claimed(name: str, made: Made, claims: tuple[Claim, ...], missing: str | None) -> FieldClaims:
+def _claimed(name: str, made: Normalization, claims: tuple[Claim, ...], missing: str | None) -> FieldClaims:
     found: dict[str, list[Claim]] = defaultdict(list)
     garbled = list[Claim]()
     for claim in claims:
@@ -78,11 +78,11 @@ def _sure_first(claim: Claim) -> tuple[bool, str, int]:
     return claim.doubt is not None or claim.owner is None, claim.key.kind, claim.key.id
 
 
-def claimant(test: Comparison, value: str, request: PendingRequest, facts: Facts) -> Fact[Claim | None]:
+def find_duplicate(test: Comparison, value: str, request: PendingRequest, facts: Facts) -> Fact[Claim | None]:
     """The first request of another owner with this cleaned value; None if there is none."""
     if isinstance(facts.claims, NotLearnt):
         return NotLearnt(f"another owner may have the same value: {facts.claims.why}")
-    claimed = facts.claims.of.get(asked_of(test), FieldClaims(missing="the requests of other owners were not read"))
+    claimed = facts.claims.of.get(claim_query(test), FieldClaims(missing="the requests of other owners were not read"))
     others = [claim for claim in claimed.by_value.get(value, ()) if _is_another(claim, request)]
     if others and others[0].doubt is None and others[0].owner is not None:
         return others[0]

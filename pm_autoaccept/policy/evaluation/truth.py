@@ -22,7 +22,7 @@ class Gap:
     why: str
 
 
-Came: TypeAlias = bool | tuple[Gap, ...]
+TruthOrGaps: TypeAlias = bool | tuple[Gap, ...]
 """True, false, or, for unknown, at least one gap."""
 
 
@@ -44,11 +44,11 @@ class Outcome:
     others: tuple[Claim, ...] = ()
 
 
-def truth_of(came: Came) -> Truth:
+def truth_of(result: TruthOrGaps) -> Truth:
     """The result as a `Truth`."""
-    if came is True:
+    if result is True:
         return Truth.TRUE
-    return Truth.FALSE if came is False else Truth.UNKNOWN
+    return Truth.FALSE if result is False else Truth.UNKNOWN
 
 
 def combine(outcomes: Iterable[Outcome], *, every: bool) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pm_autoaccept.model import Limit
 from pm_autoaccept.policy import split_answers
 from pm_autoaccept.policy.data.contents import COLUMN_TYPES
-from pm_autoaccept.policy.data.sources import REFRESH
+from pm_autoaccept.policy.data.sources import DEFAULT_REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TYPES
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, VALUE_FORMATS, Field, field_named
@@ -125,7 +125,7 @@ def _sizes() -> Iterator[tuple[str, str]]:
     yield "maximum length of a note with its values", f"{MAX_NOTE_CHARACTERS:,} characters"
     yield "maximum parts of a `split` answer", f"{split_answers.MAX_PARTS}; an answer with more is unknown"
     yield "default `limits`", ", ".join(map(_limit, DEFAULT_LIMITS))
-    yield "default `refresh`", written_duration(REFRESH)
+    yield "default `refresh`", written_duration(DEFAULT_REFRESH)
     yield "column types", listed((f"`{kind}`" for kind in COLUMN_TYPES), "and")
 
 

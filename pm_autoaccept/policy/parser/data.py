@@ -14,7 +14,7 @@ from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
 from pm_autoaccept.policy.data.contents import COLUMN_TYPES
 from pm_autoaccept.policy.data.guards import read_guard
 from pm_autoaccept.policy.data.layouts import COMMA, ENCODINGS, ORDERS, DateOrder, read_encoding, read_separator
-from pm_autoaccept.policy.data.sources import NO_GUARD, REFRESH, VALUE, Form, Query, Source
+from pm_autoaccept.policy.data.sources import DEFAULT_REFRESH, NO_GUARD, VALUE, Query, Source, SourceKind
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text, is_sound
@@ -22,7 +22,7 @@ from pm_autoaccept.policy.values import FieldType
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _MORE = ("key", "clean", "columns", "refresh", "require", "dated", "separator", "encoding", "dates")
-_KEYS = (*Form, *_MORE)
+_KEYS = (*SourceKind, *_MORE)
 _QUERY = ("connection", "query")
 _EXAMPLE = "{connection: billing, query: 'select account_number from accounts'}"
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -37,18 +37,18 @@ def read_sources(node: Node, faults: list[Fault]) -> tuple[tuple[Text, Source | 
 
 
 def _forms() -> tuple[str, ...]:
-    return tuple(f"`{form}`" for form in Form)
+    return tuple(f"`{form}`" for form in SourceKind)
 
 
-def _unfit(form: Form, *, has_key: bool) -> tuple[str, tuple[str, ...]]:
+def _unfit(form: SourceKind, *, has_key: bool) -> tuple[str, tuple[str, ...]]:
     """The keys that a form of source does not support, and why."""
-    if form is Form.VALUES:
+    if form is SourceKind.VALUES:
         return "`values` are part of the policy", tuple(key for key in _MORE if key != "clean")
-    if form is Form.LINES:
+    if form is SourceKind.LINES:
         return "`lines` has no columns", ("key", "columns", "dated", "separator", "dates")
-    if form is Form.SQL:
+    if form is SourceKind.SQL:
         return "a database has no file format", ("separator", "encoding")
-    if form is Form.URL and not has_key:
+    if form is SourceKind.URL and not has_key:
         why = "`url` without `key` is read as one key per line, without columns"
         return why, ("columns", "dated", "separator", "dates")
     return "", ()
@@ -85,14 +85,14 @@ class _Reader:
     def _refuse(self, node: Node, message: str) -> None:
         self.faults.append(node.place.fault(message))
 
-    def _form(self, keys: Mapping[str, Text]) -> Form | None:
+    def _form(self, keys: Mapping[str, Text]) -> SourceKind | None:
         """The form of the source; None unless there is exactly one."""
-        forms = [form for form in Form if form in keys]
+        forms = [form for form in SourceKind if form in keys]
         if len(forms) != 1:
             self._refuse(self.name, f"expected exactly one source: {listed(_forms())}")
             return None
         form = forms[0]
-        if form in {Form.CSV, Form.SQL} and "key" not in keys:
+        if form in {SourceKind.CSV, SourceKind.SQL} and "key" not in keys:
             self._refuse(self.name, "missing key column; add one, for example `key: account_number`")
         why, unfit = _unfit(form, has_key="key" in keys)
         for name in unfit:
@@ -100,25 +100,25 @@ class _Reader:
                 self._refuse(keys[name], f"`{name}` is not allowed here: {why}; remove it")
         return form
 
-    def _read(self, form: Form, found: Mapping[str, Node]) -> Source:
+    def _read(self, form: SourceKind, found: Mapping[str, Node]) -> Source:
         key = self._key(found["key"]) if "key" in found else (VALUE,)
         columns = self._columns(found["columns"], key) if "columns" in found else {}
         clean = self._clean(found["clean"], key) if "clean" in found else {}
-        values = self._values(found[form], clean.get(VALUE, ())) if form is Form.VALUES else ()
+        values = self._values(found[form], clean.get(VALUE, ())) if form is SourceKind.VALUES else ()
         return Source(
             name=self.name.value,
-            form=form,
+            kind=form,
             values=tuple(value.value for value in values),
             places=tuple(value.place for value in values),
-            path=self._path(found[form]) if form in {Form.LINES, Form.CSV} else None,
-            query=self._query(found[form]) if form is Form.SQL else None,
-            url=self._url(found[form]) if form is Form.URL else None,
-            plain=form is Form.URL and "key" not in found,
+            path=self._path(found[form]) if form in {SourceKind.LINES, SourceKind.CSV} else None,
+            query=self._query(found[form]) if form is SourceKind.SQL else None,
+            url=self._url(found[form]) if form is SourceKind.URL else None,
+            plain=form is SourceKind.URL and "key" not in found,
             key=key,
             columns=columns,
             clean=clean,
             require=read_guard(found["require"], self.faults) if "require" in found else NO_GUARD,
-            refresh=self._refresh(found["refresh"]) if "refresh" in found else REFRESH,
+            refresh=self._refresh(found["refresh"]) if "refresh" in found else DEFAULT_REFRESH,
             dated=self._dated(found["dated"], key, columns) if "dated" in found else None,
             separator=self._separator(found["separator"]) if "separator" in found else COMMA,
             encoding=self._encoding(found["encoding"]) if "encoding" in found else None,
@@ -250,7 +250,7 @@ class _Reader:
         if not length:
             if not isinstance(node, Broken):
                 self._refuse(node, f"invalid duration in `refresh`; use {AS_WRITTEN}")
-            return REFRESH
+            return DEFAULT_REFRESH
         return length
 
     def _dated(self, node: Node, key: tuple[str, ...], columns: Mapping[str, FieldType]) -> str | None:

@@ -9,7 +9,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy import synonyms
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Column
-from pm_autoaccept.policy.data.sources import Form, Source
+from pm_autoaccept.policy.data.sources import Source, SourceKind
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.operators import KEYED
@@ -65,7 +65,7 @@ class LookupReader:
         by = self._by(found["by"], source) if "by" in found else {}
         if source is None:
             # The declaration has errors, so the policy is refused anyway: columns are not checked.
-            return LookupHead(Source(name="", form=Form.VALUES), tuple(filter(None, by.values())), None)
+            return LookupHead(Source(name="", kind=SourceKind.VALUES), tuple(filter(None, by.values())), None)
         if any(by.get(column) is None for column in source.key):
             return None
         for column in source.key:

@@ -191,7 +191,7 @@ async def test_what_the_first_version_itself_has_written_is_migrated(tmp_path):
 async def test_an_older_ledger_in_postgresql_is_migrated_only_when_people_say_so(first_version):
     """Replicas of the version before may be at work on it: they are stopped first."""
     for read_only in (False, True):
-        with pytest.raises(LedgerMismatch, match="`pm-autoaccept migrate` brings it up to date"):
+        with pytest.raises(LedgerMismatch, match="`pm-autoaccept migrate` upgrades it"):
             await SqlLedger.open(first_version, read_only=read_only)
     await migrate(first_version)
     await (await SqlLedger.open(first_version)).close()

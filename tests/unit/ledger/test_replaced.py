@@ -236,7 +236,7 @@ async def test_another_ledger_in_its_place_is_told_by_its_id(tmp_path, how):
 async def test_it_goes_on_when_the_file_is_back(opened, path, tmp_path):
     """What was moved away by mistake is moved back; nobody need start anything again."""
     move(path, tmp_path / "gone")
-    assert "deleted or moved away" in await said(intend(opened))
+    assert "deleted or moved while" in await said(intend(opened))
     move(tmp_path / "gone", path)
     assert await said(intend(opened)) == ""
 

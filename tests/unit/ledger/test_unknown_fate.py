@@ -62,7 +62,7 @@ async def test_a_request_with_an_answer_in_doubt_is_not_answered_again_even_if_i
     await see(ledger, first, minute=0)
     await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
     assert (await see(ledger, second, minute=1)).answer_states[second.key] is AnswerState.IN_DOUBT
-    with pytest.raises(AlreadyAnswered, match="answered already"):
+    with pytest.raises(AlreadyAnswered, match="already answered"):
         await answer(ledger, second, ACCEPT, minute=1)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pm_autoaccept.policy import Form, Guard, Query
+from pm_autoaccept.policy import Guard, Query, SourceKind
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.values import FieldType
 
@@ -36,7 +36,7 @@ def test_declared_data(load):
     """Each form says where its rows stand; what is not said has its default."""
     sources = load(GOOD + DECLARED).sources
     a = sources["a"]
-    assert (a.form, a.path, a.key) == (Form.CSV, "data/a.csv", ("account_number", "Meter No"))
+    assert (a.kind, a.path, a.key) == (SourceKind.CSV, "data/a.csv", ("account_number", "Meter No"))
     assert a.clean == {
         "account_number": (Cleaning("digits"),),
         "Meter No": (Cleaning("digits"), Cleaning("no_leading_zeros")),
@@ -53,15 +53,20 @@ def test_declared_data(load):
     assert a.require == Guard(rows=1000, age=timedelta(days=2), shrink=Decimal(20), grow=Decimal("150.5"))
     assert (a.refresh, a.dated) == (timedelta(hours=1), "moved")
     b, c, d = sources["b"], sources["c"], sources["d"]
-    assert (b.form, b.path, b.key, b.refresh, b.require) == (
-        Form.LINES,
+    assert (b.kind, b.path, b.key, b.refresh, b.require) == (
+        SourceKind.LINES,
         "b.txt",
         ("value",),
         timedelta(minutes=15),
         Guard(),
     )
-    assert (c.form, c.values, c.path, c.clean) == (Form.VALUES, ("x", "y"), None, {"value": (Cleaning("fold_case"),)})
-    assert (d.form, d.query) == (Form.SQL, Query(connection="billing", query="select n from t"))
+    assert (c.kind, c.values, c.path, c.clean) == (
+        SourceKind.VALUES,
+        ("x", "y"),
+        None,
+        {"value": (Cleaning("fold_case"),)},
+    )
+    assert (d.kind, d.query) == (SourceKind.SQL, Query(connection="billing", query="select n from t"))
     assert d.clean == {"n": (Cleaning("digits"), Cleaning("zero_fill", 10))}
     assert (sources["e"].url, sources["e"].dated) == ("https://data.example.org/e.csv", "written")
     assert (sources["f"].url, sources["f"].has_header) == ("http://127.0.0.1:8080/f.txt", False)

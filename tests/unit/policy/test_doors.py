@@ -8,7 +8,7 @@ from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Facts, Kind, Truth
 from pm_autoaccept.parse import parse_pending_page
-from pm_autoaccept.policy.data.tables import tabulate
+from pm_autoaccept.policy.data.tables import build_table
 
 HEAD = "version: 1\n"
 TABLE = f"{HEAD}data: {{table: {{csv: t.csv, key: key}}}}\n"
@@ -64,7 +64,7 @@ def test_a_domain_is_one_however_it_is_written(email):
     data = "data: {blocked: {lines: b.txt, clean: fold_case}}\n"
     loaded = policy.load({"p.yaml": (HEAD + data + rule.format("{in: blocked}")).encode()})
     (request,) = parse_pending_page(Kind.CONNECTION, document).requests
-    table = tabulate(loaded.sources["blocked"], [["Spammer.Com"]])
+    table = build_table(loaded.sources["blocked"], [["Spammer.Com"]])
     judged = loaded.judge(request, FACTS, {"blocked": table})
     assert judged.rule == "a"
 
@@ -118,7 +118,7 @@ def test_the_key_that_a_private_field_is_looked_up_by_is_as_private():
     loaded = policy.load({"p.yaml": text.encode()})
     custom = b"<customFieldList><customField name='Key'>SECRET-77</customField></customFieldList>"
     (request,) = parse_pending_page(Kind.CONNECTION, CONNECTION % custom).requests
-    table = tabulate(loaded.sources["keys"], [["SECRET-77", "x"]])
+    table = build_table(loaded.sources["keys"], [["SECRET-77", "x"]])
     judged = loaded.judge(request, FACTS, {"keys": table})
     assert judged.rule == "a"
     assert "SECRET" not in str(judged)

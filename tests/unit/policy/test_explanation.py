@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import Evidence, NotLearnt, Truth, Verdict
-from pm_autoaccept.policy import CameOut, nearest, tabulate
+from pm_autoaccept.policy import RuleResult, build_table, nearest_rule
 
 POLICY = """
 time_zone: America/Chicago
@@ -44,13 +44,13 @@ def explain(load, connection, facts):
 def test_each_rule_says_how_it_came_out(explain):
     """Also why it was not looked at: it is on other requests, its last day has passed, or the search had ended."""
     assert {name: str(rule.came) for name, rule in explain(tables={"accounts": NotLearnt("gone")}).items()} == {
-        "of-meters": CameOut.NOT_ON,
-        "blocked": CameOut.FALSE,
-        "exception": CameOut.OVER,
-        "tried": CameOut.TRUE,
-        "customer": CameOut.UNKNOWN,
-        "foreigner": CameOut.NOT_ASKED,
-        "below": CameOut.NOT_ASKED,
+        "of-meters": RuleResult.NOT_ON,
+        "blocked": RuleResult.FALSE,
+        "exception": RuleResult.OVER,
+        "tried": RuleResult.TRUE,
+        "customer": RuleResult.UNKNOWN,
+        "foreigner": RuleResult.NOT_ASKED,
+        "below": RuleResult.NOT_ASKED,
     }
 
 
@@ -80,7 +80,7 @@ def test_the_nearest_rule_is_the_one_that_would_accept_and_lacks_least(load, con
     tables = {"accounts": NotLearnt("gone")}
     elsewhere = replace(connection, custom=())
     looked = policy.explain(elsewhere, replace(facts, account=NotLearnt("x")), tables)
-    near = nearest(looked)
+    near = nearest_rule(looked)
     assert near is not None
     assert (near.id, near.then, near.missing) == ("customer", Verdict.ACCEPT, 1)
     assert [each.tests[0].field for each in near.lacking] == ["custom.Utility Customer Number"]
@@ -91,8 +91,8 @@ def test_where_no_rule_would_accept_the_nearest_other_one_is_told(explain):
     far = "{id: far, on: connection, when: {account.username: x, forwarded: true}, then: reject}"
     near = "{id: near, on: connection, when: {account.username: x}, then: reject}"
     looked = explain(f"rules: [{far}, {near}]")
-    assert nearest(looked.values()).id == "near"
-    assert nearest(explain("rules: [{id: a, on: meter, when: always, then: hold}]").values()) is None
+    assert nearest_rule(looked.values()).id == "near"
+    assert nearest_rule(explain("rules: [{id: a, on: meter, when: always, then: hold}]").values()) is None
 
 
 WHENS = (
@@ -121,11 +121,11 @@ def test_what_is_explained_is_what_decides(load, connection, given, when, until)
     judged = policy.judge(connection, given, {})
     (looked,) = policy.explain(connection, given, {})
     expected = {"rule": "true", "unknown": "unknown", "default": "false"}[judged.reason.kind]
-    assert ("false" if looked.came is CameOut.OVER else looked.came) == expected
+    assert ("false" if looked.came is RuleResult.OVER else looked.came) == expected
     if judged.rule is not None:
         flat = [test for clause in looked.clauses for test in _tests(clause)]
         assert tuple(flat) == judged.evidence
-        assert (looked.missing == 0) is (looked.came is CameOut.TRUE)
+        assert (looked.missing == 0) is (looked.came is RuleResult.TRUE)
 
 
 def _tests(clause):
@@ -156,7 +156,7 @@ def test_what_a_row_must_pass_stands_as_it_was_written(load, connection, facts, 
         BY_ROW.replace("NOT:", "not:") if negated else BY_ROW.replace("      NOT:\n", "").replace("        ", "      ")
     )
     policy = load(text)
-    table = tabulate(policy.sources["tenants"], [["00-998-17", "Portland", "active", "3"]])
+    table = build_table(policy.sources["tenants"], [["00-998-17", "Portland", "active", "3"]])
     (rule,) = policy.explain(connection, facts, {"tenants": table})
     one, every = ("all of", "one of") if negated else ("one of", "all of")
     there, passes = rule.clauses[0].parts if negated else rule.clauses

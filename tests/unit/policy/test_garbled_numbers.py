@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Facts, Kind, NotLearnt, PendingRequest, RequestKey
-from pm_autoaccept.policy import collect, tabulate
+from pm_autoaccept.policy import build_table, collect_claims
 
 GARBLED = (
     "4.1001234E7", "4.1001234e+07", "4,1001234E7", "4.1001234E\u22127", "4.1 E 7", "4E7", "12E45", "4.1x10^7",
@@ -56,10 +56,10 @@ def came(when: str, answer: str, clean: str = "digits", **facts: object) -> str:
         custom=(CustomField("A", answer), CustomField("B", "417")),
     )  # fmt: skip
     claims = facts.pop("claims", ())
-    asked = Facts(defined=frozenset({"A", "B"}), claims=collect(loaded.taken, claims), **facts)  # type: ignore[arg-type]
+    asked = Facts(defined=frozenset({"A", "B"}), claims=collect_claims(loaded.taken, claims), **facts)  # type: ignore[arg-type]
     tables = {
-        "known": tabulate(loaded.sources["known"], [["417"], ["415"]]),
-        "rows": tabulate(loaded.sources["rows"], [["417", "4"], ["415", "4"]]),
+        "known": build_table(loaded.sources["known"], [["417"], ["415"]]),
+        "rows": build_table(loaded.sources["rows"], [["417", "4"], ["415", "4"]]),
     }
     return {"rule": "true", "default": "false", "unknown": "unknown"}[loaded.judge(request, asked, tables).reason.kind]
 
@@ -71,11 +71,11 @@ def test_a_key_that_went_through_a_number_is_not_taken_for_another(key, clean):
     loaded = policy.load(
         {"p.yaml": ((RULES % (clean, clean)) + "  - {id: r, on: meter, when: always, then: hold}").encode()}
     )
-    table = tabulate(loaded.sources["known"], [["41001234"], [key]])
+    table = build_table(loaded.sources["known"], [["41001234"], [key]])
     assert isinstance(table, NotLearnt), f"{key} became a key: {table}"
     assert table.why.startswith("row 2: a spreadsheet changed the key to ")
     assert "write `clean: [points, " in table.why
-    assert isinstance(tabulate(loaded.sources["rows"], [["1", "4"], [key, "4"]]), NotLearnt)
+    assert isinstance(build_table(loaded.sources["rows"], [["1", "4"], [key, "4"]]), NotLearnt)
 
 
 @pytest.mark.parametrize("key", WHOLE)
@@ -84,7 +84,7 @@ def test_what_is_no_number_with_a_decimal_part_is_cleaned_as_before(key):
     loaded = policy.load(
         {"p.yaml": ((RULES % ("digits", "digits")) + "  - {id: r, on: meter, when: always, then: hold}").encode()}
     )
-    table = tabulate(loaded.sources["known"], [[key], ["9"]])
+    table = build_table(loaded.sources["known"], [[key], ["9"]])
     digits = "".join(each for each in key if each in "0123456789")
     assert not isinstance(table, NotLearnt), table
     assert table.has((digits,)) is True
@@ -115,7 +115,7 @@ def test_it_is_lost_where_the_cleaning_drops_its_point_comma_or_letter(clean, ke
     """What keeps them makes no other number of it; `points` says that the point may go."""
     text = (RULES % (clean, clean)) + "  - {id: r, on: meter, when: always, then: hold}"
     assert loads(text) == ""
-    table = tabulate(policy.load({"p.yaml": text.encode()}).sources["known"], [[key]])
+    table = build_table(policy.load({"p.yaml": text.encode()}).sources["known"], [[key]])
     assert isinstance(table, NotLearnt) is lost
     assert (came(f"{{custom.A: {{present: true, clean: {clean}}}}}", key, clean) == "unknown") is lost
 
@@ -124,7 +124,7 @@ def test_a_source_whose_keys_have_points_says_so():
     """`points` takes them out, of the key and of the answer, and the trailing zeros of `12.00` are its own then."""
     text = (RULES % ("[points, digits]", "digits")) + "  - {id: r, on: meter, when: always, then: hold}"
     assert loads(text) == ""
-    table = tabulate(policy.load({"p.yaml": text.encode()}).sources["known"], [["41.5"], ["12.00"]])
+    table = build_table(policy.load({"p.yaml": text.encode()}).sources["known"], [["41.5"], ["12.00"]])
     assert not isinstance(table, NotLearnt), table
     assert (table.has(("415",)), table.has(("1200",)), table.has(("41.5",))) == (True, True, False)
     assert came("{custom.A: {in: known}}", "41.5", "[points, digits]") == "true"
@@ -194,7 +194,7 @@ def test_a_private_answer_is_not_repeated():
         kind=Kind.CONNECTION, id=1, account_id=1, username="a", custom=(CustomField("A", "4.1E7"),)
     )
     judged = loaded.judge(
-        request, Facts(defined=frozenset({"A"})), {"known": tabulate(loaded.sources["known"], [["417"]])}
+        request, Facts(defined=frozenset({"A"})), {"known": build_table(loaded.sources["known"], [["417"]])}
     )
     assert judged.unknown == ("custom.A",)
     assert "4.1E7" not in repr(judged)
@@ -220,5 +220,5 @@ def test_no_key_becomes_another_by_way_of_a_number(number, digits, way):
         {"p.yaml": ((RULES % ("digits", "digits")) + "  - {id: r, on: meter, when: always, then: hold}").encode()}
     )
     written = _written(number, digits)[way]
-    table = tabulate(loaded.sources["known"], [[written]])
+    table = build_table(loaded.sources["known"], [[written]])
     assert isinstance(table, NotLearnt) or table.has((str(number),)) is True, f"{number} as {written} is another key"

@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import NotLearnt, SourceHistory
-from pm_autoaccept.policy import Form, Guard, Source, weigh
+from pm_autoaccept.policy import Guard, Source, SourceKind, apply_guards
 from tests.key_tables import key_table
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-FILE = Source(name="accounts", form=Form.CSV, path="data/accounts.csv", key=("number",))
+FILE = Source(name="accounts", kind=SourceKind.CSV, path="data/accounts.csv", key=("number",))
 CONFIRM = "If this is correct, run `pm-autoaccept data confirm accounts`"
 
 
@@ -23,7 +23,9 @@ def weighed(guard: Guard, *, rows: int = 100, dated=NOW, time=NOW, remembered=No
     known = remembered if isinstance(remembered, NotLearnt) else {"accounts": remembered} if remembered else {}
     table = key_table("accounts", {"1"}, rows=rows, digest="now")
     sources = {"accounts": replace(FILE, require=guard)}
-    found = weigh(sources, {"accounts": table}, dated={"accounts": dated}, remembered=known, time=time)["accounts"]
+    found = apply_guards(sources, {"accounts": table}, dated={"accounts": dated}, remembered=known, time=time)[
+        "accounts"
+    ]
     return "good" if found is table else found.why
 
 
@@ -100,5 +102,5 @@ def test_a_table_that_was_not_read_is_told_as_it_is():
     """The guard has nothing to add."""
     sources = {"accounts": replace(FILE, require=Guard(rows=1)), "other": replace(FILE, name="other")}
     gone = NotLearnt("data/accounts.csv: gone")
-    found = weigh(sources, {"accounts": gone}, dated={}, remembered={}, time=NOW)
+    found = apply_guards(sources, {"accounts": gone}, dated={}, remembered={}, time=NOW)
     assert found == {"accounts": gone, "other": NotLearnt("it was not read")}

@@ -19,7 +19,7 @@ from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingReques
 from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.conditions import AllOf
 from pm_autoaccept.policy.evaluation.compiler import judge
-from pm_autoaccept.policy.evaluation.request_view import Circumstances
+from pm_autoaccept.policy.evaluation.request_view import RequestContext
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.lint.implication import never_true
 from pm_autoaccept.policy.lint.normal_form import normal
@@ -311,7 +311,7 @@ def test_no_warning_is_false(above, below):
     stops, never = rules_above.stopping(normal(other)), never_true(normal(other))
     if stops or never:
         for request in REQUESTS:
-            circumstances = Circumstances(request, Facts(), {})
+            circumstances = RequestContext(request, Facts(), {})
             truth = judge(other, circumstances).truth
             assert not (never and truth is Truth.TRUE), request
             if stops and truth is not Truth.FALSE:
@@ -352,7 +352,7 @@ def test_no_warning_about_two_tests_is_false(name, tests):
     field = FIELDS[name]
     values = {str(field.value(request, Facts())): request for request in REQUESTS}
     truths = [
-        [judge(each.when, Circumstances(one, Facts(), {})).truth for one in values.values()] for each in loaded.rules
+        [judge(each.when, RequestContext(one, Facts(), {})).truth for one in values.values()] for each in loaded.rules
     ]
     proved = 0
     for (one, above), (other, below) in itertools.product(zip(loaded.rules, truths, strict=True), repeat=2):

@@ -9,7 +9,7 @@ import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, PropertyShare, Truth, Verdict
 from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
-from pm_autoaccept.policy.data.tables import tabulate
+from pm_autoaccept.policy.data.tables import build_table
 
 DATA = """
 data:
@@ -37,8 +37,8 @@ def asked(rule, meter, facts):
         when = f"{{lookup: {{in: points, {BY}{where and f', where: {where}'}}}}}"
         policy = rule(f"{{not: {when}}}" if negated else when, data=DATA)
         read = {
-            "points": tabulate(policy.sources["points"], ROWS),
-            "known": tabulate(policy.sources["known"], [["Acme"]]),
+            "points": build_table(policy.sources["points"], ROWS),
+            "known": build_table(policy.sources["known"], [["Acme"]]),
         }
         request = replace(meter, custom=(CustomField("Key", answer),))
         judgement = policy.judge(request, given, read if tables is None else tables)
@@ -103,7 +103,7 @@ def test_a_number_the_customer_typed(rule, meter, facts):
     """A custom field is read as the column's type, and may differ by so much."""
     when = f"{{lookup: {{in: points, {BY}, where: {{bill: {{same_as: custom.Last Bill, within: 0.01}}}}}}}}"
     policy = rule(when, data=DATA)
-    tables = {"points": tabulate(policy.sources["points"], ROWS)}
+    tables = {"points": build_table(policy.sources["points"], ROWS)}
     given = replace(facts, defined=facts.defined | {"Last Bill"})
     for typed, truth in (("$100.26", True), ("100.27", False), ("a lot", False), ("", False)):
         request = replace(meter, custom=(CustomField("Key", "7"), CustomField("Last Bill", typed)))
@@ -124,7 +124,7 @@ def test_what_is_missing_of_ours(asked, facts):
 def test_why_it_is_not_known(rule, meter, facts):
     """The reason says what is in the way: the table, the key, the cell, or a field of the key."""
     policy = rule(f"{{lookup: {{in: points, {BY}, where: {{owner: Acme, until: {{at_least: today}}}}}}}}", data=DATA)
-    table = tabulate(policy.sources["points"], ROWS)
+    table = build_table(policy.sources["points"], ROWS)
     for answer, tables, why in (
         ("7", {}, "because points is unknown: it was not read."),
         ("7", {"points": NotLearnt("gone")}, "because points is unknown: gone."),
@@ -148,7 +148,7 @@ def test_days_in_where_are_days_of_the_policy_s_time_zone(load, meter, facts):
     request = replace(meter, custom=(CustomField("Key", "7"),))
     for zone, rule_of_it in (("UTC", "a"), ("America/Chicago", None)):
         policy = load(f"time_zone: {zone}\n{DATA}{textwrap.dedent(rules)}")
-        tables = {"points": tabulate(policy.sources["points"], ROWS)}
+        tables = {"points": build_table(policy.sources["points"], ROWS)}
         assert policy.judge(request, given, tables).rule == rule_of_it
 
 
@@ -156,7 +156,7 @@ def test_a_lookup_that_holds_is_told(rule, meter, facts):
     """The reason of a rule names the fields and the columns that it looked at."""
     policy = rule(f"{{lookup: {{in: points, {BY}, where: {{tenants: 5}}}}}}", data=DATA)
     request = replace(meter, custom=(CustomField("Key", "7"),))
-    judgement = policy.judge(request, facts, {"points": tabulate(policy.sources["points"], ROWS)})
+    judgement = policy.judge(request, facts, {"points": build_table(policy.sources["points"], ROWS)})
     assert judgement.reason.text == (
         "Rule asked matched (hold): connection.custom.Utility Customer Number is in points as account "
         "and custom.Key is in points as meter and tenants in points is 5."
@@ -171,7 +171,10 @@ def test_a_cell_of_which_nothing_is_left_as_a_key(load, meter, facts):
     policy = load(
         DATA.replace("known: {values: [Acme]}", "known: {values: ['7'], clean: digits}") + textwrap.dedent(text)
     )
-    tables = {"points": tabulate(policy.sources["points"], ROWS), "known": tabulate(policy.sources["known"], [["7"]])}
+    tables = {
+        "points": build_table(policy.sources["points"], ROWS),
+        "known": build_table(policy.sources["known"], [["7"]]),
+    }
     judgement = policy.judge(replace(meter, custom=(CustomField("Key", "7"),)), facts, tables)
     assert judgement.unknown == ("points",)
     assert "the cell in column owner of our table is empty after cleaning" in judgement.reason.text
@@ -191,8 +194,8 @@ def test_lookups_of_one_policy_do_not_mix_up(load, meter, facts):
         """
     )
     tables = {
-        "one": tabulate(policy.sources["one"], [["1", "x"], ["2", "y"]]),
-        "two": tabulate(policy.sources["two"], [["1", "y"], ["2", "x"]]),
+        "one": build_table(policy.sources["one"], [["1", "x"], ["2", "y"]]),
+        "two": build_table(policy.sources["two"], [["1", "y"], ["2", "x"]]),
     }
     for key, parcel, decides in (("1", "2", "a"), ("2", "1", "b"), ("2", "2", "c"), ("3", "3", None)):
         request = replace(meter, custom=(CustomField("Key", key), CustomField("Parcel", parcel)))
@@ -204,10 +207,10 @@ def test_the_evidence(rule, meter, facts):
     where = "{tenants: {at_least: 6}, owner: {same_as: account.first_name}}"
     policy = rule(f"{{lookup: {{in: points, {BY}, where: {where}}}}}", data=DATA)
     request = replace(meter, custom=(CustomField("Key", "7"),))
-    outcome = policy.judge(request, facts, {"points": tabulate(policy.sources["points"], ROWS)})
+    outcome = policy.judge(request, facts, {"points": build_table(policy.sources["points"], ROWS)})
     assert outcome.evidence == ()  # the default decided
     policy = rule(f"{{not: {{lookup: {{in: points, {BY}, where: {where}}}}}}}", data=DATA)
-    outcome = policy.judge(request, facts, {"points": tabulate(policy.sources["points"], ROWS)})
+    outcome = policy.judge(request, facts, {"points": build_table(policy.sources["points"], ROWS)})
     assert [(each.field, each.expected, each.found, each.truth) for each in outcome.evidence] == [
         ("connection.custom.Utility Customer Number", "not in points as account", "0041-001-234", Truth.FALSE),
         ("custom.Key", "not in points as meter", "7", Truth.FALSE),
@@ -237,7 +240,7 @@ def test_no_column_says_that_a_property_is_not_shared(load, meter, facts):
     - {id: a, on: meter, when: {lookup: {in: property, by: {id: property.id}, where: {share: none}}}, then: accept}
     """
     policy = load(text)
-    tables = {"property": tabulate(policy.sources["property"], [[str(meter.property_id), "none"]])}
+    tables = {"property": build_table(policy.sources["property"], [[str(meter.property_id), "none"]])}
     judgement = policy.judge(meter, replace(facts, property_share=PropertyShare.NONE), tables)
     assert judgement.verdict is Verdict.ACCEPT
     assert not judgement.accepts_unshared_property

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_autoaccept.policy import Source, Table, Tabulation
+from pm_autoaccept.policy import Source, Table, TableBuilder
 from pm_autoaccept.policy.data.contents import REPEATED
-from pm_autoaccept.policy.data.packed import Packed, Packing
-from pm_autoaccept.policy.data.sources import Form
+from pm_autoaccept.policy.data.packed import Packed, PackedBuilder
+from pm_autoaccept.policy.data.sources import SourceKind
 from pm_autoaccept.policy.values import FieldType
 
 keys = st.text(st.sampled_from("01aé\n,\x01\xff\ud800"), max_size=4)
@@ -23,7 +23,7 @@ cells = st.lists(keys, min_size=2, max_size=2).map(tuple)
 )
 def test_they_are_what_a_dict_is(rows, others, with_cells, shelves):
     """Every key is found with its cells, a repeated one as repeated, and no other: whatever characters it has."""
-    packing = Packing(with_cells=with_cells, shelves=shelves)
+    packing = PackedBuilder(with_cells=with_cells, shelves=shelves)
     expected: dict[str, tuple[str, ...]] = {}
     for key, beside in rows:
         written = beside if with_cells else ()
@@ -38,7 +38,7 @@ def test_they_are_what_a_dict_is(rows, others, with_cells, shelves):
 
 def source(**columns: FieldType) -> Source:
     """A table of two key columns."""
-    return Source(name="t", form=Form.CSV, key=("n", "m"), columns=columns)
+    return Source(name="t", kind=SourceKind.CSV, key=("n", "m"), columns=columns)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 1)), max_size=60), st.booleans())
@@ -47,7 +47,7 @@ def test_a_table_is_the_same_however_it_is_kept(rows, with_column):
     columns = {"c": FieldType.INTEGER} if with_column else {}
     made: list[Table] = []
     for large in (1_000, 3, 0):
-        making = Tabulation(source(**columns), large=large)
+        making = TableBuilder(source(**columns), large=large)
         for n, m, c in rows:
             making.add((str(n or ""), str(m)), (str(c),) if columns else ())
         made.append(making.table("d"))
@@ -62,7 +62,7 @@ def test_a_table_is_the_same_however_it_is_kept(rows, with_column):
 def test_only_large_tables_are_packed():
     """What a set holds easily stays a set."""
     for large, packed in ((3, False), (2, True)):
-        making = Tabulation(source(), large=large)
+        making = TableBuilder(source(), large=large)
         for number in range(3):
             making.add((str(number), "x"))
         assert isinstance(making.table("d").contents, Packed) is packed

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import CustomField, Evidence, Truth
-from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy import build_table
 
 SECRET = "s3cret-0041"
 RULE = "rules: [{{id: a, on: {on}, when: {when}, then: hold{more}}}]"
@@ -97,7 +97,7 @@ def test_what_is_looked_up_is_not_shown(load, keyed, facts):
              when: {lookup: {in: keys, by: {key: custom.Key, parcel: custom.Parcel}}}}
         """
     )
-    table = tabulate(policy.sources["keys"], [(SECRET, "R-1")])
+    table = build_table(policy.sources["keys"], [(SECRET, "R-1")])
     judged = policy.judge(keyed, facts, {"keys": table})
     assert [each.found for each in judged.evidence] == ["matched", "R-1"]
 

@@ -9,7 +9,7 @@ import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pm_autoaccept.policy.evaluation.regex import holding
+from pm_autoaccept.policy.evaluation.regex import full_matcher
 
 _CHARACTERS = "abkKsS\u017f\u212a-0 é\U0001f600\n"
 
@@ -50,7 +50,7 @@ def _texts() -> Iterator[str]:
 def test_re2_would_have_said_the_same(pattern, ignore_case, text):
     """Whatever the pattern, a text fits it if and only if RE2 says so."""
     compiled = _compiled(pattern, ignore_case=ignore_case)
-    holds = holding(compiled)
+    holds = full_matcher(compiled)
     for each in (text, *_texts()):
         assert holds(each, None) is (compiled.fullmatch(each) is not None), each
 
@@ -65,5 +65,5 @@ def test_only_what_may_fit_is_asked(monkeypatch, pattern, text, asked):
     shown = []
     match = re2._Regexp.fullmatch
     monkeypatch.setattr(re2._Regexp, "fullmatch", lambda self, seen: shown.append(seen) or match(self, seen))
-    holding(compiled)(text, None)
+    full_matcher(compiled)(text, None)
     assert (shown != []) is asked

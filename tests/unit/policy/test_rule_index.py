@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import CustomField, Kind, NotLearnt
-from pm_autoaccept.policy.evaluation.request_view import View
+from pm_autoaccept.policy.evaluation.request_view import RequestView
 from tests.key_tables import key_table
 
 
@@ -18,7 +18,7 @@ def asked(load, meter, facts):
     def _asked(*conditions, request=meter, given=facts, tables=None, data=""):
         rules = "\n".join(f"- {{id: r{n}, on: meter, when: {when}, then: hold}}" for n, when in enumerate(conditions))
         policy = load(f"{data}\nrules:\n{rules}\n")
-        return list(policy._searches[Kind.METER]._places(View(request, given, tables or {})))
+        return list(policy._indexes[Kind.METER]._places(RequestView(request, given, tables or {})))
 
     return _asked
 
@@ -92,8 +92,8 @@ def test_the_rule_without_its_judgement(load, meter, facts):
         - {id: second, on: meter, when: {account.username: riverside_props}, then: hold}
         - {id: third, on: meter, when: always, then: reject}
     """)
-    rule, judgement = policy.decides(meter, facts, {}), policy.judge(meter, facts, {})
+    rule, judgement = policy.deciding_rule(meter, facts, {}), policy.judge(meter, facts, {})
     assert rule is not None
     assert rule.id == judgement.rule == "second"
     assert [shadow.rule for shadow in judgement.shadows] == ["shadow"]
-    assert load("rules: [{id: a, on: property, when: always, then: hold}]").decides(meter, facts, {}) is None
+    assert load("rules: [{id: a, on: property, when: always, then: hold}]").deciding_rule(meter, facts, {}) is None

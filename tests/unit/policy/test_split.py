@@ -20,14 +20,14 @@ from pm_autoaccept.model import (
     PropertyInfo,
     RequestKey,
 )
-from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy import build_table
 from pm_autoaccept.policy.analysis import guaranteed_fields
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.custom_fields.compare import compare
-from pm_autoaccept.policy.data.sources import Form, Source
-from pm_autoaccept.policy.evaluation.compiler import Preparation
-from pm_autoaccept.policy.evaluation.request_view import View
-from pm_autoaccept.policy.evaluation.taken import collect
+from pm_autoaccept.policy.data.sources import Source, SourceKind
+from pm_autoaccept.policy.evaluation.compiler import Compiler
+from pm_autoaccept.policy.evaluation.request_view import RequestView
+from pm_autoaccept.policy.evaluation.taken import collect_claims
 from pm_autoaccept.policy.lint.implication import follows, never_true
 from pm_autoaccept.policy.lint.normal_form import cases_of, normal
 from pm_autoaccept.policy.lint.warnings import warnings
@@ -35,8 +35,8 @@ from pm_autoaccept.policy.lint.warnings import warnings
 NUMBER = "Utility Customer Number"
 SEPARATORS = "split: [';', ',', '/', newline]"
 DATA = "data: {listed: {lines: l.txt, clean: digits}}"
-LISTED = tabulate(
-    Source(name="listed", form=Form.LINES, key=("value",), clean={"value": (Cleaning("digits"),)}), [["1"], ["2"]]
+LISTED = build_table(
+    Source(name="listed", kind=SourceKind.LINES, key=("value",), clean={"value": (Cleaning("digits"),)}), [["1"], ["2"]]
 )
 
 
@@ -243,7 +243,7 @@ def test_taken_asks_whether_another_owner_has_one_of_the_parts(rule, connection,
     when = split("{taken: true, clean: digits}", "some")
     for asked, expected in ((when, taken), (f"{{not: {when}}}", free)):
         made = rule(asked, on="connection", then="reject")
-        claims = collect(made.taken, [Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, theirs),))])
+        claims = collect_claims(made.taken, [Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, theirs),))])
         judgement = made.judge(request, replace(facts, claims=claims), {})
         assert {"rule": "true", "default": "false"}.get(judgement.reason.kind, "unknown") == expected
         if (asked, expected) == (when, "true"):
@@ -255,7 +255,7 @@ def test_the_same_field_is_taken_as_a_whole_and_by_its_parts(rule, connection, f
     """Each test asks for itself."""
     whole, parts = f"{{custom.{NUMBER}: {{taken: true}}}}", split("{taken: true}", "some")
     made = rule(f"{{any: [{whole}, {parts}]}}", on="connection", then="reject")
-    claims = collect(made.taken, [Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, "9;2"),))])
+    claims = collect_claims(made.taken, [Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, "9;2"),))])
     for value, expected in (("9;2", "rule"), ("2", "rule"), ("8;2", "rule"), ("8;3", "default")):
         request = replace(connection, custom=(CustomField(NUMBER, value),))
         assert made.judge(request, replace(facts, claims=claims), {}).reason.kind == expected
@@ -307,8 +307,10 @@ def test_what_is_unknown_of_a_part_names_the_field(rule, connection, facts):
         judgement = made.judge(request, facts, {"listed": LISTED})
         assert (judgement.rule, judgement.unknown) == ("asked", (f"custom.{NUMBER}",))
         assert (judgement.evidence[-1].field, str(judgement.evidence[-1].truth)) == (f"custom.{NUMBER}", "unknown")
-        asked = Preparation().of(made.rules[0].when)
-        ((name, gap),) = [(each.name, each.why) for each in asked.came(View(request, facts, {"listed": LISTED}))]
+        asked = Compiler().compile(made.rules[0].when)
+        ((name, gap),) = [
+            (each.name, each.why) for each in asked.evaluate(RequestView(request, facts, {"listed": LISTED}))
+        ]
         assert name == f"custom.{NUMBER}"
         assert why in gap
 
@@ -428,7 +430,7 @@ def test_the_city_takes_several_lots(answer, expected):
     """All on its list are accepted; what has more digits than one lot waits for people; other forms as before."""
     folder = data_sources.example_policy("city")
     city = policy.load(data_sources.read_folder(folder))
-    lots = tabulate(city.sources["lots"], [["1001230456"], ["2000450012"]])
+    lots = build_table(city.sources["lots"], [["1001230456"], ["2000450012"]])
     request = PendingRequest(
         kind=Kind.PROPERTY,
         id=7,

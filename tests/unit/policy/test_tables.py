@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Source, tabulate
+from pm_autoaccept.policy import Source, build_table
 from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.values import FieldType
 
@@ -32,7 +32,7 @@ def points(load) -> Source:
 def test_keys(load):
     """Keys are cleaned, blank ones are dropped, repeated ones are no harm where there is nothing beside them."""
     source = load("rules: [{id: a, on: meter, when: always, then: hold}]\ndata: {n: {lines: x, clean: digits}}")
-    table = tabulate(source.sources["n"], [["00-1"], ["n/a"], [""], ["2"], ["2"]], digest="d")
+    table = build_table(source.sources["n"], [["00-1"], ["n/a"], [""], ["2"], ["2"]], digest="d")
     assert (table.name, table.rows, table.key, table.digest) == ("n", 3, ("value",), "d")
     assert table.has(("001",)) is True
     assert table.has(("1",)) is False
@@ -43,7 +43,7 @@ def test_keys(load):
 
 def test_rows(points):
     """A row has its key and its columns, each read as its type; a blank or unreadable cell is not learnt."""
-    table = tabulate(
+    table = build_table(
         points, [["00-1", "m", "4", "$1,000.5", "2026-01-31"], ["2", "m", " ", "x", "today"], ["", "m", "1", "1", ""]]
     )
     assert table.rows == 2
@@ -69,8 +69,8 @@ def test_rows(points):
 def test_a_key_that_repeats(points):
     """With the same contents it is one row; with others nobody can say which holds, whatever comes after."""
     same, other = ["1", "m", "4", "1", ""], ["1", "m", "5", "1", ""]
-    assert tabulate(points, [same, same]).has(("1", "m")) is True
-    table = tabulate(points, [same, other, same])
+    assert build_table(points, [same, same]).has(("1", "m")) is True
+    table = build_table(points, [same, other, same])
     assert table.rows == 3
     why = NotLearnt("the key appears in several rows with different contents")
     assert table.has(("1", "m")) == why
@@ -79,7 +79,7 @@ def test_a_key_that_repeats(points):
 
 def test_parts_of_a_key_do_not_run_together(points):
     """What stands in one part of a key is never taken for the beginning of the next."""
-    table = tabulate(points, [["1", "2 3", "", "", ""], ["4\x00", "\x005", "", "", ""]])
+    table = build_table(points, [["1", "2 3", "", "", ""], ["4\x00", "\x005", "", "", ""]])
     assert table.has(("1", "2 3")) is True
     assert table.has(("12", " 3")) is False
     assert table.rows == 1

@@ -10,7 +10,7 @@ from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
 from pm_autoaccept.policy import load, run_cases
 from pm_autoaccept.policy.analysis import asks_who, guaranteed_fields
-from pm_autoaccept.policy.evaluation.taken import collect
+from pm_autoaccept.policy.evaluation.taken import collect_claims
 
 NUMBER = "Utility Customer Number"
 WHEN = f"{{custom.{NUMBER}: {{taken: true, clean: digits}}}}"
@@ -28,7 +28,7 @@ def asked(rule, connection, facts):
 
     def _asked(*claims, when=WHEN, missing=None, request=connection):
         policy = rule(when, on="connection")
-        given = replace(facts, claims=collect(policy.taken, claims, missing=missing))
+        given = replace(facts, claims=collect_claims(policy.taken, claims, missing=missing))
         judgement = policy.judge(request, given, {})
         return {"rule": "true", "default": "false"}.get(judgement.reason.kind, "unknown")
 
@@ -92,13 +92,13 @@ def test_what_was_not_learnt(rule, ask, connection, facts):
     assert "the ledger is away" in judgement.reason.text
     assert "another owner may have the same value" in judgement.reason.text
     others = rule("{custom.Parcel: {taken: true}}", on="connection")
-    assert ask(WHEN, connection, given=replace(facts, claims=collect(others.taken, [claim()]))) == "unknown"
+    assert ask(WHEN, connection, given=replace(facts, claims=collect_claims(others.taken, [claim()]))) == "unknown"
 
 
 def test_the_other_is_named(rule, connection, facts):
     """The reason says which request of which account, the evidence also by what name it goes."""
     policy = rule(WHEN, on="connection", more=", about: This number is bound already")
-    given = replace(facts, claims=collect(policy.taken, [claim(username="harbor_realty")]))
+    given = replace(facts, claims=collect_claims(policy.taken, [claim(username="harbor_realty")]))
     judgement = policy.judge(connection, given, {})
     assert judgement.reason.other == OTHER
     assert judgement.reason.text == (
@@ -117,7 +117,7 @@ def test_the_other_is_named_beside_other_conditions(rule, connection, facts):
         f"{{not: {{any: [{{kind: meter}}, {WHEN.replace('true', 'false')}]}}}}",
     ):
         policy = rule(when, on="connection")
-        given = replace(facts, claims=collect(policy.taken, [claim()]))
+        given = replace(facts, claims=collect_claims(policy.taken, [claim()]))
         assert policy.judge(connection, given, {}).reason.other == OTHER
 
 
@@ -137,7 +137,7 @@ def test_two_fields_and_two_cleanings_do_not_mix_up(load, connection, facts):
         ([claim("P-1", name="Parcel")], "parcel"),
         ([claim("00-998-17", name="Parcel"), claim("P-1")], None),
     ):
-        given = replace(facts, claims=collect(policy.taken, claims))
+        given = replace(facts, claims=collect_claims(policy.taken, claims))
         request = replace(connection, custom=(*connection.custom, CustomField("Parcel", "P-1")))
         assert policy.judge(request, given, {}).rule == decides
 
@@ -157,10 +157,10 @@ def test_two_fields_and_two_cleanings_do_not_mix_up(load, connection, facts):
 def test_why_it_is_not_known(rule, connection, facts, claims, why):
     """The reason says which request is in the way, or what is missing."""
     policy = rule(WHEN, on="connection")
-    judgement = policy.judge(connection, replace(facts, claims=collect(policy.taken, claims)), {})
+    judgement = policy.judge(connection, replace(facts, claims=collect_claims(policy.taken, claims)), {})
     assert f"is unknown: {why}." in judgement.reason.text
     assert judgement.reason.other is None
-    missing = collect(policy.taken, [claim("1")], missing="a list is not whole")
+    missing = collect_claims(policy.taken, [claim("1")], missing="a list is not whole")
     judgement = policy.judge(connection, replace(facts, claims=missing), {})
     assert "is unknown: another owner may have the same value: a list is not whole." in judgement.reason.text
 
@@ -169,7 +169,7 @@ def test_fields_of_the_requests_above(rule, meter, facts):
     """What was answered at connection is looked for in the same custom field, in requests of every kind."""
     policy = rule(f"{{connection.custom.{NUMBER}: {{taken: true, clean: digits}}}}")
     for said, decided in (("0041001234", True), ("1", False)):
-        given = replace(facts, claims=collect(policy.taken, [claim(said)]))
+        given = replace(facts, claims=collect_claims(policy.taken, [claim(said)]))
         assert (policy.judge(meter, given, {}).rule is not None) is decided
 
 

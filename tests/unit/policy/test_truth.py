@@ -18,7 +18,7 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy import build_table
 from tests.key_tables import key_table
 
 NUMBER = "custom.Utility Customer Number"
@@ -221,7 +221,9 @@ def test_tests_of_one_policy_do_not_mix_up(load, connection, facts):
         - {id: d, on: connection, when: {custom.Key: {in: second}, custom.Parcel: {in: second}}, then: accept}
         """
     )
-    tables = {name: tabulate(source, [[value] for value in source.values]) for name, source in policy.sources.items()}
+    tables = {
+        name: build_table(source, [[value] for value in source.values]) for name, source in policy.sources.items()
+    }
     for parcel, key, decides in (
         ("998", "7", "a"),
         ("7", "998", "b"),

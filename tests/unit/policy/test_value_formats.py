@@ -8,7 +8,7 @@ import pytest
 
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
-from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy import build_table
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.lint.warnings import warnings
 from pm_autoaccept.policy.values import FieldType
@@ -253,8 +253,8 @@ def test_a_read_table_with_keys_in_vain_is_warned_of():
     )
     loaded = policy.load({"p.yaml": text.encode()})
     tables = {
-        "t": tabulate(loaded.sources["t"], [["ok.example"], ["@spam.example"], ["@bad.example"]]),
-        "u": tabulate(loaded.sources["u"], [["1", "Electric"], ["2", "Eletric"]]),
+        "t": build_table(loaded.sources["t"], [["ok.example"], ["@spam.example"], ["@bad.example"]]),
+        "u": build_table(loaded.sources["u"], [["1", "Electric"], ["2", "Eletric"]]),
     }
     told = [
         each.fault.message

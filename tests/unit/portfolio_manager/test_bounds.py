@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver
 
 from pm_autoaccept.errors import AnswerUnknown, NotSent
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 from tests.unit.portfolio_manager.raw_service import OK, serving
 
 POST = DISCONNECT.call(7, keepShares="false")
@@ -50,9 +50,9 @@ async def behaving(serve: Serve) -> AsyncIterator[str]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def connected(url: str, *, timeout: float = TIMEOUT, connector: aiohttp.BaseConnector | None = None) -> Connection:
+def connected(url: str, *, timeout: float = TIMEOUT, connector: aiohttp.BaseConnector | None = None) -> Transport:
     """A connection with little time."""
-    return Connection(base_url=url, username="u", password="p", timeout=timeout, connector=connector)
+    return Transport(base_url=url, username="u", password="p", timeout=timeout, connector=connector)
 
 
 def trickling(begin: bytes, piece: bytes) -> Serve:

@@ -13,7 +13,7 @@ import pytest
 
 from pm_autoaccept.errors import NotSent
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
-from pm_autoaccept.portfolio_manager.transport import Connection
+from pm_autoaccept.portfolio_manager.transport import Transport
 from tests.unit.portfolio_manager.raw_service import OK
 
 CERTIFICATE = Path(__file__).parents[2] / "fixtures" / "localhost.pem"
@@ -50,10 +50,10 @@ async def serving(address: str) -> AsyncIterator[Service]:
         yield service
 
 
-def connected(service: Service, host: str, connector: aiohttp.BaseConnector | None = None) -> Connection:
+def connected(service: Service, host: str, connector: aiohttp.BaseConnector | None = None) -> Transport:
     """A connection to it by that name."""
     url = f"https://{host}:{service.port}/ws"
-    return Connection(base_url=url, username="u", password="hunter2", timeout=30.0, connector=connector)
+    return Transport(base_url=url, username="u", password="hunter2", timeout=30.0, connector=connector)
 
 
 def trusting() -> aiohttp.TCPConnector:

@@ -22,7 +22,7 @@ from pm_autoaccept.errors import (
     Transient,
 )
 from pm_autoaccept.model import Action, Kind, NotLearnt
-from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
+from pm_autoaccept.portfolio_manager import CallMade, PortfolioManager, RateLimiter
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.faketime import FakeTime
 from tests.unit.portfolio_manager.raw_service import OK, serving
@@ -78,7 +78,7 @@ async def test_without_retry_after_the_pauses_double(simulate, sign_in) -> None:
 async def test_a_longer_retry_after_than_our_patience_is_not_waited_for(simulate, sign_in, *, read: bool) -> None:
     """The error says how long, and whoever called rests."""
     simulator, pauses = await simulate(), Pauses()
-    pm = await sign_in(simulator, sleep=pauses, patience=60.0)
+    pm = await sign_in(simulator, sleep=pauses, max_retry_after_s=60.0)
     simulator.faults.add(too_fast(None, "61"))
     with pytest.raises(TooFast) as raised:
         await (pm.account() if read else accept(pm))
@@ -90,15 +90,17 @@ async def test_a_longer_retry_after_than_our_patience_is_not_waited_for(simulate
 async def test_a_long_retry_after_keeps_everything_here_until_it_is_over(simulate, sign_in) -> None:
     """Each further call says so unsent, and how long it is still; then they leave again."""
     simulator, time = await simulate(), FakeTime()
-    pm = await sign_in(simulator, pace=Pace(rate=None, clock=time, sleep=time.sleep))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(rate=None, clock=time, sleep=time.sleep))
     simulator.faults.add(too_fast(1, "3600"))
-    assert pm.resting is None
+    assert pm.waiting_reason is None
     with pytest.raises(TooFast):
         await pm.account()
     time.seconds += 1000
-    assert pm.resting == "Portfolio Manager asks for a rest of 2600 s"
+    assert pm.waiting_reason == "Portfolio Manager asked us to wait 2600 s (Retry-After)"
     for call in (pm.customers, lambda: accept(pm)):
-        with pytest.raises(TooFast, match="not sent: Portfolio Manager asks for a rest of 2600 s") as raised:
+        with pytest.raises(
+            TooFast, match=r"not sent: Portfolio Manager asked us to wait 2600 s \(Retry-After\)"
+        ) as raised:
             await call()
         assert raised.value.retry_after == 2600
     assert len(simulator.log.calls) == 1
@@ -110,9 +112,9 @@ async def test_a_long_retry_after_keeps_everything_here_until_it_is_over(simulat
 async def test_an_answer_in_its_turn_waits_for_what_another_call_was_asked(simulate, sign_in) -> None:
     """While an intent is recorded a 429 may come to a read beside it."""
     simulator, time = await simulate(), FakeTime()
-    pm = await sign_in(simulator, pace=Pace(rate=None, clock=time, sleep=time.sleep))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(rate=None, clock=time, sleep=time.sleep))
     async with pm.turn():
-        pm.pace.too_fast(seen=0, retry_after=20)
+        pm.rate_limiter.slow_down(seen=0, retry_after=20)
         with pytest.raises(AlreadyFulfilled):
             await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None)
     assert time() == 20
@@ -121,10 +123,10 @@ async def test_an_answer_in_its_turn_waits_for_what_another_call_was_asked(simul
 async def test_a_429_slows_all_calls_of_the_account(simulate, sign_in) -> None:
     """Side by side they meet one limit, and slow down once."""
     simulator, time = await simulate(), FakeTime()
-    pm = await sign_in(simulator, pace=Pace(in_flight=4, rate=4, clock=time, sleep=time.sleep))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(in_flight=4, rate=4, clock=time, sleep=time.sleep))
     simulator.faults.add(too_fast(4))
     await asyncio.gather(*(pm.customers() for _ in range(4)))
-    assert (pm.pace.rate, pm.pace.slowed) == (2, 1)
+    assert (pm.rate_limiter.rate, pm.rate_limiter.slow_downs) == (2, 1)
 
 
 async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_in) -> None:
@@ -134,7 +136,7 @@ async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_
     pm = await sign_in(simulator)
     with pytest.raises(TooFast) as raised:
         await accept(pm, blocked_reason=lambda: "paused" if len(simulator.log.calls) == 2 else None)
-    assert raised.value.__notes__ == ["not repeated: paused"]
+    assert raised.value.__notes__ == ["not retried: paused"]
     assert len(simulator.log.calls) == 2
 
 
@@ -152,7 +154,7 @@ async def test_whoever_must_take_their_time_is_asked_before_a_repetition_only(si
     async with pm.turn():
         with pytest.raises(TooFast) as raised:
             await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None, may_repeat=may_repeat)
-    assert raised.value.__notes__ == ["not repeated: paused"]
+    assert raised.value.__notes__ == ["not retried: paused"]
     assert asked == [1, 2]
     assert len(simulator.log.calls) == 2
 
@@ -201,7 +203,7 @@ async def test_a_repeated_answer_takes_its_place_in_the_rate(simulate, sign_in) 
         paused.set()
 
     simulator.faults.add(too_fast(1))
-    pm = await sign_in(simulator, pace=Pace(in_flight=1, rate=1, period=3600.0), sleep=pause)
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(in_flight=1, rate=1, period=3600.0), sleep=pause)
     sending = asyncio.create_task(accept(pm))
     await paused.wait()
     for _ in range(100):
@@ -224,7 +226,7 @@ async def test_what_cannot_be_sent_is_our_fault_and_stays_here(simulate, sign_in
 async def test_after_a_401_nothing_more_leaves(simulate, sign_in) -> None:
     """A wrong password is tried once: what waits for its turn, and what comes later, is refused unsent."""
     simulator = await simulate()
-    pm = await sign_in(simulator, password="wrong", pace=Pace(in_flight=1, rate=None))
+    pm = await sign_in(simulator, password="wrong", rate_limiter=RateLimiter(in_flight=1, rate=None))
     calls = (pm.account(), pm.customers(), accept(pm), pm.pending_page(Kind.METER, 1))
     failures = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(failure) for failure in failures] == [NotAuthorised] * 4
@@ -237,7 +239,7 @@ async def test_after_a_401_nothing_more_leaves(simulate, sign_in) -> None:
 async def test_of_calls_side_by_side_at_most_those_in_flight_meet_a_401(simulate, sign_in) -> None:
     """Ten polls with a wrong password are at most as many tries as are in flight at once."""
     simulator = await simulate()
-    pm = await sign_in(simulator, password="wrong", pace=Pace(in_flight=3, rate=None))
+    pm = await sign_in(simulator, password="wrong", rate_limiter=RateLimiter(in_flight=3, rate=None))
     failures = await asyncio.gather(*(pm.customers() for _ in range(10)), return_exceptions=True)
     assert {type(failure) for failure in failures} == {NotAuthorised}
     assert len(simulator.log.calls) <= 3
@@ -263,7 +265,7 @@ def refusing(times: int | None = None) -> Fault:
 async def test_between_cycles_a_password_that_was_changed_is_tried_once(simulate, sign_in, before) -> None:
     """The first page of the first list goes alone; what says nothing of the password lets only one more go."""
     simulator, time = await simulate(), FakeTime()
-    pm = await sign_in(simulator, pace=Pace(in_flight=32, rate=None, clock=time, sleep=time.sleep))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(in_flight=32, rate=None, clock=time, sleep=time.sleep))
     await pm.account()
     time.seconds += 1.5
     if before is not None:
@@ -279,7 +281,7 @@ async def test_between_cycles_a_password_that_was_changed_is_tried_once(simulate
 async def test_what_follows_a_success_within_a_second_leaves_side_by_side(simulate, sign_in) -> None:
     """Signing in has just shown that the password is taken; and after the one that went alone, the others follow."""
     simulator, time = await simulate(), FakeTime()
-    pm = await sign_in(simulator, pace=Pace(in_flight=32, rate=None, clock=time, sleep=time.sleep))
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(in_flight=32, rate=None, clock=time, sleep=time.sleep))
     await pm.account()
     for pause, first in ((0.9, 4), (1.5, 1)):
         time.seconds += pause
@@ -346,17 +348,17 @@ async def test_a_401_counts_from_its_first_line(simulate, sign_in) -> None:
 async def test_a_retry_after_counts_whatever_the_status(simulate, sign_in, status) -> None:
     """Nothing leaves until it is over, and it is over after a day at most."""
     simulator, time = await simulate(), FakeTime()
-    pm = await sign_in(simulator, pace=Pace(rate=None, clock=time, sleep=time.sleep), sleep=time.sleep)
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(rate=None, clock=time, sleep=time.sleep), sleep=time.sleep)
     asked = (("Retry-After", "3600"),)
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=status, times=1, headers=asked))
     failures = [await _failure(pm.customers()), *[await _failure(pm.pending_page(kind, 1)) for kind in Kind]]
     assert len(simulator.log.calls) == 1
     assert [failure.status for failure in failures] == [status, None, None, None]
-    assert pm.pace.held == 3600
+    assert pm.rate_limiter.seconds_held == 3600
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=status, headers=(("Retry-After", "9" * 400),)))
     time.seconds += 3600
     await _failure(pm.customers())
-    assert pm.pace.held in ({86_400.0} if status != 401 else {0.0})
+    assert pm.rate_limiter.seconds_held in ({86_400.0} if status != 401 else {0.0})
 
 
 async def _failure(call) -> PortfolioManagerError:
@@ -368,13 +370,13 @@ async def _failure(call) -> PortfolioManagerError:
 async def test_a_short_retry_after_of_a_failed_read_is_waited_for(simulate, sign_in) -> None:
     """As that of a 429: all calls wait, and the rate stays as it is."""
     simulator, time, pauses = await simulate(), FakeTime(), Pauses()
-    pm = await sign_in(simulator, pace=Pace(rate=4, clock=time, sleep=time.sleep), sleep=pauses)
+    pm = await sign_in(simulator, rate_limiter=RateLimiter(rate=4, clock=time, sleep=time.sleep), sleep=pauses)
     headers = (("Retry-After", "7"),)
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=503, times=1, headers=headers))
     await pm.customers()
     (pause,) = pauses.seconds
     assert 7 <= pause <= 8
-    assert (time(), pm.pace.rate) == (7, 4)
+    assert (time(), pm.rate_limiter.rate) == (7, 4)
 
 
 async def test_a_retry_after_beside_a_success_means_nothing(simulate, sign_in) -> None:
@@ -385,7 +387,7 @@ async def test_a_retry_after_beside_a_success_means_nothing(simulate, sign_in) -
     simulator.faults.add(Fault(kind=FaultKind.STATUS, status=202, times=1, headers=headers))
     with pytest.raises(AnswerUnknown):
         await accept(pm)
-    assert pm.pace.held == 0
+    assert pm.rate_limiter.seconds_held == 0
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -398,7 +400,7 @@ async def test_a_retry_after_does_not_make_an_answer_safe_to_send_again(simulate
     with pytest.raises(AnswerUnknown):
         await accept(pm)
     assert (len(simulator.log.calls), pauses.seconds) == (1, [])
-    assert pm.pace.held == 5
+    assert pm.rate_limiter.seconds_held == 5
 
 
 async def test_notifications_that_are_cleared_are_not_asked_for_twice(simulate, sign_in) -> None:
@@ -480,7 +482,7 @@ async def test_a_refused_connection_is_tried_again_for_a_post() -> None:
         pauses += 1
 
     async with PortfolioManager(
-        base_url=url, username="u", password="p", pace=Pace(rate=None), attempts=3, sleep=pause
+        base_url=url, username="u", password="p", rate_limiter=RateLimiter(rate=None), attempts=3, sleep=pause
     ) as pm:
         with pytest.raises(NotSent):
             await accept(pm)
@@ -499,13 +501,13 @@ async def test_an_unknown_answer_is_never_sent_again(simulate, sign_in) -> None:
     assert call.effects
 
 
-class Ebbing(Pace):
+class Ebbing(RateLimiter):
     """A rest that is a little longer than our patience, and after some looks at it is not."""
 
     looks = 0
 
     @property
-    def held(self) -> float:
+    def seconds_held(self) -> float:
         """What is left of it."""
         self.looks -= 1
         return 60.001 if self.looks > 0 else 60.0
@@ -514,9 +516,9 @@ class Ebbing(Pace):
 @pytest.mark.parametrize("looks", range(4, 8))
 async def test_what_was_kept_back_by_a_rest_is_not_sent_while_somebody_has_paused(simulate, sign_in, looks) -> None:
     """Though nothing of it had left, it is sent later than it was to be."""
-    simulator, pace = await simulate(), Ebbing(rate=None)
-    pm = await sign_in(simulator, pace=pace, patience=60.0)
-    pace.looks = looks
+    simulator, rate_limiter = await simulate(), Ebbing(rate=None)
+    pm = await sign_in(simulator, rate_limiter=rate_limiter, max_retry_after_s=60.0)
+    rate_limiter.looks = looks
 
     async def paused() -> str:
         return "ada has paused answering"

@@ -24,11 +24,11 @@ from pm_autoaccept.errors import (
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.parse import parse_customer_list
 from pm_autoaccept.portfolio_manager.responses import (
-    LONGEST_WAIT,
+    MAX_RETRY_AFTER_S,
     Reply,
+    check_post_reply,
     clock_difference,
-    confirm,
-    data_from,
+    parse_get_reply,
     retry_after,
 )
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
@@ -49,21 +49,21 @@ def error(number: int | str, text: str) -> bytes:
 def failure_of_get(status: int, body: bytes = b"", **headers: str) -> PortfolioManagerError:
     """What a GET answered so raises."""
     with pytest.raises(PortfolioManagerError) as raised:
-        data_from(GET, Reply(status, headers, body), read=parse_customer_list, now=NOW)
+        parse_get_reply(GET, Reply(status, headers, body), read=parse_customer_list, now=NOW)
     return raised.value
 
 
 def failure_of_post(status: int, body: bytes = b"", **headers: str) -> PortfolioManagerError:
     """What a POST answered so raises."""
     with pytest.raises(PortfolioManagerError) as raised:
-        confirm(POST, Reply(status, headers, body), now=NOW)
+        check_post_reply(POST, Reply(status, headers, body), now=NOW)
     return raised.value
 
 
 def test_what_was_asked_for_is_read() -> None:
     """A GET answered 200 brings its data, and a POST answered Ok just returns."""
-    assert data_from(GET, Reply(200, {}, OK), read=parse_customer_list, now=NOW) == frozenset()
-    confirm(POST, Reply(200, {}, OK), now=NOW)
+    assert parse_get_reply(GET, Reply(200, {}, OK), read=parse_customer_list, now=NOW) == frozenset()
+    check_post_reply(POST, Reply(200, {}, OK), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_200_that_says_error_is_what_the_same_envelope_is_under_400(
     body = f'<response status="{status}"><errors>{inner}</errors></response>'.encode()
     expected = type(failure_of_post(400, body)) if status == "Error" and errors else AnswerUnknown
     if status == "Ok" and not errors:
-        confirm(POST, Reply(200, {}, body), now=NOW)
+        check_post_reply(POST, Reply(200, {}, body), now=NOW)
     else:
         assert type(failure_of_post(200, body)) is expected
 
@@ -181,12 +181,12 @@ def test_a_body_that_breaks_off_matters_only_where_it_decides(status: HTTPStatus
     """Of a 200 and a 400 the body says what happened; any other status says it alone, as a 401 must."""
     reply = Reply(status, {}, b"", cut="the answer broke off")
     with pytest.raises(PortfolioManagerError) as raised:
-        confirm(POST, reply, now=NOW)
+        check_post_reply(POST, reply, now=NOW)
     if status in (200, 400):
         assert type(raised.value) is AnswerUnknown
         assert raised.value.text == "the answer broke off"
         with pytest.raises(Transient):
-            data_from(GET, reply, read=parse_customer_list, now=NOW)
+            parse_get_reply(GET, reply, read=parse_customer_list, now=NOW)
     else:
         assert type(raised.value) is type(failure_of_post(status))
 
@@ -204,11 +204,11 @@ def test_the_services_own_words_are_quoted_on_one_short_line() -> None:
     [
         ("5", 5.0),
         (" 0 ", 0.0),
-        ("9" * 5000, LONGEST_WAIT),
+        ("9" * 5000, MAX_RETRY_AFTER_S),
         ("Wed, 04 Mar 2026 12:00:30 GMT", 30.0),
         ("Wed, 04 Mar 2026 12:00:30 -0000", 30.0),
         ("Wed, 04 Mar 2026 11:00:00 GMT", 0.0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_S),
         ("-5", None),
         ("1.5", None),
         ("\u0665", None),
@@ -261,7 +261,7 @@ def test_without_retry_after_nothing_is_asked() -> None:
 def test_any_reply_is_done_or_an_error_of_ours(status: int, body: bytes, said: str) -> None:
     """Whatever comes, a POST is done only by 200 and Ok, and else one of our errors says what it was."""
     try:
-        confirm(POST, Reply(status, {"Retry-After": said}, body), now=NOW)
+        check_post_reply(POST, Reply(status, {"Retry-After": said}, body), now=NOW)
     except PortfolioManagerError:
         return
     assert (status, body) == (200, OK)

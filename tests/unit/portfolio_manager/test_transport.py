@@ -16,7 +16,7 @@ from pm_autoaccept.config import SERVICES
 from pm_autoaccept.errors import AnswerUnknown, ConfigurationError, NotSent, Transient
 from pm_autoaccept.parse import MAX_BYTES
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
-from pm_autoaccept.portfolio_manager.transport import Connection, checked_base_url
+from pm_autoaccept.portfolio_manager.transport import Transport, checked_base_url
 from tests.unit.portfolio_manager.raw_service import OK, serving
 
 GET = CUSTOMERS.call()
@@ -28,7 +28,7 @@ SECRET = "pass:wörd \u2603"
 async def connected(url: str, **more: object):
     """A connection with a password worth hiding."""
     settings = {"base_url": url, "username": "jos\u00e9", "password": SECRET, "timeout": 30.0}
-    async with Connection(**settings | more) as connection:
+    async with Transport(**settings | more) as connection:
         yield connection
 
 
@@ -102,8 +102,8 @@ async def test_a_kept_connection_that_the_service_closed_leaves_a_post_unknown()
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (OK.replace(b"Length: 23", b"Length: 99"), "broke off"),
-        (OK.replace(b"Length: 23", b"Encoding: gzip\r\nContent-Length: 23"), "broke off"),
+        (OK.replace(b"Length: 23", b"Length: 99"), "cut off"),
+        (OK.replace(b"Length: 23", b"Encoding: gzip\r\nContent-Length: 23"), "cut off"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (MAX_BYTES + 1), "more than"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b" " * (MAX_BYTES * 20)), "more than"),
     ],
@@ -207,6 +207,6 @@ def test_any_other_base_url_is_refused(url: str) -> None:
 def test_credentials_that_basic_cannot_carry_are_refused(username: str, password: str) -> None:
     """A colon in the username would move the border to the password."""
     with pytest.raises(ConfigurationError) as raised:
-        Connection(base_url=SERVICES["test"], username=username, password=password, timeout=1.0)
+        Transport(base_url=SERVICES["test"], username=username, password=password, timeout=1.0)
     assert "hunter2" not in str(raised.value)
     assert SECRET not in str(raised.value)

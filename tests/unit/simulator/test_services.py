@@ -9,8 +9,8 @@ import pytest
 
 from pm_autoaccept.model import Kind, RequestKey
 from pm_autoaccept.simulator import SERVICES, Inferred, State, World, world_from_seed
-from pm_autoaccept.simulator.read_services import reading
-from pm_autoaccept.simulator.write_services import changing
+from pm_autoaccept.simulator.read_services import read_handlers
+from pm_autoaccept.simulator.write_services import write_handlers
 from tests.unit.simulator.small_world import ACCEPT, NOW, REJECT, TERMINATE, Serve, put, states
 
 RIVERSIDE = ("riverside", "Sim-riverside-1")
@@ -57,7 +57,7 @@ def test_table_is_the_reference() -> None:
         for each in SERVICES
     ]
     assert shown == WRITTEN_OUT.strip().splitlines()
-    assert {each.name for each in SERVICES} == {*reading(), *changing()}
+    assert {each.name for each in SERVICES} == {*read_handlers(), *write_handlers()}
 
 
 @pytest.mark.parametrize(

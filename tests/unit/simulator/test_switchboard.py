@@ -126,15 +126,15 @@ async def test_every_act(serve: Serve, world: World) -> None:
 @pytest.mark.parametrize(
     ("act", "status", "said"),
     [
-        ({}, 400, "there is no act"),
-        ({"act": "dance"}, 400, "the acts are connect"),
-        ({"act": "connect"}, 400, "account is missing"),
+        ({}, 400, "unknown act"),
+        ({"act": "dance"}, 400, "known acts: connect"),
+        ({"act": "connect"}, 400, "missing argument account"),
         ({"act": "connect", "account": "1"}, 400, "must be a whole number"),
-        ({"act": "connect", "account": 77}, 400, "not known"),
+        ({"act": "connect", "account": 77}, 400, "unknown account 77"),
         ({"act": "share", "meter": 100, "access": "READ"}, 400, "Read or Read Write"),
         ({"act": "share", "meter": 100}, 400, "not connected"),
         ({"act": "unshare", "meter": 100}, 403, "Access Denied"),
-        ({"act": "answer_custom_fields", "account": 1, "values": {"A": 1}}, 400, "names and texts"),
+        ({"act": "answer_custom_fields", "account": 1, "values": {"A": 1}}, 400, "custom field names to texts"),
     ],
 )
 async def test_act_refused(serve: Serve, world: World, act: dict[str, object], status: int, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Brings a ledger's tables up to date, by Alembic, in the ledger's own transaction."""
+"""Schema migrations with Alembic, in the ledger's own transaction: create, upgrade or check the tables."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sqlalchemy import Connection
 from pm_autoaccept.errors import LedgerMismatch
 
 _ADVISORY_LOCK_ID = 0x706D_6C65_6467_6572
-"""The number of PostgreSQL's advisory lock under which one replica at a time looks at the schema and changes it."""
+"""The number of the PostgreSQL advisory lock under which one replica at a time checks and changes the schema."""
 
 
 _ALEMBIC_LOCK = threading.Lock()
-"""Alembic keeps what it works on in its own modules: two threads that migrate at once would take each other's."""
+"""Alembic keeps its state in its own modules, so two threads must not migrate at the same time."""
 
 
 def prepare_tables(connection: Connection) -> None:
-    """Make the tables where there are none; bring SQLite's up to date, and refuse PostgreSQL's that are not.
+    """Create missing tables; migrate SQLite's; refuse PostgreSQL's if they need a migration.
 
-    A ledger in PostgreSQL may be in use by replicas of the version before, so people say when it is changed.
+    A ledger in PostgreSQL may be in use by replicas of the previous version, so people decide when to migrate it.
     """
     _lock_schema(connection)
     if connection.dialect.name == "sqlite" or not schema_version(connection):
@@ -34,7 +34,7 @@ def prepare_tables(connection: Connection) -> None:
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
-    """Make or migrate the tables; raises `LedgerMismatch` where a newer program has migrated them further."""
+    """Create or migrate the tables; raises `LedgerMismatch` if a newer program version has migrated them further."""
     _lock_schema(connection)
     schema_version(connection)
     config = _config()
@@ -44,42 +44,42 @@ def upgrade(connection: Connection, to: str = "head") -> None:
 
 
 def check_version(connection: Connection) -> None:
-    """Raise `LedgerMismatch` unless the tables are just those of this program. Reads only."""
+    """Raise `LedgerMismatch` unless the tables have this program's schema version. Reads only."""
     if schema_version(connection) != newest_version():
         how = "the next `run` or `once` with it" if connection.dialect.name == "sqlite" else "`pm-autoaccept migrate`"
         raise LedgerMismatch(
-            f"this is no ledger, or one of an older version of pm-autoaccept; {how} brings it up to date"
+            f"this is not a ledger, or a ledger from an older version of pm-autoaccept; {how} upgrades it"
         )
 
 
 def schema_version(connection: Connection) -> str | None:
-    """The schema's version as it stands in the ledger, None where there are no tables. Reads only.
+    """The ledger's schema version; None if there are no tables. Reads only.
 
     Raises:
-        LedgerMismatch: this program does not know it.
+        LedgerMismatch: this program does not know the version.
     """
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found not in known:
         raise LedgerMismatch(
             f"the ledger was written by a newer version of pm-autoaccept (its schema is {found}); "
-            "upgrade this one, or name another ledger with --ledger"
+            "upgrade this one, or choose another ledger with --ledger"
         )
     return found
 
 
 def has_tables(connection: Connection) -> bool:
-    """Whether there are tables of a ledger, of whatever version. Reads only."""
+    """Whether the tables of a ledger exist, in any version. Reads only."""
     return connection.dialect.has_table(connection, "alembic_version")
 
 
 def newest_version() -> str:
-    """The schema's version that this program works with."""
+    """The schema version of this program."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def _lock_schema(connection: Connection) -> None:
-    """Wait until no other replica is at the tables; the lock goes with the transaction. SQLite has one writer."""
+    """Lock the schema against other replicas until the transaction ends. SQLite has only one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL lock_timeout = '5min'; SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK_ID})")

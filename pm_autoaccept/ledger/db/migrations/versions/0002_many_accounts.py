@@ -1,4 +1,4 @@
-"""Many accounts in one ledger: leases, signing in, pauses, limits lifted, what is shared, second attempts."""
+"""Several accounts in one ledger: leases, sign-in attempts, pauses, lifted limits, inventory, second attempts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Give what there is to the one account that the ledger had, which is called `default`, and make the new tables."""
+    """Assign existing rows to the ledger's only account, named `default`, and create the new tables."""
     _provider()
     _request()
     _intent()
@@ -114,7 +114,7 @@ def _inventory() -> None:
 
 
 def _running() -> None:
-    """Leases, replicas, signing in, pauses, lifts."""
+    """Create the tables for leases, replicas, sign-in attempts, pauses and lifted limits."""
     op.create_table(
         "lease",
         sa.Column("name", sa.String(60), nullable=False),

@@ -1,4 +1,4 @@
-"""Watching what came in undecided, removing it, masking what is old."""
+"""Reconciliation of undecided shares, removals, and masking of old records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Say when each owner's shares were read, what people removed, and what was masked."""
+    """Add when each owner's shares were read, what people removed, and what was masked."""
     op.add_column("provider", sa.Column("watched_at", UtcDateTime))
     op.add_column("provider", sa.Column("masked_at", UtcDateTime))
     op.add_column("request", sa.Column("masked_at", UtcDateTime))

@@ -1,4 +1,4 @@
-"""Remembers which policy was in force when, and what the data sources held."""
+"""Policy revisions, and the history of data sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make room for policy revisions, the rows of data sources, and what people confirmed."""
+    """Add policy revisions, row counts of data sources, and confirmations."""
     op.create_table(
         "policy_revision",
         sa.Column("id", sa.Integer, nullable=False),

@@ -1,4 +1,4 @@
-"""What is told of a decision, and what rules that are not enforced would have decided."""
+"""The group that a decision notifies, and the shadows of rules with `enforce: false`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Say which people are told of a decision, and what was only tried."""
+    """Add the notified group and the shadows to decisions."""
     op.add_column("decision", sa.Column("tell", sa.Text))
     op.add_column("decision", sa.Column("shadows", sa.JSON))

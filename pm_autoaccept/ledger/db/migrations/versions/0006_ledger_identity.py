@@ -1,4 +1,4 @@
-"""Gives the ledger a name of its own, by which a file or database that has taken its place is told apart."""
+"""Gives the ledger a random id, so that a file or database that replaces it is detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table of one row. Of a ledger that had tables before, nobody knows when it was made."""
+    """Create the table with its one row. The creation time of an existing ledger is unknown."""
     ledger = op.create_table(
         "ledger",
         sa.Column("id", sa.String(32), nullable=False),

@@ -1,4 +1,4 @@
-"""By which clocks an answer was sent, what it is, what a refusal waits for, and what may fall with each reject."""
+"""The service's time and the note template of each answer, what a refusal waits for, and cascaded rejects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make room for them; what is known of what falls is taken over."""
+    """Add the columns and the table; copy the known cascaded rejects."""
     op.add_column("intent", sa.Column("template", sa.String(64)))
     op.add_column("intent", sa.Column("service_sent_at", UtcDateTime))
     op.add_column("intent", sa.Column("awaits", sa.String(10)))

@@ -1,4 +1,4 @@
-"""Until when Portfolio Manager asked an account for a rest."""
+"""Until when Portfolio Manager asked an account to rest (Retry-After)."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Let the row that keeps an account's salt say it: it is the account's, whatever its password."""
+    """Add it to the row with the account's salt, because it applies to the account whatever its password."""
     op.add_column("sign_in", sa.Column("rest_until", UtcDateTime))

@@ -1,4 +1,4 @@
-"""When what we accepted has ended, beside which unreadable elements a request was read, and who acknowledged what."""
+"""When an accepted item ended, which unreadable elements were read with a request, and acknowledgements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Say what decides whether a request that is listed again is the next time, and what proves that it is absent."""
+    """Add what decides whether a relisted request is a new occurrence, and what proves that a request is absent."""
     op.add_column("request", sa.Column("end_noted_at", UtcDateTime))
     op.add_column("request", sa.Column("ended_at", UtcDateTime))
     op.add_column("request", sa.Column("seen_with", sa.JSON))
