@@ -1,4 +1,4 @@
-"""What follows from a condition without asking it of a request: whom it names, what is there, what it must know."""
+"""Static analysis of conditions: whether they identify who is accepted, and which fields they test or guarantee."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pm_autoaccept.policy.values import FieldType
 
 
 def asks_who(condition: Condition) -> bool:
-    """Whether the condition, being true, has said who is let in: in each branch of an `any`.
+    """Whether the condition identifies who is accepted, in each branch of an `any`.
 
-    A test under a `not` says who is kept out, so it does not count; nor do `present` and `taken`, which let
-    in whoever fills in the field, or fills in what nobody else has; nor what is the same in two places of one request,
-    both filled in by whoever sent it; nor a table of kinds or of states; nor what only `some` part of an answer passes,
-    since a stranger would type a thousand numbers.
+    These do not count: a test under `not`, which says who is excluded; `present` and `taken`, which anyone passes who
+    fills in the field, or a value that nobody else has; two fields of one request that are the same, since the sender
+    fills in both; a table of kinds or states; and a test that `some` part of an answer passes, since a stranger could
+    enter a thousand numbers.
     """
     if isinstance(condition, Lookup):
         return any(field.asks_who or field.type not in _SHARED_BY_MANY for field in condition.by)
@@ -34,22 +34,22 @@ def asks_who(condition: Condition) -> bool:
 
 _SHARED_BY_MANY = frozenset({FieldType.CHOICE, FieldType.BOOLEAN, FieldType.MOMENT, FieldType.DURATION})
 _TOLD_BEFORE = ("connection.custom.", "property.custom.")
-"""What another request said, which was decided by itself."""
+"""Fields of another request, which was decided on its own."""
 _EVERYBODY: Mapping[str, frozenset[object]] = MappingProxyType(
     {
         "account.connected": frozenset({False}),
         "property.verdict": frozenset({Verdict.HOLD.value, Verdict.REJECT.value}),
     }
 )
-"""Values that say nothing of who it is, or that nobody let the property in."""
+"""Values that do not identify anyone: the account is not connected, or its property was not accepted."""
 
 
 def _names_somebody(test: Comparison) -> bool:
-    """Whether the test of a field that says who it is lets in those whom somebody named."""
+    """Whether the test of an identifying field names the accounts or values that pass."""
     if test.operator.name in {"present", "taken"}:
         return False
     if test.field.type is FieldType.INTEGER and test.operator.name not in {"equals", "in"}:
-        # Every id is above some number.
+        # A range of ids identifies nobody: every id is above some number.
         return False
     return _EVERYBODY.get(test.field.name, frozenset()).isdisjoint(test.literals)
 
@@ -63,7 +63,7 @@ def _named(*fields: Field | Column) -> frozenset[str]:
 
 
 def guaranteed_fields(condition: Condition, *, negated: bool = False) -> frozenset[str]:  # noqa: PLR0911 - one for each kind of condition
-    """The names of fields that have a value wherever the condition is true."""
+    """The names of the fields that always have a value if the condition is true."""
     if isinstance(condition, Not):
         return guaranteed_fields(condition.part, negated=not negated)
     if isinstance(condition, Comparison):
@@ -72,11 +72,11 @@ def guaranteed_fields(condition: Condition, *, negated: bool = False) -> frozens
     if isinstance(condition, SameAs):
         return _named(condition.field, condition.other)
     if isinstance(condition, Lookup):
-        # Of a row that is not there nothing is asked.
+        # Negated, the row may be missing, so `where` guarantees nothing.
         passed = frozenset[str]() if negated else guaranteed_fields(condition.where)
         return passed | _named(*condition.by)
     if isinstance(condition, Split):
-        # There is a part, and whichever is looked at needs what it is compared with.
+        # At least one part exists, and testing it needs the fields that it is compared with.
         return _named(condition.field) | guaranteed_fields(condition.test, negated=negated)
     parts = [guaranteed_fields(part, negated=negated) for part in condition.parts]
     if isinstance(condition, AllOf) is not negated:
@@ -85,7 +85,7 @@ def guaranteed_fields(condition: Condition, *, negated: bool = False) -> frozens
 
 
 def fields_tested(condition: Condition) -> Iterator[Field]:
-    """The fields that a condition asks for."""
+    """The fields that a condition tests or looks up."""
     if isinstance(condition, Comparison):
         yield from _fields(condition.field)
     elif isinstance(condition, SameAs):
@@ -104,7 +104,7 @@ def fields_tested(condition: Condition) -> Iterator[Field]:
 
 
 def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """The comparisons of fields that stand in a condition; those of columns, inside lookups, are not among them."""
+    """The comparisons of fields in a condition, without those of columns inside lookups."""
     if isinstance(condition, Comparison):
         yield condition
     elif isinstance(condition, Not):

@@ -1,4 +1,4 @@
-"""How texts are made comparable: what is always done, and what `clean` asks for."""
+"""Normalize texts before comparison: Unicode folding for all, and the `clean` steps (digits, fold_case, zero_fill)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Items, Node, Text
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\x80-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Unicode's Default_Ignorable_Code_Point, which its NFKC_Casefold drops too; the C1 controls but for NEL, a blank; and
-the Braille pattern without a dot. Whoever looks at a text sees none of these, so nobody could see why it is another."""
+"""Invisible characters: two texts that look the same must compare as equal.
+
+They are Unicode's Default_Ignorable_Code_Point, which NFKC_Casefold also removes; the C1 controls except NEL, which is
+a space; and the blank Braille pattern.
+"""
 _WRITTEN = re.compile(r"(\S+)(?: +(\S+))?")
 POINTS = ".,\N{MIDDLE DOT}\N{ARABIC DECIMAL SEPARATOR}\N{DECIMAL SEPARATOR KEY SYMBOL}"
-"""What separates the decimal part of a number, in one country or another."""
+"""Decimal separators of various countries."""
 _NO_POINTS = str.maketrans("", "", POINTS)
 _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 
 def fold(text: str) -> str:
-    """The text without outer blanks and all that cannot be seen, NFKC-folded, every dash a hyphen.
+    """Normalize a text: trim it, remove invisible characters, apply NFKC, and turn every dash into a hyphen.
 
-    What is no character at all becomes U+FFFD.
+    Surrogates become U+FFFD.
     """
     if text.isascii():
         return text.strip()
-    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", _SURROGATES.sub("\ufffd", text)))
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", _SURROGATES.sub("\ufffd", text)))
     return "".join("-" if _is_dash(character) else character for character in folded).strip()
 
 
@@ -43,7 +46,7 @@ def _is_dash(character: str) -> bool:
 
 
 def _zero_fill(text: str, count: int) -> str:
-    # What is blank stays blank: zeros made from nothing would match somebody's number.
+    # Blank stays blank: zeros made from nothing would match some customer's number.
     return text.rjust(count, "0") if text else ""
 
 
@@ -67,29 +70,29 @@ _COUNTED: Mapping[str, Change] = MappingProxyType(
     }
 )
 CLEANINGS = (*_PLAIN, *(f"{name} N" for name in _COUNTED))
-"""The names of all cleanings, for messages and for the reference."""
+"""The names of all cleanings, for messages and for the reference page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """One step of cleaning: its name, and its count where it has one (otherwise 0)."""
+    """One cleaning step: its name, and its count (0 if it has none)."""
 
     name: str
     count: int = 0
 
     @property
     def change(self) -> Change:
-        """What it does to a text, given its count."""
+        """The function that applies it to a text, given its count."""
         return _COUNTED[self.name] if self.count else _PLAIN[self.name]
 
     @property
     def written(self) -> str:
-        """As policies write it."""
+        """The step as policies write it."""
         return f"{self.name} {self.count}" if self.count else self.name
 
 
 def cleaner(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
-    """What makes of a folded text what is left after each cleaning in order; empty where nothing is."""
+    """A function that applies the cleanings to a folded text in order; the result is empty if nothing is left."""
     changes = tuple((cleaning.change, cleaning.count) for cleaning in cleanings)
     if len(changes) == 1:
         ((change, count),) = changes
@@ -104,12 +107,12 @@ def cleaner(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
 
 
 def cleaned(text: str, cleanings: tuple[Cleaning, ...]) -> str:
-    """The folded text after each cleaning in order; empty where nothing is left."""
+    """The folded text after all cleanings in order; empty if nothing is left."""
     return cleaner(cleanings)(fold(text)) if cleanings else fold(text)
 
 
 def read_cleanings(node: Node, faults: list[Fault]) -> tuple[Cleaning, ...]:
-    """What stands after `clean:`: one cleaning or a list of them."""
+    """Parse `clean`: one cleaning or a list of them."""
     parts = node.items if isinstance(node, Items) else (node,)
     read = (_read_one(part, faults) for part in parts)
     return tuple(cleaning for cleaning in read if cleaning is not None)
@@ -120,7 +123,7 @@ def _read_one(node: Node, faults: list[Fault]) -> Cleaning | None:
         return None
     written = _WRITTEN.fullmatch(node.value) if isinstance(node, Text) else None
     if written is None:
-        faults.append(node.place.fault(f"`clean` is one of {listed(CLEANINGS)}, or a list of them"))
+        faults.append(node.place.fault(f"invalid `clean`; use {listed(CLEANINGS)}, or a list of them"))
         return None
     name, count = written.groups()
     if name in _PLAIN and count is None:
@@ -128,12 +131,11 @@ def _read_one(node: Node, faults: list[Fault]) -> Cleaning | None:
     if name in _COUNTED and count is not None and _COUNT.fullmatch(count):
         return Cleaning(name, int(count))
     if name in _COUNTED:
-        faults.append(node.place.fault(f"`{name}` needs a number from 1 to 999, as `{name} 4`"))
+        faults.append(node.place.fault(f"`{name}` needs a number from 1 to 999, for example `{name} 4`"))
     elif name in _PLAIN:
-        faults.append(node.place.fault(f"`{name}` stands alone; several cleanings are a list: [{name}, fold_case]"))
+        faults.append(node.place.fault(f"`{name}` takes no number; write several cleanings as [{name}, fold_case]"))
     else:
         known = (*_PLAIN, *_COUNTED)
-        faults.append(
-            node.place.fault(f"there is no cleaning `{name}`{perhaps(name, known)}; there are {listed(CLEANINGS)}")
-        )
+        message = f"unknown cleaning `{name}`{perhaps(name, known)}; allowed values: {listed(CLEANINGS)}"
+        faults.append(node.place.fault(message))
     return None

@@ -1,4 +1,4 @@
-"""Conditions, as they were read: tests, and the groups that they stand in."""
+"""Conditions of a rule as data: comparisons, lookups and split answers, combined by all, any and not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pm_autoaccept.policy.values import FieldType
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the row that a lookup found. Inside `where` it stands where a field stands elsewhere."""
+    """A column of the row that a lookup found: used inside `where` in place of a field."""
 
     source: str
     column: str
@@ -31,22 +31,22 @@ class Column:
 
     @property
     def name(self) -> str:
-        """What people read; no field is called so."""
+        """The name that messages and evidence show; no field has such a name."""
         return f"{self.column} in {self.source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One test: a field, an operator, and what the field is compared with.
+    """One test: a field, an operator, and the values to compare with.
 
     Attributes:
-        literals: any of them suffices; for `matches` compiled patterns, for `present` one boolean; a day or a moment
-            may be relative to the time of the decision.
-        expected: what was asked, for people, as `in billing_accounts`.
-        source: the name of the data in which the value is looked up, instead of literals.
-        clean: how the value is cleaned; literals are cleaned already.
-        read_as: what a custom field's text is read as; what cannot be read so counts as absent.
-        place: where what it is compared with stands.
+        literals: one of them must match: compiled patterns for `matches`, one boolean for `present`; a date can be
+            relative to the time of the decision.
+        expected: what is expected, for people, for example `in billing_accounts`.
+        source: the data name in which the value is looked up, instead of literals.
+        clean: how the value is cleaned; literals are already cleaned.
+        read_as: the type as which a custom field is read; an answer that is not of this type counts as absent.
+        place: the position of the literals in the file.
     """
 
     field: Field | Column
@@ -61,12 +61,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SameAs:
-    """One test: a field, or a column, has the same value as another field.
+    """One test: a field or column has the same value as another field.
 
     Attributes:
-        within: by how much two numbers may differ.
+        within: the difference that is allowed between two numbers.
         clean: how both values are cleaned.
-        read_as: what a text among the two is read as; what cannot be read so counts as absent.
+        read_as: the type as which a text is read; one that is not of this type counts as absent.
     """
 
     field: Field | Column
@@ -78,21 +78,21 @@ class SameAs:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """True if every part is. Without parts it is `always`."""
+    """True if every part is true; without parts, `always`."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """True if one part is."""
+    """True if at least one part is true."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """True if the part, with `not` carried inward, is."""
+    """True if the part, with `not` moved inward to its tests, is true."""
 
     part: Condition
 
@@ -102,11 +102,11 @@ ALWAYS = AllOf(())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """True if the table has the row, and the row passes.
+    """True if the table has the row and the row passes `where`.
 
     Attributes:
-        by: for each key column of the source the field whose value is looked for there.
-        where: what the row must pass.
+        by: for each key column of the source, the field whose value is looked up.
+        where: the conditions that the row must pass.
     """
 
     source: Source
@@ -116,12 +116,12 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """True if each part of an answer passes (`every`), or one does (`some`).
+    """True if every part of an answer passes (`every`), or at least one does (`some`).
 
     Attributes:
-        field: what is split.
-        part_of: where, and whether `every` part must pass.
-        test: what a part must pass: tests of `fields.part`.
+        field: the field that is split.
+        part_of: the separators, and whether `every` part must pass.
+        test: the test of a part, on the field that `fields.part` makes.
     """
 
     field: Field

@@ -1,4 +1,7 @@
-"""EPA's enumerations as data: what a field's value can be (schemas 26.0; a test compares them)."""
+"""EPA's enumerations: allowed values of meter types, units, property functions, states and countries.
+
+They are those of schemas 26.0; a test compares them.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +163,7 @@ METER_UNITS = (
     "tons",
     "Cubic yards",
 )
-"""Of energy and water meters, and of waste meters."""
+"""Units of energy, water and waste meters."""
 PRIMARY_FUNCTIONS = (
     "Adult Education",
     "Ambulatory Surgical Center",

@@ -1,7 +1,8 @@
-"""The fields of the policy language in one table: parser, type check and evaluation are made from it.
+"""All fields of the policy language (account, property, meter, custom) in one table: add a field here.
 
-A field's value is one of three: a value, None (their gap: the customer or an optional element gave none), or
-`NotLearnt` (our gap: a fact we could not learn, or an element that EPA's schema requires and that is missing).
+The parser, type check and evaluation are made from it. Reading a field brings a value, None (their gap: the customer
+or an optional element gave none), or `NotLearnt` (our gap: a fact that we could not learn, or a missing element that
+EPA's schema requires).
 """
 
 from __future__ import annotations
@@ -55,18 +56,18 @@ METERS = frozenset({Kind.METER})
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: what it is called, what its value is, on which kinds of request it exists, how it is read.
+    """One field: its name, type, the kinds of request that have it, and how its value is read.
 
     Attributes:
-        read: brings its value; blank text counts as none.
-        members: the values of a choice.
-        required: EPA's schema requires its element, so that its absence is our gap and not the customer's.
-        asks_who: a test on it says who is let in, which an accept rule must.
-        lower_case: its value comes in lower case, so that what it is compared with is put in lower case too.
-        private: its value is tested and never shown.
-        custom: which answer of the customer's it is, for a custom field.
-        form: what its values are like; None where nothing is known of them. Of a choice `members` say it.
-        part_of: what is asked is one part of the value, which is split so; None for the value as a whole.
+        read: reads its value; a blank text counts as None.
+        members: the allowed values of a choice.
+        required: EPA's schema requires its element, so a missing one is our gap, not the customer's.
+        asks_who: a test of it identifies who is accepted, which every accept rule must do.
+        lower_case: its value is in lower case, so literals are converted to lower case as well.
+        private: its value is tested but never shown.
+        custom: which of the customer's answers it is, for a custom field.
+        form: the format of its values; None if unknown. For a choice, see `members`.
+        part_of: how the value is split, if the field represents one part of it; None for the whole value.
     """
 
     name: str
@@ -83,21 +84,21 @@ class Field:
     part_of: PartOf | None = None
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
-        """What the request or the facts say of it: a value, None, or what hindered us."""
+        """The value in the request or the facts: a value, None, or why it could not be learnt."""
         if why := fault_of(request, self.name):
             return NotLearnt(f"it could not be read: {why}")
         value = self.read(request, facts)
         if value is None and self.required:
-            return NotLearnt("the document lacks it, though EPA's schema requires it")
+            return NotLearnt("the document lacks it, although EPA's schema requires it")
         return (fold(value) or None) if isinstance(value, str) else value
 
 
 def part(field: Field, part_of: PartOf) -> Field:
-    """One part of a field's value: it holds none of the separators."""
+    """A field that represents one part of a split answer; a part contains no separator."""
     separators = part_of.separators
-    whole = field.form or ValueFormat(says="any text")
+    whole = field.form or ValueFormat(description="any text")
     form = ValueFormat(
-        says=f"one part of what is split at {separators.shown}",
+        description=f"one part of an answer that is split at {separators.shown}",
         characters=whole.characters.difference(separators.characters),
         longest=whole.longest,
     )
@@ -105,7 +106,7 @@ def part(field: Field, part_of: PartOf) -> Field:
 
 
 def fault_of(request: PendingRequest, name: str) -> str | None:
-    """Why the element behind a field, or one around it, could not be read; None if nothing was wrong."""
+    """Why the element of a field, or one that contains it, could not be read; None if there was no fault."""
     if not request.faults:
         return None
     wanted = name_key(name)
@@ -152,13 +153,16 @@ def _in_address(holder: AddressHolder, attribute: str) -> Reader:
 
 
 def _lacking_in_address(held: AccountInfo | PropertyInfo, attribute: str) -> NotLearnt | None:
-    """An account's address is required, a property's is optional; within either, four attributes are required."""
+    """Why an address attribute is missing. An account's address is required, a property's optional.
+
+    In either, four attributes are required.
+    """
     absent_as_a_whole = held.address == Address()
     if absent_as_a_whole and isinstance(held, AccountInfo):
-        return NotLearnt("the document lacks its address, though EPA's schema requires it")
+        return NotLearnt("the document lacks its address, although EPA's schema requires it")
     if absent_as_a_whole or attribute not in {"line1", "city", "postal_code", "country"}:
         return None
-    return NotLearnt("the address lacks it, though EPA's schema requires it")
+    return NotLearnt("the address lacks it, although EPA's schema requires it")
 
 
 def _first_bill_date(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
@@ -166,7 +170,7 @@ def _first_bill_date(request: PendingRequest, facts: Facts) -> Fact[Value | None
     if isinstance(meter, NotLearnt):
         return meter
     if meter.first_bill_date is None and meter.category == "energy":
-        return NotLearnt("the document lacks it, though EPA's schema requires it")
+        return NotLearnt("the document lacks it, although EPA's schema requires it")
     return meter.first_bill_date
 
 
@@ -178,18 +182,18 @@ def _forwarded(request: PendingRequest, _: Facts) -> Fact[Value | None]:
 
 def _age(request: PendingRequest, facts: Facts) -> Fact[timedelta | None]:
     if why := fault_of(request, "requested_at"):
-        return NotLearnt(f"when it was asked could not be read: {why}")
+        return NotLearnt(f"the time of the request could not be read: {why}")
     return _since(request.requested_at, facts.now)
 
 
 def held_for(facts: Facts) -> Fact[timedelta | None]:
-    """For how long it has been held by the rule that holds it; None where none does."""
+    """How long the current rule has held the request; None if no rule does."""
     held = facts.held
     return held if held is None or isinstance(held, NotLearnt) else _since(held.since, facts.now)
 
 
 def _since(moment: datetime | None, now: Fact[datetime]) -> Fact[timedelta | None]:
-    """How long ago it was, if it was at all; not learnt where we cannot trust our clock."""
+    """The time since a moment, or None; not learnt if our clock cannot be trusted."""
     if moment is None:
         return None
     return now if isinstance(now, NotLearnt) else now - moment
@@ -272,23 +276,23 @@ _email = _within(_account, "email")
 
 
 def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
-    """What follows the last @, in lower case; none where there is no @."""
+    """The domain of the e-mail address: what follows the last @, in lower case; empty without an @."""
     if why := fault_of(request, "account.email"):
         return NotLearnt(f"the e-mail address could not be read: {why}")
     email = _email(request, facts)
     if not isinstance(email, str):
         return email
-    # Folded before it is split: a full-width @ is one.
+    # Fold before splitting: a full-width @ counts as an @.
     email = fold(email)
     _, _, domain = email.rpartition("@")
     return domain.casefold() if "@" in email else ""
 
 
 def _at_most(longest: int) -> ValueFormat:
-    return ValueFormat(says=f"a text of {longest:,} characters at most", longest=longest)
+    return ValueFormat(description=f"a text of at most {longest:,} characters", longest=longest)
 
 
-_ID = ValueFormat(says="a whole number above 0", least=1)
+_ID = ValueFormat(description="a whole number above 0", least=1)
 _ADDRESS = {"line1": 100, "line2": 100, "city": 100, "county": 40, "postal_code": 20, "other_state": 50}
 VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
     {
@@ -298,13 +302,13 @@ VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
         "account.first_name": _at_most(100),
         "account.last_name": _at_most(100),
         "account.email": ValueFormat(
-            says="an e-mail address, for example ines@example.com", longest=100, whole=re.compile(".+@.+")
+            description="an e-mail address, for example ines@example.com", longest=100, whole=re.compile(".+@.+")
         ),
         "account.phone": _at_most(30),
         "account.job_title": _at_most(100),
         "account.organization": _at_most(1_000),
         "account.email_domain": ValueFormat(
-            says="what follows the @ of an e-mail address, as example.com",
+            description="the domain of an e-mail address, for example example.com",
             characters=DIGITS | LETTERS | {"-", ".", "_"},
             longest=98,
             whole=re.compile(r"[^-.]+(?:(?:-+|\.)[^-.]+)*"),
@@ -317,26 +321,28 @@ VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
         "sender.username": _at_most(60),
         "property.id": _ID,
         "property.name": _at_most(80),
-        "property.gross_floor_area": ValueFormat(says="0 or more square feet", least=0),
-        "property.year_built": ValueFormat(says="a year", least=0, most=9999),
-        "property.number_of_buildings": ValueFormat(says="0 or more", least=0),
-        "property.occupancy": ValueFormat(says="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5),
+        "property.gross_floor_area": ValueFormat(description="0 or more square feet", least=0),
+        "property.year_built": ValueFormat(description="a year", least=0, most=9999),
+        "property.number_of_buildings": ValueFormat(description="0 or more", least=0),
+        "property.occupancy": ValueFormat(
+            description="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5
+        ),
         "meter.name": _at_most(100),
     }
 )
-"""Field → the form of its values: where we compute it, or EPA's schemas bound it."""
+"""Field → the format of its values, where this program computes them or EPA's schemas restrict them."""
 
 FIELDS: Mapping[str, Field] = MappingProxyType(
     {field.name: replace(field, form=VALUE_FORMATS.get(field.name)) for field in _table()}
 )
-"""Every field that has a name of its own."""
+"""Name → field, without custom fields."""
 
 CUSTOM = ("connection.custom.", "property.custom.", "custom.")
-"""What the names of custom fields begin with."""
+"""Prefixes of the names of custom fields."""
 
 
 def field_named(name: str) -> Field | None:
-    """The field of this name, custom fields included; None if there is none."""
+    """The field with this name, custom fields included; None if there is none."""
     if name in FIELDS:
         return FIELDS[name]
     for prefix in CUSTOM:
@@ -346,7 +352,7 @@ def field_named(name: str) -> Field | None:
 
 
 def is_custom(field: object) -> bool:
-    """Whether it is a field whose value customers typed."""
+    """Whether it is a custom field, which customers fill in as they like."""
     return isinstance(field, Field) and field.name.startswith(CUSTOM)
 
 

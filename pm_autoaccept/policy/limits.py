@@ -1,4 +1,4 @@
-"""Limits: how many answers may leave within a period, so that a mistake stays small."""
+"""Rate limits of a policy: parse `limits`, how many accepts or rejects are allowed per period."""
 
 from __future__ import annotations
 
@@ -24,32 +24,33 @@ DEFAULTS: Mapping[str, tuple[Limit, ...]] = MappingProxyType(
         "reject": (Limit(action=Action.REJECT, at_most=50, period=timedelta(days=1)),),
     }
 )
-"""What holds for an action of which the policy says nothing."""
+"""The limits of an action that the policy does not set."""
 
 DEFAULT_LIMITS = tuple(limit for limits in DEFAULTS.values() for limit in limits)
 
 
 def read_limits(node: Node, faults: list[Fault]) -> tuple[Limit, ...]:
-    """What stands after `limits:`, with the defaults for what is not said there."""
+    """Parse `limits`; an action that is not mentioned keeps its default."""
     if isinstance(node, Text) and node.value == "none":
         return ()
     if not isinstance(node, Entries):
         if not isinstance(node, Broken):
             example = "{accept: 200 per 1h, reject: 50 per 1d}"
-            faults.append(node.place.fault(f"`limits` is a mapping of {listed(_ACTIONS)}, as {example}, or `none`"))
+            faults.append(node.place.fault(f"invalid `limits`; use a mapping, for example {example}, or `none`"))
         return DEFAULT_LIMITS
-    said = dict(DEFAULTS)
+    stated = dict(DEFAULTS)
     for key, value in node.entries:
         if key.value in _ACTIONS:
-            said[key.value] = _limits(_ACTIONS[key.value], value, faults)
+            stated[key.value] = _limits(_ACTIONS[key.value], value, faults)
         else:
             meant = perhaps(key.value, _ACTIONS)
-            faults.append(key.place.fault(f"there is no limit for `{key.value}`{meant}; there are {listed(_ACTIONS)}"))
-    return tuple(limit for limits in said.values() for limit in limits)
+            message = f"unknown key `{key.value}` in `limits`{meant}; allowed keys: {listed(_ACTIONS, 'and')}"
+            faults.append(key.place.fault(message))
+    return tuple(limit for limits in stated.values() for limit in limits)
 
 
 def _limits(action: Action, node: Node, faults: list[Fault]) -> tuple[Limit, ...]:
-    """`none`, one limit, or a list of them, all of which hold."""
+    """`none`, one limit, or a list of limits that all apply."""
     if isinstance(node, Text) and node.value == "none":
         return ()
     items = node.items if isinstance(node, Items) else (node,)
@@ -63,17 +64,15 @@ def _limit(action: Action, node: Node, faults: list[Fault]) -> Limit | None:
     written = _LIMIT.fullmatch(node.value.strip()) if isinstance(node, Text) else None
     period = read_duration(written[2]) if written else None
     if written is None or not period:
-        share = ", `10% per 1d`" if action is Action.REJECT else ""
-        message = f"a limit is a number per time, as `500 per 1h`{share}, or `none`; times are as 15m, 1h, 1d"
+        share = " or `10% per 1d`" if action is Action.REJECT else ""
+        message = f"invalid limit; use a number per period, for example `500 per 1h`{share}, or `none`"
         faults.append(node.place.fault(message))
         return None
     if not written[1].endswith("%"):
         return Limit(action=action, at_most=int(written[1].replace(",", "")), period=period)
     percent = Decimal(written[1].removesuffix("%"))
     if action is Action.ACCEPT or percent > _A_HUNDRED:
-        why = (
-            "a share of more than 100% limits nothing" if percent > _A_HUNDRED else "only rejects are limited by share"
-        )
-        faults.append(node.place.fault(f"{why}; write a number, as `500 per 1h`"))
+        why = "a limit above 100% has no effect" if percent > _A_HUNDRED else "a percentage can limit rejects only"
+        faults.append(node.place.fault(f"{why}; use a number, for example `500 per 1h`"))
         return None
     return Limit(action=action, percent=percent, period=period)

@@ -1,4 +1,4 @@
-"""What is looked up in data, and which keys there nobody will ever be found by."""
+"""Lookup keys of data sources that no request can ever match, for example `@spam.example` in a list of domains."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.values import FieldType
 
 By = tuple[Field | Column, ...]
-"""What is looked up together, one for each key column."""
+"""The fields that a lookup uses, one for each key column."""
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
-"""How a number is written where it is looked up."""
+"""The spelling of a whole number in a lookup."""
 _DIGITS_AND_DASHES = PossibleAnswers(DIGITS | {"-"}, 1, 19)
 
 
 def lookups_by_source(rules: Iterable[Rule]) -> Mapping[str, frozenset[By]]:
-    """Data → what rules look up there."""
+    """Data name → the lookups that rules make in it."""
     found = defaultdict(set)
     for rule in rules:
-        for name, by in _in(rule.when):
+        for name, by in _lookups_in(rule.when):
             found[name].add(by)
     return {name: frozenset(each) for name, each in found.items()}
 
 
-def _in(condition: Condition) -> Iterator[tuple[str, By]]:
+def _lookups_in(condition: Condition) -> Iterator[tuple[str, By]]:
     if isinstance(condition, Lookup):
         yield condition.source.name, condition.by
-        yield from _in(condition.where)
+        yield from _lookups_in(condition.where)
     elif isinstance(condition, Comparison):
         if condition.source is not None:
             yield condition.source, (condition.field,)
     elif isinstance(condition, Not):
-        yield from _in(condition.part)
+        yield from _lookups_in(condition.part)
     elif isinstance(condition, Split):
-        yield from _in(condition.test)
+        yield from _lookups_in(condition.test)
     elif isinstance(condition, AllOf | AnyOf):
         for part in condition.parts:
-            yield from _in(part)
+            yield from _lookups_in(part)
 
 
 def impossible_key_check(source: Source, bys: Iterable[By]) -> Callable[[tuple[str, ...]], bool]:
-    """What tells of a cleaned key that nothing which is looked up in this data can ever be it."""
+    """A check whether a cleaned key can never equal anything that is looked up in this data source."""
     clean = [source.clean.get(name, ()) for name in source.key]
-    ways = [[_never(field, each) for field, each in zip(by, clean, strict=True)] for by in bys]
+    ways = [[_impossible_part_check(field, each) for field, each in zip(by, clean, strict=True)] for by in bys]
 
     def never(key: tuple[str, ...]) -> bool:
         return bool(ways) and all(any(part_is(part) for part_is, part in zip(way, key, strict=True)) for way in ways)
@@ -61,8 +61,8 @@ def impossible_key_check(source: Source, bys: Iterable[By]) -> Callable[[tuple[s
     return never
 
 
-def _never(field: Field | Column, clean: tuple[Cleaning, ...]) -> Callable[[str], bool]:
-    """What tells of one part of a cleaned key that no value of the field is it."""
+def _impossible_part_check(field: Field | Column, clean: tuple[Cleaning, ...]) -> Callable[[str], bool]:
+    """A check whether one part of a cleaned key can never equal a value of the field."""
     if isinstance(field, Column):
         return lambda _: False
     if field.members:
@@ -76,7 +76,7 @@ def _never(field: Field | Column, clean: tuple[Cleaning, ...]) -> Callable[[str]
 
 
 def _is_written_so(key: str, field: Field) -> bool:
-    """Whether a number or a date of the field is written so."""
+    """Whether a number or date of the field has this spelling."""
     if field.type is FieldType.INTEGER:
         written = _WHOLE_NUMBER.fullmatch(key) is not None
         return written and not (field.form is not None and field.form.is_never(OPERATORS["equals"], int(key)))
@@ -87,15 +87,15 @@ def _is_written_so(key: str, field: Field) -> bool:
 
 
 def describe_lookups(bys: Iterable[By]) -> str:
-    """What is looked up, and what its values are, for messages."""
+    """The fields that are looked up and the format of their values, for messages."""
     fields = sorted({field for by in bys for field in by if isinstance(field, Field)}, key=lambda field: field.name)
-    said = (f"`{field.name}`, which is {_says(field)}" for field in fields)
-    return f"what is looked up there is {listed(said, 'and')}"
+    descriptions = (f"`{field.name}`, which is {_description_of(field)}" for field in fields)
+    return f"rules look up {listed(descriptions, 'and')}"
 
 
-def _says(field: Field) -> str:
+def _description_of(field: Field) -> str:
     if field.members:
         return f"one of {some(field.members)}"
     if field.type is FieldType.DATE:
-        return "a date, as 2026-01-31"
-    return field.form.says if field.form is not None else "a whole number"
+        return "a date, for example 2026-01-31"
+    return field.form.description if field.form is not None else "a whole number"

@@ -1,4 +1,4 @@
-"""Turns of phrase that the loader's messages share."""
+"""Wording that error messages share: did you mean, lists of allowed values, counts, shown lines."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from types import MappingProxyType
 from pm_autoaccept.redaction import redact_line
 
 MAX_LINE_CHARACTERS = 1_000
-"""Characters of a line that a fault shows along with its message."""
+"""A fault shows the line in question only up to this length."""
 
 
 _NO_OTHERS: Mapping[str, str] = MappingProxyType({})
 
 
 def perhaps(name: str, known: Iterable[str], others: Mapping[str, str] = _NO_OTHERS) -> str:
-    """` (did you mean …?)` for a name close to a known one, otherwise nothing.
+    """` (did you mean …?)` for a misspelled name or a synonym; empty if nothing is close.
 
-    `others` are words that say the same elsewhere, each with the one that is meant, where that is known here.
+    `others` maps synonyms to known names.
     """
     by_folded = {candidate.casefold(): candidate for candidate in known}
     elsewhere = others.get(name.casefold().replace("-", "_"), "").casefold()
@@ -39,12 +39,12 @@ def counted(count: int, what: str) -> str:
 
 
 def some(names: Iterable[str], most: int = 5) -> str:
-    """The first few of many, and how many more there are."""
+    """The first few names, and how many more there are."""
     every = tuple(names)
     rest = f" … and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + rest
 
 
 def shown(line: str) -> str:
-    """The line as a fault shows it; nothing of one that no screen holds, since each of its faults would repeat it."""
+    """The line as a fault shows it, secrets redacted; empty for a very long line, which every fault would repeat."""
     return redact_line(line) if len(line) <= MAX_LINE_CHARACTERS else ""

@@ -1,4 +1,4 @@
-"""Notes: the text that a customer reads, with the customer's own values put in."""
+"""Note templates for customers: parse placeholders and filters, fill in values, and limit the length."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from pm_autoaccept.policy.private import with_privacy
 from pm_autoaccept.policy.values import text_of
 
 MAX_NOTE_CHARACTERS = 1_000
-"""Characters in a note, by EPA's schema."""
+"""The maximum length of a note in EPA's schema."""
 
 _SEGMENT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][sS]\b)?")
-_UNFIT = re.compile(r"[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_IN_XML = re.compile(r"[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def last4(text: str) -> str:
-    """The last four letters or digits; of fewer than eight, the last two."""
+    """The last four letters or digits; the last two if there are fewer than eight."""
     kept = "".join(filter(str.isalnum, text))
     return kept[-4:] if len(kept) >= 8 else kept[-2:]  # noqa: PLR2004 - the language's own number
 
 
 def mask(text: str) -> str:
-    """The text with a star for each letter and digit that `last4` would not show."""
+    """The text with an asterisk for each letter or digit that `last4` would not show."""
     hidden = sum(map(str.isalnum, text)) - len(last4(text))
     counted = accumulate(map(str.isalnum, text))
     return "".join(
@@ -41,30 +41,30 @@ def mask(text: str) -> str:
 
 
 def title(text: str) -> str:
-    """Each word with a capital, the rest of it in small letters; an `'s` stays small."""
+    """The text in title case; an `'s` stays lower case."""
     return _WORD.sub(lambda word: word.group().capitalize(), text)
 
 
 FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {"last4": last4, "mask": mask, "upper": str.upper, "title": title}
 )
-"""What may follow a bar, beside `or TEXT`, and what it makes of a value."""
+"""The filters after `|`, except `or TEXT`, and what each does to a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """Where a value goes: the field, the filters that it passes in order, and what stands there instead of none."""
+    """A placeholder in a note: the field, its filters in order, and the text to use if there is no value."""
 
     field: Field
     filters: tuple[str, ...] = ()
     otherwise: str = ""
 
     def text(self, request: PendingRequest, facts: Facts) -> str:
-        """What is put in: one line, without characters that XML cannot carry."""
+        """The text to insert: one line, without characters that XML does not allow."""
         value = self.field.value(request, facts)
         if value is None or isinstance(value, NotLearnt):
             return self.otherwise
-        text = " ".join(_UNFIT.sub("", text_of(value)).split())
+        text = " ".join(_INVALID_IN_XML.sub("", text_of(value)).split())
         for name in self.filters:
             text = FILTERS[name](text)
         return text or self.otherwise
@@ -72,15 +72,15 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A template: fixed text and placeholders, in order. `digest` names it as it was written."""
+    """A note template: fixed text and placeholders in order. `digest` identifies the text as written."""
 
     parts: tuple[str | Placeholder, ...]
     digest: str = ""
 
     def render(self, request: PendingRequest, facts: Facts) -> str | None:
-        """The note for this request, at most 1,000 characters; None where it comes out blank.
+        """The note for this request, at most 1,000 characters; None if it would be blank.
 
-        Values are cut so that it fits, the longest first; the fixed text never is.
+        Values are truncated to fit, the longest first; fixed text is never truncated.
         """
         texts = [part if isinstance(part, str) else part.text(request, facts) for part in self.parts]
         lengths = [len(text) for text, part in zip(texts, self.parts, strict=True) if isinstance(part, Placeholder)]
@@ -91,7 +91,7 @@ class Note:
 
     @property
     def fixed(self) -> int:
-        """How many characters of it are fixed text."""
+        """The number of characters of fixed text."""
         return sum(len(part) for part in self.parts if isinstance(part, str))
 
     @property
@@ -108,18 +108,19 @@ def read_note(
     faults: list[Fault],
     private: frozenset[str] = frozenset(),
 ) -> Note | None:
-    """What stands after `note:`.
+    """Parse `note`.
 
     Args:
         node: the text.
         kinds: the kinds of request to which the note is sent.
-        ensured: names of fields that have a value wherever the rule is true; None where that is not known.
-        faults: what is wrong is added here.
+        ensured: names of the fields that always have a value if the rule matches; None if unknown.
+        faults: errors are added here.
         private: the custom fields that are never shown.
     """
     if not isinstance(node, Text):
         if not isinstance(node, Broken):
-            faults.append(node.place.fault("a note is one text; where it begins with { or [ put it in single quotes"))
+            message = "`note` must be one text; if it begins with { or [, put it in single quotes"
+            faults.append(node.place.fault(message))
         return None
     parts: list[str | Placeholder] = []
     for found in _SEGMENT.finditer(node.value):
@@ -128,12 +129,13 @@ def read_note(
             placeholder = _placeholder(found.group(1), node, kinds, ensured, faults)
             if placeholder is not None and with_privacy(placeholder.field, private).private:
                 named = placeholder.field.name
-                faults.append(node.place.fault(f"the note names `{named}`, which is private: it is never shown"))
+                faults.append(node.place.fault(f"the note shows `{named}`, which is private; remove it from the note"))
             parts.extend([placeholder] if placeholder else [])
         elif written in {"{", "}"}:
-            faults.append(node.place.fault(f"a `{written}` stands alone in the note; double it where a brace is meant"))
+            message = f"unmatched `{written}` in the note; write `{written * 2}` for a literal brace"
+            faults.append(node.place.fault(message))
         else:
-            parts.append(_UNFIT.sub("", written[0] if written in {"{{", "}}"} else written))
+            parts.append(_INVALID_IN_XML.sub("", written[0] if written in {"{{", "}}"} else written))
     note = Note(tuple(parts), hashlib.sha256(node.value.encode()).hexdigest())
     if note.fixed > MAX_NOTE_CHARACTERS:
         message = f"the fixed text of the note has {note.fixed:,} characters; at most {MAX_NOTE_CHARACTERS:,} fit"
@@ -149,10 +151,10 @@ def _placeholder(
     field = field_named(name)
     if field is None:
         meant = perhaps(name, (*FIELDS, *CUSTOM))
-        faults.append(node.place.fault(f"the note names `{name}`, and there is no such field{meant}"))
+        faults.append(node.place.fault(f"unknown field `{name}` in the note{meant}"))
         return None
     if not kinds & field.kinds:
-        faults.append(node.place.fault(f"the note names `{name}`, which a {min(kinds)} request never has"))
+        faults.append(node.place.fault(f"the note shows `{name}`, which a {min(kinds)} request never has"))
         return None
     placeholder = Placeholder(field)
     for each in filters:
@@ -163,8 +165,9 @@ def _placeholder(
         else:
             meant = perhaps(each, FILTERS)
             known = listed((*FILTERS, "or TEXT"))
-            faults.append(node.place.fault(f"there is no filter `{each}`{meant}; there are {known}"))
+            faults.append(node.place.fault(f"unknown filter `{each}`{meant}; allowed filters: {known}"))
     always_there = ensured is None or field.name in ensured or (field.required and kinds <= field.kinds)
     if not placeholder.otherwise and not always_there:
-        faults.append(node.place.fault(f"`{name}` may be absent; say what stands there then, as {{{name}|or your …}}"))
+        message = f"`{name}` can be absent; add a fallback text, for example {{{name}|or your …}}"
+        faults.append(node.place.fault(message))
     return placeholder

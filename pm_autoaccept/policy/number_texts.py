@@ -1,6 +1,6 @@
-"""Texts that are numbers with a decimal part or an exponent: cleaned of its point, such a key is somebody else's.
+"""Detect ids garbled by a spreadsheet (4.1001234E7, 41001.5), which `clean` would turn into another customer's id.
 
-A spreadsheet writes 41001234 as `4.1001234E7`, and `digits` makes 410012347 of that.
+A spreadsheet writes 41001234 as `4.1001234E7`; `digits` would make that 410012347.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pm_autoaccept.policy.cleaning import POINTS, Cleaning
 
 _ASIDE = frozenset("'\"`_=()%\N{PER MILLE SIGN}\N{PRIME}\N{DOUBLE PRIME}\N{ARABIC THOUSANDS SEPARATOR}")
 _ASIDE_TOO = frozenset({"Zs", "Cc", "Sc", "Pi", "Pf", "Ps", "Pe"})
-"""What may stand around a number or between its digits: quotes, blanks, currency signs, and what accountants add."""
+"""Characters that can surround a number or separate its digits: quotes, spaces, currency and accounting signs."""
 _CURRENCY = re.compile(r"^(?:USD|CAD|MXN|EUR|GBP|US|CA|C)(?=[-+.,\d])|(?<=\d)(?:USD|CAD|MXN|EUR|GBP)$", re.IGNORECASE)
 _NUMBER = re.compile(
     r"[-+]?(?:"
@@ -26,26 +26,26 @@ _NUMBER = re.compile(
 )
 _DECIMAL = str.maketrans(dict.fromkeys(set(POINTS) - {","}, "."))
 _MARKS = frozenset({*POINTS, *"eEx*^\N{MULTIPLICATION SIGN}"})
-"""What makes the value of such a number another one where it is missing."""
+"""Characters without which such a number has another value."""
 _TAKES_AWAY = frozenset({"digits", "letters_digits", "first", "last"})
 
 
 def is_fraction_or_power(text: str) -> bool:
-    """Whether the folded text, as a whole, is one number that has a decimal part or an exponent."""
+    """Whether the whole folded text is one number with a decimal part or an exponent."""
     bare = "".join(each for each in text if each not in _ASIDE and unicodedata.category(each) not in _ASIDE_TOO)
     return _NUMBER.fullmatch(_CURRENCY.sub("", bare.translate(_DECIMAL))) is not None
 
 
 def garbling(cleanings: tuple[Cleaning, ...]) -> Callable[[str], bool]:
-    """What tells of a folded text that it is such a number and that these cleanings would drop its point or exponent.
+    """A check whether a folded text is such a number and these cleanings would remove its point or exponent.
 
-    `points` says that the ids really have a point, so that it may go.
+    `points` states that the ids really have a point, so it may be removed.
     """
     if _TAKES_AWAY.isdisjoint(cleaning.name for cleaning in cleanings):
         return lambda _: False
 
     def garbles(text: str) -> bool:
-        # Most keys are digits, or have none.
+        # The common case first: most keys are plain digits.
         if text.isdigit() or not is_fraction_or_power(text):
             return False
         for cleaning in cleanings:
@@ -62,6 +62,6 @@ def _marks(text: str) -> int:
 
 
 def with_points(cleanings: Iterable[Cleaning]) -> str:
-    """How to say that ids really have a point, as `clean: [points, digits]`."""
+    """The `clean` to suggest for ids that really have a point, for example `clean: [points, digits]`."""
     names = ["points", *(cleaning.written for cleaning in cleanings if cleaning.name != "points")]
     return f"clean: [{', '.join(names)}]"

@@ -1,4 +1,4 @@
-"""The operators of the policy language in one table: parser, type check and evaluation are made from it."""
+"""All operators of the policy language in one table, from which the parser, type check and evaluation are made."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _ORDERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.DATE, Field
 _EVERY = frozenset(FieldType)
 NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
 KEYED = frozenset({FieldType.TEXT, FieldType.CHOICE, FieldType.INTEGER, FieldType.DATE})
-"""What can be looked up in data, where keys are texts: what is written in one way only."""
+"""Types that can be looked up in data, which has text keys: each of their values has only one spelling."""
 
 
 class Takes(StrEnum):
-    """What an operator is compared with."""
+    """What an operator is given: a value, a list, a pattern, another field or a test."""
 
     ONE = "one value"
-    """A value of the field's own type."""
+    """A value of the field's type."""
     LIST_OR_DATA = "a list of values, or the name of data"
     TEXTS = "one text, or a list of them"
-    """Texts that need not be members of the field's choice."""
+    """They need not be allowed values of the field."""
     PATTERN = "an RE2 pattern"
     YES_OR_NO = "true or false"
     FIELD = "the name of another field"
     TEST = "a test of one part"
-    """What may stand after a field, for each part of the answer beside `split`."""
+    """For each part of a split answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator: the types it is for, what it takes, when it holds (of value and literal), how it reads."""
+    """One operator: the field types it accepts, what it takes, when it holds (value, literal), its wording."""
 
     name: str
     types: frozenset[FieldType]
@@ -70,7 +70,7 @@ def _table() -> tuple[Operator, ...]:
 
 
 def comparable_types(kind: FieldType) -> frozenset[FieldType]:
-    """The types whose values may be the same as one of this type."""
+    """The types with which values of this type can be compared."""
     return next((alike for alike in (_TEXTS, NUMBERS) if kind in alike), frozenset({kind}))
 
 
@@ -78,7 +78,7 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType({each.name: each for each i
 YES_NO_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"present": ("absent", "present"), "taken": ("free", "taken by another owner")}
 )
-"""How an operator that takes true or false reads with false, and with true."""
+"""How an operator that takes true or false is worded, with false and with true."""
 MODIFIERS: Mapping[str, str] = MappingProxyType(
     {
         "clean": "cleanings",
@@ -87,6 +87,6 @@ MODIFIERS: Mapping[str, str] = MappingProxyType(
         "split": "separators",
     }
 )
-"""What may stand beside an operator, and what it takes."""
+"""Modifiers of an operator, and what each takes."""
 READ_AS: Mapping[str, FieldType] = MappingProxyType({"number": FieldType.NUMBER, "date": FieldType.DATE})
-"""What a custom field may be read as."""
+"""The types as which a custom field can be read."""

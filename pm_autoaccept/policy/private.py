@@ -1,4 +1,4 @@
-"""Custom fields that are tested but never shown: neither in evidence, nor anywhere else."""
+"""Private custom fields: parse `private`, and hide their values from evidence, notes and logs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pm_autoaccept.policy.fields import CUSTOM, Field
 from pm_autoaccept.policy.parser.source_text import Broken, Items, Node, Text
 
 HIDDEN = "(private)"
-"""What stands where a policy says a private field's value: whoever sees that it matched would know it."""
+"""Replaces the value that a policy compares a private field with: together with "matched" it would reveal the field."""
 
 _FOUND = {Truth.TRUE: "matched", Truth.FALSE: "did not match"}
 
 
 def read_private(node: Node, faults: list[Fault]) -> frozenset[str]:
-    """What stands after `private:`: the names of custom fields, as `name_key` writes them, without `custom.`."""
+    """Parse `private`: the names of custom fields, normalized by `name_key`, without `custom.`."""
     names = set()
     for item in node.items if isinstance(node, Items) else (node,):
         if isinstance(item, Broken):
@@ -28,12 +28,14 @@ def read_private(node: Node, faults: list[Fault]) -> frozenset[str]:
         if isinstance(item, Text) and name != item.value and fold(name):
             names.add(name_key(name))
         else:
-            faults.append(item.place.fault("`private` is a list of your custom fields, as [custom.Share Key]"))
+            faults.append(
+                item.place.fault("`private` must be a list of your custom fields, for example [custom.Share Key]")
+            )
     return frozenset(names)
 
 
 def with_privacy(field: Field, private: Collection[str]) -> Field:
-    """The field, marked as private if its custom field is: also where it came with another request."""
+    """The field, marked as private if its custom field is listed, whichever request the answer came with."""
     if not private:
         return field
     prefix = next((prefix for prefix in CUSTOM if field.name.startswith(prefix)), None)
@@ -42,5 +44,5 @@ def with_privacy(field: Field, private: Collection[str]) -> Field:
 
 
 def private_evidence(truth: Truth) -> str | None:
-    """What evidence shows instead of what a private field holds."""
+    """What evidence shows in place of a private field's value: that it matched, or did not; None if unknown."""
     return _FOUND.get(truth)

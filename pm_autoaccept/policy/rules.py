@@ -1,4 +1,4 @@
-"""Rules, and what stands where none of them is true."""
+"""Rules of a policy as data: Rule, Expiry, and the Default that applies if no rule matches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pm_autoaccept.policy.parser.source_text import Place
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """After how long a hold becomes a reject, and what the customer reads then."""
+    """`expire`: after how long a hold becomes a reject, and the note that the customer then receives."""
 
     after: timedelta
     note: Note | None = None
@@ -21,14 +21,14 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: what it is on, when it is true, and what it says then.
+    """One rule: the kinds of request it applies to, its condition, and its verdict.
 
     Attributes:
-        about: one line for people.
-        tell: the group of people that is told when it decides.
-        enforce: false: it decides nothing, and what it would have decided is recorded.
-        until: the last day on which it applies, in the policy's time zone.
-        place: where its id stands.
+        about: a one-line description.
+        tell: the group to notify when the rule decides.
+        enforce: if false, the rule does not decide; what it would have decided is recorded.
+        until: the last day on which the rule applies, in the policy's time zone.
+        place: the position of its id in the file.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """What is said where no rule is true."""
+    """The verdict if no rule matches."""
 
     then: Verdict = Verdict.HOLD
     note: Note | None = None

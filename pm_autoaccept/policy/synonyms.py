@@ -1,6 +1,6 @@
-"""What other programs, and people, call things that the policy language has another word for, so that it can be named.
+"""Synonyms from other programs (approve, regex, gte) and names of states, for "did you mean" in error messages.
 
-A slip of the pen is told from similarity; these words look like nothing that the language has.
+Misspellings are found by similarity; these words do not resemble the language's own.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pm_autoaccept.policy.enumerations import COUNTRIES, STATES
 
 
 def _meant(words: Mapping[str, str]) -> Mapping[str, str]:
-    """Other word → ours, from ours → the others."""
+    """Synonym → the language's word, from the language's word → its synonyms."""
     return MappingProxyType({other: ours for ours, others in words.items() for other in others.split()})
 
 
 NEGATED = "not: {FIELD: …}"
-"""What says in conditions that a test must not be true: there is no operator for it."""
+"""How conditions negate a test: no operator does it."""
 
 POLICY = _meant({"data": "sources source tables table lists", "rules": "policy policies", "default": "else otherwise"})
 DATA = _meant(
@@ -122,4 +122,4 @@ PLACES: Mapping[tuple[str, ...], Mapping[str, str]] = MappingProxyType(
         ),
     }
 )
-"""Choices that are codes → the names that people write in their place → the code."""
+"""Allowed values that are codes → the name that people write → the code."""

@@ -1,4 +1,4 @@
-"""What the values of a field are like, as far as that is known: a literal that no value can be tests nothing."""
+"""Known formats of field values (length, characters, range), to reject literals that a field can never equal."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pm_autoaccept.policy.operators import Operator, Takes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueFormat:
-    """The form of a field's values.
+    """The format of a field's values.
 
     Attributes:
-        says: what each value is, for messages.
-        characters: of which characters a text is made.
-        longest: how many of them it has at most.
-        whole: what a text fits as a whole.
-        least: the smallest number; None where there is none.
-        most: the largest.
-        step: of which number each is a multiple; None where others are possible.
+        description: a description of the values, for messages.
+        characters: the characters that a text can contain.
+        longest: the maximum length of a text; None if unlimited.
+        whole: a pattern that every text matches.
+        least: the smallest number; None if unlimited.
+        most: the largest number; None if unlimited.
+        step: every number is a multiple of this; None if any number is possible.
     """
 
-    says: str
+    description: str
     characters: Characters = ANY
     longest: int | None = None
     whole: re.Pattern[str] | None = None
@@ -35,11 +35,11 @@ class ValueFormat:
 
     @property
     def texts(self) -> PossibleAnswers:
-        """Of which characters and how long a text is, before it is cleaned."""
+        """The possible texts before cleaning."""
         return PossibleAnswers(self.characters, 1, self.longest)
 
     def is_never(self, operator: Operator, literal: Any, clean: tuple[Cleaning, ...] = ()) -> bool:  # noqa: ANN401 - a value of any type
-        """Whether no value can be what the operator is given; `literal` and value are cleaned likewise."""
+        """Whether no value can satisfy the operator with this literal, which is already cleaned."""
         if not isinstance(literal, str):
             return self._is_out_of_range(operator.name, literal)
         if operator.takes is Takes.TEXTS:
@@ -47,13 +47,13 @@ class ValueFormat:
         return self.is_never_text(literal, clean)
 
     def is_never_text(self, literal: str, clean: tuple[Cleaning, ...]) -> bool:
-        """Whether no text is this one after cleaning."""
+        """Whether no text can equal this one after cleaning."""
         if self.whole is not None and not clean and not self.whole.fullmatch(literal):
             return True
         return not self.texts.after(clean).may_be(literal)
 
     def _is_out_of_range(self, operator: str, number: Any) -> bool:  # noqa: ANN401 - an integer or a decimal
-        """Whether no value is this number. A bound that is left out may lie just outside: above 0, below 101."""
+        """Whether the number is out of range; `above` and `below` may also name the number just outside it."""
         least = self.least if self.least is None or operator != "above" else self.least - 1
         most = self.most if self.most is None or operator != "below" else self.most + 1
         if least is not None and (number < least or (operator == "below" and number == least)):

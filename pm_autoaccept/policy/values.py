@@ -1,4 +1,4 @@
-"""The types that fields have, and how their values are read and written as text."""
+"""Field types (text, number, date, duration …): parse their values from text, and format them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pm_autoaccept.policy.messages import perhaps, some
 from pm_autoaccept.policy.synonyms import PLACES
 
 Value: TypeAlias = str | int | Decimal | bool | date | timedelta
-"""A date-time is a date too, as in Python."""
+"""A date-time counts as a date, as in Python."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?\$?([0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5})(\.[0-9]{1,18})?")
@@ -28,7 +28,7 @@ _RELATIVE = re.compile(r"(today|now)(?: ([+-]) ([0-9]{1,5}[smhd]))?")
 
 
 class FieldType(StrEnum):
-    """What a field's value is. A choice is a text that is one of EPA's, or our, few."""
+    """The type of a field's value. A choice is a text from a fixed set of allowed values."""
 
     TEXT = "text"
     CHOICE = "choice"
@@ -42,13 +42,13 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A day or a moment that moves with the time of the decision: `today - 30d`, `now`."""
+    """A date or date-time relative to the time of the decision: `today - 30d`, `now`."""
 
     distance: timedelta
     day: bool
 
     def at(self, now: datetime, zone: tzinfo = UTC) -> date:
-        """The day in that time zone, or the moment, that it stands for."""
+        """The date in that time zone, or the date-time, at the given time."""
         if self.day:
             return now.astimezone(zone).date() + self.distance
         return now.astimezone(UTC) + self.distance
@@ -56,25 +56,25 @@ class Relative:
 
 _WANTED: Mapping[FieldType, str] = MappingProxyType(
     {
-        FieldType.INTEGER: "a whole number (as 1998)",
-        FieldType.NUMBER: "a number (as 50000 or 0.5)",
+        FieldType.INTEGER: "a whole number, for example 1998",
+        FieldType.NUMBER: "a number, for example 50000 or 0.5",
         FieldType.BOOLEAN: "true or false",
-        FieldType.DATE: "a date (as 2026-01-31, or today - 30d)",
-        FieldType.MOMENT: "a date and time with its zone (as 2026-01-31T08:00:00-06:00, or now - 30d)",
-        FieldType.DURATION: f"a length of time ({AS_WRITTEN})",
+        FieldType.DATE: "a date, for example 2026-01-31 or today - 30d",
+        FieldType.MOMENT: "a date and time with time zone, for example 2026-01-31T08:00:00-06:00 or now - 30d",
+        FieldType.DURATION: f"a duration: {AS_WRITTEN}",
     }
 )
 
 
 class NotAValue(ValueError):
-    """A text that is no value of the type that its field has; the message says what would be one."""
+    """The text is not a valid value of its field's type; the message says what is expected."""
 
 
 def read_value(text: str, kind: FieldType, members: tuple[str, ...] = ()) -> Value | Relative:
-    """The value that a text of a policy stands for.
+    """Parse a value in a policy.
 
     Raises:
-        NotAValue: the text does not fit the type, or is not a member of the choice.
+        NotAValue: the text is not of the type, or not an allowed value of the choice.
     """
     text = fold(text)
     if kind is FieldType.INTEGER and _INTEGER.fullmatch(text):
@@ -92,15 +92,15 @@ def read_value(text: str, kind: FieldType, members: tuple[str, ...] = ()) -> Val
     if kind is FieldType.CHOICE:
         names = PLACES.get(members, {})
         code = next((names[name] for name in get_close_matches(text.casefold(), names, n=1, cutoff=0.85)), None)
-        meant = f"; write {code}" if code else perhaps(text, members)
-        raise NotAValue(f"`{text}` is not one of its values ({some(members)}){meant}")
-    raise NotAValue(f"`{text}` stands where {_WANTED[kind]} is expected")
+        meant = f" (did you mean `{code}`?)" if code else perhaps(text, members)
+        raise NotAValue(f"unknown value `{text}`{meant}; allowed values: {some(members)}")
+    raise NotAValue(f"invalid value `{text}`; expected {_WANTED[kind]}")
 
 
 def read_answer(text: str, kind: FieldType) -> Value | None:
-    """What a customer's answer says when it is read as a number or a date; None where it is none.
+    """Read a customer's answer as a number or a date; None if it is neither.
 
-    A customer's `today` is a word: it is a date only in a policy.
+    `today` is a date in a policy only; in an answer it is a word.
     """
     try:
         value = read_value(text, kind)
@@ -113,7 +113,7 @@ _TIMES = frozenset({FieldType.DATE, FieldType.MOMENT})
 
 
 def _read_time(text: str, kind: FieldType) -> date | Relative | None:
-    """A day or a moment, fixed or moving; None for what is neither."""
+    """Parse a date or date-time, absolute or relative; None if it is neither."""
     day = kind is FieldType.DATE
     if relative := _RELATIVE.fullmatch(text):
         length = read_duration(relative[3] or "0s") or timedelta()
@@ -126,12 +126,12 @@ def _read_time(text: str, kind: FieldType) -> date | Relative | None:
         if not day and _MOMENT.fullmatch(text):
             return datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotAValue(f"there is no {kind} {text}") from error
+        raise NotAValue(f"invalid {kind} `{text}`: it does not exist") from error
     return None
 
 
 def text_of(value: Value) -> str:
-    """A value as people read it, and as a key of a table."""
+    """Format a value for people and for use as a table key."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, timedelta):

@@ -45,10 +45,10 @@ def test_each_mistake_is_told_with_its_place(said):
     places = [line.split(": ")[0] for line in said.stdout.splitlines() if line.startswith("policy/policy.yaml:")]
     assert places == ["policy/policy.yaml:5:12", "policy/policy.yaml:9:12", "policy/policy.yaml:9:83"]
     for words in (
-        "our account defines no custom field `Utility Customer Numbr` (did you mean `Utility Customer Number`?)",
-        "is asked once, when a customer connects",
-        "write `connection.custom.Utility Customer Number` there",
-        "Portfolio Manager takes 1 to 20 characters for `Service Point ID`",
+        "does not define the custom field `Utility Customer Numbr` (did you mean `Utility Customer Number`?)",
+        "customers answer `Utility Customer Number` once, when a customer connects",
+        "use `connection.custom.Utility Customer Number` there",
+        "Portfolio Manager accepts 1 to 20 characters for `Service Point ID`",
     ):
         assert words in said.stdout
 

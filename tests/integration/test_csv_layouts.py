@@ -288,8 +288,8 @@ async def test_all_of_it_at_an_address(tmp_path):
         ),
         ("sql: {connection: b, query: select 1}, key: n, encoding: utf-8", "a database says itself how"),
         ("url: 'https://x.example/t', separator: ';'", "`url` without `key` is read as one key a line"),
-        ('csv: t.csv, key: "\\t"', "a value is missing here"),
-        ("csv: t.csv, key: n, separator: '  '", "a value is missing here"),
+        ('csv: t.csv, key: "\\t"', "missing value"),
+        ("csv: t.csv, key: n, separator: '  '", "missing value"),
     ],
 )
 def test_what_cannot_be_said_is_refused(declared, message):

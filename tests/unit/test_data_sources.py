@@ -177,7 +177,7 @@ def test_a_document_that_a_case_names_is_read_whatever_its_name(tmp_path, name, 
     tests = f"cases:\n- {{about: a, request: {request}, expect: {{verdict: hold, rule: a}}}}\n"
     (tmp_path / "a.test.yaml").write_text(tests, encoding="utf-8")
     missing = policy_stamps(tmp_path)
-    with pytest.raises(PolicyRefused, match="there is no file"):
+    with pytest.raises(PolicyRefused, match="not found in the policy folder"):
         policy.load(read_folder(tmp_path))
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("<pendingList><account><accountId>5</accountId></account></pendingList>")

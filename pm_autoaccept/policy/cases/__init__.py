@@ -1,5 +1,4 @@
-"""The tests of a policy: what each file `*.test.yaml` says must come of which request, and whether it does.
+"""The tests of a policy: parse the cases in `*.test.yaml` files, run them, and compare with what they expect.
 
-`case` is what a case is, `reading` reads the files, `requests` and `facts` what a case says of a request and around it,
-`running` asks the policy.
+`case` defines a case, `case_files` parses the files, `requests`, `facts` and `data` its parts, `runner` runs it.
 """

@@ -1,4 +1,4 @@
-"""A case: a request, the facts and the data around it, and what must come of it."""
+"""A test case as data: a request with its facts and tables, and the expected verdict."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pm_autoaccept.model import Fact, Facts, PendingRequest, Verdict
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.parser.source_text import Place
 
-NOT_STATED = "the case does not say it"
+NOT_STATED = "the test case does not state it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What must come of a case.
+    """What a case expects.
 
     Attributes:
-        rule: the id of the rule that must decide, or that must stop the search; None for the default.
-        unknown: the names of what must not be learnt: fields and data.
-        note: what the customer must read; None for no note. Compared only where `compares_note`.
-        places: where each of `verdict`, `rule`, `note`, `unknown` stands; `expect` for the whole.
+        rule: the id of the rule that must decide, or that must hold because it is unknown; None for the default.
+        unknown: the fields and data that must be unknown.
+        note: the expected note; None for no note. Compared only if `compares_note`.
+        places: the positions of `verdict`, `rule`, `note` and `unknown`, and of `expect` as a whole.
     """
 
     verdict: Verdict
@@ -37,12 +37,12 @@ class Case:
     """One test of a policy.
 
     Attributes:
-        place: where it begins.
-        about: what it shows, in one line.
-        facts: what holds around the request; the names of custom fields that the policy asks for come to them.
-        taken: custom field → whether another owner has said the same there.
-        held_for: for how long the rule that holds it has held it; None where it is new.
-        tables: each source that the policy declares.
+        place: the position at which it begins.
+        about: a one-line description.
+        facts: the facts about the request; the names of custom fields that the policy uses are added.
+        taken: custom field → whether another owner has the same value there.
+        held_for: how long the current rule has held the request; None for a new request.
+        tables: the table of each source that the policy declares.
     """
 
     place: Place

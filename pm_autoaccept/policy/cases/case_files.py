@@ -1,4 +1,4 @@
-"""The files `*.test.yaml` of a policy: every case in them, and everything that is wrong with them."""
+"""Parse the test files (`*.test.yaml`) of a policy into cases, and report errors in them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ FILE_KEYS = ("version", "cases")
 CASE_KEYS = ("about", "request", "facts", "data", "now", "expect")
 EXPECT_KEYS = ("verdict", "rule", "unknown", "note")
 DEFAULT = "default"
-"""What `rule` says where none decides."""
+"""The value of `rule` if no rule decides."""
 _EARLIEST, _LATEST = 1970, 9000
-"""Years in which a case may stand: at either end of the calendar a moment has no day in every time zone."""
+"""Years allowed in `now`: at either end of the calendar some time zones have no date."""
 NO_NOTE = "none"
-"""What `note` says where the customer reads nothing."""
+"""The value of `note` if the customer gets no note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReader:
-    """Reads the test files of one policy.
+    """Parses the test files of one policy.
 
     Attributes:
-        files: name → contents, of all files of the folder: cases may name xml files among them.
-        sources: the data that the policy declares; None for a name whose declaration has faults.
-        rules: the ids of its rules; None where they could not all be read.
-        faults: what is wrong is added here.
+        files: name → contents, of all files in the folder: cases can name xml files among them.
+        sources: the data that the policy declares; None for a declaration with errors.
+        rules: the ids of its rules; None if not all could be read.
+        faults: errors are added here.
     """
 
     files: Mapping[str, bytes]
@@ -47,21 +47,21 @@ class CaseReader:
     faults: list[Fault]
 
     def file(self, name: str) -> tuple[Case, ...]:
-        """The cases of one file. One without a case is refused: it looks like a test, and tests nothing."""
-        empty = "the file has no case; write `cases:` and the first one, or delete the file"
+        """The cases of one file. A file without cases is refused, because it looks like a test but tests nothing."""
+        empty = "the file has no cases; add `cases:` with at least one, or delete the file"
         root = source_text.read(name, self.files[name], self.faults, empty=empty, blanks=True)
         if not isinstance(root, Entries):
             if isinstance(root, Text | Items):
-                self._refuse(root, f"a test file is a mapping of {listed(FILE_KEYS)}")
+                self._refuse(root, f"a test file must be a mapping; allowed keys: {listed(FILE_KEYS, 'and')}")
             return ()
         found = self._keys(root, FILE_KEYS, "a test file")
         version, cases = found.get("version"), found.get("cases")
         if version is not None and not (isinstance(version, Text) and version.value == "1"):
-            self._refuse(version, "this program reads `version: 1`")
+            self._refuse(version, "unknown version; this program supports `version: 1`")
         if isinstance(cases, Items):
             read = (self._case(item) for item in cases.items)
             return tuple(case for case in read if case is not None)
-        self._refuse(cases or root, "write `cases:` and below it a list; begin each case with a dash")
+        self._refuse(cases or root, "`cases` must be a list; begin each case with a dash")
         return ()
 
     def _refuse(self, node: Node, message: str) -> None:
@@ -72,21 +72,22 @@ class CaseReader:
         for key, _ in node.entries:
             if key.value not in known:
                 meant = perhaps(key.value, known)
-                self._refuse(key, f"{what} has no `{key.value}`{meant}; it has {listed(known)}")
+                message = f"unknown key `{key.value}` in {what}{meant}; allowed keys: {listed(known, 'and')}"
+                self._refuse(key, message)
         return {key.value: value for key, value in node.entries}
 
     def _case(self, node: Node) -> Case | None:
         if not isinstance(node, Entries):
-            self._refuse(node, f"a case is a mapping of {listed(CASE_KEYS)}")
+            self._refuse(node, f"a case must be a mapping; allowed keys: {listed(CASE_KEYS, 'and')}")
             return None
         before = len(self.faults)
         keys = self._keys(node, CASE_KEYS, "a case")
         if lacking := [f"`{name}`" for name in ("about", "request", "expect") if name not in keys]:
-            self._refuse(node, f"the case lacks {listed(lacking)}")
+            self._refuse(node, f"missing {listed(lacking, 'and')} in the case")
             return None
         about, now = keys["about"], self._now(keys.get("now"))
         if not isinstance(about, Text) or not about.value.strip():
-            self._refuse(about, "`about` says in one line what the case shows")
+            self._refuse(about, "`about` must be one line of text that describes the case")
         request = read_request(keys["request"], self.files, self.faults)
         tables = read_data(keys.get("data"), self.sources, self.faults)
         expect = self._expect(keys["expect"])
@@ -114,28 +115,30 @@ class CaseReader:
         except NotAValue:
             now = None
         if not isinstance(now, datetime) or not _EARLIEST <= now.year <= _LATEST:
-            self._refuse(node, "`now` is a date and time with its zone, as 2026-03-04T12:00:00Z")
+            self._refuse(node, "invalid `now`; use a date and time with time zone, for example 2026-03-04T12:00:00Z")
             return NotLearnt(NOT_STATED)
         return now
 
     def _expect(self, node: Node) -> Expectation | None:
         if not isinstance(node, Entries):
-            self._refuse(node, "`expect` says what must come of it, as {verdict: accept, rule: known-customer}")
+            self._refuse(node, "`expect` must be a mapping, for example {verdict: accept, rule: known-customer}")
             return None
         keys = self._keys(node, EXPECT_KEYS, "`expect`")
         if lacking := [f"`{name}`" for name in ("verdict", "rule") if name not in keys]:
-            self._refuse(node, f"`expect` lacks {listed(lacking)}; where no rule decides, write `rule: {DEFAULT}`")
+            message = f"missing {listed(lacking, 'and')} in `expect`; if no rule decides, write `rule: {DEFAULT}`"
+            self._refuse(node, message)
             return None
         rule, note, unknown = (self._text(keys.get(name), name) for name in ("rule", "note", "unknown"))
         verdict = keys["verdict"]
         if not isinstance(verdict, Text) or verdict.value not in set(Verdict):
             meant = perhaps(verdict.value, Verdict, synonyms.VERDICT) if isinstance(verdict, Text) else ""
-            self._refuse(verdict, f"`verdict` is {listed(Verdict)}{meant}")
+            self._refuse(verdict, f"invalid `verdict`{meant}; use {listed(Verdict)}")
             return None
         if not rule:
             return None
         if self.rules is not None and rule[0] not in {DEFAULT, *self.rules}:
-            message = f"there is no rule `{rule[0]}`{perhaps(rule[0], self.rules)}; `{DEFAULT}` stands for none"
+            meant = perhaps(rule[0], self.rules)
+            message = f"unknown rule `{rule[0]}`{meant}; use a rule id, or `{DEFAULT}` if no rule decides"
             self._refuse(keys["rule"], message)
         return Expectation(
             verdict=Verdict(verdict.value),
@@ -147,12 +150,12 @@ class CaseReader:
         )
 
     def _text(self, node: Node | None, name: str) -> tuple[str, ...]:
-        """One text, of `unknown` one or a list of them; none where it is not said."""
+        """One text, or for `unknown` also a list; empty if it is not given."""
         if isinstance(node, Text):
             return (node.value,)
         if isinstance(node, Items) and name == "unknown":
             return tuple(text for item in node.items for text in self._text(item, "an item of `unknown`"))
         if node is not None:
             or_list = ", or a list of them" if name == "unknown" else ""
-            self._refuse(node, f"{name if ' ' in name else f'`{name}`'} is one text{or_list}")
+            self._refuse(node, f"{name if ' ' in name else f'`{name}`'} must be one text{or_list}")
         return ()

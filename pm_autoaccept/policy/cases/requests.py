@@ -1,4 +1,4 @@
-"""What stands after `request:` in a case: a request, by its fields' names or as Portfolio Manager sends it."""
+"""Parse `request` in a test case: by field names, or from an xml file as Portfolio Manager sends it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _DIRECTLY = {
     "access_level": "access_level",
     "property.id": "property_id",
 }
-"""Fields that are attributes of a request itself."""
+"""Field → attribute of a request."""
 DERIVED_FIELDS = {
     "account.email_domain": "`account.email`",
     "forwarded": "`account.id` and `sender.id`",
-    "age": "`requested_at`, and `now` beside the request",
+    "age": "`requested_at`, and `now` next to `request`",
 }
-"""Fields that follow from others."""
+"""Field → the fields from which it is derived."""
 FACT_FIELDS = (
     "account.connected",
     "held_for",
@@ -38,28 +38,30 @@ FACT_FIELDS = (
     "connection.custom.",
     "property.custom.",
 )
-"""What no request carries; a name that ends with a dot stands for all that begin so."""
+"""Fields that no request carries; a name that ends with a dot is a prefix."""
 _OF_EVERY_OWNER = ("account.id", "account.username")
 
 
 def is_fact(name: str, kind: Kind) -> bool:
-    """Whether a field of this kind of request stands under `facts:`, because the request itself does not carry it."""
-    told_by_connection = kind is not Kind.CONNECTION and name.startswith("account.") and name not in _OF_EVERY_OWNER
-    return name.startswith(FACT_FIELDS) or told_by_connection
+    """Whether a field belongs under `facts:`, because this kind of request does not carry it."""
+    from_connection = kind is not Kind.CONNECTION and name.startswith("account.") and name not in _OF_EVERY_OWNER
+    return name.startswith(FACT_FIELDS) or from_connection
 
 
 def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) -> PendingRequest | None:
-    """The request that a case says; None for what has faults.
+    """Parse the request of a case; None if it has errors.
 
     Args:
-        node: what stands after `request:`.
-        files: name → contents, of the files of the policy folder.
-        faults: what is wrong is added here.
+        node: the value of `request`.
+        files: name → contents, of the files in the policy folder.
+        faults: errors are added here.
     """
     if not isinstance(node, Entries):
         if not isinstance(node, Broken):
             example = "{kind: connection, account: {id: 410221, username: riverside}}"
-            faults.append(node.place.fault(f"`request` is a mapping of fields, as {example}, or `xml: FILE`"))
+            faults.append(
+                node.place.fault(f"`request` must be a mapping of fields, for example {example}, or `xml: FILE`")
+            )
         return None
     entries = {key.value: value for key, value in node.entries}
     if "xml" in entries:
@@ -68,34 +70,34 @@ def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) ->
     if not isinstance(kind, Text) or kind.value not in set(Kind):
         if not isinstance(kind, Broken):
             meant = perhaps(kind.value, Kind, synonyms.KIND) if isinstance(kind, Text) else ""
-            faults.append((kind or node).place.fault(f"say of which `kind` the request is: {listed(Kind)}{meant}"))
+            faults.append((kind or node).place.fault(f"missing or unknown `kind`{meant}; use {listed(Kind)}"))
         return None
     before = len(faults)
-    said = read_case_values(node, kind=Kind(kind.value), faults=faults)
-    _check(said, Kind(kind.value), node.place, faults)
-    return build_request(Kind(kind.value), said) if len(faults) == before else None
+    stated = read_case_values(node, kind=Kind(kind.value), faults=faults)
+    _check(stated, Kind(kind.value), node.place, faults)
+    return build_request(Kind(kind.value), stated) if len(faults) == before else None
 
 
-def _check(said: CaseValues, kind: Kind, where: Place, faults: list[Fault]) -> None:
-    for name, place in said.places.items():
+def _check(stated: CaseValues, kind: Kind, where: Place, faults: list[Fault]) -> None:
+    for name, place in stated.places.items():
         if name in DERIVED_FIELDS:
-            faults.append(place.fault(f"`{name}` follows from {DERIVED_FIELDS[name]}; say that"))
+            faults.append(place.fault(f"`{name}` is derived; give {DERIVED_FIELDS[name]} instead"))
         elif is_fact(name, kind):
-            faults.append(place.fault(f"a {kind} request does not carry `{name}`; state it under `facts:`"))
-    if "sender.id" in said.values and "account.id" not in said.values:
-        faults.append(where.fault("say `account.id` too: whether the sender is the owner hangs on both"))
-    category = said.values.get("meter.category")
-    if category is not None and "meter.type" in said.values and category != _category(said.values):
-        fault = f"a meter of this type is a meter of {_category(said.values)}; take `meter.category` out"
-        faults.append(said.places["meter.category"].fault(fault))
+            faults.append(place.fault(f"a {kind} request does not carry `{name}`; move it to `facts:`"))
+    if "sender.id" in stated.values and "account.id" not in stated.values:
+        faults.append(where.fault("missing `account.id`; with `sender.id` both are needed to tell whether they differ"))
+    category = stated.values.get("meter.category")
+    if category is not None and "meter.type" in stated.values and category != _category(stated.values):
+        fault = f"this `meter.type` has the category {_category(stated.values)}; remove `meter.category`"
+        faults.append(stated.places["meter.category"].fault(fault))
     own = {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id"}.get(kind)
-    if own and said.values.get("id", said.values.get(own)) != said.values.get(own, said.values.get("id")):
-        faults.append(said.places["id"].fault(f"the `id` of a {kind} request is its `{own}`; keep one of them"))
+    if own and stated.values.get("id", stated.values.get(own)) != stated.values.get(own, stated.values.get("id")):
+        faults.append(stated.places["id"].fault(f"the `id` of a {kind} request is its `{own}`; keep one of them"))
 
 
-def build_request(kind: Kind, said: CaseValues) -> PendingRequest:
-    """A request that carries what was said, and lacks all else."""
-    values = dict(said.values)
+def build_request(kind: Kind, stated: CaseValues) -> PendingRequest:
+    """A request that carries the given values and nothing else."""
+    values = dict(stated.values)
     own = {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id"}.get(kind)
     id_ = values.get("id", values.get(own or "id"))
     if own and id_ is not None:
@@ -107,7 +109,7 @@ def build_request(kind: Kind, said: CaseValues) -> PendingRequest:
     return PendingRequest(
         kind=kind,
         id=int(str(id_ or 0)),
-        custom=said.custom.get("custom.", ()),
+        custom=stated.custom.get("custom.", ()),
         account_info=None if share else account_info(values),
         property_info=PropertyInfo(**_within("property.", values)) if share else None,  # type: ignore[arg-type] # the table of fields has their types
         meter_info=MeterInfo(**_within("meter.", values)) if meter else None,  # type: ignore[arg-type] # likewise
@@ -117,22 +119,22 @@ def build_request(kind: Kind, said: CaseValues) -> PendingRequest:
 
 
 def _category(values: Mapping[str, Value]) -> str:
-    """In a document a meter's type stands within one of two elements, and that is its category."""
+    """The category of the meter: in a document, it is the element that contains the meter's type."""
     return "energy" if values["meter.type"] in ENERGY_METER_TYPES else "waste"
 
 
 def account_info(values: Mapping[str, Value]) -> AccountInfo:
-    """Who the owner is, as far as it was said."""
+    """What the case states about the owner."""
     return AccountInfo(**_within("account.", values))  # type: ignore[arg-type] # the table of fields has their types
 
 
 def _within(prefix: str, values: Mapping[str, Value]) -> dict[str, object]:
-    """Attribute → value, of the fields whose names begin so; the address as one."""
-    said = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-    address = {name.removeprefix("address."): value for name, value in said.items() if name.startswith("address.")}
+    """Attribute → value, of the fields with this prefix; the address as one attribute."""
+    stated = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    address = {name.removeprefix("address."): value for name, value in stated.items() if name.startswith("address.")}
     attributes: dict[str, object] = {
         name: value
-        for name, value in said.items()
+        for name, value in stated.items()
         if not name.startswith("address.") and f"{prefix}{name}" not in {*_DIRECTLY, *FACT_FIELDS}
     }
     if address:
@@ -143,20 +145,21 @@ def _within(prefix: str, values: Mapping[str, Value]) -> dict[str, object]:
 def _from_xml(
     node: Entries, entries: Mapping[str, Node], files: Mapping[str, bytes], faults: list[Fault]
 ) -> PendingRequest | None:
-    """`xml: FILE`, a pending list as Portfolio Manager sends it, and `id` where it holds several requests."""
+    """Parse `xml: FILE`, a pending list from Portfolio Manager, and `id` if it contains several requests."""
     for key, _ in node.entries:
         if key.value not in {"xml", "id"}:
-            faults.append(key.place.fault(f"the file says it all; take `{key.value}` out"))
+            faults.append(key.place.fault(f"`{key.value}` is not allowed with `xml`, which has all fields; remove it"))
             return None
     file = entries["xml"]
     if not isinstance(file, Text):
-        faults.extend([] if isinstance(file, Broken) else [file.place.fault("one file stands here, as requests/x.xml")])
+        expected = "expected one file, for example requests/x.xml"
+        faults.extend([] if isinstance(file, Broken) else [file.place.fault(expected)])
         return None
     if file.value not in files:
         known = [name for name in files if name.endswith(".xml")]
-        there = f"; there are {some(known)}" if known else ""
+        there = f"; it has {some(known)}" if known else ""
         meant = perhaps(file.value, known)
-        message = f"there is no file `{file.value}` in the policy's folder{meant}{there}"
+        message = f"file `{file.value}` not found in the policy folder{meant}{there}"
         faults.append(file.place.fault(message))
         return None
     from pm_autoaccept.parse import parse_pending_page  # noqa: PLC0415 - few policies need lxml to be checked
@@ -164,32 +167,33 @@ def _from_xml(
     try:
         pages = [parse_pending_page(kind, files[file.value]) for kind in Kind]
     except DocumentRefused as error:
-        faults.append(file.place.fault(f"{file.value} is no pending list: {error}"))
+        faults.append(file.place.fault(f"{file.value} is not a valid pending list: {error}"))
         return None
     requests = [request for page in pages for request in page.requests]
-    return _the_one(requests, file, entries.get("id"), faults)
+    return _single_request(requests, file, entries.get("id"), faults)
 
 
-def _the_one(
+def _single_request(
     requests: list[PendingRequest], file: Text, wanted: Node | None, faults: list[Fault]
 ) -> PendingRequest | None:
     ids = some(str(request.id) for request in requests)
     if isinstance(wanted, Text):
         requests = [request for request in requests if str(request.id) == wanted.value]
     if len(requests) != 1:
-        say = "say which one, as `id: 123`" if len(requests) > 1 else "write an id that stands there"
-        told = f"{file.value} holds {len(requests)} such requests (ids: {ids})" if ids else f"{file.value} holds none"
-        faults.append((wanted or file).place.fault(f"{told}; {say}"))
+        advice = "choose one, for example `id: 123`" if len(requests) > 1 else "use an id from this file"
+        found = f"{len(requests)} such requests (ids: {ids})" if ids else "no requests"
+        faults.append((wanted or file).place.fault(f"{found} in {file.value}; {advice}"))
         return None
     request = requests[0]
     needed = {"account.id": request.account_id}
     if request.kind is not Kind.CONNECTION:
         needed["property.id"] = request.property_id
     if request.garbled is not None:
-        faults.append(file.place.fault(f"no policy is asked of it: XML forbids a character in its {request.garbled}"))
+        message = f"this request would never reach a policy: XML does not allow a character in its {request.garbled}"
+        faults.append(file.place.fault(message))
         return None
     if lacking := [name for name, value in needed.items() if value is None]:
         why = request.faults.get(lacking[0], "the document lacks it")
-        faults.append(file.place.fault(f"no policy is asked of it: its {lacking[0]} is not known ({why})"))
+        faults.append(file.place.fault(f"this request would never reach a policy: its {lacking[0]} is unknown ({why})"))
         return None
     return request

@@ -1,4 +1,4 @@
-"""The cases of a policy, tried: pure, without one file or source being read."""
+"""Run the test cases of a policy and report differences; no file or data source is read."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pm_autoaccept.policy.messages import listed
 from pm_autoaccept.policy.policy import Policy
 
 _NOBODY = "-"
-"""The id of no rule."""
-_MOST_TESTS = 3
-"""Tests of the expected rule that a failing case shows."""
+"""An id that no rule has."""
+_MAX_TESTS_SHOWN = 3
+"""Tests of the expected rule that are shown for a failed case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """What came of a case.
+    """The result of a case.
 
     Attributes:
-        fault: where and how it differs from what was expected; None where it does not.
+        fault: where and how the judgement differs from what was expected; None if the case passes.
     """
 
     case: Case
@@ -37,14 +37,14 @@ class CaseResult:
 
 
 def run_cases(policy: Policy) -> tuple[CaseResult, ...]:
-    """Each case of a policy, tried, in order."""
+    """Run each case of a policy, in order."""
     return tuple(_run(case, policy) for case in policy.cases)
 
 
 def rules_not_decided(policy: Policy, results: Iterable[CaseResult]) -> tuple[str, ...]:
-    """The ids of the rules that decide none of the cases, nor would have, for `enforce: false`.
+    """The ids of the rules that decide no case (coverage); with `enforce: false`, that would decide none.
 
-    One that only stopped a search has decided nothing.
+    A rule that holds only because it is unknown has not decided.
     """
     deciding = {ReasonKind.RULE, ReasonKind.EXPIRED}
     judgements = [result.judgement for result in results]
@@ -57,7 +57,7 @@ def _run(case: Case, policy: Policy) -> CaseResult:
     circumstances = _circumstances(case, policy)
     judgement = _judge(circumstances, policy)
     if case.held_for is not None and not isinstance(case.facts.now, NotLearnt):
-        # Held by the rule that holds it, which is asked first; no condition hangs on which rule that is.
+        # First find the rule that holds the request; no condition depends on which rule that is.
         since = case.facts.now - case.held_for
         facts = replace(circumstances.facts, held=Held(_NOBODY, since))
         holding = _judge(replace(circumstances, facts=facts), policy)
@@ -67,11 +67,11 @@ def _run(case: Case, policy: Policy) -> CaseResult:
 
 
 def _circumstances(case: Case, policy: Policy) -> RequestContext:
-    """What the policy is asked of. Our account defines each custom field that the policy or the case names."""
+    """The circumstances of a case. Our account defines every custom field that the policy or the case names."""
     names = {name.removeprefix(prefix) for name in policy.fields for prefix in CUSTOM if name.startswith(prefix)}
     names |= {answer.name for answer in case.request.custom}
-    said = case.facts.defined
-    defined = names if isinstance(said, NotLearnt) else names | said
+    stated = case.facts.defined
+    defined = names if isinstance(stated, NotLearnt) else names | stated
     facts = replace(case.facts, defined=frozenset(defined))
     facts = replace(facts, claims=claims_of(policy.taken, case.taken, case.request, facts))
     return RequestContext(case.request, facts, case.tables, policy.time_zone)
@@ -82,7 +82,7 @@ def _judge(circumstances: RequestContext, policy: Policy) -> Judgement:
 
 
 def _difference(case: Case, came: Judgement, circumstances: RequestContext, policy: Policy) -> Fault | None:
-    """What was expected and what came, at the first thing that differs."""
+    """A fault with the expected and the actual result, at the first difference; None if there is none."""
     expect = case.expect
     differs = {
         "verdict": expect.verdict is not came.verdict,
@@ -95,13 +95,13 @@ def _difference(case: Case, came: Judgement, circumstances: RequestContext, poli
         return None
     place = expect.places.get(different[0], expect.places["expect"])
     if different == ["note"]:
-        told = f"expected {_note(expect.note)}; the customer reads {_note(came.note)}"
+        message = f"expected {_note(expect.note)}, got {_note(came.note)}"
     else:
         wanted = _outcome(expect.verdict, expect.rule, expect.unknown)
-        told = f"expected {wanted}; came out {_outcome(came.verdict, came.rule, came.unknown)}: {came.reason.text}"
-        told += _why_not(expect.rule, circumstances, policy) if differs["rule"] else ""
-        told += _what_to_give(case, came)
-    return place.fault(f"case `{case.about}`: {told}")
+        message = f"expected {wanted}, got {_outcome(came.verdict, came.rule, came.unknown)}: {came.reason.text}"
+        message += _rule_difference(expect.rule, circumstances, policy) if differs["rule"] else ""
+        message += _missing_inputs(case, came)
+    return place.fault(f"case `{case.about}`: {message}")
 
 
 def _outcome(verdict: str, rule: str | None, unknown: tuple[str, ...]) -> str:
@@ -113,40 +113,40 @@ def _note(note: str | None) -> str:
     return f"the note “{note}”" if note is not None else "no note"
 
 
-def _why_not(rule: str | None, circumstances: RequestContext, policy: Policy) -> str:
-    """The tests of the expected rule that are not true of the case."""
+def _rule_difference(rule: str | None, circumstances: RequestContext, policy: Policy) -> str:
+    """Why the expected rule did not decide: its tests that are not true."""
     expected = next((each for each in policy.rules if each.id == rule), None)
     if expected is None:
         return ""
     if circumstances.request.kind not in expected.on:
-        return f" Rule {expected.id} is on {listed(sorted(expected.on))} requests only."
+        return f" Rule {expected.id} applies to {listed(sorted(expected.on), 'and')} requests only."
     outcome = rule_outcome(expected, circumstances)
     if outcome.truth is Truth.TRUE:
-        return f" Rule {expected.id} is true too, but stands below."
+        return f" Rule {expected.id} matches too, but comes later."
     tests = [
-        f"{test.field} was to be {test.expected}, and is {'absent' if test.found is None else test.found}"
+        f"{test.field} should be {test.expected}, but is {'absent' if test.found is None else test.found}"
         for test in outcome.evidence
         if test.truth is not Truth.TRUE
     ]
-    more = f" (and {len(tests) - _MOST_TESTS} more)" if len(tests) > _MOST_TESTS else ""
-    return f" Rule {expected.id} is {outcome.truth}: {'; '.join(tests[:_MOST_TESTS])}{more}."
+    more = f" (and {len(tests) - _MAX_TESTS_SHOWN} more)" if len(tests) > _MAX_TESTS_SHOWN else ""
+    return f" Rule {expected.id} is {outcome.truth}: {'; '.join(tests[:_MAX_TESTS_SHOWN])}{more}."
 
 
-def _what_to_give(case: Case, came: Judgement) -> str:
-    """What the case would have to say so that nothing is unknown that it does not expect to be."""
-    # Whose value is there and whose test is unknown all the same asks whether another owner has it.
+def _missing_inputs(case: Case, came: Judgement) -> str:
+    """What the case must add so that nothing is unknown unexpectedly."""
+    # A field with a value and an unknown test asks whether another owner has the same value.
     there = {test.field for test in came.evidence if test.truth is Truth.UNKNOWN and test.found is not None}
     unexpected = [name for name in came.unknown if name not in case.expect.unknown]
     give = [
         f"`taken: {{{name}: true}}`, or `false`, under `facts`"
         if name in there and is_custom(field_named(name))
-        else _to_say(name, case)
+        else _missing_input(name, case)
         for name in unexpected
     ]
-    return f" A case says all that its rules ask for: give {' and '.join(give)}." if give else ""
+    return f" The case must state everything that its rules test: add {' and '.join(give)}." if give else ""
 
 
-def _to_say(name: str, case: Case) -> str:
+def _missing_input(name: str, case: Case) -> str:
     if name == "now":
         return "`now`"
     if field_named(name) is None:

@@ -1,4 +1,4 @@
-"""What stands after `taken:` among a case's facts: whether another owner has said the same in a custom field."""
+"""Parse `taken` in the facts of a test case: whether another owner has the same value in a custom field."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
 
 TAKEN = "taken"
 _SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")
-_PERHAPS = replace(_SOMEBODY, doubt="the case does not say whether it is taken")
+_PERHAPS = replace(_SOMEBODY, doubt="the test case does not state whether it is taken")
 Asked: TypeAlias = tuple[str, Normalization]
 
 
 def read_taken(node: Node, faults: list[Fault]) -> Mapping[str, bool]:
-    """Custom field → whether another owner has the value that the request has."""
+    """Custom field → whether another owner has the same value as the request."""
     if not isinstance(node, Entries):
         if not isinstance(node, Broken):
-            faults.append(node.place.fault(f"write it as `{TAKEN}: {{custom.Utility Customer Number: true}}`"))
+            example = f"`{TAKEN}: {{custom.Utility Customer Number: true}}`"
+            faults.append(node.place.fault(f"`{TAKEN}` must be a mapping, for example {example}"))
         return {}
-    said = {}
+    stated = {}
     for key, value in node.entries:
         if not is_custom(field_named(key.value)):
-            faults.append(key.place.fault(f"`{key.value}` is no custom field; `{TAKEN}` is said of custom.NAME"))
+            faults.append(key.place.fault(f"`{key.value}` in `{TAKEN}` is not a custom field; use custom.NAME"))
         elif isinstance(value, Text) and value.value in {"true", "false"}:
-            said[name_key(key.value)] = value.value == "true"
+            stated[name_key(key.value)] = value.value == "true"
         elif not isinstance(value, Broken):
-            faults.append(value.place.fault(f"`{key.value}` is taken by another owner, or not: true or false"))
-    return said
+            message = f"invalid value of `{key.value}`; use true if another owner has the same value, or false"
+            faults.append(value.place.fault(message))
+    return stated
 
 
 def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: PendingRequest, facts: Facts) -> Claims:
-    """What these tests find in the world of a case; what it does not say is unknown."""
+    """What these tests find in a case; what the case does not state is unknown."""
     found: dict[Asked, dict[str, tuple[Claim, ...]]] = defaultdict(dict)
     for test in tests:
         by_value = found[claim_query(test)]
@@ -53,9 +55,9 @@ def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: P
 def _claimed(
     test: Comparison, taken: Mapping[str, bool], request: PendingRequest, facts: Facts
 ) -> Iterator[tuple[str, tuple[Claim, ...]]]:
-    """What the case says of just this field's value: another field of the same name may hold another."""
-    said = taken.get(name_key(test.field.name))
+    """What the case states about this field's value: a field of the same name elsewhere can have another value."""
+    stated = taken.get(name_key(test.field.name))
     value = test.field.value(request, facts) if isinstance(test.field, Field) else None
-    if isinstance(value, str) and said is not False:
+    if isinstance(value, str) and stated is not False:
         keys, _ = claim_query(test)[1].of(value)
-        yield from ((key, (_SOMEBODY if said else _PERHAPS,)) for key in keys)
+        yield from ((key, (_SOMEBODY if stated else _PERHAPS,)) for key in keys)

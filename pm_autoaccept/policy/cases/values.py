@@ -1,4 +1,4 @@
-"""What a case says of fields: names as in conditions, nested or with dots, each value of its field's type."""
+"""Parse field values in a test case: names as in conditions, nested or with dots, each value by its field's type."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node
 from pm_autoaccept.policy.values import NotAValue, Relative, Value, read_value
 
 NO_ANSWERS = "none"
-"""What stands after `connection.custom` or `property.custom` where nothing was answered."""
+"""The value of `connection.custom` or `property.custom` if the customer answered nothing."""
 
 
 @dataclass(slots=True)
 class CaseValues:
-    """What a case says of a request, or of what is around it.
+    """The field values that a case states under `request` or `facts`.
 
     Attributes:
-        values: field → value, custom fields left out.
-        custom: `custom.`, `connection.custom.` or `property.custom.` → what was answered.
-        places: name → where it stands.
+        values: field → value, without custom fields.
+        custom: `custom.`, `connection.custom.` or `property.custom.` → the answers.
+        places: name → its position.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class CaseValues:
 
 
 def flat(node: Entries, before: str = "") -> Iterator[tuple[Text, str, Node]]:
-    """Each key that has a value, with its whole name: `{account: {id: 1}}` and `{account.id: 1}` are the same."""
+    """Each key with a value, with its full name: `{account: {id: 1}}` and `{account.id: 1}` are the same."""
     for key, value in node.entries:
         name = f"{before}{key.value}"
         if isinstance(value, Entries):
@@ -42,63 +42,64 @@ def flat(node: Entries, before: str = "") -> Iterator[tuple[Text, str, Node]]:
 
 
 def read_case_values(node: Entries, *, kind: Kind, faults: list[Fault]) -> CaseValues:
-    """What stands after `request:` or `facts:`."""
-    said = CaseValues()
+    """Parse the fields under `request` or `facts`."""
+    stated = CaseValues()
     for key, name, value in flat(node):
         if name in {prefix.removesuffix(".") for prefix in CUSTOM}:
-            _nothing(name, value, said, faults)
+            _nothing(name, value, stated, faults)
         elif (found := _field(key, name, kind, faults)) is None:
             continue
-        elif found.name in said.places:
-            faults.append(key.place.fault(f"`{found.name}` is said twice; keep one of them"))
+        elif found.name in stated.places:
+            faults.append(key.place.fault(f"duplicate field `{found.name}`; keep one of them"))
         else:
-            said.places[found.name] = key.place
-            _read(found, value, said, faults)
-    return said
+            stated.places[found.name] = key.place
+            _read(found, value, stated, faults)
+    return stated
 
 
 def _field(key: Text, name: str, kind: Kind, faults: list[Fault]) -> Field | None:
     found = field_named(name)
     if found is None:
         known = (*FIELDS, *CUSTOM)
-        faults.append(key.place.fault(f"there is no field `{name}`{perhaps(name, known)}"))
+        faults.append(key.place.fault(f"unknown field `{name}`{perhaps(name, known)}"))
     elif kind not in found.kinds:
-        where = listed(sorted(found.kinds))
-        faults.append(key.place.fault(f"a {kind} request never has `{name}`; it stands on {where} requests only"))
+        where = listed(sorted(found.kinds), "and")
+        faults.append(key.place.fault(f"a {kind} request never has `{name}`; only {where} requests have it"))
         return None
     return found
 
 
-def _read(found: Field, value: Node, said: CaseValues, faults: list[Fault]) -> None:
+def _read(found: Field, value: Node, stated: CaseValues, faults: list[Fault]) -> None:
     prefix = next((each for each in CUSTOM if found.name.startswith(each)), None)
     texts = value.items if prefix and isinstance(value, Items) else (value,)
     for text in texts:
         if not isinstance(text, Text):
             if not isinstance(text, Broken):
-                faults.append(text.place.fault(f"one value of `{found.name}` stands here"))
+                faults.append(text.place.fault(f"expected one value of `{found.name}`"))
         elif prefix:
             answer = CustomField(found.name.removeprefix(prefix), text.value)
-            said.custom[prefix] = (*said.custom.get(prefix, ()), answer)
+            stated.custom[prefix] = (*stated.custom.get(prefix, ()), answer)
         else:
-            _read_value(found, text, said, faults)
+            _read_value(found, text, stated, faults)
 
 
-def _read_value(found: Field, text: Text, said: CaseValues, faults: list[Fault]) -> None:
+def _read_value(found: Field, text: Text, stated: CaseValues, faults: list[Fault]) -> None:
     try:
         read = read_value(text.value, found.type, found.members)
     except NotAValue as error:
         faults.append(text.place.fault(f"`{found.name}`: {error}"))
         return
     if isinstance(read, Relative):
-        faults.append(text.place.fault(f"`{found.name}`: write the date out, as 2026-01-31: a case stands still"))
+        message = f"`{found.name}`: relative dates are not allowed in a case; write the date, for example 2026-01-31"
+        faults.append(text.place.fault(message))
         return
-    said.values[found.name] = read
+    stated.values[found.name] = read
 
 
-def _nothing(name: str, value: Node, said: CaseValues, faults: list[Fault]) -> None:
-    """`connection.custom: none`: nothing was answered, and that is known."""
+def _nothing(name: str, value: Node, stated: CaseValues, faults: list[Fault]) -> None:
+    """Parse `connection.custom: none`: the customer is known to have answered nothing."""
     if isinstance(value, Text) and value.value == NO_ANSWERS:
-        said.custom.setdefault(f"{name}.", ())
-        said.places[f"{name}."] = value.place
+        stated.custom.setdefault(f"{name}.", ())
+        stated.places[f"{name}."] = value.place
     elif not isinstance(value, Broken):
-        faults.append(value.place.fault(f"`{name}` is followed by names and what was answered, or by `{NO_ANSWERS}`"))
+        faults.append(value.place.fault(f"`{name}` must be a mapping of names to answers, or `{NO_ANSWERS}`"))

@@ -1,1 +1,1 @@
-"""A policy beside the custom fields that an account defines."""
+"""Compare a policy with the custom fields that the Portfolio Manager account defines."""

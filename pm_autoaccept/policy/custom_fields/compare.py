@@ -1,4 +1,4 @@
-"""A policy beside the custom fields that an account defines: what is misnamed, asked elsewhere, or can never be so."""
+"""Compare a policy with the account's custom fields: unknown names, wrong kind of request, impossible values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ASKED: Mapping[str, tuple[Kind, str]] = MappingProxyType(
         "Meter": (Kind.METER, "with each meter share"),
     }
 )
-"""`whenToPrompt` → the kind of request that carries the answer, and how to say it."""
+"""`whenToPrompt` → the kind of request that carries the answer, and its wording."""
 
 _CARRIED: Mapping[str, Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
     {
@@ -31,7 +31,7 @@ _CARRIED: Mapping[str, Mapping[Kind, frozenset[Kind]]] = MappingProxyType(
         "property.custom.": {Kind.METER: frozenset({Kind.PROPERTY})},
     }
 )
-"""Prefix → kind of request that is judged → the kind whose answers the field brings there."""
+"""Prefix → kind of the request that is decided → the kind of request that the answers come from."""
 
 _WHOLE = frozenset({"equals", "in"})
 _QUANTIFIERS = frozenset({"every", "some"})
@@ -40,11 +40,11 @@ _PARTS = frozenset({"starts_with", "ends_with", "contains"})
 
 @dataclass(frozen=True, slots=True)
 class CompareResult:
-    """What came of laying a policy beside the account's custom fields.
+    """The result of comparing a policy with the account's custom fields.
 
     Attributes:
-        faults: each place where the policy does not go with them.
-        never_asked: names of what customers must fill in, and nothing in the policy asks for.
+        faults: each place where the policy does not fit them.
+        never_asked: names of required custom fields that the policy does not use.
     """
 
     faults: tuple[Fault, ...]
@@ -52,11 +52,11 @@ class CompareResult:
 
 
 def compare(files: Mapping[str, bytes], definitions: tuple[CustomFieldDefinition, ...]) -> CompareResult:
-    """Lay a policy that loads beside all custom fields that the account defines, each read in full.
+    """Compare a policy that loads with all custom fields of the account.
 
     Args:
-        files: the policy's, by name.
-        definitions: the account's.
+        files: the files of the policy, by name.
+        definitions: the account's custom fields, each read in full.
     """
     uses = tuple(custom_field_uses(files))
     asked = {name_key(use.name) for use in uses}
@@ -72,8 +72,8 @@ def _faults(use: CustomFieldUse, definitions: tuple[CustomFieldDefinition, ...])
         names = [each.name for each in definitions]
         have = f"it defines {some(names, 8)}" if names else "it defines none"
         yield use.place.fault(
-            f"our account defines no custom field `{use.name}`{perhaps(use.name, names)}; {have}. Until the names are "
-            "the same, what asks for it holds every request"
+            f"your account does not define the custom field `{use.name}`{perhaps(use.name, names)}; {have}. Until the "
+            "names match, every rule that uses it holds all requests"
         )
         return
     if (elsewhere := _asked_elsewhere(use, definition)) is not None:
@@ -83,24 +83,24 @@ def _faults(use: CustomFieldUse, definitions: tuple[CustomFieldDefinition, ...])
 
 
 def _asked_elsewhere(use: CustomFieldUse, definition: CustomFieldDefinition) -> str | None:
-    """That on some kind of request the field is never there, and how to reach it; None where it always may be."""
+    """Why some kind of request never has the field, and what to write there; None if all can have it."""
     asked, how = _ASKED.get(definition.when_to_prompt or "", (None, ""))
     carried = _CARRIED[use.prefix]
     lacking = sorted(kind for kind in use.kinds if asked is not None and asked not in carried.get(kind, {asked}))
     if asked is None or not lacking or (use.test is None and len(lacking) < len(use.kinds)):
         return None
-    where = f"`{definition.name}` is asked {how}, so {use.field} is never there on {listed(lacking)} requests"
+    where = f"customers answer `{definition.name}` {how}, so {listed(lacking, 'and')} requests never have {use.field}"
     prefixes = {kind: next((p for p in _CARRIED if asked in _CARRIED[p].get(kind, {})), None) for kind in lacking}
     if None in prefixes.values():
         unreached = listed(kind for kind, prefix in prefixes.items() if prefix is None)
-        return f"{where}; what is asked later is not known when {unreached} requests are judged: leave them out"
+        return f"{where}; {unreached} requests are decided before it is answered: remove them from `on`"
     written = listed(sorted({f"`{prefix}{definition.name}`" for prefix in prefixes.values()}))
-    apart = "" if len(lacking) == len(use.kinds) else ", in a rule of its own"
-    return f"{where}; write {written} there{apart}"
+    apart = "" if len(lacking) == len(use.kinds) else ", in a separate rule"
+    return f"{where}; use {written} there{apart}"
 
 
 def _impossible(test: Node, definition: CustomFieldDefinition, answers: PossibleAnswers) -> Iterator[Fault]:
-    """Each literal, and each pattern, that no answer can be, or can fit."""
+    """Each literal that no answer can equal or contain, and each pattern that no answer can match."""
     clean: tuple[Cleaning, ...] = ()
     tests = {"equals": test}
     if isinstance(test, Items):
@@ -108,22 +108,22 @@ def _impossible(test: Node, definition: CustomFieldDefinition, answers: Possible
     elif isinstance(test, Entries):
         tests = {key.value: value for key, value in test.entries}
         if "as" in tests:
-            return  # 5 and 5.0 are the same number: what is typed is not what is compared
+            return  # 5 and 5.0 are the same number: the answer is not compared as entered
         clean = read_cleanings(tests["clean"], []) if "clean" in tests else ()
     left = answers.after(clean)
-    takes = f"Portfolio Manager takes {_described(answers)} for `{definition.name}`"
-    # A part of an answer may be shorter than the answer, and not longer.
+    takes = f"Portfolio Manager accepts {_described(answers)} for `{definition.name}`"
+    # A part of an answer can be shorter than the answer, but not longer.
     for quantifier in [each for each in tests if each in _QUANTIFIERS]:
         yield from _impossible(tests.pop(quantifier), definition, replace(answers, shortest=1))
     for operator, node in tests.items():
         for text in _texts(node):
             literal = cleaned(text.value, clean)
             if operator == "matches" and not left.may_fit(text.value):
-                yield text.place.fault(f"no answer can fit this pattern: {takes}{_then(clean)}")
+                yield text.place.fault(f"no answer can match this pattern: {takes}{_cleaning_hint(clean)}")
             elif operator in _WHOLE and (operator, node) != ("in", text) and not left.may_be(literal):
-                yield text.place.fault(f"no answer can be `{text.value}`: {takes}{_then(clean)}")
+                yield text.place.fault(f"no answer can be `{text.value}`: {takes}{_cleaning_hint(clean)}")
             elif operator in _PARTS and not left.may_have(literal):
-                yield text.place.fault(f"no answer can have `{text.value}` in it: {takes}{_then(clean)}")
+                yield text.place.fault(f"no answer can contain `{text.value}`: {takes}{_cleaning_hint(clean)}")
 
 
 def _texts(node: Node) -> tuple[Text, ...]:
@@ -131,8 +131,8 @@ def _texts(node: Node) -> tuple[Text, ...]:
     return tuple(item for item in items if isinstance(item, Text))
 
 
-def _then(clean: tuple[Cleaning, ...]) -> str:
-    return ", and the answer is cleaned before it is compared" if clean else ""
+def _cleaning_hint(clean: tuple[Cleaning, ...]) -> str:
+    return ", and the answer is cleaned before the comparison" if clean else ""
 
 
 def _described(answers: PossibleAnswers) -> str:

@@ -1,4 +1,4 @@
-"""Where a policy's text names custom fields, and what it asks of them there."""
+"""Find every place where a policy uses a custom field, and the test that it makes there."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _IN_A_NOTE = re.compile(r"\{([^{}|]*)(?:\|[^{}]*)?\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomFieldUse:
-    """One place where a policy names a custom field.
+    """One place where a policy uses a custom field.
 
     Attributes:
-        field: as it is written, prefix and all.
+        field: the name as written, with its prefix.
         prefix: one of `custom.`, `connection.custom.`, `property.custom.`.
-        kinds: the kinds of request on which it is asked there.
-        test: what it is compared with; None where it is only named, as in a note.
+        kinds: the kinds of request that the rule applies to.
+        test: the test of it; None if it is only named, for example in a note.
     """
 
     place: Place
@@ -35,45 +35,45 @@ class CustomFieldUse:
 
     @property
     def name(self) -> str:
-        """The custom field's own name."""
+        """The name of the custom field, without the prefix."""
         return fold(self.field[len(self.prefix) :])
 
 
 def custom_field_uses(files: Mapping[str, bytes]) -> Iterator[CustomFieldUse]:
-    """Every use in a policy that loads, by file and line; tests are left aside."""
-    unheeded: list[Fault] = []
+    """Every use in a policy that loads, by file and line, without its test files."""
+    ignored: list[Fault] = []
     for name in sorted(name for name in files if name.endswith(".yaml") and not name.endswith(".test.yaml")):
-        for key, node in _entries(source_text.read(name, files[name], unheeded)):
+        for key, node in _entries(source_text.read(name, files[name], ignored)):
             if key == "rules" and isinstance(node, Items):
                 for rule in node.items:
-                    yield from _of_rule(rule)
+                    yield from _uses_in_rule(rule)
             elif key == "default":
-                yield from _in_notes(node, ALL)
+                yield from _uses_in_notes(node, ALL)
             elif key == "private":
                 yield from (_use(text, ALL) for text in _texts(node) if _is_custom(text))
 
 
-def _of_rule(rule: Node) -> Iterator[CustomFieldUse]:
+def _uses_in_rule(rule: Node) -> Iterator[CustomFieldUse]:
     keys = dict(_entries(rule))
     kinds = frozenset(Kind(text.value) for text in _texts(keys.get("on")))
-    yield from _in_conditions(keys.get("when"), kinds, columns=False)
-    yield from _in_notes(rule, kinds)
+    yield from _uses_in_conditions(keys.get("when"), kinds, columns=False)
+    yield from _uses_in_notes(rule, kinds)
 
 
-def _in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) -> Iterator[CustomFieldUse]:
-    """What conditions name; where they are on `columns`, the left side is none of the request's fields."""
+def _uses_in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) -> Iterator[CustomFieldUse]:
+    """The uses in conditions; in conditions on `columns`, keys are not fields of the request."""
     if not isinstance(node, Entries):
         return
     for key, value in node.entries:
         if key.value in {"all", "any"} and isinstance(value, Items):
             for item in value.items:
-                yield from _in_conditions(item, kinds, columns=columns)
+                yield from _uses_in_conditions(item, kinds, columns=columns)
         elif key.value == "not":
-            yield from _in_conditions(value, kinds, columns=columns)
+            yield from _uses_in_conditions(value, kinds, columns=columns)
         elif key.value == "lookup":
             looked_up = dict(_entries(value))
             yield from _named((each for _, each in _entries(looked_up.get("by"))), kinds)
-            yield from _in_conditions(looked_up.get("where"), kinds, columns=True)
+            yield from _uses_in_conditions(looked_up.get("where"), kinds, columns=True)
         else:
             if not columns and _is_custom(key):
                 yield _use(key, kinds, value)
@@ -81,7 +81,7 @@ def _in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) 
 
 
 def _same_as(test: Node) -> Iterator[Node]:
-    """What the tests of a field, or of its parts, name as another field."""
+    """The other fields that the tests of a field, or of its parts, are compared with."""
     for name, node in _entries(test):
         if name == "same_as":
             yield node
@@ -93,11 +93,11 @@ def _named(nodes: Iterator[Node], kinds: frozenset[Kind]) -> Iterator[CustomFiel
     yield from (_use(node, kinds) for node in nodes if isinstance(node, Text) and _is_custom(node))
 
 
-def _in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[CustomFieldUse]:
-    """What the note of a rule or of the default names, and the note of its `expire`."""
+def _uses_in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[CustomFieldUse]:
+    """The uses in the note of a rule or of the default, and in the note of its `expire`."""
     for key, node in _entries(holder):
         if key == "expire":
-            yield from _in_notes(node, kinds)
+            yield from _uses_in_notes(node, kinds)
         elif key == "note" and isinstance(node, Text):
             for found in _IN_A_NOTE.finditer(node.value):
                 yield from _named(iter([Text(node.place, found[1].strip())]), kinds)

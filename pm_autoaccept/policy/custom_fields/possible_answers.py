@@ -117,7 +117,7 @@ class PossibleAnswers:
 
 
 def _repeats(piece: re.Match[str]) -> tuple[int, float]:
-    """How often a piece of a pattern stands there at least and at most."""
+    """The minimum and maximum number of repetitions of a piece."""
     if piece["least"]:
         least = int(piece["least"])
         return least, float(piece["most"] or math.inf) if piece["comma"] else least

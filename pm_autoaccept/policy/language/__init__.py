@@ -1,4 +1,5 @@
-"""The language told from its own tables: `words` has what names mean, `schema` tells editors, `page` tells people.
+"""Documentation of the policy language made from its tables: the reference page and the JSON Schema for editors.
 
-`python -m pm_autoaccept.policy.language` prints the page.
+`words` describes every name, `schema` makes the schema, `page` makes the reference page, which
+`python -m pm_autoaccept.policy.language` prints.
 """

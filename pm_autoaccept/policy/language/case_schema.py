@@ -1,4 +1,4 @@
-"""The part of the editor schema that is about tests: cases, their requests and facts by the names of fields."""
+"""The part of the JSON Schema for test files: cases, their requests, facts and expectations."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pm_autoaccept.policy.values import FieldType
 _ANSWERS: dict[str, Any] = {
     "anyOf": [{**MAPPING, "additionalProperties": one_or_list(SCALAR)}, one_of("none")],
 }
-"""Custom fields by their names, or that nothing was answered."""
+"""Answers by custom field name, or none."""
 _DOTTED = "^[a-z_]+\\."
-"""A key that is the whole name of a field, or the rest of one."""
+"""A key that is a field name with dots, or the rest of one."""
 
 
 def test_file_properties() -> dict[str, Any]:
-    """What stands in a file of tests."""
-    return {"version": one_of(1, "1"), "cases": described(list_of(_case()), "What must come of which request.")}
+    """The properties of a test file."""
+    return {"version": one_of(1, "1"), "cases": described(list_of(_case()), "Requests and the expected verdicts.")}
 
 
 def _case() -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _request() -> dict[str, Any]:
     fields["properties"] |= {
         "kind": described(one_of(*Kind), words.field_meaning("kind")),
         "custom": described(_ANSWERS, words.CUSTOM_FIELDS["custom."]),
-        "xml": described(SCALAR, "A pending list as Portfolio Manager sends it, as requests/x.xml."),
+        "xml": described(SCALAR, "A file with a pending list from Portfolio Manager, for example requests/x.xml."),
     }
     return {**fields, "anyOf": [{"required": ["kind"]}, {"required": ["xml"]}]}
 
@@ -73,7 +73,7 @@ def _facts() -> dict[str, Any]:
 
 
 def _nested(within: tuple[str, ...]) -> dict[str, Any]:
-    """The fields whose names begin so, each part of a name a mapping of its own; also with dots."""
+    """The fields under a prefix, as nested mappings or with dots."""
     depth = len(within)
     properties: dict[str, Any] = {}
     for name, field in FIELDS.items():

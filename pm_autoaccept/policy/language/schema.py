@@ -1,8 +1,8 @@
-"""The editor schema: JSON Schema, draft 7, for the files of a policy, made from the tables of the language.
+"""The JSON Schema (draft 7) of policy files, for completion and validation in editors, made from the language's tables.
 
-It accepts whatever the loader accepts. What only a look at the whole can tell (whether data of this name is declared,
-whether a field goes with `on`) it leaves to `check`. YAML reads `1998` as a number where it stands for a text, so
-each value may also be what YAML makes of it.
+It accepts everything that the loader accepts. Checks that need the whole policy (whether a data name is declared,
+whether a kind of request has a field) are left to `check`. YAML reads the text `1998` as a number, so each value can
+also be what YAML makes of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CUSTOM = "^(" + "|".join(prefix.replace(".", "\\.") for prefix in CUSTOM) + ").
 
 
 def schema() -> Schema:
-    """The whole schema: of a policy's files, and of its tests."""
+    """The whole schema, for policy files and test files."""
     tests = test_file_properties()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -35,7 +35,7 @@ def schema() -> Schema:
         "type": "object",
         "properties": _file() | {"cases": tests["cases"]},
         "additionalProperties": False,
-        # A file of cases has nothing else, and need not say its version.
+        # A test file has only cases, and its version is optional.
         "if": {"required": ["cases"]},
         "then": {"propertyNames": {"enum": sorted(tests)}},
         "else": {"required": ["version"]},
@@ -84,7 +84,7 @@ def _rule() -> Schema:
 
 
 def _mapping(parts: Mapping[str, Schema], meanings: Mapping[str, str], *, required: Iterable[str] = ()) -> Schema:
-    """A mapping of these keys and no others."""
+    """A mapping that allows these keys only."""
     return {
         "type": "object",
         "properties": {name: described(parts[name], meaning) for name, meaning in meanings.items()},
@@ -133,7 +133,7 @@ def _conditions() -> Schema:
 
 
 def _where() -> Schema:
-    """Conditions on columns, whose names the policy itself gives."""
+    """Conditions on columns, whose names the policy declares."""
     return {
         "type": "object",
         "minProperties": 1,
@@ -152,31 +152,31 @@ def _groups(inner: Schema, *, lookup: bool) -> Schema:
 
 
 def _test(literal: Schema, types: tuple[FieldType, ...], *, custom: bool = False, part: bool = False) -> Schema:
-    """What stands after a field, or is asked of a part of it: a value, a list of them, or operators."""
+    """The test of a field, or of a part of it: a value, a list of values, or operators."""
     operators: Schema = {
         name: described(_taken(operator.takes, literal), words.OPERATORS[name])
         for name, operator in OPERATORS.items()
         if operator.types & set(types) and not (part and operator.takes is Takes.TEST)
     }
-    beside: Schema = {}
+    modifiers: Schema = {}
     if custom or FieldType.TEXT in types:
-        beside["clean"] = one_or_list({"$ref": "#/definitions/cleaning"})
-        beside |= {} if part else {"split": one_or_list(SCALAR)}
+        modifiers["clean"] = one_or_list({"$ref": "#/definitions/cleaning"})
+        modifiers |= {} if part else {"split": one_or_list(SCALAR)}
     if custom:
-        beside["as"] = one_of(*READ_AS)
+        modifiers["as"] = one_of(*READ_AS)
     if custom or set(types) & {FieldType.INTEGER, FieldType.NUMBER}:
-        beside["within"] = value_of(FieldType.NUMBER)
-    operators |= {name: described(part, words.MODIFIERS[name]) for name, part in beside.items()}
+        modifiers["within"] = value_of(FieldType.NUMBER)
+    operators |= {name: described(part, words.MODIFIERS[name]) for name, part in modifiers.items()}
     return {
         "anyOf": [literal, list_of(literal), {**MAPPING, "properties": operators}],
-        # Said apart, so that an editor complains of an operator that there is not, and not of the mapping.
+        # Separate, so that an editor marks the unknown operator and not the whole mapping.
         "if": {"type": "object"},
         "then": {"properties": {name: {} for name in operators}, "additionalProperties": False},
     }
 
 
 def _taken(takes: Takes, literal: Schema) -> Schema:
-    """What an operator takes, where values are as in `literal`."""
+    """What an operator takes, with values as in `literal`."""
     return {
         Takes.ONE: literal,
         Takes.LIST_OR_DATA: {"anyOf": [list_of(literal), SCALAR]},
@@ -192,7 +192,7 @@ def _cleaning() -> Schema:
     counted = "|".join(name.removesuffix(" N") for name in CLEANINGS if name.endswith(" N"))
     plain = [described({"const": name}, words.CLEANINGS[name]) for name in CLEANINGS if not name.endswith(" N")]
     with_count = {"type": "string", "pattern": f"^({counted}) +[1-9][0-9]{{0,2}}$"}
-    return {"anyOf": [*plain, described(with_count, "first N, last N, zero_fill N, as zero_fill 10")]}
+    return {"anyOf": [*plain, described(with_count, "first N, last N or zero_fill N, for example zero_fill 10")]}
 
 
 def _source() -> Schema:

@@ -1,4 +1,4 @@
-"""The small parts that the editor schema is made of: single values as YAML may read them, and lists of them."""
+"""Building blocks of the JSON Schema: single values of each type as YAML may read them, and lists."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from pm_autoaccept.policy.values import FieldType
 
 SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
-"""Any text: what the policy takes as it is written, YAML may have read as a number, a boolean, or null."""
+"""Any text: YAML may have read it as a number, a boolean or null."""
 MAPPING: dict[str, Any] = {"type": "object", "minProperties": 1}
 
-# Beyond ASCII, as with full-width digits, the loader folds first: what it makes of that is not repeated here.
+# The loader folds other characters first, for example full-width digits; the schema does not repeat that.
 _OR_BEYOND = r"|[^\x00-\x7f]"
 _PATTERNS = {
     FieldType.INTEGER: r"^\s*[+-]?[0-9]{1,18}\s*$",
@@ -24,7 +24,7 @@ _NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
 
 
 def value_of(kind: FieldType, *, relative: bool = False) -> dict[str, Any]:
-    """One value of this type; with `relative` also a day or moment that moves, as `today - 30d`."""
+    """One value of this type; with `relative` also a relative date, for example `today - 30d`."""
     if kind is FieldType.BOOLEAN:
         return one_of(True, False, "true", "false")  # noqa: FBT003 - values of the schema
     if kind not in _PATTERNS:
@@ -39,15 +39,15 @@ def one_of(*values: object) -> dict[str, Any]:
 
 
 def list_of(item: dict[str, Any]) -> dict[str, Any]:
-    """A list, which is never empty."""
+    """A list with at least one item."""
     return {"type": "array", "minItems": 1, "items": item}
 
 
 def one_or_list(item: dict[str, Any]) -> dict[str, Any]:
-    """One of these, or a list of them."""
+    """One value, or a list of values."""
     return {"anyOf": [item, list_of(item)]}
 
 
 def described(part: dict[str, Any], meaning: str) -> dict[str, Any]:
-    """The part with what an editor shows beside it."""
+    """The part with the description that an editor shows."""
     return {**part, "description": meaning}

@@ -1,4 +1,4 @@
-"""Conditions with every `not` carried inward, and the cases that a condition falls into."""
+"""Normal form of conditions for lint: `not` moved inward to the tests, and the cases of a condition."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TypeAlias
 from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Lookup, Not, SameAs, Split, Test
 
 MAX_CASES_PER_RULE = 256
-"""Cases of one rule that are looked into one by one."""
+"""A rule with more cases is not analyzed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """One test, plain or negated. Both need a value."""
+    """One test, plain or negated; either needs a value."""
 
     test: Test
     negated: bool = False
@@ -23,25 +23,25 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every part."""
+    """Every part must hold."""
 
     parts: tuple[Normal, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """One part or more."""
+    """At least one part must hold."""
 
     parts: tuple[Normal, ...]
 
 
 Normal: TypeAlias = Atom | All | Some
 Case: TypeAlias = tuple[Atom, ...]
-"""Tests that all hold in one of the ways in which a condition can."""
+"""Tests that together satisfy the condition; a condition holds exactly if one of its cases does."""
 
 
 def normal(condition: Condition, *, negated: bool = False) -> Normal:
-    """The condition with `not` at its tests only, where the evaluator carries it too."""
+    """The condition with `not` at its tests only, as the evaluator does."""
     if isinstance(condition, Not):
         return normal(condition.part, negated=not negated)
     if isinstance(condition, Comparison | SameAs | Lookup | Split):
@@ -51,7 +51,7 @@ def normal(condition: Condition, *, negated: bool = False) -> Normal:
 
 
 def cases_of(condition: Normal, *, one_by_one: bool = False) -> tuple[Case, ...]:
-    """The ways in which it can hold, lists of values taken one by one if asked for; none where they are too many."""
+    """The cases of a condition, optionally one for each value of a list; empty if there are too many."""
     found = tuple(islice(_cases(condition, one_by_one=one_by_one), MAX_CASES_PER_RULE + 1))
     return found if len(found) <= MAX_CASES_PER_RULE else ()
 
@@ -64,14 +64,14 @@ def _cases(condition: Normal, *, one_by_one: bool) -> Iterator[Case]:
         for part in condition.parts:
             yield from _cases(part, one_by_one=one_by_one)
     else:
-        # Materialised part by part, each no further than the whole may go.
+        # Each part is limited, since `product` stores all of them.
         parts = [tuple(islice(_cases(part, one_by_one=one_by_one), MAX_CASES_PER_RULE + 1)) for part in condition.parts]
         for chosen in product(*parts):
             yield tuple(atom for case in chosen for atom in case)
 
 
 def _one_by_one(atom: Atom) -> Iterator[Test]:
-    """A plain test on several values, as one on each."""
+    """A plain test of several values, as one test for each."""
     test = atom.test
     if isinstance(test, Comparison) and len(test.literals) > 1 and not atom.negated:
         yield from (replace(test, literals=(literal,)) for literal in test.literals)

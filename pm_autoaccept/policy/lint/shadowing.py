@@ -1,4 +1,4 @@
-"""The rules that stand above another, so arranged that those few are found quickly that could leave it nothing."""
+"""Find shadowed rules: earlier rules that match everything a later rule matches, so it is never reached."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from pm_autoaccept.policy.conditions import Comparison, Split
+from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.lint.implication import follows, named_values
 from pm_autoaccept.policy.lint.normal_form import All, Atom, Case, Normal, cases_of
 
 MAX_RULES_COMPARED = 500
-"""Rules above with which one case of a rule is compared; more are hardly ever left after the arrangement."""
+"""Earlier rules that one case of a rule is compared with; the index rarely leaves more."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A rule above: its place in the order, its id, and its conditions."""
+    """An earlier rule: its position, id and condition."""
 
     number: int
     id: str
@@ -26,10 +26,10 @@ class _Known:
 
 @dataclass(slots=True)
 class RulesAbove:
-    """The rules above, of one kind of request, that stop whatever they are true of.
+    """An index of the earlier rules for one kind of request.
 
-    Each stands under one test that it cannot do without: under each value that the test names, or under its field. What
-    does not have that test cannot follow from the rule.
+    Each rule is filed under one test that it requires: under each value that the test lists, or else under its field.
+    A later condition without that test cannot imply the rule.
     """
 
     _count: int = 0
@@ -53,9 +53,9 @@ class RulesAbove:
             self._others.append(known)
 
     def stopping(self, condition: Normal) -> tuple[str, ...]:
-        """The ids of the rules that leave nothing to a condition; none where something may get past them.
+        """The ids of the earlier rules that together match all that the condition matches; empty if none do.
 
-        A condition comes out true or unknown exactly where one of its cases does, so each is looked at alone.
+        A condition is true or unknown exactly if one of its cases is, so each case is checked on its own.
         """
         for one_by_one in (False, True):
             found = [next(self._stopping(case), None) for case in cases_of(condition, one_by_one=one_by_one)]
@@ -65,10 +65,10 @@ class RulesAbove:
         return ()
 
     def _stopping(self, case: Case) -> Iterator[_Known]:
-        """The rules that leave nothing to a case, from the top."""
+        """The earlier rules that match all that a case matches, in order."""
         candidates = {known.number: known for known in self._others}
         for atom in case:
-            if not isinstance(atom.test, Comparison | Split):
+            if not isinstance(atom.test, Comparison):
                 continue
             candidates |= {known.number: known for known in self._by_field.get(_field(atom), ())}
             for value in (_plain_values(atom) or ())[:1]:
@@ -79,7 +79,7 @@ class RulesAbove:
 
 
 def _demanded(condition: Normal) -> Iterator[Atom]:
-    """The tests that it cannot do without."""
+    """The tests that the condition requires."""
     if isinstance(condition, Atom):
         yield condition
     elif isinstance(condition, All):
@@ -90,10 +90,10 @@ def _demanded(condition: Normal) -> Iterator[Atom]:
 
 
 def _field(atom: Atom) -> str:
-    assert isinstance(atom.test, Comparison | Split)  # noqa: S101 - both callers have seen to it
+    assert isinstance(atom.test, Comparison)  # noqa: S101 - both callers have checked it
     return atom.test.field.name.casefold()
 
 
 def _plain_values(atom: Atom) -> tuple[Any, ...] | None:
-    """The values that it names, where it cleans nothing: only a test that cleans nothing either follows from them."""
+    """The values that a test lists, if it does not clean: they imply only tests that do not clean either."""
     return named_values(atom) if isinstance(atom.test, Comparison) and not atom.test.clean else None

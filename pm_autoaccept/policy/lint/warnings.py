@@ -1,4 +1,7 @@
-"""Warnings about a policy that loads: what stands there in vain, or will wait for ever. Each of them is sure."""
+"""Lint warnings about a policy that loads: rules never reached or never true, holds without expiry, unused data.
+
+Every warning is certain.
+"""
 
 from __future__ import annotations
 
@@ -28,84 +31,84 @@ _NOWHERE = Place("", 0, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class LintWarning:
-    """One warning: its kind, as `never-reached`, and where it stands with what to do."""
+    """One warning: its code, for example `never-reached`, and where it is and what to do."""
 
     code: str
     fault: Fault
 
 
 def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime) -> tuple[LintWarning, ...]:
-    """Everything that is to be said of a policy without faults, in the order of its rules.
+    """All warnings about a policy that loads, in the order of its rules.
 
     Args:
-        policy: it.
-        tables: its data as read; what is not among them is not spoken of.
-        now: the time, for `until`.
+        policy: the policy.
+        tables: its data sources as read; a missing one is not checked.
+        now: the current time, for `until`.
     """
     above = {kind: RulesAbove() for kind in Kind}
-    told: list[LintWarning] = []
+    found: list[LintWarning] = []
     for rule in policy.rules:
         condition = normal(rule.when)
-        told.extend(_of_conditions(rule, condition, above))
-        told.extend(_of_time(rule, policy, now))
-        # A rule that is not enforced stops nothing, and one with `until` does so for a time only.
+        found.extend(_condition_warnings(rule, condition, above))
+        found.extend(_time_warnings(rule, policy, now))
+        # A rule that is not enforced shadows nothing, and one with `until` only temporarily.
         for kind in rule.on if rule.enforce and not rule.until else ():
             above[kind].add(rule.id, condition)
-    told.extend(_of_data(policy, tables))
-    return tuple(told)
+    found.extend(_data_warnings(policy, tables))
+    return tuple(found)
 
 
 def _warn(code: str, place: Place | None, message: str) -> LintWarning:
     return LintWarning(code, (place or _NOWHERE).fault(message))
 
 
-def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, RulesAbove]) -> Iterator[LintWarning]:
-    """One warning of a rule is enough: what is never true is never reached either."""
-    describe_lookups = tuple(_patterns_in_vain(rule.when))
-    for test in describe_lookups:
+def _condition_warnings(rule: Rule, condition: Normal, above: Mapping[Kind, RulesAbove]) -> Iterator[LintWarning]:
+    """At most one kind of warning for each rule: one that is never true is also never reached."""
+    impossible = tuple(_impossible_patterns(rule.when))
+    for test in impossible:
         shown = test.literals[0].pattern
         message = f"no value of `{test.field.name}` can match `{shown}` here; check `clean`, capitals and length"
         yield _warn("pattern-matches-nothing", test.place, message)
-    if describe_lookups:
+    if impossible:
         return
     if never_true(condition):
-        yield _warn("never-true", rule.place, f"rule {rule.id} is never true: what it asks for excludes itself")
+        yield _warn("never-true", rule.place, f"rule {rule.id} can never match: its conditions contradict each other")
         return
     stops = {kind: above[kind].stopping(condition) for kind in rule.on}
     if dead := sorted(kind for kind, by in stops.items() if by):
         names = ", ".join(dict.fromkeys(name for kind in dead for name in stops[kind]))
-        of = "" if len(dead) == len(stops) else f" by {listed(dead)} requests"
-        message = f"rule {rule.id} is never reached{of}: what it is about is decided above it, by {names}; move it up"
+        of = "" if len(dead) == len(stops) else f" for {listed(dead, 'and')} requests"
+        message = f"rule {rule.id} is never reached{of}: all its matches are decided earlier, by {names}; move it up"
         yield _warn("never-reached", rule.place, message)
 
 
-def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[LintWarning]:
+def _time_warnings(rule: Rule, policy: Policy, now: datetime) -> Iterator[LintWarning]:
     if rule.enforce and rule.then is Verdict.HOLD and rule.expire is None:
         message = (
-            f"what rule {rule.id} holds waits for people, however long, and its customer cannot send a corrected "
-            "request meanwhile; say `expire: {after: 30d, then: reject}`"
+            f"rule {rule.id} holds requests without a time limit, and their customers cannot send corrected requests "
+            "meanwhile; add `expire: {after: 30d, then: reject}`"
         )
         yield _warn("hold-without-end", rule.place, message)
     if rule.until is not None and rule.until < now.astimezone(policy.time_zone).date():
-        message = f"rule {rule.id} has not applied since {rule.until}; take it out, or give it another `until`"
+        message = f"rule {rule.id} stopped applying after {rule.until}; remove it, or change `until`"
         yield _warn("until-passed", rule.place, message)
 
 
-def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[LintWarning]:
+def _data_warnings(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[LintWarning]:
     for name, table in tables.items():
         if not isinstance(table, NotLearnt) and not table.rows:
-            yield _warn("empty-table", None, f"data {name} has no rows, so nobody is found there")
+            yield _warn("empty-table", None, f"data {name} has no rows, so no lookup in it can match")
     used = lookups_by_source(policy.rules)
     for name, source in policy.sources.items():
         if name not in used:
-            yield _warn("unused-data", None, f"data {name} is declared, and no rule looks there")
+            yield _warn("unused-data", None, f"data {name} is declared, but no rule uses it")
             continue
         read = tables.get(name)
         if isinstance(read, Table):
             never = impossible_key_check(source, used[name])
             keys = sorted(filter(never, read.keys))
             if keys:
-                message = f"data {name}: {counted(len(keys), 'key')} can never be found, as {' '.join(keys[0])}"
+                message = f"data {name}: {counted(len(keys), 'key')} can never match, for example {' '.join(keys[0])}"
                 yield _warn("key-in-vain", None, f"{message}: {describe_lookups(used[name])}")
 
 
@@ -124,8 +127,8 @@ def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
             yield from _tests(part)
 
 
-def _patterns_in_vain(condition: Condition) -> Iterator[Comparison]:
-    """Patterns that nothing can fit: no text that is left after cleaning, or none of a choice's values."""
+def _impossible_patterns(condition: Condition) -> Iterator[Comparison]:
+    """Patterns that nothing can match: no text that is possible after cleaning, or no value of a choice."""
     for test in _tests(condition):
         if not isinstance(test, Comparison) or test.operator.name != "matches":
             continue

@@ -1,1 +1,1 @@
-"""From what people wrote to what it says; every fault has its place, and all are told at once."""
+"""Parse the YAML of a policy into rules, conditions and data declarations; report file, line and column of errors."""

@@ -1,4 +1,4 @@
-"""From a field and what stands after it to tests: operators, literals and types are checked here."""
+"""Parse the tests of a field: operators, literals, `clean`, `split`, `same_as` and data names, with type checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How the field's value, and what it is compared with, is read in one mapping of operators."""
+    """How one mapping of operators reads the field's value and its literals."""
 
     type: FieldType
     clean: tuple[Cleaning, ...] = ()
@@ -36,13 +36,13 @@ class _How:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonReader:
-    """Reads the tests of one field at a time.
+    """Parses the tests of one field at a time.
 
     Attributes:
-        names: reads the names of the fields that a field is compared with.
-        sources: the data that the policy declares; None for a name whose declaration has faults.
-        all_declared: whether every file could be read, so that a missing declaration is really missing.
-        faults: what is wrong is added here.
+        names: parses the names of fields that a field is compared with.
+        sources: the data that the policy declares; None for a declaration with errors.
+        all_declared: whether every file could be read, so that an undeclared name is an error.
+        faults: errors are added here.
     """
 
     names: FieldNames
@@ -51,7 +51,7 @@ class ComparisonReader:
     faults: list[Fault]
 
     def test(self, field: Field | Column, node: Node) -> Condition | None:
-        """What stands after the field: a value, a list of values, or operators."""
+        """Parse what follows a field: a value, a list of values, or operators."""
         how = _How(field.type)
         if isinstance(node, Text):
             return self._compare(field, OPERATORS["equals"], node, how)
@@ -75,43 +75,44 @@ class ComparisonReader:
                 self._refuse_operator(key)
         if all(key.value in MODIFIERS for key, _ in node.entries):
             first = node.entries[0][0].value
-            self._refuse(node.place, f"`{first}` stands beside a test; say what the value must be")
+            self._refuse(node.place, f"`{first}` needs an operator next to it; add one, for example equals")
         return AllOf(tuple(test for test in tests if test is not None))
 
     def _refuse_operator(self, key: Text) -> None:
         meant = perhaps(key.value, (*OPERATORS, *MODIFIERS, synonyms.NEGATED), synonyms.OPERATOR)
-        self._refuse(key.place, f"there is no operator `{key.value}`{meant}; there are {listed(OPERATORS)}")
+        known = listed(OPERATORS, "and")
+        self._refuse(key.place, f"unknown operator `{key.value}`{meant}; allowed operators: {known}")
 
     def _split(self, field: Field | Column, node: Entries) -> Condition | None:
-        """An answer with several values: where it is split, and what each part must be."""
+        """Parse `split`: the separators of an answer with several values, and the tests of its parts."""
         found = {key.value: value for key, value in node.entries}
         asked = [(key, value) for key, value in node.entries if key.value in _QUANTIFIERS]
         for key, _ in node.entries:
             if key.value not in OPERATORS and key.value not in MODIFIERS:
                 self._refuse_operator(key)
             elif key.value not in _OF_PARTS:
-                why = f"beside `split` a test is of the parts; write every: {{{key.value}: …}}, or some"
-                self._refuse(key.place, f"{why}; what asks the whole answer is a test of its own, under `all:`")
+                why = f"with `split`, tests apply to the parts; write every: {{{key.value}: …}} or some: …"
+                self._refuse(key.place, f"{why}, or test the whole answer separately, under `all:`")
         if "split" not in found:
             first = asked[0][0]
-            self._refuse(first.place, f"`{first.value}` asks the parts of an answer; say {_SPLIT_HOW}")
+            self._refuse(first.place, f"`{first.value}` tests the parts of an answer; add {_SPLIT_EXAMPLE}")
         elif len(node.entries) == 1:
-            self._refuse(node.place, "`split` stands beside a test of the parts; say every: TEST, or some: TEST")
+            self._refuse(node.place, "`split` needs a test of the parts; add every: TEST or some: TEST")
         separators = read_separators(found["split"], self.faults) if "split" in found else None
         if not self._can_be_split(field, node.place):
             return None
-        tests = (self._of_parts(field, key.value == "every", separators or _NO_MATTER, value) for key, value in asked)
+        tests = (self._of_parts(field, key.value == "every", separators or _PLACEHOLDER, value) for key, value in asked)
         return AllOf(tuple(test for test in tests if test is not None))
 
     def _can_be_split(self, field: Field | Column, place: Place) -> TypeGuard[Field]:
-        """Whether it is a text of the request, and no part already; otherwise it is refused."""
+        """Whether the field is a text of the request and not already a part; otherwise it is refused."""
         if isinstance(field, Column):
-            why = "your own table has one value in a cell; give each value a row"
-            self._refuse(place, f"`split` is for what customers type, and `{field.name}` is a column: {why}")
+            why = "a cell holds one value; give each value its own row"
+            self._refuse(place, f"`split` is for answers of customers, but `{field.name}` is a column: {why}")
         elif field.part_of is not None:
-            self._refuse(place, "a part is not split again; name all separators in one `split`")
+            self._refuse(place, "a part cannot be split again; list all separators in one `split`")
         elif field.type is not FieldType.TEXT:
-            self._refuse(place, f"`split` is for text, and `{field.name}` is {_a(field.type, field)}; take it out")
+            self._refuse(place, f"`split` is for text, but `{field.name}` is {_a(field.type, field)}; remove it")
         else:
             return True
         return False
@@ -133,22 +134,22 @@ class ComparisonReader:
         )
 
     def _clean(self, field: Field | Column, node: Entries, kind: FieldType) -> tuple[Cleaning, ...]:
-        """What stands after `clean:` beside a test."""
+        """Parse `clean` next to a test."""
         key, value = next(entry for entry in node.entries if entry[0].value == "clean")
         if kind is not FieldType.TEXT:
-            self._refuse(key.place, f"`clean` is for text, and `{field.name}` is {_a(kind, field)}; take it out")
+            self._refuse(key.place, f"`clean` is for text, but `{field.name}` is {_a(kind, field)}; remove it")
         if any(each.value == "in" and isinstance(test, Text) for each, test in node.entries):
-            self._refuse(key.place, "data says itself how its keys are cleaned; move `clean` to where it is declared")
+            self._refuse(key.place, "`clean` is not allowed with a data name; move it to the declaration of the data")
         return read_cleanings(value, self.faults)
 
     def _within(
         self, field: Field | Column, key: Text, node: Node, kind: FieldType, found: Mapping[str, tuple[Text, Node]]
     ) -> Decimal | None:
-        """What stands after `within:` beside `same_as`."""
+        """Parse `within` next to `same_as`."""
         if "same_as" not in found:
-            self._refuse(key.place, "`within` stands beside `same_as`: by how much the two may differ")
+            self._refuse(key.place, "`within` needs `same_as` next to it; add it, or remove `within`")
         if kind not in operators.NUMBERS:
-            self._refuse(key.place, f"`within` is for numbers, and `{field.name}` is {_a(kind, field)}{_hint(field)}")
+            self._refuse(key.place, f"`within` is for numbers, but `{field.name}` is {_a(kind, field)}{_hint(field)}")
         try:
             most = read_value(node.value, FieldType.NUMBER) if isinstance(node, Text) else None
         except NotAValue:
@@ -156,7 +157,7 @@ class ComparisonReader:
         if isinstance(most, Decimal) and most >= 0:
             return most
         if not isinstance(node, Broken):
-            self._refuse(node.place, "`within` is a number, 0 or more, as within: 0.01")
+            self._refuse(node.place, "invalid `within`; use a number of 0 or more, for example within: 0.01")
         return None
 
     def _compare(self, field: Field | Column, operator: Operator, node: Node, how: _How) -> Test | None:
@@ -188,22 +189,22 @@ class ComparisonReader:
         )
 
     def _fits(self, field: Field | Column, operator: Operator, node: Node, how: _How) -> bool:
-        """Whether the operator is for what the field holds; otherwise it is refused."""
+        """Whether the operator can be used with the field; otherwise it is refused."""
         if how.type not in operator.types:
             wanted = f"`{operator.name}` is for {listed(sorted(operator.types))}"
-            self._refuse(node.place, f"{wanted}, and `{field.name}` is {_a(how.type, field)}{_hint(field)}")
+            self._refuse(node.place, f"{wanted}, but `{field.name}` is {_a(how.type, field)}{_hint(field)}")
         elif operator.name == "present" and isinstance(field, Column):
-            why = "a blank cell of your own table is no gap of the customer's, and makes the rule unknown"
-            self._refuse(node.place, f"`present` is for fields of the request; {why}: take it out")
+            why = "a blank cell in your data makes the rule unknown"
+            self._refuse(node.place, f"`present` is for fields of the request, not columns: {why}; remove it")
         elif operator.name == "taken" and not is_custom(field):
-            self._refuse(node.place, f"`taken` is for custom fields, and `{field.name}` is none; take it out")
+            self._refuse(node.place, f"`taken` is for custom fields, but `{field.name}` is not one; remove it")
         elif operator.name == "taken" and field.private:
-            why = "the ledger does not have the values of a private field, so nobody can say who else has the same"
-            self._refuse(node.place, f"`taken` cannot be asked of `{field.name}`: {why}; take one of the two out")
+            why = "the ledger does not store values of private fields, so it cannot find who else has the same"
+            self._refuse(node.place, f"`taken` cannot test `{field.name}`: {why}; remove `taken` or `private`")
         elif operator.name == "taken" and field.part_of is not None and field.part_of.every:
-            why = "another part, that nobody has, would do away with it"
-            instead = "write `some: {taken: true}`, or `not` before that, which asks that nobody has any part"
-            self._refuse(node.place, f"`taken` stands under `some`, not under `every`: {why}; {instead}")
+            why = "one added part that nobody has would defeat it"
+            instead = "write `some: {taken: true}`, or put it under `not` to require that nobody has any part"
+            self._refuse(node.place, f"`taken` is not allowed under `every`: {why}; {instead}")
         else:
             return True
         return False
@@ -213,36 +214,36 @@ class ComparisonReader:
         if name.value not in self.sources and self.all_declared:
             meant = perhaps(name.value, self.sources)
             instead = f"declare it under `data:`, or write a list: [{name.value}]"
-            self._refuse(name.place, f"no data is called `{name.value}`{meant}; {instead}")
+            self._refuse(name.place, f"unknown data name `{name.value}`{meant}; {instead}")
         if field.type not in KEYED:
-            why = f"and `{field.name}` is {_a(field.type, field)}, of which one value can be written in many ways"
-            self._refuse(name.place, f"what is looked up in data is {listed(sorted(KEYED))}, {why}")
+            why = f"`{field.name}` is {_a(field.type, field)}, and one value can be spelled in several ways"
+            self._refuse(name.place, f"cannot look up this field in data: {why}; look up {listed(sorted(KEYED))}")
         if how.read_as is not None:
-            why = f"and `{field.name}` is read as a {how.read_as} here; give each a test of its own, under `all:`"
-            self._refuse(name.place, f"what is looked up in data is a text, {why}")
+            why = f"`{field.name}` is read as a {how.read_as} here, but data is looked up as text"
+            self._refuse(name.place, f"{why}; use two separate tests under `all:`")
         if source is not None and len(source.key) > 1:
-            columns = listed(source.key)
+            columns = listed(source.key, "and")
             self._refuse(name.place, f"the key of `{name.value}` has several columns ({columns}); use `lookup`")
         clean = source.clean.get(source.key[0], ()) if source is not None else ()
         if source is not None and field.lower_case and Cleaning("fold_case") not in clean:
-            self._refuse(name.place, f"`{field.name}` is in lower case; declare `{name.value}` with `clean: fold_case`")
+            self._refuse(name.place, f"`{field.name}` is in lower case; add `clean: fold_case` to data `{name.value}`")
         return Comparison(field=field, operator=operator, expected=f"in {name.value}", source=name.value, clean=clean)
 
     def _same_as(self, field: Field | Column, node: Text | Items | Entries, how: _How) -> SameAs | None:
         if not isinstance(node, Text):
-            self._refuse(node.place, "`same_as` is followed by the name of one other field")
+            self._refuse(node.place, "invalid `same_as`; use the name of one other field")
             return None
         other = self.names.field(node)
         if other is None:
             return None
         if other.name.casefold() == field.name.casefold():
-            self._refuse(node.place, f"`{other.name}` is always the same as itself; name another field")
+            self._refuse(node.place, f"`{other.name}` is compared with itself; name another field")
             return None
         read_as = how.read_as or comparison_type(other, how.type)
         other_type = comparison_type(other, how.type) or other.type
         if operators.comparable_types(how.type) != operators.comparable_types(other_type):
-            what = f"`{other.name}` is {_a(other.type, other)}, and `{field.name}` is {_a(how.type, field)}"
-            self._refuse(node.place, f"{what}; the two can never be the same")
+            what = f"`{other.name}` is {_a(other.type, other)}, but `{field.name}` is {_a(how.type, field)}"
+            self._refuse(node.place, f"{what}; compare fields of the same type")
             return None
         return SameAs(
             field=field,
@@ -255,18 +256,18 @@ class ComparisonReader:
 
 _QUANTIFIERS = ("every", "some")
 _OF_PARTS = frozenset({"split", *_QUANTIFIERS})
-_SPLIT_HOW = "where it is split, as split: [';', newline]"
-_NO_MATTER = Separators(("newline",))
-"""Stands for separators that are refused, so that the tests are read all the same."""
+_SPLIT_EXAMPLE = "the separators, for example split: [';', newline]"
+_PLACEHOLDER = Separators(("newline",))
+"""Replaces separators that were refused, so that the tests are still checked."""
 
 
 def _a(kind: FieldType, field: Field | Column) -> str:
-    """`a date`, and whether it is only read so: for messages."""
+    """The type with its article, for messages: `a date`, or `read as a date`."""
     return f"{'read as ' if kind is not field.type else ''}{'an' if kind is FieldType.INTEGER else 'a'} {kind}"
 
 
 def _hint(field: Field | Column) -> str:
-    """What may have been meant where a text is compared like a number or a date."""
+    """A hint for a text that is compared like a number or a date."""
     if isinstance(field, Column) and field.type is FieldType.TEXT:
-        return f"; declare its type with the data, as columns: {{{field.column}: number}}"
-    return "; a custom field is compared so with a number or a date" if is_custom(field) else ""
+        return f"; declare its type with the data, for example columns: {{{field.column}: number}}"
+    return "; compare a custom field with a number or a date" if is_custom(field) else ""

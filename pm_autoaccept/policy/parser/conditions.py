@@ -1,4 +1,4 @@
-"""From `when:` to conditions: all is checked once, when the policy is read."""
+"""Parse `when` into conditions: all, any, not, lookups and tests of fields."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node
 
 @dataclass(frozen=True, slots=True)
 class ConditionReader:
-    """Reads the conditions of one rule.
+    """Parses the conditions of one rule.
 
     Attributes:
-        kinds: the kinds of request that the rule is on.
-        sources: the data that the policy declares; None for a name whose declaration has faults.
-        all_declared: whether every file could be read, so that a missing declaration is really missing.
-        faults: what is wrong is added here.
+        kinds: the kinds of request that the rule applies to.
+        sources: the data that the policy declares; None for a declaration with errors.
+        all_declared: whether every file could be read, so that an undeclared name is an error.
+        faults: errors are added here.
         private: the custom fields that are never shown.
-        table: inside `where`: the table whose columns stand there instead of fields.
+        table: inside `where`, the table whose columns are tested instead of fields.
+        hidden: inside `where`, the key columns that were looked up by a private field.
     """
 
     kinds: frozenset[Kind]
@@ -37,7 +38,7 @@ class ConditionReader:
     hidden: frozenset[str] = frozenset()
 
     def when(self, node: Node) -> Condition:
-        """What stands after `when:`."""
+        """Parse `when`."""
         if isinstance(node, Text) and node.value == "always":
             return ALWAYS
         return self.conditions(node)
@@ -58,14 +59,14 @@ class ConditionReader:
         self.faults.append(place.fault(message))
 
     def conditions(self, node: Node) -> Condition:
-        """A mapping of conditions, as after `when`, `not` and `where`."""
+        """Parse a mapping of conditions, as in `when`, `not` and `where`."""
         if isinstance(node, Entries):
             parts = [self._entry(key, value) for key, value in node.entries]
             return AllOf(tuple(part for part in parts if part is not None))
         if not isinstance(node, Broken):
-            message = "conditions are fields and their tests, as `account.username: spam_one`; `always` stands for none"
+            message = "invalid conditions; write fields with tests, as in `account.username: spam_one`, or `always`"
             if self.table is not None:
-                message = "`where` holds columns and their tests, as `{tenants: {at_least: 4}}`"
+                message = "invalid `where`; write columns with tests, for example `{tenants: {at_least: 4}}`"
             self._refuse(node.place, message)
         return ALWAYS
 
@@ -80,13 +81,13 @@ class ConditionReader:
         return None if subject is None else self._tests.test(subject, node)
 
     def _column(self, key: Text, table: Source) -> Column | None:
-        """A column; the key that a private field was looked up by is as private."""
+        """A column; a key column that a private field is looked up in is private as well."""
         column = self._lookups.column(key, table)
         return replace(column, private=True) if column is not None and key.value in self.hidden else column
 
     def _lookup(self, key: Text, node: Node) -> Lookup | None:
         if self.table is not None:
-            self._refuse(key.place, "a `lookup` does not stand inside another; let it stand beside it, under `all:`")
+            self._refuse(key.place, "a `lookup` cannot contain another; put both in a list under `all:`")
             return None
         head = self._lookups.head(node)
         if head is None:
@@ -100,5 +101,5 @@ class ConditionReader:
             parts = tuple(self.conditions(item) for item in node.items)
             return AllOf(parts) if key.value == "all" else AnyOf(parts)
         if not isinstance(node, Broken):
-            self._refuse(node.place, f"`{key.value}` is followed by a list of conditions; begin each with a dash")
+            self._refuse(node.place, f"`{key.value}` must be a list of conditions; begin each with a dash")
         return None

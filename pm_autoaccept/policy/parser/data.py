@@ -1,4 +1,4 @@
-"""From `data:` to sources: every fault of a declaration is told, with what to do."""
+"""Parse `data` into sources: values, csv, lines, sql or url, with key, columns, clean, refresh and require."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def read_sources(node: Node, faults: list[Fault]) -> tuple[tuple[Text, Source | None], ...]:
-    """What stands after `data:`: each name with its source, None for one that has faults."""
+    """Parse `data`: each name with its source, None for a declaration with errors."""
     if not isinstance(node, Entries):
-        faults.append(node.place.fault(f"`data` is a mapping: a name, and below it {listed(_forms())}"))
+        faults.append(node.place.fault(f"`data` must be a mapping: a name, and below it {listed(_forms())}"))
         return ()
     return tuple((name, _Reader(name, faults).source(declared)) for name, declared in node.entries)
 
@@ -41,39 +41,40 @@ def _forms() -> tuple[str, ...]:
 
 
 def _unfit(form: SourceKind, *, has_key: bool) -> tuple[str, tuple[str, ...]]:
-    """What does not go with a form, and why."""
+    """The keys that a form of source does not support, and why."""
     if form is SourceKind.VALUES:
-        return "`values` stand in the policy itself", tuple(key for key in _MORE if key != "clean")
+        return "`values` are part of the policy", tuple(key for key in _MORE if key != "clean")
     if form is SourceKind.LINES:
         return "`lines` has no columns", ("key", "columns", "dated", "separator", "dates")
     if form is SourceKind.SQL:
-        return "a database says itself how its rows are written", ("separator", "encoding")
+        return "a database has no file format", ("separator", "encoding")
     if form is SourceKind.URL and not has_key:
-        why = "`url` without `key` is read as one key a line, and has no columns"
+        why = "`url` without `key` is read as one key per line, without columns"
         return why, ("columns", "dated", "separator", "dates")
     return "", ()
 
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads one declaration."""
+    """Parses one declaration."""
 
     name: Text
     faults: list[Fault]
 
     def source(self, node: Node) -> Source | None:
-        """What stands below the name; None where it has faults."""
+        """Parse what is below the name; None if it has errors."""
         before = len(self.faults)
         if not _NAME.fullmatch(self.name.value):
-            self._refuse(self.name, "a data name is letters, digits and underscores, and begins with a letter")
+            self._refuse(self.name, "invalid data name; use letters, digits and underscores, beginning with a letter")
         if not isinstance(node, Entries):
             if not isinstance(node, Broken):
-                self._refuse(node, f"say {listed(_forms())} below the name")
+                self._refuse(node, f"missing source; add {listed(_forms())} below the name")
             return None
         for key, _ in node.entries:
             if key.value not in _KEYS:
                 meant = perhaps(key.value, _KEYS, synonyms.DATA)
-                self._refuse(key, f"data has no `{key.value}`{meant}; it has {listed(_KEYS)}")
+                known = listed(_KEYS, "and")
+                self._refuse(key, f"unknown key `{key.value}` in data{meant}; allowed keys: {known}")
         found = {key.value: value for key, value in node.entries}
         form = self._form({key.value: key for key, _ in node.entries})
         if form is None:
@@ -85,18 +86,18 @@ class _Reader:
         self.faults.append(node.place.fault(message))
 
     def _form(self, keys: Mapping[str, Text]) -> SourceKind | None:
-        """The one form in which the rows stand; None where there is none, or more than one."""
+        """The form of the source; None unless there is exactly one."""
         forms = [form for form in SourceKind if form in keys]
         if len(forms) != 1:
-            self._refuse(self.name, f"say where the rows stand: one of {listed(_forms())}")
+            self._refuse(self.name, f"expected exactly one source: {listed(_forms())}")
             return None
         form = forms[0]
         if form in {SourceKind.CSV, SourceKind.SQL} and "key" not in keys:
-            self._refuse(self.name, "say which column is the key, as `key: account_number`")
+            self._refuse(self.name, "missing key column; add one, for example `key: account_number`")
         why, unfit = _unfit(form, has_key="key" in keys)
         for name in unfit:
             if name in keys:
-                self._refuse(keys[name], f"{why}; take `{name}` out")
+                self._refuse(keys[name], f"`{name}` is not allowed here: {why}; remove it")
         return form
 
     def _read(self, form: SourceKind, found: Mapping[str, Node]) -> Source:
@@ -134,47 +135,49 @@ class _Reader:
     def _values(self, node: Node, clean: tuple[Cleaning, ...]) -> tuple[Text, ...]:
         if not isinstance(node, Items):
             if not isinstance(node, Broken):
-                self._refuse(node, "`values` is a list, as [green_consult, watt_watchers]")
+                self._refuse(node, "`values` must be a list, for example [green_consult, watt_watchers]")
             return ()
         values = []
         for item in node.items:
             if isinstance(item, Text):
                 if not cleaned(item.value, clean):
-                    self._refuse(item, f"`{item.value}` is blank after cleaning and would match nothing")
+                    self._refuse(item, f"`{item.value}` is blank after cleaning and would never match; change it")
                 values.append(item)
             elif not isinstance(item, Broken):
-                self._refuse(item, "a value is one text, not a list or a mapping")
+                self._refuse(item, "expected one value, not a list or mapping")
         return tuple(values)
 
     def _path(self, node: Node) -> str | None:
-        path = self._text(node, "one file stands here, as data/billing_accounts.csv")
+        path = self._text(node, "expected one file, for example data/billing_accounts.csv")
         if path and (path.startswith(("/", "~")) or "\\" in path or ":" in path or ".." in path.split("/")):
-            self._refuse(node, "a file lies in the policy's folder: write its path from there, as data/x.csv")
+            self._refuse(
+                node, "the file must be in the policy folder; write its path from there, for example data/x.csv"
+            )
         return path
 
     def _query(self, node: Node) -> Query | None:
         if not isinstance(node, Entries):
             if not isinstance(node, Broken):
-                self._refuse(node, f"`sql` names a connection of the settings and a query, as {_EXAMPLE}")
+                self._refuse(node, f"`sql` needs a connection from the settings and a query, for example {_EXAMPLE}")
             return None
         said: dict[str, str] = {}
         for key, value in node.entries:
             if key.value not in _QUERY:
                 meant = perhaps(key.value, _QUERY)
-                self._refuse(key, f"`sql` has no `{key.value}`{meant}; it has {listed(_QUERY)}, as {_EXAMPLE}")
-            elif (text := self._text(value, f"`{key.value}` is one text")) is not None:
+                self._refuse(key, f"unknown key `{key.value}` in `sql`{meant}; allowed keys: {listed(_QUERY, 'and')}")
+            elif (text := self._text(value, f"`{key.value}` must be one text")) is not None:
                 said[key.value] = text
         present = {key.value for key, _ in node.entries}
         if missing := [name for name in _QUERY if name not in present]:
-            self._refuse(node, f"`sql` lacks `{missing[0]}`; write it as {_EXAMPLE}")
+            self._refuse(node, f"missing `{missing[0]}` in `sql`; write it as {_EXAMPLE}")
         if not re.match(r"(?is)(select|with|values|table)\b|$", said.get("query", "")):
-            self._refuse(node, "a query only reads: begin it with `select`")
+            self._refuse(node, "a query can only read; begin it with `select`")
         if len(said) < len(_QUERY):
             return None
         return Query(connection=said["connection"], query=said["query"].rstrip("; \n"))
 
     def _url(self, node: Node) -> str | None:
-        url = self._text(node, "one address stands here, as https://data.example.org/accounts.csv")
+        url = self._text(node, "expected one URL, for example https://data.example.org/accounts.csv")
         if url is None:
             return None
         try:
@@ -183,14 +186,14 @@ class _Reader:
         except ValueError:
             host, parts = None, urlsplit("")
         if "@" in parts.netloc:
-            # The line itself is not shown: it holds a password.
+            # The line is not shown, because it contains a password.
             place = node.place
-            message = "an address with a username or password in it does not belong into a policy; take them out"
+            message = "the URL contains a username or password, which do not belong in a policy; remove them"
             self.faults.append(Fault(place.file, place.line, place.column, message))
         elif not host or re.search(r"\s", url) or parts.scheme not in {"https", "http"}:
-            self._refuse(node, "that is no address; write it as https://data.example.org/accounts.csv")
+            self._refuse(node, "invalid URL; write it as https://data.example.org/accounts.csv")
         elif parts.scheme == "http" and host not in _LOCAL:
-            self._refuse(node, "anybody on the way can change what comes over http; write https")
+            self._refuse(node, "http is not secure: anyone on the network can change the response; use https")
         return url
 
     def _names(self, node: Node, what: str) -> list[tuple[Node, str]]:
@@ -200,32 +203,34 @@ class _Reader:
 
     def _key(self, node: Node) -> tuple[str, ...]:
         names: list[str] = []
-        for item, name in self._names(node, "`key` is the name of a column, or a list of names: [account, meter]"):
+        for item, name in self._names(node, "`key` must be a column name or a list, for example [account, meter]"):
             if name in names:
-                self._refuse(item, f"`{name}` already stands in this key; keep one of them")
+                self._refuse(item, f"duplicate column `{name}` in `key`; keep one of them")
             names.append(name)
         return tuple(names)
 
     def _columns(self, node: Node, key: tuple[str, ...]) -> Mapping[str, FieldType]:
         if not isinstance(node, Entries):
             if not isinstance(node, Broken):
-                self._refuse(node, "`columns` gives each column its type, as {tenants: integer, until: date}")
+                self._refuse(
+                    node, "`columns` must map each column to its type, for example {tenants: integer, until: date}"
+                )
             return {}
         columns = {}
         for name, written in node.entries:
             column = name.value.strip()
-            kind = self._text(written, f"a column's type is one word: {listed(COLUMN_TYPES)}")
+            kind = self._text(written, f"expected a type: {listed(COLUMN_TYPES)}")
             if column in key:
-                self._refuse(name, f"`{column}` is in the key already, as text; take it out here")
+                self._refuse(name, f"`{column}` is a key column and always text; remove it from `columns`")
             if kind is not None and kind in COLUMN_TYPES:
                 columns[column] = COLUMN_TYPES[kind]
             elif kind is not None:
                 meant = perhaps(kind, COLUMN_TYPES)
-                self._refuse(written, f"there is no type `{kind}`{meant}; there are {listed(COLUMN_TYPES)}")
+                self._refuse(written, f"unknown type `{kind}`{meant}; allowed types: {listed(COLUMN_TYPES, 'and')}")
         return columns
 
     def _clean(self, node: Node, key: tuple[str, ...]) -> Mapping[str, tuple[Cleaning, ...]]:
-        """One way for every key column, or each column its own."""
+        """Parse `clean`: the same for all key columns, or separately for each."""
         if not isinstance(node, Entries):
             return dict.fromkeys(key, read_cleanings(node, self.faults))
         clean = {}
@@ -233,43 +238,42 @@ class _Reader:
             if name.value in key:
                 clean[name.value] = read_cleanings(written, self.faults)
             elif key == (VALUE,):
-                self._refuse(name, "there are no columns here; write `clean: digits`, or a list of cleanings")
+                self._refuse(name, "this source has no columns; write `clean: digits`, or a list of cleanings")
             else:
                 meant = perhaps(name.value, key)
-                self._refuse(
-                    name, f"`clean` is for key columns, and `{name.value}` is none{meant}; there is {listed(key)}"
-                )
+                known = listed(key, "and")
+                self._refuse(name, f"`{name.value}` in `clean` is not a key column{meant}; key columns: {known}")
         return clean
 
     def _refresh(self, node: Node) -> timedelta:
         length = read_duration(node.value) if isinstance(node, Text) else None
         if not length:
             if not isinstance(node, Broken):
-                self._refuse(node, f"`refresh` is how long the data is good before it is read again: {AS_WRITTEN}")
+                self._refuse(node, f"invalid duration in `refresh`; use {AS_WRITTEN}")
             return DEFAULT_REFRESH
         return length
 
     def _dated(self, node: Node, key: tuple[str, ...], columns: Mapping[str, FieldType]) -> str | None:
-        name = self._text(node, "`dated` names the column that says when a row was written")
+        name = self._text(node, "`dated` must be the name of the column with the date of each row")
         if name in key or columns.get(name or "", FieldType.DATE) not in {FieldType.DATE, FieldType.MOMENT}:
-            self._refuse(node, f"`dated` names a column of dates, and `{name}` is none")
+            self._refuse(node, f"`dated` needs a column of dates, but `{name}` is not one")
         return name
 
     def _separator(self, node: Node) -> str:
         read = read_separator(node.value) if isinstance(node, Text) else None
         if read is None and not isinstance(node, Broken):
-            self._refuse(node, "`separator` is what stands between cells: one of ',' ';' '|' ':' '^' '~' or tab")
+            self._refuse(node, "invalid `separator`; use ',' ';' '|' ':' '^' '~' or tab")
         return read or COMMA
 
     def _encoding(self, node: Node) -> str | None:
         read = read_encoding(node.value) if isinstance(node, Text) else None
         if read is None and not isinstance(node, Broken):
             meant = perhaps(node.value, ENCODINGS) if isinstance(node, Text) else ""
-            self._refuse(node, f"`encoding` is one of {listed(ENCODINGS)}{meant}")
+            self._refuse(node, f"unknown encoding{meant}; allowed values: {listed(ENCODINGS, 'and')}")
         return read
 
     def _dates(self, node: Node) -> DateOrder | None:
         read = DateOrder.of(node.value) if isinstance(node, Text) else None
         if read is None and not isinstance(node, Broken):
-            self._refuse(node, f"`dates` says in which order a date is written: {listed(ORDERS)}; / may be . or -")
+            self._refuse(node, f"invalid `dates`; use {listed(ORDERS)}; / can be . or -")
         return read

@@ -1,4 +1,4 @@
-"""Names of fields as a rule writes them: each must be a field that every kind of request has which the rule is on."""
+"""Parse field names in a rule: unknown fields, and fields that a kind of request in `on` never has, are errors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ GROUPS = ("all", "any", "not")
 
 @dataclass(frozen=True, slots=True)
 class FieldNames:
-    """Reads the names of fields in one rule.
+    """Parses the field names of one rule.
 
     Attributes:
-        kinds: the kinds of request that the rule is on.
-        faults: what is wrong is added here.
+        kinds: the kinds of request that the rule applies to.
+        faults: errors are added here.
         private: the custom fields that are never shown.
     """
 
@@ -31,17 +31,17 @@ class FieldNames:
     private: frozenset[str] = frozenset()
 
     def field(self, key: Text) -> Field | None:
-        """The field of this name; None, and a fault, where these requests have none."""
+        """The field with this name; None and a fault if it is unknown."""
         name = key.value
         field = field_named(name)
         if field is None and name in OPERATORS:
-            instead = f"write the field before it, as `field: {{{name}: …}}`"
-            self.faults.append(key.place.fault(f"`{name}` is an operator; {instead}"))
+            instead = f"write a field before it, for example `account.username: {{{name}: …}}`"
+            self.faults.append(key.place.fault(f"expected a field, but `{name}` is an operator; {instead}"))
         elif field is None:
             meant = perhaps(name, (*FIELDS, *CUSTOM, *GROUPS), synonyms.CONDITION)
-            names = "`account.username`, `meter.type`, `custom.NAME`"
-            self.faults.append(key.place.fault(f"there is no field `{name}`{meant}; fields are named as in {names}"))
+            names = "`account.username`, `meter.type` or `custom.NAME`"
+            self.faults.append(key.place.fault(f"unknown field `{name}`{meant}; use a field, for example {names}"))
         elif lacking := sorted(self.kinds - field.kinds):
-            where = f"it stands on {listed(sorted(field.kinds))} requests only: make a rule of its own for those"
+            where = f"only {listed(sorted(field.kinds), 'and')} requests have it: use a separate rule for those"
             self.faults.append(key.place.fault(f"a {lacking[0]} request never has `{name}`; {where}"))
         return field and with_privacy(field, self.private)

@@ -1,4 +1,4 @@
-"""What stands after an operator: values of the type that the field has, texts, patterns."""
+"""Parse what follows an operator: typed values, texts and RE2 patterns; refuse values that can never match."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 
 @dataclass(frozen=True, slots=True)
 class LiteralReader:
-    """Reads literals. What is wrong is added to `faults`."""
+    """Parses literals. Errors are added to `faults`."""
 
     faults: list[Fault]
 
@@ -29,23 +29,23 @@ class LiteralReader:
         self.faults.append(place.fault(message))
 
     def texts(self, operator: Operator, node: Text | Items | Entries) -> tuple[Text, ...]:
-        """The literals as written; none if what stands there is not what the operator takes."""
+        """The literals as written; empty if the operator does not take such a value."""
         if isinstance(node, Text):
             return (node,)
         if isinstance(node, Items) and operator.takes in {Takes.LIST_OR_DATA, Takes.TEXTS}:
             texts = tuple(item for item in node.items if isinstance(item, Text))
             for item in node.items:
                 if isinstance(item, Items | Entries):
-                    self._refuse(item.place, "one value stands here, not a list or a mapping")
+                    self._refuse(item.place, "expected one value, not a list or mapping")
             return texts
         hint = "; for several values use `in: [a, b]`" if isinstance(node, Items) and operator.name == "equals" else ""
-        self._refuse(node.place, f"`{operator.name}` takes {operator.takes}{hint}")
+        self._refuse(node.place, f"invalid value of `{operator.name}`; expected {operator.takes}{hint}")
         return ()
 
     def literal(
         self, field: Field | Column, operator: Operator, text: Text, *, kind: FieldType, clean: Iterable[Cleaning]
     ) -> Any | None:  # noqa: ANN401 - a value or a compiled pattern
-        """What the text stands for, where the field's value is of this kind; None where it stands for nothing."""
+        """Parse one literal for a field of this type; None if it has an error."""
         if operator.takes is Takes.PATTERN:
             return self._pattern(text, ignore_case=field.lower_case)
         if operator.takes is Takes.YES_OR_NO:
@@ -60,14 +60,14 @@ class LiteralReader:
         cleanings = tuple(clean)
         if isinstance(literal, str):
             if garbling(cleanings)(literal):
-                why = f"`{text.value}` is a number with a decimal part or an exponent, which `clean` would drop"
+                why = f"`clean` would remove the decimal part or exponent of `{text.value}`"
                 self._refuse(
-                    text.place, f"{why}; write it without, or, if it really has a point, `{with_points(cleanings)}`"
+                    text.place, f"{why}; write it without, or use `{with_points(cleanings)}` if ids really have a point"
                 )
                 return None
             literal = cleaned(literal.casefold() if field.lower_case else literal, cleanings)
             if not literal:
-                self._refuse(text.place, f"`{text.value}` is blank after cleaning and would match nothing")
+                self._refuse(text.place, f"`{text.value}` is blank after cleaning and would never match; change it")
                 return None
         if (
             isinstance(field, Field)
@@ -80,8 +80,8 @@ class LiteralReader:
 
     def _pattern(self, text: Text, *, ignore_case: bool) -> Any | None:  # noqa: ANN401 - google-re2 ships no types
         if fold(text.value) != text.value:
-            rule = "values are compared without outer blanks, in NFKC, with hyphens for all dashes"
-            self._refuse(text.place, f"{rule}; write the pattern so too: {fold(text.value)}")
+            rule = "this pattern can never match: values are trimmed, in NFKC, with hyphens for all dashes"
+            self._refuse(text.place, f"{rule}; write {fold(text.value)}")
             return None
         options = re2.Options()
         options.log_errors = False
@@ -90,12 +90,12 @@ class LiteralReader:
             return re2.compile(text.value, options)
         except re2.error as error:
             why = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-            self._refuse(text.place, f"RE2 refuses this pattern: {why}")
+            self._refuse(text.place, f"invalid RE2 pattern: {why}")
             return None
 
 
 def _is_never(field: Field, operator: Operator, literal: Any, clean: tuple[Cleaning, ...]) -> bool:  # noqa: ANN401 - a value
-    """Whether no value of the field can be what stands after the operator; whole choices are members already."""
+    """Whether no value of the field can satisfy the operator; whole values of a choice are already checked."""
     if field.members:
         return operator.takes is Takes.TEXTS and not any(operator.holds(member, literal) for member in field.members)
     return field.form is not None and field.form.is_never(operator, literal, clean)
@@ -111,10 +111,10 @@ _VERBS = {
 
 
 def _never(field: Field, operator: Operator, written: str) -> str:
-    """Why the literal tests nothing."""
-    says = f"one of {some(field.members)}" if field.form is None else field.form.says
+    """Why the test is pointless."""
+    says = f"one of {some(field.members)}" if field.form is None else field.form.description
     verb = _VERBS.get(operator.name)
     if verb is None:
-        return f"`{written}` is out of range: `{field.name}` is {says}, so the test says nothing"
+        return f"`{written}` is out of range: `{field.name}` is {says}; change or remove this test"
     meant = perhaps(written, field.members)
-    return f"`{field.name}` {verb} `{written}`{meant}: it is {says}, so the test says nothing"
+    return f"`{field.name}` {verb} `{written}`{meant}: it is {says}; change or remove this test"

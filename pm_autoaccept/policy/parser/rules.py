@@ -1,4 +1,4 @@
-"""From `rules:` and `default:` to rules; and the check that an accept asks who it lets in."""
+"""Parse `rules` and `default`, and check that every accept rule identifies who it accepts."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _KINDS = frozenset(Kind)
 _VERDICTS = frozenset(Verdict)
 _NOT_BY_WAITING: Mapping[Verdict, str] = MappingProxyType(
     {
-        Verdict.ACCEPT: "nothing is accepted by waiting: take `held_for` out of this accept",
-        Verdict.HOLD: "`held_for` counts from when this rule holds, so that asking for it here would start it anew "
-        "each time: take it out, and say with `expire` how long this holds",
+        Verdict.ACCEPT: "`held_for` is not allowed in an accept rule: nothing is accepted by waiting; remove it",
+        Verdict.HOLD: "`held_for` is not allowed in a hold rule, because it counts from when this rule begins to hold; "
+        "remove it, and set the time with `expire`",
     }
 )
-"""Where `held_for` cannot stand, and why."""
+"""Verdicts whose rules cannot test `held_for`, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleReader:
-    """Reads rules and the default.
+    """Parses rules and the default.
 
     Attributes:
-        sources: the data that the policy declares; None for a name whose declaration has faults.
+        sources: the data that the policy declares; None for a declaration with errors.
         all_declared: whether every file could be read.
-        faults: what is wrong is added here.
+        faults: errors are added here.
         private: the custom fields that are never shown.
     """
 
@@ -55,27 +55,29 @@ class RuleReader:
     private: frozenset[str] = frozenset()
 
     def rule(self, node: Node) -> tuple[Text, Rule | None] | None:
-        """One entry of `rules:`: its id as written, and the rule; None for what has faults."""
+        """Parse one entry of `rules`: its id as written, and the rule; None for what has errors."""
         keys = self._keys(node, RULE_KEYS, "a rule")
         if keys is None:
             return None
         if lacking := [f"`{name}`" for name in ("id", "on", "when", "then") if name not in keys]:
-            self._refuse(node.place, f"the rule lacks {listed(lacking, 'and')}")
+            self._refuse(node.place, f"missing {listed(lacking, 'and')} in the rule")
         written = keys.get("id", Broken(node.place))
         if isinstance(written, Text) and not _ID.fullmatch(written.value):
-            self._refuse(written.place, "an id is lower-case words joined by hyphens, as known-customer")
+            self._refuse(
+                written.place, "invalid id; use lower-case words joined by hyphens, for example known-customer"
+            )
         if isinstance(written, Text) and written.value == "default":
-            self._refuse(written.place, "`default` stands for what is said where no rule is true; choose another id")
+            self._refuse(written.place, "the id `default` is reserved for when no rule matches; choose another id")
         on = self._on(keys["on"]) if "on" in keys else frozenset()
         before = len(self.faults)
         when = self._when(keys, on)
-        # What follows from conditions is said only of conditions that could be read.
+        # Conclusions are drawn only from conditions without errors.
         sound = not self.faults or (len(self.faults) == before and is_sound(node))
         then = self._then(keys)
         sure = guaranteed_fields(when) if sound else None
         note = self._note(keys, on, sure) if on else None
         expire = self._expire(keys, then, on, sure)
-        about = self._text(keys, "about", "`about` is one line of text")
+        about = self._text(keys, "about", "`about` must be one line of text")
         tell = self._tell(keys)
         enforce, until = self._enforce(keys), self._until(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT or not sound or asks_who(when))
@@ -104,12 +106,12 @@ class RuleReader:
         )
 
     def default(self, node: Node) -> Default:
-        """What stands after `default:`."""
+        """Parse `default`."""
         keys = self._keys(node, DEFAULT_KEYS, "the default")
         if keys is None:
             return Default()
         if "then" not in keys:
-            self._refuse(node.place, "the default lacks `then`")
+            self._refuse(node.place, "missing `then` in the default")
         then = self._then(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT)
         every, sure = _KINDS, frozenset[str]()
@@ -121,12 +123,13 @@ class RuleReader:
     def _keys(self, node: Node, known: tuple[str, ...], what: str) -> dict[str, Node] | None:
         if not isinstance(node, Entries):
             if not isinstance(node, Broken):
-                self._refuse(node.place, f"{what} is a mapping of {listed(known)}")
+                self._refuse(node.place, f"{what} must be a mapping; allowed keys: {listed(known, 'and')}")
             return None
         for key, _ in node.entries:
             if key.value not in known:
                 meant = perhaps(key.value, known, synonyms.RULE)
-                self._refuse(key.place, f"{what} has no `{key.value}`{meant}; it has {listed(known)}")
+                message = f"unknown key `{key.value}` in {what}{meant}; allowed keys: {listed(known, 'and')}"
+                self._refuse(key.place, message)
         return {key.value: value for key, value in node.entries}
 
     def _on(self, node: Node) -> frozenset[Kind]:
@@ -136,7 +139,7 @@ class RuleReader:
                 kinds.add(Kind(item.value))
             elif not isinstance(item, Broken):
                 meant = perhaps(item.value, Kind, synonyms.KIND) if isinstance(item, Text) else ""
-                self._refuse(item.place, f"`on` is {listed(Kind)}, or a list of them{meant}")
+                self._refuse(item.place, f"invalid `on`{meant}; use {listed(Kind)}, or a list of them")
         return frozenset(kinds)
 
     def _when(self, keys: Mapping[str, Node], on: frozenset[Kind]) -> Condition:
@@ -150,33 +153,34 @@ class RuleReader:
             return Verdict(node.value)
         if node is not None and not isinstance(node, Broken):
             meant = perhaps(node.value, Verdict, synonyms.VERDICT) if isinstance(node, Text) else ""
-            self._refuse(node.place, f"`then` is {listed(Verdict)}{meant}")
+            self._refuse(node.place, f"invalid `then`{meant}; use {listed(Verdict)}")
         return None
 
     def _text(self, keys: Mapping[str, Node], name: str, message: str) -> str | None:
-        """One text that may be there; what else stands there is refused with this message."""
+        """An optional text; anything else is refused with this message."""
         node = keys.get(name)
         if node is not None and not isinstance(node, Text | Broken):
             self._refuse(node.place, message)
         return node.value if isinstance(node, Text) else None
 
     def _tell(self, keys: Mapping[str, Node]) -> str | None:
-        message = "`tell` is the name of one group of people, lower-case words joined by hyphens, as tenant-forms"
+        message = "invalid `tell`; use the name of one group, in lower-case words joined by hyphens, "
+        message += "for example tenant-forms"
         group = self._text(keys, "tell", message)
         if group is not None and not _ID.fullmatch(group):
             self._refuse(keys["tell"].place, message)
         return group
 
     def _enforce(self, keys: Mapping[str, Node]) -> bool:
-        message = "`enforce` is false (the rule decides nothing, and what it would have decided is recorded), or true"
-        said = self._text(keys, "enforce", message)
-        if said not in (None, "true", "false"):
+        message = "invalid `enforce`; use true, or false for a rule that only records what it would have decided"
+        stated = self._text(keys, "enforce", message)
+        if stated not in (None, "true", "false"):
             self._refuse(keys["enforce"].place, message)
-        return said != "false"
+        return stated != "false"
 
     def _until(self, keys: Mapping[str, Node]) -> date | None:
         """The last day on which the rule applies."""
-        message = "`until` is the last day on which the rule applies, as 2026-06-30"
+        message = "invalid `until`; use the last date on which the rule applies, for example 2026-06-30"
         written = self._text(keys, "until", message)
         if written is None:
             return None
@@ -197,35 +201,36 @@ class RuleReader:
     def _expire(
         self, keys: Mapping[str, Node], then: Verdict | None, on: frozenset[Kind], sure: frozenset[str] | None
     ) -> Expiry | None:
-        """What stands after `expire:`. Nothing is ever accepted by waiting."""
+        """Parse `expire`. Nothing is ever accepted by waiting."""
         if "expire" not in keys:
             return None
         node = keys["expire"]
         if then not in (Verdict.HOLD, None):
-            self._refuse(node.place, f"`expire` is for what is held, and this says {then}; take it out")
-        said = self._keys(node, _EXPIRE_KEYS, "`expire`")
-        if said is None:
+            self._refuse(node.place, f"`expire` is allowed with `then: hold` only, but `then` is {then}; remove it")
+        stated = self._keys(node, _EXPIRE_KEYS, "`expire`")
+        if stated is None:
             return None
-        if lacking := [f"`{name}`" for name in ("after", "then") if name not in said]:
-            self._refuse(node.place, f"`expire` lacks {' and '.join(lacking)}, as {{after: 30d, then: reject}}")
-        end, after = said.get("then"), said.get("after")
+        if lacking := [f"`{name}`" for name in ("after", "then") if name not in stated]:
+            message = f"missing {' and '.join(lacking)} in `expire`; write it as {{after: 30d, then: reject}}"
+            self._refuse(node.place, message)
+        end, after = stated.get("then"), stated.get("after")
         if end is not None and not isinstance(end, Broken) and not (isinstance(end, Text) and end.value == "reject"):
-            self._refuse(end.place, "a hold ends with `then: reject`; nothing is accepted by waiting")
+            self._refuse(end.place, "a hold can only expire with `then: reject`; nothing is accepted by waiting")
         length = read_duration(after.value) if isinstance(after, Text) else None
         if not length and after is not None and not isinstance(after, Broken):
-            self._refuse(after.place, f"`after` is a length of time: {AS_WRITTEN}")
-        note = self._note(said, on, sure if sure is None else sure | {"held_for"}) if on else None
+            self._refuse(after.place, f"invalid duration in `after`; use {AS_WRITTEN}")
+        note = self._note(stated, on, sure if sure is None else sure | {"held_for"}) if on else None
         return Expiry(length, note) if length else None
 
     def _check_accept(self, place: Place, keys: Mapping[str, Node], *, asked: bool) -> None:
-        said = keys.get("i_accept_everyone")
-        if said is not None and not (isinstance(said, Text) and said.value == "true"):
-            self._refuse(said.place, "`i_accept_everyone` is true, or is not there")
-        if said is None and not asked:
+        stated = keys.get("i_accept_everyone")
+        if stated is not None and not (isinstance(stated, Text) and stated.value == "true"):
+            self._refuse(stated.place, "invalid `i_accept_everyone`; use true, or remove it")
+        if stated is None and not asked:
             self._refuse(
                 place,
-                "this accepts without asking who it lets in: test a custom field, the account, the sender, "
-                "`property.share` or `property.verdict`, or look them up (in each branch of an `any`; `present`, "
-                "`taken`, what stands under `some` or `not`, and two fields of one request being the same do not "
-                "count), or say `i_accept_everyone: true`",
+                "this accept does not identify who it accepts; test a custom field, the account, the sender, "
+                "`property.share` or `property.verdict`, or look one of them up, in each branch of an `any` "
+                "(`present`, `taken`, tests under `some` or `not`, and comparing two fields of one request do not "
+                "count), or add `i_accept_everyone: true`",
             )

@@ -1,7 +1,7 @@
-"""YAML as the text that was written: every scalar keeps its characters, and every node its place.
+"""Read YAML files into nodes that keep every scalar as written, with file, line and column.
 
-PyYAML brings the events; what is built from them here are three kinds of node, and a fifth for what was refused.
-Anything that YAML does behind the writer's back (tags, aliases, merge keys, comments that cut a text) is a fault.
+The nodes are made from PyYAML's events. Whatever YAML does unnoticed (tags, aliases, merge keys, comments that
+truncate a text) is an error.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from pm_autoaccept.policy.messages import shown
 from pm_autoaccept.policy.parser.yaml_faults import explain_yaml_error, quoted
 
 MAX_FILE_BYTES = 250_000
-"""Bytes in one file of a policy: a person writes a few thousand, and more would keep the daemon from its work."""
+"""Limit of one policy file: people write a few thousand bytes, and parsing far more would block the daemon."""
 MAX_NESTING = 20
-"""Mappings and lists inside one another."""
+"""Limit of nested mappings and lists."""
 
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What an escape in double quotes can still bring in: halves of characters, and controls."""
+"""Characters that an escape in double quotes can still produce: surrogates and control characters."""
 _WITH_COMMAS = re.compile(r"(?<![\w,.-])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])")
 _GROUP = re.compile(r"[0-9]{3}(?![0-9])")
-"""A number with commas in groups of three, as people write it, and how a later group of it begins."""
-_CUT_OFF = re.compile(r"[ \t]+#")
+"""A number with thousands separators, and the beginning of one of its later groups."""
+_COMMENT = re.compile(r"[ \t]+#")
 _FAST = yaml.CBaseLoader if yaml.__with_libyaml__ else None
 _READ_OTHERWISE = re.compile(r"[\t?\ufeff]|[|>][-+0-9]*#")
-"""Of what libyaml reads without complaint, what PyYAML itself refuses or reads otherwise contains one of these."""
+"""Text that libyaml accepts but PyYAML refuses or reads differently contains one of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a node begins: file, 1-based line and column, and the line itself."""
+    """The position of a node: file, one-based line and column, and the text of the line."""
 
     file: str
     line: int
@@ -45,7 +45,7 @@ class Place:
 
     @property
     def where(self) -> str:
-        """File, line and column, as `policy.yaml:7:14`."""
+        """File, line and column, for example `policy.yaml:7:14`."""
         return f"{self.file}:{self.line}:{self.column}"
 
     def fault(self, message: str) -> Fault:
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A scalar, as it was written."""
+    """A scalar as written."""
 
     place: Place
     value: str
@@ -79,7 +79,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Something whose fault has been reported: nothing more is to be said of it."""
+    """A node with an error that is already reported."""
 
     place: Place
 
@@ -88,7 +88,7 @@ Node: TypeAlias = Text | Items | Entries | Broken
 
 
 def is_sound(node: Node) -> bool:
-    """Whether nothing in the node was refused."""
+    """Whether the node contains no errors."""
     if isinstance(node, Items):
         return all(map(is_sound, node.items))
     if isinstance(node, Entries):
@@ -97,7 +97,7 @@ def is_sound(node: Node) -> bool:
 
 
 class _TooDeep(Exception):
-    """Mappings and lists stand inside one another, from this place on, deeper than anybody writes by hand."""
+    """Mappings and lists are nested too deeply at this position."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -112,21 +112,21 @@ def read(
     empty: str = "the file is empty; write `version: 1` and the rules",
     blanks: bool = False,
 ) -> Node | None:
-    """The one document of a file; what is wrong with it is added to `faults`. None: the file could not be read.
+    """Read the single document of a file; None if the file cannot be read. Errors are added to `faults`.
 
-    `empty` is what to say of a file with nothing in it. With `blanks` a text in quotes may be blank, as `''`: where a
-    file tells of what a customer typed, and not of what is wanted.
+    `empty` is the message for an empty file. With `blanks`, quoted text can be blank (`''`), as in a test case that
+    states what a customer entered.
     """
     if len(data) > MAX_FILE_BYTES:
-        line, column = _where(data, MAX_FILE_BYTES)
-        message = f"the file is larger than {MAX_FILE_BYTES:,} bytes; keep long lists in a csv file"
+        line, column = _line_and_column(data, MAX_FILE_BYTES)
+        message = f"the file is larger than {MAX_FILE_BYTES:,} bytes; move long lists to a csv file"
         faults.append(Fault(file, line, column, message))
         return None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _where(data, error.start)
-        faults.append(Fault(file, line, column, "the file is not UTF-8 here; save it as UTF-8"))
+        line, column = _line_and_column(data, error.start)
+        faults.append(Fault(file, line, column, "invalid UTF-8; save the file as UTF-8"))
         return None
     lines = tuple(text.splitlines())
     if found := _UNPRINTABLE.search(text):
@@ -134,7 +134,7 @@ def read(
         line = before.count("\n") + 1
         column = found.start() - before.rfind("\n")
         code = f"U+{ord(found.group()):04X}"
-        faults.append(Fault(file, line, column, f"a control character ({code}) stands here; take it out"))
+        faults.append(Fault(file, line, column, f"control character {code}; remove it"))
         return None
     if (root := _without_fault(file, text, lines, blanks=blanks)) is not None:
         return root
@@ -143,18 +143,18 @@ def read(
         return builder.document(yaml.parse(text, Loader=yaml.BaseLoader), empty)
     except yaml.MarkedYAMLError as error:
         fault = explain_yaml_error(error, file=file, lines=lines)
-        # What was said of that line before came of the same mistake.
+        # Earlier faults in that line have the same cause.
         faults[:] = [each for each in faults if (each.file, each.line) != (file, fault.line)] + [fault]
     except (ValueError, OverflowError):  # of PyYAML: an escape beyond U+10FFFF, a version of thousands of digits
-        faults.append(Fault(file, 0, 0, "an escape (as \\U…) in this file stands for no character; take it out"))
+        faults.append(Fault(file, 0, 0, "invalid escape sequence (\\U…) in this file; remove it"))
     except _TooDeep as error:
-        message = f"lists and mappings stand more than {MAX_NESTING} deep inside one another; write it flatter"
+        message = f"lists and mappings are nested more than {MAX_NESTING} levels deep; use fewer levels"
         faults.append(error.place.fault(message))
     return None
 
 
 def _without_fault(file: str, text: str, lines: tuple[str, ...], *, blanks: bool) -> Node | None:
-    """The document as libyaml reads it, ten times as fast; None for one with faults, which PyYAML explains better."""
+    """The document as read by libyaml, ten times as fast; None if it has errors, which PyYAML explains better."""
     if _FAST is None or _READ_OTHERWISE.search(text):
         return None
     faults: list[Fault] = []
@@ -165,8 +165,8 @@ def _without_fault(file: str, text: str, lines: tuple[str, ...], *, blanks: bool
     return None if faults else root
 
 
-def _where(data: bytes, byte: int) -> tuple[int, int]:
-    """Line and column of a byte, from 1."""
+def _line_and_column(data: bytes, byte: int) -> tuple[int, int]:
+    """One-based line and column of a byte."""
     return data.count(b"\n", 0, byte) + 1, byte - data.rfind(b"\n", 0, byte)
 
 
@@ -175,13 +175,13 @@ class _Mark(Protocol):
     column: int
 
 
-def _spot(mark: _Mark | None) -> tuple[int, int]:
-    """Line and column of a mark, from 0."""
+def _mark_position(mark: _Mark | None) -> tuple[int, int]:
+    """Zero-based line and column of a mark."""
     return (mark.line, mark.column) if mark is not None else (0, 0)
 
 
 class _Builder:
-    """Makes nodes from events, and notes what is refused on the way."""
+    """Makes nodes from events, and adds errors to `faults`."""
 
     def __init__(self, file: str, lines: tuple[str, ...], faults: list[Fault], *, blanks: bool) -> None:
         self._file = file
@@ -190,14 +190,14 @@ class _Builder:
         self._blanks = blanks
 
     def document(self, events: Iterator[yaml.Event], empty: str) -> Node | None:
-        """The one document among the events; None where there is none."""
+        """The document among the events; None if there is none."""
         root: Node | None = None
         documents = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._refuse(event, "a second document begins here; put it in a file of its own")
+                    self._refuse(event, "a second YAML document begins here; put it in a separate file")
                     break
                 root = self._node(next(events), events, 0)
         if root is None:
@@ -205,7 +205,7 @@ class _Builder:
         return root
 
     def _place(self, event: yaml.Event) -> Place:
-        line, column = _spot(event.start_mark)
+        line, column = _mark_position(event.start_mark)
         return Place(self._file, line + 1, column + 1, self._lines[line] if line < len(self._lines) else "")
 
     def _refuse(self, event: yaml.Event, message: str) -> Broken:
@@ -219,12 +219,12 @@ class _Builder:
         refused: Broken | None = None
         if isinstance(event, yaml.AliasEvent):
             text = f"*{event.anchor}"
-            return self._refuse(event, f"`*` begins a YAML alias, which is not read here; write {quoted(text)}")
+            return self._refuse(event, f"`*` begins a YAML alias, which is not supported; write {quoted(text)}")
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             text = f"&{event.anchor}"
-            refused = self._refuse(event, f"`&` begins a YAML anchor, which is not read here; write {quoted(text)}")
+            refused = self._refuse(event, f"`&` begins a YAML anchor, which is not supported; write {quoted(text)}")
         if getattr(event, "tag", None) is not None:
-            refused = self._refuse(event, "`!` begins a YAML tag, which is not read here; use single quotes")
+            refused = self._refuse(event, "`!` begins a YAML tag, which is not supported; use single quotes")
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             node = self._text(event)
@@ -237,57 +237,57 @@ class _Builder:
     def _text(self, event: yaml.ScalarEvent) -> Text | Broken:
         if not event.value.strip() and not (self._blanks and event.style in {"'", '"'}):
             return self._refuse(
-                event, "a value is missing here; write one, or take the key out (text with braces needs single quotes)"
+                event, "missing value; add one, or remove the key (text with braces needs single quotes)"
             )
         if event.style == '"' and (found := _NO_TEXT.search(event.value)):
             code = f"U+{ord(found.group()):04X}"
-            return self._refuse(event, f"the escape for {code} stands for no character that can be shown; take it out")
+            return self._refuse(event, f"the escape sequence for {code} is not a printable character; remove it")
         place = self._place(event)
-        if not event.style and (whole := self._cut_off(event, place)):
+        if not event.style and (whole := self._truncated(event, place)):
             return self._refuse(
                 event,
-                "YAML cuts a text off at ` #`; put the text in single quotes, as "
-                f"{quoted(whole)}, or the comment on a line of its own",
+                "YAML truncates text at ` #`; put the text in single quotes, "
+                f"{quoted(whole)}, or the comment on a separate line",
             )
         return Text(place, event.value)
 
-    def _cut_number(self, event: yaml.Event) -> str | None:
-        """The number with commas of which this is a later group, since YAML ends a value within braces at a comma."""
+    def _split_number(self, event: yaml.Event) -> str | None:
+        """The number with commas that this is a later group of: within braces, YAML ends a value at a comma."""
         if not isinstance(event, yaml.ScalarEvent) or event.style or not _GROUP.match(event.value):
             return None
         place = self._place(event)
         found = (each for each in _WITH_COMMAS.finditer(place.text) if each.start() < place.column - 1 < each.end())
         return next((each.group() for each in found), None)
 
-    def _say_cut(self, event: yaml.Event, number: str) -> None:
-        """Say it once of each number, at its second group."""
+    def _report_split_number(self, event: yaml.Event, number: str) -> None:
+        """Report each such number once, at its second group."""
         place = self._place(event)
         if place.text[: place.column - 1].endswith(number.partition(",")[0] + ","):
             written = number.replace(",", "")
-            message = f"YAML cuts `{number}` at the comma; write {written}"
+            message = f"YAML splits `{number}` at the comma; write {written}"
             self._faults.append(place.fault(message))
 
-    def _cut_off(self, event: yaml.ScalarEvent, place: Place) -> str | None:
-        """The last line of a plain text with what YAML takes for a comment; None where nothing is cut off."""
-        last, end = _spot(event.end_mark)
+    def _truncated(self, event: yaml.ScalarEvent, place: Place) -> str | None:
+        """The last line of a plain text with what YAML takes for a comment; None if there is no comment."""
+        last, end = _mark_position(event.end_mark)
         line = self._lines[last]
-        if not _CUT_OFF.match(line, end):
+        if not _COMMENT.match(line, end):
             return None
         return line[place.column - 1 if place.line == last + 1 else 0 :].strip()
 
     def _items(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         items: list[Node] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            # `[100,200]` may well be two; `000` is nothing that anybody writes.
-            if (number := self._cut_number(event)) is not None and ",0" in number:
-                self._say_cut(event, number)
+            # `[100,200]` can be two numbers, but nobody writes `000` as one.
+            if (number := self._split_number(event)) is not None and ",0" in number:
+                self._report_split_number(event, number)
             items.append(self._node(event, events, depth + 1))
         if not items:
-            return self._refuse(start, "the list is empty; write its entries, or take the key out")
+            return self._refuse(start, "empty list; add entries, or remove the key")
         return Items(self._place(start), tuple(items))
 
     def _tab(self, key: Node, event: yaml.Event) -> Text | None:
-        """The one blank value that says something: a tab between the cells of csv."""
+        """The one blank value with a meaning: a tab as the separator of csv cells."""
         separates = isinstance(key, Text) and key.value == "separator"
         tab = isinstance(event, yaml.ScalarEvent) and event.value == "\t"
         return Text(self._place(event), "\t") if separates and tab else None
@@ -297,8 +297,8 @@ class _Builder:
         empty = True
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             empty = False
-            if (number := self._cut_number(event)) is not None:
-                self._say_cut(event, number)
+            if (number := self._split_number(event)) is not None:
+                self._report_split_number(event, number)
                 follows = next(events)
                 if not isinstance(follows, yaml.ScalarEvent) or follows.value:
                     self._node(follows, events, depth + 1)
@@ -307,17 +307,18 @@ class _Builder:
             after = next(events)
             value = self._tab(key, after) or self._node(after, events, depth + 1)
             if isinstance(key, Items | Entries):
-                message = "a key is a name, not a list or a mapping; put text with braces or brackets in single quotes"
+                message = "a key must be a name; put text with braces or brackets in single quotes"
                 self._faults.append(key.place.fault(message))
             elif isinstance(key, Text) and key.value == "<<":
-                self._faults.append(key.place.fault("`<<` merges mappings, which is not done here; write them out"))
+                self._faults.append(key.place.fault("YAML merge keys (`<<`) are not supported; write the entries out"))
             elif isinstance(key, Text) and key.value in entries:
                 first = entries[key.value][0].place.line
-                self._faults.append(key.place.fault(f"`{key.value}` already stands in line {first}; keep one of them"))
+                message = f"duplicate key `{key.value}`, first used in line {first}; keep one of them"
+                self._faults.append(key.place.fault(message))
             elif isinstance(key, Text):
                 entries[key.value] = (key, value)
         if empty:
-            return self._refuse(start, "the mapping is empty; write its entries, or take the key out")
+            return self._refuse(start, "empty mapping; add entries, or remove the key")
         if not entries:
             return Broken(self._place(start))
         return Entries(self._place(start), tuple(entries.values()))

@@ -1,4 +1,4 @@
-"""Whether a custom field, whose text is whatever a customer typed, is read as a number or as a date."""
+"""Infer whether a custom field, which customers fill in as text, is compared as a number or as a date."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 
 @dataclass(frozen=True, slots=True)
 class TypeReader:
-    """Finds out how the operators of one test want a field read. What is wrong is added to `faults`."""
+    """Finds the type as which one test reads a field. Errors are added to `faults`."""
 
     faults: list[Fault]
 
     def of(self, field: Field | Column, node: Entries) -> FieldType | None:
-        """The type that `as` says, or else what the value is compared with; None where a text stays a text."""
+        """The type stated by `as`, or else the type of what it is compared with; None to compare it as text."""
         for key, value in node.entries:
             if key.value == "as":
                 if not is_custom(field):
-                    why = f"`as` is for custom fields, and `{field.name}` is a {field.type} already; take it out"
+                    why = f"`as` is for custom fields, but `{field.name}` is already a {field.type}; remove it"
                     self.faults.append(key.place.fault(why))
                     return None
                 if isinstance(value, Text) and value.value in READ_AS:
                     return READ_AS[value.value]
                 if not isinstance(value, Broken):
-                    self.faults.append(value.place.fault(f"`as` is {listed(READ_AS)}"))
+                    self.faults.append(value.place.fault(f"invalid `as`; use {listed(READ_AS)}"))
                 return None
         return next(_compared_with(field, node), None) if is_custom(field) else None
 
 
 def comparison_type(field: Field | Column, kind: FieldType) -> FieldType | None:
-    """What a field's text is read as where it is compared with a value of this type; None where it stays as it is."""
+    """The type as which a custom field is read when compared with this type; None if it is compared as it is."""
     if not is_custom(field):
         return None
     return FieldType.NUMBER if kind in NUMBERS else FieldType.DATE if kind is FieldType.DATE else None

@@ -1,4 +1,4 @@
-"""What YAML's own errors mean to somebody who wrote a policy: which character it was, and the line put right."""
+"""Explain YAML syntax errors to policy authors: which character causes it, and the corrected line."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WORD = re.compile(r"[^\s,\]}]+")
 
 
 def quoted(text: str) -> str:
-    """The text in single quotes, as YAML wants it."""
+    """The text in single quotes, escaped for YAML."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"
 
 
 def corrected_line(line: str, column: int = 0) -> str:
-    """The line with what follows its key, or its dash, in single quotes; inside braces with what begins there."""
+    """The line with the value after its key or dash in single quotes; inside braces, the entry at the column."""
     if _inside(line[:column]) and (word := _ENTRY.match(line, column)):
         return f"{line[:column]}{quoted(word.group().strip())}{line[word.end() :]}".strip()
     found = _BEFORE_TEXT.match(line)
@@ -34,24 +34,24 @@ def corrected_line(line: str, column: int = 0) -> str:
 
 
 def _inside(before: str) -> bool:
-    """Whether a brace or a bracket is open there."""
+    """Whether a brace or bracket is open at the end of this text."""
     return any(before.count(first) > before.count(last) for first, last in ("{}", "[]"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """One mistake: how YAML and the line show it, and what to say of it.
+    """One kind of mistake: how to recognize it from YAML's error and the line, and the message to show.
 
     Attributes:
-        said: found in YAML's own words.
-        before: matches the line up to the place.
-        rest: matches the line from the place on.
-        line: found in the line.
-        at_opening: the mistake lies where the thing began that YAML could not finish.
+        error: a pattern to find in YAML's error text.
+        before: a pattern that matches the line before the position.
+        rest: a pattern that matches the line from the position on.
+        line: a pattern to find in the line.
+        at_opening: the mistake is where the element begins that YAML could not finish.
     """
 
     message: str
-    said: str = ""
+    error: str = ""
     before: str = ""
     rest: str = ""
     line: str = ""
@@ -60,55 +60,55 @@ class _Meaning:
 
 _QUOTE = "put the text in single quotes: "
 _MEANINGS = (
-    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{word}", said="an alias|an anchor", at_opening=True),
-    _Meaning("a tab stands here; indent with spaces", said="cannot start any token", rest="\t"),
-    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{right}", said="cannot start any token"),
+    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{word}", error="an alias|an anchor", at_opening=True),
+    _Meaning("tab character; indent with spaces", error="cannot start any token", rest="\t"),
+    _Meaning("a text cannot begin with `{first}`; " + _QUOTE + "{right}", error="cannot start any token"),
     _Meaning(
-        "a text cannot begin with `{first}`; " + _QUOTE + "{right}", said="expected the node content", rest="[,%]"
+        "a text cannot begin with `{first}`; " + _QUOTE + "{right}", error="expected the node content", rest="[,%]"
     ),
     _Meaning(
-        "this line is indented further than the one above; keys of one mapping begin in one column",
-        said="mapping values are not allowed",
+        "this line is indented more than the one above; keys of one mapping must start in the same column",
+        error="mapping values are not allowed",
         before=r"\s*(- +)*[\w.-]+\Z",
     ),
-    _Meaning("a second `: ` stands in this line; " + _QUOTE + "{right}", said="mapping values are not allowed"),
+    _Meaning("a second `: ` in this line; " + _QUOTE + "{right}", error="mapping values are not allowed"),
     _Meaning(
-        "the quotation mark is never closed; close it, and double each ' inside single quotes",
-        said="unexpected end of stream",
+        "unclosed quotation mark; close it, and double each ' inside single quotes",
+        error="unexpected end of stream",
         at_opening=True,
     ),
     _Meaning(
-        "a `: ` is missing here; a key is followed by a colon and a blank",
-        said="could not find expected ':'",
+        "missing `: `; write a colon and a space after a key",
+        error="could not find expected ':'",
         at_opening=True,
     ),
     _Meaning(
-        "this bracket or brace is not closed as it should be; close it, or put text in single quotes",
-        said="expected ',' or",
+        "unclosed bracket or brace; close it, or put the text in single quotes",
+        error="expected ',' or",
         at_opening=True,
     ),
-    _Meaning("a text after | or > begins on the next line, indented", said="indentation indicators"),
-    _Meaning("a ' inside single quotes is doubled: {right}", line=r"'\S*'\S"),
-    _Meaning("braces, brackets and quotes mean something to YAML; " + _QUOTE + "{right}", line=r"(:|-)\s+[{\[\"]"),
-    _Meaning("YAML did not expect this here ({problem}); see that the line is indented like its neighbours"),
+    _Meaning("text after | or > must begin on the next line, indented", error="indentation indicators"),
+    _Meaning("a ' inside single quotes must be doubled: {right}", line=r"'\S*'\S"),
+    _Meaning("braces, brackets and quotes are YAML syntax; " + _QUOTE + "{right}", line=r"(:|-)\s+[{\[\"]"),
+    _Meaning("invalid YAML ({problem}); check that this line is indented like its neighbors"),
 )
-"""The first that fits is what is said; the last one always does."""
+"""The first one that fits is shown; the last one always fits."""
 
 
 def explain_yaml_error(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -> Fault:
-    """A fault that says what stands where YAML gave up, and what to write instead."""
-    said = f"{error.context} {error.problem}"
-    row, column, line = _spot(error.problem_mark, lines)
+    """A fault that names the cause of a YAML error and what to write instead."""
+    error_text = f"{error.context} {error.problem}"
+    row, column, line = _mark_position(error.problem_mark, lines)
     meaning = next(
         each
         for each in _MEANINGS
-        if re.search(each.said, said)
+        if re.search(each.error, error_text)
         and re.match(each.before, line[:column])
         and re.match(each.rest, line[column:])
         and re.search(each.line, line)
     )
     if meaning.at_opening:
-        row, column, line = _spot(error.context_mark or error.problem_mark, lines)
+        row, column, line = _mark_position(error.context_mark or error.problem_mark, lines)
     found = _WORD.match(line, column)
     word = found.group() if found else line[column : column + 1]
     message = meaning.message.format(
@@ -117,7 +117,7 @@ def explain_yaml_error(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[s
     return Fault(file, row + 1, column + 1, message, shown(line))
 
 
-def _spot(mark: yaml.Mark | None, lines: tuple[str, ...]) -> tuple[int, int, str]:
-    """Row and column from 0, and the line."""
+def _mark_position(mark: yaml.Mark | None, lines: tuple[str, ...]) -> tuple[int, int, str]:
+    """Zero-based row and column, and the line."""
     row, column = (mark.line, mark.column) if mark is not None else (0, 0)
     return row, column, lines[row] if row < len(lines) else ""

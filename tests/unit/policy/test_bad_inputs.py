@@ -68,22 +68,22 @@ BOMB = "version: 1\na: &a [x, x]\n" + "".join(
 MESSAGES = {
     "filter for when": (
         RULE.replace("when: ", "filter: {account.username: b}"),
-        "p.yaml:3:5: the rule lacks `when`",
+        "p.yaml:3:5: missing `when` in the rule",
     ),
     "a duplicate key": (
         RULE + "{account.username: b}\n    then: accept",
-        "p.yaml:7:5: `then` already stands in line 5; keep one of them",
+        "p.yaml:7:5: duplicate key `then`, first used in line 5; keep one of them",
     ),
-    "a tab": (RULE + "always\n\tnote: x", "p.yaml:7:1: a tab stands here; indent with spaces"),
+    "a tab": (RULE + "always\n\tnote: x", "p.yaml:7:1: tab character; indent with spaces"),
     "another encoding": (
         (RULE + "{account.organization: Z").encode() + b"\xfcrich}",
-        "p.yaml:6:35: the file is not UTF-8 here; save it as UTF-8",
+        "p.yaml:6:35: invalid UTF-8; save the file as UTF-8",
     ),
     "a note with #": (
         RULE + "always" + NOTE + "Give the account # on your bill",
         (
-            "p.yaml:7:11: YAML cuts a text off at ` #`; put the text in single quotes, as "
-            "'Give the account # on your bill', or the comment on a line of its own"
+            "p.yaml:7:11: YAML truncates text at ` #`; put the text in single quotes, "
+            "'Give the account # on your bill', or the comment on a separate line"
         ),
     ),
     "a domain with @": (
@@ -95,11 +95,11 @@ MESSAGES = {
     ),
     "a large file": (
         RULE + "always\n" + "# and so on\n" * 420_000,
-        "p.yaml:20833:8: the file is larger than 250,000 bytes; keep long lists in a csv file",
+        "p.yaml:20833:8: the file is larger than 250,000 bytes; move long lists to a csv file",
     ),
     "a deep file": (
         "version: 1\nrules: " + "[" * 3_000,
-        "p.yaml:2:28: lists and mappings stand more than 20 deep inside one another; write it flatter",
+        "p.yaml:2:28: lists and mappings are nested more than 20 levels deep; use fewer levels",
     ),
 }
 
@@ -117,16 +117,16 @@ def test_each_mistake_has_its_place_and_says_what_to_do(text, message):
     [
         (
             RULE.replace("when: ", "filter: {account.username: b}"),
-            "a rule has no `filter` (did you mean `when`?); it has id, about, on, when, then",
+            "unknown key `filter` in a rule (did you mean `when`?); allowed keys: id, about, on, when, then",
         ),
-        (RULE.replace("then: reject", "then: Deny") + "always", "accept, reject or hold (did you mean `reject`?)"),
-        (RULE.replace("on: connection", "on: customer") + "always", "a list of them (did you mean `connection`?)"),
-        (RULE + "{username: b}", "there is no field `username` (did you mean `account.username`?)"),
-        (RULE + "{account.username: {not-in: [b]}}", "no operator `not-in` (did you mean `not: {FIELD: …}`?)"),
-        (RULE + "{lookup: {table: b}}", "a lookup has no `table` (did you mean `in`?)"),
-        ("version: 1\ndata: {b: {file: b.csv}}", "data has no `file` (did you mean `csv`?)"),
-        ("version: 1\ntables: {b: {csv: b.csv}}", "a policy has no `tables` (did you mean `data`?)"),
-        ("version: 1\ndefault: {name: b}", "the default has no `name`; it has then"),
+        (RULE.replace("then: reject", "then: Deny") + "always", "invalid `then` (did you mean `reject`?); use accept"),
+        (RULE.replace("on: connection", "on: customer") + "always", "invalid `on` (did you mean `connection`?)"),
+        (RULE + "{username: b}", "unknown field `username` (did you mean `account.username`?)"),
+        (RULE + "{account.username: {not-in: [b]}}", "unknown operator `not-in` (did you mean `not: {FIELD: …}`?)"),
+        (RULE + "{lookup: {table: b}}", "unknown key `table` in a lookup (did you mean `in`?)"),
+        ("version: 1\ndata: {b: {file: b.csv}}", "unknown key `file` in data (did you mean `csv`?)"),
+        ("version: 1\ntables: {b: {csv: b.csv}}", "unknown key `tables` in a policy (did you mean `data`?)"),
+        ("version: 1\ndefault: {name: b}", "unknown key `name` in the default; allowed keys: then"),
     ],
 )
 def test_a_word_of_other_programs_is_answered_with_ours(text, message):
@@ -161,11 +161,11 @@ def test_an_alias_bomb_is_refused_before_it_is_unfolded():
     with pytest.raises(PolicyRefused) as caught:
         policy.load({"p.yaml": BOMB.encode()})
     first = next(fault for fault in caught.value.faults if "&" in fault.message)
-    assert str(first).startswith("p.yaml:2:4: `&` begins a YAML anchor, which is not read here; write '&a'")
+    assert str(first).startswith("p.yaml:2:4: `&` begins a YAML anchor, which is not supported; write '&a'")
     assert len(caught.value.faults) <= 201
 
 
 def test_another_ending_is_not_passed_over(refused):
     """A blocklist that is silently not read would let everybody on it in."""
     fault = refused(RULE + "always", name="blocked.yml")
-    assert str(fault) == "blocked.yml:1:1: a policy's files end in .yaml; rename it to blocked.yaml, so that it is read"
+    assert str(fault) == "blocked.yml:1:1: policy files must end in .yaml; rename this file to blocked.yaml"

@@ -134,50 +134,51 @@ def test_a_file_of_cases_is_read_whole():
             ),
             "verdict",
             (
-                "case `a case`: expected accept by rule known-customer; came out hold by the default: No rule matched; "
-                "held for review. Rule known-customer is false: custom.Utility Customer Number was to be in "
-                "billing_accounts, and is 1."
+                "case `a case`: expected accept by rule known-customer, got hold by the default: No rule matched; "
+                "held for review. Rule known-customer is false: custom.Utility Customer Number should be "
+                "in billing_accounts, but is 1."
             ),
         ),
         (
             f"request: {{{ALICE}}}, data: {{billing_accounts: ['2']}}, expect: {{verdict: hold, rule: known-customer}}",
             "rule",
-            "Rule known-customer is false: custom.Utility Customer Number was to be in billing_accounts, and is ab",
+            "Rule known-customer is false: custom.Utility Customer Number should be in billing_accounts, but is absent",
         ),
         (
             "request: {kind: property, account.username: a}, expect: {verdict: hold, rule: default}",
             "rule",
             (
-                "came out hold by rule read-only with access_level unknown: Rule read-only could not be evaluated "
-                "because access_level is unknown: the document lacks it, though EPA's schema requires it. A case says "
-                "all that its rules ask for: give `access_level` under `request`."
+                "case `a case`: expected hold by the default, got hold by rule read-only with access_level "
+                "unknown: Rule read-only could not be evaluated because access_level is unknown: the "
+                "document lacks it, although EPA's schema requires it. The case must state everything that its "
+                "rules test: add `access_level` under `request`."
             ),
         ),
         (
             f"request: {{{HOUSE}, requested_at: '2026-01-01T00:00:00Z'}}, expect: {{verdict: reject, rule: late}}",
             "verdict",
             (
-                "came out hold by rule late with age unknown: Rule late could not be evaluated because age is "
-                "unknown: the case does not say it. A case says all that its rules ask for: give `requested_at`, and "
-                "`now` beside the request."
+                "case `a case`: expected reject by rule late, got hold by rule late with age unknown: Rule late "
+                "could not be evaluated because age is unknown: the test case does not state it. The case "
+                "must state everything that its rules test: add `requested_at`, and `now` next to `request`."
             ),
         ),
         (
             f"request: {{{HOUSE}, sender.username: green_consult}}, expect: {{verdict: accept, rule: late}}",
             "rule",
-            "came out accept by rule friend: Rule friend matched (accept): sender.username is in friends.",
+            "got accept by rule friend: Rule friend matched (accept): sender.username is in friends.",
         ),
         (
             "request: {kind: meter, account.username: spam_one}, expect: {verdict: hold, rule: friend}",
             "verdict",
-            "Rule friend is on property requests only.",
+            "Rule friend applies to property requests only.",
         ),
         (
             f"request: {{{HOUSE}, account.username: spam_one}}, expect: {{verdict: reject, rule: read-only}}".replace(
                 "account: {id: 1, username: a}", "account.id: 1"
             ).replace("Read Write", "Read"),
             "rule",
-            "Rule read-only is true too, but stands below.",
+            "Rule read-only matches too, but comes later.",
         ),
         (
             (
@@ -185,12 +186,12 @@ def test_a_file_of_cases_is_read_whole():
                 "expect: {verdict: accept, rule: known-customer, note: none}"
             ),
             "note",
-            "case `a case`: expected no note; the customer reads the note “Matched to the billing account ending in",
+            "case `a case`: expected no note, got the note “Matched to the billing account ending in 1.”",
         ),
         (
             f"request: {{{HOUSE}}}, expect: {{verdict: hold, rule: default, unknown: friends}}",
             "unknown",
-            "expected hold by the default with friends unknown; came out hold by the default",
+            "expected hold by the default with friends unknown, got hold by the default",
         ),
     ],
 )
@@ -338,7 +339,7 @@ def test_a_document_of_portfolio_managers(read):
 def test_a_real_table_is_never_read(read):
     """A source that the case does not give cannot be read; the policy's own values are as they stand."""
     tables = read(HOUSE).tables
-    assert tables["billing_accounts"] == NotLearnt("the case does not give it")
+    assert tables["billing_accounts"] == NotLearnt("the test case does not provide it")
     assert not isinstance(tables["friends"], NotLearnt)
 
 
@@ -358,28 +359,43 @@ def test_rows_of_a_table(read):
         *(
             (f"- {{about: b, request: {{kind: meter}}, data: {{points: [{row}]}}, {DEFAULT}}}", message)
             for row, message in (
-                ("a", "a row of `points` is a mapping of account_number, meter_number, tenants or until"),
-                ("{account_number: a, meter_number: b, tenant: 1}", "no column `tenant` (did you mean `tenants`?)"),
-                ("{account_number: a}", "the row lacks meter_number, which is its key"),
-                ("{account_number: a, meter_number: [b]}", "one cell stands here"),
+                (
+                    "a",
+                    (
+                        "a row of `points` must be a mapping; allowed columns: account_number, meter_number, tenants "
+                        "and until"
+                    ),
+                ),
+                (
+                    "{account_number: a, meter_number: b, tenant: 1}",
+                    "unknown column `tenant` in `points` (did you mean `tenants`?)",
+                ),
+                ("{account_number: a}", "missing key column meter_number in the row"),
+                ("{account_number: a, meter_number: [b]}", "expected one value, not a list or mapping"),
             )
         ),
-        ("- a", "a case is a mapping of about, request, facts, data, now or expect"),
-        ("- {about: b}", "the case lacks `request` or `expect`"),
+        ("- a", "a case must be a mapping; allowed keys: about, request, facts, data, now and expect"),
+        ("- {about: b}", "missing `request` and `expect` in the case"),
         (
             f"- {{about: b, request: {{kind: meter}}, expct: a, {DEFAULT}}}",
-            "a case has no `expct` (did you mean `expect`?)",
+            "unknown key `expct` in a case (did you mean `expect`?)",
         ),
-        (f"- {{about: [b], request: {{kind: meter}}, {DEFAULT}}}", "`about` says in one line what the case shows"),
-        (f"- {{about: b, request: meter, {DEFAULT}}}", "`request` is a mapping of fields, as {kind: connection"),
+        (
+            f"- {{about: [b], request: {{kind: meter}}, {DEFAULT}}}",
+            "`about` must be one line of text that describes the case",
+        ),
+        (
+            f"- {{about: b, request: meter, {DEFAULT}}}",
+            "`request` must be a mapping of fields, for example {kind: connection",
+        ),
         (
             f"- {{about: b, request: {{id: 1}}, {DEFAULT}}}",
-            "say of which `kind` the request is: connection, property or",
+            "missing or unknown `kind`; use connection, property or meter",
         ),
-        (f"- {{about: b, request: {{kind: metre}}, {DEFAULT}}}", "property or meter (did you mean `meter`?)"),
+        (f"- {{about: b, request: {{kind: metre}}, {DEFAULT}}}", "missing or unknown `kind` (did you mean `meter`?)"),
         (
             f"- {{about: b, request: {{kind: meter, metre.type: x}}, {DEFAULT}}}",
-            "no field `metre.type` (did you mean `me",
+            "unknown field `metre.type` (did you mean `meter.type`?)",
         ),
         (f"- {{about: b, request: {{kind: meter, meter: {{type: Eletric}}}}, {DEFAULT}}}", "did you mean `Electric`?"),
         (
@@ -388,85 +404,109 @@ def test_rows_of_a_table(read):
         ),
         (
             f"- {{about: b, request: {{kind: meter, age: 3d}}, {DEFAULT}}}",
-            "`age` follows from `requested_at`, and `now`",
+            "`age` is derived; give `requested_at`, and `now` next to `request` instead",
         ),
-        (f"- {{about: b, request: {{kind: meter, id: [1]}}, {DEFAULT}}}", "one value of `id` stands here"),
-        (f"- {{about: b, request: {{kind: meter, id: 1x}}, {DEFAULT}}}", "`id`: `1x` stands where a whole number"),
-        (f"- {{about: b, request: {{kind: meter, sender.id: 1}}, {DEFAULT}}}", "say `account.id` too"),
-        (f"- {{about: b, request: {{kind: meter, id: 1, 'id': 2}}, {DEFAULT}}}", "`id` already stands in line 2"),
-        (f"- {{about: b, request: {{{ALICE}, account.id: 7}}, {DEFAULT}}}", "`account.id` is said twice"),
+        (f"- {{about: b, request: {{kind: meter, id: [1]}}, {DEFAULT}}}", "expected one value of `id`"),
+        (
+            f"- {{about: b, request: {{kind: meter, id: 1x}}, {DEFAULT}}}",
+            "`id`: invalid value `1x`; expected a whole number",
+        ),
+        (f"- {{about: b, request: {{kind: meter, sender.id: 1}}, {DEFAULT}}}", "missing `account.id`"),
+        (
+            f"- {{about: b, request: {{kind: meter, id: 1, 'id': 2}}, {DEFAULT}}}",
+            "duplicate key `id`, first used in line 2",
+        ),
+        (
+            f"- {{about: b, request: {{{ALICE}, account.id: 7}}, {DEFAULT}}}",
+            "duplicate field `account.id`; keep one of them",
+        ),
         (
             f"- {{about: b, request: {{{ALICE}, id: 7}}, {DEFAULT}}}",
             "the `id` of a connection request is its `account.id`",
         ),
-        (f"- {{about: b, request: {{kind: meter, meter.first_bill_date: today}}, {DEFAULT}}}", "write the date out"),
+        (
+            f"- {{about: b, request: {{kind: meter, meter.first_bill_date: today}}, {DEFAULT}}}",
+            "write the date, for example 2026-01-31",
+        ),
         (
             f"- {{about: b, request: {{kind: meter, account.email: a}}, {DEFAULT}}}",
-            "does not carry `account.email`; state",
+            "a meter request does not carry `account.email`",
         ),
         (
             f"- {{about: b, request: {{kind: meter, custom: some}}, {DEFAULT}}}",
-            "`custom` is followed by names and what",
+            "`custom` must be a mapping of names to answers",
         ),
-        (f"- {{about: b, request: {{kind: meter}}, facts: x, {DEFAULT}}}", "`facts` is a mapping of fields"),
+        (f"- {{about: b, request: {{kind: meter}}, facts: x, {DEFAULT}}}", "`facts` must be a mapping of fields"),
         (
             f"- {{about: b, request: {{kind: meter}}, facts: {{meter.name: x}}, {DEFAULT}}}",
-            "stands under `request:`; fact",
+            "`meter.name` belongs under `request:`",
         ),
         (
             f"- {{about: b, request: {{kind: meter}}, facts: {{held_for: 3d}}, {DEFAULT}}}",
-            "say `now` too, as `now: 2026-",
+            "`held_for` needs `now` too, for example `now: 2026-03-04T12:00:00Z`",
         ),
         (
             f"- {{about: b, request: {{kind: meter}}, facts: {{property: {{share: none, verdict: hold}}}}, {DEFAULT}}}",
-            "the property is none, so no share of it is pending",
+            "the property share is none: only a pending one has a verdict or custom fields",
         ),
-        (f"- {{about: b, request: {{kind: meter}}, now: today, {DEFAULT}}}", "`now` is a date and time with its zone"),
-        (f"- {{about: b, request: {{kind: meter}}, now: '0001-01-01T00:00:00+14:00', {DEFAULT}}}", "`now` is a date"),
-        (f"- {{about: b, request: {{kind: meter}}, now: now, {DEFAULT}}}", "`now` is a date and time with its zone"),
+        (
+            f"- {{about: b, request: {{kind: meter}}, now: today, {DEFAULT}}}",
+            "invalid `now`; use a date and time with time zone",
+        ),
+        (
+            f"- {{about: b, request: {{kind: meter}}, now: '0001-01-01T00:00:00+14:00', {DEFAULT}}}",
+            "invalid `now`; use a date and time with time zone",
+        ),
+        (
+            f"- {{about: b, request: {{kind: meter}}, now: now, {DEFAULT}}}",
+            "invalid `now`; use a date and time with time zone",
+        ),
         (
             f"- {{about: b, request: {{kind: meter}}, data: x, {DEFAULT}}}",
-            "`data` is a mapping: a name, and a list of keys",
+            "`data` must be a mapping from data names to lists of keys",
         ),
         (
             f"- {{about: b, request: {{kind: meter}}, data: {{freinds: [a]}}, {DEFAULT}}}",
-            "declares no data `freinds` (did y",
+            "unknown data name `freinds` (did you mean `friends`?)",
         ),
         (f"- {{about: b, request: {{kind: meter}}, data: {{friends: gone}}, {DEFAULT}}}", "or `unavailable`"),
-        ("- {about: b, request: {kind: meter}, expect: hold}", "`expect` says what must come of it, as {verdict"),
+        ("- {about: b, request: {kind: meter}, expect: hold}", "`expect` must be a mapping, for example {verdict"),
         (
             "- {about: b, request: {kind: meter}, expect: {verdict: hold}}",
-            "where no rule decides, write `rule: default`",
+            "if no rule decides, write `rule: default`",
         ),
         (
             "- {about: b, request: {kind: meter}, expect: {verdict: acept, rule: default}}",
-            "hold (did you mean `accept`?)",
+            "invalid `verdict` (did you mean `accept`?)",
         ),
-        ("- {about: b, request: {kind: meter}, expect: {verdict: hold, rule: frend}}", "no rule `frend` (did you mean"),
-        ("- {about: b, request: {kind: meter}, expect: {verdict: hold, rule: [a]}}", "`rule` is one text"),
-        (f"- {{about: b, request: {{xml: a.xml, kind: meter}}, {DEFAULT}}}", "the file says it all; take `kind` out"),
-        (f"- {{about: b, request: {{xml: [a]}}, {DEFAULT}}}", "one file stands here, as requests/x.xml"),
+        (
+            "- {about: b, request: {kind: meter}, expect: {verdict: hold, rule: frend}}",
+            "unknown rule `frend` (did you mean `friend`?)",
+        ),
+        ("- {about: b, request: {kind: meter}, expect: {verdict: hold, rule: [a]}}", "`rule` must be one text"),
+        (f"- {{about: b, request: {{xml: a.xml, kind: meter}}, {DEFAULT}}}", "`kind` is not allowed with `xml`"),
+        (f"- {{about: b, request: {{xml: [a]}}, {DEFAULT}}}", "expected one file, for example requests/x.xml"),
         (
             f"- {{about: b, request: {{xml: to.xml}}, {DEFAULT}}}",
-            "no file `to.xml` in the policy's folder (did you mean",
+            "file `to.xml` not found in the policy folder (did you mean `two.xml`?)",
         ),
         (
             f"- {{about: b, request: {{xml: two.xml}}, {DEFAULT}}}",
-            "two.xml holds 2 such requests (ids: 7, 8); say which",
+            "2 such requests (ids: 7, 8) in two.xml; choose one",
         ),
         (
             f"- {{about: b, request: {{xml: two.xml, id: 9}}, {DEFAULT}}}",
-            "holds 0 such requests (ids: 7, 8); write an id",
+            "0 such requests (ids: 7, 8) in two.xml; use an id from this file",
         ),
-        (f"- {{about: b, request: {{xml: bad.xml}}, {DEFAULT}}}", "bad.xml is no pending list: "),
-        (f"- {{about: b, request: {{xml: empty.xml}}, {DEFAULT}}}", "empty.xml holds none"),
+        (f"- {{about: b, request: {{xml: bad.xml}}, {DEFAULT}}}", "bad.xml is not a valid pending list"),
+        (f"- {{about: b, request: {{xml: empty.xml}}, {DEFAULT}}}", "no requests in empty.xml"),
         (
             f"- {{about: b, request: {{xml: spoilt.xml}}, {DEFAULT}}}",
-            "no policy is asked of it: XML forbids a character in its account/email",
+            "this request would never reach a policy: XML does not allow a character in its account/email",
         ),
         (
             f"- {{about: b, request: {{xml: anonymous.xml}}, {DEFAULT}}}",
-            "its account.id is not known (the document lacks",
+            "its account.id is unknown (the document lacks it)",
         ),
     ],
 )
@@ -489,17 +529,17 @@ def test_what_is_refused(refused, case, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "the file has no case; write `cases:` and the first one, or delete the file"),
-        (b"version: 1", "write `cases:` and below it a list"),
-        (b"cases: []", "the list is empty"),
+        (b"", "a.test.yaml: the file has no cases; add `cases:` with at least one, or delete the file"),
+        (b"version: 1", "a.test.yaml:1:1: `cases` must be a list"),
+        (b"cases: []", "a.test.yaml:1:8: empty list"),
         (b"cases: none", "begin each case with a dash"),
-        (b"- about: b", "a test file is a mapping of version or cases"),
+        (b"- about: b", "a test file must be a mapping; allowed keys"),
         (
             b"version: 2\ncases: [{about: b, request: {kind: meter}, expect: {verdict: hold, rule: default}}]",
             "`version: 1`",
         ),
-        (b"rules: [a]", "a test file has no `rules`"),
-        (b"cases:\n\t- a", "a tab stands here; indent with spaces"),
+        (b"rules: [a]", "unknown key `rules` in a test file; allowed keys"),
+        (b"cases:\n\t- a", "tab character; indent with spaces\n    \t- a\n    ^"),
     ],
 )
 def test_a_test_file_without_a_case_is_refused(text, message):
@@ -516,7 +556,7 @@ def test_cases_have_files_of_their_own():
     with pytest.raises(PolicyRefused) as caught:
         load({"p.yaml": rules})
     cases, rule = caught.value.faults
-    assert "whose name ends in .test.yaml" in cases.message
+    assert "`cases` belongs in a separate file with a name that ends in .test.yaml" in cases.message
     assert "choose another id" in rule.message
 
 
@@ -530,8 +570,8 @@ def test_rules_that_have_faults_are_told_with_those_of_cases():
             )
         )
     assert [fault.message.partition(";")[0].partition(" (")[0] for fault in caught.value.faults] == [
-        "there is no field `x`",
-        "there is no field `meter.tipe`",
+        "unknown field `x`",
+        "unknown field `meter.tipe`",
     ]
 
 
@@ -566,10 +606,12 @@ def test_what_a_customer_left_blank_is_written_as_two_quotes(run):
 
 def test_what_is_not_a_text_of_a_customer_may_not_be_blank(refused):
     """A case says what it shows, and a missing value is a value missing."""
-    assert "says in one line" in refused(f"- {{about: '', request: {{{HOUSE}}}, {DEFAULT}}}").message
     assert (
-        "a value is missing here"
-        in refused(f"- {{about: a, request: {{{HOUSE}, property.name: }}, {DEFAULT}}}").message
+        "`about` must be one line of text that describes the case"
+        in refused(f"- {{about: '', request: {{{HOUSE}}}, {DEFAULT}}}").message
+    )
+    assert (
+        "missing value; add one" in refused(f"- {{about: a, request: {{{HOUSE}, property.name: }}, {DEFAULT}}}").message
     )
 
 

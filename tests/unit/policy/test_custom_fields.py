@@ -38,7 +38,9 @@ def test_a_policy_that_goes_with_the_definitions_has_nothing_said_of_it():
 
 def test_a_name_that_is_not_defined_is_told_with_the_likely_one():
     """In conditions, in look-ups, on the right of same_as, in notes, and under private."""
-    wrong = "our account defines no custom field `Customer Numbr` (did you mean `Customer Number`?); it defines"
+    wrong = (
+        "your account does not define the custom field `Customer Numbr` (did you mean `Customer Number`?); it defines"
+    )
     for test in (
         "custom.Customer Numbr: {present: true}",
         "any: [{custom.Customer Numbr: '1'}]",
@@ -67,25 +69,25 @@ def test_an_account_without_custom_fields_is_told_so():
         (
             "custom.Customer Number",
             "meter",
-            "never there on meter requests; write `connection.custom.Cust",
+            "so meter requests never have custom.Customer Number; use `connection.custom.Customer Number` there",
         ),
         (
             "custom.Customer Number",
             "[connection, meter]",
-            "Customer Number` there, in a rule of its own",
+            "Customer Number` there, in a separate rule",
         ),
-        ("custom.Parcel", "meter", "write `property.custom.Parcel` there"),
-        ("connection.custom.Parcel", "property", "write `custom.Parcel` there"),
-        ("connection.custom.Parcel", "[property, meter]", "write `custom.Parcel` or `property.custom.Parcel` there"),
-        ("property.custom.Point-ID", "meter", "write `custom.Point-ID` there"),
-        ("property.custom.Customer Number", "meter", "write `connection.custom.Customer Number` there"),
-        ("custom.Parcel", "connection", "is not known when connection requests are judged: leave them out"),
+        ("custom.Parcel", "meter", "use `property.custom.Parcel` there"),
+        ("connection.custom.Parcel", "property", "use `custom.Parcel` there"),
+        ("connection.custom.Parcel", "[property, meter]", "use `custom.Parcel` or `property.custom.Parcel` there"),
+        ("property.custom.Point-ID", "meter", "use `custom.Point-ID` there"),
+        ("property.custom.Customer Number", "meter", "use `connection.custom.Customer Number` there"),
+        ("custom.Parcel", "connection", "connection requests are decided before it is answered: remove them from `on`"),
     ],
 )
 def test_a_field_that_is_asked_with_another_kind_of_request_is_told_with_its_name_there(field, on, says):
     """Asked once and used on a meter as `custom.` it would never be there, and the test would always be false."""
     (said,) = faults(f"{field}: {{present: true}}", on=on)
-    assert "is asked" in said
+    assert "customers answer" in said
     assert says in said
 
 
@@ -98,13 +100,16 @@ def test_a_note_may_name_a_field_that_only_some_of_its_requests_have():
 @pytest.mark.parametrize(
     ("test", "says"),
     [
-        ("custom.Customer Number: '00-998-17'", "no answer can be `00-998-17`: Portfolio Manager takes 8 to 10 digits"),
+        (
+            "custom.Customer Number: '00-998-17'",
+            "no answer can be `00-998-17`: Portfolio Manager accepts 8 to 10 digits for `Customer Number`",
+        ),
         ("custom.Customer Number: ['1234567', '12345678']", "no answer can be `1234567`"),
         ("custom.Customer Number: {in: ['12345678901'], clean: digits}", "`12345678901`"),
-        ("custom.Customer Number: {matches: '[0-9]{3}-[0-9]{5}'}", "no answer can fit this pattern"),
-        ("custom.Customer Number: {matches: '[0-9]{11}'}", "no answer can fit this pattern"),
-        ("custom.Customer Number: {starts_with: 'A'}", "no answer can have `A` in it"),
-        ("not: {custom.Customer Number: {matches: '[A-Z]+'}}", "no answer can fit"),
+        ("custom.Customer Number: {matches: '[0-9]{3}-[0-9]{5}'}", "no answer can match this pattern"),
+        ("custom.Customer Number: {matches: '[0-9]{11}'}", "no answer can match this pattern"),
+        ("custom.Customer Number: {starts_with: 'A'}", "no answer can contain `A`"),
+        ("not: {custom.Customer Number: {matches: '[A-Z]+'}}", "no answer can match this pattern"),
         ("custom.Customer Number: {equals: 'A890', clean: last 4}", "`A890`"),
         ("custom.Customer Number: {matches: '[0-9]{8}', clean: zero_fill 9}", "and the answer is cleaned before"),
     ],

@@ -104,18 +104,30 @@ def test_what_the_note_of_an_expiry_names_is_read_from_the_service(policy):
 @pytest.mark.parametrize(
     ("then", "expire", "message"),
     [
-        ("hold", "30d", "`expire` is a mapping of after, then or note"),
-        ("hold", "{after: 30d}", "`expire` lacks `then`, as {after: 30d, then: reject}"),
-        ("hold", "{then: reject}", "`expire` lacks `after`"),
-        ("hold", "{after: 30d, then: accept}", "a hold ends with `then: reject`; nothing is accepted by waiting"),
-        ("hold", "{after: 30d, then: [reject]}", "a hold ends with `then: reject`"),
-        ("hold", "{after: 30, then: reject}", "`after` is a length of time: a number and s, m, h or d, as 30d"),
-        ("hold", "{after: 0d, then: reject}", "`after` is a length of time"),
-        ("hold", "{after: [30d], then: reject}", "`after` is a length of time"),
-        ("hold", "{after: 30d, then: reject, tell: x}", "`expire` has no `tell`"),
-        ("hold", "{after: 30d, then: reject, not: x}", "`expire` has no `not` (did you mean `note`?)"),
+        ("hold", "30d", "`expire` must be a mapping; allowed keys: after, then and note"),
+        ("hold", "{after: 30d}", "missing `then` in `expire`; write it as {after: 30d, then: reject}"),
+        ("hold", "{then: reject}", "missing `after` in `expire`; write it as {after: 30d"),
+        (
+            "hold",
+            "{after: 30d, then: accept}",
+            "a hold can only expire with `then: reject`; nothing is accepted by waiting",
+        ),
+        ("hold", "{after: 30d, then: [reject]}", "a hold can only expire with `then: reject`"),
+        (
+            "hold",
+            "{after: 30, then: reject}",
+            "invalid duration in `after`; use a number and s, m, h or d, for example 30d",
+        ),
+        ("hold", "{after: 0d, then: reject}", "invalid duration in `after`; use a number and s"),
+        ("hold", "{after: [30d], then: reject}", "invalid duration in `after`; use a number and s"),
+        ("hold", "{after: 30d, then: reject, tell: x}", "unknown key `tell` in `expire`; allowed keys"),
+        ("hold", "{after: 30d, then: reject, not: x}", "unknown key `not` in `expire` (did you mean `note`?)"),
         ("hold", "{after: 30d, then: reject, note: '{meter.name}'}", "`meter.name`"),
-        ("reject", "{after: 30d, then: reject}", "`expire` is for what is held, and this says reject; take it out"),
+        (
+            "reject",
+            "{after: 30d, then: reject}",
+            "`expire` is allowed with `then: hold` only, but `then` is reject; remove it",
+        ),
         ("hold", "!x {after: 30d, then: reject}", "`!` begins a YAML tag"),
         ("hold", "{after: !x 30d, then: !x reject}", "`!` begins a YAML tag"),
     ],
@@ -210,6 +222,6 @@ def test_check_warns_of_a_rule_that_holds_and_says_no_end_of_it(load, tmp_path):
     (tmp_path / "policy.yaml").write_text(f"version: 1\n{rules}\n")
     result = CliRunner().invoke(cli, ["check", str(tmp_path)])
     assert result.stderr.splitlines()[0].startswith(
-        f"{tmp_path}/policy.yaml:2:14: warning: what rule waits holds waits for people"
+        f"{tmp_path}/policy.yaml:2:14: warning: rule waits holds requests without a time limit"
     )
     assert "no problems" in result.stdout

@@ -181,7 +181,7 @@ def test_a_literal_that_cleaning_would_make_another_number_of_is_refused(operato
     text = (
         RULES % ("digits", "digits")
     ) + f"  - {{id: r, on: meter, then: hold, when: {{custom.A: {{{operator}, clean: digits}}}}}}"
-    assert "is a number with a decimal part or an exponent, which `clean` would drop" in loads(text)
+    assert "`clean` would remove the decimal part or exponent of" in loads(text)
     assert "clean: [points, digits]" in loads(text)
 
 

@@ -43,18 +43,22 @@ def test_limits_are_as_said_and_otherwise_as_by_default(load, said, limits):
 @pytest.mark.parametrize(
     ("said", "place", "message"),
     [
-        ("limits: None", (3, 9), "`limits` is a mapping of accept or reject, as {accept: 200 per 1h"),
-        ("limits: [accept]", (3, 9), "`limits` is a mapping"),
-        ("limits: {acept: 1 per 1h}", (3, 10), "there is no limit for `acept` (did you mean `accept`?)"),
-        ("limits: {hold: 1 per 1h}", (3, 10), "there is no limit for `hold`; there are accept or reject"),
-        ("limits: {accept: 500}", (3, 18), "a limit is a number per time, as `500 per 1h`, or `none`"),
-        ("limits: {reject: 500 per hour}", (3, 18), "as `500 per 1h`, `10% per 1d`, or `none`; times are as 15m"),
-        ("limits: {accept: 1 per 0h}", (3, 18), "a limit is a number per time"),
-        ("limits: {accept: -1 per 1h}", (3, 18), "a limit is a number per time"),
-        ("limits: {accept: {hour: 1}}", (3, 18), "a limit is a number per time"),
-        ("limits: {accept: [1 per 1h, none]}", (3, 29), "a limit is a number per time"),
-        ("limits: {accept: 10% per 1d}", (3, 18), "only rejects are limited by share; write a number"),
-        ("limits: {reject: 101% per 1d}", (3, 18), "a share of more than 100% limits nothing"),
+        ("limits: None", (3, 9), "invalid `limits`; use a mapping, for example {accept: 200 per 1h"),
+        ("limits: [accept]", (3, 9), "invalid `limits`; use a mapping"),
+        ("limits: {acept: 1 per 1h}", (3, 10), "unknown key `acept` in `limits` (did you mean `accept`?)"),
+        ("limits: {hold: 1 per 1h}", (3, 10), "unknown key `hold` in `limits`; allowed keys: accept and reject"),
+        (
+            "limits: {accept: 500}",
+            (3, 18),
+            "invalid limit; use a number per period, for example `500 per 1h`, or `none`",
+        ),
+        ("limits: {reject: 500 per hour}", (3, 18), "for example `500 per 1h` or `10% per 1d`, or `none`"),
+        ("limits: {accept: 1 per 0h}", (3, 18), "invalid limit; use a number per period"),
+        ("limits: {accept: -1 per 1h}", (3, 18), "invalid limit; use a number per period"),
+        ("limits: {accept: {hour: 1}}", (3, 18), "invalid limit; use a number per period"),
+        ("limits: {accept: [1 per 1h, none]}", (3, 29), "invalid limit; use a number per period"),
+        ("limits: {accept: 10% per 1d}", (3, 18), "a percentage can limit rejects only; use a number"),
+        ("limits: {reject: 101% per 1d}", (3, 18), "a limit above 100% has no effect; use a number"),
     ],
 )
 def test_what_is_no_limit_is_refused_where_it_stands(refused, said, place, message):
@@ -73,5 +77,5 @@ def test_what_was_refused_already_is_not_refused_again(refused):
 def test_limits_stand_in_one_file_only(refused):
     """Two files that each say a limit would leave open which one holds; both are read for faults."""
     (fault, other) = refused(f"{RULES}\nlimits: {{accept: 1 per 1h}}", zz="version: 1\nlimits: {accept: many}")
-    assert "`limits` already stands in policy.yaml" in fault.message
-    assert "a limit is a number per time" in other.message
+    assert "`limits` is also set in policy.yaml" in fault.message
+    assert "invalid limit; use a number per period" in other.message

@@ -80,7 +80,7 @@ def rule(when: str, on: str = "property", then: str = "reject", more: str = "") 
 def test_a_rule_that_is_never_reached(warn, above, below):
     """A wider rule above leaves nothing to it, and is named."""
     told = warn(rule(above), rule(below), rule("{access_level: Read}", on="meter"), head=DATA)
-    message = "rule r1 is never reached: what it is about is decided above it, by r0; move it up"
+    message = "rule r1 is never reached: all its matches are decided earlier, by r0; move it up"
     assert [each for each in told if each[0] != "unused-data"] == [("never-reached", message)]
 
 
@@ -114,7 +114,7 @@ def test_several_rules_may_leave_nothing(warn):
     """Rules above that only together cover it are named together, and no others."""
     one, two, three = (rule(f"{{account.username: {name}}}") for name in "abc")
     (told,) = warn(one, two, three, rule("{account.username: [c, a]}"))
-    assert told[1].endswith("decided above it, by r0, r2; move it up")
+    assert told[1].endswith("decided earlier, by r0, r2; move it up")
 
 
 def test_what_stops_nothing(warn):
@@ -125,7 +125,7 @@ def test_what_stops_nothing(warn):
         assert warn(rule(f"{when}}}", more=more), narrow) == []
     assert warn(rule("{account.username: a}", on="meter"), narrow) == []
     (told,) = warn(rule("{account.username: a}", on="meter"), rule("{account.username: a}", on="[meter, property]"))
-    assert told[1].startswith("rule r1 is never reached by meter requests: ")
+    assert told[1].startswith("rule r1 is never reached for meter requests: ")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_waiting_and_time(warn):
     ((code, message),) = warn(rule("always", more=", until: 2026-03-03"))
     assert (code, message) == (
         "until-passed",
-        "rule r0 has not applied since 2026-03-03; take it out, or give it another `until`",
+        "rule r0 stopped applying after 2026-03-03; remove it, or change `until`",
     )
     assert warn(rule("always", more=", until: 2026-03-04")) == []
 
@@ -207,8 +207,8 @@ def test_data(warn):
     looking = "{lookup: {in: t, by: {a: account.username, b: property.name}}, account.username: {in: u}}"
     empty = key_table("t", [])
     assert warn(rule(looking), head=head, tables={"t": empty, "u": NotLearnt("gone")}) == [
-        ("empty-table", "data t has no rows, so nobody is found there"),
-        ("unused-data", "data v is declared, and no rule looks there"),
+        ("empty-table", "data t has no rows, so no lookup in it can match"),
+        ("unused-data", "data v is declared, but no rule uses it"),
     ]
 
 

@@ -56,16 +56,16 @@ def test_rendering(meter, facts, text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{meter.nam}", "there is no such field (did you mean `meter.name`?)"),
-        ("{age}", "`age` may be absent; say what stands there then"),
-        ("{access_level|lower}", "there is no filter `lower`; there are last4, mask, upper, title or or TEXT"),
-        ("{access_level|last5}", "there is no filter `last5` (did you mean `last4`?)"),
-        ("{access_level|or }", "there is no filter `or`"),
-        ("{custom.A}", "`custom.A` may be absent"),
-        ("{meter.inactive_date}", "`meter.inactive_date` may be absent"),
-        ("a { b", "a `{` stands alone in the note"),
-        ("a } b", "a `}` stands alone in the note"),
-        ("{}", "there is no such field"),
+        ("{meter.nam}", "unknown field `meter.nam` in the note (did you mean `meter.name`?)"),
+        ("{age}", "`age` can be absent; add a fallback text"),
+        ("{access_level|lower}", "unknown filter `lower`; allowed filters: last4, mask, upper, title or or TEXT"),
+        ("{access_level|last5}", "unknown filter `last5` (did you mean `last4`?)"),
+        ("{access_level|or }", "unknown filter `or`; allowed filters"),
+        ("{custom.A}", "`custom.A` can be absent"),
+        ("{meter.inactive_date}", "`meter.inactive_date` can be absent"),
+        ("a { b", "unmatched `{` in the note; write `{{` for a literal brace"),
+        ("a } b", "unmatched `}` in the note; write `}"),
+        ("{}", "unknown field `` in the note"),
         ("x" * 1001, "has 1,001 characters; at most 1,000 fit"),
     ],
 )
@@ -79,7 +79,7 @@ def test_kinds():
     """A field that no kind of the rule has is refused, and one that some lack needs `or`."""
     assert "which a connection request never has" in note("{meter.name}", kinds=frozenset({Kind.CONNECTION}))[1][0]
     both = frozenset({Kind.METER, Kind.PROPERTY})
-    assert "may be absent" in note("{meter.name}", kinds=both, ensured=frozenset())[1][0]
+    assert "can be absent" in note("{meter.name}", kinds=both, ensured=frozenset())[1][0]
     assert note("{access_level}", kinds=both, ensured=frozenset())[1] == []
 
 
@@ -105,13 +105,13 @@ def test_a_tested_field_needs_no_or(load, refused, when, ensured):
     if ensured:
         assert load(text).rules[0].note is not None
     else:
-        assert "may be absent" in refused(text)[0].message
+        assert "can be absent" in refused(text)[0].message
 
 
 def test_a_note_that_is_no_text(refused):
     """A note that begins with a brace must stand in quotes."""
     (fault,) = refused("rules: [{id: a, on: meter, when: always, then: hold, note: [a]}]")
-    assert "a note is one text" in fault.message
+    assert "`note` must be one text" in fault.message
 
 
 @pytest.mark.parametrize(("text", "end"), [("0041-001-234", "1234"), ("0099817", "17"), ("7", "7"), ("--", "")])

@@ -108,7 +108,7 @@ def test_what_is_looked_up_is_not_shown(load, keyed, facts):
 def test_a_note_cannot_show_it(refused, note):
     """However it is filtered, and whatever the capitals."""
     text = "private: [custom.Key]\n" + RULE.format(on="connection", when="{custom.Key: x}", more=f", {note}")
-    assert any("which is private: it is never shown" in fault.message for fault in refused(text))
+    assert any("which is private; remove it from the note" in fault.message for fault in refused(text))
     assert any("which is private" in fault.message for fault in refused(f"{text}\ndefault: {{then: hold, {note}}}"))
 
 
@@ -121,10 +121,10 @@ def test_what_can_be_private(load, refused, what):
     if what == "custom.Key":
         assert load(text).private == {"key"}
     else:
-        assert any("`private` is a list of your custom fields" in fault.message for fault in refused(text))
+        assert any("`private` must be a list of your custom fields" in fault.message for fault in refused(text))
 
 
 def test_taken_cannot_be_asked_of_it(refused):
     """The ledger has only digests of what was typed, which cannot be cleaned: nothing would be found to be taken."""
     (fault,) = refused("private: [custom.Key]\n" + RULE.format(on="meter", when="{custom.key: {taken: true}}", more=""))
-    assert "`taken` cannot be asked of `custom.key`" in fault.message
+    assert "`taken` cannot test `custom.key`: the ledger does not store values of private fields" in fault.message

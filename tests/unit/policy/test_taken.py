@@ -183,7 +183,7 @@ def test_what_follows_from_it(rule, refused):
     for when, message in {
         "{meter.name: {taken: true}}": "`taken` is for custom fields",
         "{property.year_built: {taken: true}}": "`taken` is for text",
-        "{custom.A: {taken: maybe}}": "`maybe` stands where true or false",
+        "{custom.A: {taken: maybe}}": "invalid value `maybe`; expected true or false",
         "{custom.A: {taken: true, at_least: 4}}": "`custom.A` is read as a number",
     }.items():
         faults = refused(f"rules: [{{id: a, on: meter, when: {when}, then: hold}}]")
@@ -224,15 +224,15 @@ def test_a_case_that_does_not_say_what_is_taken():
     """It is told how to say it."""
     case = CASE.format(value=7, facts="account.connected: true", verdict="reject", rule="conflict")
     (result,) = run_cases(load({"p.yaml": RULES, "p.test.yaml": case.encode()}))
-    assert "give `taken: {custom.Number: true}`, or `false`, under `facts`" in result.fault.message
+    assert "add `taken: {custom.Number: true}`, or `false`, under `facts`" in result.fault.message
 
 
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ("taken: custom.Number", "write it as `taken:"),
-        ("taken: {account.id: true}", "`account.id` is no custom field"),
-        ("taken: {custom.Number: perhaps}", "true or false"),
+        ("taken: custom.Number", "`taken` must be a mapping, for example `taken:"),
+        ("taken: {account.id: true}", "`account.id` in `taken` is not a custom field"),
+        ("taken: {custom.Number: perhaps}", "invalid value of `custom.Number`; use true if"),
     ],
 )
 def test_faults_of_what_a_case_says_is_taken(facts, message):

@@ -166,9 +166,9 @@ def test_a_literal_that_a_field_may_have_is_taken(name, test):
 def test_the_message_says_what_the_values_are():
     """What is wrong, and what the field holds."""
     assert (
-        "`account.email_domain` is never `@spam.example`: it is what follows the @ of an e-mail address, as example.com"
-        in loads("{account.email_domain: '@spam.example'}")
-    )
+        "`account.email_domain` is never `@spam.example`: it is the domain of an e-mail address, for example "
+        "example.com"
+    ) in loads("{account.email_domain: '@spam.example'}")
     assert "`150` is out of range: `property.occupancy` is a percentage from 0 to 100" in loads(
         "{property.occupancy: {at_least: 150}}"
     )
@@ -191,7 +191,7 @@ DATA = "data:\n  t:\n    values: %s\n    clean: %s\n"
 def test_a_value_of_our_own_list_that_nothing_looked_up_there_can_be_is_refused(field, values, clean, refused):
     """It would let in whom it should have stopped; its own place is named."""
     told = loads(f"{{{field}: {{in: t}}}}", data=DATA % (values, clean))
-    assert f"`{refused}` can never be found: what is looked up there is `{field}`" in told
+    assert f"`{refused}` can never match: rules look up `{field}`" in told
     assert told.startswith("p.yaml:4:")
 
 
@@ -212,8 +212,8 @@ def test_a_value_of_our_own_list_that_nothing_looked_up_there_can_be_is_refused(
 def test_a_number_or_date_is_found_only_as_it_is_written(field, value):
     """Without a cleaning that takes the difference away."""
     data = f"data: {{t: {{values: ['{value}']}}}}\n"
-    assert f"`{value}` can never be found" in loads(f"{{{field}: {{in: t}}}}", data=data)
-    assert f"`{value}` can never be found" in loads(f"{{lookup: {{in: t, by: {{value: {field}}}}}}}", data=data)
+    assert f"`{value}` can never match" in loads(f"{{{field}: {{in: t}}}}", data=data)
+    assert f"`{value}` can never match" in loads(f"{{lookup: {{in: t, by: {{value: {field}}}}}}}", data=data)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ def test_a_read_table_with_keys_in_vain_is_warned_of():
         "data t",
         "data u",
     ]
-    assert "2 keys can never be found, as @bad.example" in told[0]
-    assert "1 key can never be found, as 2 Eletric" in told[1]
+    assert "data t: 2 keys can never match, for example @bad.example" in told[0]
+    assert "data u: 1 key can never match, for example 2 Eletric" in told[1]
 
 
 def test_a_pattern_that_no_domain_fits_is_warned_of():

@@ -36,12 +36,12 @@ def test_scalars_stay_what_was_written():
         (
             "a: see: the bill",
             (1, 7),
-            "a second `: ` stands in this line; put the text in single quotes: a: 'see: the bill'",
+            "a second `: ` in this line; put the text in single quotes: a: 'see: the bill'",
         ),
         ("a: {kind} is fine", (1, 11), "put the text in single quotes: a: '{kind} is fine'"),
         ("a: {kind}", (1, 9), "text with braces needs single quotes"),
-        ("a: {}", (1, 4), "the mapping is empty"),
-        ("a: []", (1, 4), "the list is empty"),
+        ("a: {}", (1, 4), "empty mapping; add entries"),
+        ("a: []", (1, 4), "empty list; add entries"),
         ("a: @b", (1, 4), "cannot begin with `@`; put the text in single quotes: a: '@b'"),
         ("a: {b: @c d, e: f}", (1, 8), "cannot begin with `@`; put the text in single quotes: a: {b: '@c d', e: f}"),
         ("a: ,b", (1, 4), "cannot begin with `,`"),
@@ -50,26 +50,26 @@ def test_scalars_stay_what_was_written():
         ("a: &b c", (1, 4), "`&` begins a YAML anchor"),
         ("a: !!str c", (1, 4), "`!` begins a YAML tag"),
         ("a: ! c", (1, 4), "`!` begins a YAML tag"),
-        ("a:\n\t- b", (2, 1), "a tab stands here"),
-        ("a: 'b\nc: d", (1, 4), "the quotation mark is never closed"),
-        ("a: [b\nc: d", (1, 4), "this bracket or brace is not closed"),
-        ("a: b\n  c: d", (2, 4), "indented further than the one above"),
-        ("a: b\nc\nd: e", (2, 1), "a `: ` is missing here"),
-        ("a: 'don't'", (1, 9), "a ' inside single quotes is doubled: a: 'don''t'"),
-        ("a: |b", (1, 5), "a text after | or > begins on the next line"),
-        ("a: b\n- c", (2, 1), "YAML did not expect this here"),
-        ("a: b\na: c", (2, 1), "`a` already stands in line 1"),
-        ("<<: b\na: c", (1, 1), "`<<` merges mappings"),
-        ("[a]: b\nc: d", (1, 1), "a key is a name"),
-        ("{a: b}: c", (1, 1), "a key is a name"),
-        ("a:\nb: c", (1, 3), "a value is missing here"),
-        ("a: ''", (1, 4), "a value is missing here"),
-        ("a: b\n---\nc: d", (2, 1), "a second document begins here"),
-        ("a: the # on your bill", (1, 4), "as 'the # on your bill', or the comment on a line of its own"),
-        ("a: the\n  number # on it", (1, 4), "as 'number # on it'"),
-        ("[" * 22, (1, 22), "more than 20 deep"),
+        ("a:\n\t- b", (2, 1), "tab character; indent with spaces"),
+        ("a: 'b\nc: d", (1, 4), "unclosed quotation mark; close it"),
+        ("a: [b\nc: d", (1, 4), "unclosed bracket or brace; close it"),
+        ("a: b\n  c: d", (2, 4), "this line is indented more than the one above"),
+        ("a: b\nc\nd: e", (2, 1), "missing `: `; write a colon and a space after a key"),
+        ("a: 'don't'", (1, 9), "a ' inside single quotes must be doubled: a: 'don''t'"),
+        ("a: |b", (1, 5), "text after | or > must begin on the next line"),
+        ("a: b\n- c", (2, 1), "invalid YAML (expected <block end>"),
+        ("a: b\na: c", (2, 1), "duplicate key `a`, first used in line 1"),
+        ("<<: b\na: c", (1, 1), "YAML merge keys (`<<`)"),
+        ("[a]: b\nc: d", (1, 1), "a key must be a name"),
+        ("{a: b}: c", (1, 1), "a key must be a name"),
+        ("a:\nb: c", (1, 3), "missing value; add one"),
+        ("a: ''", (1, 4), "missing value; add one"),
+        ("a: b\n---\nc: d", (2, 1), "a second YAML document begins here"),
+        ("a: the # on your bill", (1, 4), "'the # on your bill', or the comment on a separate line"),
+        ("a: the\n  number # on it", (1, 4), "put the text in single quotes, 'number # on it'"),
+        ("[" * 22, (1, 22), "lists and mappings are nested more than 20 levels deep"),
         ("# nothing but a remark", (0, 0), "the file is empty"),
-        ("a: b\nc: \x07", (2, 4), "a control character (U+0007) stands here"),
+        ("a: b\nc: \x07", (2, 4), "control character U+0007; remove it"),
     ],
 )
 def test_what_is_refused(text, where, message):
@@ -86,14 +86,14 @@ def test_not_utf_8():
     """Another encoding is named with its place."""
     faults: list[Fault] = []
     assert source_text.read("p.yaml", b"a: b\nc: Z\xfcrich\n", faults) is None
-    assert faults == [Fault("p.yaml", 2, 5, "the file is not UTF-8 here; save it as UTF-8")]
+    assert faults == [Fault("p.yaml", 2, 5, "invalid UTF-8; save the file as UTF-8")]
 
 
 def test_a_file_that_is_too_large():
     """Long lists belong into data, not into rules."""
     faults: list[Fault] = []
     assert source_text.read("p.yaml", b"#" * 250_001, faults) is None
-    assert "larger than 250,000 bytes; keep long lists in a csv file" in faults[0].message
+    assert "the file is larger than 250,000 bytes; move long lists to a csv file" in faults[0].message
 
 
 def test_an_error_without_a_place():
