@@ -193,12 +193,13 @@ def free_port() -> int:
 @pytest.mark.parametrize(
     ("service", "says"),
     [
-        (f"http://127.0.0.1:{free_port()}/ws", "nothing listens there"),
+        ("http://127.0.0.1:{port}/ws", "nothing listens there"),
         ("https://nowhere.invalid/ws", "cannot be resolved"),
     ],
 )
 async def test_a_host_that_cannot_be_reached_is_told_by_its_cause(simulate, said, service, says):
     """Nothing else is asked of it."""
+    service = service.format(port=free_port())
     found = await found_by(**said(await simulate(clock=utc_now), service=service, rate="4 per 1s"))
     assert found["host"].state is State.PROBLEM
     assert says in found["host"].found
