@@ -7,7 +7,7 @@ import sys
 import click
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.standard_streams import exit_code, make_safe
+from pm_autoaccept.cli.support.standard_streams import exit_code, make_safe
 from pm_autoaccept.errors import ConfigurationError, PmAutoacceptError, PolicyRefused
 
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle, utc_now
-from pm_autoaccept.egress.passage import Egress, Passage
+from pm_autoaccept.data_sources import read_folder
+from pm_autoaccept.data_sources.fetch import Places
+from pm_autoaccept.data_sources.refresh import LONGEST, Keeper
+from pm_autoaccept.egress.proxy_password import Egress, Passage
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.elapsed import OF_THIS_PROCESS
+from pm_autoaccept.ledger.elapsed_time import OF_THIS_PROCESS
 from pm_autoaccept.ledger.proxy_passwords import recorded, recorded_beside
 from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
 from pm_autoaccept.policy import Policy, Table, load_checked
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN
-from pm_autoaccept.reference import read_folder
-from pm_autoaccept.reference.fetching import Places
-from pm_autoaccept.reference.keeping import LONGEST, Keeper
-from pm_autoaccept.signing_in import Memory, credential, ledger_is_there, sign_in
-from pm_autoaccept.telemetry.findings import log_told
+from pm_autoaccept.sign_in import Memory, credential, ledger_is_there, sign_in
+from pm_autoaccept.telemetry.events import log_told
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from pm_autoaccept.policy import Policy, Table, end_of_day, weigh
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import REPEAT_WITHIN, Ledger
-from pm_autoaccept.telemetry.findings import log_finding, log_told
+from pm_autoaccept.telemetry.events import log_finding, log_told
 
 NOTED_EVERY = timedelta(hours=1)
 """How often it is noted again what tables hold that have not changed."""

@@ -61,7 +61,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is meant, and say which one may have been."""
         if args[0] not in COMMANDS:
-            from pm_autoaccept.policy.wording import perhaps
+            from pm_autoaccept.policy.messages import perhaps
 
             ctx.fail(f"there is no command `{args[0]}`{perhaps(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Group
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Group
 
 if TYPE_CHECKING:
     from pm_autoaccept.config import Settings
@@ -39,9 +39,9 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
     It is what the last cycles read: shares are read owner by owner, in turn. `since` is when our accept was done; of
     what was not let in by us, when it was first seen.
     """
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
-    from pm_autoaccept.cli.ties import COLUMNS, TEXT
-    from pm_autoaccept.ledger.standing import standing
+    from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
+    from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
+    from pm_autoaccept.ledger.inventory_report import standing
 
     from_ledger(
         ledger,
@@ -103,9 +103,9 @@ def unshare(share: str, *, note: str | None, yes: bool, **said: Any) -> int:  # 
 @options.mode
 def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  # noqa: ANN401 — likewise
     """List the notifications that are stored, each with what it changed; or clear Portfolio Manager's list of them."""
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
-    from pm_autoaccept.cli.notified import COLUMNS, TEXT
-    from pm_autoaccept.ledger.standing import notifications as stored
+    from pm_autoaccept.cli.output.notification_columns import COLUMNS, TEXT
+    from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
+    from pm_autoaccept.ledger.inventory_report import notifications as stored
 
     if clear:
         return _clear(yes=yes, said=said)
@@ -140,9 +140,9 @@ def _enforcing(said: dict[str, Any]) -> Settings:
 
 
 def _remove(removal: Removal, what: str, *, yes: bool, said: dict[str, Any]) -> int:
-    from pm_autoaccept.cli.asking import ask, who
-    from pm_autoaccept.cli.running import run_gently
-    from pm_autoaccept.cli.signing_in import signed_in
+    from pm_autoaccept.cli.support.confirm import ask, who
+    from pm_autoaccept.cli.support.runner import run_gently
+    from pm_autoaccept.cli.support.session import signed_in
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.model import Outcome
@@ -169,9 +169,9 @@ def _remove(removal: Removal, what: str, *, yes: bool, said: dict[str, Any]) -> 
 
 
 def _clear(*, yes: bool, said: dict[str, Any]) -> int:
-    from pm_autoaccept.cli.asking import ask
-    from pm_autoaccept.cli.running import run_gently
-    from pm_autoaccept.cli.signing_in import signed_in
+    from pm_autoaccept.cli.support.confirm import ask
+    from pm_autoaccept.cli.support.runner import run_gently
+    from pm_autoaccept.cli.support.session import signed_in
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.errors import PortfolioManagerError

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
-    from pm_autoaccept.cli.checking.report import Report
+    from pm_autoaccept.cli.check_report.report import Report
     from pm_autoaccept.config import ForPolicy
 
 
@@ -54,18 +54,18 @@ def check(
     which account and how are for that alone.
     """
     if schema:
-        from pm_autoaccept.cli.as_json import print_json
+        from pm_autoaccept.cli.output.json_rows import print_json
         from pm_autoaccept.policy.language.schema import schema as editor_schema
 
         print_json(editor_schema())
         return 0
 
-    from pm_autoaccept.cli.checking.report import report_on
+    from pm_autoaccept.cli.check_report.report import report_on
 
     named = options.policy_folder(folder, settings=said["settings"], account=said["account"])
     definitions = None
     if live:
-        from pm_autoaccept.cli.definitions import definitions_of
+        from pm_autoaccept.cli.support.field_definitions import definitions_of
         from pm_autoaccept.config import load_settings
 
         definitions = definitions_of(load_settings(policy=named, **said))
@@ -91,22 +91,22 @@ def _names_of(settings: Path | None) -> ForPolicy | None:
 
 def _show(report: Report, output: str, *, coverage: bool, files: bool) -> None:
     if output == "json":
-        from pm_autoaccept.cli.checking.json import print_as_json
+        from pm_autoaccept.cli.check_report.json import print_as_json
 
         print_as_json(report)
     elif output == "github":
-        from pm_autoaccept.cli.checking.github import print_as_github
+        from pm_autoaccept.cli.check_report.github import print_as_github
 
         print_as_github(report)
     elif output == "junit":
-        from pm_autoaccept.cli.checking.junit import print_as_junit
+        from pm_autoaccept.cli.check_report.junit import print_as_junit
 
         print_as_junit(report)
     elif output == "sarif":
-        from pm_autoaccept.cli.checking.sarif import print_as_sarif
+        from pm_autoaccept.cli.check_report.sarif import print_as_sarif
 
         print_as_sarif(report)
     else:
-        from pm_autoaccept.cli.checking.text import print_text
+        from pm_autoaccept.cli.check_report.text import print_text
 
         print_text(report, coverage=coverage, files=files)

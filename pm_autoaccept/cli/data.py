@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Group
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pm_autoaccept.config import Settings
+    from pm_autoaccept.data_sources.source_status import Stock
     from pm_autoaccept.model import Fact, Remembered
     from pm_autoaccept.policy import Guard, Policy
-    from pm_autoaccept.reference.stock import Stock
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -35,7 +35,7 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     """
     import asyncio
 
-    from pm_autoaccept.cli.as_json import print_json
+    from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.cycle import utc_now
 
@@ -75,14 +75,14 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
     Reads the ledger only. A decision's `sources` name the same digests.
     """
-    from pm_autoaccept.cli.exporting import attributes, from_ledger, print_rows, text_zone
-    from pm_autoaccept.ledger import remembering
+    from pm_autoaccept.cli.output.rows import attributes, from_ledger, print_rows, text_zone
+    from pm_autoaccept.ledger import source_history
 
     zone = text_zone(settings, account)
 
     def show(connection: Connection) -> None:
         print_rows(
-            remembering.history(connection, account=account),
+            source_history.history(connection, account=account),
             output=output,
             zone=zone,
             columns=attributes("account", "source", "digest", "rows", "since", "until", "confirmed_by"),
@@ -104,7 +104,7 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
 async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
     from pm_autoaccept.account import load_policy, passage_to_look, places
-    from pm_autoaccept.reference.stock import take_stock
+    from pm_autoaccept.data_sources.source_status import take_stock
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
@@ -114,7 +114,7 @@ async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock
 
 async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Remembered]]:
     """What the ledger remembers; nothing where there is no ledger yet."""
-    from pm_autoaccept.cli.recorded import ledger_exists
+    from pm_autoaccept.cli.support.recorded import ledger_exists
     from pm_autoaccept.errors import LedgerError
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import NotLearnt
@@ -133,11 +133,11 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 
 async def _confirm(name: str, settings: Settings) -> int:
     from pm_autoaccept.account import load_policy, passage_to_look, places
-    from pm_autoaccept.cli.asking import who
+    from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.cycle import utc_now
-    from pm_autoaccept.ledger import Database, remembering
+    from pm_autoaccept.data_sources.fetch import read_source
+    from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
-    from pm_autoaccept.reference.fetching import read_source
 
     source = _named(name, load_policy(settings.policy).policy)
     async with passage_to_look(settings) as passage:
@@ -149,7 +149,7 @@ async def _confirm(name: str, settings: Settings) -> int:
     database = await Database.open(settings.ledger)
     try:
         by, at = who(), utc_now()
-        await database.run(lambda connection: remembering.confirm(connection, settings.name, use, by=by, at=at))
+        await database.run(lambda connection: source_history.confirm(connection, settings.name, use, by=by, at=at))
     finally:
         await database.close()
     click.echo(f"{name} is taken as good with its {table.rows:,} rows ({table.digest[:12]}), until they change.")
@@ -157,7 +157,7 @@ async def _confirm(name: str, settings: Settings) -> int:
 
 
 def _named(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, whose type is not imported so early
-    from pm_autoaccept.policy.wording import listed, perhaps
+    from pm_autoaccept.policy.messages import listed, perhaps
 
     if name in policy.sources:
         return policy.sources[name]
@@ -196,10 +196,10 @@ def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: date
 
 
 def _print(stocks: Sequence[Stock], now: datetime) -> None:
-    from pm_autoaccept.cli.printing import coloured, console, print_table
+    from pm_autoaccept.cli.output.tables import coloured, console, print_table
     from pm_autoaccept.model import NotLearnt
     from pm_autoaccept.policy.durations import written_duration
-    from pm_autoaccept.telemetry.printable import printable
+    from pm_autoaccept.telemetry.terminal import printable
 
     rows = []
     for stock in stocks:

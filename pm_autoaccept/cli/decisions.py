@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,8 +67,8 @@ def decisions(
     --since and --until go by the time of the decision; with --accepted, by the time the answer was sent. In CSV a text
     that a spreadsheet would take for a formula has an apostrophe before it; JSON has it as it was.
     """
-    from pm_autoaccept.cli.exporting import from_ledger, moment, text_zone
-    from pm_autoaccept.cli.policies import show_policies
+    from pm_autoaccept.cli.output.policy_columns import show_policies
+    from pm_autoaccept.cli.output.rows import from_ledger, moment, text_zone
     from pm_autoaccept.model import Kind, Verdict
     from pm_autoaccept.record import Wanted
 
@@ -110,8 +110,8 @@ def print_one(
     kind: str, number: int, *, ledger: str | None, settings: Path | None, account: str | None, output: str
 ) -> bool:
     """Print every decision of one request; says whether there was one."""
-    from pm_autoaccept.cli.exporting import print_rows, text_zone
-    from pm_autoaccept.cli.one_request import print_recorded, recorded
+    from pm_autoaccept.cli.output.request_history import print_recorded, recorded
+    from pm_autoaccept.cli.output.rows import print_rows, text_zone
 
     rows, zone = recorded(kind, number, ledger=ledger, settings=settings, account=account), text_zone(settings, account)
     if rows and output == "text":
@@ -123,9 +123,9 @@ def print_one(
 
 def _known(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:
     """See that there is such a rule, in the ledger or in the policy: an empty list would look like an answer."""
-    from pm_autoaccept.cli.exporting import policies_in_force
-    from pm_autoaccept.ledger.auditing import rules
-    from pm_autoaccept.policy.wording import perhaps, some
+    from pm_autoaccept.cli.output.rows import policies_in_force
+    from pm_autoaccept.ledger.audit import rules
+    from pm_autoaccept.policy.messages import perhaps, some
 
     known = {each.id for policy in policies_in_force(settings, account) for each in policy.rules}
     if rule not in known and rule not in (known := known | rules(connection)):
@@ -134,10 +134,10 @@ def _known(connection: Connection, rule: str, settings: Path | None, account: st
 
 
 def _show(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
-    from pm_autoaccept.cli.exporting import print_rows, with_account
-    from pm_autoaccept.cli.printing import coloured
-    from pm_autoaccept.cli.summary import ending
-    from pm_autoaccept.ledger.auditing import custom_names, wanted_decisions
+    from pm_autoaccept.cli.output.rows import print_rows, with_account
+    from pm_autoaccept.cli.output.summary import ending
+    from pm_autoaccept.cli.output.tables import coloured
+    from pm_autoaccept.ledger.audit import custom_names, wanted_decisions
 
     names = custom_names(connection, wanted) if wanted.accepted and output.startswith("csv") else None
     print_rows(
@@ -178,7 +178,7 @@ _PLAIN = (
 
 def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[DecisionRow], object]]]:
     """The columns of JSON and CSV: with these custom fields each in its own, or (None) with all of them in one."""
-    from pm_autoaccept.cli.exporting import attributes
+    from pm_autoaccept.cli.output.rows import attributes
     from pm_autoaccept.model import Kind
 
     def answers(name: str) -> tuple[str, Callable[[DecisionRow], object]]:
@@ -198,9 +198,9 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
 
 
 def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
-    from pm_autoaccept.cli.exporting import print_rows, with_account
-    from pm_autoaccept.cli.ties import COLUMNS, TEXT
-    from pm_autoaccept.ledger.standing import standing
+    from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
+    from pm_autoaccept.cli.output.rows import print_rows, with_account
+    from pm_autoaccept.ledger.inventory_report import standing
     from pm_autoaccept.model import Origin
 
     def asked(row: TieRow) -> bool:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def demo(*, seed: int, pending: int, every: bool, ledger: str | None, output: st
 
     Nothing outside this machine is asked or told.
     """
-    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.cli.support.runner import run_gently
 
     async def work(stop: Stop) -> int:
         kept = ledger or _new_ledger()
@@ -67,13 +67,13 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
     from rich.progress import Progress
 
     from pm_autoaccept.account import open_account
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.config import Settings
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.data_sources import example_policy
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode, ReasonKind
     from pm_autoaccept.redaction import shown
-    from pm_autoaccept.reference import example_policy
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
     out = console(stderr=output == "json")
@@ -167,8 +167,8 @@ class _Story:
         """One line: what became of it, the request, its owner, the rule, and why."""
         from rich.text import Text
 
-        from pm_autoaccept.cli.printing import COLOURS
-        from pm_autoaccept.telemetry.printable import printable
+        from pm_autoaccept.cli.output.tables import COLOURS
+        from pm_autoaccept.telemetry.terminal import printable
 
         line = Text()
         line.append(f"{word:<9}  ", style=COLOURS.get(word, ""))
@@ -220,8 +220,8 @@ def _end(out: Console, rows: Sequence[DecisionRow], *, ledger: str, seed: int, c
     """Sum up, from the ledger alone, and say what to try next."""
     from rich.text import Text
 
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.summary import print_summary, summarize
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.output.summary import print_summary, summarize
 
     summary = summarize(rows)
     if output == "json":

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def doctor(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ove
     Of Portfolio Manager only reads are asked, and nothing is recorded in the ledger but refused passwords. Exit code 1
     where there is a problem, 0 otherwise.
     """
-    from pm_autoaccept.cli.running import read_gently
+    from pm_autoaccept.cli.support.runner import read_gently
     from pm_autoaccept.config import load_sound_accounts
     from pm_autoaccept.errors import ConfigurationError
 
@@ -39,8 +39,8 @@ def doctor(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ove
 
 
 async def _examine(program: Program | None, faults: Sequence[str], *, output: str) -> int:
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.config import said
     from pm_autoaccept.doctor import State, examine, settings_refused
 
@@ -63,7 +63,7 @@ async def _examine(program: Program | None, faults: Sequence[str], *, output: st
 
 def _print(settings: Sequence[SaidSetting], findings: Sequence[Finding]) -> None:
     """Print for a person: the settings, then what was found, by account."""
-    from pm_autoaccept.cli.printing import console, print_table
+    from pm_autoaccept.cli.output.tables import console, print_table
     from pm_autoaccept.doctor import State
 
     out = console()
@@ -88,7 +88,7 @@ def _print(settings: Sequence[SaidSetting], findings: Sequence[Finding]) -> None
 
 def _rows(findings: Iterable[Finding]) -> Iterable[tuple[object, ...]]:
     """One row for each finding, one for each further line of it, and one for what to do about it."""
-    from pm_autoaccept.cli.printing import coloured
+    from pm_autoaccept.cli.output.tables import coloured
 
     for finding in findings:
         first, *more = finding.found.splitlines()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pm_autoaccept.cli.looking import Looked
+    from pm_autoaccept.cli.support.preview import Looked
     from pm_autoaccept.config import Settings
     from pm_autoaccept.model import Decision, RequestKey
     from pm_autoaccept.policy import Source
@@ -45,7 +45,7 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
         return code
     kind, number = options.request_key(key or "")
 
-    from pm_autoaccept.cli.running import read_gently
+    from pm_autoaccept.cli.support.runner import read_gently
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.model import Kind, RequestKey
 
@@ -56,7 +56,7 @@ def explain(key: str | None, *, xml: Path | None, output: str, **said: Any) -> i
 
 
 async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
-    from pm_autoaccept.cli.looking import look_only
+    from pm_autoaccept.cli.support.preview import look_only
 
     looked = await look_only(settings)
     found = [decision for decision in looked.plan.decisions if decision.key == key]
@@ -68,7 +68,7 @@ async def _explain(settings: Settings, key: RequestKey, *, output: str) -> int:
 def _from_ledger(settings: Settings, key: RequestKey, *, output: str) -> int:
     """What was decided of a request that pends no more, with its evidence; exit code 1 where nothing is known of it."""
     from pm_autoaccept.cli.decisions import print_one
-    from pm_autoaccept.cli.recorded import ledger_exists
+    from pm_autoaccept.cli.support.recorded import ledger_exists
 
     click.echo(f"{key} does not pend now.", err=True)
     if ledger_exists(settings.ledger) and print_one(
@@ -80,14 +80,14 @@ def _from_ledger(settings: Settings, key: RequestKey, *, output: str) -> int:
 
 
 def _from_file(xml: Path, folder: Path) -> Looked:
-    from pm_autoaccept.cli.looking import Looked
+    from pm_autoaccept.cli.support.preview import Looked
     from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.data_sources import not_read, read_folder, read_local
     from pm_autoaccept.decide import decide
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot
     from pm_autoaccept.parse import parse_pending_page
     from pm_autoaccept.plan import plan
     from pm_autoaccept.policy import load, weigh
-    from pm_autoaccept.reference import not_read, read_folder, read_local
 
     policy, body, now = load(read_folder(folder)), xml.read_bytes(), utc_now()
     pages = {kind: parse_pending_page(kind, body) for kind in Kind}
@@ -136,9 +136,9 @@ def _say_what_is_not_compared(sources: Mapping[str, Source]) -> None:
 
 
 def _show(looked: Looked, decisions: tuple[Decision, ...], *, output: str) -> int:
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.explained import tell
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.explanation import tell
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.output.tables import console
 
     if output == "json":
         print_json([_as_data(looked, decision) for decision in decisions])
@@ -151,8 +151,8 @@ def _show(looked: Looked, decisions: tuple[Decision, ...], *, output: str) -> in
 
 def _as_data(looked: Looked, decision: Decision) -> dict[str, object]:
     """One decision for machines."""
-    from pm_autoaccept.cli.explained import data_used, looked_at
-    from pm_autoaccept.cli.looking import planned
+    from pm_autoaccept.cli.output.explanation import data_used, looked_at
+    from pm_autoaccept.cli.support.preview import planned
 
     rules, near = looked_at(looked, decision)
     return {

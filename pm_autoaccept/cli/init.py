@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -23,8 +23,8 @@ def init(folder: Path, **said: Any) -> int:  # noqa: ANN401 — click hands over
     import json
     import secrets
 
-    from pm_autoaccept.cli.definitions import definitions_of
-    from pm_autoaccept.cli.starter import starter
+    from pm_autoaccept.cli.starter.files import starter
+    from pm_autoaccept.cli.support.field_definitions import definitions_of
     from pm_autoaccept.config import load_settings
     from pm_autoaccept.policy.language.schema import schema
 

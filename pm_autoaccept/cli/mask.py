@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -26,26 +26,26 @@ def mask(before: str, *, name: str | None, yes: bool, settings: Path | None, led
     """
     import asyncio
 
-    from pm_autoaccept.cli.asking import ask
-    from pm_autoaccept.cli.exporting import from_ledger, moment
+    from pm_autoaccept.cli.output.rows import from_ledger, moment
+    from pm_autoaccept.cli.support.confirm import ask
     from pm_autoaccept.config import ledger_address
-    from pm_autoaccept.ledger import Database, masking
+    from pm_autoaccept.ledger import Database, retention
 
     until = moment(before)
     assert until is not None  # noqa: S101 — click demands the option
     old = from_ledger(
         ledger,
         settings,
-        lambda connection: masking.count(connection, before=until, account=name),
+        lambda connection: retention.count(connection, before=until, account=name),
         account=name,
     )
     # Also where there is nothing left to mask: an earlier time may not have erased it from the file.
     ask(f"Mask {old} rows that were last seen before {until:%Y-%m-%d %H:%M:%S %Z}, for good?", yes=yes)
 
-    async def work() -> masking.Masked:
+    async def work() -> retention.Masked:
         database = await Database.open(ledger_address(ledger, settings=settings))
         try:
-            return await masking.mask(database, before=until, account=name)
+            return await retention.mask(database, before=until, account=name)
         finally:
             await database.close()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -20,7 +20,7 @@ def migrate(*, settings: Path | None, ledger: str | None, check: bool) -> int:
     A ledger in SQLite is brought up to date by the next `run` or `once` too, one in PostgreSQL only by this command:
     stop every replica first, since those of an older version cannot work with newer tables.
     """
-    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.cli.support.runner import run_gently
     from pm_autoaccept.config import ledger_address
 
     address = ledger_address(ledger, settings=settings)
@@ -28,7 +28,7 @@ def migrate(*, settings: Path | None, ledger: str | None, check: bool) -> int:
 
 
 async def _migrate(address: str, *, check: bool) -> int:
-    from pm_autoaccept.ledger.migrating import migrate as bring_up_to_date
+    from pm_autoaccept.ledger.db.upgrade import migrate as bring_up_to_date
 
     before, after = await bring_up_to_date(address, check_only=check)
     if before == after:

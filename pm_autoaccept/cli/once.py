@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def once(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands over 
 
     Exit code 0 also when requests are held; 69 where a list could not be read to its end.
     """
-    from pm_autoaccept.cli.running import run_gently
+    from pm_autoaccept.cli.support.runner import run_gently
     from pm_autoaccept.config import load_settings
 
     settings = load_settings(**said)
@@ -62,7 +62,7 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
 
 async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
     """Wait until a ledger that was made just now may answer; the reading comes after, since it must be fresh."""
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.tables import console
 
     if wait := ledger.new_for():
         console(stderr=True).print(f"Waiting: {await ledger.paused()}.")
@@ -71,8 +71,8 @@ async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
 
 def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
     """Say that somebody else, `run` as a rule, does the work. That is no failure: cron need not write a letter."""
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.output.tables import console
 
     holder = held.holder if held is not None else "another process"
     if output == "json":
@@ -87,12 +87,12 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
     from rich.progress import Progress
 
     from pm_autoaccept.account import open_account, places
-    from pm_autoaccept.cli.printing import console
+    from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import PolicyWatch
+    from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError
     from pm_autoaccept.ledger.proxy_passwords import recorded
-    from pm_autoaccept.reference.keeping import LONGEST
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
@@ -140,10 +140,10 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
 
 
 def _report(planned: Plan, receipts: list[Receipt], rows: Sequence[DecisionRow], *, mode: Mode, output: str) -> None:
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.looking import notices
-    from pm_autoaccept.cli.printing import console
-    from pm_autoaccept.cli.summary import print_summary, summarize
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.output.summary import print_summary, summarize
+    from pm_autoaccept.cli.output.tables import console
+    from pm_autoaccept.cli.support.preview import notices
     from pm_autoaccept.model import Mode
 
     summary = summarize(rows)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from pm_autoaccept.config import Settings
@@ -27,13 +27,13 @@ def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401
     of the time of its decision, and where this differs. Facts that the ledger does not have are not learnt.
     """
     if recorded:
-        from pm_autoaccept.cli.rejudged import show_recorded
+        from pm_autoaccept.cli.output.comparison import show_recorded
 
         whose = {"settings": said["settings"], "account": said["account"]}
         folder = options.policy_folder(said["policy"], **whose)
         return show_recorded(folder, ledger=said["ledger"], output=output, **whose)
-    from pm_autoaccept.cli.looking import look_only
-    from pm_autoaccept.cli.running import read_gently
+    from pm_autoaccept.cli.support.preview import look_only
+    from pm_autoaccept.cli.support.runner import read_gently
     from pm_autoaccept.config import load_settings
 
     settings = load_settings(**said)
@@ -45,9 +45,9 @@ def pending(output: str, *, recorded: bool, **said: Any) -> int:  # noqa: ANN401
 
 
 def _show(plan: Plan, settings: Settings, *, output: str) -> int:
-    from pm_autoaccept.cli.as_json import print_json
-    from pm_autoaccept.cli.looking import notices, planned
-    from pm_autoaccept.cli.printing import coloured, console, print_table
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.output.tables import coloured, console, print_table
+    from pm_autoaccept.cli.support.preview import notices, planned
 
     then = planned(plan)
     if output == "json":

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,9 +26,9 @@ def resume(
     """End what `pause` began, for the same account or for all; or lift a limit. Who did it when is recorded."""
     import asyncio
 
-    from pm_autoaccept.cli.braking import in_ledger, moment, who
+    from pm_autoaccept.cli.support.pause_options import in_ledger, moment, who
     from pm_autoaccept.cycle import utc_now
-    from pm_autoaccept.ledger import braking
+    from pm_autoaccept.ledger import pauses
     from pm_autoaccept.model import Action
 
     if (limit is None) is not (until is None):
@@ -37,14 +37,12 @@ def resume(
     whom = f"account {account}" if account else "all accounts of this ledger"
     if limit is not None and until is not None:
         action, ends = Action[limit.upper()], moment(until, now=now)
-        asyncio.run(
-            in_ledger(ledger, settings, lambda it: braking.lift(it, account, action, until=ends, by=by, at=now))
-        )
+        asyncio.run(in_ledger(ledger, settings, lambda it: pauses.lift(it, account, action, until=ends, by=by, at=now)))
         click.echo(f"No limit of {limit}s holds for {whom} until {ends:%Y-%m-%d %H:%M %Z}.")
         return 0
 
-    def go_on(connection: Connection) -> tuple[bool, tuple[braking.Pause, ...]]:
-        return braking.resume(connection, account, by=by, at=now), braking.pauses(connection)
+    def go_on(connection: Connection) -> tuple[bool, tuple[pauses.Pause, ...]]:
+        return pauses.resume(connection, account, by=by, at=now), pauses.pauses(connection)
 
     ended, others = asyncio.run(in_ledger(ledger, settings, go_on))
     click.echo(f"Resumed {whom}." if ended else f"There was no pause of {whom}.")

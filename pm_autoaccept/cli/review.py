@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Group
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def review(
     """
     if context.invoked_subcommand is not None:
         return None
-    from pm_autoaccept.cli.exporting import from_ledger, print_rows, text_zone, with_account
+    from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger.held_requests import held_requests
     from pm_autoaccept.policy.durations import written_duration
@@ -65,7 +65,7 @@ def review(
 
 def _columns(now: datetime) -> list[tuple[str, Callable[[HeldRow], object]]]:
     """The columns of JSON and CSV."""
-    from pm_autoaccept.cli.exporting import attributes
+    from pm_autoaccept.cli.output.rows import attributes
 
     return [
         *attributes("account"),
@@ -94,8 +94,8 @@ def acknowledge(key: str, *, why: str, settings: Path | None, ledger: str | None
     """
     import asyncio
 
-    from pm_autoaccept.cli.asking import who
-    from pm_autoaccept.cli.braking import in_ledger
+    from pm_autoaccept.cli.support.confirm import who
+    from pm_autoaccept.cli.support.pause_options import in_ledger
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.ledger import held_requests
     from pm_autoaccept.model import Kind, RequestKey

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from pm_autoaccept.cli import options
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support import options
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -19,7 +19,7 @@ def run(**said: Any) -> int:  # noqa: ANN401 — click hands over the options, c
 
     In `observe` mode, the default, everything is decided and recorded and nothing is sent.
     """
-    from pm_autoaccept.cli.running import run_until_stopped
+    from pm_autoaccept.cli.support.runner import run_until_stopped
     from pm_autoaccept.config import Settings, load_accounts, load_settings
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.daemon import run as run_daemon

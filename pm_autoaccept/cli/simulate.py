@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pm_autoaccept.cli.help_page import Command
+from pm_autoaccept.cli.support.help_page import Command
 
 
 @click.command(cls=Command)
@@ -24,7 +24,7 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
     """
     import json
 
-    from pm_autoaccept.cli.running import run_until_stopped
+    from pm_autoaccept.cli.support.runner import run_until_stopped
     from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.simulator import Simulator, load_world, serve, world_from_seed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.config.forms import host_and_port, ledger_file, password_in
-from pm_autoaccept.config.given import PREFIX, Origin, variable
-from pm_autoaccept.config.program import (
+from pm_autoaccept.config.display import SaidSetting, said
+from pm_autoaccept.config.formats import host_and_port, ledger_file, password_in
+from pm_autoaccept.config.load import (
     IN_THE_ENVIRONMENT,
     ForPolicy,
     Program,
@@ -16,7 +16,7 @@ from pm_autoaccept.config.program import (
     policy_folders,
     policy_names,
 )
-from pm_autoaccept.config.saying import SaidSetting, said
+from pm_autoaccept.config.origins import PREFIX, Origin, variable
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
 
 __all__ = [

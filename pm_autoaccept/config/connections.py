@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.forms import is_database, ledger_file, with_password
-from pm_autoaccept.config.given import Given, Origin
+from pm_autoaccept.config.formats import is_database, ledger_file, with_password
+from pm_autoaccept.config.origins import Given, Origin
 from pm_autoaccept.errors import ConfigurationError, Fault
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
-from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
 from pm_autoaccept.redaction import has_password
 
 _KEYS = ("url", "password_file", "password_env")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from pm_autoaccept.config.forms import (
+from pm_autoaccept.config.formats import (
     parse_duration,
     parse_groups,
     parse_ledger,

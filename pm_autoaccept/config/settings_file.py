@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pm_autoaccept.config.connections import Connection, read_connections
-from pm_autoaccept.config.forms import ledger_file, proxy_has_password
-from pm_autoaccept.config.given import Given, Origin
+from pm_autoaccept.config.formats import ledger_file, proxy_has_password
+from pm_autoaccept.config.origins import Given, Origin
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.errors import ConfigurationError, Fault
-from pm_autoaccept.policy.reading import source_text
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Place, Text
-from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser import source_text
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Place, Text
 from pm_autoaccept.redaction import has_password
 
 OF_AN_ACCOUNT = (

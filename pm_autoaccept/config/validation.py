@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from pm_autoaccept.config.forms import with_password
-from pm_autoaccept.config.given import PREFIX, Given
+from pm_autoaccept.config.formats import with_password
 from pm_autoaccept.config.messages import message
+from pm_autoaccept.config.origins import PREFIX, Given
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import SECRETS, SettingsFile
 from pm_autoaccept.egress import proxy_variables

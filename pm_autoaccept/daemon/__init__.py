@@ -7,9 +7,9 @@ gently.
 
 from __future__ import annotations
 
-from pm_autoaccept.daemon.accounts import run
-from pm_autoaccept.daemon.holding import Hold, holder_name, holding
+from pm_autoaccept.daemon.lease import Hold, holder_name, holding
 from pm_autoaccept.daemon.policy_watch import PolicyWatch
-from pm_autoaccept.daemon.stopping import Stop
+from pm_autoaccept.daemon.shutdown import Stop
+from pm_autoaccept.daemon.supervisor import run
 
 __all__ = ["Hold", "PolicyWatch", "Stop", "holder_name", "holding", "run"]

@@ -12,11 +12,11 @@ from typing import Self
 import structlog
 
 from pm_autoaccept.account import PolicyInForce, load_policy
+from pm_autoaccept.data_sources.fetch import Places
+from pm_autoaccept.data_sources.file_stamps import Looks, documents_seen, look_again, look_at_policy, settled
+from pm_autoaccept.data_sources.refresh import PATIENCE, Keeper
+from pm_autoaccept.data_sources.threads import apart
 from pm_autoaccept.errors import ConfigurationError, PolicyRefused
-from pm_autoaccept.reference.apart import apart
-from pm_autoaccept.reference.fetching import Places
-from pm_autoaccept.reference.keeping import PATIENCE, Keeper
-from pm_autoaccept.reference.looking import Looks, documents_seen, look_again, look_at_policy, settled
 from pm_autoaccept.telemetry.health import Refusal
 
 log = structlog.get_logger()

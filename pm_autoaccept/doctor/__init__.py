@@ -11,15 +11,15 @@ from dataclasses import replace
 from pm_autoaccept.account import passage_to_look
 from pm_autoaccept.config import Program, Settings
 from pm_autoaccept.cycle import utc_now
-from pm_autoaccept.doctor.asking import SIGN_IN, ask
 from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
-from pm_autoaccept.doctor.judging import load_policy, read_data, who_is_told
-from pm_autoaccept.doctor.places import look_around
-from pm_autoaccept.doctor.reaching import reach
-from pm_autoaccept.doctor.records import look_at_ledger
-from pm_autoaccept.doctor.revisions import look_at_revisions
-from pm_autoaccept.doctor.ways import authorities, ways
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.doctor.ledger import look_at_ledger
+from pm_autoaccept.doctor.machine import look_around
+from pm_autoaccept.doctor.network import reach
+from pm_autoaccept.doctor.policy import load_policy, read_data, who_is_told
+from pm_autoaccept.doctor.policy_in_force import look_at_revisions
+from pm_autoaccept.doctor.proxies import authorities, ways
+from pm_autoaccept.doctor.service import SIGN_IN, ask
+from pm_autoaccept.egress.proxy_password import Egress
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 

@@ -8,10 +8,10 @@ replica answers which account, `signing_in` when a password may be tried. `engin
 
 from __future__ import annotations
 
-from pm_autoaccept.ledger.database import Database
-from pm_autoaccept.ledger.identity import steady
+from pm_autoaccept.ledger.db.database import Database
+from pm_autoaccept.ledger.db.ledger_identity import steady
 from pm_autoaccept.ledger.leases import Leases, Tenure
-from pm_autoaccept.ledger.signing_in import SigningIn
+from pm_autoaccept.ledger.sign_in_attempts import SigningIn
 from pm_autoaccept.ledger.store import SqlLedger
 
 __all__ = ["Database", "Leases", "SigningIn", "SqlLedger", "Tenure", "steady"]

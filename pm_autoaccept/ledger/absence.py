@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, or_, select
 
 from pm_autoaccept.ledger.claims import said
-from pm_autoaccept.ledger.rows import READS_UNTIL_GONE, STANDING, UNSETTLED, RequestRow, same_ask
-from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE, STANDING, UNSETTLED, RequestRow, same_ask
 from pm_autoaccept.model import Claim, Kind, Missed, PendingList, PendingRequest, Snapshot, Unreadable
 
 MOST_BESIDE = 50

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
-from pm_autoaccept.ledger.hiding import DIGEST
-from pm_autoaccept.ledger.tables import intent as intent_table
-from pm_autoaccept.ledger.tables import request as request_table
+from pm_autoaccept.ledger.db.tables import intent as intent_table
+from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.private_values import DIGEST
 from pm_autoaccept.model import Action, Claim, CustomField, Kind, Outcome, RequestKey
-from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
 
 _DOUBTS = {
     Outcome.OPEN: "it is not known yet whether it was accepted",

@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import Connection, func, or_, select
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.ledger.rows import READS_UNTIL_GONE
-from pm_autoaccept.ledger.tables import decision as decision_table
-from pm_autoaccept.ledger.tables import provider as provider_table
-from pm_autoaccept.ledger.tables import request as request_table
-from pm_autoaccept.ledger.tables import tie as tie_table
+from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import provider as provider_table
+from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.db.tables import tie as tie_table
+from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
 from pm_autoaccept.model import Kind, Origin, Outcome, ReasonKind, RequestKey, Verdict
 from pm_autoaccept.record import HeldRow
 

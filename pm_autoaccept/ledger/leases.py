@@ -21,11 +21,11 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
-from pm_autoaccept.ledger.database import Database
-from pm_autoaccept.ledger.identity import steady
-from pm_autoaccept.ledger.rows import insert
-from pm_autoaccept.ledger.tables import lease as lease_table
-from pm_autoaccept.ledger.tables import replica as replica_table
+from pm_autoaccept.ledger.db.database import Database
+from pm_autoaccept.ledger.db.ledger_identity import steady
+from pm_autoaccept.ledger.db.tables import lease as lease_table
+from pm_autoaccept.ledger.db.tables import replica as replica_table
+from pm_autoaccept.ledger.request_rows import insert
 
 LONGEST_AHEAD = 4
 """How many `ttl` a sign of life may lie ahead: what lies further was written before the clock was set back."""

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from pm_autoaccept.egress import Proxy
-from pm_autoaccept.egress.passage import Memory, Passage
+from pm_autoaccept.egress.proxy_password import Memory, Passage
 from pm_autoaccept.errors import ConfigurationError, LedgerError
-from pm_autoaccept.ledger.database import Database
-from pm_autoaccept.ledger.signing_in import SigningIn
+from pm_autoaccept.ledger.db.database import Database
+from pm_autoaccept.ledger.sign_in_attempts import SigningIn
 
 OF_NO_ACCOUNT = "(proxy)"
 """Where an account's name stands else. No account can be called so."""

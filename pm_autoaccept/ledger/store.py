@@ -11,28 +11,34 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable, Paused
 from pm_autoaccept.ledger import (
-    answering,
-    auditing,
-    braking,
-    claiming,
+    audit,
     claims,
-    concluding,
-    deciding,
-    noticing,
-    reading,
-    remembering,
-    removing,
-    revising,
-    seeing,
-    watching,
+    intents,
+    outcomes,
+    ownership,
+    pauses,
+    policy_history,
+    reconciliation,
+    removals,
+    requests,
+    source_history,
 )
-from pm_autoaccept.ledger.answering import Answer, Intended
-from pm_autoaccept.ledger.database import Database
-from pm_autoaccept.ledger.elapsed import Clocks, Patience
-from pm_autoaccept.ledger.hiding import Hiding
-from pm_autoaccept.ledger.identity import steady
+from pm_autoaccept.ledger import (
+    decisions as deciding,
+)
+from pm_autoaccept.ledger import (
+    history as reading,
+)
+from pm_autoaccept.ledger import (
+    notifications as noticing,
+)
+from pm_autoaccept.ledger.db.database import Database
+from pm_autoaccept.ledger.db.ledger_identity import steady
+from pm_autoaccept.ledger.elapsed_time import Clocks, Patience
+from pm_autoaccept.ledger.intents import Answer, Intended
 from pm_autoaccept.ledger.leases import Tenure, fence
-from pm_autoaccept.ledger.signing_in import key_for
+from pm_autoaccept.ledger.private_values import Hiding
+from pm_autoaccept.ledger.sign_in_attempts import key_for
 from pm_autoaccept.model import (
     Claim,
     Decision,
@@ -125,14 +131,14 @@ class SqlLedger:
         """Take the ledger for this provider account; raises `LedgerMismatch` if its name belongs to another."""
         name = self.name
         self._provider = await self.database.run(
-            lambda connection: claiming.claim(connection, name, service=service, provider=provider, at=at)
+            lambda connection: ownership.claim(connection, name, service=service, provider=provider, at=at)
         )
 
     async def belongs_to(self, *, service: str, provider: ProviderAccount) -> None:
         """Raise `LedgerMismatch` if the ledger belongs to another provider account. Reads only."""
         name = self.name
         self._provider = await self.database.run(
-            lambda connection: claiming.owned(connection, name, service=service, provider=provider)
+            lambda connection: ownership.owned(connection, name, service=service, provider=provider)
         )
 
     async def see(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
@@ -141,7 +147,7 @@ class SqlLedger:
 
         def record(connection: Connection, us: int) -> None:
             hiding = Hiding(private, key_for(connection, self.name, "private", at=at)) if private else Hiding()
-            seeing.see(connection, us, snapshot, at=at, patience=patience, hiding=hiding)
+            requests.see(connection, us, snapshot, at=at, patience=patience, hiding=hiding)
 
         await self._write(record)
 
@@ -160,7 +166,7 @@ class SqlLedger:
 
     async def paused(self) -> str | None:
         """Who paused answering since when and why, or that the ledger is too new; None for neither. Reads only."""
-        paused = await self.database.read(lambda connection: braking.paused(connection, self.name))
+        paused = await self.database.read(lambda connection: pauses.paused(connection, self.name))
         return paused or self._too_new()
 
     def new_for(self) -> timedelta:
@@ -187,15 +193,15 @@ class SqlLedger:
 
     async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force, or was refused, unless the last record says just that."""
-        await self._write(lambda connection, us: revising.revise(connection, us, revision, at=at))
+        await self._write(lambda connection, us: policy_history.revise(connection, us, revision, at=at))
 
     async def remembered(self, *, at: datetime) -> Mapping[str, Remembered]:
         """What is remembered of the rows of each of the account's data sources. Reads only."""
-        return await self.database.read(lambda connection: remembering.remembered(connection, self.name, at=at))
+        return await self.database.read(lambda connection: source_history.remembered(connection, self.name, at=at))
 
     async def remember(self, good: Collection[SourceUse], *, at: datetime) -> None:
         """Note what the account's good data sources hold."""
-        await self._write(lambda connection, _: remembering.remember(connection, self.name, good, at=at))
+        await self._write(lambda connection, _: source_history.remember(connection, self.name, good, at=at))
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record durably that this answer is about to be sent; the number returned names the intent."""
@@ -211,17 +217,17 @@ class SqlLedger:
         fence(connection, self.tenure)
         if (why := self._too_new()) is not None:
             raise Paused(why)
-        return answering.intend(connection, self._us(), answers)
+        return intents.intend(connection, self._us(), answers)
 
     async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably what came of an intent."""
         under_way = self._under_way.pop(intent, None)
         attempt = under_way.attempt if under_way is not None else None
-        await self.database.together(concluding.conclude, concluding.Conclusion(intent, receipt, at, attempt))
+        await self.database.together(outcomes.conclude, outcomes.Conclusion(intent, receipt, at, attempt))
 
     async def withdraw(self, intent: int) -> None:
         """Note durably that nothing was sent of an intent, or of its last attempt."""
-        await self.database.together(concluding.withdraw, self._under_way.pop(intent, Intended(intent)))
+        await self.database.together(outcomes.withdraw, self._under_way.pop(intent, Intended(intent)))
 
     async def owners_in_doubt(self) -> frozenset[int]:
         """Name the owners of property shares whose answer is of unknown fate."""
@@ -233,23 +239,23 @@ class SqlLedger:
 
     async def watched(self) -> Watched:
         """Say whose shares were read when, so that poll can choose whose to read. Reads only."""
-        return Watched() if self._provider is None else await self._read(watching.watched)
+        return Watched() if self._provider is None else await self._read(reconciliation.watched)
 
     async def watch(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
         """Compare what is connected and shared with what was decided; returns what is to be told, each thing once."""
-        return await self._write(lambda connection, us: watching.watch(connection, us, snapshot, at=at))
+        return await self._write(lambda connection, us: reconciliation.watch(connection, us, snapshot, at=at))
 
     async def undecided(self) -> int:
         """Count the connections and shares that came in and stand, by no answer of ours. Reads only."""
-        return await self._read(watching.undecided)
+        return await self._read(reconciliation.undecided)
 
     async def intend_removal(self, removal: Removal, *, by: str, at: datetime) -> int:
         """Record durably that somebody is about to end a connection or a share; the number returned names it."""
-        return await self._write(lambda connection, us: removing.intend_removal(connection, us, removal, by=by, at=at))
+        return await self._write(lambda connection, us: removals.intend_removal(connection, us, removal, by=by, at=at))
 
     async def conclude_removal(self, number: int, outcome: Outcome, text: str, *, at: datetime) -> None:
         """Record durably what came of it; `open` leaves it to later reads."""
-        await self.database.run(lambda connection: removing.conclude_removal(connection, number, outcome, text, at=at))
+        await self.database.run(lambda connection: removals.conclude_removal(connection, number, outcome, text, at=at))
 
     async def store_notifications(self, notifications: Sequence[Notification], *, at: datetime) -> int:
         """Store those that are not stored yet, and say how many those were."""
@@ -263,7 +269,7 @@ class SqlLedger:
         Of the account that the ledger was claimed for; of all accounts where it was not, as for an auditor.
         """
         us = self._provider
-        return await self.database.read(lambda connection: auditing.decisions(connection, us, every=every, keys=keys))
+        return await self.database.read(lambda connection: audit.decisions(connection, us, every=every, keys=keys))
 
     async def _write(self, work: Callable[[Connection, int], R]) -> R:
         """Run work that writes for the account that the ledger was claimed for, while its lease is ours."""

@@ -22,6 +22,7 @@ from pm_autoaccept.model.decisions import (
     Truth,
     Verdict,
 )
+from pm_autoaccept.model.inventory import Finding, FindingKind, Origin, Removal, Watched, command_that_removes
 from pm_autoaccept.model.plans import (
     Change,
     History,
@@ -35,7 +36,7 @@ from pm_autoaccept.model.plans import (
     Step,
     Tally,
 )
-from pm_autoaccept.model.recalled import Memory, Recalled
+from pm_autoaccept.model.recorded_requests import Memory, Recalled
 from pm_autoaccept.model.requests import (
     LOST,
     AccountInfo,
@@ -62,7 +63,6 @@ from pm_autoaccept.model.snapshot import (
     Snapshot,
     Unreadable,
 )
-from pm_autoaccept.model.ties import Finding, FindingKind, Origin, Removal, Watched, command_that_removes
 
 __all__ = [
     "ANY",

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import AccountInfo, CustomField, CustomFieldDefinition, Notification, ProviderAccount
 from pm_autoaccept.parse.document import Element, children, open_document, open_list
-from pm_autoaccept.parse.pending import read_account_info, read_custom_fields
-from pm_autoaccept.parse.reading import (
+from pm_autoaccept.parse.element_reader import (
     Reading,
     Unread,
     as_written,
@@ -22,6 +21,7 @@ from pm_autoaccept.parse.reading import (
     read_moment,
     read_positive_id,
 )
+from pm_autoaccept.parse.pending import read_account_info, read_custom_fields
 from pm_autoaccept.parse.response import Link, read_response
 
 _CUSTOMER = re.compile(r"/customer/([^/?#]+)/?")

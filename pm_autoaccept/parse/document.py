@@ -9,7 +9,7 @@ from typing import TypeAlias
 from lxml import etree
 
 from pm_autoaccept.errors import DocumentRefused
-from pm_autoaccept.parse.forbidden import MARK, marked, shown
+from pm_autoaccept.parse.forbidden_characters import MARK, marked, shown
 
 Element: TypeAlias = etree._Element  # noqa: SLF001 - the name that lxml's stubs give to what every parser returns
 

@@ -27,8 +27,7 @@ from pm_autoaccept.parse.document import (
     parsed,
     where_marked,
 )
-from pm_autoaccept.parse.forbidden import MARK, is_marked
-from pm_autoaccept.parse.reading import (
+from pm_autoaccept.parse.element_reader import (
     Reading,
     Unread,
     as_written,
@@ -41,6 +40,7 @@ from pm_autoaccept.parse.reading import (
     read_moment,
     read_positive_id,
 )
+from pm_autoaccept.parse.forbidden_characters import MARK, is_marked
 from pm_autoaccept.parse.response import read_links
 
 _ELEMENTS: Mapping[str, Kind] = MappingProxyType(

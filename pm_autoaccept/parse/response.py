@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.parse.document import Element, attribute, children, open_document
-from pm_autoaccept.parse.forbidden import MARK
-from pm_autoaccept.parse.reading import Unread, read_id
+from pm_autoaccept.parse.element_reader import Unread, read_id
+from pm_autoaccept.parse.forbidden_characters import MARK
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pm_autoaccept.policy.cases.case import Case
-from pm_autoaccept.policy.cases.running import CaseResult, rules_not_decided, run_cases
+from pm_autoaccept.policy.cases.runner import CaseResult, rules_not_decided, run_cases
+from pm_autoaccept.policy.data.guard_checks import weigh
 from pm_autoaccept.policy.data.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.data.tables import Row, Table, Tabulation, tabulate
-from pm_autoaccept.policy.data.weighing import weigh
-from pm_autoaccept.policy.evaluate import Policy
-from pm_autoaccept.policy.judging.custom_answers import name_key
-from pm_autoaccept.policy.judging.explaining import CameOut, Clause, RuleLookedAt, nearest
-from pm_autoaccept.policy.judging.taken import collect
-from pm_autoaccept.policy.judging.verdicts import Judgement
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
+from pm_autoaccept.policy.evaluation.explanation import CameOut, Clause, RuleLookedAt, nearest
+from pm_autoaccept.policy.evaluation.judgement import Judgement
+from pm_autoaccept.policy.evaluation.taken import collect
 from pm_autoaccept.policy.load import load, load_checked
+from pm_autoaccept.policy.policy import Policy
 from pm_autoaccept.policy.time_zone import end_of_day
 
 __all__ = [

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy.reading.source_text import Broken, Items, Node, Text
-from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Items, Node, Text
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _UNSEEN = re.compile(

@@ -11,8 +11,8 @@ from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.operators import Operator
-from pm_autoaccept.policy.parts import PartOf
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place
+from pm_autoaccept.policy.split_answers import PartOf
 from pm_autoaccept.policy.values import FieldType
 
 

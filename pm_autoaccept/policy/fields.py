@@ -29,7 +29,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.definitions.characters import DIGITS, LETTERS, characters, common, joined, others
+from pm_autoaccept.policy.custom_fields.characters import DIGITS, LETTERS, characters, common, joined, others
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
@@ -41,9 +41,9 @@ from pm_autoaccept.policy.enumerations import (
     STATES,
     WASTE_METER_TYPES,
 )
-from pm_autoaccept.policy.forms import Form
-from pm_autoaccept.policy.judging.custom_answers import Custom, answer, by_name, name_key
-from pm_autoaccept.policy.parts import PartOf
+from pm_autoaccept.policy.evaluation.custom_answers import Custom, answer, by_name, name_key
+from pm_autoaccept.policy.split_answers import PartOf
+from pm_autoaccept.policy.value_formats import Form
 from pm_autoaccept.policy.values import FieldType, Value
 
 Reader: TypeAlias = Callable[[PendingRequest, Facts], Fact[Value | None]]

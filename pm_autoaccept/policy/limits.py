@@ -11,8 +11,8 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Action, Limit
 from pm_autoaccept.policy.durations import read_duration
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text
 
 _ACTIONS: Mapping[str, Action] = MappingProxyType({"accept": Action.ACCEPT, "reject": Action.REJECT})
 _LIMIT = re.compile(r"([0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}|[0-9]{1,3}(?:\.[0-9]{1,3})?%) per (\S+)")

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 from pm_autoaccept.errors import Fault, PolicyRefused
-from pm_autoaccept.policy import other_words
-from pm_autoaccept.policy.cases.reading import CaseReader
-from pm_autoaccept.policy.cases.running import run_cases
+from pm_autoaccept.policy import synonyms
+from pm_autoaccept.policy.cases.case_files import CaseReader
+from pm_autoaccept.policy.cases.runner import run_cases
 from pm_autoaccept.policy.data.sources import Source
-from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
-from pm_autoaccept.policy.looked_up import in_vain, looked_up, never_found
+from pm_autoaccept.policy.lookup_keys import in_vain, looked_up, never_found
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser import source_text
+from pm_autoaccept.policy.parser.data import read_sources
+from pm_autoaccept.policy.parser.rules import RuleReader
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text
+from pm_autoaccept.policy.policy import Policy
 from pm_autoaccept.policy.private import read_private
-from pm_autoaccept.policy.reading import source_text
-from pm_autoaccept.policy.reading.data import read_sources
-from pm_autoaccept.policy.reading.rules import RuleReader
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
 from pm_autoaccept.policy.rules import Default, Rule
 from pm_autoaccept.policy.time_zone import read_time_zone
-from pm_autoaccept.policy.wording import listed, perhaps
 
 _KEYS = ("version", "time_zone", "private", "data", "rules", "default", "limits")
 _ONCE = ("time_zone", "private", "default", "limits")
@@ -164,7 +164,7 @@ def _read_entry(key: Text, node: Node, folder: _Folder) -> None:
     if key.value == "cases":
         folder.faults.append(key.place.fault("cases stand in a file of their own, whose name ends in .test.yaml"))
     elif key.value not in _KEYS:
-        meant = perhaps(key.value, _KEYS, other_words.POLICY)
+        meant = perhaps(key.value, _KEYS, synonyms.POLICY)
         folder.faults.append(key.place.fault(f"a policy has no `{key.value}`{meant}; it has {listed(_KEYS)}"))
     elif isinstance(node, Broken):
         folder.all_read = False

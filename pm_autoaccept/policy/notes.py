@@ -12,10 +12,10 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Node, Text
 from pm_autoaccept.policy.private import as_declared
-from pm_autoaccept.policy.reading.source_text import Broken, Node, Text
 from pm_autoaccept.policy.values import text_of
-from pm_autoaccept.policy.wording import listed, perhaps
 
 LONGEST = 1_000
 """Characters in a note, by EPA's schema."""

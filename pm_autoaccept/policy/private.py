@@ -8,9 +8,9 @@ from dataclasses import replace
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Truth
 from pm_autoaccept.policy.cleaning import fold
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM, Field
-from pm_autoaccept.policy.judging.custom_answers import name_key
-from pm_autoaccept.policy.reading.source_text import Broken, Items, Node, Text
+from pm_autoaccept.policy.parser.source_text import Broken, Items, Node, Text
 
 HIDDEN = "(private)"
 """What stands where a policy says a private field's value: whoever sees that it matched would know it."""

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.conditions import Condition
 from pm_autoaccept.policy.notes import Note
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place
 
 
 @dataclass(frozen=True, slots=True)

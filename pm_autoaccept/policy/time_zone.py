@@ -6,8 +6,8 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.policy.reading.source_text import Broken, Node, Text
-from pm_autoaccept.policy.wording import perhaps
+from pm_autoaccept.policy.messages import perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Node, Text
 
 
 def end_of_day(moment: datetime, zone: tzinfo) -> datetime:

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration, written_duration
-from pm_autoaccept.policy.other_words import PLACES
-from pm_autoaccept.policy.wording import perhaps, some
+from pm_autoaccept.policy.messages import perhaps, some
+from pm_autoaccept.policy.synonyms import PLACES
 
 Value: TypeAlias = str | int | Decimal | bool | date | timedelta
 """A date-time is a date too, as in Python."""

@@ -8,7 +8,7 @@ all of it together.
 from __future__ import annotations
 
 from pm_autoaccept.portfolio_manager.client import PortfolioManager
-from pm_autoaccept.portfolio_manager.pace import Pace
-from pm_autoaccept.portfolio_manager.sending import CallMade, Memory
+from pm_autoaccept.portfolio_manager.rate_limit import Pace
+from pm_autoaccept.portfolio_manager.retries import CallMade, Memory
 
 __all__ = ["CallMade", "Memory", "Pace", "PortfolioManager"]

@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
-from pm_autoaccept.egress.passage import Egress
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
     AccountInfo,
@@ -27,10 +27,10 @@ from pm_autoaccept.model import (
     ProviderAccount,
 )
 from pm_autoaccept.portfolio_manager import services
-from pm_autoaccept.portfolio_manager.connection import Connection
-from pm_autoaccept.portfolio_manager.documents import sharing_response, terminate_sharing_response
-from pm_autoaccept.portfolio_manager.pace import Pace
-from pm_autoaccept.portfolio_manager.sending import CallMade, Forgetful, Memory, Sending, nothing_against_it
+from pm_autoaccept.portfolio_manager.rate_limit import Pace
+from pm_autoaccept.portfolio_manager.request_bodies import sharing_response, terminate_sharing_response
+from pm_autoaccept.portfolio_manager.retries import CallMade, Forgetful, Memory, Sending, nothing_against_it
+from pm_autoaccept.portfolio_manager.transport import Connection
 
 
 class PortfolioManager:

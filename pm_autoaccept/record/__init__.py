@@ -6,8 +6,8 @@ which requests are the same.
 
 from __future__ import annotations
 
-from pm_autoaccept.record.identity import asked
-from pm_autoaccept.record.promise import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record.protocol import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record.request_identity import asked
 from pm_autoaccept.record.rows import DecisionRow, Elsewhere, HeldRow, NotificationRow, RevisionRow, TieRow, Wanted
 
 __all__ = [

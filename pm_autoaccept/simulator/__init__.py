@@ -6,14 +6,14 @@ written from the protocol reference alone and shares nothing with the client but
 
 from __future__ import annotations
 
+from pm_autoaccept.simulator.call_log import Call, Log
+from pm_autoaccept.simulator.error_answers import Refusal
 from pm_autoaccept.simulator.faults import Fault, FaultKind, Faults
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.lists import Page
-from pm_autoaccept.simulator.log import Call, Log
-from pm_autoaccept.simulator.refusals import Refusal
-from pm_autoaccept.simulator.running import Simulator, ready_line, serve
+from pm_autoaccept.simulator.pending_lists import Page
 from pm_autoaccept.simulator.seed import world_from_seed
 from pm_autoaccept.simulator.services import SERVICES, Service
+from pm_autoaccept.simulator.simulator import Simulator, ready_line, serve
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Effect, Listed, State, Tie, World
 from pm_autoaccept.simulator.worldfile import load_world
 

@@ -9,14 +9,14 @@ from email.utils import format_datetime
 
 from aiohttp import web
 
-from pm_autoaccept.simulator import spoiling
-from pm_autoaccept.simulator.asked import Answer
+from pm_autoaccept.simulator import broken_answers
+from pm_autoaccept.simulator.call_log import Call, Log
+from pm_autoaccept.simulator.dispatch import Processor, Request
 from pm_autoaccept.simulator.faults import OF_AN_ANSWER, Fault, FaultKind, Faults
-from pm_autoaccept.simulator.inferred import Inferred
-from pm_autoaccept.simulator.log import Call, Log
-from pm_autoaccept.simulator.processing import Processor, Request
-from pm_autoaccept.simulator.received import LARGEST_BODY
+from pm_autoaccept.simulator.request_validation import LARGEST_BODY
+from pm_autoaccept.simulator.service_call import Answer
 from pm_autoaccept.simulator.services import BASE, matches
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import World
 
 
@@ -85,14 +85,16 @@ class Server:
     async def _spoil(self, request: web.Request, call: Call, fault: Fault, answer: Answer | None) -> web.StreamResponse:
         """Do what the fault says, with the answer of a call that was processed all the same."""
         if fault.kind is FaultKind.RESET:
-            return spoiling.reset(request)
+            return broken_answers.reset(request)
         if fault.kind is FaultKind.DELAY and answer is not None:
             await self._faults.wait(fault.seconds)
             return self._respond(call, answer)
         if fault.kind in OF_AN_ANSWER and answer is not None:
-            return await spoiling.spoilt(request, call, answer, fault=fault, faults=self._faults, date=self._date())
+            return await broken_answers.spoilt(
+                request, call, answer, fault=fault, faults=self._faults, date=self._date()
+            )
         call.status = fault.status
-        return spoiling.instead(fault, inferred=self._inferred)
+        return broken_answers.instead(fault, inferred=self._inferred)
 
     def _date(self) -> str:
         return format_datetime(self._clock().astimezone(UTC), usegmt=True)
@@ -105,7 +107,7 @@ class Server:
         form = self._inferred.unauthorised_body
         if form == "xml":
             return web.Response(status=401, body=answer.body, content_type="application/xml", headers=headers)
-        page = spoiling.PAGE_FOR_PEOPLE.format("Unauthorized") if form == "html" else ""
+        page = broken_answers.PAGE_FOR_PEOPLE.format("Unauthorized") if form == "html" else ""
         return web.Response(status=401, text=page, content_type="text/html", headers=headers)
 
 

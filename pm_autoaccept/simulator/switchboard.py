@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from pm_autoaccept.model import Kind
-from pm_autoaccept.simulator.acts import ActRefused
+from pm_autoaccept.simulator.actions import ActRefused
+from pm_autoaccept.simulator.call_log import Log, shown_effect
+from pm_autoaccept.simulator.error_answers import Refusal
 from pm_autoaccept.simulator.faults import Fault, FaultKind, Faults
-from pm_autoaccept.simulator.log import Log, shown_effect
-from pm_autoaccept.simulator.refusals import Refusal
 from pm_autoaccept.simulator.services import SERVICES
 from pm_autoaccept.simulator.world import Account, Effect, Tie, World
 

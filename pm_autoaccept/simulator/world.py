@@ -20,7 +20,7 @@ from pm_autoaccept.model import (
     Notification,
     RequestKey,
 )
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.unconfirmed import Inferred
 
 
 class State(StrEnum):

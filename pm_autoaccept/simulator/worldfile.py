@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from pm_autoaccept.model import AccountInfo, Address, CustomField, CustomFieldDefinition, Kind, RequestKey
 from pm_autoaccept.simulator import people, story
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator.unconfirmed import Inferred
 from pm_autoaccept.simulator.world import Access, Account, Meter, Property, State, Tie, World
 from pm_autoaccept.simulator.yamlnodes import Section, whole_file
 

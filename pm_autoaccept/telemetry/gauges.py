@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.telemetry.account import AccountTelemetry
+from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.health import Lease
 from pm_autoaccept.telemetry.log_stream import lost_lines
 from pm_autoaccept.telemetry.metrics import PREFIX

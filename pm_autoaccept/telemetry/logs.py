@@ -19,7 +19,7 @@ from typing import TypeAlias
 import structlog
 from structlog.typing import EventDict, Processor
 
-from pm_autoaccept.telemetry.printable import printable
+from pm_autoaccept.telemetry.terminal import printable
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
-from pm_autoaccept.telemetry.account import AccountTelemetry
+from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.gauges import Gauges, LostLines
 from pm_autoaccept.telemetry.health import AccountHealth
 from pm_autoaccept.telemetry.metrics import PREFIX, Counters

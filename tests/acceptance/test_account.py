@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import Served, run, simulating
 
 ENFORCE = ("--mode", "enforce", "--yes", "--policy", str(example_policy("hold-everything")))

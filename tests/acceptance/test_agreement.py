@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import Served, run, simulating
 
 SERVICE_KINDS = {"answer_connection": "connection", "answer_property": "property", "answer_meter": "meter"}

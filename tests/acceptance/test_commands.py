@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from pm_autoaccept import __version__
 from pm_autoaccept.cli import cli
+from pm_autoaccept.data_sources import example_policy
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.reference import example_policy
 from tests.acceptance.processes import environment, run, simulating
 from tests.epa import EXAMPLES, needs_examples
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pm_autoaccept.data_sources import read_folder
 from pm_autoaccept.policy import load_checked, rules_not_decided, run_cases
-from pm_autoaccept.reference import read_folder
 from tests.guide import Reader, timeless
 
 GUIDE = Path(__file__).parents[2] / "docs" / "writing-policies.md"

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from pm_autoaccept.ledger.migrations import newest
+from pm_autoaccept.ledger.db.migrations import newest
 from tests.acceptance.processes import run
 
 FIRST_VERSION = Path(__file__).parents[1] / "fixtures" / "ledger-0001.sql"

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import PROGRAM, environment, simulating
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from pm_autoaccept.data_sources import example_policy
 from pm_autoaccept.errors import PortfolioManagerError
 from pm_autoaccept.model import Action, Kind
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.reference import example_policy
 from pm_autoaccept.simulator import Fault, FaultKind, world_from_seed
 from tests.acceptance.processes import run, simulating
 from tests.secrets import forms, in_base64

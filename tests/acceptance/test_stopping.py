@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import PROGRAM, environment, run, simulating
 
 WITHHELD = 2.0

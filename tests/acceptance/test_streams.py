@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import PROGRAM, Served, environment, run, simulating
 
 LONG_ENOUGH = 20.0

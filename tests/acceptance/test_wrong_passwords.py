@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import PROGRAM, environment, run, simulating
 
 UTILITY = str(example_policy("utility"))

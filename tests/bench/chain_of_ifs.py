@@ -13,7 +13,7 @@ from typing import Any
 
 from pm_autoaccept.model import Facts, Kind, PendingRequest
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.judging.custom_answers import name_key
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from tests.bench.rules_made import SHAPES, MadeRule, MadeTest
 
 _OF = {

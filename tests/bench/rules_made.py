@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pm_autoaccept.model import Kind
-from pm_autoaccept.policy.reading.source_text import LARGEST
+from pm_autoaccept.policy.parser.source_text import LARGEST
 
 NUMBER, METER, POINT = "Utility Customer Number", "Meter Number", "Service Point"
 

@@ -29,12 +29,12 @@ from zlib import crc32
 
 import click
 
+from pm_autoaccept.data_sources.file_source import read_file
+from pm_autoaccept.data_sources.memory import give_back
 from pm_autoaccept.policy import Source, Table
 from pm_autoaccept.policy.data.packed import Packing
 from pm_autoaccept.policy.data.sources import Form
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.reference.files import read_file
-from pm_autoaccept.reference.memory import give_back
 
 _STEP, _SPACE = 6364136223, 10**10
 """Account numbers of ten digits in no order; the step and the space have no divisor in common, so none comes twice."""

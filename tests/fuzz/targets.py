@@ -11,7 +11,7 @@ from pm_autoaccept import parse
 from pm_autoaccept.decide import decide
 from pm_autoaccept.errors import DocumentRefused, Fault, PolicyRefused
 from pm_autoaccept.model import Kind, PendingList, PendingPage, ProviderAccount, Snapshot
-from pm_autoaccept.parse.forbidden import MARK
+from pm_autoaccept.parse.forbidden_characters import MARK
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.record import asked
 

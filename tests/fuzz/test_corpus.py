@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept.parse import MAX_BYTES, MAX_MARKS
-from pm_autoaccept.policy.reading.source_text import LARGEST
+from pm_autoaccept.policy.parser.source_text import LARGEST
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"

@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from lxml import etree
 
-from pm_autoaccept.parse.forbidden import MARK, marked
+from pm_autoaccept.parse.forbidden_characters import MARK, marked
 
 TEXTS = ("", " ", "0", "-1", "9223372036854775808", "1e9", "true", "Read", "2026-02-30", "2026-03-04T25:00:00Z",
          "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999999-14:00", "Square Meters", "next page", "\u00a0",

@@ -13,11 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
+from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.http_source import Reach, read_url
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.reference.addresses import Reach, read_url
-from pm_autoaccept.reference.fetching import Places, read_source
 
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
 TEXT = "n,t\n00-1,4\n,5\n2,\n"

@@ -12,7 +12,7 @@ import pytest
 from pm_autoaccept.act import MOMENT
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger import SqlLedger, braking
+from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import Mode, Outcome, Receipt, Step
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import Pace
@@ -135,7 +135,7 @@ async def test_stopping_withdraws_what_is_intended_and_not_in_flight(underway):
 async def test_a_pause_stops_what_is_intended_and_not_in_flight(underway):
     """Whether somebody has paused is looked at with an intent, and again if that was more than a moment ago."""
     at = underway.time[0]
-    await underway.ledger.database.run(lambda it: braking.pause(it, None, by="ada", why="", at=at))
+    await underway.ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=at))
     underway.time[0] += 2 * MOMENT
     await underway.finish()
     assert await underway.on_record() == [Outcome.DONE] * IN_FLIGHT

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pm_autoaccept.reference import example_policy
+from pm_autoaccept.data_sources import example_policy
 from tests.acceptance.processes import run, simulating
 
 POLICY = """\

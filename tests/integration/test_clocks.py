@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.cli.looking import notices
-from pm_autoaccept.ledger import braking
+from pm_autoaccept.cli.support.preview import notices
+from pm_autoaccept.ledger import pauses
 from pm_autoaccept.model import Action, Outcome, ReasonKind
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.integration.clocks import CONNECTIONS
@@ -118,7 +118,7 @@ async def test_a_lifted_limit_is_in_force_again_when_any_clock_says_so(ground):
     """Our clock was set back by two hours: the lift of an hour is over all the same."""
     made = await ground(CONNECTIONS.replace(b"accept: none", b"accept: 2 per 1d"))
     lifted = {"until": made.time.true + HOUR, "by": "ada", "at": made.time.true}
-    await made.cycle.ledger.database.run(lambda it: braking.lift(it, None, Action.ACCEPT, **lifted))
+    await made.cycle.ledger.database.run(lambda it: pauses.lift(it, None, Action.ACCEPT, **lifted))
     made.later(61 * MINUTE, set_by=-2 * HOUR)
     await made.once()
     assert made.posts == 2

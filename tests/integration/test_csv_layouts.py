@@ -12,11 +12,11 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from pm_autoaccept import policy
+from pm_autoaccept.data_sources import Reading
+from pm_autoaccept.data_sources.fetch import Places, read_source
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Table
-from pm_autoaccept.reference import Reading
-from pm_autoaccept.reference.fetching import Places, read_source
 
 RULES = "rules: [{id: a, on: meter, when: always, then: hold}]\n"
 

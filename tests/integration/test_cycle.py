@@ -13,7 +13,7 @@ import pytest
 
 from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
-from pm_autoaccept.ledger import SqlLedger, braking
+from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import (
     CustomField,
     Kind,
@@ -29,8 +29,8 @@ from pm_autoaccept.model import (
 from pm_autoaccept.policy import Table, load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
-from pm_autoaccept.simulator import Fault, FaultKind, customers
-from pm_autoaccept.simulator.inferred import Inferred
+from pm_autoaccept.simulator import Fault, FaultKind, customer_actions
+from pm_autoaccept.simulator.unconfirmed import Inferred
 
 IN_FLIGHT = 8
 """At once, by the clients that `sign_in` makes."""
@@ -569,7 +569,7 @@ async def test_look_fails_as_a_whole_only_when_signing_in_does(make_cycle):
 
 async def pause(ledger) -> None:
     """Somebody says `pause`."""
-    await ledger.database.run(lambda it: braking.pause(it, None, by="ada", why="", at=datetime.now(UTC)))
+    await ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=datetime.now(UTC)))
 
 
 async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make_cycle, ledger):
@@ -600,7 +600,7 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
         assert again.paused is not None
         assert await cycle.answer(again) == ()
     assert len(posts(simulator)) == sent
-    await ledger.database.run(lambda it: braking.resume(it, None, by="ada", at=cycle.now()))
+    await ledger.database.run(lambda it: pauses.resume(it, None, by="ada", at=cycle.now()))
     assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
     assert len(posts(simulator)) == len(planned.steps)
 
@@ -731,12 +731,12 @@ async def test_nobody_takes_what_another_owner_has(make_cycle, now):
         await cycle.answer(planned)
         return {each.key: f"{each.rule} {each.reason.other}" for each in planned.decisions if each.key in {one, two}}
 
-    customers.give_values(world, one, (CustomField("Utility Customer Number", "0041-1"),))
-    customers.give_values(world, two, (CustomField("Utility Customer Number", "00411"),))
+    customer_actions.give_values(world, one, (CustomField("Utility Customer Number", "0041-1"),))
+    customer_actions.give_values(world, two, (CustomField("Utility Customer Number", "00411"),))
     assert await answered() == {one: f"bound {two}", two: f"bound {one}"}
-    customers.give_values(world, two, (CustomField("Utility Customer Number", "00412"),))
+    customer_actions.give_values(world, two, (CustomField("Utility Customer Number", "00412"),))
     assert await answered() == {one: "free None", two: "free None"}
-    customers.disconnect(world, two.id, now=now, inferred=Inferred())
-    customers.connect(world, two.id, now=now)
-    customers.give_values(world, two, (CustomField("Utility Customer Number", "00 411"),))
+    customer_actions.disconnect(world, two.id, now=now, inferred=Inferred())
+    customer_actions.connect(world, two.id, now=now)
+    customer_actions.give_values(world, two, (CustomField("Utility Customer Number", "00 411"),))
     assert await answered() == {two: f"bound {one}"}

@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from pm_autoaccept.cli.looking import look_only
+from pm_autoaccept.cli.support.preview import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop, holding

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.asking import who
+from pm_autoaccept.cli.support.confirm import who
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import ProviderAccount, SourceUse

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from pm_autoaccept.data_sources import Reading
+from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.sql_source import Bounds, read_query
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Form, Query, Source, Table
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.reference import Reading
-from pm_autoaccept.reference.databases import Bounds, read_query
-from pm_autoaccept.reference.fetching import Places, read_source
 from tests.postgresql import PostgreSQL
 
 TABLE = """

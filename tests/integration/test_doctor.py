@@ -16,12 +16,12 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from pm_autoaccept.cli.looking import look_only
+from pm_autoaccept.cli.support.preview import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine
-from pm_autoaccept.doctor import records as doctor_records
-from pm_autoaccept.doctor.reaching import reach
+from pm_autoaccept.doctor import ledger as doctor_records
+from pm_autoaccept.doctor.network import reach
 from pm_autoaccept.errors import NotAuthorised
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.simulator import Fault, FaultKind

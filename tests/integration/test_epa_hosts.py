@@ -12,8 +12,8 @@ from aioresponses import aioresponses
 from yarl import URL
 
 from pm_autoaccept.config import Settings, load_settings
+from pm_autoaccept.data_sources import example_policy
 from pm_autoaccept.errors import NotSent
-from pm_autoaccept.reference import example_policy
 from tests.examples import at_work
 
 TEST, LIVE = "https://portfoliomanager.energystar.gov/wstest", "https://portfoliomanager.energystar.gov/ws"

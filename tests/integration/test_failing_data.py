@@ -14,11 +14,11 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from pm_autoaccept import policy
+from pm_autoaccept.data_sources import Reading
+from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.http_source import Reach, read_url
 from pm_autoaccept.model import CustomField, Facts, Kind, PendingRequest, Verdict
 from pm_autoaccept.policy import Source
-from pm_autoaccept.reference import Reading
-from pm_autoaccept.reference.addresses import Reach, read_url
-from pm_autoaccept.reference.fetching import Places, read_source
 
 RULES = """
 version: 1

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from pm_autoaccept import policy
 from pm_autoaccept.cli import cli
+from pm_autoaccept.data_sources.fetch import Places, read_source
 from pm_autoaccept.model import CustomField, Facts, Kind, NotLearnt, PendingRequest
-from pm_autoaccept.reference.fetching import Places, read_source
 
 POLICY = """\
 version: 1

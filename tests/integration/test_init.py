@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_autoaccept.cli.starter import starter
+from pm_autoaccept.cli.starter.files import starter
+from pm_autoaccept.data_sources import read, read_folder
 from pm_autoaccept.model import CustomFieldDefinition, NotLearnt
 from pm_autoaccept.policy import load, load_checked, rules_not_decided, run_cases
-from pm_autoaccept.policy.definitions.comparing import compare
-from pm_autoaccept.reference import read, read_folder
+from pm_autoaccept.policy.custom_fields.compare import compare
 from tests.acceptance.processes import run, simulating
 
 

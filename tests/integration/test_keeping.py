@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pm_autoaccept.cli.looking import look_only
+from pm_autoaccept.cli.support.preview import look_only
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import policy_watch
@@ -59,7 +59,7 @@ def fill(file: Path, names: list[str]) -> None:
 def quickly(monkeypatch):
     """Files are looked at much more often than every second, and none is waited for."""
     monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
-    monkeypatch.setattr("pm_autoaccept.reference.looking.SETTLED", timedelta(0))
+    monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.SETTLED", timedelta(0))
 
 
 @pytest.fixture

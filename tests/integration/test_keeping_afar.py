@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from pm_autoaccept.account import PolicyInForce, open_account
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.data_sources.fetch import Places
+from pm_autoaccept.data_sources.refresh import LONGEST, SOONER, Keeper
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, NotLearnt, Outcome, Verdict
 from pm_autoaccept.policy import Form, Query, Source, load
-from pm_autoaccept.reference.fetching import Places
-from pm_autoaccept.reference.keeping import LONGEST, SOONER, Keeper
 from pm_autoaccept.simulator import State
 from tests.reloading import write
 

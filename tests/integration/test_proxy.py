@@ -24,12 +24,12 @@ from pm_autoaccept.config import load_accounts, load_settings
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon import run as run_daemon
+from pm_autoaccept.data_sources.fetch import read_source
 from pm_autoaccept.doctor import Finding, examine
 from pm_autoaccept.errors import NotAuthorised, PmAutoacceptError
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.model import NotLearnt, Outcome
 from pm_autoaccept.policy import Form, Source, Table
-from pm_autoaccept.reference.fetching import read_source
 from pm_autoaccept.simulator import Simulator
 from pm_autoaccept.telemetry.logs import LogFormat, LogLevel, configure_logs
 from tests.acceptance.processes import run

@@ -13,9 +13,9 @@ import pytest
 from pm_autoaccept.config import load_accounts
 from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import PolicyWatch, policy_watch
+from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.doctor import State, examine
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.reference.fetching import Places
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.reloading import LONG_AGO, events, run_until, say, write
 
@@ -186,7 +186,7 @@ async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path, monkey
         os.utime(tmp_path / "policy.yaml", (moment, moment))
 
     watch = await watch_of(tmp_path, now=lambda: clock[0])
-    monkeypatch.setattr("pm_autoaccept.reference.looking.asyncio.sleep", sleep)
+    monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.asyncio.sleep", sleep)
     (tmp_path / "policy.yaml").write_text(text("half", "hold"))
     os.utime(tmp_path / "policy.yaml", (clock[0].timestamp() - 0.25,) * 2)
     assert await watch.changed() is True

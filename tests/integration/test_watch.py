@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.standing import standing
-from pm_autoaccept.ledger.tables import notification as notification_table
-from pm_autoaccept.ledger.tables import removal as removal_table
-from pm_autoaccept.ledger.tables import tie as tie_table
+from pm_autoaccept.ledger.db.tables import notification as notification_table
+from pm_autoaccept.ledger.db.tables import removal as removal_table
+from pm_autoaccept.ledger.db.tables import tie as tie_table
+from pm_autoaccept.ledger.inventory_report import standing
 from pm_autoaccept.model import Finding, Kind, Mode, Notification, Outcome, Removal, RequestKey
 from pm_autoaccept.policy import load
 from pm_autoaccept.remove import remove

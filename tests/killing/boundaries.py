@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from pm_autoaccept.ledger import SqlLedger, answering, concluding, deciding, seeing
-from pm_autoaccept.ledger.database import Database
+from pm_autoaccept.ledger import SqlLedger, decisions, intents, outcomes, requests
+from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.portfolio_manager import services
-from pm_autoaccept.portfolio_manager.connection import Connection
+from pm_autoaccept.portfolio_manager.transport import Connection
 
 
 class Step(StrEnum):
@@ -150,10 +150,10 @@ def _commits(passes: Callable[[str], None]) -> None:
 
         setattr(module, name, noted)
 
-    noting(seeing, "see", "what was seen is not committed")
-    noting(deciding, "decide", "decisions are not committed")
-    noting(answering, "intend", "the intent is not committed")
-    noting(concluding, "conclude", "the outcome is not committed")
+    noting(requests, "see", "what was seen is not committed")
+    noting(decisions, "decide", "decisions are not committed")
+    noting(intents, "intend", "the intent is not committed")
+    noting(outcomes, "conclude", "the outcome is not committed")
 
     @event.listens_for(Engine, "before_cursor_execute")
     def _statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.errors import LedgerError
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.engines import address, writing
+from pm_autoaccept.ledger.db.engines import address, writing
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Limit, Mode, Plan, RequestKey
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager

@@ -16,8 +16,9 @@ from sqlalchemy import select
 
 from pm_autoaccept import cycle as cycle_module
 from pm_autoaccept.cycle import Cycle
-from pm_autoaccept.ledger import SqlLedger, answering, braking, reading
-from pm_autoaccept.ledger.tables import intent
+from pm_autoaccept.ledger import SqlLedger, history, intents
+from pm_autoaccept.ledger import pauses as braking
+from pm_autoaccept.ledger.db.tables import intent
 from pm_autoaccept.model import Action, Limit, Mode, Outcome, ReasonKind
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import PortfolioManager
@@ -294,9 +295,9 @@ class Broken(Exception):
 @pytest.mark.parametrize(
     ("where", "name", "instead", "among"),
     [
-        (answering, "not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
+        (intents, "not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
         (cycle_module, "paused_by", lambda *_: None, stories_with(unlimited, at_once(by_file=True))),
-        (reading, "tallies", lambda *_, **__: (), stories_with(some_limits, st.none())),
+        (history, "tallies", lambda *_, **__: (), stories_with(some_limits, st.none())),
     ],
     ids=["pause", "pause file", "counts"],
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from pm_autoaccept import plan
-from pm_autoaccept.ledger import reading
+from pm_autoaccept.ledger import history
 from tests.property.agreement import wrong
 from tests.property.budget import try_stories
 from tests.property.story import Drawn, doubted, flapping, lists_failing, returning, stories, stories_where
@@ -43,22 +43,22 @@ def _no_second_read(*_arguments: object, **_named: object) -> tuple[()]:
 MENDS: tuple[Mend, ...] = (
     Mend(
         name="A1: what one read misses still pends",
-        out=((f"{LEDGER}.reading", "missed_once", _no_second_read),),
+        out=((f"{LEDGER}.history", "missed_once", _no_second_read),),
         among=flapping,
     ),
     Mend(
         name="A4: what was sent before stays in doubt",
-        out=((f"{LEDGER}.concluding", "_in_doubt", lambda _answer, _outcome: False),),
+        out=((f"{LEDGER}.outcomes", "_in_doubt", lambda _answer, _outcome: False),),
         among=doubted,
     ),
     Mend(
         name="A6: an id stands as its weakest element",
-        out=((f"{LEDGER}.reading", "_WEAKEST_FIRST", tuple(reversed(reading._WEAKEST_FIRST))),),
+        out=((f"{LEDGER}.history", "_WEAKEST_FIRST", tuple(reversed(history._WEAKEST_FIRST))),),
         among=returning,
     ),
     Mend(
         name="A8: the same sender and date are lag",
-        out=((f"{LEDGER}.rows", "same_ask", lambda _row, _request: False),),
+        out=((f"{LEDGER}.request_rows", "same_ask", lambda _row, _request: False),),
         among=flapping,
     ),
 )

@@ -9,9 +9,9 @@ from dataclasses import replace
 from hypothesis import given, seed, settings
 
 from pm_autoaccept.model import Truth
-from pm_autoaccept.policy.judging.searching import AskedRule, Search
-from pm_autoaccept.policy.judging.verdicts import look_at
-from pm_autoaccept.policy.judging.view import Circumstances, View
+from pm_autoaccept.policy.evaluation.judgement import look_at
+from pm_autoaccept.policy.evaluation.request_view import Circumstances, View
+from pm_autoaccept.policy.evaluation.rule_index import AskedRule, Search
 from tests.property.asked_of import Case, cases
 from tests.property.budget import asked_for
 

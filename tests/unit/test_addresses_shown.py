@@ -12,13 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pm_autoaccept.config import load_accounts, said
+from pm_autoaccept.data_sources.http_source import read_url
+from pm_autoaccept.data_sources.sql_source import read_query
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PolicyRefused
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
-from pm_autoaccept.reference.addresses import read_url
-from pm_autoaccept.reference.databases import read_query
 from tests.acceptance.processes import run
 
 USER, PASSWORD, TOKEN = "Qwriter", "Zs3cr3t", "XtokenX42"

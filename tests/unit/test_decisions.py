@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.cli.as_csv import cell
+from pm_autoaccept.cli.output.csv_rows import cell
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.auditing import wanted_decisions
+from pm_autoaccept.ledger.audit import wanted_decisions
 from pm_autoaccept.model import (
     Action,
     CustomField,

@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 import pm_autoaccept
-from pm_autoaccept import reference
+from pm_autoaccept import data_sources
 from pm_autoaccept.cli import cli
 from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Settings, load_accounts, load_settings
-from pm_autoaccept.model import NotLearnt
+from pm_autoaccept.model import NotLearnt, Outcome
 from pm_autoaccept.policy import Form, Policy, fields, load, notes, operators
 from pm_autoaccept.policy.cleaning import CLEANINGS
-from pm_autoaccept.policy.reading import rules as rule_reading
+from pm_autoaccept.policy.parser import rules as rule_reading
 from pm_autoaccept.policy.values import FieldType
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> Policy:
     """The policy of these files, put into the folder together with the data that it names, one row each."""
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    loaded = load(reference.read_folder(folder))
+    loaded = load(data_sources.read_folder(folder))
     for source in loaded.sources.values():
         if source.path is not None:
             path = folder / source.path
@@ -102,7 +102,7 @@ def test_each_whole_policy_in_the_documents_loads_with_its_data(block: str, tmp_
     """Whoever copies a policy from a document, and brings the data, has a policy without problems."""
     loaded = _write(tmp_path, {"policy.yaml": block})
 
-    tables = reference.read(loaded.sources, tmp_path)
+    tables = data_sources.read(loaded.sources, tmp_path)
 
     assert not [table for table in tables.values() if isinstance(table, NotLearnt)]
 
@@ -144,7 +144,7 @@ def test_each_part_of_a_policy_on_the_page_loads(grown: Path) -> None:
         whole = "\nrules:" in block
         some = "rules:" if block.startswith("- ") else "rules: [{id: any, on: meter, when: always, then: hold}]"
         begun = "" if whole else some
-        load(reference.read_folder(grown) | {"2-customers.yaml": f"version: 1\n{begun}\n{block}".encode()})
+        load(data_sources.read_folder(grown) | {"2-customers.yaml": f"version: 1\n{begun}\n{block}".encode()})
 
 
 def test_the_page_tabulates_the_fields_that_there_are() -> None:
@@ -207,9 +207,9 @@ def only_what_must_be_said(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"service": "test", "username": "prairie_power", "password": "secret", "policy": "my-policy"}
 
 
-def test_operations_tabulates_the_settings_with_their_defaults(only_what_must_be_said: dict[str, str]) -> None:
+def test_the_configuration_page_tabulates_settings_and_defaults(only_what_must_be_said: dict[str, str]) -> None:
     """Whoever sets each variable to the default in the table has the same settings as whoever sets none."""
-    rows = _by_name(_table((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "Settings"))
+    rows = _by_name(_table((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"), "Settings"))
     assert set(rows) == VARIABLES
 
     defaults = {name.lower(): _names(default)[0] for name, (default, _) in rows.items() if default}
@@ -218,6 +218,13 @@ def test_operations_tabulates_the_settings_with_their_defaults(only_what_must_be
 
     assert set(defaults) == has_one
     assert load_settings(**only_what_must_be_said, **defaults) == load_settings(**only_what_must_be_said)
+
+
+def test_the_failures_page_tabulates_the_outcomes() -> None:
+    """Whoever meets an outcome in a list or an export finds what it means."""
+    page = (ROOT / "docs" / "failures.md").read_text(encoding="utf-8")
+
+    assert set(_by_name(_table(page, "Outcomes"))) == set(Outcome)
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "Dockerfile"], ids=_name)
@@ -230,9 +237,9 @@ def test_each_variable_in_the_documents_is_a_setting(document: Path) -> None:
     assert not [name for name in named if name not in settings and f'"{PREFIX}{name}"' not in code]
 
 
-def test_the_settings_file_in_operations_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_file_on_the_configuration_page_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever copies the settings file with its connections, and brings the passwords, has two accounts with both."""
-    blocks = _fenced((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), "yaml")
+    blocks = _fenced((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"), "yaml")
     (tmp_path / "settings.yaml").write_text("\n".join(blocks))
     (tmp_path / "secrets").mkdir()
     for name in ("our-city", "billing"):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pm_autoaccept.egress import Proxies, Proxy, parse_proxy, proxy_variables, refusal
-from pm_autoaccept.egress.passage import Egress, Passage
+from pm_autoaccept.egress.proxy_password import Egress, Passage
 from pm_autoaccept.errors import AnswerUnknown, ConfigurationError, NotSent, ProxyNotAuthorised
-from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
+from pm_autoaccept.portfolio_manager.transport import Connection
 from tests.connect_proxy import ConnectProxy
 
 SERVICE = "https://pm.example.org/ws"

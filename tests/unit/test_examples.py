@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
+from pm_autoaccept.data_sources import example_policy, read_folder
 from pm_autoaccept.model import NotLearnt, Verdict
 from pm_autoaccept.policy import Case, Form, Judgement, Policy, load, operators, rules_not_decided, run_cases
 from pm_autoaccept.policy.cleaning import CLEANINGS
 from pm_autoaccept.policy.data.tables import tabulate
 from pm_autoaccept.policy.notes import FILTERS
-from pm_autoaccept.policy.reading.rules import RULE_KEYS
-from pm_autoaccept.reference import example_policy, read_folder
+from pm_autoaccept.policy.parser.rules import RULE_KEYS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("all-options", "city", "hold-everything", "saas", "utility")

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from pm_autoaccept import policy, reference
+from pm_autoaccept import data_sources, policy
 from pm_autoaccept.decide import decide
 from pm_autoaccept.model import (
     AccountInfo,
@@ -32,13 +32,13 @@ FIELD = "Utility Customer Number"
 @pytest.fixture(scope="module")
 def utility() -> policy.Policy:
     """The utility's policy."""
-    return policy.load(reference.read_folder(reference.example_policy("utility")))
+    return policy.load(data_sources.read_folder(data_sources.example_policy("utility")))
 
 
 @pytest.fixture(scope="module")
 def tables(utility):
     """Its tables, as they lie in its folder."""
-    return reference.read(utility.sources, reference.example_policy("utility"))
+    return data_sources.read(utility.sources, data_sources.example_policy("utility"))
 
 
 def seen(*requests: PendingRequest, number: str = "0041-001-234", shared: int = 0) -> Snapshot:
@@ -100,7 +100,7 @@ def test_the_utility_knows_the_simulated_customers(tables):
     assert isinstance(consultants, Table)
     assert consultants.rows == len(set(story.CONSULTANTS)) == 2
     assert all(consultants.has((name,)) is True for name in story.CONSULTANTS)
-    lines = (reference.example_policy("utility") / "data" / "billing_accounts.csv").read_text().splitlines()
+    lines = (data_sources.example_policy("utility") / "data" / "billing_accounts.csv").read_text().splitlines()
     assert lines[0] == "account_number,name"
     assert [line.partition(",")[0] for line in lines[1:]] == list(story.KNOWN_CUSTOMER_NUMBERS)
 
@@ -193,7 +193,7 @@ def test_notes(answer):
 
 def test_hold_everything():
     """The smallest policy decides nothing."""
-    rules = policy.load(reference.read_folder(reference.example_policy("hold-everything")))
+    rules = policy.load(data_sources.read_folder(data_sources.example_policy("hold-everything")))
     decisions = decide(seen(connection("1"), PROPERTY, METER), policy=rules, tables={}, now=NOW)
     assert [(each.verdict, each.rule) for each in decisions] == [(Verdict.HOLD, "everything")] * 3
     assert rules.needs == frozenset()

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept import policy
+from pm_autoaccept.data_sources import Reading
+from pm_autoaccept.data_sources.fetch import Places, read_source
+from pm_autoaccept.data_sources.file_source import read_file
+from pm_autoaccept.data_sources.streams import LONGEST
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import Source, Table
-from pm_autoaccept.reference import Reading
-from pm_autoaccept.reference.fetching import Places, read_source
-from pm_autoaccept.reference.files import read_file
-from pm_autoaccept.reference.streams import LONGEST
 
 RULES = b"rules: [{id: everything, on: meter, when: always, then: hold}]\n"
 

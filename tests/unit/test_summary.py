@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.cli.summary import WHY_KEPT_BACK
+from pm_autoaccept.cli.output.summary import WHY_KEPT_BACK
 from pm_autoaccept.model import ReasonKind
 
 DECIDES = {

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pm_autoaccept.model import Fact, Facts, PendingRequest, Verdict
 from pm_autoaccept.policy.data.tables import Table
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place
 
 NOT_SAID = "the case does not say it"
 

@@ -8,8 +8,8 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy.data.sources import Form, Source
 from pm_autoaccept.policy.data.tables import Table, tabulate
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Text
-from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text
 
 UNAVAILABLE = "unavailable"
 """What stands for a source that cannot be read."""

@@ -12,8 +12,8 @@ from pm_autoaccept.policy.cases.case import NOT_SAID
 from pm_autoaccept.policy.cases.requests import FACTS, WORKED_OUT, account_info, is_fact
 from pm_autoaccept.policy.cases.taken import TAKEN, read_taken
 from pm_autoaccept.policy.cases.values import Said, read_said
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node
-from pm_autoaccept.policy.wording import listed
+from pm_autoaccept.policy.messages import listed
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node
 
 _UNSAID = NotLearnt(NOT_SAID)
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from pm_autoaccept.errors import DocumentRefused, Fault
 from pm_autoaccept.model import AccountInfo, Address, Kind, MeterInfo, PendingRequest, PropertyInfo
-from pm_autoaccept.policy import other_words
+from pm_autoaccept.policy import synonyms
 from pm_autoaccept.policy.cases.case import NOT_SAID
 from pm_autoaccept.policy.cases.values import Said, read_said
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Place, Text
+from pm_autoaccept.policy.messages import listed, perhaps, some
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Place, Text
 from pm_autoaccept.policy.values import Value
-from pm_autoaccept.policy.wording import listed, perhaps, some
 
 _DIRECTLY = {
     "account.id": "account_id",
@@ -67,7 +67,7 @@ def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) ->
     kind = entries.get("kind")
     if not isinstance(kind, Text) or kind.value not in set(Kind):
         if not isinstance(kind, Broken):
-            meant = perhaps(kind.value, Kind, other_words.KIND) if isinstance(kind, Text) else ""
+            meant = perhaps(kind.value, Kind, synonyms.KIND) if isinstance(kind, Text) else ""
             faults.append((kind or node).place.fault(f"say of which `kind` the request is: {listed(Kind)}{meant}"))
         return None
     before = len(faults)

@@ -10,10 +10,10 @@ from typing import TypeAlias
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Claim, Claimed, Claims, Facts, Kind, PendingRequest, RequestKey
 from pm_autoaccept.policy.conditions import Comparison
+from pm_autoaccept.policy.evaluation.custom_answers import name_key
+from pm_autoaccept.policy.evaluation.taken import Made, asked_of
 from pm_autoaccept.policy.fields import Field, field_named, is_custom
-from pm_autoaccept.policy.judging.custom_answers import name_key
-from pm_autoaccept.policy.judging.taken import Made, asked_of
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
 
 TAKEN = "taken"
 _SOMEBODY = Claim(key=RequestKey(Kind.CONNECTION, 0), owner=0, username="another owner")

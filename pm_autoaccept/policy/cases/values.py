@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import CustomField, Kind
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Items, Node, Place, Text
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Place, Text
 from pm_autoaccept.policy.values import NotAValue, Relative, Value, read_value
-from pm_autoaccept.policy.wording import listed, perhaps
 
 NOTHING = "none"
 """What stands after `connection.custom` or `property.custom` where nothing was answered."""

@@ -11,8 +11,8 @@ from typing import Any
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.data.sources import NO_GUARD, Guard
 from pm_autoaccept.policy.durations import read_duration
-from pm_autoaccept.policy.reading.source_text import Broken, Entries, Node, Text
-from pm_autoaccept.policy.wording import listed, perhaps
+from pm_autoaccept.policy.messages import listed, perhaps
+from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
 
 _COUNT = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
 _PERCENT = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,3})?)%")

@@ -13,8 +13,8 @@ from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.data.cells import read_cell
 from pm_autoaccept.policy.data.layouts import DateOrder
+from pm_autoaccept.policy.messages import counted, listed
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.policy.wording import counted, listed
 
 _FEWEST, _USUAL = 20, 95
 """From how many keys on a usual length means something, and how many percent of them must have it."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.data.layouts import COMMA, DateOrder
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place
 from pm_autoaccept.policy.values import FieldType
 from pm_autoaccept.redaction import shown
 

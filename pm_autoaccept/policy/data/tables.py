@@ -15,7 +15,7 @@ from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.data.packed import Packing
 from pm_autoaccept.policy.data.remarks import CellCount, KeyLengths, Remark
 from pm_autoaccept.policy.data.sources import VALUE, Source
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place
 from pm_autoaccept.policy.values import FieldType, Value
 
 Row: TypeAlias = Mapping[str, Fact[Value]]

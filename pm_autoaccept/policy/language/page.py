@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from pm_autoaccept.model import Limit
-from pm_autoaccept.policy import parts
+from pm_autoaccept.policy import split_answers
 from pm_autoaccept.policy.data.cells import COLUMN_TYPES
 from pm_autoaccept.policy.data.sources import REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
@@ -13,11 +13,11 @@ from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TY
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, FORMS, Field, field_named
 from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
+from pm_autoaccept.policy.messages import listed
 from pm_autoaccept.policy.notes import LONGEST
 from pm_autoaccept.policy.operators import OPERATORS, Operator
-from pm_autoaccept.policy.reading import source_text
+from pm_autoaccept.policy.parser import source_text
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.policy.wording import listed
 
 _FEW = 8
 """Values of a choice that are told in its row; more have a list of their own."""
@@ -123,7 +123,7 @@ def _sizes() -> Iterator[tuple[str, str]]:
     yield "a file of a policy", f"{source_text.LARGEST:,} bytes"
     yield "mappings and lists inside one another", f"{source_text.DEEPEST}"
     yield "a note, with the values put in", f"{LONGEST:,} characters"
-    yield "parts of an answer beside `split`", f"{parts.MOST}; what has more is unknown"
+    yield "parts of an answer beside `split`", f"{split_answers.MOST}; what has more is unknown"
     yield "`limits`, unless said", ", ".join(map(_limit, DEFAULT_LIMITS))
     yield "`refresh`, unless said", written_duration(REFRESH)
     yield "types of columns", listed(f"`{kind}`" for kind in COLUMN_TYPES)

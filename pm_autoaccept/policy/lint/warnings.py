@@ -10,18 +10,18 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Kind, NotLearnt, Verdict
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs, Split
+from pm_autoaccept.policy.custom_fields.possible_answers import Answers
 from pm_autoaccept.policy.data.tables import Table
-from pm_autoaccept.policy.definitions.answers import Answers
-from pm_autoaccept.policy.evaluate import Policy
 from pm_autoaccept.policy.fields import Field
-from pm_autoaccept.policy.lint.above import Above
-from pm_autoaccept.policy.lint.implying import never_true
-from pm_autoaccept.policy.lint.normal import Normal, normal
-from pm_autoaccept.policy.looked_up import in_vain, looked_up, never_found
-from pm_autoaccept.policy.reading.source_text import Place
+from pm_autoaccept.policy.lint.implication import never_true
+from pm_autoaccept.policy.lint.normal_form import Normal, normal
+from pm_autoaccept.policy.lint.shadowing import Above
+from pm_autoaccept.policy.lookup_keys import in_vain, looked_up, never_found
+from pm_autoaccept.policy.messages import counted, listed
+from pm_autoaccept.policy.parser.source_text import Place
+from pm_autoaccept.policy.policy import Policy
 from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.policy.wording import counted, listed
 
 _NOWHERE = Place("", 0, 0, "")
 

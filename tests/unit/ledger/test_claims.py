@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.ledger.masking import mask
+from pm_autoaccept.ledger.retention import mask
 from pm_autoaccept.model import CustomField, Kind, Outcome, RequestKey
 from tests.examples import ALICE, BOB, NOW, connection, property_share
 from tests.unit.ledger.acting import ACCEPT, REJECT, answer, read, see

@@ -16,9 +16,10 @@ from sqlalchemy import JSON, MetaData, inspect, select
 
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.migrating import migrate
-from pm_autoaccept.ledger.migrations import upgrade
-from pm_autoaccept.ledger.tables import UtcDateTime, metadata
+from pm_autoaccept.ledger.db.column_types import UtcDateTime
+from pm_autoaccept.ledger.db.migrations import upgrade
+from pm_autoaccept.ledger.db.tables import metadata
+from pm_autoaccept.ledger.db.upgrade import migrate
 from pm_autoaccept.model import Outcome
 from tests.examples import NOW, key
 from tests.unit.ledger.acting import SERVICE, US

@@ -11,8 +11,8 @@ import pytest
 
 from pm_autoaccept.errors import AlreadyAnswered
 from pm_autoaccept.ledger import Leases, SqlLedger
-from pm_autoaccept.ledger.concluding import Conclusion, conclude
-from pm_autoaccept.ledger.engines import address, writing
+from pm_autoaccept.ledger.db.engines import address, writing
+from pm_autoaccept.ledger.outcomes import Conclusion, conclude
 from pm_autoaccept.model import (
     Action,
     Kind,

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.tables import intent
+from pm_autoaccept.ledger.db.tables import intent
 from pm_autoaccept.model import (
     Action,
     CustomField,

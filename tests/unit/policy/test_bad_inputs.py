@@ -9,12 +9,12 @@ import pytest
 from pm_autoaccept import policy
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import Facts, Kind, PendingRequest, ReasonKind, Verdict
-from pm_autoaccept.policy import Policy, other_words
+from pm_autoaccept.policy import Policy, synonyms
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.load import _KEYS as POLICY_KEYS
 from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS
-from pm_autoaccept.policy.reading import data, lookups, rules
-from pm_autoaccept.policy.reading.field_names import GROUPS
+from pm_autoaccept.policy.parser import data, lookups, rules
+from pm_autoaccept.policy.parser.field_names import GROUPS
 
 RULE = "version: 1\nrules:\n  - id: a\n    on: connection\n    then: reject\n    when: "
 NOTE = "\n    note: "
@@ -139,14 +139,14 @@ def test_a_word_of_other_programs_is_answered_with_ours(text, message):
 @pytest.mark.parametrize(
     ("words", "known"),
     [
-        (other_words.POLICY, POLICY_KEYS),
-        (other_words.DATA, data._KEYS),
-        (other_words.RULE, rules.RULE_KEYS),
-        (other_words.KIND, Kind),
-        (other_words.VERDICT, Verdict),
-        (other_words.CONDITION, (*FIELDS, *GROUPS)),
-        (other_words.OPERATOR, (*OPERATORS, *MODIFIERS, other_words.NEGATED)),
-        (other_words.LOOKUP, lookups._KEYS),
+        (synonyms.POLICY, POLICY_KEYS),
+        (synonyms.DATA, data._KEYS),
+        (synonyms.RULE, rules.RULE_KEYS),
+        (synonyms.KIND, Kind),
+        (synonyms.VERDICT, Verdict),
+        (synonyms.CONDITION, (*FIELDS, *GROUPS)),
+        (synonyms.OPERATOR, (*OPERATORS, *MODIFIERS, synonyms.NEGATED)),
+        (synonyms.LOOKUP, lookups._KEYS),
     ],
 )
 def test_the_words_of_others_lead_to_words_that_there_are(words, known):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest, Verdict
 from pm_autoaccept.policy import Case, CaseResult, load, load_checked, rules_not_decided, run_cases
-from pm_autoaccept.policy.cases.reading import CASE_KEYS, EXPECT_KEYS
+from pm_autoaccept.policy.cases.case_files import CASE_KEYS, EXPECT_KEYS
 from pm_autoaccept.policy.cases.requests import FACTS, is_fact
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.values import FieldType

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pm_autoaccept import policy, reference
+from pm_autoaccept import data_sources, policy
 from pm_autoaccept.model import Facts, Kind, MeterInfo, NotLearnt, PendingRequest, PropertyInfo, Truth
 from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.conditions import AllOf
+from pm_autoaccept.policy.evaluation.compiler import judge
+from pm_autoaccept.policy.evaluation.request_view import Circumstances
 from pm_autoaccept.policy.fields import FIELDS
-from pm_autoaccept.policy.judging.preparing import judge
-from pm_autoaccept.policy.judging.view import Circumstances
-from pm_autoaccept.policy.lint.above import Above
-from pm_autoaccept.policy.lint.implying import never_true
-from pm_autoaccept.policy.lint.normal import normal
+from pm_autoaccept.policy.lint.implication import never_true
+from pm_autoaccept.policy.lint.normal_form import normal
+from pm_autoaccept.policy.lint.shadowing import Above
 from pm_autoaccept.policy.lint.warnings import warnings
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -223,8 +223,8 @@ def test_a_warning_stands_where_its_rule_stands():
 def test_the_examples_have_no_warning_but_holds():
     """The policies that come with the program say nothing in vain."""
     for folder in sorted((Path(__file__).parents[3] / "policies").iterdir()):
-        loaded = policy.load(reference.read_folder(folder))
-        told = warnings(loaded, tables=reference.read(loaded.sources, folder), now=NOW)
+        loaded = policy.load(data_sources.read_folder(folder))
+        told = warnings(loaded, tables=data_sources.read(loaded.sources, folder), now=NOW)
         assert {each.code for each in told} <= {"hold-without-end"}, folder
 
 

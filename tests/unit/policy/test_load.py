@@ -10,7 +10,7 @@ import pytest
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Kind, Need, Verdict
-from pm_autoaccept.policy.reading import source_text
+from pm_autoaccept.policy.parser import source_text
 
 GOOD = "rules: [{id: a, on: meter, when: always, then: hold}]"
 LANGUAGE = "is part of the policy language, but this version does not support it yet"

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, PropertyShare, Truth, Verdict
+from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
 from pm_autoaccept.policy.data.tables import tabulate
-from pm_autoaccept.policy.implied import asks_who, ensured, fields_tested
 
 DATA = """
 data:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pm_autoaccept.model import CustomField, Facts, Kind, PendingRequest, PropertyInfo
 from pm_autoaccept.policy.notes import Note, Placeholder, last4, mask, read_note, title
-from pm_autoaccept.policy.reading.source_text import Place, Text
+from pm_autoaccept.policy.parser.source_text import Place, Text
 
 
 def note(text: str, *, kinds: frozenset[Kind] = frozenset({Kind.METER}), ensured: frozenset[str] | None = None):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, Truth
-from pm_autoaccept.policy.implied import asks_who, ensured, fields_tested
+from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
 
 
 def answered(meter, **values):

@@ -12,15 +12,15 @@ import pytest
 
 from pm_autoaccept.policy import load as load_policy
 from pm_autoaccept.policy import notes
-from pm_autoaccept.policy.cases import reading
+from pm_autoaccept.policy.cases import case_files
 from pm_autoaccept.policy.cleaning import CLEANINGS
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS
 from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.language.page import page
 from pm_autoaccept.policy.language.schema import schema
 from pm_autoaccept.policy.operators import MODIFIERS, OPERATORS
-from pm_autoaccept.policy.reading import data as data_reading
-from pm_autoaccept.policy.reading import rules as rule_reading
+from pm_autoaccept.policy.parser import data as data_reading
+from pm_autoaccept.policy.parser import rules as rule_reading
 from tests.editor import complaints
 
 ROOT = Path(__file__).parents[3]
@@ -112,8 +112,8 @@ def test_everything_has_words():
     assert tuple(words.RULE) == rule_reading.RULE_KEYS
     assert tuple(words.DEFAULT) == rule_reading.DEFAULT_KEYS
     assert tuple(words.DATA) == data_reading._KEYS
-    assert tuple(words.CASE) == reading.CASE_KEYS
-    assert tuple(words.EXPECT) == reading.EXPECT_KEYS
+    assert tuple(words.CASE) == case_files.CASE_KEYS
+    assert tuple(words.EXPECT) == case_files.EXPECT_KEYS
 
 
 def test_the_reference_page_is_the_programs():

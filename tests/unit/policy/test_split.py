@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pm_autoaccept import policy, reference
+from pm_autoaccept import data_sources, policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import (
     Claim,
@@ -21,15 +21,15 @@ from pm_autoaccept.model import (
     RequestKey,
 )
 from pm_autoaccept.policy import tabulate
+from pm_autoaccept.policy.analysis import ensured
 from pm_autoaccept.policy.cleaning import Cleaning
+from pm_autoaccept.policy.custom_fields.compare import compare
 from pm_autoaccept.policy.data.sources import Form, Source
-from pm_autoaccept.policy.definitions.comparing import compare
-from pm_autoaccept.policy.implied import ensured
-from pm_autoaccept.policy.judging.preparing import Preparation
-from pm_autoaccept.policy.judging.taken import collect
-from pm_autoaccept.policy.judging.view import View
-from pm_autoaccept.policy.lint.implying import follows, never_true
-from pm_autoaccept.policy.lint.normal import cases_of, normal
+from pm_autoaccept.policy.evaluation.compiler import Preparation
+from pm_autoaccept.policy.evaluation.request_view import View
+from pm_autoaccept.policy.evaluation.taken import collect
+from pm_autoaccept.policy.lint.implication import follows, never_true
+from pm_autoaccept.policy.lint.normal_form import cases_of, normal
 from pm_autoaccept.policy.lint.warnings import warnings
 
 NUMBER = "Utility Customer Number"
@@ -432,8 +432,8 @@ def test_a_part_may_be_shorter_than_the_account_lets_answers_be():
 )
 def test_the_city_takes_several_lots(answer, expected):
     """All on its list are accepted; what has more digits than one lot waits for people; other forms as before."""
-    folder = reference.example_policy("city")
-    city = policy.load(reference.read_folder(folder))
+    folder = data_sources.example_policy("city")
+    city = policy.load(data_sources.read_folder(folder))
     lots = tabulate(city.sources["lots"], [["1001230456"], ["2000450012"]])
     request = PendingRequest(
         kind=Kind.PROPERTY,

@@ -9,8 +9,8 @@ import pytest
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
 from pm_autoaccept.policy import load, run_cases
-from pm_autoaccept.policy.implied import asks_who, ensured
-from pm_autoaccept.policy.judging.taken import collect
+from pm_autoaccept.policy.analysis import asks_who, ensured
+from pm_autoaccept.policy.evaluation.taken import collect
 
 NUMBER = "Utility Customer Number"
 WHEN = f"{{custom.{NUMBER}: {{taken: true, clean: digits}}}}"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pm_autoaccept import policy
 from pm_autoaccept.errors import Fault, PolicyRefused
-from pm_autoaccept.policy.reading import source_text
-from pm_autoaccept.policy.reading.source_text import Entries, Items, Text
-from pm_autoaccept.policy.reading.yaml_faults import explain, put_right
+from pm_autoaccept.policy.parser import source_text
+from pm_autoaccept.policy.parser.source_text import Entries, Items, Text
+from pm_autoaccept.policy.parser.yaml_faults import explain, put_right
 
 
 def test_scalars_stay_what_was_written():

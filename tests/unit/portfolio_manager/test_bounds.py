@@ -13,8 +13,8 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from pm_autoaccept.errors import AnswerUnknown, NotSent
-from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
+from pm_autoaccept.portfolio_manager.transport import Connection
 from tests.unit.portfolio_manager.raw_service import OK, serving
 
 POST = DISCONNECT.call(7, keepShares="false")

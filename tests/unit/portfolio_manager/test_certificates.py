@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from pm_autoaccept.errors import NotSent
-from pm_autoaccept.portfolio_manager.connection import Connection
 from pm_autoaccept.portfolio_manager.services import CUSTOMERS, DISCONNECT
+from pm_autoaccept.portfolio_manager.transport import Connection
 from tests.unit.portfolio_manager.raw_service import OK
 
 CERTIFICATE = Path(__file__).parents[2] / "fixtures" / "localhost.pem"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pm_autoaccept.model import Action, CustomField, Kind, RequestKey
-from pm_autoaccept.simulator import Access, Effect, Inferred, Refusal, State, World, answering, customers
+from pm_autoaccept.simulator import Access, Effect, Inferred, Refusal, State, World, customer_actions, provider_actions
 from pm_autoaccept.simulator.world import Meter
 from tests.unit.simulator.small_world import NOW, put, states
 
@@ -14,7 +14,7 @@ USUAL = Inferred()
 
 def answer(world: World, what: str, action: Action, inferred: Inferred = USUAL) -> list[tuple[str, bool]]:
     """Answer a request; what changed, see `seen`."""
-    return seen(answering.answer(world, key(what), action, inferred=inferred))
+    return seen(provider_actions.answer(world, key(what), action, inferred=inferred))
 
 
 def key(what: str) -> RequestKey:
@@ -154,7 +154,9 @@ def test_rejecting_a_share_leaves_the_connection_pending(asking: World, share: s
 
 def test_forwarded_share_brings_the_owners_connection(world: World) -> None:
     """Share-forward: the owner's connection pends along with the share, and names nobody but the owner."""
-    effects = customers.share(world, key("property:10"), sender=9, access=Access.READ_WRITE, now=NOW, inferred=USUAL)
+    effects = customer_actions.share(
+        world, key("property:10"), sender=9, access=Access.READ_WRITE, now=NOW, inferred=USUAL
+    )
     assert seen(effects) == [("connection:1 pending", True), ("property:10 pending", False)]
     assert world.ties[key("connection:1")].sender == 1
     assert world.ties[key("property:10")].sender == 9
@@ -163,23 +165,23 @@ def test_forwarded_share_brings_the_owners_connection(world: World) -> None:
 def test_own_share_needs_a_connection(world: World) -> None:
     """An owner who neither is connected nor asks cannot share, unless by switch; nothing has changed."""
     with pytest.raises(Refusal, match="You are not connected to this account"):
-        customers.share(world, key("meter:100"), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
+        customer_actions.share(world, key("meter:100"), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
     assert states(world) == {}
     lenient = Inferred(own_share_needs_connection=False)
-    customers.share(world, key("meter:100"), sender=1, access=Access.READ, now=NOW, inferred=lenient)
+    customer_actions.share(world, key("meter:100"), sender=1, access=Access.READ, now=NOW, inferred=lenient)
     assert states(world) == {"meter:100": "pending"}
 
 
 def test_stranger_cannot_share(world: World) -> None:
     """Whoever is neither the owner nor may forward has no access."""
     with pytest.raises(Refusal, match="Access Denied"):
-        customers.share(world, key("property:10"), sender=2, access=Access.READ, now=NOW, inferred=USUAL)
+        customer_actions.share(world, key("property:10"), sender=2, access=Access.READ, now=NOW, inferred=USUAL)
 
 
 @pytest.mark.parametrize("by", [1, 9])
 def test_access_level_changes_at_once(sharing: World, by: int) -> None:
     """Access edited by the owner or by a full-access user: immediate, SHAREUPDATE, nothing to accept."""
-    customers.change_access(sharing, key("meter:100"), by=by, access=Access.READ, now=NOW)
+    customer_actions.change_access(sharing, key("meter:100"), by=by, access=Access.READ, now=NOW)
     assert sharing.ties[key("meter:100")].access is Access.READ
     assert sharing.ties[key("meter:100")].state is State.ACTIVE
     told = sharing.notifications[0]
@@ -189,7 +191,7 @@ def test_access_level_changes_at_once(sharing: World, by: int) -> None:
 
 def test_sharing_what_is_shared_updates_it(sharing: World) -> None:
     """An invite for an existing share updates its access level."""
-    customers.share(sharing, key("property:10"), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
+    customer_actions.share(sharing, key("property:10"), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
     assert sharing.ties[key("property:10")].access is Access.READ
     assert types(sharing) == ["SHAREUPDATE"]
 
@@ -198,21 +200,21 @@ def test_sharing_what_is_shared_updates_it(sharing: World) -> None:
 def test_no_second_request_while_one_pends(asking: World, what: str) -> None:
     """While a request pends no further one can be sent."""
     with pytest.raises(Refusal, match="already pending"):
-        customers.share(asking, key(what), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
+        customer_actions.share(asking, key(what), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
     with pytest.raises(Refusal, match="already pending"):
-        customers.connect(asking, 1, now=NOW)
+        customer_actions.connect(asking, 1, now=NOW)
 
 
 def test_new_meter_on_a_shared_property_only_pends_itself(sharing: World) -> None:
     """New meter added to a shared property: only a new pending meter share."""
     meter = Meter(id=102, property_id=10, name="New", type="Electric", unit="kWh (thousand Watt-hours)")
-    effects = customers.add_meter(sharing, meter, access=Access.READ_WRITE, now=NOW, inferred=USUAL)
+    effects = customer_actions.add_meter(sharing, meter, access=Access.READ_WRITE, now=NOW, inferred=USUAL)
     assert seen(effects) == [("meter:102 pending", False)]
 
 
 def test_new_owner_who_keeps_access_asks_for_a_connection(sharing: World) -> None:
     """Ownership transfer, access kept: TRANSFERPROPERTY names the new owner, who asks to connect."""
-    effects = customers.transfer(sharing, 10, new_owner=2, keep_access=True, now=NOW)
+    effects = customer_actions.transfer(sharing, 10, new_owner=2, keep_access=True, now=NOW)
     assert ("connection:2 pending", True) in seen(effects)
     assert states(sharing)["property:10"] == "active"
     assert sharing.properties[10].owner == 2
@@ -223,26 +225,26 @@ def test_new_owner_who_keeps_access_asks_for_a_connection(sharing: World) -> Non
 
 def test_new_owner_who_removes_access_ends_the_shares(sharing: World) -> None:
     """Ownership transfer, access removed: TRANSFERPROPERTY and an UNSHARE for each share."""
-    customers.transfer(sharing, 10, new_owner=2, keep_access=False, now=NOW)
+    customer_actions.transfer(sharing, 10, new_owner=2, keep_access=False, now=NOW)
     assert types(sharing) == ["TRANSFERPROPERTY", "UNSHARE", "UNSHARE"]
     assert states(sharing)["property:10"] == states(sharing)["meter:100"] == "ended"
 
 
 def test_unsharing_a_property_ends_its_meters(sharing: World) -> None:
     """Unshare property: the property and its meter shares are removed, without a notification to ourselves."""
-    effects = answering.unshare(sharing, key("property:10"), inferred=USUAL)
+    effects = provider_actions.unshare(sharing, key("property:10"), inferred=USUAL)
     assert seen(effects) == [("property:10 ended", False), ("meter:100 ended", True)]
     assert types(sharing) == []
 
 
 def test_unsharing_a_meter_ends_it_alone(sharing: World) -> None:
     """Unshare meter: its property stays shared."""
-    assert seen(answering.unshare(sharing, key("meter:100"), inferred=USUAL)) == [("meter:100 ended", False)]
+    assert seen(provider_actions.unshare(sharing, key("meter:100"), inferred=USUAL)) == [("meter:100 ended", False)]
 
 
 def test_customer_unshares(sharing: World) -> None:
     """A customer takes back a property: it and its meters end, each with its own UNSHARE."""
-    customers.unshare(sharing, key("property:10"), now=NOW)
+    customer_actions.unshare(sharing, key("property:10"), now=NOW)
     assert [(each.type, each.property_id, each.meter_id) for each in sharing.notifications] == [
         ("UNSHARE", 10, None),
         ("UNSHARE", 10, 100),
@@ -252,14 +254,14 @@ def test_customer_unshares(sharing: World) -> None:
 @pytest.mark.parametrize(("keep", "after"), [(False, "ended"), (True, "active")])
 def test_disconnect(sharing: World, keep: bool, after: str) -> None:  # noqa: FBT001 - a case of the test
     """Disconnect: the connection ends; keepShares=false removes all shares, true keeps them."""
-    answering.disconnect(sharing, 1, keep_shares=keep, inferred=USUAL)
+    provider_actions.disconnect(sharing, 1, keep_shares=keep, inferred=USUAL)
     assert states(sharing)["connection:1"] == "ended"
     assert states(sharing)["property:10"] == states(sharing)["meter:100"] == after
 
 
 def test_customer_disconnects(sharing: World) -> None:
     """A customer disconnects: DISCONNECT with the account alone, and an UNSHARE for each share; pending ones go."""
-    customers.disconnect(sharing, 1, now=NOW, inferred=USUAL)
+    customer_actions.disconnect(sharing, 1, now=NOW, inferred=USUAL)
     assert types(sharing) == ["DISCONNECT", "UNSHARE", "UNSHARE"]
     assert (sharing.notifications[0].property_id, sharing.notifications[0].meter_id) == (None, None)
     assert set(states(sharing).values()) == {"ended"}
@@ -267,7 +269,7 @@ def test_customer_disconnects(sharing: World) -> None:
 
 def test_customer_disconnects_and_shares_stay_by_switch(sharing: World) -> None:
     """A customer disconnects: by switch the shares stay."""
-    customers.disconnect(sharing, 1, now=NOW, inferred=Inferred(customer_disconnect_keeps_shares=True))
+    customer_actions.disconnect(sharing, 1, now=NOW, inferred=Inferred(customer_disconnect_keeps_shares=True))
     assert types(sharing) == ["DISCONNECT"]
     assert states(sharing)["meter:100"] == "active"
 
@@ -278,17 +280,17 @@ def test_same_id_comes_back(world: World, before: State) -> None:
     put(world, "connection", 1, State.ACTIVE)
     put(world, "property", 10, before)
     later = NOW.replace(hour=13)
-    customers.share(world, key("property:10"), sender=1, access=Access.READ, now=later, inferred=USUAL)
+    customer_actions.share(world, key("property:10"), sender=1, access=Access.READ, now=later, inferred=USUAL)
     assert world.ties[key("property:10")].state is State.PENDING
     assert world.ties[key("property:10")].asked_at == later
 
 
 def test_custom_fields_must_be_defined(world: World) -> None:
     """Custom fields: values go with what they belong to; a field that nobody defined is refused."""
-    customers.give_values(world, key("property:10"), (CustomField("Parcel", "R-1"),))
+    customer_actions.give_values(world, key("property:10"), (CustomField("Parcel", "R-1"),))
     assert world.answers[key("property:10")] == (CustomField("Parcel", "R-1"),)
     with pytest.raises(Refusal, match="no custom field named Parsel"):
-        customers.give_values(world, key("property:10"), (CustomField("Parsel", "R-1"),))
+        customer_actions.give_values(world, key("property:10"), (CustomField("Parsel", "R-1"),))
 
 
 def test_unsupported_meter_type_cannot_be_shared(world: World) -> None:
@@ -296,12 +298,12 @@ def test_unsupported_meter_type_cannot_be_shared(world: World) -> None:
     put(world, "connection", 1, State.ACTIVE)
     world.meter_types = ("Natural Gas",)
     with pytest.raises(Refusal, match="not supported"):
-        customers.share(world, key("meter:100"), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
+        customer_actions.share(world, key("meter:100"), sender=1, access=Access.READ, now=NOW, inferred=USUAL)
 
 
 def test_withdrawn_request_is_gone(asking: World) -> None:
     """A customer who takes back a request leaves nothing to answer."""
-    customers.withdraw(asking, key("meter:100"))
+    customer_actions.withdraw(asking, key("meter:100"))
     with pytest.raises(Refusal, match="fulfilled"):
         accept(asking, "meter:100")
 
@@ -318,7 +320,7 @@ def test_unknown_id_is_refused_as_switched(world: World, switch: str, status: in
 def test_disconnect_without_connection_is_refused_as_switched(world: World, switch: str, status: int) -> None:
     """A disconnect of an account that is not connected is refused by its own text, a 403 or a 404."""
     with pytest.raises(Refusal) as refusal:
-        answering.disconnect(world, 1, keep_shares=False, inferred=Inferred(not_connected=switch))
+        provider_actions.disconnect(world, 1, keep_shares=False, inferred=Inferred(not_connected=switch))
     assert refusal.value.status == status
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from pm_autoaccept.model import Kind, RequestKey
 from pm_autoaccept.simulator import SERVICES, Inferred, State, World, world_from_seed
-from pm_autoaccept.simulator.changing import changing
-from pm_autoaccept.simulator.reading import reading
+from pm_autoaccept.simulator.read_services import reading
+from pm_autoaccept.simulator.write_services import changing
 from tests.unit.simulator.small_world import ACCEPT, NOW, REJECT, TERMINATE, Serve, put, states
 
 RIVERSIDE = ("riverside", "Sim-riverside-1")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pm_autoaccept.simulator import Fault, FaultKind, Simulator, State, World, acts, ready_line, world_from_seed
+from pm_autoaccept.simulator import Fault, FaultKind, Simulator, State, World, actions, ready_line, world_from_seed
 from pm_autoaccept.simulator import serve as run
 from tests.unit.simulator.small_world import ACCEPT, NOW, Serve, put, states
 
@@ -176,5 +176,5 @@ async def test_serve_until_told_to_stop(world: World) -> None:
 def test_guide_names_everything() -> None:
     """docs/simulator.md names every act, every kind and every key of a fault."""
     guide = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
-    names = [*acts.table(), *FaultKind, *(each.name for each in fields(Fault))]
+    names = [*actions.table(), *FaultKind, *(each.name for each in fields(Fault))]
     assert [name for name in names if f"`{name}`" not in guide] == []

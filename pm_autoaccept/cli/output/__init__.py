@@ -1,0 +1,1 @@
+"""Writes command results as tables, text, JSON or CSV."""

@@ -1,0 +1,1 @@
+"""The policy that `init` writes: its files, as text."""

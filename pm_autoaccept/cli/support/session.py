@@ -1,0 +1,54 @@
+"""Signs in for commands that people give, without a policy: nothing is judged by them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+
+from pm_autoaccept.account import PolicyInForce, open_account
+from pm_autoaccept.config import Settings
+from pm_autoaccept.daemon import Stop
+from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.policy import load
+from pm_autoaccept.portfolio_manager import PortfolioManager
+from pm_autoaccept.sign_in import Memory, credential, only_reading
+
+_HOLDS_EVERYTHING = b"version: 1\nrules: [{id: hold, on: [connection, property, meter], when: always, then: hold}]\n"
+
+
+@asynccontextmanager
+async def signed_in(settings: Settings, *, stop: Stop) -> AsyncIterator[tuple[PortfolioManager, SqlLedger]]:
+    """A signed-in client and the claimed ledger. A policy with faults does not keep people from ending what it let in.
+
+    Raises:
+        LedgerError, PortfolioManagerError: as `open_account`.
+    """
+    ledger = await SqlLedger.open(settings.ledger, name=settings.name, unknown_wait=settings.unknown_wait)
+    try:
+        policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
+        memory = Memory(credential=credential(settings, ledger.database, aside=True), tell=say)
+        account = open_account(settings, ledger=ledger, memory=memory, in_force=policy, sleep=stop.sleep)
+        async with account as cycle:
+            yield cycle.pm, ledger
+    finally:
+        await ledger.close()
+
+
+@asynccontextmanager
+async def signed_in_to_read(settings: Settings) -> AsyncIterator[PortfolioManager]:
+    """A signed-in client for what only reads. The ledger, if there is one, remembers refused passwords.
+
+    Raises:
+        LedgerError, PortfolioManagerError: as `open_account`.
+    """
+    async with only_reading(settings, tell=say) as (ledger, memory):
+        policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
+        async with open_account(settings, ledger=ledger, records=False, memory=memory, in_force=policy) as cycle:
+            yield cycle.pm
+
+
+def say(text: str) -> None:
+    """Say beside a command's output what people must know."""
+    click.echo(f"pm-autoaccept: {text}", err=True)

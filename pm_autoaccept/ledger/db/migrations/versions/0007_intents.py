@@ -1,0 +1,34 @@
+"""By which clocks an answer was sent, what it is, what a refusal waits for, and what may fall with each reject."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from pm_autoaccept.ledger.db.column_types import UtcDateTime
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make room for them; what is known of what falls is taken over."""
+    op.add_column("intent", sa.Column("template", sa.String(64)))
+    op.add_column("intent", sa.Column("service_sent_at", UtcDateTime))
+    op.add_column("intent", sa.Column("awaits", sa.String(10)))
+    op.create_index("ix_intent_service_sent_at", "intent", ["service_sent_at"])
+    op.create_table(
+        "fall",
+        sa.Column("intent_id", sa.Integer, nullable=False),
+        sa.Column("request_id", sa.Integer, nullable=False),
+        sa.ForeignKeyConstraint(["intent_id"], ["intent.id"], name="fk_fall_intent_id"),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_fall_request_id"),
+        sa.PrimaryKeyConstraint("intent_id", "request_id", name="pk_fall"),
+    )
+    op.create_index("ix_fall_request_id", "fall", ["request_id"])
+    op.execute(
+        "INSERT INTO fall (intent_id, request_id) SELECT falls_with, request.id FROM request"
+        " JOIN intent ON intent.id = request.falls_with"
+    )

@@ -1,0 +1,101 @@
+"""Appends decisions: a new row only when what was decided changes, who is told of it, or what was only tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select
+
+from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.holds import Decided, hold
+from pm_autoaccept.ledger.request_rows import RequestRow, chunks, current, rows_by_key
+from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
+
+
+def decide(
+    connection: Connection,
+    provider: int,
+    decisions: Sequence[Decision],
+    kept_back: Sequence[KeptBack],
+    *,
+    mode: Mode,
+    at: datetime,
+) -> list[Decision]:
+    """Append what was decided, each to the request that `see` recorded before, and return what made a new row."""
+    why = {kept.decision.key: kept.reason for kept in kept_back}
+    rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
+    requests: list[tuple[RequestRow, Decision]] = []
+    for decision in decisions:
+        row = current(rows.get(decision.key, []), decision.request).row
+        if row is None:
+            raise LedgerUnavailable(
+                f"{decision.key} was decided before it was recorded; this is a fault of the program"
+            )
+        requests.append((row, decision))
+    last = last_decisions(connection, [row.id for row, _ in requests])
+    new, decided, appended = [], [], []
+    for row, decision in requests:
+        back = why.get(decision.key)
+        before = last.get(row.id)
+        now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None, decision.tell)
+        tried = [[each.rule, each.verdict] for each in decision.shadows]
+        changed = before is None or (_what_counts(before), _tried(before)) != (now, tried)
+        if changed:
+            new.append(row_of(decision, row.id, back, mode=mode, at=at))
+            appended.append(decision)
+        decided.append(Decided(row, before, decision, changed))
+    hold(connection, decided, mode=mode, at=at)
+    if new:
+        connection.execute(decision_table.insert(), new)
+    return appended
+
+
+def _what_counts(row: Row[Any]) -> tuple[object, ...]:
+    return row.verdict, row.rule, row.reason, row.kept_back, row.tell
+
+
+def _tried(row: Row[Any]) -> list[list[str]]:
+    """What rules that are not enforced would have decided."""
+    return [[rule, verdict] for rule, verdict, _ in row.shadows or ()]
+
+
+def row_of(decision: Decision, request: int, back: Reason | None, *, mode: Mode, at: datetime) -> dict[str, object]:
+    """A decision as its row, of the request with this number."""
+    return {
+        "request_id": request,
+        "decided_at": at,
+        "mode": mode,
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "reason": decision.reason.kind,
+        "reason_text": decision.reason.text,
+        "kept_back": back.kind if back else None,
+        "kept_back_text": back.text if back else "",
+        "evidence": [[each.field, each.expected, each.found, each.truth] for each in decision.evidence],
+        "unknown": list(decision.unknown),
+        "note": decision.note,
+        "policy_digest": decision.policy_digest,
+        "sources": [[each.name, each.rows, each.digest] for each in decision.sources],
+        "tell": decision.tell,
+        "shadows": [[each.rule, each.verdict, list(each.unknown)] for each in decision.shadows],
+    }
+
+
+def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int, Row[Any]]:
+    """Request row → its last decision."""
+    found: dict[int, Row[Any]] = {}
+    for some in chunks(list(requests)):
+        for row in connection.execute(_LAST, {"requests": some}):
+            found[row.request_id] = row
+    return found
+
+
+_NEWEST = (
+    select(func.max(decision_table.c.id))
+    .where(decision_table.c.request_id.in_(bindparam("requests", expanding=True)))
+    .group_by(decision_table.c.request_id)
+)
+_LAST = select(decision_table).where(decision_table.c.id.in_(_NEWEST))

@@ -1,0 +1,122 @@
+"""Lists what is connected and shared, as far as the ledger knows, and the notifications that it stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, case, func, select
+
+from pm_autoaccept.ledger.audit import accounts
+from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import intent as intent_table
+from pm_autoaccept.ledger.db.tables import notification as notification_table
+from pm_autoaccept.ledger.db.tables import provider as provider_table
+from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.db.tables import tie as tie_table
+from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, command_that_removes
+from pm_autoaccept.record import NotificationRow, TieRow
+
+AT_ONCE = 500
+
+
+def standing(connection: Connection, *, account: str | None = None, origin: Origin | None = None) -> Iterator[TieRow]:
+    """What stands, by provider account, owner, then connection, properties, meters.
+
+    Args:
+        connection: within a transaction.
+        account: only of the provider account of this name.
+        origin: only what came about so, and nobody has acknowledged.
+    """
+    answer = (
+        select(func.max(intent_table.c.id))
+        .where(
+            intent_table.c.request_id == tie_table.c.request_id,
+            intent_table.c.action == Action.ACCEPT,
+            intent_table.c.outcome != Outcome.NOT_SENT,
+        )
+        .correlate(tie_table)
+        .scalar_subquery()
+    )
+    query = (
+        select(tie_table, provider_table.c.name, decision_table.c.rule, _accepted_at())
+        .join(provider_table, provider_table.c.id == tie_table.c.provider_id)
+        .outerjoin(intent_table, intent_table.c.id == answer)
+        .outerjoin(decision_table, decision_table.c.id == intent_table.c.decision_id)
+        .where(tie_table.c.ended_at.is_(None))
+        .order_by(provider_table.c.name, tie_table.c.owner_id, tie_table.c.kind, tie_table.c.pm_id)
+    )
+    if account is not None:
+        query = query.where(provider_table.c.name == account)
+    if origin is not None:
+        query = query.where(tie_table.c.origin == origin, tie_table.c.acknowledged_at.is_(None))
+    names, several = _names(connection), len(accounts(connection)) > 1
+    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+        yield TieRow(
+            account=row.name,
+            kind=Kind(row.kind),
+            id=row.pm_id,
+            owner=row.owner_id,
+            owner_name=names.get(row.owner_id),
+            property_id=row.property_id,
+            access_level=row.access_level,
+            origin=Origin(row.origin),
+            since=row.accepted_at if row.origin == Origin.DECIDED and row.accepted_at else row.first_seen,
+            last_seen=row.last_seen,
+            absent_since=row.absent_since,
+            rule=row.rule,
+            command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id), account=row.name if several else None),
+            acknowledged_by=row.acknowledged_by,
+            acknowledged_at=row.acknowledged_at,
+            acknowledged_why=row.acknowledged_why,
+        )
+
+
+def _accepted_at() -> ColumnElement[datetime]:
+    """When our accept took effect: when it was done, or, where only a read showed that, when it was sent."""
+    intent = intent_table.c
+    return case(
+        (intent.outcome == Outcome.DONE, intent.outcome_at),
+        (intent.outcome == Outcome.DONE_INFERRED, intent.sent_at),
+    ).label("accepted_at")
+
+
+def _names(connection: Connection) -> dict[int, str]:
+    """Owner → the username that was last said of it."""
+    names: dict[int, str] = {}
+    for table in (notification_table.c, request_table.c):
+        last = (
+            select(func.max(table.id))
+            .where(table.username.is_not(None), table.username != "")
+            .group_by(table.account_id)
+        )
+        for row in connection.execute(select(table.account_id, table.username).where(table.id.in_(last))):
+            if row.account_id is not None:
+                names[row.account_id] = row.username
+    return names
+
+
+def notifications(connection: Connection, *, account: str | None = None) -> Iterator[NotificationRow]:
+    """The notifications that are stored, in the order in which they came."""
+    query = (
+        select(notification_table, provider_table.c.name)
+        .join(provider_table, provider_table.c.id == notification_table.c.provider_id)
+        .order_by(notification_table.c.first_seen, notification_table.c.id)
+    )
+    if account is not None:
+        query = query.where(provider_table.c.name == account)
+    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+        yield NotificationRow(
+            account=row.name,
+            id=row.id,
+            type=row.type,
+            description=row.description,
+            account_id=row.account_id,
+            username=row.username,
+            property_id=row.property_id,
+            meter_id=row.meter_id,
+            created_at=row.created_at,
+            created_by=row.created_by,
+            first_seen=row.first_seen,
+            effect=row.effect,
+        )

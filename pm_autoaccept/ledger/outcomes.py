@@ -1,0 +1,138 @@
+"""Keeps what came of intents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
+
+from pm_autoaccept.ledger.cascade import ended_without_us, spare
+from pm_autoaccept.ledger.db.tables import intent as intent_table
+from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.intents import Intended
+from pm_autoaccept.ledger.request_rows import LONGEST_WAIT, answers_to, by_number, numbered
+from pm_autoaccept.model import Change, Outcome, Receipt
+
+
+class Conclusion(NamedTuple):
+    """What came of an intent, and when that was known; of which attempt, where there was more than one."""
+
+    intent: int
+    receipt: Receipt
+    at: datetime
+    attempt: int | None = None
+
+
+def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[None]:
+    """Record what came of intents, each of which is named once."""
+    sent = by_number(connection, _SENT, [each.intent for each in conclusions])
+    elsewhere = [each.intent for each in conclusions if each.receipt.outcome is Outcome.SETTLED_ELSEWHERE]
+    rows = by_number(connection, _REQUESTS, [sent[intent].request_id for intent in elsewhere])
+    ended, not_done = [], []
+    for intent, receipt, at, attempt in conclusions:
+        answer = sent[intent]
+        outcome, text = receipt.outcome, receipt.text
+        known_better = answer.outcome != Outcome.OPEN or attempt not in (None, answer.attempts)
+        if known_better and outcome is not Outcome.DONE:
+            continue  # reads, or another replica, have settled it meanwhile or sent it again: only `done` is news
+        again_after = _again_after(connection, answer, receipt, at=at)
+        awaits = _awaits(receipt)
+        if _in_doubt(answer, outcome):
+            outcome = Outcome.OPEN
+        if outcome is Outcome.SETTLED_ELSEWHERE:
+            outcome, text = ended_without_us(connection, rows[answer.request_id]) or (outcome, text)
+        known = {"ended": outcome, "at": at, "text": text}
+        ended.append(
+            known | {"intent": intent, "request": answer.request_id, "again_after": again_after, "change": awaits}
+        )
+        if outcome not in (Outcome.DONE, Outcome.OPEN):
+            not_done.append(intent)
+    if ended:
+        connection.execute(_INTENT_ENDED, ended)
+        connection.execute(_REQUEST_ENDED, ended)
+    for intent in not_done:
+        # It was not processed, so that nothing fell with it.
+        spare(connection, intent)
+    return [None] * len(conclusions)
+
+
+def _in_doubt(answer: Row[Any], outcome: Outcome | None) -> bool:
+    """Whether an earlier attempt may have done it, or may still, whatever the last one brought.
+
+    That only says when the same may be sent again; reads will say what became of it.
+    """
+    return bool(answer.attempts > 1) and outcome is not Outcome.DONE
+
+
+def withdraw(connection: Connection, intents: Sequence[Intended]) -> list[None]:
+    """Take back attempts of which nothing was sent: their requests stand as before.
+
+    Those stay that reads or another replica have settled meanwhile, or sent again.
+    """
+    sent = by_number(connection, _SENT, [intent.number for intent in intents])
+    requests = request_table.select().where(request_table.c.id.in_(row.request_id for row in sent.values()))
+    connection.execute(requests.with_for_update())
+    taken_back = []
+    for intent in intents:
+        table = intent_table.c
+        own = table.id == intent.number, table.attempts == intent.attempt, table.outcome == Outcome.OPEN
+        before = intent.before or {"outcome": Outcome.NOT_SENT}
+        if connection.execute(intent_table.update().where(*own).values(**before)).rowcount:
+            taken_back.append(intent)
+    for intent in taken_back:
+        request = sent[intent.number].request_id
+        stood = intent.request_before
+        if not intent.before:
+            spare(connection, intent.number)
+            answer = connection.execute(answers_to(request).limit(1)).one_or_none()
+            stood = {name: getattr(answer, name, None) for name in ("outcome", "outcome_at")}
+        connection.execute(request_table.update().where(request_table.c.id == request).values(**stood))
+    return [None] * len(intents)
+
+
+def _awaits(receipt: Receipt) -> Change | None:
+    """What must change before the same may be sent again: another request, where nothing else is said."""
+    if receipt.outcome in (Outcome.DONE, Outcome.OPEN) or receipt.again_after is not None:
+        return None
+    return receipt.awaits or Change.REQUEST
+
+
+_SENT = numbered(intent_table, "request_id", "outcome", "attempts")
+_REQUESTS = numbered(request_table, "falls_with", "last_seen")
+_ENDED: dict[str, BindParameter[Any]] = {
+    "outcome": bindparam("ended"),
+    "outcome_at": bindparam("at"),
+    "outcome_text": bindparam("text"),
+}
+_INTENT_ENDED = (
+    intent_table.update().where(intent_table.c.id == bindparam("intent")).values(**_ENDED, awaits=bindparam("change"))
+)
+_REQUEST_ENDED = (
+    request_table.update()
+    .where(request_table.c.id == bindparam("request"))
+    .values(**_ENDED, again_after=bindparam("again_after"))
+)
+
+
+def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at: datetime) -> datetime | None:
+    """When the same answer may be tried again: each refusal of this request doubles the wait, to a day.
+
+    Of several attempts, the first of which was of unknown fate, each further one is a refusal.
+    """
+    if receipt.again_after is None:
+        return None
+    refused = (
+        select(func.count())
+        .select_from(intent_table)
+        .where(
+            intent_table.c.request_id == sent.request_id,
+            intent_table.c.id != sent.id,
+            intent_table.c.outcome == Outcome.REFUSED,
+        )
+    )
+    wait = receipt.again_after - at
+    earlier = int(connection.execute(refused).scalar_one()) + max(sent.attempts - 2, 0)
+    doubled = wait * int(2 ** min(earlier, 10))
+    return at + max(wait, min(doubled, LONGEST_WAIT))

@@ -1,0 +1,137 @@
+"""How one rule comes out, and what it then says; and what is said where none is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pm_autoaccept.model import Evidence, NotLearnt, PropertyShare, Reason, ReasonKind, Shadow, Truth, Verdict
+from pm_autoaccept.policy.conditions import Comparison, Test
+from pm_autoaccept.policy.durations import written_duration
+from pm_autoaccept.policy.evaluation.compiler import Preparation
+from pm_autoaccept.policy.evaluation.request_view import Circumstances, View
+from pm_autoaccept.policy.evaluation.rule_index import AskedRule
+from pm_autoaccept.policy.evaluation.truth import Outcome
+from pm_autoaccept.policy.fields import held_for
+from pm_autoaccept.policy.rules import Default, Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a policy says of one request.
+
+    Attributes:
+        rule: the id of the rule that decided or stopped the search; None for the default.
+        evidence: each test of that rule.
+        unknown: the names of what could not be learnt.
+        note: the note, rendered; None for none.
+        template: names what the note was made from.
+        accepts_unshared_property: this accepts, and rests on a plain test that `property.share` is `none`.
+        tell: the group of people to be told, None for nobody.
+        shadows: what rules with `enforce: false` that were looked at would have decided.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    rule: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    unknown: tuple[str, ...] = ()
+    note: str | None = None
+    template: str | None = None
+    accepts_unshared_property: bool = False
+    tell: str | None = None
+    shadows: tuple[Shadow, ...] = ()
+
+
+def look_at(rule: Rule, circumstances: Circumstances) -> Outcome:
+    """How one rule comes out: its conditions, and that its last day has not passed."""
+    return AskedRule.of(rule, Preparation()).when.outcome(circumstances.view)
+
+
+def by_default(default: Default, view: View) -> Judgement:
+    """What is said where no rule is true."""
+    if (expired := _expired(default, None, view)) is not None:
+        return expired
+    text = "so people decide" if default.then is Verdict.HOLD else f"and the default says {default.then}"
+    return Judgement(
+        verdict=default.then,
+        reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
+        note=default.note.render(view.request, view.facts) if default.note else None,
+        template=default.note.digest if default.note else None,
+    )
+
+
+def said_of(rule: Rule, outcome: Outcome, view: View) -> Judgement:
+    """What a rule says that is true, or unknown: then it holds."""
+    return _stopped(rule, outcome) if outcome.truth is Truth.UNKNOWN else _decided(rule, outcome, view)
+
+
+def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
+    names = tuple(dict.fromkeys(gap.name for gap in outcome.gaps))
+    first = outcome.gaps[0]
+    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+    text = f"Rule {rule.id} cannot be judged, because {first.name}{more} could not be learnt: {first.why}."
+    return Judgement(
+        verdict=Verdict.HOLD,
+        reason=Reason(ReasonKind.UNKNOWN, text),
+        rule=rule.id,
+        evidence=outcome.evidence,
+        unknown=names,
+    )
+
+
+def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
+    if (expired := _expired(rule, rule.id, view)) is not None:
+        return replace(expired, evidence=outcome.evidence, tell=rule.tell)
+    request, facts = view.request, view.facts
+    true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
+    why = rule.about or " and ".join(dict.fromkeys(true)) or "it is true of every such request"
+    other = next(iter(outcome.others), None)
+    # The other owner's id stays when the ledger masks names.
+    also = f" The same stands in {other.key} of account {other.owner}." if other is not None else ""
+    # A negated test that names `none` is never true of a property that is not shared.
+    unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
+    return Judgement(
+        verdict=rule.then,
+        reason=Reason(
+            ReasonKind.RULE,
+            f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}.{also}",
+            other=other.key if other is not None else None,
+        ),
+        rule=rule.id,
+        evidence=outcome.evidence,
+        note=rule.note.render(request, facts) if rule.note else None,
+        template=rule.note.digest if rule.note else None,
+        accepts_unshared_property=rule.then is Verdict.ACCEPT and unshared,
+        tell=rule.tell,
+    )
+
+
+def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement | None:
+    """The reject of what just this rule (None: the default) has held for long enough; None where it has not.
+
+    Where it is not known for how long, it goes on being held: doubt is hold.
+    """
+    expire, facts = holder.expire, view.facts
+    if expire is None or facts.held is None or isinstance(facts.held, NotLearnt) or facts.held.rule != rule:
+        return None
+    held = held_for(facts)
+    if not isinstance(held, timedelta) or held < expire.after:
+        return None
+    who = "The default" if rule is None else f"Rule {rule}"
+    length = written_duration(expire.after)
+    text = f"{who} has held it for {written_duration(held)}, and rejects what it held for {length}."
+    return Judgement(
+        verdict=Verdict.REJECT,
+        reason=Reason(ReasonKind.EXPIRED, text),
+        rule=rule,
+        note=expire.note.render(view.request, facts) if expire.note else None,
+        template=expire.note.digest if expire.note else None,
+    )
+
+
+def _says_none(test: Test) -> bool:
+    if not isinstance(test, Comparison):
+        return False
+    written = test.operator.name in {"equals", "in"} and PropertyShare.NONE.value in test.literals
+    return test.field.name == "property.share" and written

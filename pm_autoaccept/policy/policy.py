@@ -1,0 +1,143 @@
+"""A policy that can be asked, and that can explain itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
+
+from pm_autoaccept.model import (
+    Fact,
+    Facts,
+    Kind,
+    Limit,
+    Need,
+    PendingRequest,
+    Shadow,
+    Verdict,
+)
+from pm_autoaccept.policy.analysis import comparisons, fields_tested
+from pm_autoaccept.policy.cases.case import Case
+from pm_autoaccept.policy.conditions import Comparison
+from pm_autoaccept.policy.data.sources import Source
+from pm_autoaccept.policy.data.tables import Table
+from pm_autoaccept.policy.evaluation.compiler import Preparation
+from pm_autoaccept.policy.evaluation.explanation import RuleLookedAt, look_through
+from pm_autoaccept.policy.evaluation.judgement import Judgement, by_default, said_of
+from pm_autoaccept.policy.evaluation.request_view import Circumstances, View
+from pm_autoaccept.policy.evaluation.rule_index import AskedRule, Search
+from pm_autoaccept.policy.fields import ALL, SHARES, Field
+from pm_autoaccept.policy.limits import DEFAULT_LIMITS
+from pm_autoaccept.policy.notes import Note
+from pm_autoaccept.policy.rules import Default, Rule
+
+_OF_THE_REQUEST = frozenset({"account.id", "account.username", "account.connected"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy that has no faults.
+
+    Attributes:
+        digest: of the names and contents of its files.
+        rules: in the order in which they are tried.
+        default: what is said where none is true.
+        sources: the data it declares, by name.
+        limits: how many answers may leave within which periods.
+        time_zone: in which its days begin and end.
+        private: the names of custom fields that are never shown, as `name_key` writes them.
+        cases: its tests, in the order of files and lines; `cases.running` tries them.
+    """
+
+    digest: str
+    rules: tuple[Rule, ...]
+    default: Default
+    sources: Mapping[str, Source]
+    limits: tuple[Limit, ...] = DEFAULT_LIMITS
+    time_zone: tzinfo = UTC
+    private: frozenset[str] = frozenset()
+    cases: tuple[Case, ...] = ()
+    _searches: Mapping[Kind, Search] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        preparation = Preparation()
+        asked = [AskedRule.of(rule, preparation) for rule in self.rules]
+        searches = {kind: Search.among(each for each in asked if kind in each.rule.on) for kind in Kind}
+        object.__setattr__(self, "_searches", searches)
+
+    @property
+    def holding_for_ever(self) -> tuple[str, ...]:
+        """The ids of the rules that hold and say no end of it."""
+        return tuple(rule.id for rule in self.rules if rule.enforce and rule.then is Verdict.HOLD and not rule.expire)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The facts that its rules ask for beyond the pending lists."""
+        claims = frozenset({Need.CLAIMS} if self.taken else ())
+        return claims | frozenset(need for field, on in self._asked() for need in _needs_of(field, on))
+
+    @property
+    def taken(self) -> tuple[Comparison, ...]:
+        """Its tests whether another owner has the same value."""
+        tests = (test for rule in self.rules for test in comparisons(rule.when))
+        return tuple(test for test in tests if test.operator.name == "taken")
+
+    @property
+    def told(self) -> frozenset[str]:
+        """The groups of people whom its rules tell."""
+        return frozenset(rule.tell for rule in self.rules if rule.tell is not None)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that its rules and notes ask for."""
+        return frozenset(field.name for field, _ in self._asked())
+
+    def _asked(self) -> Iterator[tuple[Field, frozenset[Kind]]]:
+        """The fields that are asked for, and of which kinds of request."""
+        yield from ((field, rule.on) for rule in self.rules for field in _fields(rule))
+        yield from ((field, ALL) for note in _notes(self.default) for field in note.fields)
+
+    def judge(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Judgement:
+        """The verdict of the first rule that is true; a rule that is unknown stops the search and holds.
+
+        A rule with `enforce: false` never stops it: what it would have decided is added to the judgement.
+        """
+        view = View(request, facts, tables, self.time_zone)
+        rule, passed = self._searches[request.kind].first(view)
+        judgement = (
+            by_default(self.default, view) if rule is None else said_of(rule.rule, rule.when.outcome(view), view)
+        )
+        if not passed:
+            return judgement
+        would = [said_of(each.rule, each.when.outcome(view), view) for each in passed]
+        return replace(judgement, shadows=tuple(Shadow(each.rule or "", each.verdict, each.unknown) for each in would))
+
+    def decides(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Rule | None:
+        """The rule whose judgement `judge` gives, without the judgement; None for the default."""
+        rule, _ = self._searches[request.kind].first(View(request, facts, tables, self.time_zone))
+        return None if rule is None else rule.rule
+
+    def explain(
+        self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]
+    ) -> tuple[RuleLookedAt, ...]:
+        """How each rule comes out for a request, clause by clause, in the order in which they are tried."""
+        return look_through(self.rules, Circumstances(request, facts, tables, self.time_zone))
+
+
+def _fields(rule: Rule) -> Iterator[Field]:
+    yield from fields_tested(rule.when)
+    for note in _notes(rule):
+        yield from note.fields
+
+
+def _notes(holder: Rule | Default) -> Iterator[Note]:
+    yield from (note for note in (holder.note, holder.expire and holder.expire.note) if note)
+
+
+def _needs_of(field: Field, on: frozenset[Kind]) -> Iterator[Need]:
+    if field.name.startswith(("custom.", "connection.custom.", "property.custom.")):
+        yield Need.CUSTOM_FIELDS
+    if field.name.startswith("connection.custom."):
+        yield Need.ANSWERS_AT_CONNECTION
+    if field.name.startswith("account.") and field.name not in _OF_THE_REQUEST and on & SHARES:
+        yield Need.ACCOUNTS

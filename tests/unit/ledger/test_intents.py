@@ -1,0 +1,124 @@
+"""Intents, refusals, and the decisions that stand behind them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
+from pm_autoaccept.model import (
+    Action,
+    Change,
+    KeptBack,
+    Mode,
+    Outcome,
+    Reason,
+    ReasonKind,
+    Receipt,
+    Sent,
+    Standing,
+    Step,
+)
+from tests.examples import NOW, connection, decided, property_share
+from tests.unit.ledger.acting import ACCEPT, HOLD, MINUTE, REJECT, answer, outcomes, see
+
+
+async def test_no_second_intent_is_recorded_for_an_answered_request(ledger):
+    """Whatever plan or another process believes, the ledger lets nothing be answered twice."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0)
+    with pytest.raises(AlreadyAnswered, match="by another process"):
+        await answer(ledger, request, ACCEPT, minute=1)
+
+
+async def test_an_intent_needs_a_recorded_decision(ledger):
+    """Nothing is sent that the ledger could not explain."""
+    step = Step(decision=decided(connection(), ACCEPT), action=Action.ACCEPT)
+    with pytest.raises(LedgerUnavailable, match="before it was recorded"):
+        await ledger.intend(step, at=NOW)
+    with pytest.raises(LedgerUnavailable, match="before it was recorded"):
+        await ledger.decide([step.decision], [], mode=Mode.ENFORCE, at=NOW)
+
+
+async def test_a_refused_answer_is_tried_again_only_when_its_time_has_come(ledger):
+    """403 waits an hour; a refusal without a time waits for people."""
+    for number, hour in ((11, NOW + timedelta(hours=1)), (12, None)):
+        request = property_share(number)
+        await see(ledger, request, minute=0)
+        await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="403", again_after=hour)
+        assert (await see(ledger, request, minute=30)).standing[request.key] is Standing.REFUSED
+        again = (await see(ledger, request, minute=61)).standing[request.key]
+        assert again is (Standing.REFUSED if hour is None else Standing.UNANSWERED)
+    await answer(ledger, property_share(11), ACCEPT, minute=61)
+    assert (await outcomes(ledger))["property:11/1"] is Outcome.DONE
+
+
+async def test_a_refused_answer_is_known_as_what_was_refused(ledger, monkeypatch):
+    """Plan lets another answer through; a newer program may try the same again."""
+    request = property_share(11)
+    await see(ledger, request, minute=0)
+    await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="400/-100")
+    history = await see(ledger, request, minute=1)
+    assert history.standing[request.key] is Standing.REFUSED
+    assert history.sent == {request.key: Sent(action=Action.ACCEPT, awaits=Change.REQUEST)}
+    monkeypatch.setattr("pm_autoaccept.ledger.history.__version__", "99.0")
+    assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
+
+
+async def test_the_wait_after_a_refusal_doubles_to_a_day(ledger):
+    """An hour, two, four, eight, sixteen, then a day each time."""
+    request = property_share(11)
+    minute = 0
+    for hours in (1, 2, 4, 8, 16, 24, 24):
+        at = NOW + minute * MINUTE + timedelta(seconds=3)
+        await see(ledger, request, minute=minute)
+        hour = at + timedelta(hours=1)
+        await answer(ledger, request, ACCEPT, minute=minute, outcome=Outcome.REFUSED, text="403", again_after=hour)
+        assert (await see(ledger, request, minute=minute + hours * 60 - 1)).standing[request.key] is Standing.REFUSED
+        minute += hours * 60 + 1
+        assert (await see(ledger, request, minute=minute)).standing[request.key] is Standing.UNANSWERED
+
+
+async def test_a_decision_is_a_new_row_only_when_verdict_rule_or_kind_of_reason_changes(ledger):
+    """An age or a digest that changes makes no row."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    hold = decided(request, HOLD)
+    back = KeptBack(replace(hold, verdict=ACCEPT), Reason(ReasonKind.IN_DOUBT, "waits"))
+    for decisions, kept in (
+        ([hold], []),
+        ([replace(hold, policy_digest="other")], []),
+        ([replace(hold, rule="other")], []),
+        ([back.decision], []),
+        ([back.decision], [back]),
+        ([back.decision], [back]),
+    ):
+        await ledger.decide(decisions, kept, mode=Mode.OBSERVE, at=NOW)
+    rows = await ledger.decisions(every=True)
+    assert [(row.verdict, row.rule, row.kept_back) for row in rows] == [
+        (HOLD, "a-rule", None),
+        (HOLD, "other", None),
+        (ACCEPT, "a-rule", None),
+        (ACCEPT, "a-rule", ReasonKind.IN_DOUBT),
+    ]
+    assert len(await ledger.decisions()) == 1
+
+
+async def test_the_decision_behind_an_answer_is_on_record_as_it_was_made(ledger):
+    """Mode, policy and evidence of what was sent, whatever was decided before or by another process meanwhile."""
+    request = connection()
+    await see(ledger, request, minute=0)
+    earlier = decided(request, ACCEPT, policy_digest="old")
+    await ledger.decide([earlier], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.decide([decided(request, REJECT, policy_digest="theirs")], [], mode=Mode.OBSERVE, at=NOW)
+    step = Step(decision=decided(request, ACCEPT, policy_digest="ours"), action=Action.ACCEPT)
+    intent = await ledger.intend(step, at=NOW)
+    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
+    await ledger.decide([decided(request, REJECT, policy_digest="later")], [], mode=Mode.ENFORCE, at=NOW)
+    (row,) = await ledger.decisions()
+    assert (row.verdict, row.mode, row.policy_digest, row.answer) == (ACCEPT, Mode.ENFORCE, "ours", "Accept")
+    answers = {row.policy_digest: row.answer for row in await ledger.decisions(every=True)}
+    assert answers == {"old": None, "theirs": None, "ours": "Accept", "later": None}
