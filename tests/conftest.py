@@ -16,7 +16,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from pm_autoaccept.ledger import Database
+from pm_autoaccept.ledger import Database, sign_in_attempts
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
 from pm_autoaccept.simulator import Simulator, World, world_from_seed
 from tests.faketime import FakeTime
@@ -49,6 +49,15 @@ def new_ledgers_are_copied() -> Iterator[None]:
     """A new SQLite ledger is made in 2 ms instead of 100."""
     with copied_tables():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cost_of_a_digest() -> Iterator[int]:
+    """Digests of passwords cost next to nothing in this process. The value is what they cost in the program."""
+    with pytest.MonkeyPatch.context() as patch:
+        real = sign_in_attempts.COST
+        patch.setattr(sign_in_attempts, "COST", 2)
+        yield real
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,9 @@ FORGOTTEN = timedelta(days=30)
 LONGEST_REST = timedelta(days=1)
 """No Retry-After is believed for longer; a rest beyond it was written before the clock was set back."""
 
+COST = 2**14
+"""What a digest costs to make, by scrypt: doubling it doubles the time for each password that a thief tries."""
+
 _SALT_ALONE = b""
 """The credential in the row that holds an account's salt: replicas must agree on one before any of them tries."""
 
@@ -177,7 +180,7 @@ class SigningIn:
 
     def _slowly(self, salt: bytes) -> bytes:
         what = f"{self.service}\0{self.username}\0{self.password}".encode()
-        return hashlib.scrypt(what, salt=salt, n=2**14, r=8, p=1)
+        return hashlib.scrypt(what, salt=salt, n=COST, r=8, p=1)
 
 
 def wait_after(refusals: int) -> timedelta:
