@@ -1,4 +1,4 @@
-"""The entry: runs the command, and ends with a message and an exit code that fit the error."""
+"""Entry point: runs the command line and turns errors into a message on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pm_autoaccept.errors import ConfigurationError, PmAutoacceptError, PolicyRe
 
 
 def main() -> None:
-    """Run the command line. Exit codes are those of the design: 0, 1, 2, 69, 74, 77, 78, 130, 143."""
+    """Run the command line. docs/operations.md lists the exit codes."""
     make_safe()
     try:
         code = cli.main(prog_name="pm-autoaccept", standalone_mode=False)
@@ -22,17 +22,17 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except PmAutoacceptError as error:
-        click.echo(_said(error), err=True)
+        click.echo(_error_message(error), err=True)
         code = error.exit_code
     sys.exit(exit_code(code if isinstance(code, int) else 0))
 
 
-def _said(error: PmAutoacceptError) -> str:
-    """What went wrong, in a line; faults that take several stand below, each with its own."""
+def _error_message(error: PmAutoacceptError) -> str:
+    """The error on one line; several faults of the settings or the policy follow a headline, each on its own lines."""
     lines = str(error).splitlines()
     if isinstance(error, PolicyRefused | ConfigurationError) and len(lines) > 1:
-        what = "policy" if isinstance(error, PolicyRefused) else "settings"
-        return "\n  ".join([f"pm-autoaccept: the {what} cannot be used:", *lines])
+        what = "policy is" if isinstance(error, PolicyRefused) else "settings are"
+        return "\n  ".join([f"pm-autoaccept: the {what} invalid:", *lines])
     return f"pm-autoaccept: {error}"
 
 

@@ -31,7 +31,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.model import Change, NotLearnt, Outcome, Plan, Receipt, RequestKey, Step
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.record import REPEAT_WITHIN, Ledger
+from pm_autoaccept.record import RETRY_WITHIN, Ledger
 
 OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change | None], ...] = (
     (AlreadyFulfilled, Outcome.SETTLED_ELSEWHERE, Change.REQUEST),
@@ -44,7 +44,7 @@ OUTCOMES: tuple[tuple[type[PortfolioManagerError], Outcome, timedelta | Change |
     (NotSent, Outcome.REFUSED, timedelta()),
     (AnswerUnknown, Outcome.OPEN, None),
 )
-"""design.md's table for what comes to a POST: the error, what is recorded, and when it may be tried again.
+"""What comes to a POST (docs/architecture.md#failures): the error, what is recorded, and when it may be tried again.
 
 After so long, whatever changes; or when this has changed, or the program; None: by the rule of unknowns.
 """
@@ -54,24 +54,24 @@ MOMENT = timedelta(milliseconds=50)
 
 
 @dataclass(slots=True)
-class Answering:
+class AnswerSender:
     """Answers one plan.
 
     Attributes:
         pm: the signed-in client.
         ledger: where intents and outcomes are kept.
         now: the clock.
-        still_good: asked just before each POST; a text says why the step must not be sent now.
-        tell: called with each receipt as it comes, for progress and logs.
+        blocked_reason: asked just before each POST; says why the step must not be sent now, or None.
+        on_receipt: called with each receipt as it comes, for progress and logs.
         repeat_within: an answer that surely was not processed is sent again only so long after its intent.
     """
 
     pm: PortfolioManager
     ledger: Ledger
     now: Callable[[], datetime]
-    still_good: Callable[[Step], str | None]
-    tell: Callable[[Receipt], None] = lambda _receipt: None
-    repeat_within: timedelta = REPEAT_WITHIN
+    blocked_reason: Callable[[Step], str | None]
+    on_receipt: Callable[[Receipt], None] = lambda _receipt: None
+    repeat_within: timedelta = RETRY_WITHIN
     _halted: str | None = field(default=None, init=False)
     _ahead: asyncio.Semaphore = field(init=False)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -109,10 +109,10 @@ class Answering:
             # It is written while others are in flight: no place in flight waits for the disk.
             async with self._ahead:
                 begun = self.now()
-                intent = self._why_not(step) or await self._intend(step, at=begun)
+                intent = self._blocked_reason(step) or await self._intend(step, at=begun)
                 if isinstance(intent, str):
                     return self._dropped(step, intent)
-                await turn.enter_async_context(self.pm.turn(unless=lambda: self._why_not(step) is not None))
+                await turn.enter_async_context(self.pm.turn(unless=lambda: self._blocked_reason(step) is not None))
             receipt, refusal = await self._send(step, begun=begun)
             if refusal is not None:
                 self._halted = str(refusal)
@@ -127,7 +127,7 @@ class Answering:
         try:
             apart = self.pm.clock
             known = None if isinstance(apart, NotLearnt) else apart
-            intent = await self.ledger.intend(replace(step, clock_apart=known), at=at)
+            intent = await self.ledger.record_intent(replace(step, clock_skew=known), at=at)
         except (AlreadyAnswered, OverLimit) as error:
             return str(error)
         except Paused as error:
@@ -143,22 +143,22 @@ class Answering:
         """Write what came of an intent; where that fails, nothing more is sent."""
         try:
             if receipt.outcome is None:
-                await self.ledger.withdraw(intent)
+                await self.ledger.withdraw_intent(intent)
             else:
-                await self.ledger.conclude(intent, receipt, at=self.now())
+                await self.ledger.record_outcome(intent, receipt, at=self.now())
         except LedgerError as error:
             self._halted = str(error)
             raise
-        self.tell(receipt)
+        self.on_receipt(receipt)
 
-    def _why_not(self, step: Step) -> str | None:
+    def _blocked_reason(self, step: Step) -> str | None:
         """Say why the step must not be sent now."""
-        return self._halted or self.pm.resting or self.still_good(step)
+        return self._halted or self.pm.resting or self.blocked_reason(step)
 
     async def _paused(self) -> str | None:
         """Say why nothing more may leave: somebody may have paused answering since the intent was recorded."""
         try:
-            return await self.ledger.paused()
+            return await self.ledger.pause_reason()
         except LedgerError as error:
             return str(error)
 
@@ -179,7 +179,7 @@ class Answering:
 
     async def _send(self, step: Step, *, begun: datetime) -> tuple[Receipt, NotAuthorised | None]:
         """POST what is on record as intended, and say what came of it; if the credentials were refused, also that."""
-        why = self._why_not(step) or self._too_late(begun) or await self._paused_lately()
+        why = self._blocked_reason(step) or self._too_late(begun) or await self._paused_lately()
         if why is not None:
             return Receipt(step=step, outcome=None, text=why), None
         try:
@@ -188,7 +188,7 @@ class Answering:
                 step.key.id,
                 step.action,
                 step.decision.note,
-                still_good=lambda: self._why_not(step) or self._too_late(begun),
+                blocked_reason=lambda: self._blocked_reason(step) or self._too_late(begun),
                 may_repeat=self._paused,
             )
         except PortfolioManagerError as error:
@@ -196,20 +196,20 @@ class Answering:
         return Receipt(step=step, outcome=Outcome.DONE), None
 
     def _failed(self, step: Step, error: PortfolioManagerError) -> Receipt:
-        """The row of design.md's table. What no row names is of unknown fate, the careful reading."""
+        """The row of `OUTCOMES`. What no row names is of unknown fate, the careful reading."""
         for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
                 if isinstance(error, TooFast) and error.retry_after is not None:
                     again = timedelta(seconds=error.retry_after)  # noqa: PLW2901 — the service's own word beats the table
                 came = Receipt(step=step, outcome=outcome, text=str(error))
                 if isinstance(again, timedelta):
-                    return replace(came, again_after=self.now() + again)
+                    return replace(came, retry_not_before=self.now() + again)
                 return replace(came, awaits=again)
         return Receipt(step=step, outcome=Outcome.OPEN, text=str(error))
 
     def _dropped(self, step: Step, why: str) -> Receipt:
         receipt = Receipt(step=step, outcome=None, text=why)
-        self.tell(receipt)
+        self.on_receipt(receipt)
         return receipt
 
 

@@ -1,7 +1,7 @@
-"""One request, the facts, the policy: one decision. Total and deterministic.
+"""Decides each pending request by the policy: accept, reject or hold. Pure, total and deterministic.
 
-Connections come first, then properties, then meters, because meters may ask about their property's verdict. Whatever
-is in doubt is held: a list that is not whole, an id with two contents, a request without its owner.
+Connections come first, then properties, then meters, because a meter's rules may test its property's verdict. A request
+in doubt is held: its list is incomplete, its id appears with different contents, or its owner is unknown.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pm_autoaccept.model import (
-    FURTHEST_APART,
-    LOST,
+    MAX_CLOCK_SKEW,
     NOT_ASKED_FOR,
+    REPLACEMENT_CHARACTER,
     AccountInfo,
     Claim,
     Claims,
@@ -23,7 +23,7 @@ from pm_autoaccept.model import (
     Facts,
     Held,
     Kind,
-    Missed,
+    MissedRequest,
     NotLearnt,
     PendingList,
     PendingRequest,
@@ -46,18 +46,18 @@ def decide(
     now: datetime,
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
-    missed: Sequence[Missed] = (),
+    missed: Sequence[MissedRequest] = (),
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
     Args:
         snapshot: the lists and the facts.
-        policy: what is asked.
-        tables: the policy's data; what depends on a table that is not here is unknown.
+        policy: the policy that decides.
+        tables: the policy's data tables; a test on a table that is missing here is unknown.
         now: the time of the decision.
-        held: who holds which of the pending requests since when, by the ledger; what is not among them nobody holds.
-        accepted: what accepted requests say in their custom fields, by the ledger; asked for where policy.needs it.
-        missed: the requests that the ledger has as pending, and that this read is the first to miss. They are held.
+        held: which rule has held which pending request since when, from the ledger; others are not held yet.
+        accepted: the custom fields of accepted requests, from the ledger; needed only if `policy.needs` says so.
+        missed: requests that are pending in the ledger but missing from this read for the first time. They are held.
     """
     time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
@@ -83,18 +83,20 @@ def decide(
 
 
 def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[SourceUse, ...]:
-    """The policy's data as it stands now, by name; what could not be read is not among it."""
+    """The tables that the decisions used, by name, with rows and digest; tables that could not be read are left out."""
     available = [(name, table) for name in sorted(policy.sources) if isinstance(table := tables.get(name), Table)]
     return tuple(SourceUse(name, table.rows, table.digest) for name, table in available)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A pending list by id: the first request of each, the ids that stand there with two contents, and what it missed.
+    """A pending list by id.
 
     Attributes:
-        missed: requests that it does not show and that count as pending.
-        twins: ids that it shows while an earlier request with the same id is among those it missed.
+        first: the first request of each id.
+        contradictory: ids that the list contains with different contents.
+        missed: requests that the list does not contain but that still count as pending.
+        twins: listed ids whose earlier request is among the missed ones.
     """
 
     list: PendingList
@@ -104,12 +106,12 @@ class _Pending:
     twins: frozenset[int]
 
     @classmethod
-    def of(cls, pending: PendingList, missed: Sequence[Missed]) -> _Pending:
+    def of(cls, pending: PendingList, missed: Sequence[MissedRequest]) -> _Pending:
         first: dict[int, PendingRequest] = {}
         contradictory = set()
         for request in pending.requests:
             earlier = first.setdefault(request.id, request)
-            # Bytes may differ where nothing that was said does.
+            # The bytes may differ although the content is the same.
             if replace(earlier, source=b"") != replace(request, source=b""):
                 contradictory.add(request.id)
         absent = {each.request.id: each.request for each in missed if each.request.kind is pending.kind}
@@ -117,35 +119,40 @@ class _Pending:
         return cls(pending, first, frozenset(contradictory), unseen, frozenset(absent.keys() & first.keys()))
 
     def clear(self, id_: int) -> PendingRequest | None:
-        """The pending request of this id, if what it says is beyond doubt."""
+        """The pending request with this id, if its content is unambiguous."""
         return None if id_ in self.contradictory or id_ in self.twins else self.first.get(id_)
 
 
 def _doubt(request: PendingRequest, pending: _Pending) -> Reason | None:
-    """Why the policy is not even asked; None if it is."""
+    """Why the request is held without asking the policy; None if the policy decides."""
     return _doubt_of_the_list(request, pending) or _doubt_of_the_document(request)
 
 
 def _doubt_of_the_list(request: PendingRequest, pending: _Pending) -> Reason | None:
-    """Why it is not sure that just this pends under its id."""
+    """Why it is uncertain which request is pending under this id; None if it is certain."""
     what = f"{request.kind} {request.id}"
     if request.id in pending.missed:
-        text = f"{what} is missing from one read of its list, and counts as pending until a second read misses it too."
+        text = f"{what} is missing from one read of its list; it counts as pending until a second read also misses it."
         return Reason(ReasonKind.MISSED_ONCE, text)
     if pending.list.failed is not None:
-        text = f"The list of pending {request.kind} requests could not be read to its end: {pending.list.failed}."
+        text = f"The list of pending {request.kind} requests is incomplete: {pending.list.failed}."
         return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     if request.id in pending.contradictory:
-        text = f"The list names {what} twice with different content, and an answer names only the id."
+        text = (
+            f"The list contains {what} twice with different content, and an answer identifies a request only by its id."
+        )
         return Reason(ReasonKind.CONTRADICTORY, text)
     if request.id in pending.twins:
-        text = f"What {what} asked before is missing from one read of its list; an answer names only the id."
+        text = (
+            f"The earlier request {what} is missing from one read of its list, but the list contains another with the "
+            "same id; an answer identifies a request only by its id."
+        )
         return Reason(ReasonKind.MISSED_ONCE, text)
     return None
 
 
 def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
-    """Why it is not sure what is asked."""
+    """Why it is uncertain what the request asks for; None if it is certain."""
     if request.garbled is not None:
         return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
     needed = {"account.id": request.account_id}
@@ -153,14 +160,14 @@ def _doubt_of_the_document(request: PendingRequest) -> Reason | None:
         needed["property.id"] = request.property_id
     for name, value in needed.items():
         if value is None or name in request.faults:
-            why = request.faults.get(name, "the document lacks it")
-            text = f"The {name} of {request.kind} {request.id} is not known: {why}."
+            why = request.faults.get(name, "the document does not contain it")
+            text = f"The {name} of {request.kind} {request.id} is unknown: {why}."
             return Reason(ReasonKind.NOT_UNDERSTOOD, text)
     return None
 
 
 def _garbled(request: PendingRequest) -> str:
-    return f"The {request.kind} request {request.id} has a character that XML forbids, in {request.garbled}"
+    return f"The {request.kind} request {request.id} contains a character that XML does not allow, in {request.garbled}"
 
 
 def _ask(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
@@ -185,21 +192,21 @@ def _claims(
     policy: Policy,
     pending: Mapping[Kind, _Pending],
     accepted: Fact[Sequence[Claim]],
-    missed: Sequence[Missed],
+    missed: Sequence[MissedRequest],
 ) -> Fact[Claims]:
-    """Who has said what in the custom fields that the policy asks about with `taken`."""
+    """The values of all requests in the custom fields that the policy tests with `taken`."""
     tests = policy.taken
     if not tests or isinstance(accepted, NotLearnt):
         return accepted if isinstance(accepted, NotLearnt) else NOT_ASKED_FOR
     unseen = [kind for kind in pending if not pending[kind].list.shows_absence]
-    missing = f"the list of pending {unseen[0]} requests is not whole" if unseen else None
+    missing = f"the list of pending {unseen[0]} requests is incomplete" if unseen else None
     waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
     unseen_once = (each.claim for each in missed)
     return collect(tests, (*accepted, *waiting, *unseen_once), missing=missing)
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:
-    doubt = "it stands twice in its list with different content" if request.id in pending.contradictory else None
+    doubt = "its list contains it twice with different content" if request.id in pending.contradictory else None
     if request.garbled is not None:
         doubt = _garbled(request)
     return Claim(
@@ -213,8 +220,12 @@ def _claim(request: PendingRequest, pending: _Pending) -> Claim:
 
 
 def _possible(custom: Iterable[CustomField]) -> Iterator[CustomField]:
-    """The fields with each value that they may have: what was lost of it may be nothing, or a blank, to `clean`."""
-    return (replace(each, value=each.value.replace(LOST, lost)) for each in custom for lost in (LOST, "", " "))
+    """The fields with each possible value: a lost character may turn into nothing, or into a blank, in `clean`."""
+    return (
+        replace(each, value=each.value.replace(REPLACEMENT_CHARACTER, lost))
+        for each in custom
+        for lost in (REPLACEMENT_CHARACTER, "", " ")
+    )
 
 
 def _is_custom(faulty: str) -> bool:
@@ -222,12 +233,12 @@ def _is_custom(faulty: str) -> bool:
 
 
 def trusted_time(apart: Fact[timedelta], now: datetime) -> Fact[datetime]:
-    """The time, if our clock and the service's are near enough to each other that ours can be trusted."""
+    """The time, if our clock is close enough to Portfolio Manager's to be trusted."""
     if isinstance(apart, NotLearnt):
-        return NotLearnt(f"whether our clock is right could not be learnt: {apart.why}")
-    if abs(apart) > FURTHEST_APART:
+        return NotLearnt(f"this machine's clock could not be checked against Portfolio Manager's: {apart.why}")
+    if abs(apart) > MAX_CLOCK_SKEW:
         seconds = f"{abs(apart).total_seconds():,.0f} seconds"
-        return NotLearnt(f"our clock and Portfolio Manager's are {seconds} apart, more than five minutes")
+        return NotLearnt(f"this machine's clock differs from Portfolio Manager's by {seconds}, more than five minutes")
     return now
 
 
@@ -244,10 +255,7 @@ def _facts(
     pending: Mapping[Kind, _Pending],
     properties: Mapping[int, Verdict],
 ) -> Facts:
-    """What the snapshot says about one request beyond the request itself. Its owner and property are known.
-
-    `known` is what holds for every request.
-    """
+    """The facts about one request whose owner and property are known; `known` holds facts that all share."""
     owner = request.account_id or 0
     connected = snapshot.connected
     facts = replace(known, connected=connected if isinstance(connected, NotLearnt) else owner in connected)
@@ -265,7 +273,7 @@ def _facts(
     share = shares.clear(request.property_id or 0)
     return replace(
         facts,
-        property_custom=NotLearnt("its property's share is not pending") if share is None else _custom(share),
+        property_custom=NotLearnt("the share of its property is not pending") if share is None else _custom(share),
         property_share=_property_share(request, owner, shares=shares, snapshot=snapshot),
         property_verdict=_property_verdict(request, shares=shares, properties=properties),
     )
@@ -280,10 +288,10 @@ def _custom(request: PendingRequest) -> Fact[tuple[CustomField, ...]]:
 
 def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[AccountInfo]:
     if owner not in connections.first:
-        return snapshot.accounts.get(owner, NotLearnt("nobody was asked who the owner is"))
+        return snapshot.accounts.get(owner, NotLearnt("the owner's account was not read"))
     connection = connections.clear(owner)
     if connection is None or connection.account_info is None:
-        return NotLearnt("the owner's pending connection request does not say it clearly")
+        return NotLearnt("the owner's pending connection request does not state it unambiguously")
     if connection.garbled is not None:
         return NotLearnt(_garbled(connection))
     faulty = next((name for name in connection.faults if name.partition(".")[0] == "account"), None)
@@ -292,10 +300,10 @@ def _account(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[Acco
 
 def _answers_at_connection(owner: int, connections: _Pending, snapshot: Snapshot) -> Fact[tuple[CustomField, ...]]:
     if owner not in connections.first:
-        return snapshot.answers_at_connection.get(owner, NotLearnt("nobody was asked what the owner answered"))
+        return snapshot.answers_at_connection.get(owner, NotLearnt("the owner's answers at connection were not read"))
     connection = connections.clear(owner)
     if connection is None:
-        return NotLearnt("the owner's pending connection request stands twice with different content")
+        return NotLearnt("there is more than one version of the owner's connection request")
     return _custom(connection)
 
 
@@ -305,8 +313,8 @@ def _property_share(
     if request.property_id in shares.first or request.property_id in shares.missed:
         return PropertyShare.PENDING
     if not shares.list.shows_absence:
-        return NotLearnt("the list of pending property shares is not whole")
-    shared = snapshot.shared_properties.get(owner, NotLearnt("nobody was asked what the owner shares"))
+        return NotLearnt("the list of pending property shares is incomplete")
+    shared = snapshot.shared_properties.get(owner, NotLearnt("the owner's shared properties were not read"))
     if isinstance(shared, NotLearnt):
         return shared
     return PropertyShare.SHARED if request.property_id in shared else PropertyShare.NONE
@@ -317,4 +325,4 @@ def _property_verdict(
 ) -> Fact[Verdict | None]:
     verdict = properties.get(request.property_id or 0)
     known = shares.list.shows_absence if verdict is None else shares.list.whole
-    return verdict if known else NotLearnt("the list of pending property shares is not whole")
+    return verdict if known else NotLearnt("the list of pending property shares is incomplete")

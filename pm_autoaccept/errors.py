@@ -1,30 +1,30 @@
-"""Every error that the program raises on purpose.
+"""Every exception that the program raises on purpose, with the exit code of each.
 
 ::
 
     PmAutoacceptError
-    ├── ConfigurationError          a setting is missing, wrong, or not allowed together with another
+    ├── ConfigurationError          a setting is missing, invalid, or conflicts with another
     ├── PolicyRefused               the policy folder has faults; all of them are listed
     ├── DocumentRefused             a document is not what Portfolio Manager sends: DOCTYPE, too large, not XML …
-    ├── PortfolioManagerError       a call did not bring what was asked
-    │   ├── NotAuthorised           401: the username or the password is wrong
-    │   │   └── ProxyNotAuthorised  407: those of the proxy are wrong; not one byte of the request left
-    │   ├── NotOurs                 403 or 404: we have no access, or it is not there
-    │   ├── Refused                 another 4xx: the service understood, and says no
-    │   │   ├── Invalid             400/-100: what we sent does not fit EPA's schema
+    ├── PortfolioManagerError       a call failed
+    │   ├── NotAuthorised           401: wrong username or password
+    │   │   └── ProxyNotAuthorised  407: wrong proxy username or password; nothing was sent to the service
+    │   ├── NotOurs                 403 or 404: no access, or no such resource
+    │   ├── Refused                 another 4xx: the service understood the request and refused it
+    │   │   ├── Invalid             400/-100: our document does not match EPA's schema
     │   │   └── AlreadyFulfilled    400/-200: the pending request does not exist or has been answered
-    │   ├── TooFast                 429: not processed, to be repeated later
+    │   ├── TooFast                 429: rate limit exceeded; not processed, retry later
     │   ├── Redirected              3xx: never followed
-    │   ├── Transient               a GET that failed in passing: safe to repeat
-    │   │   └── NotSent             not one byte of the request left: safe to repeat, also a POST
-    │   └── AnswerUnknown           a POST whose fate is not known: never repeated blindly
+    │   ├── Transient               a GET failed temporarily: safe to retry
+    │   │   └── NotSent             nothing was sent: safe to retry, even a POST
+    │   └── AnswerUnknown           a POST with an unknown outcome: never retried blindly
     └── LedgerError
         ├── LedgerUnavailable       the ledger cannot be opened, read or written
-        ├── AlreadyAnswered         another process has answered this request meanwhile: only its step is dropped
-        ├── OverLimit               one more answer would pass a limit of the policy: only its step is dropped
-        ├── Paused                  somebody has paused answering: nothing more is sent
-        ├── LeaseLost               another replica has taken over this account meanwhile
-        └── LedgerMismatch          the ledger belongs to another provider account, or to a newer program
+        ├── AlreadyAnswered         another process has answered this request: only its step is dropped
+        ├── OverLimit               one more answer would exceed a limit of the policy: only its step is dropped
+        ├── Paused                  answering is paused: nothing more is sent
+        ├── LeaseLost               another replica has taken over this account
+        └── LedgerMismatch          the ledger belongs to another provider account, or to a newer program version
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from typing import ClassVar
 
 
 class PmAutoacceptError(Exception):
-    """The root of all errors that are raised on purpose.
+    """The base class of all exceptions that the program raises on purpose.
 
-    `exit_code` is what a command ends with when the error reaches it (sysexits.h where one fits).
+    `exit_code` is the exit code of a command that fails with this error (from sysexits.h where one fits).
     """
 
     exit_code: ClassVar[int] = 1
 
 
 class ConfigurationError(PmAutoacceptError):
-    """A setting is missing, wrong, or not allowed together with another."""
+    """A setting is missing, invalid, or conflicts with another."""
 
     exit_code = 78
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a policy: where it stands, what was expected, and the line itself.
+    """One fault of a policy or settings file: its position, the message, and the line.
 
     Attributes:
-        file: the file's name in the policy folder, or the folder itself where no file is at fault.
-        line: 1-based, 0 where no line is at fault.
-        column: 1-based, 0 where no column is at fault.
+        file: the file's name in the policy folder, or the folder if no single file is at fault.
+        line: 1-based; 0 if no line is at fault.
+        column: 1-based; 0 if no column is at fault.
         message: what is wrong and what to do.
-        text: the line as it was written, empty where there is none.
+        text: the line as it was written; "" if there is none.
     """
 
     file: str
@@ -69,17 +69,17 @@ class Fault:
 
     @property
     def where(self) -> str:
-        """`file:line:column`, or the file alone."""
+        """`file:line:column`, or only the file."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def __str__(self) -> str:
-        """`file:line:column: message`, with the line shown and the column marked below it."""
+        """`file:line:column: message`, then the line with a mark below the column."""
         shown = f"\n    {self.text}\n    {' ' * (self.column - 1)}^" if self.text else ""
         return f"{self.where}: {self.message}{shown}"
 
 
 class PolicyRefused(PmAutoacceptError):
-    """A policy folder has faults. Nothing is answered by it."""
+    """A policy folder has faults. The policy is not used."""
 
     exit_code = 78
 
@@ -89,19 +89,19 @@ class PolicyRefused(PmAutoacceptError):
 
 
 class DocumentRefused(PmAutoacceptError):
-    """A document that is not what Portfolio Manager sends, and that is not read any further."""
+    """A document is not what Portfolio Manager sends, and parsing stops."""
 
     exit_code = 69
 
 
 class PortfolioManagerError(PmAutoacceptError):
-    """A call to Portfolio Manager did not bring what was asked.
+    """A call to Portfolio Manager failed.
 
     Attributes:
-        call: method and path, as `GET /account`.
-        status: the HTTP status, None where no answer came.
-        text: the service's own error text, or what went wrong on the way, never empty.
-        retry_after: seconds for which the service asks us to call nothing, None where it does not say.
+        call: method and path, for example `GET /account`.
+        status: the HTTP status; None if there was no response.
+        text: the service's error text, or what went wrong in transit; never empty.
+        retry_after: seconds that the service asks us to wait before the next call; None if it does not say.
     """
 
     exit_code = 69
@@ -115,10 +115,10 @@ class PortfolioManagerError(PmAutoacceptError):
 
 
 class NotAuthorised(PortfolioManagerError):
-    """401: the username or the password is wrong. Never repeated at once: an account may lock.
+    """401: the username or the password is wrong. Never retried at once, because the account may be locked.
 
     Attributes:
-        until: when the same credentials may be tried again; None where nobody has said.
+        until: when the same credentials may be tried again; None if that is not known.
     """
 
     exit_code = 77
@@ -137,78 +137,78 @@ class NotAuthorised(PortfolioManagerError):
 
 
 class ProxyNotAuthorised(NotAuthorised):
-    """407: the proxy refused the username or the password, so nothing was sent. Says nothing of Portfolio Manager's.
+    """407: the proxy refused its username or password, so nothing was sent to Portfolio Manager.
 
-    Never repeated at once either: the proxy's account may lock.
+    Never retried at once either, because the proxy account may be locked.
     """
 
 
 class NotOurs(PortfolioManagerError):
-    """403 or 404: we have no access to it, or it is not there."""
+    """403 or 404: we have no access to the resource, or it does not exist."""
 
 
 class Refused(PortfolioManagerError):
-    """A 4xx of another kind: the service understood, and says no."""
+    """Another 4xx: the service understood the request and refused it."""
 
 
 class Invalid(Refused):
-    """400/-100: what we sent does not fit EPA's schema. Our fault."""
+    """400/-100: our document does not match EPA's schema. A fault of this program."""
 
 
 class AlreadyFulfilled(Refused):
-    """400/-200 "The pending request doesn't exist or has been fulfilled"."""
+    """400/-200: "The pending request doesn't exist or has been fulfilled"."""
 
 
 class TooFast(PortfolioManagerError):
-    """429: the rate limit. The call was not processed."""
+    """429: rate limit exceeded. The call was not processed."""
 
     def __init__(self, text: str, *, call: str, status: int | None = 429, retry_after: float | None = None) -> None:
         super().__init__(text, call=call, status=status, retry_after=retry_after)
 
 
 class Redirected(PortfolioManagerError):
-    """3xx: never followed, since it would carry our credentials elsewhere. Our fault, reported."""
+    """3xx: never followed, because that would send our credentials elsewhere."""
 
 
 class Transient(PortfolioManagerError):
-    """A GET that failed in passing: 5xx, HTML, truncated, reset, timeout. Safe to repeat."""
+    """A GET failed temporarily: 5xx, HTML, truncated, reset, timed out. Safe to retry."""
 
 
 class NotSent(Transient):
-    """Not one byte of the request left: DNS, connection refused, TLS. Safe to repeat, also a POST."""
+    """Nothing was sent: DNS, connection refused, TLS. Safe to retry, even a POST."""
 
 
 class AnswerUnknown(PortfolioManagerError):
-    """A POST may or may not have been processed. It is settled by the rule of unknowns, never repeated blindly."""
+    """A POST may or may not have been processed. Later reads settle its outcome; it is never retried blindly."""
 
 
 class LedgerError(PmAutoacceptError):
-    """The ledger does not do what it promises."""
+    """An operation on the ledger failed or was refused."""
 
     exit_code = 69
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger cannot be opened, read or written. Nothing is answered without it."""
+    """The ledger cannot be opened, read or written. No answer is sent without it."""
 
 
 class AlreadyAnswered(LedgerError):
-    """The ledger knows of an answer to this request, by another process for instance. Nothing was sent."""
+    """The ledger already has an answer to this request, for example from another process. Nothing was sent."""
 
 
 class OverLimit(LedgerError):
-    """One more answer would pass a limit of the policy, by another process's answers for instance. Nothing was sent."""
+    """One more answer would exceed a limit of the policy. Nothing was sent."""
 
 
 class Paused(LedgerError):
-    """Somebody has paused answering. Nothing was sent, and nothing is until somebody resumes it."""
+    """Answering is paused. Nothing was sent, and nothing will be until somebody resumes it."""
 
 
 class LeaseLost(LedgerError):
-    """Another replica has taken over this account meanwhile. Nothing was written, and nothing more may be sent."""
+    """Another replica has taken over this account. Nothing was written, and nothing more may be sent."""
 
 
 class LedgerMismatch(LedgerError):
-    """The ledger belongs to another provider account or service, or to a newer program."""
+    """The ledger belongs to another provider account or service, or to a newer program version."""
 
     exit_code = 78

@@ -1,12 +1,12 @@
-"""Orders what was decided, and keeps back every answer that would carry along more than was decided.
+"""Plans the answers of a cycle: their order, and which are kept back because they would cascade to other requests.
 
-Portfolio Manager cascades (protocol reference §6): accepting a share of an owner who is not connected accepts the
+Portfolio Manager cascades (docs/protocol.md#cascades): accepting a share of an owner who is not connected accepts the
 connection; accepting a meter accepts the pending share of its property, or shares an unshared property read-only;
-rejecting a connection rejects its shares; rejecting a property may take its pending meters along.
+rejecting a connection rejects its shares; rejecting a property may reject its pending meters too.
 
-So accepts go down the tree (connection, property, meter), each only after those above it are done; rejects go up it,
-leaf first, so that each request gets its own note. Each cascade has its check in `BEFORE_ACCEPT` or `BEFORE_REJECT`,
-and a test shows that leaving any one of them out breaks promise 1.
+Accepts therefore go down the tree (connection, property, meter), each only after those above it are done. Rejects go up
+it, leaf first, so that each request gets its own note. Each cascade has its check in `BEFORE_ACCEPT` or
+`BEFORE_REJECT`, and a test shows that removing any one of them breaks promise 1.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TypeAlias
 from pm_autoaccept.limits import keep_within
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Decision,
     Fact,
     History,
@@ -30,34 +31,33 @@ from pm_autoaccept.model import (
     ReasonKind,
     RequestKey,
     Snapshot,
-    Standing,
     Step,
     Verdict,
 )
 
 FRESH_FOR = timedelta(minutes=5)
-"""How long lists may be answered from, unless reading everything took longer than half of that."""
+"""The maximum age of a list when an answer is sent, unless reading took longer than half of this."""
 
-_ALREADY_SENT: Mapping[Standing, tuple[ReasonKind, str]] = {
-    Standing.ACCEPTED: (ReasonKind.ANSWERED, "our accept is done; Portfolio Manager still lists the request"),
-    Standing.REJECTED: (ReasonKind.ANSWERED, "our reject is done; Portfolio Manager still lists the request"),
-    Standing.SETTLED: (ReasonKind.ANSWERED, "it was answered elsewhere; Portfolio Manager still lists the request"),
-    Standing.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, and what became of it is not known yet"),
-    Standing.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
+_ALREADY_SENT: Mapping[AnswerState, tuple[ReasonKind, str]] = {
+    AnswerState.ACCEPTED: (ReasonKind.ANSWERED, "already accepted; Portfolio Manager still lists the request"),
+    AnswerState.REJECTED: (ReasonKind.ANSWERED, "already rejected; Portfolio Manager still lists the request"),
+    AnswerState.SETTLED: (ReasonKind.ANSWERED, "already answered elsewhere; Portfolio Manager still lists the request"),
+    AnswerState.IN_DOUBT: (ReasonKind.IN_DOUBT, "an answer was sent, but its outcome is still unknown"),
+    AnswerState.REFUSED: (ReasonKind.REFUSED, "Portfolio Manager refused this answer; see `decisions`"),
 }
 
 _LISTED_AGAIN = (
     ReasonKind.LISTED_AGAIN,
-    "it was answered more than an hour ago, and Portfolio Manager lists it still or again; a person must look",
+    "answered more than an hour ago, but Portfolio Manager still lists it or lists it again; a person must review it",
 )
 
-_UNKNOWN = (Standing.IN_DOUBT, Standing.REPEATABLE)
-"""An answer was sent, and what became of it is not known."""
+_UNKNOWN = (AnswerState.IN_DOUBT, AnswerState.REPEATABLE)
+"""An answer was sent, and its outcome is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """What every check may look at: all decisions, the snapshot, the ledger, and the steps planned so far."""
+    """What checks may use: all decisions, the snapshot, the ledger's history, and the steps planned so far."""
 
     snapshot: Snapshot
     history: History
@@ -65,22 +65,22 @@ class _Family:
     children: Mapping[RequestKey, tuple[Decision, ...]]
     steps: dict[RequestKey, Step] = field(default_factory=dict)
 
-    def standing(self, key: RequestKey) -> Standing:
-        return self.history.standing.get(key, Standing.UNANSWERED)
+    def standing(self, key: RequestKey) -> AnswerState:
+        return self.history.answer_states.get(key, AnswerState.UNANSWERED)
 
 
 _Needed: TypeAlias = Reason | tuple[RequestKey, ...]
-"""Why a step is kept back, or the steps that must be done before it."""
+"""The reason why a step is kept back, or the steps that must be done before it."""
 
 Check: TypeAlias = Callable[[Decision, _Family], _Needed]
 
 
 def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History) -> Plan:
-    """Make the plan of one cycle: what is sent, in which order, and what is kept back and why.
+    """Plan one cycle: which answers are sent, in which order, and which are kept back and why.
 
     Args:
         decisions: one for each pending request.
-        snapshot: what the decisions were made from.
+        snapshot: the snapshot that the decisions were made from.
         history: what the ledger knows of the pending requests.
     """
     by_key = {decision.key: decision for decision in decisions}
@@ -90,7 +90,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         reason = _consider(decision, family)
         if reason is not None:
             kept_back.append(KeptBack(decision, reason))
-    steps, late = keep_within(family.steps, history.tallies, at=snapshot.ended)
+    steps, late = keep_within(family.steps, history.limit_usage, at=snapshot.ended)
     return Plan(
         decisions=tuple(by_key.values()),
         steps=steps,
@@ -98,12 +98,12 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         fresh_from=max(pending.ended for pending in snapshot.lists),
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
-        clock_apart=snapshot.clock_apart,
+        clock_skew=snapshot.clock_skew,
     )
 
 
 def _in_order(decisions: Iterable[Decision]) -> list[Decision]:
-    """Rejects up the tree, then accepts down it, the oldest request first."""
+    """Rejects up the tree, then accepts down the tree, oldest request first."""
     depth = {Kind.CONNECTION: 0, Kind.PROPERTY: 1, Kind.METER: 2}
 
     def place(decision: Decision) -> tuple[int, int, float, int]:
@@ -116,13 +116,13 @@ def _in_order(decisions: Iterable[Decision]) -> list[Decision]:
 
 
 def _consider(decision: Decision, family: _Family) -> Reason | None:
-    """Add the decision's step to the family, or say why it is kept back."""
+    """Add the decision's step to the plan, or return the reason why it is kept back."""
     accept = decision.verdict is Verdict.ACCEPT
     action = Action.ACCEPT if accept else Action.REJECT
     standing = family.standing(decision.key)
     if (reason := _sent_before(decision, action, family)) is not None:
         return reason
-    if standing is Standing.REPEATABLE:
+    if standing is AnswerState.REPEATABLE:
         decision = replace(decision, note=family.history.sent[decision.key].note)
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
@@ -133,7 +133,7 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
     family.steps[decision.key] = Step(
         decision=decision,
         action=action,
-        repeats=standing is Standing.REPEATABLE,
+        repeats=standing is AnswerState.REPEATABLE,
         needs=tuple(needs),
         falls=() if accept else _falls(decision.key, family),
     )
@@ -141,53 +141,53 @@ def _consider(decision: Decision, family: _Family) -> Reason | None:
 
 
 def _sent_before(decision: Decision, action: Action, family: _Family) -> Reason | None:
-    """Why nothing is sent after what was sent before; None where nothing was, or where it may be sent (again)."""
+    """Why an earlier answer prevents sending one now; None if there was none, or if it may be sent again."""
     standing, before = family.standing(decision.key), family.history.sent.get(decision.key)
     if standing in _UNKNOWN and before is not None and before.action is not action:
-        text = "another answer was sent before, its fate is not known, and the policy says otherwise now"
-        return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; it waits for a person")
+        text = "a different answer was sent earlier and its outcome is unknown, but the policy now decides otherwise"
+        return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; a person must review it")
     changed = before is not None and before.changed(decision)
-    if standing in _ALREADY_SENT and not (standing is Standing.REFUSED and changed):
+    if standing in _ALREADY_SENT and not (standing is AnswerState.REFUSED and changed):
         return Reason(*(_LISTED_AGAIN if decision.key in family.history.overdue else _ALREADY_SENT[standing]))
-    if standing is not Standing.REPEATABLE:
+    if standing is not AnswerState.REPEATABLE:
         return None
-    if (apart := family.snapshot.clock_apart) is not None:
-        how_far = f"our clock and Portfolio Manager's are {abs(apart).total_seconds():,.0f} seconds apart"
-        text = f"what became of our answer is not known, and nothing is sent again while {how_far}"
+    if (apart := family.snapshot.clock_skew) is not None:
+        how_far = f"this machine's clock differs from Portfolio Manager's by {abs(apart).total_seconds():,.0f} seconds"
+        text = f"the outcome of our answer is unknown, and no answer is sent again while {how_far}"
         return Reason(ReasonKind.IN_DOUBT, text)
     if before is None or not (changed or before.awaits is None):
-        text = "what became of our answer is not known, and Portfolio Manager refused it when it was sent again"
-        return Reason(ReasonKind.REFUSED, f"{text}; it waits for a person")
+        text = "the outcome of our answer is unknown, and Portfolio Manager refused it when it was sent again"
+        return Reason(ReasonKind.REFUSED, f"{text}; a person must review it")
     return None
 
 
 def _accepted(parent: RequestKey, family: _Family, *, otherwise: ReasonKind, what: str) -> _Needed:
-    """Whether a pending parent is accepted already, or by a step of this plan; else why the child is kept back.
+    """Whether a pending parent is already accepted, or by a step of this plan; otherwise why the child is kept back.
 
-    It is accepted already only if every element under its id is the request that we accepted, and none could be
-    another: an element without a readable id may be, and so may one that is listed long after our accept.
+    It counts as already accepted only if everything listed under its id is certainly the request that we accepted. An
+    element without a readable id could be another request, and so could one that is listed long after our accept.
     """
     lists = {pending.kind: pending for pending in family.snapshot.lists}
-    if family.standing(parent) is Standing.ACCEPTED:
+    if family.standing(parent) is AnswerState.ACCEPTED:
         if lists[parent.kind].shows_absence and parent not in family.history.overdue:
             return ()
-        text = f"we accepted {what} {parent.id}, and what is listed now may be another request of it"
+        text = f"we accepted {what} {parent.id}, but the list may now show a different request with this id"
         return Reason(otherwise, text, parent)
     if parent in family.steps and family.steps[parent].action is Action.ACCEPT:
         return (parent,)
     verdict = family.decisions[parent].verdict
     if verdict is Verdict.REJECT:
         return Reason(
-            ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, and this falls with it", parent
+            ReasonKind.PARENT_REJECTED, f"{what} {parent.id} is being rejected, which also rejects this request", parent
         )
-    state = "is on hold" if verdict is Verdict.HOLD else "waits itself"
+    state = "is held for review" if verdict is Verdict.HOLD else "is itself kept back"
     if family.decisions[parent].reason.kind is ReasonKind.MISSED_ONCE:
         state = "is missing from one read of its list"
     return Reason(otherwise, f"accepting this would also accept {what} {parent.id}, which {state}", parent)
 
 
 def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
-    """Accepting a share of an owner who is not connected accepts the connection (reference §6)."""
+    """Accepting a share of an owner who is not connected accepts the connection (docs/protocol.md#cascades)."""
     owner = decision.request.account_id
     if decision.request.kind is Kind.CONNECTION or owner is None:
         return ()
@@ -197,15 +197,15 @@ def connection_comes_first(decision: Decision, family: _Family) -> _Needed:
         return _accepted(connection, family, otherwise=kind, what="the connection of account")
     connected = family.snapshot.connected
     if isinstance(connected, NotLearnt):
-        return Reason(kind, f"whether account {owner} is connected could not be learnt: {connected.why}", connection)
+        return Reason(kind, f"it is unknown whether account {owner} is connected: {connected.why}", connection)
     if owner in connected:
         return ()
-    text = f"account {owner} is not connected and no connection request of it pends; accepting this would connect it"
+    text = f"account {owner} is not connected and has no pending connection request; accepting this would connect it"
     return Reason(kind, text, connection)
 
 
 def pending_property_comes_first(decision: Decision, family: _Family) -> _Needed:
-    """Accepting a meter accepts the pending share of its property (reference §6)."""
+    """Accepting a meter accepts the pending share of its property (docs/protocol.md#cascades)."""
     key = _property_of(decision)
     if key is None or key not in family.decisions:
         return ()
@@ -213,13 +213,13 @@ def pending_property_comes_first(decision: Decision, family: _Family) -> _Needed
 
 
 def property_is_shared(decision: Decision, family: _Family) -> _Needed:
-    """Accepting a meter whose property is neither shared nor pending shares the property read-only (reference §6)."""
+    """Accepting a meter shares its property read-only if that is not shared or pending (docs/protocol.md#cascades)."""
     key = _property_of(decision)
     if key is None or key in family.decisions:
         return ()
     shared = _is_shared(key, decision.request.account_id, family.snapshot)
     if isinstance(shared, NotLearnt):
-        text = f"whether property {key.id} is shared with us could not be learnt: {shared.why}"
+        text = f"it is unknown whether property {key.id} is shared with us: {shared.why}"
     elif shared:
         return ()
     elif key.id in family.history.rejected_properties:
@@ -232,9 +232,9 @@ def property_is_shared(decision: Decision, family: _Family) -> _Needed:
 
 
 def _is_shared(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[bool]:
-    """Whether a property that does not stand in the list of pending ones is shared with us."""
+    """Whether a property that is not pending is shared with us."""
     if not snapshot.properties.shows_absence:
-        return NotLearnt("the list of pending property shares is not whole")
+        return NotLearnt("the list of pending property shares is incomplete")
     if owner is None:
         return NotLearnt("the document does not name the owner")
     shared = snapshot.shared_properties.get(owner, NotLearnt(f"the properties of account {owner} were not read"))
@@ -242,24 +242,24 @@ def _is_shared(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[b
 
 
 def children_are_known(decision: Decision, family: _Family) -> _Needed:
-    """Rejecting a connection or a property rejects what pends below it: that must be known before (reference §6)."""
+    """A reject takes the pending requests below it along, so they must all be known (docs/protocol.md#cascades)."""
     lists = family.snapshot.lists
     below = {Kind.CONNECTION: lists[1:], Kind.PROPERTY: lists[2:], Kind.METER: ()}[decision.request.kind]
     for pending in below:
         if not pending.shows_absence:
-            text = f"rejecting this would also reject its pending {pending.kind} shares, and their list is not whole"
+            text = f"rejecting this would also reject its pending {pending.kind} shares; the list of them is incomplete"
             return Reason(ReasonKind.LIST_NOT_WHOLE, text)
     return ()
 
 
 def children_are_rejected_first(decision: Decision, family: _Family) -> _Needed:
-    """Rejects go leaf first, so that each gets its own note before its parent's reject takes it along."""
+    """Rejects go leaf first, so that each request gets its own note before its parent's reject cascades to it."""
     children = family.children.get(decision.key, ())
     for child in children:
         if family.standing(child.key) in _UNKNOWN and child.key not in family.steps:
-            return Reason(ReasonKind.IN_DOUBT, f"what became of our answer to {child.key} is not known yet", child.key)
+            return Reason(ReasonKind.IN_DOUBT, f"the outcome of our answer to {child.key} is still unknown", child.key)
         if child.reason.kind is ReasonKind.MISSED_ONCE:
-            text = f"{child.key} is missing from one read of its list; if it pends, it is to get its own note first"
+            text = f"{child.key} is missing from one read of its list; if still pending, it must get its own note first"
             return Reason(ReasonKind.MISSED_ONCE, text, child.key)
     return tuple(child.key for child in children if child.key in family.steps)
 
@@ -269,12 +269,12 @@ BEFORE_REJECT: tuple[Check, ...] = (children_are_known, children_are_rejected_fi
 
 
 def _falls(key: RequestKey, family: _Family) -> tuple[RequestKey, ...]:
-    """What pends below a reject and has no reject of its own: it will, or may, fall with it."""
+    """The pending requests below a reject that have no reject of their own: the cascade will or may reject them."""
     return tuple(child.key for child in family.children.get(key, ()) if child.key not in family.steps)
 
 
 def _children(decisions: Iterable[Decision]) -> dict[RequestKey, tuple[Decision, ...]]:
-    """Parent → what pends below it: a connection's shares, a property's meters."""
+    """Parent → the pending requests below it: a connection's shares, a property's meters."""
     children: dict[RequestKey, tuple[Decision, ...]] = {}
     for decision in decisions:
         request = decision.request
@@ -288,7 +288,7 @@ def _children(decisions: Iterable[Decision]) -> dict[RequestKey, tuple[Decision,
 
 
 def _property_of(decision: Decision) -> RequestKey | None:
-    """The property share above a meter share; None for other kinds, or where the document does not say."""
+    """The property share above a meter share; None for other kinds, or if the document does not name it."""
     request = decision.request
     if request.kind is not Kind.METER or request.property_id is None:
         return None
@@ -296,6 +296,6 @@ def _property_of(decision: Decision) -> RequestKey | None:
 
 
 def _fresh_until(snapshot: Snapshot) -> datetime:
-    """Lists may be answered from until they are older than five minutes, or than twice what all the reading took."""
+    """When the lists become too old to answer from: after five minutes, or twice the time that reading them took."""
     begun = min(pending.begun for pending in snapshot.lists)
     return begun + max(FRESH_FOR, 2 * (snapshot.ended - begun))

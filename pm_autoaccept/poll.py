@@ -1,6 +1,6 @@
 """Brings a `Snapshot`: the three pending lists and the notifications, each whole or not, and the facts a policy needs.
 
-Everything is read before anything is answered, since answering shifts the pages (reference §1.5).
+Everything is read before anything is answered, since answering shifts the pages (docs/protocol.md#paging).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from pm_autoaccept.model import (
     PendingRequest,
     ProviderAccount,
     RequestKey,
+    ShareReads,
     Snapshot,
     Unreadable,
-    Watched,
 )
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.watch import owners_to_read
@@ -60,7 +60,7 @@ class Poller:
     needs: frozenset[Need]
     now: Clock
 
-    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: Watched | None = None) -> Snapshot:
+    async def poll(self, *, in_doubt: frozenset[int] = frozenset(), watched: ShareReads | None = None) -> Snapshot:
         """Read everything once.
 
         Args:
@@ -181,7 +181,8 @@ class Poller:
 
         When a request is taken back, those behind it move up, and one of them moves from a page that is still to be
         read to one that was read already. Read backwards, no removal hides anything as long as the order is stable
-        (that it is, nobody says: reference §10.5). Nothing has moved on the pages before one that is as it was.
+        (that it is, nobody says: docs/protocol.md#list-order). Nothing has moved on the pages before one that is as it
+        was.
         """
         for number in range(len(pages) - 1, 0, -1):
             page = await self.pm.pending_page(kind, number)

@@ -1,7 +1,7 @@
-"""Redacts addresses (URLs) for logs, errors and pages: neither user information nor a query value is ever shown.
+"""Redacts URLs in logs, errors and pages: removes usernames, passwords and query values.
 
-`shown` is the address for people. `redacted` takes the same parts out of what a library says about an address, since
-libraries repeat what they were given.
+`redact_url` makes one address safe to show. `redact_message` removes the same parts from a library's error message,
+because libraries quote the address that they were given.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ HIDDEN = "***"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|sig|auth|code|cred", re.IGNORECASE)
-_LONG, _SHORTEST = 12, 4
-"""Characters from which on a query value is taken for a secret, and below which a value is left in other texts."""
+_SECRET_FROM_CHARACTERS, _REDACT_FROM_CHARACTERS = 12, 4
+"""A query value of at least 12 characters counts as a secret. Values shorter than 4 stay in messages."""
 _PASSWORDS = frozenset({"password", "sslpassword"})
-"""What libpq calls passwords in the query of an address."""
+"""libpq's names for passwords in the query of an address."""
 _USER_AND_PASSWORD = re.compile(r"(?P<user>[^:/@]*)(?::(?P<password>[^@]*))?@")
-"""As SQLAlchemy reads an address: a slash or a question mark in a password need not be escaped."""
+"""As SQLAlchemy parses an address: a slash or question mark in a password need not be escaped."""
 _ADDRESS_IN_LINE = re.compile(r"""'[^']*://[^']*'|"[^"]*://[^"]*"|\S*://\S*""")
 
 
-def shown(address: str) -> str:
-    """The address without user information, and with `***` for the query: a name in it may be a part of a value.
+def redact_url(address: str) -> str:
+    """The address without user information, and with `***` for the whole query.
 
-    Where it cannot be told for sure which part is which, only the scheme is left.
+    Query names are removed too, because a name may be part of a value. If the parts are ambiguous, only the scheme is
+    shown.
     """
     scheme, found, rest = address.partition("://")
     if not found or not _SCHEME.fullmatch(scheme):
         return "…"
-    if scheme.startswith("sqlite"):  # a file: there is no place for a user
+    if scheme.startswith("sqlite"):  # a file address has no user
         path, _, query = rest.partition("?")
         hidden = f"?{HIDDEN}" if query else ""
         return f"{scheme}://{path}{hidden}" if not path or path.startswith("/") else f"{scheme}://…"
@@ -40,17 +41,17 @@ def shown(address: str) -> str:
         host, _ = parts.netloc.rpartition("@")[2], parts.port
     except ValueError:
         return f"{scheme}://…"
-    # What looks like host and port may be a user, and a password whose special characters are not escaped.
+    # What looks like host and port may be a user and a password with unescaped special characters.
     password_may_be_there = ":" in host or not scheme.startswith("http")
     if "@" in parts.path or ("@" in f"{parts.query}{parts.fragment}" and password_may_be_there):
         return f"{scheme}://…"
     return f"{scheme}://{host}{parts.path}{'?' + HIDDEN if parts.query else ''}"
 
 
-def redacted(text: str, address: str) -> str | None:
-    """What a library says, without what `shown` leaves out of the address; None where a secret stands in it.
+def redact_message(text: str, address: str) -> str | None:
+    """A library's message without the parts of the address that `redact_url` removes; None if it contains a secret.
 
-    A secret is not replaced: where it is a common word, the gap in a well-known sentence would tell it.
+    Secrets are not replaced with `***`: if the secret is a common word, the gap in a known sentence would reveal it.
     """
     secrets, others = _parts(address)
     if any(secret in text for secret in secrets):
@@ -60,8 +61,8 @@ def redacted(text: str, address: str) -> str | None:
     return text
 
 
-def redacted_line(line: str) -> str:
-    """A line of a file, with asterisks for the user information and query of each address: columns stay as they are."""
+def redact_line(line: str) -> str:
+    """A line of a file with the user information and query of each address starred out; columns do not shift."""
     return _ADDRESS_IN_LINE.sub(lambda found: _starred(found[0]), line)
 
 
@@ -75,7 +76,7 @@ def _starred(address: str) -> str:
 
 
 def has_password(address: str) -> bool:
-    """Whether a password stands in an address, as user information or as a query value."""
+    """Whether an address contains a password, as user information or as a query value."""
     scheme, _, rest = address.partition("://")
     found = None if scheme.startswith("sqlite") else _USER_AND_PASSWORD.match(rest)
     named = (name.casefold() for name, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=False))
@@ -83,42 +84,42 @@ def has_password(address: str) -> bool:
 
 
 def _parts(address: str) -> tuple[set[str], set[str]]:
-    """The secrets in an address, and what else is not shown of it, each in every form in which it may be repeated."""
+    """The secrets in an address, and its other hidden parts, each in every form in which a message may quote it."""
     web, _, rest = address.partition("://")
     secrets: set[str] = set()
     others: set[str] = set()
-    for user, password in () if web.startswith("sqlite") else _readings(rest):
-        others |= set(_forms(user))
-        secrets |= {form for piece in (password, *password.split("@")) for form in _forms(piece)}
+    for user, password in () if web.startswith("sqlite") else _user_and_password(rest):
+        others |= set(_quoted_forms(user))
+        secrets |= {form for piece in (password, *password.split("@")) for form in _quoted_forms(piece)}
     query, _, fragment = rest.partition("?")[2].partition("#")
-    secrets |= set(_forms(fragment))
+    secrets |= set(_quoted_forms(fragment))
     for pair in re.split("[&;]", query):
         name, equals, value = pair.partition("=")
         if not equals:
-            secrets |= set(_forms(name))
+            secrets |= set(_quoted_forms(name))
         elif unquote(name).casefold() in _PASSWORDS or (web.startswith("http") and _is_secret(name, value)):
-            secrets |= set(_forms(value))
+            secrets |= set(_quoted_forms(value))
         else:
             words = (value, *re.split("[ =+]", unquote(value)))
-            # What is as short as `5` or `csv` stands in many sentences by chance.
-            others |= {form for word in words if len(word) >= _SHORTEST for form in _forms(word)}
+            # Values as short as `5` or `csv` occur in many sentences by chance.
+            others |= {form for word in words if len(word) >= _REDACT_FROM_CHARACTERS for form in _quoted_forms(word)}
     return secrets, others
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """Whether a query value of a web address is a secret: by its name, or since nobody would write it by hand."""
-    return bool(_SECRET_NAME.search(unquote(name))) or len(value) >= _LONG
+    """Whether a query value of a web address is a secret: judged by its name or its length."""
+    return bool(_SECRET_NAME.search(unquote(name))) or len(value) >= _SECRET_FROM_CHARACTERS
 
 
-def _readings(rest: str) -> Iterator[tuple[str, str]]:
-    """User and password, as those read them who take the first `@` for their end, and those who take the last."""
+def _user_and_password(rest: str) -> Iterator[tuple[str, str]]:
+    """User and password, once if they end at the first `@` and once if they end at the last: parsers differ."""
     if found := _USER_AND_PASSWORD.match(rest):
         yield found["user"], found["password"] or ""
     user, _, password = rest.partition("?")[0].rpartition("@")[0].partition(":")
     yield user, password
 
 
-def _forms(text: str) -> Iterator[str]:
+def _quoted_forms(text: str) -> Iterator[str]:
     if text:
         for plain in {text, unquote(text), unquote_plus(text)}:
             yield from (plain, quote(plain, safe=""), quote_plus(plain), repr(plain)[1:-1])

@@ -1,7 +1,7 @@
-"""Ends a connection or a share because a person says so: an intent before the POST, and what came of it after.
+"""Removes a connection or a share at a person's request (disconnect, unshare): intent, one POST, outcome.
 
-It is sent once. What surely was not processed is sent again by the client; of what may have been processed later reads
-say what became of it.
+The client retries a POST that was certainly not processed. If it may have been processed, later reads settle the
+outcome.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pm_autoaccept.portfolio_manager import PortfolioManager
 async def remove(
     removal: Removal, *, pm: PortfolioManager, ledger: SqlLedger, by: str, now: Callable[[], datetime]
 ) -> tuple[Outcome, str]:
-    """Send it and record it.
+    """Send a disconnect or unshare and record its outcome.
 
     Args:
-        removal: what ends.
+        removal: the connection or share to remove.
         pm: the signed-in client.
-        ledger: claimed for the account.
-        by: who says so.
+        ledger: the ledger, claimed for the account.
+        by: the person who removes it.
         now: the clock.
 
     Returns:
-        `done`; `refused` with the service's text; or `open` where it is not known whether it was processed.
+        `done`; `refused` with the service's text; or `open` if nobody knows whether it was processed.
 
     Raises:
-        NotAuthorised: the credentials were refused; that is recorded.
-        LedgerError: nothing was sent, or what came of it could not be recorded.
+        NotAuthorised: the credentials were refused; the outcome is recorded.
+        LedgerError: nothing was sent, or the outcome could not be recorded.
     """
-    number = await ledger.intend_removal(removal, by=by, at=now())
+    number = await ledger.record_removal_intent(removal, by=by, at=now())
     refusal: NotAuthorised | None = None
     outcome, text = Outcome.DONE, ""
     try:
@@ -48,7 +48,7 @@ async def remove(
     except PortfolioManagerError as error:
         outcome, text = Outcome.REFUSED, str(error)
         refusal = error if isinstance(error, NotAuthorised) else None
-    await ledger.conclude_removal(number, outcome, text, at=now())
+    await ledger.record_removal_outcome(number, outcome, text, at=now())
     if refusal is not None:
         raise refusal
     return outcome, text

@@ -1,8 +1,11 @@
-"""Chooses whose shares a cycle reads, so that what came in undecided is noticed in a bounded time. Pure.
+"""Chooses the owners whose shares one cycle reads, so that undecided shares are found within a bounded time. Pure.
 
-One call reads one owner's shares, and a provider may have a thousand owners. So a cycle reads at most `IN_TURN` owners
-in turn, the one longest not read first, and beside them at most `AT_ONCE` of those with whom something has just
-happened. With N owners each is read at least once in N / `IN_TURN` cycles, rounded up.
+One call reads one owner's shares, and a provider may have a thousand owners. A cycle therefore reads two groups:
+
+- up to `MAX_OWNERS_IN_TURN_PER_CYCLE` owners in turn, starting with the one that was not read for the longest time;
+- up to `MAX_RECENT_OWNERS_PER_CYCLE` more owners with whom something has just happened.
+
+With N owners, each is read at least once in N / `MAX_OWNERS_IN_TURN_PER_CYCLE` cycles, rounded up.
 """
 
 from __future__ import annotations
@@ -10,37 +13,37 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from pm_autoaccept.model import Watched
+from pm_autoaccept.model import ShareReads
 
-IN_TURN = 20
-AT_ONCE = 20
+MAX_OWNERS_IN_TURN_PER_CYCLE = 20
+MAX_RECENT_OWNERS_PER_CYCLE = 20
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def owners_to_read(
-    watched: Watched,
+    reads: ShareReads,
     *,
     connected: Collection[int],
     pending: Collection[int],
-    in_turn: int = IN_TURN,
-    at_once: int = AT_ONCE,
+    max_in_turn: int = MAX_OWNERS_IN_TURN_PER_CYCLE,
+    max_recent: int = MAX_RECENT_OWNERS_PER_CYCLE,
 ) -> frozenset[int]:
-    """The owners whose shares are to be read in this cycle.
+    """Choose the owners whose shares this cycle reads.
 
     Args:
-        watched: what the ledger knows of when they were read.
-        connected: who is connected now.
-        pending: who has a share that pends; of them the connected ones are read soon.
-        in_turn: how many of all owners, the one longest not read first.
-        at_once: how many more of those with whom something has just happened.
+        reads: when the ledger says that each owner's shares were read.
+        connected: the owners who are connected now.
+        pending: the owners who have a pending share; those who are connected are read soon.
+        max_in_turn: how many of all owners, starting with the one not read for the longest time.
+        max_recent: how many more of those with whom something has just happened.
     """
-    everybody = watched.sharing.union(connected)
-    turn = _longest_not_read(watched, everybody)[:in_turn]
-    touched = _longest_not_read(watched, watched.touched.difference(turn))
-    waiting = _longest_not_read(watched, everybody.intersection(pending).difference(turn, touched))
-    return frozenset([*turn, *[*touched, *waiting][:at_once]])
+    everybody = reads.sharing.union(connected)
+    turn = _longest_unread_first(reads, everybody)[:max_in_turn]
+    touched = _longest_unread_first(reads, reads.touched.difference(turn))
+    waiting = _longest_unread_first(reads, everybody.intersection(pending).difference(turn, touched))
+    return frozenset([*turn, *[*touched, *waiting][:max_recent]])
 
 
-def _longest_not_read(watched: Watched, owners: Collection[int]) -> list[int]:
-    return sorted(owners, key=lambda owner: (watched.tried.get(owner, _NEVER), owner))
+def _longest_unread_first(reads: ShareReads, owners: Collection[int]) -> list[int]:
+    return sorted(owners, key=lambda owner: (reads.tried.get(owner, _NEVER), owner))

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pm_autoaccept.account import open_account
+from pm_autoaccept.account import PolicyInForce, cycle_of
 from pm_autoaccept.config import Settings
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
 from pm_autoaccept.model import (
     Decision,
     Kind,
@@ -24,6 +25,7 @@ from pm_autoaccept.model import (
     Unreadable,
     Verdict,
 )
+from pm_autoaccept.sign_in import sign_in
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ALICE, BOB = 410221, 410222
@@ -86,7 +88,9 @@ async def at_work(settings: Settings, **more: Any) -> AsyncIterator[Cycle]:
     """An account signed in, with the ledger that its settings name."""
     ledger = await SqlLedger.open(settings.ledger, name=settings.name)
     try:
-        async with open_account(settings, ledger=ledger, **more) as cycle:
-            yield cycle
+        passage = passage_in_ledger(ledger.database)
+        in_force = await PolicyInForce.load(settings, passage)
+        async with sign_in(settings, ledger, passage=passage, **more) as session:
+            yield cycle_of(session, settings, in_force)
     finally:
         await ledger.close()

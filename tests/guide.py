@@ -43,7 +43,7 @@ class Reader:
     folder: Path
     stack: ExitStack
     variables: dict[str, str] = field(default_factory=dict)
-    url: str = ""
+    url: str = _STANDS_FOR
     ran: list[str] = field(default_factory=list)
 
     def follow(self, guide: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from pm_autoaccept.ledger.db import migrations, tables
-from pm_autoaccept.ledger.db.engines import address, writing
+from pm_autoaccept.ledger.db.engines import parse_address, write_engine
 
 migrated = migrations.upgrade
 """What the program itself calls: Alembic's migrations, one after the other."""
@@ -30,13 +30,13 @@ def copied_tables() -> Iterator[None]:
 
 
 def _copied_or_migrated(connection: Connection, to: str = "head") -> None:
-    if connection.dialect.name != "sqlite" or to != "head" or migrations.is_made(connection):
+    if connection.dialect.name != "sqlite" or to != "head" or migrations.has_tables(connection):
         migrated(connection, to)
         return
     for statement in _statements():
         connection.exec_driver_sql(statement)
     connection.execute(
-        text("INSERT INTO alembic_version (version_num) VALUES (:version)"), {"version": migrations.newest()}
+        text("INSERT INTO alembic_version (version_num) VALUES (:version)"), {"version": migrations.newest_version()}
     )
     connection.execute(tables.ledger.insert().values(id=secrets.token_hex(16), made_at=datetime.now(UTC)))
 
@@ -44,7 +44,7 @@ def _copied_or_migrated(connection: Connection, to: str = "head") -> None:
 @cache
 def _statements() -> tuple[str, ...]:
     """The statements with which SQLite remembers the tables and indexes of a ledger that was migrated."""
-    engine = writing(address("sqlite://"))
+    engine = write_engine(parse_address("sqlite://"))
     with engine.begin() as connection:
         migrated(connection)
         made = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")

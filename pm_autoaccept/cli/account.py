@@ -41,13 +41,13 @@ def list_(settings: Path | None, ledger: str | None, *, output: str, name: str |
     """
     from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
     from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
-    from pm_autoaccept.ledger.inventory_report import standing
+    from pm_autoaccept.ledger.inventory_report import list_inventory
 
     from_ledger(
         ledger,
         settings,
         lambda connection: print_rows(
-            standing(connection, account=name),
+            list_inventory(connection, account=name),
             output=output,
             zone=text_zone(settings, name),
             columns=COLUMNS,
@@ -105,7 +105,7 @@ def notifications(*, clear: bool, yes: bool, output: str, **said: Any) -> int:  
     """List the notifications that are stored, each with what it changed; or clear Portfolio Manager's list of them."""
     from pm_autoaccept.cli.output.notification_columns import COLUMNS, TEXT
     from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
-    from pm_autoaccept.ledger.inventory_report import notifications as stored
+    from pm_autoaccept.ledger.inventory_report import list_notifications as stored
 
     if clear:
         return _clear(yes=yes, said=said)
@@ -143,7 +143,7 @@ def _remove(removal: Removal, what: str, *, yes: bool, said: dict[str, Any]) -> 
     from pm_autoaccept.cli.support.confirm import ask, who
     from pm_autoaccept.cli.support.runner import run_gently
     from pm_autoaccept.cli.support.session import signed_in
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.model import Outcome
     from pm_autoaccept.remove import remove
@@ -172,7 +172,7 @@ def _clear(*, yes: bool, said: dict[str, Any]) -> int:
     from pm_autoaccept.cli.support.confirm import ask
     from pm_autoaccept.cli.support.runner import run_gently
     from pm_autoaccept.cli.support.session import signed_in
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.errors import PortfolioManagerError
 

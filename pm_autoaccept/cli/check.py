@@ -14,7 +14,7 @@ from pm_autoaccept.cli.support.help_page import Command
 
 if TYPE_CHECKING:
     from pm_autoaccept.cli.check_report.report import Report
-    from pm_autoaccept.config import ForPolicy
+    from pm_autoaccept.config import PolicyNames
 
 
 @click.command(cls=Command)
@@ -80,7 +80,7 @@ def check(
     return int(bool(report.errors))
 
 
-def _names_of(settings: Path | None) -> ForPolicy | None:
+def _names_of(settings: Path | None) -> PolicyNames | None:
     """What the settings file says of databases and groups. None where there is none: then a check starts at once."""
     if settings is None and "PM_AUTOACCEPT_SETTINGS" not in os.environ:
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pm_autoaccept.config import Settings
     from pm_autoaccept.data_sources.source_status import Stock
-    from pm_autoaccept.model import Fact, Remembered
+    from pm_autoaccept.model import Fact, SourceHistory
     from pm_autoaccept.policy import Guard, Policy
 
 
@@ -36,8 +36,8 @@ def data(context: click.Context, /, output: str, **said: Any) -> int:  # noqa: A
     import asyncio
 
     from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.config import load_settings
-    from pm_autoaccept.cycle import utc_now
 
     if context.invoked_subcommand is not None:
         return 0
@@ -82,7 +82,7 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
 
     def show(connection: Connection) -> None:
         print_rows(
-            source_history.history(connection, account=account),
+            source_history.list_source_records(connection, account=account),
             output=output,
             zone=zone,
             columns=attributes("account", "source", "digest", "rows", "since", "until", "confirmed_by"),
@@ -102,9 +102,10 @@ def history(settings: Path | None, ledger: str | None, *, output: str, account: 
     return 0
 
 
-async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, Remembered]]]:
-    from pm_autoaccept.account import load_policy, passage_to_look, places
+async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock], Fact[Mapping[str, SourceHistory]]]:
+    from pm_autoaccept.account import load_policy, places
     from pm_autoaccept.data_sources.source_status import take_stock
+    from pm_autoaccept.sign_in import passage_to_look
 
     sources = load_policy(settings.policy).policy.sources
     remembered = await _remembered(settings, now)
@@ -112,7 +113,7 @@ async def _take_stock(settings: Settings, now: datetime) -> tuple[Sequence[Stock
         return await take_stock(sources, places(settings, passage), remembered=remembered, now=now), remembered
 
 
-async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Remembered]]:
+async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, SourceHistory]]:
     """What the ledger remembers; nothing where there is no ledger yet."""
     from pm_autoaccept.cli.support.recorded import ledger_exists
     from pm_autoaccept.errors import LedgerError
@@ -124,7 +125,7 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
     try:
         ledger = await SqlLedger.open(settings.ledger, name=settings.name, read_only=True)
         try:
-            return await ledger.remembered(at=now)
+            return await ledger.source_histories(at=now)
         finally:
             await ledger.close()
     except LedgerError as error:
@@ -132,12 +133,13 @@ async def _remembered(settings: Settings, now: datetime) -> Fact[Mapping[str, Re
 
 
 async def _confirm(name: str, settings: Settings) -> int:
-    from pm_autoaccept.account import load_policy, passage_to_look, places
+    from pm_autoaccept.account import load_policy, places
     from pm_autoaccept.cli.support.confirm import who
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.data_sources.fetch import read_source
     from pm_autoaccept.ledger import Database, source_history
     from pm_autoaccept.model import NotLearnt, SourceUse
+    from pm_autoaccept.sign_in import passage_to_look
 
     source = _named(name, load_policy(settings.policy).policy)
     async with passage_to_look(settings) as passage:
@@ -149,7 +151,9 @@ async def _confirm(name: str, settings: Settings) -> int:
     database = await Database.open(settings.ledger)
     try:
         by, at = who(), utc_now()
-        await database.run(lambda connection: source_history.confirm(connection, settings.name, use, by=by, at=at))
+        await database.run(
+            lambda connection: source_history.confirm_source(connection, settings.name, use, by=by, at=at)
+        )
     finally:
         await database.close()
     click.echo(f"{name} is taken as good with its {table.rows:,} rows ({table.digest[:12]}), until they change.")
@@ -165,12 +169,12 @@ def _named(name: str, policy: Policy) -> Any:  # noqa: ANN401 — a source, whos
     raise click.UsageError(f"the policy has no data `{name}`{perhaps(name, policy.sources)}; {has}")
 
 
-def _in_full(stock: Stock, remembered: Fact[Mapping[str, Remembered]], now: datetime) -> dict[str, object]:
-    from pm_autoaccept.model import NotLearnt, Remembered
+def _in_full(stock: Stock, remembered: Fact[Mapping[str, SourceHistory]], now: datetime) -> dict[str, object]:
+    from pm_autoaccept.model import NotLearnt, SourceHistory
 
     source, reading, table = stock.source, stock.reading, stock.reading.table
     read = None if isinstance(table, NotLearnt) else table
-    before = Remembered() if isinstance(remembered, NotLearnt) else remembered.get(source.name, Remembered())
+    before = SourceHistory() if isinstance(remembered, NotLearnt) else remembered.get(source.name, SourceHistory())
     require = source.require
     return {
         "name": source.name,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from pm_autoaccept.record import DecisionRow, TieRow, Wanted
+    from pm_autoaccept.record import DecisionFilter, DecisionRow, InventoryRow
 
 
 @click.command(cls=Command)
@@ -70,14 +70,14 @@ def decisions(
     from pm_autoaccept.cli.output.policy_columns import show_policies
     from pm_autoaccept.cli.output.rows import from_ledger, moment, text_zone
     from pm_autoaccept.model import Kind, Verdict
-    from pm_autoaccept.record import Wanted
+    from pm_autoaccept.record import DecisionFilter
 
     if key is not None:
         named = options.request_key(key)
         if not print_one(*named, ledger=ledger, settings=settings, account=account, output=output):
             raise click.UsageError(f"the ledger knows no {key}; a key is as in the list that `decisions` prints")
         return 0
-    wanted = Wanted(
+    wanted = DecisionFilter(
         kind=Kind(kind) if kind else None,
         verdict=Verdict(verdict) if verdict else None,
         rule=rule,
@@ -124,24 +124,24 @@ def print_one(
 def _known(connection: Connection, rule: str, settings: Path | None, account: str | None) -> None:
     """See that there is such a rule, in the ledger or in the policy: an empty list would look like an answer."""
     from pm_autoaccept.cli.output.rows import policies_in_force
-    from pm_autoaccept.ledger.audit import rules
+    from pm_autoaccept.ledger.audit import rule_ids
     from pm_autoaccept.policy.messages import perhaps, some
 
     known = {each.id for policy in policies_in_force(settings, account) for each in policy.rules}
-    if rule not in known and rule not in (known := known | rules(connection)):
+    if rule not in known and rule not in (known := known | rule_ids(connection)):
         there = f"; there are {some(sorted(known))}" if known else ""
         raise click.UsageError(f"neither the ledger nor the policy has a rule `{rule}`{perhaps(rule, known)}{there}")
 
 
-def _show(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
+def _show(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
     from pm_autoaccept.cli.output.rows import print_rows, with_account
     from pm_autoaccept.cli.output.summary import ending
     from pm_autoaccept.cli.output.tables import coloured
-    from pm_autoaccept.ledger.audit import custom_names, wanted_decisions
+    from pm_autoaccept.ledger.audit import custom_field_names, find_decisions
 
-    names = custom_names(connection, wanted) if wanted.accepted and output.startswith("csv") else None
+    names = custom_field_names(connection, wanted) if wanted.accepted and output.startswith("csv") else None
     print_rows(
-        wanted_decisions(connection, wanted),
+        find_decisions(connection, wanted),
         output=output,
         zone=zone,
         columns=_columns(names),
@@ -197,13 +197,13 @@ def _columns(custom: Sequence[str] | None) -> list[tuple[str, Callable[[Decision
     ]
 
 
-def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
+def _show_undecided(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
     from pm_autoaccept.cli.output.inventory_columns import COLUMNS, TEXT
     from pm_autoaccept.cli.output.rows import print_rows, with_account
-    from pm_autoaccept.ledger.inventory_report import standing
+    from pm_autoaccept.ledger.inventory_report import list_inventory
     from pm_autoaccept.model import Origin
 
-    def asked(row: TieRow) -> bool:
+    def asked(row: InventoryRow) -> bool:
         since, until, owner = wanted.since, wanted.until, wanted.owner
         return (
             wanted.kind in (None, row.kind)
@@ -212,7 +212,7 @@ def _show_undecided(connection: Connection, wanted: Wanted, *, output: str, zone
             and (until is None or row.since < until)
         )
 
-    rows = standing(connection, account=wanted.account, origin=Origin.UNDECIDED)
+    rows = list_inventory(connection, account=wanted.account, origin=Origin.UNDECIDED)
     print_rows(
         (row for row in rows if asked(row)),
         output=output,

@@ -66,14 +66,15 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
     from pydantic import SecretStr
     from rich.progress import Progress
 
-    from pm_autoaccept.account import open_account
+    from pm_autoaccept.account import PolicyInForce, cycle_of
     from pm_autoaccept.cli.output.tables import console
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.config import Settings
-    from pm_autoaccept.cycle import utc_now
     from pm_autoaccept.data_sources import example_policy
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.model import Mode, ReasonKind
-    from pm_autoaccept.redaction import shown
+    from pm_autoaccept.redaction import redact_url
+    from pm_autoaccept.sign_in import sign_in
     from pm_autoaccept.simulator import Simulator, world_from_seed
 
     out = console(stderr=output == "json")
@@ -94,8 +95,11 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
             async with AsyncExitStack() as stack:
                 kept = await SqlLedger.open(ledger)
                 stack.push_async_callback(kept.close)
-                account = open_account(settings, ledger=kept, stop=stop.why, tell=story.tell_receipt)
-                cycle = await stack.enter_async_context(account)
+                in_force = await PolicyInForce.load(settings)
+                session = await stack.enter_async_context(sign_in(settings, kept))
+                cycle = cycle_of(
+                    session, settings, in_force, blocked_reason=stop.blocked_reason, on_receipt=story.tell_receipt
+                )
                 story.begin(cycle, seed=seed, pending=pending)
                 cycles = 0
                 while not stop.asked.is_set() and cycles < MOST_CYCLES:
@@ -108,7 +112,7 @@ async def _demo(stop: Stop, *, seed: int, pending: int, every: bool, ledger: str
                     await cycle.answer(planned)
                 rows = await cycle.ledger.decisions()
         story.end()
-    _end(out, rows, ledger=shown(ledger), seed=seed, cycles=cycles, output=output)
+    _end(out, rows, ledger=redact_url(ledger), seed=seed, cycles=cycles, output=output)
     return 0
 
 

@@ -12,7 +12,7 @@ from pm_autoaccept.cli.support.help_page import Command
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pm_autoaccept.config import Program, SaidSetting
+    from pm_autoaccept.config import ListedSetting, Program
     from pm_autoaccept.doctor import Finding
 
 
@@ -27,11 +27,11 @@ def doctor(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ove
     where there is a problem, 0 otherwise.
     """
     from pm_autoaccept.cli.support.runner import read_gently
-    from pm_autoaccept.config import load_sound_accounts
+    from pm_autoaccept.config import load_valid_accounts
     from pm_autoaccept.errors import ConfigurationError
 
     try:
-        program, faults = load_sound_accounts(**said)
+        program, faults = load_valid_accounts(**said)
     except ConfigurationError as error:
         program, faults = None, (str(error),)
     settings = None if program is None else program.accounts[0]
@@ -41,11 +41,11 @@ def doctor(output: str, **said: Any) -> int:  # noqa: ANN401 — click hands ove
 async def _examine(program: Program | None, faults: Sequence[str], *, output: str) -> int:
     from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.cli.output.tables import console
-    from pm_autoaccept.config import said
+    from pm_autoaccept.config import list_settings
     from pm_autoaccept.doctor import State, examine, settings_refused
 
     findings = [settings_refused(fault) for fault in faults]
-    settings = [] if program is None else list(said(program))
+    settings = [] if program is None else list(list_settings(program))
     messages = console(stderr=True)
     if program is not None:
         # A progress on stderr, since a host that does not answer is waited for.
@@ -61,7 +61,7 @@ async def _examine(program: Program | None, faults: Sequence[str], *, output: st
     return int(problems > 0)
 
 
-def _print(settings: Sequence[SaidSetting], findings: Sequence[Finding]) -> None:
+def _print(settings: Sequence[ListedSetting], findings: Sequence[Finding]) -> None:
     """Print for a person: the settings, then what was found, by account."""
     from pm_autoaccept.cli.output.tables import console, print_table
     from pm_autoaccept.doctor import State

@@ -81,7 +81,7 @@ def _from_ledger(settings: Settings, key: RequestKey, *, output: str) -> int:
 
 def _from_file(xml: Path, folder: Path) -> Looked:
     from pm_autoaccept.cli.support.preview import Looked
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.data_sources import not_read, read_folder, read_local
     from pm_autoaccept.decide import decide
     from pm_autoaccept.model import History, Kind, NotLearnt, PendingList, ProviderAccount, Snapshot

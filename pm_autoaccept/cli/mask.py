@@ -36,7 +36,7 @@ def mask(before: str, *, name: str | None, yes: bool, settings: Path | None, led
     old = from_ledger(
         ledger,
         settings,
-        lambda connection: retention.count(connection, before=until, account=name),
+        lambda connection: retention.count_maskable(connection, before=until, account=name),
         account=name,
     )
     # Also where there is nothing left to mask: an earlier time may not have erased it from the file.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pm_autoaccept.config import Settings
     from pm_autoaccept.daemon import Hold, Stop
     from pm_autoaccept.ledger import SqlLedger
-    from pm_autoaccept.ledger.leases import Holding
+    from pm_autoaccept.ledger.leases import LeaseHolder
     from pm_autoaccept.model import Mode, Plan, Receipt
     from pm_autoaccept.record import DecisionRow
 
@@ -48,12 +48,12 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
     )
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
-        tenure = await leases.take(settings.name)
-        if tenure is None:
+        held_lease = await leases.take(settings.name)
+        if held_lease is None:
             holders = await leases.holders()
             return _held_elsewhere(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
-        async with holding(leases, tenure, ledger, ttl=settings.lease, longest_answer=answer) as hold:
+        async with holding(leases, held_lease, ledger, ttl=settings.lease, longest_answer=answer) as hold:
             await _wait_while_new(ledger, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:
@@ -65,11 +65,11 @@ async def _wait_while_new(ledger: SqlLedger, stop: Stop) -> None:
     from pm_autoaccept.cli.output.tables import console
 
     if wait := ledger.new_for():
-        console(stderr=True).print(f"Waiting: {await ledger.paused()}.")
+        console(stderr=True).print(f"Waiting: {await ledger.pause_reason()}.")
         await stop.wait(wait)
 
 
-def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
+def _held_elsewhere(account: str, held: LeaseHolder | None, *, output: str) -> int:
     """Say that somebody else, `run` as a rule, does the work. That is no failure: cron need not write a letter."""
     from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.cli.output.tables import console
@@ -86,13 +86,14 @@ def _held_elsewhere(account: str, held: Holding | None, *, output: str) -> int:
 async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, *, output: str) -> int:
     from rich.progress import Progress
 
-    from pm_autoaccept.account import open_account, places
+    from pm_autoaccept.account import cycle_of, places
     from pm_autoaccept.cli.output.tables import console
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import PolicyWatch
     from pm_autoaccept.data_sources.refresh import LONGEST
     from pm_autoaccept.errors import PmAutoacceptError
-    from pm_autoaccept.ledger.proxy_passwords import recorded
+    from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
+    from pm_autoaccept.sign_in import sign_in
 
     messages = console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
@@ -100,27 +101,19 @@ async def _cycle(settings: Settings, ledger: SqlLedger, stop: Stop, hold: Hold, 
 
         receipts: list[Receipt] = []
 
-        def tell(receipt: Receipt) -> None:
+        def on_receipt(receipt: Receipt) -> None:
             receipts.append(receipt)
             progress.advance(bar)
 
-        def why_not() -> str | None:
-            return stop.why() or hold.why_not() or watch.why_not()
+        def blocked_reason() -> str | None:
+            return stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
-        passage = recorded(ledger.database)
+        passage = passage_in_ledger(ledger.database)
         watch = await PolicyWatch.begin(places(settings, passage), now=utc_now, patience=LONGEST, tells=False)
         policy = watch.in_force
-        account = open_account(
-            settings,
-            ledger=ledger,
-            in_force=policy,
-            passage=passage,
-            stop=why_not,
-            tell=tell,
-            sleep=stop.sleep,
-        )
-        async with account as cycle:
-            await ledger.revise(policy.revision, at=cycle.now())
+        async with sign_in(settings, ledger, passage=passage, sleep=stop.sleep) as session:
+            cycle = cycle_of(session, settings, policy, blocked_reason=blocked_reason, on_receipt=on_receipt)
+            await ledger.record_policy_revision(policy.revision, at=cycle.now())
             planned = await stop.unless_asked(cycle.look())
             if planned is None:
                 return 0

@@ -23,11 +23,13 @@ def pause(settings: Path | None, ledger: str | None, *, account: str | None, why
     import asyncio
 
     from pm_autoaccept.cli.support.pause_options import in_ledger, who
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger import pauses
 
     by = who()
-    new = asyncio.run(in_ledger(ledger, settings, lambda it: pauses.pause(it, account, by=by, why=why, at=utc_now())))
+    new = asyncio.run(
+        in_ledger(ledger, settings, lambda it: pauses.add_pause(it, account, by=by, why=why, at=utc_now()))
+    )
     whom = f"account {account}" if account else "all accounts of this ledger"
     click.echo(f"Paused {whom}; `resume` goes on." if new else f"There was a pause of {whom} already.")
     return 0

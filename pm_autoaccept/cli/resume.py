@@ -27,7 +27,7 @@ def resume(
     import asyncio
 
     from pm_autoaccept.cli.support.pause_options import in_ledger, moment, who
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger import pauses
     from pm_autoaccept.model import Action
 
@@ -37,12 +37,14 @@ def resume(
     whom = f"account {account}" if account else "all accounts of this ledger"
     if limit is not None and until is not None:
         action, ends = Action[limit.upper()], moment(until, now=now)
-        asyncio.run(in_ledger(ledger, settings, lambda it: pauses.lift(it, account, action, until=ends, by=by, at=now)))
+        asyncio.run(
+            in_ledger(ledger, settings, lambda it: pauses.lift_limit(it, account, action, until=ends, by=by, at=now))
+        )
         click.echo(f"No limit of {limit}s holds for {whom} until {ends:%Y-%m-%d %H:%M %Z}.")
         return 0
 
     def go_on(connection: Connection) -> tuple[bool, tuple[pauses.Pause, ...]]:
-        return pauses.resume(connection, account, by=by, at=now), pauses.pauses(connection)
+        return pauses.end_pause(connection, account, by=by, at=now), pauses.current_pauses(connection)
 
     ended, others = asyncio.run(in_ledger(ledger, settings, go_on))
     click.echo(f"Resumed {whom}." if ended else f"There was no pause of {whom}.")

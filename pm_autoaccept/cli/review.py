@@ -35,7 +35,7 @@ def review(
     if context.invoked_subcommand is not None:
         return None
     from pm_autoaccept.cli.output.rows import from_ledger, print_rows, text_zone, with_account
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger.held_requests import held_requests
     from pm_autoaccept.policy.durations import written_duration
 
@@ -96,7 +96,7 @@ def acknowledge(key: str, *, why: str, settings: Path | None, ledger: str | None
 
     from pm_autoaccept.cli.support.confirm import who
     from pm_autoaccept.cli.support.pause_options import in_ledger
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger import held_requests
     from pm_autoaccept.model import Kind, RequestKey
 

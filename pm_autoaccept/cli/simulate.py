@@ -25,7 +25,7 @@ def simulate(*, host: str, port: int, pending: int, seed: int, world: Path | Non
     import json
 
     from pm_autoaccept.cli.support.runner import run_until_stopped
-    from pm_autoaccept.cycle import utc_now
+    from pm_autoaccept.clock import utc_now
     from pm_autoaccept.daemon import Stop
     from pm_autoaccept.simulator import Simulator, load_world, serve, world_from_seed
 

@@ -1,4 +1,4 @@
-"""Says the settings in force, each with where it came from, and none of the secrets."""
+"""Lists the settings in effect, each with its origin (option, variable, file or default); secrets are redacted."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from fractions import Fraction
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.formats import proxy_shown
-from pm_autoaccept.config.load import IN_THE_ENVIRONMENT, Program
+from pm_autoaccept.config.formats import redact_proxy
+from pm_autoaccept.config.load import ENVIRONMENT_SETTINGS, Program
 from pm_autoaccept.config.settings import Settings
-from pm_autoaccept.config.settings_file import OF_AN_ACCOUNT
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.config.settings_file import ACCOUNT_SETTINGS
+from pm_autoaccept.redaction import HIDDEN, redact_url
 
-HIDDEN = "***"
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_SECONDS_PER_UNIT = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SaidSetting:
-    """One setting as it may be shown. `account` is None for what is the whole program's; `value` "" for none."""
+class ListedSetting:
+    """One setting, safe to show. `account` is None if it applies to the whole program; `value` is "" if it is unset."""
 
     account: str | None
     setting: str
@@ -29,24 +28,24 @@ class SaidSetting:
     origin: str
 
 
-def said(program: Program) -> Iterator[SaidSetting]:
-    """Every setting: the whole program's first, then each account's."""
-    for name in IN_THE_ENVIRONMENT:
-        if name not in OF_AN_ACCOUNT:
-            yield _said(program, program.accounts[0], name, None)
+def list_settings(program: Program) -> Iterator[ListedSetting]:
+    """Every setting: first those of the whole program, then those of each account."""
+    for name in ENVIRONMENT_SETTINGS:
+        if name not in ACCOUNT_SETTINGS:
+            yield _listed(program, program.accounts[0], name, None)
     first = program.accounts[0]
     for name, address in first.connections.items():
         setting = f"connections.{name}"
         origin = program.origins[first.name][setting].text
-        yield SaidSetting(account=None, setting=setting, value=shown(address.get_secret_value()), origin=origin)
+        yield ListedSetting(account=None, setting=setting, value=redact_url(address.get_secret_value()), origin=origin)
     for account in program.accounts:
-        for name in OF_AN_ACCOUNT:
-            yield _said(program, account, name, account.name)
+        for name in ACCOUNT_SETTINGS:
+            yield _listed(program, account, name, account.name)
 
 
-def _said(program: Program, account: Settings, name: str, of: str | None) -> SaidSetting:
+def _listed(program: Program, account: Settings, name: str, of: str | None) -> ListedSetting:
     origin = program.origins[account.name].get(name)
-    return SaidSetting(
+    return ListedSetting(
         account=of,
         setting=name,
         value=_written(account, name),
@@ -55,11 +54,11 @@ def _said(program: Program, account: Settings, name: str, of: str | None) -> Sai
 
 
 def _written(settings: Settings, name: str) -> str:
-    """The value as one would write it."""
+    """The value as a user would write it."""
     value = getattr(settings, name)
     written = "" if value is None else str(value)
     if name == "proxy" and isinstance(value, SecretStr):
-        written = proxy_shown(value.get_secret_value())
+        written = redact_proxy(value.get_secret_value())
     elif isinstance(value, SecretStr):
         written = HIDDEN
     elif name == "ledger":
@@ -76,8 +75,9 @@ def _written(settings: Settings, name: str) -> str:
 
 
 def _duration(value: timedelta) -> str:
+    """A duration in one unit, because a setting may not have two (`90s`, not `1m 30s`)."""
     seconds = int(value.total_seconds())
-    unit, length = next(each for each in _UNITS if seconds % each[1] == 0)
+    unit, length = next(each for each in _SECONDS_PER_UNIT if seconds % each[1] == 0)
     return f"{seconds // length}{unit}"
 
 

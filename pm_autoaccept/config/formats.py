@@ -1,21 +1,20 @@
-"""How the settings' values are written: durations, rates, the address to listen on, the ledger's address.
+"""Parses and validates setting values: durations, rates, listen addresses, ledger and proxy addresses.
 
-No message repeats the value: it may be a password that was put into the wrong setting.
+No error message repeats the value: it may be a password in the wrong setting.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import timedelta
 from ipaddress import IPv6Address
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from pm_autoaccept.egress import DIRECTLY, parse_proxy
+from pm_autoaccept.policy.durations import read_duration
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
 _LARGEST_PORT = 65535
 _SQLITE = "sqlite://"
@@ -23,40 +22,43 @@ _POSTGRESQL = frozenset({"postgresql", "postgres"})
 
 
 def parse_duration(text: object) -> object:
-    """Read `90s`, `5m`, `1h` or `2d`; other things are left to the type that they are meant for."""
+    """Parse `90s`, `5m`, `1h` or `2d`, as policies do. Values that are not text pass through to pydantic."""
     if not isinstance(text, str):
         return text
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if match is None:
-        raise ValueError("that is no duration; write a number and s, m, h or d, as 60s")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    duration = read_duration(text)
+    if duration is None:
+        raise ValueError("invalid duration; use a number and s, m, h or d, for example 60s")
+    return duration
 
 
 def parse_groups(text: object) -> object:
-    """Read `tenant-forms, supervisors`: names of lower-case words joined by hyphens, as policies write them."""
+    """Parse `tenant-forms, supervisors`: lower-case words joined by hyphens, separated by commas."""
     if not isinstance(text, str):
         return text
     names = tuple(name.strip() for name in text.split(","))
     if not all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names):
-        raise ValueError("write the names of groups with commas between them, as tenant-forms, supervisors")
+        raise ValueError(
+            "invalid group name; use lower-case words joined by hyphens, separated by commas, for example "
+            "tenant-forms, supervisors"
+        )
     return names
 
 
 def parse_rate(text: object) -> object:
-    """Read `4 per 1s` as calls per second; `none` as no limit."""
+    """Parse `4 per 1s` into calls per second; `none` means no limit."""
     if not isinstance(text, str):
         return text
     if text.strip() == "none":
         return None
-    match = re.fullmatch(r"(\d{1,6}) per (\d{1,6}[smhd])", text.strip())
-    period = parse_duration(match[2]) if match else None
-    if match is None or not isinstance(period, timedelta) or not period or not int(match[1]):
-        raise ValueError("that is no rate; write it as 4 per 1s, or none for a simulator")
+    match = re.fullmatch(r"([0-9]{1,6}) per (\S+)", text.strip())
+    period = read_duration(match[2]) if match else None
+    if match is None or not period or not int(match[1]):
+        raise ValueError("invalid rate; use calls per duration, for example 4 per 1s (a simulator may have none)")
     return int(match[1]) / period.total_seconds()
 
 
 def parse_listen(text: object) -> object:
-    """Read `127.0.0.1:9090`, `metrics.internal:9090` or `[::1]:9090`; `none` as not listening."""
+    """Parse `127.0.0.1:9090`, `metrics.internal:9090` or `[::1]:9090`; `none` means do not listen."""
     if not isinstance(text, str):
         return text
     if text.strip() == "none":
@@ -66,10 +68,10 @@ def parse_listen(text: object) -> object:
 
 
 def host_and_port(listen: str) -> tuple[str, int]:
-    """The host, without brackets, and the port (0 takes a free one) of a `listen` setting.
+    """The host (without brackets) and port of a `listen` setting. Port 0 takes a free one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the address is invalid.
     """
     host, _, port = listen.rpartition(":")
     if re.fullmatch(r"[0-9]{1,5}", port) and int(port) <= _LARGEST_PORT:
@@ -78,11 +80,11 @@ def host_and_port(listen: str) -> tuple[str, int]:
                 return str(IPv6Address(host[1:-1])), int(port)
         if _HOST.fullmatch(host):
             return host, int(port)
-    raise ValueError("that is no address to listen on; write HOST:PORT, as 127.0.0.1:9090")
+    raise ValueError("invalid listen address; use HOST:PORT, for example 127.0.0.1:9090")
 
 
 def parse_ledger(text: object) -> object:
-    """Check a ledger's address. It may hold a password, so no message repeats it."""
+    """Validate a ledger address. It may contain a password, so no message repeats it."""
     if not isinstance(text, str):
         return text
     address = text.strip()
@@ -90,15 +92,14 @@ def parse_ledger(text: object) -> object:
         return address
     scheme, found, _ = address.partition("://")
     raise ValueError(
-        f"this version keeps its ledger in SQLite or PostgreSQL, not in {scheme}; "
-        "write sqlite:///FILE or postgresql://USER@HOST/DB"
+        f"unsupported database {scheme}; use SQLite or PostgreSQL: sqlite:///FILE or postgresql://USER@HOST/DB"
         if found and re.fullmatch(r"[a-z0-9+]+", scheme)
-        else "that is no ledger's address; write sqlite:///FILE or postgresql://USER@HOST/DB"
+        else "invalid ledger address; use sqlite:///FILE or postgresql://USER@HOST/DB"
     )
 
 
 def parse_proxy_setting(text: object) -> object:
-    """Check a proxy's address; `none`, or nothing, is no proxy. It may hold a password, so no message repeats it."""
+    """Validate a proxy address; `none` or "" means no proxy. It may contain a password, so no message repeats it."""
     if not isinstance(text, str):
         return text
     if text.strip().lower() in {"", DIRECTLY}:
@@ -108,18 +109,18 @@ def parse_proxy_setting(text: object) -> object:
 
 
 def proxy_has_password(address: str) -> bool:
-    """Whether a proxy's address holds a password, also one that cannot be read."""
+    """Whether a proxy address contains a password, even if the address is invalid."""
     user, at, _ = address.rpartition("@")
     return bool(at) and ":" in user.rpartition("://")[2]
 
 
-def proxy_shown(address: str) -> str:
-    """A proxy's address as it may be shown: its username and its password are left out."""
+def redact_proxy(address: str) -> str:
+    """A proxy address without username and password, safe to show."""
     return DIRECTLY if address == DIRECTLY else parse_proxy(address, origin="PROXY").address
 
 
 def is_database(address: str) -> bool:
-    """Whether it is the address of an SQLite file or of a database in PostgreSQL."""
+    """Whether it is the address of a SQLite file or a PostgreSQL database."""
     return address.startswith(_SQLITE) or _is_postgresql(address)
 
 
@@ -132,12 +133,12 @@ def _is_postgresql(address: str) -> bool:
 
 
 def ledger_file(address: str) -> str | None:
-    """The file that a ledger is kept in; None where it is in memory or in a database server."""
+    """The SQLite file of a ledger; None if it is in memory or in a database server."""
     return address.removeprefix("sqlite:///") or None if address.startswith("sqlite:///") else None
 
 
 def password_in(address: str) -> str:
-    """The password that stands in a ledger's address, or else nothing."""
+    """The password in a database address; "" if there is none."""
     try:
         return unquote(urlsplit(address).password or "")
     except ValueError:
@@ -145,7 +146,7 @@ def password_in(address: str) -> str:
 
 
 def with_password(address: str, password: str) -> str:
-    """The address with this password in it, escaped as URLs want it. One without a user is left as it is."""
+    """The address with this password, URL-escaped. An address without a user is returned unchanged."""
     parts = urlsplit(address)
     user, at, rest = parts.netloc.rpartition("@")
     if not at or parts.scheme not in _POSTGRESQL:

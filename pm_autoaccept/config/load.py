@@ -1,4 +1,4 @@
-"""Puts the settings together: defaults < settings file < environment < command line; and keeps where each came from."""
+"""Loads the settings. Precedence: command line, then environment, then settings file, then default."""
 
 from __future__ import annotations
 
@@ -11,28 +11,35 @@ from typing import Any
 from pydantic import SecretStr
 
 from pm_autoaccept.config.formats import parse_groups, parse_ledger
-from pm_autoaccept.config.origins import PREFIX, Given, Origin, from_command_line, from_environment, variable
+from pm_autoaccept.config.origins import (
+    PREFIX,
+    Origin,
+    SettingValue,
+    from_command_line,
+    from_environment,
+    read_variable,
+)
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
-from pm_autoaccept.config.settings_file import OF_THE_FILE, SECRETS, SettingsFile, read_settings_file
+from pm_autoaccept.config.settings_file import NOT_IN_ENVIRONMENT, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.redaction import has_password, shown
+from pm_autoaccept.redaction import has_password, redact_url
 
-IN_THE_ENVIRONMENT = tuple(name for name in Settings.model_fields if name not in OF_THE_FILE)
-"""Each of them is a variable `PM_AUTOACCEPT_…`."""
+ENVIRONMENT_SETTINGS = tuple(name for name in Settings.model_fields if name not in NOT_IN_ENVIRONMENT)
+"""Settings that an environment variable `PM_AUTOACCEPT_NAME` can set."""
 
-_ITS_OWN = ("username", "password")
-"""What accounts in a settings file never share: what the environment says cannot be meant for each of them."""
+_NEVER_SHARED = ("username", "password")
+"""Settings that accounts in a settings file never share, so a program-wide value for all of them is a mistake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """The settings of the whole program: its accounts, and what they share.
+    """The settings of the whole program: its accounts, and the settings that they share.
 
     Attributes:
-        accounts: at least one; each has its own name, and no two sign in to the same account.
-        origins: account's name → setting → where its value came from; a setting at its default is not in it.
-        file: the settings file, None where there is none.
+        accounts: at least one; each has its own name, and no two sign in to the same Portfolio Manager account.
+        origins: account name → setting → where its value came from; settings at their defaults are left out.
+        file: the settings file; None if there is none.
     """
 
     accounts: tuple[Settings, ...]
@@ -46,68 +53,68 @@ class Program:
 
     @property
     def lease(self) -> timedelta:
-        """How long a replica keeps an account without renewing it."""
+        """How long a replica holds an account without renewing its lease."""
         return self.accounts[0].lease
 
     @property
     def listen(self) -> str | None:
-        """HOST:PORT for /livez, /readyz and /metrics; None is off."""
+        """HOST:PORT for /livez, /readyz and /metrics; None turns them off."""
         return self.accounts[0].listen
 
     @property
     def pause_file(self) -> Path | None:
-        """Nothing is answered while this file is there."""
+        """The pause file: answering is paused while it exists."""
         return self.accounts[0].pause_file
 
     @property
     def heartbeat(self) -> Path | None:
-        """The file that is touched after each good cycle."""
+        """The heartbeat file: touched after each successful cycle."""
         return self.accounts[0].heartbeat
 
     @property
     def unknown_wait(self) -> timedelta:
-        """How long an answer of unknown fate is given before a read may settle it."""
+        """How long to wait before a read may settle an answer with an unknown outcome."""
         return self.accounts[0].unknown_wait
 
 
-def load_accounts(*, settings: Path | None = None, account: str | None = None, **said: Any) -> Program:  # noqa: ANN401 — the command line's values, checked by the settings' own types
-    """Read the settings of all accounts, or only of the one that is named.
+def load_accounts(*, settings: Path | None = None, account: str | None = None, **options: Any) -> Program:  # noqa: ANN401 — the command line's values, checked by the settings' own types
+    """Load the settings of all accounts, or of one.
 
-    An account's own value in the settings file stands above what the file and the environment say for the whole
-    program; what the command line says (not None) stands above all.
+    An account's own value in the settings file overrides the file's program-wide value and the environment. The
+    command line overrides all of them.
 
     Args:
-        settings: the settings file; None is the one that PM_AUTOACCEPT_SETTINGS names, if any.
-        account: only this one.
-        said: what the command line says, by the settings' names.
+        settings: the settings file; None for the one that PM_AUTOACCEPT_SETTINGS names, if any.
+        account: load only this account.
+        options: the command line's values by setting; None for options that were not given.
 
     Raises:
-        ConfigurationError: all that is missing or wrong, each with where it was given and what to do.
+        ConfigurationError: lists everything that is missing or invalid, with its origin and what to do.
     """
-    program, faults = load_sound_accounts(settings=settings, account=account, **said)
+    program, faults = load_valid_accounts(settings=settings, account=account, **options)
     if faults or program is None:
         raise ConfigurationError("\n".join(faults))
     return program
 
 
-def load_sound_accounts(
+def load_valid_accounts(
     *,
     settings: Path | None = None,
     account: str | None = None,
-    **said: Any,  # noqa: ANN401 — likewise
+    **options: Any,  # noqa: ANN401 — likewise
 ) -> tuple[Program | None, tuple[str, ...]]:
-    """The settings of those accounts that have no faults, None if there are none, and the faults of the others.
+    """Load the accounts whose settings are valid (None if there are none), and list the faults of the others.
 
     Raises:
-        ConfigurationError: the settings file itself has faults, or something is said that no account can have.
+        ConfigurationError: the settings file itself has faults, or a setting is invalid for every account.
     """
     file = _any_settings_file(settings)
     faults: list[str] = []
-    named = _named(file, _from_command_line(said), account, faults)
+    named = _values_by_account(file, _from_command_line(options), account, faults)
     fatal = bool(faults) or (file is not None and bool(file.faults))
     accounts = [account_settings(name, given, file, faults) for name, given in named.items()]
     made = tuple(each for each in accounts if each is not None)
-    faults.extend(_twice(made))
+    faults.extend(_duplicates(made))
     if fatal:
         of_the_file = () if file is None else file.faults
         raise ConfigurationError("\n".join(dict.fromkeys((*of_the_file, *faults))))
@@ -121,61 +128,63 @@ def load_sound_accounts(
     return program, tuple(dict.fromkeys(faults))
 
 
-def load_settings(*, account: str | None = None, **said: Any) -> Settings:  # noqa: ANN401 — likewise
-    """Read the settings of one account: the only one there is, or the one that is named.
+def load_settings(*, account: str | None = None, **options: Any) -> Settings:  # noqa: ANN401 — likewise
+    """Load the settings of one account: the only one, or the one that is named.
 
     Raises:
-        ConfigurationError: as `load_accounts`; or there are several, and none is named.
+        ConfigurationError: as `load_accounts`; or there are several accounts, and none is named.
     """
-    program = load_accounts(account=account, **said)
+    program = load_accounts(account=account, **options)
     _only_one([each.name for each in program.accounts])
     return program.accounts[0]
 
 
-def policy_folder(said: Path | None = None, *, settings: Path | None = None, account: str | None = None) -> Path | None:
-    """The policy folder, for commands that need no other setting; None where nobody names one.
+def policy_folder(
+    option: Path | None = None, *, settings: Path | None = None, account: str | None = None
+) -> Path | None:
+    """The policy folder, for commands that need no other setting; None if it is not set.
 
     Raises:
         ConfigurationError: there are several accounts, and none is named; or the settings file has faults.
     """
-    if said is not None:
-        return said
+    if option is not None:
+        return option
     folders = policy_folders(settings=settings, account=account)
     _only_one(list(folders))
     return next(iter(folders.values()))
 
 
 def policy_folders(*, settings: Path | None = None, account: str | None = None) -> dict[str, Path | None]:
-    """Account → its policy folder, None where nobody names one.
+    """Account → its policy folder; None if it is not set.
 
     Raises:
         ConfigurationError: the settings file has faults.
     """
     faults: list[str] = []
-    named = _named(_settings_file(settings), {}, account, faults)
+    named = _values_by_account(_settings_file(settings), {}, account, faults)
     if faults:
         raise ConfigurationError("\n".join(faults))
     return {name: Path(str(given["policy"].read())) if "policy" in given else None for name, given in named.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForPolicy:
-    """What a settings file says about what policies name: the databases that they ask, and whom they tell."""
+class PolicyNames:
+    """The names that a policy may refer to: the databases that it queries, and the groups that it notifies."""
 
     connections: Mapping[str, SecretStr]
     groups: tuple[str, ...]
 
 
-def policy_names(settings: Path | None = None) -> ForPolicy | None:
-    """What policies may name, by the settings, for commands that need no account; None without a settings file.
+def policy_names(settings: Path | None = None) -> PolicyNames | None:
+    """The names that policies may refer to, for commands that need no account; None without a settings file.
 
     Raises:
-        ConfigurationError: what is said of them has faults.
+        ConfigurationError: `connections` or `groups` is invalid.
     """
     file, faults = _settings_file(settings), list[str]()
     if file is None:
         return None
-    connections, given = connection_addresses(file, faults), _program_wide(file).get("groups")
+    connections, given = connection_addresses(file, faults), _program_values(file).get("groups")
     groups: object = ()
     if given is not None:
         try:
@@ -184,16 +193,16 @@ def policy_names(settings: Path | None = None) -> ForPolicy | None:
             faults.append(given.origin.fault(str(error)))
     if faults:
         raise ConfigurationError("\n".join(faults))
-    return ForPolicy(connections=connections, groups=groups if isinstance(groups, tuple) else ())
+    return PolicyNames(connections=connections, groups=groups if isinstance(groups, tuple) else ())
 
 
-def ledger_address(said: str | None = None, *, settings: Path | None = None) -> str:
+def ledger_address(option: str | None = None, *, settings: Path | None = None) -> str:
     """The ledger's address, with its password, for commands that need no other setting.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: the address is invalid, or its password cannot be read.
     """
-    given = _program_wide(_settings_file(settings)) | _from_command_line({"ledger": said})
+    given = _program_values(_settings_file(settings)) | _from_command_line({"ledger": option})
     faults: list[str] = []
     values = read_values({name: given[name] for name in ("ledger", "ledger_password") if name in given}, faults)
     address = values.get("ledger", Settings.model_fields["ledger"].default)
@@ -207,74 +216,74 @@ def ledger_address(said: str | None = None, *, settings: Path | None = None) -> 
     raise ConfigurationError("\n".join(faults))
 
 
-def _settings_file(said: Path | None) -> SettingsFile | None:
-    """The settings file; raises `ConfigurationError` where it has faults."""
-    file = _any_settings_file(said)
+def _settings_file(option: Path | None) -> SettingsFile | None:
+    """The settings file; raises `ConfigurationError` if it has faults."""
+    file = _any_settings_file(option)
     if file is not None and file.faults:
         raise ConfigurationError("\n".join(file.faults))
     return file
 
 
-def _any_settings_file(said: Path | None) -> SettingsFile | None:
-    path = said or variable(f"{PREFIX}SETTINGS")
+def _any_settings_file(option: Path | None) -> SettingsFile | None:
+    path = option or read_variable(f"{PREFIX}SETTINGS")
     return read_settings_file(Path(path)) if path else None
 
 
-def _named(
-    file: SettingsFile | None, line: Mapping[str, Given], account: str | None, faults: list[str]
-) -> dict[str, Mapping[str, Given]]:
-    """What is given of each account, or of the one that is named; what no account can have is added to `faults`."""
-    wide = _program_wide(file)
-    named: dict[str, Mapping[str, Given]] = {DEFAULT_NAME: {**wide, **line}}
+def _values_by_account(
+    file: SettingsFile | None, line: Mapping[str, SettingValue], account: str | None, faults: list[str]
+) -> dict[str, Mapping[str, SettingValue]]:
+    """Account → its values by setting, for all accounts or one; faults that no account can have go to `faults`."""
+    wide = _program_values(file)
+    named: dict[str, Mapping[str, SettingValue]] = {DEFAULT_NAME: {**wide, **line}}
     if file is not None and file.accounts:
         faults.extend(_only_for_one({**wide, **line}, file))
         named = {name: {**wide, **each.given, **line} for name, each in file.accounts.items()}
     if account is None:
         return named
     if account not in named:
-        raise ConfigurationError(f"there is no account `{account}`; there is {', '.join(named)}")
+        raise ConfigurationError(f"unknown account `{account}`; known accounts: {', '.join(named)}")
     return {account: named[account]}
 
 
 def _only_one(names: Sequence[str]) -> None:
-    """Refuse to guess which account is meant."""
+    """Raise if there are several accounts: the command needs one."""
     if len(names) > 1:
-        raise ConfigurationError(f"the settings have several accounts; say --account with one of {', '.join(names)}")
+        raise ConfigurationError(f"the settings have several accounts; pass --account with one of {', '.join(names)}")
 
 
-def _program_wide(file: SettingsFile | None) -> dict[str, Given]:
-    return dict(file.program if file is not None else {}) | from_environment(IN_THE_ENVIRONMENT)
+def _program_values(file: SettingsFile | None) -> dict[str, SettingValue]:
+    return dict(file.program if file is not None else {}) | from_environment(ENVIRONMENT_SETTINGS)
 
 
-def _from_command_line(said: Mapping[str, object]) -> dict[str, Given]:
-    ledger = said.get("ledger")
+def _from_command_line(options: Mapping[str, object]) -> dict[str, SettingValue]:
+    ledger = options.get("ledger")
     if isinstance(ledger, str) and has_password(ledger):
         raise ConfigurationError(
-            "--ledger: a password on a command line can be read by every user of this machine; take it out and set "
+            "--ledger: every user of this machine can read a password on the command line; remove it and set "
             f"{PREFIX}LEDGER_PASSWORD or {PREFIX}LEDGER_PASSWORD_FILE"
         )
-    return from_command_line(said)
+    return from_command_line(options)
 
 
-def _only_for_one(given: Mapping[str, Given], file: SettingsFile) -> Iterator[str]:
-    """Refuse a username or a password that would be every account's."""
-    for name in _ITS_OWN:
+def _only_for_one(given: Mapping[str, SettingValue], file: SettingsFile) -> Iterator[str]:
+    """Refuse a program-wide username or password if there are several accounts."""
+    for name in _NEVER_SHARED:
         if name in given:
             key = f"{name}_file" if name in SECRETS else name
             yield given[name].origin.fault(
-                f"{file.path} has accounts, and each has a {name} of its own; write `{key}` below each, and take this "
-                "out"
+                f"each account in {file.path} needs a {name} of its own; write `{key}` below each account, and remove "
+                "this one"
             )
 
 
-def _twice(accounts: tuple[Settings, ...]) -> Iterator[str]:
-    """Accounts that sign in to the same account: two daemons would answer the same requests."""
+def _duplicates(accounts: tuple[Settings, ...]) -> Iterator[str]:
+    """Refuse two accounts with the same sign-in: both would answer the same requests."""
     seen: dict[tuple[str, str], str] = {}
     for each in accounts:
-        whose = (each.base_url, each.username.casefold())
-        if whose in seen:
+        login = (each.base_url, each.username.casefold())
+        if login in seen:
             yield (
-                f"the accounts `{seen[whose]}` and `{each.name}` are both {each.username} on {shown(each.base_url)}; "
-                "keep one of them"
+                f"accounts `{seen[login]}` and `{each.name}` both sign in as {each.username} on "
+                f"{redact_url(each.base_url)}; remove one of them"
             )
-        seen.setdefault(whose, each.name)
+        seen.setdefault(login, each.name)

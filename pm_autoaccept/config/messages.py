@@ -1,4 +1,4 @@
-"""Error messages about a setting's value, in words of our own: what pydantic says is for programmers."""
+"""Translates pydantic's validation errors into error messages about a setting's value."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
-_SAID: Mapping[str, str] = {
-    "enum": "write {expected}",
-    "literal_error": "write {expected}",
-    "int_parsing": "that is no whole number; write one, as 4",
-    "int_parsing_size": "that is no whole number; write one, as 4",
-    "greater_than": "that is too little; it must be more than 0s",
-    "greater_than_equal": "that is too little; it must be at least {ge}",
-    "less_than_equal": "that is too much; it must be at most {le}",
-    "string_too_short": "it is empty; write {description}",
-    "too_short": "it is empty; write {description}",
+_MESSAGES: Mapping[str, str] = {
+    "enum": "invalid value; use {expected}",
+    "literal_error": "invalid value; use {expected}",
+    "int_parsing": "invalid number; use a whole number, for example 4",
+    "int_parsing_size": "invalid number; use a whole number, for example 4",
+    "greater_than": "too small; use more than 0s",
+    "greater_than_equal": "too small; use at least {ge}",
+    "less_than_equal": "too large; use at most {le}",
+    "string_too_short": "empty value; expected {description}",
+    "too_short": "empty value; expected {description}",
 }
-"""Each kind of fault that pydantic finds in a setting; ours come as `value_error`, with their own text."""
+"""pydantic's error type → our message. Our own validators raise `ValueError` with a message of their own."""
 
-_ANY_OTHER = "that value cannot be used; write {description}"
+_ANY_OTHER = "invalid value; expected {description}"
 
 
 def message(error: ErrorDetails, *, description: str) -> str:
     """What is wrong with a value, and what to write; never the value itself."""
     context = error.get("ctx", {})
-    if isinstance(said := context.get("error"), ValueError):
-        return str(said)
-    # pydantic quotes each of the words that may stand there; nobody should type the quotes.
+    if isinstance(ours := context.get("error"), ValueError):
+        return str(ours)
+    # pydantic puts each allowed word in quotes; nobody should type the quotes.
     words = {name: str(value).replace("'", "") for name, value in context.items()}
-    return _SAID.get(error["type"], _ANY_OTHER).format_map({**words, "description": description})
+    return _MESSAGES.get(error["type"], _ANY_OTHER).format_map({**words, "description": description})

@@ -1,4 +1,4 @@
-"""A setting's value as somebody gave it, and where: on the command line, in the environment, in the settings file."""
+"""Where each setting's value came from: command-line option, environment variable, secret file or settings file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pm_autoaccept.policy.parser.source_text import Place
 
 PREFIX = "PM_AUTOACCEPT_"
 
-EMPTY_SAYS_SOMETHING = ("proxy",)
-"""An empty variable of these is not one that is not set: it says that there is to be no proxy."""
+EMPTY_IS_A_VALUE = ("proxy",)
+"""Settings for which an empty variable is not the same as an unset one: an empty PROXY means no proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +22,10 @@ class Origin:
     """Where a setting's value came from.
 
     Attributes:
-        text: for people, as `--mode`, `PM_AUTOACCEPT_MODE` or `settings.yaml:4`.
-        place: where it stands in the settings file, None if it stands elsewhere.
-        file: the value is what this file holds.
-        variable: the value is what this variable holds, which the settings file names.
+        text: for people, for example `--mode`, `PM_AUTOACCEPT_MODE` or `settings.yaml:4`.
+        place: the position in the settings file; None for a value from elsewhere.
+        file: the secret file that holds the value.
+        variable: the environment variable that holds the value, if the settings file names one.
     """
 
     text: str
@@ -34,101 +34,104 @@ class Origin:
     variable: str | None = None
 
     def fault(self, message: str) -> str:
-        """A message about the value, beginning with where it was given."""
+        """An error message about the value that starts with its origin."""
         return str(self.place.fault(message)) if self.place is not None else f"{self.text}: {message}"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A value and its origin. The value may be a secret: it is never shown."""
+class SettingValue:
+    """A value and its origin. The value may be a secret, so it is never shown."""
 
     origin: Origin
     value: object = field(default=None, repr=False)
 
     def read(self) -> object:
-        """The value, out of the file or variable that holds it, without what an editor or a shell adds.
+        """The value, read from its file or variable if it has one, without what editors and shells add.
 
         Raises:
             ConfigurationError: there is no such file or variable.
         """
         if self.origin.variable is not None:
-            value = variable(self.origin.variable)
+            value = read_variable(self.origin.variable)
             if not value:
-                raise ConfigurationError(self.origin.fault(f"the variable {self.origin.variable} is not set"))
+                message = f"the environment variable {self.origin.variable} is not set"
+                raise ConfigurationError(self.origin.fault(message))
             return value
         if self.origin.file is None:
             return self.value
         try:
-            return one_line(self.origin.file.read_bytes())
+            return decode_value(self.origin.file.read_bytes())
         except OSError as error:
             why = error.strerror or str(error)
         except ValueError as error:
             why = str(error)
-        raise ConfigurationError(self.origin.fault(f"the file {self.origin.file} cannot be read: {why}"))
+        raise ConfigurationError(self.origin.fault(f"cannot read the file {self.origin.file}: {why}"))
 
 
-def from_command_line(said: Mapping[str, object]) -> dict[str, Given]:
-    """What options say, where they say something."""
+def from_command_line(options: Mapping[str, object]) -> dict[str, SettingValue]:
+    """The values of the options that were given."""
     return {
-        name: Given(Origin(text=f"--{name.replace('_', '-')}"), value)
-        for name, value in said.items()
+        name: SettingValue(Origin(text=f"--{name.replace('_', '-')}"), value)
+        for name, value in options.items()
         if value is not None
     }
 
 
-def from_environment(names: Iterable[str]) -> dict[str, Given]:
-    """What `PM_AUTOACCEPT_NAME` or `PM_AUTOACCEPT_NAME_FILE` say of these; an empty variable says nothing, but for one.
+def from_environment(names: Iterable[str]) -> dict[str, SettingValue]:
+    """The values of the environment variables `PM_AUTOACCEPT_NAME` and `PM_AUTOACCEPT_NAME_FILE` for these settings.
+
+    An empty variable counts as unset, except for the settings in `EMPTY_IS_A_VALUE`.
 
     Raises:
         ConfigurationError: both are set.
     """
-    found: dict[str, Given] = {}
+    found: dict[str, SettingValue] = {}
     for name in names:
         key = f"{PREFIX}{name.upper()}"
-        value, file = variable(key), variable(f"{key}_FILE")
+        value, file = read_variable(key), read_variable(f"{key}_FILE")
         if value and file:
             raise ConfigurationError(f"{key}_FILE and {key} are both set; set only one")
         if value:
-            found[name] = Given(Origin(text=key), value)
+            found[name] = SettingValue(Origin(text=key), value)
         elif file:
-            found[name] = Given(Origin(text=f"{key}_FILE ({file})", file=Path(file)))
-        elif value is not None and name in EMPTY_SAYS_SOMETHING:
-            found[name] = Given(Origin(text=key), value)
+            found[name] = SettingValue(Origin(text=f"{key}_FILE ({file})", file=Path(file)))
+        elif value is not None and name in EMPTY_IS_A_VALUE:
+            found[name] = SettingValue(Origin(text=key), value)
     return found
 
 
-def variable(name: str) -> str | None:
-    """What a variable of the environment holds; None where it is not set.
+def read_variable(name: str) -> str | None:
+    """The value of an environment variable; None if it is not set.
 
     Raises:
-        ConfigurationError: it holds several lines, or is not UTF-8.
+        ConfigurationError: it has several lines, or is not UTF-8.
     """
     value = os.environ.get(name)
     try:
-        return None if value is None else one_line(os.fsencode(value))
+        return None if value is None else decode_value(os.fsencode(value))
     except ValueError as error:
         raise ConfigurationError(f"{name}: {error}") from None
 
 
-_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-"""The byte order marks that editors and shells begin a text with, as PowerShell does."""
+"""Byte order marks that editors and shells such as PowerShell write, and the encoding that each stands for."""
 
 
-def one_line(data: bytes) -> str:
-    """A value as somebody wrote it: a byte order mark and line ends, which nobody sees, are no part of it.
+def decode_value(data: bytes) -> str:
+    """A value as its author meant it: without byte order marks and line ends, which are invisible.
 
     Raises:
-        ValueError: it holds several lines, or is no text.
+        ValueError: it has several lines, or is not text.
     """
     encoding = next((each for mark, each in _ENCODINGS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
     except UnicodeError:
-        raise ValueError("it is not UTF-8; save it as UTF-8") from None
-    text = text.replace(_MARK, "").strip("\r\n")
+        raise ValueError("not UTF-8; save it as UTF-8") from None
+    text = text.replace(_BYTE_ORDER_MARK, "").strip("\r\n")
     if "\n" in text or "\r" in text:
-        raise ValueError("it holds several lines; write the value in one line, and nothing else")
+        raise ValueError("more than one line; write the value on one line, and nothing else")
     if "\0" in text:
-        raise ValueError("it holds a NUL character; save it as UTF-8")
+        raise ValueError("contains a NUL character; save it as UTF-8")
     return text

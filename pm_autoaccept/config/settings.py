@@ -1,4 +1,4 @@
-"""The settings of one account: what there is, how each is written, and what is not allowed together."""
+"""Defines every setting of an account: its type, default, limits, and which settings conflict."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from pm_autoaccept.config.formats import (
 )
 from pm_autoaccept.egress import DIRECTLY, Proxies
 from pm_autoaccept.model import Mode
-from pm_autoaccept.record import REPEAT_WITHIN
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.record import RETRY_WITHIN
+from pm_autoaccept.redaction import redact_url
 
 EPA_HOST = "portfoliomanager.energystar.gov"
 SERVICES = {"live": f"https://{EPA_HOST}/ws", "test": f"https://{EPA_HOST}/wstest"}
-"""EPA's two environments (reference §2)."""
+"""EPA's two environments (docs/protocol.md#environments)."""
 
 DEFAULT_NAME = "default"
-"""The account's name where the settings have only one, and give it none."""
+"""The account's name if the settings name no accounts."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -41,12 +41,12 @@ LedgerAddress = Annotated[str, BeforeValidator(parse_ledger)]
 
 
 class Settings(BaseModel):
-    """What one account's daemon needs to know. Secrets come from the environment or from files, never from options.
+    """The settings of one account. Secrets come from the environment or from files, never from options.
 
     Attributes:
-        ledger: the whole address, with the password where there is one; `ledger_shown` is for people.
-        proxy: an address, or `none` for no proxy; None where the usual variables count. `proxies` is what follows.
-        proxy_variables: the usual variables, as `egress.proxy_variables` returns them.
+        ledger: the whole address, including the password if there is one; show people `ledger_shown`.
+        proxy: an address, or `none` for no proxy; None to use HTTPS_PROXY and the like. `proxies` resolves it.
+        proxy_variables: HTTPS_PROXY and the like, as `egress.proxy_variables` returns them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
@@ -57,72 +57,76 @@ class Settings(BaseModel):
     password: SecretStr = Field(min_length=1, description="the provider account's password")
     policy: Path = Field(description="the policy folder")
     ledger: LedgerAddress = Field(default="sqlite:///pm-autoaccept.db", repr=False, description="the ledger's address")
-    ledger_password: SecretStr | None = Field(default=None, description="the password of the ledger's database")
+    ledger_password: SecretStr | None = Field(default=None, description="the password of the ledger's database user")
     mode: Mode = Field(default=Mode.OBSERVE, description="observe decides and records; enforce also answers")
     interval: Duration = Field(
-        default=timedelta(seconds=60), gt=timedelta(0), description="from one cycle's end to the next"
+        default=timedelta(seconds=60), gt=timedelta(0), description="the wait between two cycles"
     )
-    in_flight: int = Field(default=4, ge=1, le=256, description="calls at once")
-    rate: Rate = Field(default=4.0, description="calls over time")
-    timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0), description="for one call")
+    in_flight: int = Field(default=4, ge=1, le=256, description="the maximum number of concurrent calls")
+    rate: Rate = Field(default=4.0, description="the maximum rate of calls")
+    timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0), description="the time limit of one call")
     proxy: ProxyAddress = Field(
         default=None,
-        description="the proxy that all HTTP goes through, or none for no proxy whatever the variables say",
+        description="the proxy for all HTTP traffic, or none for no proxy; overrides HTTPS_PROXY",
     )
     proxy_password: SecretStr | None = Field(default=None, description="the proxy's password")
     unknown_wait: Duration = Field(
-        default=timedelta(minutes=5), gt=timedelta(0), description="before an unknown answer is settled"
+        default=timedelta(minutes=5),
+        gt=timedelta(0),
+        description="the wait before an unknown outcome is settled",
     )
     lease: Duration = Field(
-        default=timedelta(minutes=2), gt=timedelta(0), description="how long a replica keeps an account"
+        default=timedelta(minutes=2),
+        gt=timedelta(0),
+        description="how long a replica holds an account without renewing its lease",
     )
     retention: Duration | None = Field(
-        default=None, gt=timedelta(0), description="how long names and what customers typed stay in the ledger"
+        default=None, gt=timedelta(0), description="how long personal data stays in the ledger before it is masked"
     )
-    groups: Groups = Field(default=(), description="the groups of people whom policies may tell")
-    heartbeat: Path | None = Field(default=None, description="a file touched after each good cycle")
-    pause_file: Path | None = Field(default=None, description="nothing is answered while this file is there")
+    groups: Groups = Field(default=(), description="the groups that policies may notify")
+    heartbeat: Path | None = Field(default=None, description="a file that is touched after each successful cycle")
+    pause_file: Path | None = Field(default=None, description="answering is paused while this file exists")
     listen: Listen = Field(default=None, description="HOST:PORT for /livez, /readyz and /metrics")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="from which level on events are logged"
+        default="info", description="the lowest level that is logged"
     )
-    connections: dict[str, SecretStr] = Field(default={}, description="databases that policies ask for data, by name")
+    connections: dict[str, SecretStr] = Field(default={}, description="the databases that policies query, by name")
     proxy_variables: dict[str, tuple[str, str]] = Field(
-        default={}, repr=False, description="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY as they are set"
+        default={}, repr=False, description="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
     )
-    log_format: Literal["auto", "text", "json"] = Field(default="auto", description="how events are logged")
+    log_format: Literal["auto", "text", "json"] = Field(default="auto", description="the format of log lines")
 
     @property
     def base_url(self) -> str:
-        """The service's base URL, without a slash at its end."""
+        """The service's base URL, without a trailing slash."""
         return SERVICES.get(self.service, self.service).rstrip("/")
 
     @property
     def is_simulator(self) -> bool:
-        """Whether the service is on this machine, as only a simulator is."""
+        """Whether the service is on this machine: only a simulator is."""
         return urlsplit(self.base_url).hostname in _LOOPBACK
 
     @property
     def service_shown(self) -> str:
-        """The service's base URL for people, without user information and query values."""
-        return shown(self.base_url)
+        """The service's base URL, redacted: without user information and query values."""
+        return redact_url(self.base_url)
 
     @property
     def ledger_shown(self) -> str:
-        """The ledger's address for people, without user information and query values."""
-        return shown(self.ledger)
+        """The ledger's address, redacted: without user information and query values."""
+        return redact_url(self.ledger)
 
     @property
     def first_answer_wait(self) -> timedelta:
-        """How long a ledger must have existed before anything is answered with it.
+        """How old a ledger must be before the first answer is sent.
 
-        Where it has taken the place of one that was lost, an answer that nobody remembers may be on its way still.
+        A new ledger may replace one that was lost, and an answer that only the lost one recorded may be in flight.
         """
         return timedelta() if self.is_simulator or self.mode is Mode.OBSERVE else self.unknown_wait
 
     @property
     def proxies(self) -> Proxies:
-        """The proxies that are set: by the setting, or by the usual variables."""
+        """The proxy configuration: from `proxy`, or from HTTPS_PROXY and the like."""
         return Proxies(
             setting=None if self.proxy is None else self.proxy.get_secret_value(),
             password=None if self.proxy_password is None else self.proxy_password.get_secret_value(),
@@ -130,40 +134,39 @@ class Settings(BaseModel):
         )
 
     @model_validator(mode="after")
-    def _allowed_together(self) -> Self:
-        if faults := list(self._faults_together()):
+    def _check_combinations(self) -> Self:
+        if faults := list(self._combination_faults()):
             raise ValueError("\n".join(faults))
         return self
 
-    def _faults_together(self) -> Iterator[str]:
-        there_is = _is_base_url(self.base_url)
-        if not there_is:
-            yield "service must be test, live, or a base URL as https://HOST/PATH"
+    def _combination_faults(self) -> Iterator[str]:
+        valid_url = _is_base_url(self.base_url)
+        if not valid_url:
+            yield "invalid service; use test, live, or a base URL such as https://HOST/PATH"
         if self.proxy_password is not None and self.proxies.setting in {None, DIRECTLY}:
-            yield "proxy_password is the password of proxy, which names none; set proxy, or take this out"
+            yield "proxy_password is set but proxy is not; set proxy, or remove proxy_password"
         try:
-            # A proxy that cannot be used is told at once, also where a variable names it.
-            if there_is:
+            # Report an unusable proxy at start-up, even if it comes from HTTPS_PROXY and the like.
+            if valid_url:
                 self.proxies.route(self.base_url)
         except ValueError as error:
             yield str(error)
         if self.lease < 1.5 * self.timeout:
             yield (
-                f"lease ({self.lease.total_seconds():g}s) must be at least one and a half times timeout "
-                f"({self.timeout.total_seconds():g}s), since no answer may outlive it; make lease longer, or timeout "
-                "shorter"
+                f"lease ({self.lease.total_seconds():g}s) must be at least 1.5 times timeout "
+                f"({self.timeout.total_seconds():g}s), so that no answer outlives it; raise lease or lower timeout"
             )
         if self.is_simulator or urlsplit(self.base_url).scheme not in {"http", "https"}:
             return
         if self.mode is Mode.ENFORCE and self.base_url not in SERVICES.values():
             yield (
-                "enforce is for EPA's services and for a simulator on this machine: any other host would get the "
-                "password and the answers; use observe, or service=live, or service=test"
+                "mode enforce is only allowed with EPA's services and with a simulator on this machine, because any "
+                "other host would receive the password and the answers; use mode observe, or service live or test"
             )
         if self.rate is None:
-            yield "rate none is for a simulator only; write as 4 per 1s"
-        if self.unknown_wait <= self.timeout + REPEAT_WITHIN:
-            yield "unknown_wait must be longer than timeout and two minutes: a POST may be on its way until then"
+            yield "rate none is only allowed with a simulator; use calls per duration, for example 4 per 1s"
+        if self.unknown_wait <= self.timeout + RETRY_WITHIN:
+            yield "unknown_wait must be longer than timeout plus two minutes: a POST may be in flight until then"
 
 
 def _is_base_url(text: str) -> bool:

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from pm_autoaccept.account import PolicyInForce, open_account, places
+from pm_autoaccept.account import PolicyInForce, cycle_of, places
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
-from pm_autoaccept.cycle import Cycle, utc_now
+from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon.abandoned_tasks import drop
 from pm_autoaccept.daemon.backoff import RESTS_AFTER, beat, wait_after
 from pm_autoaccept.daemon.lease import RENEWALS, Hold, holding
@@ -29,10 +30,11 @@ from pm_autoaccept.errors import (
     PortfolioManagerError,
     ProxyNotAuthorised,
 )
-from pm_autoaccept.ledger import Database, Leases, SqlLedger, Tenure
-from pm_autoaccept.ledger.retention import keep_retention
+from pm_autoaccept.ledger import Database, HeldLease, Leases, SqlLedger
+from pm_autoaccept.ledger.retention import apply_retention
 from pm_autoaccept.portfolio_manager import Pace
-from pm_autoaccept.sign_in import credential
+from pm_autoaccept.sign_in import sign_in
+from pm_autoaccept.sign_in_memory import credential
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.health import Trouble
 from pm_autoaccept.telemetry.logs import one_cycle
@@ -98,7 +100,7 @@ class Serving:
                 await self.stop.wait(self._look)
                 continue
             try:
-                tenure = await self.leases.take(self.settings.name) if self.wants() else None
+                held_lease = await self.leases.take(self.settings.name) if self.wants() else None
             except LedgerUnavailable as error:
                 self.telemetry.lease_in_doubt()
                 wait = wait_after(unreachable)
@@ -107,10 +109,10 @@ class Serving:
                 await self.stop.wait(wait)
                 continue
             unreachable = 0
-            if tenure is None:
+            if held_lease is None:
                 await self._stand_by(watch)
             else:
-                await self._work(watch, tenure)
+                await self._work(watch, held_lease)
 
     @property
     def _look(self) -> timedelta:
@@ -125,7 +127,7 @@ class Serving:
         beat(self.settings.heartbeat)
         await self.stop.wait(self._look)
 
-    async def _work(self, watch: PolicyWatch, tenure: Tenure) -> None:
+    async def _work(self, watch: PolicyWatch, held_lease: HeldLease) -> None:
         """Do the account's work while this replica holds its lease."""
         ledger = SqlLedger(
             self.database,
@@ -134,8 +136,8 @@ class Serving:
             first_answer_wait=self.settings.first_answer_wait,
         )
         answer, lease = self.settings.timeout, self.settings.lease
-        async with holding(self.leases, tenure, ledger, ttl=lease, longest_answer=answer) as hold:
-            log.info("lease_taken", epoch=tenure.epoch)
+        async with holding(self.leases, held_lease, ledger, ttl=lease, longest_answer=answer) as hold:
+            log.info("lease_taken", epoch=held_lease.epoch)
             self.telemetry.lease_taken()
             self._held = True
             keeping = asyncio.create_task(watch.keep(), name=f"keep the data of {self.settings.name}")
@@ -158,8 +160,8 @@ class Serving:
     async def _sign_in_and_repeat(self, watch: PolicyWatch, ledger: SqlLedger, hold: Hold) -> None:
         """Until `stop` is asked, the lease is over, or another replica should have the account."""
 
-        def why_not() -> str | None:
-            return self.stop.why() or hold.why_not() or watch.why_not()
+        def blocked_reason() -> str | None:
+            return self.stop.blocked_reason() or hold.blocked_reason() or watch.blocked_reason()
 
         failed = 0
         while not self._ends(hold):
@@ -168,29 +170,35 @@ class Serving:
             self._pace = self._pace or Pace(in_flight=self.settings.in_flight, rate=self.settings.rate)
             try:
                 async with AsyncExitStack() as stack:
-                    account = open_account(
+                    signing_in = sign_in(
                         self.settings,
-                        ledger=ledger,
-                        in_force=watch.in_force,
+                        ledger,
                         passage=self.passage,
                         pace=self._pace,
-                        stop=why_not,
+                        on_call=self.telemetry.called,
                         sleep=self.stop.sleep,
-                        tell=self.telemetry.answered,
-                        told=self.telemetry.called,
-                        decided=self.telemetry.decided,
                         now=self.now,
                     )
-                    cycle = await self.stop.unless_asked(stack.enter_async_context(account))
-                    if cycle is None:
+                    session = await self.stop.unless_asked(stack.enter_async_context(signing_in))
+                    if session is None:
                         return
+                    cycle = cycle_of(
+                        session,
+                        self.settings,
+                        watch.in_force,
+                        blocked_reason=blocked_reason,
+                        on_receipt=self.telemetry.answered,
+                        on_decision=self.telemetry.decided,
+                        on_tables=self.telemetry.data_weighed,
+                        now=self.now,
+                    )
                     log.info(
                         "signed_in",
-                        username=cycle.provider.username,
+                        username=session.provider.username,
                         service=self.settings.service_shown,
                         mode=self.settings.mode,
                     )
-                    self.telemetry.signed_in(cycle.pm.pace)
+                    self.telemetry.signed_in(session.pm.pace)
                     failed = 0
                     await self._repeat(cycle, watch, hold)
             except NotAuthorised as error:
@@ -217,7 +225,7 @@ class Serving:
             try:
                 with one_cycle():
                     if watch.in_force.revision != on_record:
-                        await cycle.ledger.revise(watch.in_force.revision, at=self.now())
+                        await cycle.ledger.record_policy_revision(watch.in_force.revision, at=self.now())
                         on_record = watch.in_force.revision
                     all_failed = await self._go_round(cycle, hold, probes=failed >= RESTS_AFTER)
             except NotAuthorised as error:
@@ -258,7 +266,7 @@ class Serving:
     async def _mask(self) -> None:
         """Take names out of what has grown older than the settings let it, at most once a day."""
         retention = self.settings.retention
-        masked = await keep_retention(self.database, retention, account=self.settings.name, at=self.now())
+        masked = await apply_retention(self.database, retention, account=self.settings.name, at=self.now())
         if masked is not None:
             log.info("old_rows_masked", requests=masked.requests, others=masked.others, erased=masked.erased)
 

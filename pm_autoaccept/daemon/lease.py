@@ -14,7 +14,7 @@ import structlog
 
 from pm_autoaccept.daemon.abandoned_tasks import drop
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
-from pm_autoaccept.ledger import Leases, SqlLedger, Tenure, steady
+from pm_autoaccept.ledger import HeldLease, Leases, SqlLedger, monotonic_seconds
 
 log = structlog.get_logger()
 
@@ -28,23 +28,23 @@ class Hold:
 
     Attributes:
         leases: this replica's.
-        tenure: as it was last renewed.
+        held_lease: as it was last renewed.
         longest_answer: a POST is over after this time, one way or another.
         clock: the holder's own clock, in seconds; it goes on while the machine sleeps.
         lost: another replica has taken the account.
     """
 
     leases: Leases
-    tenure: Tenure
+    held_lease: HeldLease
     longest_answer: timedelta
-    clock: Callable[[], float] = steady
+    clock: Callable[[], float] = monotonic_seconds
     lost: bool = False
 
-    def why_not(self) -> str | None:
+    def blocked_reason(self) -> str | None:
         """Say why no answer may leave now; None while it may. Asked right before each is written to the socket."""
         if self.lost:
             return "another replica has taken over this account"
-        if self.tenure.deadline - self.clock() < self.longest_answer.total_seconds():
+        if self.held_lease.deadline - self.clock() < self.longest_answer.total_seconds():
             return "the lease on this account could run out before the answer is over"
         return None
 
@@ -56,7 +56,7 @@ class Hold:
             LedgerUnavailable: the ledger cannot be asked; the lease runs on.
         """
         try:
-            self.tenure = await self.leases.renew(self.tenure)
+            self.held_lease = await self.leases.renew(self.held_lease)
         except LeaseLost:
             self.lost = True
             raise
@@ -69,28 +69,28 @@ def holder_name() -> str:
 
 @asynccontextmanager
 async def holding(
-    leases: Leases, tenure: Tenure, ledger: SqlLedger, *, ttl: timedelta, longest_answer: timedelta
+    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, longest_answer: timedelta
 ) -> AsyncIterator[Hold]:
     """Renew a lease until left, then free it: at once, where nothing is on the way any more.
 
     Args:
         leases: this replica's.
-        tenure: the lease that was taken.
+        held_lease: the lease that was taken.
         ledger: the account's; what it writes is fenced by the lease.
         ttl: how long a lease lasts that is not renewed.
         longest_answer: the client's timeout.
     """
-    hold = Hold(leases=leases, tenure=tenure, longest_answer=longest_answer)
-    ledger.tenure = tenure
-    renewing = asyncio.create_task(_renew(hold, every=ttl / RENEWALS), name=f"renew the lease on {tenure.name}")
+    hold = Hold(leases=leases, held_lease=held_lease, longest_answer=longest_answer)
+    ledger.held_lease = held_lease
+    renewing = asyncio.create_task(_renew(hold, every=ttl / RENEWALS), name=f"renew the lease on {held_lease.name}")
     try:
         yield hold
     finally:
         await drop(renewing)
-        ledger.tenure = None
+        ledger.held_lease = None
         with suppress(LedgerError):  # it runs out by itself
             if not hold.lost:
-                await leases.release(hold.tenure)
+                await leases.release(hold.held_lease)
 
 
 async def _renew(hold: Hold, *, every: timedelta) -> None:

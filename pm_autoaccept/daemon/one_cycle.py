@@ -30,7 +30,6 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     if planned is None:
         return None
     telemetry.planned(planned)
-    telemetry.data_weighed(cycle.good_tables())
     telemetry.paused(paused=planned.paused is not None)
     for pending in planned.not_whole:
         log.warning("list_not_whole", kind=pending.kind, error=pending.failed)
@@ -39,7 +38,7 @@ async def look_and_answer(cycle: Cycle, hold: Hold, telemetry: AccountTelemetry,
     if planned.steps:
         await hold.renew()
     receipts = await cycle.answer(planned)
-    open_intents, undecided = await cycle.ledger.open_intents(), await cycle.ledger.undecided()
+    open_intents, undecided = await cycle.ledger.count_open_intents(), await cycle.ledger.count_undecided()
     telemetry.cycle_finished(planned, open_intents=open_intents, undecided_in=undecided, at=cycle.now())
     if len(planned.not_whole) == len(Kind):
         return planned.not_whole[0].failed

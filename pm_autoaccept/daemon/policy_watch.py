@@ -72,7 +72,7 @@ class PolicyWatch:
         """The policy's."""
         return self.places.folder
 
-    def why_not(self) -> str | None:
+    def blocked_reason(self) -> str | None:
         """Say why nothing more may be answered by the policy in force; None while its files are as they were read.
 
         Asked before each answer, since looking at a few files is quick beside sending one. An event of the file system
@@ -80,7 +80,7 @@ class PolicyWatch:
         """
         if look_again(self.folder, documents_seen(self._seen)) != self._seen:
             return "the policy's files have changed"
-        return self._keeper.why_not()
+        return self._keeper.blocked_reason()
 
     async def changed(self) -> bool:
         """Take over what has changed, and say whether there is another policy. A bad one never replaces a good one."""

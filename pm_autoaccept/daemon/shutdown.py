@@ -27,8 +27,8 @@ class Stop:
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
     signal: signal.Signals | None = None
 
-    def why(self) -> str | None:
-        """Say why nothing more may be sent; None while it may."""
+    def blocked_reason(self) -> str | None:
+        """Why nothing more may be sent; None if it may."""
         return "the program is stopping" if self.asked.is_set() else None
 
     async def wait(self, at_most: timedelta) -> None:

@@ -11,15 +11,15 @@ from datetime import datetime
 import structlog
 
 from pm_autoaccept import __version__
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Settings, host_and_port
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon.abandoned_tasks import drop
 from pm_autoaccept.daemon.account_worker import Serving
 from pm_autoaccept.daemon.lease import RENEWALS, holder_name
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
-from pm_autoaccept.ledger.proxy_passwords import recorded
+from pm_autoaccept.ledger.proxy_passwords import passage_in_ledger
 from pm_autoaccept.telemetry.logs import one_account
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -74,7 +74,7 @@ async def run(
         share = _Share([])
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
-        passage = recorded(database, now=now)
+        passage = passage_in_ledger(database, now=now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(
@@ -118,7 +118,7 @@ async def _load_policies(accounts: list[Serving]) -> None:
 async def _side_by_side(share: _Share, leases: Leases, stop: Stop, *, every: float) -> None:
     # Before any account is taken, so that each replica knows from the start how many there are.
     with suppress(LedgerUnavailable):
-        share.replicas = await leases.alive()
+        share.replicas = await leases.send_heartbeat()
     living = asyncio.create_task(_live(share, leases, every=every), name="give a sign of life")
     tasks = [asyncio.create_task(_look_after(each), name=f"account {each.settings.name}") for each in share.accounts]
     try:
@@ -126,7 +126,7 @@ async def _side_by_side(share: _Share, leases: Leases, stop: Stop, *, every: flo
     finally:
         await drop(living, *tasks)
         with suppress(LedgerError):
-            await leases.leave()
+            await leases.remove_heartbeat()
     if failures and len(failures) == len(tasks) and not stop.asked.is_set():
         raise failures[0]
 
@@ -153,6 +153,6 @@ async def _live(share: _Share, leases: Leases, *, every: float) -> None:
     while True:
         await asyncio.sleep(every)
         try:
-            share.replicas = await leases.alive()
+            share.replicas = await leases.send_heartbeat()
         except LedgerUnavailable as error:
             log.warning("sign_of_life_failed", error=str(error))

@@ -1,6 +1,7 @@
-"""Serves decide: the policy's folder, and the tables that the policy declares, read and kept up to date.
+"""Reads the policy folder and the data sources (files, CSV, SQL, URLs) that a policy declares, and refreshes them.
 
-`fetching` reads any source and `keeping` keeps them; neither is imported here, so that `check` starts at once.
+`fetch` reads one source and `refresh` keeps all of them up to date. Neither is imported here, so that `check` starts
+quickly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the example policies lie: beside the package in a checkout, inside it in a wheel."""
+"""Finds the example policies: next to the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pm_autoaccept.errors import ConfigurationError
 
 
 def example_policy(name: str) -> Path:
-    """The folder of the example policy of this name, as `utility`.
+    """The folder of an example policy, for example `utility`.
 
     Raises:
-        ConfigurationError: there is none of this name; the message lists those there are.
+        ConfigurationError: the name is unknown; the message lists the known names.
     """
     package = Path(pm_autoaccept.__file__).parent
     shelves = [shelf for shelf in (package / "policies", package.parent / "policies") if shelf.is_dir()]
     folders = {folder.name: folder for shelf in reversed(shelves) for folder in shelf.iterdir() if folder.is_dir()}
     if name not in folders:
-        there_are = ", ".join(sorted(folders)) or "none: the installation is incomplete"
-        raise ConfigurationError(f"there is no example policy `{name}`; there are {there_are}")
+        known = ", ".join(sorted(folders)) or "none, because the installation is incomplete"
+        raise ConfigurationError(f"unknown example policy `{name}`; known example policies: {known}")
     return folders[name]

@@ -1,4 +1,4 @@
-"""Reads one source, wherever its rows stand."""
+"""Reads one data source of any kind: values, file, SQL query or URL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pm_autoaccept.policy import Form, Query, Source
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where sources may be.
+    """What reading sources needs: the policy folder, database connections and the proxy.
 
     Attributes:
-        folder: the policy's folder, with its files.
-        connections: name → the address of a database, of which policies know the name only.
-        egress: how addresses are reached.
+        folder: the policy folder with its files.
+        connections: name → database address. Policies contain only the name, because the address holds a password.
+        egress: how URLs are reached, for example through a proxy.
     """
 
     folder: Path
@@ -33,12 +33,12 @@ class Places:
 
 
 async def read_source(source: Source, places: Places, *, before: Reading | None = None) -> Reading:
-    """Read a source now. Whatever goes wrong is in the reading; only cancellation is raised.
+    """Read a source now. Errors are reported in the result; only cancellation is raised.
 
     Args:
         source: what the policy declares.
-        places: where sources may be.
-        before: the last reading of it that brought a table: what has not changed since is not read again.
+        places: where sources are.
+        before: the last successful reading; a source that has not changed since is not read again.
     """
     if source.form is Form.VALUES:
         return read_values(source)
@@ -52,6 +52,6 @@ async def read_source(source: Source, places: Places, *, before: Reading | None 
 async def _ask(source: Source, query: Query, places: Places) -> Reading:
     address = places.connections.get(query.connection)
     if address is None:
-        there_is = f"; there is {', '.join(places.connections)}" if places.connections else ""
-        return doubt(source, f"the settings file has no connection of this name under `connections`{there_is}")
+        known = f"; known connections: {', '.join(places.connections)}" if places.connections else ""
+        return doubt(source, f"the settings file has no connection with this name under `connections`{known}")
     return await apart(lambda: read_query(source, address.get_secret_value()), name=f"read data {source.name}")

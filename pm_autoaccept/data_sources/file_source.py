@@ -1,4 +1,4 @@
-"""Sources that are files of the policy's folder: `lines` and `csv`."""
+"""Reads data files (`lines`, `csv`) from the policy folder; rereads one only when it has changed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pm_autoaccept.policy import Source
 
 
 def read_file(source: Source, folder: Path, *, before: Reading | None = None, largest: int = LARGEST) -> Reading:
-    """Read a file of the policy's folder.
+    """Read a data file from the policy folder.
 
     Args:
-        source: `lines` or `csv`.
-        folder: the policy's folder, which no file may lie outside of.
-        before: the last good reading: it is what is returned, `again`, where the file has not changed since.
-        largest: bytes in one file; a larger one is not read.
+        source: a `lines` or `csv` source.
+        folder: the policy folder; files outside it are refused.
+        before: the last successful reading; returned as `again` when the file has not changed since.
+        largest: the size limit in bytes.
     """
     try:
         return _read(source, folder, before, largest)
@@ -27,15 +27,15 @@ def read_file(source: Source, folder: Path, *, before: Reading | None = None, la
         return doubt(source, error)
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError: a NUL in the path; RuntimeError: a loop of symbolic links.
-        return doubt(source, f"it cannot be read: {error}")
+        return doubt(source, f"the file cannot be read: {error}")
 
 
 def _read(source: Source, folder: Path, before: Reading | None, largest: int) -> Reading:
     resolved = (folder / (source.path or "")).resolve(strict=True)
     if not resolved.is_relative_to(folder.resolve()):
-        raise Doubtful("it lies outside the policy's folder")
+        raise Doubtful("the file is outside the policy folder")
     if not resolved.is_file():
-        raise Doubtful("it is not a file")
+        raise Doubtful("this is not a file")
     with resolved.open("rb") as file:
         found = os.fstat(file.fileno())
         mark = _mark(found)
@@ -43,7 +43,7 @@ def _read(source: Source, folder: Path, before: Reading | None, largest: int) ->
             return replace(before, again=True)
         taking, digest = take(source, file, largest=largest)
         if _mark(os.fstat(file.fileno())) != mark:
-            raise Doubtful("it was written to while it was read; write a new file beside it, and then rename that")
+            raise Doubtful("the file changed while it was read; write a new file and rename it over the old one")
     return taking.reading(digest=digest, dated=datetime.fromtimestamp(found.st_mtime, UTC), mark=mark)
 
 

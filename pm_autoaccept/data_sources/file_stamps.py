@@ -1,4 +1,7 @@
-"""What a file looks like, so that a change is noticed without reading it: cheap enough to ask before each answer."""
+"""Detects changed files by inode, size and modification time, without reading them.
+
+This is cheap enough to check before each answer.
+"""
 
 from __future__ import annotations
 
@@ -12,27 +15,27 @@ from typing import TypeAlias
 from pm_autoaccept.data_sources.policy_folder import POLICY_FILES, documents
 
 Look: TypeAlias = tuple[int, ...]
-"""Device, inode, size, and the times of its contents and of its entry. Of what cannot be looked at: the error's number.
+"""Device, inode, size, modification time (mtime) and change time (ctime); the error number if stat fails.
 
-The device and inode tell a file that another took the place of, the entry's time one whose own time was set back: a
-link that is swapped leads to a folder whose files may be as large, and as old, as those before.
+Device and inode detect a replaced file, and ctime one whose mtime was set back. After a symbolic link is swapped, the
+new folder's files may have the same sizes and mtimes as the old ones.
 """
 
 Looks: TypeAlias = Mapping[str, Look]
-"""File → how it looks."""
+"""File → its stamp."""
 
 SETTLED = timedelta(seconds=1)
-"""A file that was written to within this time may be half written, and clocks of file systems may tick too slowly to
-show what is written next."""
+"""A file that changed this recently may be half written, and the file system's clock may be too coarse to show the
+next write."""
 
 _TRIES = 5
 
 _WRITTEN = 3
-"""Where in a look the time of the contents stands."""
+"""The position of mtime in a stamp."""
 
 
 def look(path: Path | str) -> Look:
-    """Look at a file, through all links."""
+    """The stamp of a file, following symbolic links."""
     try:
         seen = os.stat(path)  # noqa: PTH116 — three times as fast as Path.stat, and asked before each answer
     except OSError as error:
@@ -43,9 +46,9 @@ def look(path: Path | str) -> Look:
 
 
 def look_at_policy(folder: Path) -> Looks:
-    """How the files look that make a policy, by name: each `.yaml` of the folder, and the documents of its tests.
+    """The stamps of a policy's files, by name: each `.yaml` in the folder and the documents of its tests.
 
-    Where the folder cannot be listed, that is what is seen.
+    If the folder cannot be listed, the result holds the error number instead.
     """
     try:
         return look_again(folder, documents(folder))
@@ -54,7 +57,7 @@ def look_at_policy(folder: Path) -> Looks:
 
 
 def look_again(folder: Path, also: Iterable[str]) -> Looks:
-    """As `look_at_policy`, where it is known which documents there are: that is much quicker."""
+    """Like `look_at_policy`, for documents that are already known; this is much faster."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(
@@ -68,7 +71,7 @@ def look_again(folder: Path, also: Iterable[str]) -> Looks:
 
 
 def documents_seen(looks: Looks) -> Iterable[str]:
-    """The files that cases name, out of what was looked at."""
+    """The documents among stamped files, that is, the files named by test cases."""
     return (name for name in looks if name and not name.lower().endswith(POLICY_FILES))
 
 
@@ -76,12 +79,12 @@ def unsettled(looks: Looks, *, now: datetime) -> timedelta:
     """How long to wait until these files are surely written to their end."""
     written = [seen[_WRITTEN] / 1e9 for seen in looks.values() if len(seen) > _WRITTEN]
     age = timedelta(seconds=now.timestamp() - max(written, default=0))
-    # Of a time that is yet to come nobody can say how old it is.
+    # The age of a file dated in the future is unknown.
     return SETTLED - age if timedelta(0) <= age < SETTLED else timedelta(0)
 
 
 async def settled(looking: Callable[[], Looks], *, now: Callable[[], datetime]) -> None:
-    """Wait until what is looked at is surely written to its end, but not for ever."""
+    """Wait until the files have not changed for a moment, so that no half-written file is read. The wait is bounded."""
     for _ in range(_TRIES):
         wait = unsettled(looking(), now=now())
         if not wait:

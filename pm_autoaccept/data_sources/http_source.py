@@ -1,4 +1,4 @@
-"""Sources at an address, `url`: asked whether they have changed, bounded in size and time, and never elsewhere."""
+"""Downloads `url` data sources over HTTP(S), with ETag and Last-Modified, size limits, timeouts and proxy support."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding
-from pm_autoaccept.redaction import redacted
+from pm_autoaccept.redaction import redact_message
 
 _IN_MEMORY = 16 << 20
-"""Bytes of an answer up to which no file is made of it."""
+"""A response up to this size is kept in memory, a larger one in a temporary file."""
 _PIECE = 1 << 18
 _REDIRECTS = 3
 _GZIP = 16 + zlib.MAX_WBITS
@@ -43,14 +43,14 @@ _TEXT = frozenset(
         "text/plain",
     }
 )
-"""What servers call a csv file, or a list of lines; anything else is something else."""
+"""The content types accepted for a CSV file or a list of lines."""
 _CSV = _TEXT - {"application/octet-stream", "text/plain"}
 _CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What an answer may cost: bytes, unpacked, and how long it may take, until the next of them and altogether."""
+    """Limits of a download: bytes after decompression, seconds until the next byte, and seconds in total."""
 
     largest: int = LARGEST
     next: timedelta = timedelta(seconds=30)
@@ -63,13 +63,13 @@ REACH = Reach()
 async def read_url(
     source: Source, *, before: Reading | None = None, reach: Reach = REACH, egress: Egress | None = None
 ) -> Reading:
-    """Ask an address for the rows of a source.
+    """Download the rows of a `url` source.
 
     Args:
-        source: a `url` one.
-        before: the last good reading: what is returned, `again`, where the server says that nothing has changed.
-        reach: what the answer may cost.
-        egress: how addresses are reached; directly where None.
+        source: a `url` source.
+        before: the last successful reading; returned as `again` when the server says that nothing has changed.
+        reach: limits of the download.
+        egress: how URLs are reached, for example through a proxy; directly if None.
     """
     mark = before.mark if before is not None else ""
     try:
@@ -85,20 +85,20 @@ async def read_url(
     except Doubtful as error:
         why = str(error)
     except (ConfigurationError, LedgerError, PortfolioManagerError) as error:
-        why = f"it cannot be read: {getattr(error, 'text', error)}"
+        why = f"the download failed: {getattr(error, 'text', error)}"
     except TimeoutError:
-        why = "it does not answer in time"
+        why = "the download timed out"
     except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
-        why = f"it cannot be read: {_in_words(error)}"
-    # A server may repeat what it was asked, and a library what it was given.
-    return doubt(source, redacted(why, source.url or "") or "it cannot be read, and why holds a part of its address")
+        why = f"the download failed: {_in_words(error)}"
+    # A server or a library may repeat the URL, which can hold a secret.
+    return doubt(source, redact_message(why, source.url or "") or "the download failed; the error would reveal the URL")
 
 
 @asynccontextmanager
 async def _answer(
     url: URL, condition: Mapping[str, str], reach: Reach, egress: Egress
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer to a GET; it is led elsewhere on the same host only, since a policy names whom it trusts."""
+    """The response to a GET. Redirects are followed on the same host only, because the policy names whom it trusts."""
     timeout = aiohttp.ClientTimeout(
         total=reach.whole.total_seconds(), sock_connect=reach.next.total_seconds(), sock_read=reach.next.total_seconds()
     )
@@ -108,7 +108,7 @@ async def _answer(
         "Accept-Encoding": "gzip",
         **condition,
     }
-    # Unpacked here, piece by piece: a small answer may be a large one packed.
+    # Decompressed here in chunks, because a small compressed response may become a huge one.
     async with aiohttp.ClientSession(timeout=timeout, headers=headers, auto_decompress=False) as session:
         for _ in range(_REDIRECTS + 1):
             proxy, call = egress.proxy(str(url)), f"GET {url.host}"
@@ -119,13 +119,15 @@ async def _answer(
                     return
                 led_to = url.join(URL(answer.headers.get("Location", "")))
             if led_to.origin() != url.origin():
-                raise Doubtful(f"it leads to another host ({led_to.origin()}); if you trust that, write it here")
+                raise Doubtful(
+                    f"it redirects to another host ({led_to.origin()}); if you trust that host, use its URL here"
+                )
             url = led_to
-        raise Doubtful(f"it leads from one address to the next, more than {_REDIRECTS} times")
+        raise Doubtful(f"it redirects more than {_REDIRECTS} times")
 
 
 async def _get(session: aiohttp.ClientSession, url: URL, proxy: Proxy | None, call: str) -> aiohttp.ClientResponse:
-    """The answer to a GET, through a proxy or directly; raises what a proxy's refusal means."""
+    """The response to a GET, through a proxy or directly; raises if the proxy refuses."""
     if proxy is None:
         return await session.get(url, allow_redirects=False)
     # aiohttp uses `proxy_headers` for CONNECT only.
@@ -135,7 +137,7 @@ async def _get(session: aiohttp.ClientSession, url: URL, proxy: Proxy | None, ca
             url, allow_redirects=False, proxy=proxy.address, proxy_headers=proxy.headers, headers=plain
         )
     except aiohttp.ClientHttpProxyError as error:
-        # Raised without that error as its context: it holds the proxy's password.
+        # Raised without this error as its context, because it holds the proxy's password.
         refused = refusal(proxy, error.status, error.headers or {}, call=call)
     else:
         if url.scheme != "http" or answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -146,39 +148,39 @@ async def _get(session: aiohttp.ClientSession, url: URL, proxy: Proxy | None, ca
 
 
 def _look_at(answer: aiohttp.ClientResponse, source: Source) -> None:
-    """Refuse what is no table, by what the server says of it."""
+    """Refuse a response whose status or headers do not belong to a table."""
     if answer.status != HTTPStatus.OK:
-        raise Doubtful(f"it answers {answer.status} {answer.reason or ''}".rstrip())
+        raise Doubtful(f"the server responded with {answer.status} {answer.reason or ''}".rstrip())
     kind, charset = answer.content_type, (answer.charset or "").lower()
-    # aiohttp says octet-stream where the server says nothing.
+    # aiohttp reports octet-stream if the server sends no content type.
     if kind not in _TEXT:
-        what = "a web page, perhaps one to sign in at" if "html" in kind else kind
-        raise Doubtful(f"it is {what}, not csv or text")
+        what = "a web page (possibly a sign-in page)" if "html" in kind else kind
+        raise Doubtful(f"the response is {what}, not CSV or text")
     if kind in _CSV and not source.has_header:
-        raise Doubtful("it is csv; say which column is the key, as `key: account_number`")
+        raise Doubtful("the response is CSV; name the key column, for example `key: account_number`")
     if source.encoding is None and charset not in _CHARSETS:
         named = read_encoding(charset)
-        raise Doubtful(f"it is {charset}, not UTF-8" + (f"; write `encoding: {named}`" if named else ""))
+        raise Doubtful(f"the response is {charset}, not UTF-8" + (f"; write `encoding: {named}`" if named else ""))
     if answer.headers.get("Content-Encoding", "identity").lower() not in {"identity", "gzip", "x-gzip"}:
-        raise Doubtful(f"it is packed with {answer.headers['Content-Encoding']}, which was not asked for")
+        raise Doubtful(f"the response has the unsupported Content-Encoding {answer.headers['Content-Encoding']}")
 
 
 async def _receive(answer: aiohttp.ClientResponse, file: IO[bytes], largest: int) -> None:
-    """Write the answer into a file, unpacked, no more than so many bytes of it."""
+    """Write the decompressed response to a file, up to the size limit."""
     size = 0
     async with aclosing(_unpacked(answer)) as unpacked:
         async for data in unpacked:
             if not size and data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
-                raise Doubtful("it begins as a web page does, not as csv or text")
+                raise Doubtful("the response begins like a web page, not like CSV or text")
             size += len(data)
             if size > largest:
-                raise Doubtful(f"it is larger than {largest:,} bytes")
+                raise Doubtful(f"the response is larger than {largest:,} bytes")
             file.write(data)
     file.seek(0)
 
 
 async def _unpacked(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
-    """The answer's bytes, unpacked piece by piece."""
+    """The response body, decompressed in chunks."""
     pieces = answer.content.iter_chunked(_PIECE)
     if answer.headers.get("Content-Encoding", "identity").lower() == "identity":
         async for piece in pieces:
@@ -190,20 +192,20 @@ async def _unpacked(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         while unpacking.unconsumed_tail:
             yield unpacking.decompress(unpacking.unconsumed_tail, _PIECE)
         if unpacking.unused_data:
-            raise Doubtful("it is packed in several parts, or something follows it")
+            raise Doubtful("the compressed response has several parts or trailing data")
     yield unpacking.flush()
     if not unpacking.eof:
-        raise Doubtful("it ends before it is whole")
+        raise Doubtful("the response ended early")
 
 
 def _mark(headers: Mapping[str, str]) -> str:
-    """What the server calls this version of the contents."""
+    """The server's version of the contents: ETag and Last-Modified."""
     said = {name: headers[name] for name in ("ETag", "Last-Modified") if name in headers}
     return json.dumps(said) if said else ""
 
 
 def _condition(mark: str) -> dict[str, str]:
-    """The headers that ask for the contents only if they are another version."""
+    """The headers of a conditional GET."""
     said = json.loads(mark) if mark else {}
     asked = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
     return {asked[name]: value for name, value in said.items()}
@@ -217,15 +219,15 @@ def _last_modified(headers: Mapping[str, str]) -> datetime | None:
 
 
 def _in_words(error: Exception) -> str:
-    """What went wrong, without the address: its query may hold what is secret."""
+    """The error without the URL, because a query string may hold a secret."""
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"the proxy {error.host}: {error.strerror or type(error.os_error).__name__}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{error.host}: {error.strerror or type(error.os_error).__name__}"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "it ends before it is whole"
+        return "the response ended early"
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server hung up"
-    if isinstance(error, aiohttp.ClientError | ValueError):  # their texts hold addresses
+        return "the server closed the connection"
+    if isinstance(error, aiohttp.ClientError | ValueError):  # their messages contain URLs
         return type(error).__name__
     return str(error)

@@ -1,4 +1,4 @@
-"""Gives freed memory back to the system."""
+"""Returns freed memory to the operating system after a large table was built (malloc_trim)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import suppress
 
 
 def give_back() -> None:
-    """Hand back what was freed, where the C library can (glibc): it keeps pages that lie between others in use.
+    """Return freed memory to the operating system if the C library can (glibc), which otherwise keeps it.
 
-    What making a table of millions of rows needs meanwhile is as much again as the table.
+    Building a table of millions of rows temporarily needs as much memory again as the table.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

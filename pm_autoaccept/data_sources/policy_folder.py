@@ -1,4 +1,4 @@
-"""A policy's folder, read into memory."""
+"""Reads the files of a policy folder into memory: policy files, tests and the XML documents that test cases name."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pathlib import Path
 from pm_autoaccept.errors import ConfigurationError, Fault, PolicyRefused
 
 LARGEST = 250_001
-"""Bytes read of one file: one more than a policy may have, so that the loader sees that it is too large."""
+"""Bytes read from one file: one more than allowed, so that the loader can tell that a file is too large."""
 LARGEST_DOCUMENT = 5_000_000
-"""Bytes of an XML file that a case names."""
+"""Bytes read from an XML document that a test case names."""
 
 POLICY_FILES, TESTS = (".yaml", ".yml"), ".test.yaml"
-"""How names end in lower case: what is a policy file, be it refused, and what of that are tests."""
+"""Lower-case file endings: of policy files (also of those that are refused), and of tests among them."""
 _NAMED = re.compile(rb"""\bxml: +(?:'([^'\n]+)'|"([^"\n]+)"|([^\s'",}][^#,}\n]*))""")
-"""How a case names a document."""
+"""How a test case names a document."""
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """File name → contents of every `*.yaml` in the folder, tests included, and of each document that cases may name.
+    """File name → contents of every `*.yaml` in the folder, including tests, and of each document that cases may name.
 
-    What begins with a dot is passed over, as an editor's lock or a forge's settings, unless a case names it. A
-    document's name is its path from the folder, as cases name it. A file such as `*.yml` is there without its contents:
-    the loader refuses it, beside all else that is wrong.
+    Names that begin with a dot are skipped unless a case names them, for example an editor's lock file. A document's
+    name is its path relative to the folder, as cases name it. A file such as `*.yml` is listed without its contents,
+    because the loader refuses it together with all other faults.
 
     Raises:
-        ConfigurationError: the folder is not there, is no folder, or a file in it cannot be read.
-        PolicyRefused: it has no such file, or one that is a link to a file outside the folder.
+        ConfigurationError: the folder does not exist or is not a folder, or a file in it cannot be read.
+        PolicyRefused: the folder has no policy file, or one that is a link to a file outside the folder.
     """
     if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is not a folder; the policy is a folder of .yaml files")
+        raise ConfigurationError(f"{folder} is not a folder; a policy is a folder with .yaml files")
     try:
         return _read(folder)
     except OSError as error:
@@ -47,20 +47,20 @@ def _read(folder: Path) -> dict[str, bytes]:
             continue
         if path.suffix == ".yaml":
             if not path.is_file():
-                raise ConfigurationError(f"{path} is not a file that can be read; a policy's .yaml files are files")
+                raise ConfigurationError(f"{path} is not a readable file; each .yaml entry of a policy must be a file")
             with path.open("rb") as file:
                 files[path.name] = file.read(LARGEST)
             if _leads_outside(path, folder):
-                # An error shows lines of a policy: nobody may have a file of the machine shown so.
+                # Policy errors quote lines, and no other file on the machine may be disclosed that way.
                 outside.append(
-                    Fault(path.name, 1, 1, "it is a link to a file outside the policy's folder; copy it here")
+                    Fault(path.name, 1, 1, "this is a link to a file outside the policy folder; copy the file here")
                 )
         elif path.suffix.lower() in POLICY_FILES:
-            files[path.name] = b""  # what is in it is of no account: the loader refuses the name
+            files[path.name] = b""  # the loader refuses the name, so the contents do not matter
     if outside:
         raise PolicyRefused(tuple(outside))
     if not files:
-        message = "the folder has no .yaml file; write rules into one, as policy.yaml"
+        message = "the folder has no .yaml file; write your rules in one, for example policy.yaml"
         raise PolicyRefused((Fault(str(folder), 0, 0, message),))
     return files | dict(_documents(folder))
 
@@ -73,11 +73,11 @@ def _documents(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def documents(folder: Path) -> list[str]:
-    """The files that cases may name, by their path from the folder; raises `OSError` where they cannot be listed.
+    """The documents that cases may name, by path relative to the folder; raises `OSError` if listing fails.
 
-    They are every `*.xml` in and below it, and what else the cases do name, also where it is not there. Links to
-    folders are followed within the policy's, as Kubernetes makes them. What begins with a dot, as the folders behind
-    its atomic swap, is passed over unless it is named.
+    These are every `*.xml` in and below the folder and every other file that a case names, even if it is missing. Links
+    to folders are followed within the policy folder, because Kubernetes mounts files that way. Names that begin with a
+    dot, such as the folders behind Kubernetes' atomic swap, are skipped unless a case names them.
     """
     top, seen, found = os.path.realpath(folder), set[str](), []
     for place, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
@@ -93,7 +93,7 @@ def documents(folder: Path) -> list[str]:
 
 
 def _named(folder: Path) -> Iterator[str]:
-    """What cases name as documents: any file in or below the folder, but no policy and no tests."""
+    """The documents that cases name: any file in or below the folder except policy files and tests."""
     for tests in folder.glob(f"*{TESTS}"):
         if tests.name.startswith(".") or not tests.is_file():
             continue
@@ -105,7 +105,7 @@ def _named(folder: Path) -> Iterator[str]:
 
 
 def _leads_outside(path: Path, folder: Path) -> bool:
-    """Whether what a path leads to, through all links, lies outside the folder, which may be a link itself."""
+    """Whether a path, with all links resolved, is outside the folder, which may be a link itself."""
     return not path.resolve().is_relative_to(folder.resolve())
 
 

@@ -1,4 +1,4 @@
-"""The tables that lie in the policy itself and in its folder."""
+"""Reads the local data sources of a policy (inline values and files), without network or database access."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Form, Source, Table
 
 LOCAL = frozenset({Form.VALUES, Form.LINES, Form.CSV})
-"""Where rows stand that can be read without asking another machine, or another program."""
+"""Kinds of sources that are read without a database or the network."""
 
 
 def read(sources: Mapping[str, Source], folder: Path) -> Mapping[str, Fact[Table]]:
-    """Each declared table that lies in the policy or its folder, or why it could not be learnt; no others.
+    """The table of each local source, or why it could not be read; other sources are left out.
 
     Args:
         sources: what the policy declares.
-        folder: the policy's folder, which no file may lie outside of.
+        folder: the policy folder; files outside it are refused.
     """
     return {name: reading.table for name, reading in read_local(sources, folder).items()}
 
 
 def read_local(sources: Mapping[str, Source], folder: Path) -> Mapping[str, Reading]:
-    """Read as `read` does, with when the contents of each table are from."""
+    """Like `read`, with the date of the contents of each table."""
     return {
         name: read_values(source) if source.form is Form.VALUES else read_file(source, folder)
         for name, source in sources.items()
@@ -34,6 +34,6 @@ def read_local(sources: Mapping[str, Source], folder: Path) -> Mapping[str, Read
 
 
 def not_read(sources: Mapping[str, Source]) -> Mapping[str, NotLearnt]:
-    """The other tables, which are not asked for where only files are read."""
-    why = NotLearnt("it lies in a database or at an address, and only files are read here")
+    """The reason for each remote source, where only local ones are read."""
+    why = NotLearnt("it is in a database or at a URL, and only local files are read here")
     return {name: why for name, source in sources.items() if source.form not in LOCAL}

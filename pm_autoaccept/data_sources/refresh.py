@@ -1,4 +1,4 @@
-"""Keeps the data of one policy: read before it takes effect, and again when a file changes or its time has come."""
+"""Refreshes the data sources of a policy: before it takes effect, when a file changes, and at each interval."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from pm_autoaccept.policy import Form, Source, Table
 log = structlog.get_logger()
 
 PATIENCE = timedelta(seconds=10)
-"""How long a cycle waits for data that are being read: afterwards it goes on without, and what needs them is held."""
+"""How long a cycle waits for data that is being read. After that, requests that need the data are held."""
 
 SOONER = timedelta(minutes=1)
-"""After so long what could not be read is tried again, where it is not to be read sooner anyway."""
+"""How soon a failed read is retried, unless the refresh interval is shorter."""
 
 LONGEST = timedelta(minutes=5)
-"""A source that takes longer than this does not answer, and what it said before is in force no more."""
+"""The timeout of a read. After it, the earlier contents no longer apply either."""
 
 _NOT_YET = Reading(table=NotLearnt("it is still being read"))
 _AFAR = frozenset({Form.SQL, Form.URL})
-"""Forms whose changes are seen only by asking."""
+"""Remote sources, whose changes are found only by reading them."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    """One source.
+    """The state of one source.
 
     Attributes:
-        reading: what it brought when it was last read.
-        begun: when that, or what is being read, was begun.
-        seen: how its file looked just before.
-        task: reads it now.
-        hangs: that takes too long.
+        reading: the result of the last read.
+        begun: when the last read, or the one in progress, started.
+        seen: the stamp of its file just before that read.
+        task: the read in progress.
+        hangs: the read in progress has exceeded its timeout.
     """
 
     source: Source
@@ -55,15 +55,15 @@ class _Kept:
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """The data of one policy.
+    """Keeps the tables of one policy up to date.
 
     Attributes:
         sources: what the policy declares.
-        places: where they may be.
+        places: where they are.
         now: the clock.
-        stirred: set when a table is another than before, or is one no more.
+        stirred: set when a table has changed or can no longer be read.
         patience: see `PATIENCE`.
-        tells: whether it is logged that data were read; a command that looks once says itself what it found.
+        tells: whether each read is logged; a command that reads once prints its own result.
     """
 
     sources: Mapping[str, Source]
@@ -78,23 +78,23 @@ class Keeper:
 
     @property
     def tables(self) -> Mapping[str, Fact[Table]]:
-        """Each table as it is now, also later on: not a copy."""
+        """The current table of each source: a live view, not a copy."""
         return MappingProxyType(self._tables)
 
     @property
     def dated(self) -> Mapping[str, datetime | None]:
-        """When the contents of each are from, also later on; None where nobody says."""
+        """The date of the contents of each source: a live view; None if unknown."""
         return MappingProxyType(self._dated)
 
     @property
     def readings(self) -> Mapping[str, Reading]:
-        """What each source brought when it was last read."""
+        """The result of the last read of each source."""
         return {name: kept.reading for name, kept in self._kept.items()}
 
     async def begin(self, before: Keeper | None = None) -> None:
-        """Read every source; what the policy before declared just so is taken from there.
+        """Read every source. Sources that the previous policy declared identically are taken over from it.
 
-        At the program's start nobody is writing, so that what was written a moment ago is not waited for.
+        At program start nobody is writing, so a file that was just written is read without waiting.
         """
         for name, source in self.sources.items():
             known = None if before is None else before.known(source)
@@ -105,33 +105,33 @@ class Keeper:
         await self.catch_up()
 
     def known(self, source: Source) -> _Kept | None:
-        """A source that is declared just so and is not being read; None where it is otherwise."""
+        """The state of an identically declared source that is not being read; None otherwise."""
         kept = self._kept.get(source.name)
         return kept if kept is not None and kept.source == source and kept.task is None else None
 
-    def why_not(self) -> str | None:
-        """Say which files of data have changed since they were read; None where none have."""
+    def blocked_reason(self) -> str | None:
+        """Which data files have changed since they were read; None if none have."""
         changed = ", ".join(name for name, kept in self._kept.items() if self._changed(kept))
-        return f"the data have changed: {changed}" if changed else None
+        return f"data files have changed: {changed}" if changed else None
 
     def look(self) -> None:
-        """Begin to read what has changed, and what is to be read again."""
+        """Start reading the sources that have changed or are due."""
         for kept in self._kept.values():
             if self._changed(kept):
                 self._read(kept)
             elif self._due(kept):
                 if not self._within(kept, kept.source.refresh + LONGEST):
-                    # Nobody has looked for long, as when the machine slept: what it said then is in force no more.
+                    # Too old to use, for example after the machine was suspended.
                     self._take(kept, _NOT_YET)
                 self._read(kept)
             elif kept.task is not None and not kept.hangs and not self._within(kept, LONGEST):
                 kept.hangs = True
-                self._take(kept, doubt(kept.source, f"no answer has come in {LONGEST.total_seconds() / 60:g} minutes"))
+                self._take(kept, doubt(kept.source, f"timed out after {LONGEST.total_seconds() / 60:g} minutes"))
 
     async def catch_up(self) -> None:
-        """Read what has changed; what takes longer than patience allows goes on beside.
+        """Read what has changed; a read that takes longer than `patience` continues in the background.
 
-        What is asked from afar is waited for only where nothing is known of it.
+        Remote sources are waited for only if nothing is known of them yet.
         """
         self.look()
         tasks = [
@@ -144,7 +144,7 @@ class Keeper:
             await asyncio.wait(tasks, timeout=self.patience.total_seconds())
 
     async def close(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel all reads in progress."""
         tasks = [kept.task for kept in self._kept.values() if kept.task is not None]
         for task in tasks:
             task.cancel()
@@ -157,7 +157,7 @@ class Keeper:
         return kept.seen is not None and look(self._path(kept)) != kept.seen
 
     def _due(self, kept: _Kept) -> bool:
-        """Whether a source afar is to be asked again; also where our clock was set back meanwhile."""
+        """Whether a remote source is due for a refresh, also after the clock was set back."""
         if kept.task is not None or kept.source.form not in _AFAR:
             return False
         bad = isinstance(kept.reading.table, NotLearnt)
@@ -165,11 +165,11 @@ class Keeper:
         return not self._within(kept, wait)
 
     def _within(self, kept: _Kept, length: timedelta) -> bool:
-        """Whether its last reading was begun so lately, and not in a time to come."""
+        """Whether its last read started within this time, and not in the future."""
         return kept.begun is not None and timedelta(0) <= self.now() - kept.begun < length
 
     def _read(self, kept: _Kept, *, settle: bool = True) -> None:
-        """Begin to read a source, unless it is being read already."""
+        """Start reading a source, unless it is already being read."""
         if kept.task is None:
             kept.begun, kept.hangs = self.now(), False
             kept.task = asyncio.create_task(self._read_now(kept, settle=settle), name=f"read data {kept.source.name}")
@@ -181,21 +181,21 @@ class Keeper:
                 path = self._path(kept)
                 if settle:
                     await settled(lambda: {"": look(path)}, now=self.now)
-                # Looked at before it is read: what changes in between is noticed as a change.
+                # Stamped before it is read, so that a change in between is detected.
                 seen = look(path)
             before = None if isinstance(kept.reading.table, NotLearnt) else kept.reading
             try:
                 reading = await read_source(kept.source, self.places, before=before)
             except Exception as error:
                 log.exception("data_not_read", source=kept.source.name)
-                reading = doubt(kept.source, f"a fault of the program: {error!r}")
+                reading = doubt(kept.source, f"internal error: {error!r}")
             kept.seen = seen
             self._take(kept, reading)
         finally:
             kept.task = None
 
     def _take(self, kept: _Kept, reading: Reading) -> None:
-        """Let what was read be in force."""
+        """Put the result of a read into effect."""
         before, kept.reading = kept.reading, reading
         self._replace(kept)
         table = reading.table

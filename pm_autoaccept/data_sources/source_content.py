@@ -1,6 +1,6 @@
-"""What one reading of a source brought, wherever its rows stand.
+"""The result of reading a data source: its table with date and version, or why it could not be read.
 
-Whatever is doubtful about the rows makes the table not learnt, and the tests that look there unknown.
+If anything about the rows is in doubt, the table is not used and every test on it is unknown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from pm_autoaccept.data_sources.memory import give_back
 from pm_autoaccept.model import Fact, NotLearnt
 from pm_autoaccept.policy import Form, Source, Table, Tabulation, tabulate
-from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.data.keys import GarbledKey
 from pm_autoaccept.policy.data.layouts import SEPARATORS, written_separator
 from pm_autoaccept.policy.data.remarks import CellCount
@@ -24,20 +24,20 @@ _NUL = "\0"
 
 
 class Doubtful(Exception):
-    """What was read is not what the policy says it is; the message says why, and what to do."""
+    """A source does not have the contents that the policy declares; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One reading of a source.
+    """The result of one read of a source.
 
     Attributes:
-        table: what it held, or why that could not be learnt.
-        dated: when its contents are from: the newest date in its `dated` column, else what the file or the server
-            says; None where nobody says. Whoever wrote it may have written a time to come.
-        dropped: rows that were left out, since a part of their key is blank.
-        mark: what tells this version of the contents from another without reading it; empty where nothing does.
-        again: the contents are those of the reading before, and were not read again.
+        table: its table, or why it could not be read.
+        dated: the date of its contents: the newest date in the `dated` column, else the modification time of the file
+            or the server's Last-Modified; None if unknown. It may be in the future.
+        dropped: rows that were left out because a part of their key is blank.
+        mark: identifies this version of the contents without reading them; empty if nothing does.
+        again: nothing has changed, so the contents of the previous read were kept.
     """
 
     table: Fact[Table]
@@ -48,7 +48,7 @@ class Reading:
 
 
 def read_values(source: Source) -> Reading:
-    """The table of values that stand in the policy itself."""
+    """The table of values written in the policy itself."""
     data = "\n".join(source.values).encode("utf-8", "backslashreplace")
     rows = ((value,) for value in source.values)
     table = tabulate(source, rows, digest=hashlib.sha256(data).hexdigest(), places=source.places)
@@ -57,10 +57,10 @@ def read_values(source: Source) -> Reading:
 
 @dataclass(slots=True)
 class Taking:
-    """Takes in the rows of a source, and notes what is doubtful about them.
+    """Collects the rows of a source into a table and refuses doubtful ones.
 
     Attributes:
-        made: the table in the making.
+        made: the table being built.
         newest: the newest date so far in the `dated` column.
     """
 
@@ -73,10 +73,10 @@ class Taking:
         self._dates = CellCount(source.dated or "", kinds, self.made.unit, source.dates)
 
     def rows(self, header: list[str], rows: Iterable[tuple[int, list[str]]]) -> None:
-        """Take in rows, each its number and its cells, as the header names them.
+        """Add rows, each with its number and its cells in the order of the header.
 
         Raises:
-            Doubtful: the header lacks a column, or a cell cannot be what it should be.
+            Doubtful: the header lacks a column, or a key is invalid.
         """
         source = self.made.source
         keys = [_position(name, header, source) for name in source.key]
@@ -89,9 +89,9 @@ class Taking:
                 self._date(number, cells[dated].strip())
 
     def row(self, number: int, key: list[str], cells: Iterable[str] = ()) -> None:
-        """Take in one row: what stands in its key columns, and in its declared ones."""
+        """Add one row: the cells of its key columns and of its declared columns."""
         if any(_NUL in part for part in key):
-            raise Doubtful(f"{self.made.unit} {number}: a NUL character stands in the key; export the data again")
+            raise Doubtful(f"{self.made.unit} {number}: the key contains a NUL character; export the data again")
         try:
             self.made.add(key, cells, at=number)
         except GarbledKey as error:
@@ -107,22 +107,22 @@ class Taking:
                 self.newest = moment if self.newest is None else max(self.newest, moment)
 
     def reading(self, *, digest: str, dated: datetime | None = None, mark: str = "") -> Reading:
-        """The reading of all that was taken in.
+        """The result, after all rows were added.
 
         Args:
             digest: of what was read.
-            dated: when the contents are from, where no column says so.
-            mark: as in a `Reading`.
+            dated: the date of the contents, if no column holds it.
+            mark: as in `Reading`.
 
         Raises:
-            Doubtful: there was no row with a key.
+            Doubtful: no row had a key.
         """
         table = self.made.table(digest)
         if table.rows > LARGE:
             give_back()
         if not table.rows:
-            # What was emptied, or caught half-written, would let in everybody whom it should have stopped.
-            raise Doubtful("it has no keys")
+            # An empty or half-written blocklist would let everybody in.
+            raise Doubtful("there are no keys")
         if self.made.source.dated is not None:
             dated = self.newest
             if self.made.source.dated not in table.columns:
@@ -131,25 +131,25 @@ class Taking:
 
 
 def doubt(source: Source, why: object) -> Reading:
-    """The reading of what could not be read."""
+    """The result for a source that could not be read."""
     return Reading(table=NotLearnt(f"{source.where}: {why}"))
 
 
 def _position(name: str, header: list[str], source: Source) -> int:
     if header.count(name) != 1:
-        how = "twice" if name in header else "nowhere"
+        how = "appears more than once" if name in header else "is missing"
         hint = "" if name in header else separated_otherwise(name, source.separator.join(header), source)
-        written = ", ".join(header) or "which is empty"
-        raise Doubtful(f"the column {name} stands {how} in its header ({written}){hint}")
+        written = ", ".join(header) or "empty"
+        raise Doubtful(f"the column {name} {how} in the header ({written}){hint}")
     return header.index(name)
 
 
 def separated_otherwise(name: str, line: str, source: Source) -> str:
-    """What may be wrong where a header lacks a column: its cells are separated otherwise, or it is UTF-16."""
+    """A hint for a header that lacks a column: another separator, or UTF-16."""
     if _NUL in line:
-        return "; NUL characters stand in it: if it is UTF-16, write `encoding: utf-16-le` or `utf-16-be`"
+        return "; it contains NUL characters: if it is UTF-16, write `encoding: utf-16-le` or `utf-16-be`"
     for separator, called in SEPARATORS.items():
         names = [cell.strip().strip('"') for cell in line.split(separator)]
         if separator != source.separator and name in names and source.form is not Form.SQL:
-            return f"; {called} separate its cells: write `{written_separator(separator)}`"
+            return f"; its cells are separated by {called}: write `{written_separator(separator)}`"
     return ""

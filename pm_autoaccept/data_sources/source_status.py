@@ -1,4 +1,4 @@
-"""What each data source holds now, read once: for commands that show it."""
+"""Status of each data source (rows, date, failed guards, remarks), for `data`, `doctor` and `check`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from datetime import datetime
 
 from pm_autoaccept.data_sources.fetch import Places, read_source
 from pm_autoaccept.data_sources.source_content import Reading
-from pm_autoaccept.model import Fact, NotLearnt, Remembered
+from pm_autoaccept.model import Fact, NotLearnt, SourceHistory
 from pm_autoaccept.policy import Source, Table, weigh
 from pm_autoaccept.policy.data.remarks import Remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """One source.
+    """The status of one source.
 
     Attributes:
         reading: what it holds.
-        table: the same where it is good; else why it is not.
+        table: its table if it passes its guards, else why not.
     """
 
     source: Source
@@ -29,25 +29,25 @@ class Stock:
 
     @property
     def why_not(self) -> str | None:
-        """Why it is not good; None where it is."""
+        """Why the table cannot be used; None if it can."""
         return self.table.why if isinstance(self.table, NotLearnt) else None
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What is remarkable about its rows, also where a guard is broken."""
+        """The remarks about its rows, even if a guard fails."""
         return () if isinstance(self.reading.table, NotLearnt) else self.reading.table.remarks
 
 
 async def take_stock(
-    sources: Mapping[str, Source], places: Places, *, remembered: Fact[Mapping[str, Remembered]], now: datetime
+    sources: Mapping[str, Source], places: Places, *, remembered: Fact[Mapping[str, SourceHistory]], now: datetime
 ) -> tuple[Stock, ...]:
-    """Read every source at once, and weigh it.
+    """Read all sources concurrently and apply their guards.
 
     Args:
         sources: what a policy declares.
-        places: where they may be.
+        places: where they are.
         remembered: what the ledger remembers of them.
-        now: the time, which is taken to be right.
+        now: the time, assumed to be right.
     """
     read = await asyncio.gather(*(read_source(source, places) for source in sources.values()))
     readings = dict(zip(sources, read, strict=True))

@@ -1,4 +1,4 @@
-"""Sources that are a query to a database, `sql`: it is only read there, within a time, and streamed."""
+"""Runs the query of an `sql` data source: read-only, with timeouts, streamed (PostgreSQL and SQLite)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pm_autoaccept.data_sources.source_content import Doubtful, Reading, Taking, doubt
 from pm_autoaccept.policy import Source, Tabulation
-from pm_autoaccept.redaction import redacted
+from pm_autoaccept.redaction import redact_message
 
 _AT_ONCE = 2_000
-"""Rows fetched together."""
+"""Rows per fetch."""
 _EXACT = 2**53
-"""Up to here each whole number has a float of its own."""
+"""Below this, a float represents every whole number exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a query may cost: rows it may bring, and how long it may take, until the first row and altogether."""
+    """Limits of a query: rows, time until the first row, and total time."""
 
     rows: int = 20_000_000
     first: timedelta = timedelta(minutes=2)
@@ -42,38 +42,38 @@ BOUNDS = Bounds()
 
 
 def read_query(source: Source, address: str, *, bounds: Bounds = BOUNDS) -> Reading:
-    """Ask a database for the rows of a source.
+    """Read the rows of an `sql` source from its database.
 
     Args:
-        source: an `sql` one.
-        address: of the database, `sqlite:///FILE` or `postgresql://…`, with its password.
-        bounds: what it may cost.
+        source: an `sql` source.
+        address: the database URL, `sqlite:///FILE` or `postgresql://…`, with its password.
+        bounds: limits of the query.
     """
     query = source.query.query if source.query is not None else ""
     try:
         url = make_url(address)
     except (SQLAlchemyError, ValueError):
-        return doubt(source, "the address of this connection cannot be read; write it as postgresql://USER@HOST/DB")
+        return doubt(source, "invalid connection URL; use postgresql://USER@HOST/DATABASE or sqlite:///FILE")
     try:
         with _connected(url, bounds) as connection, closing(_asked(connection, query)) as result:
             return _read(source, result, bounds)
     except Doubtful as error:
         return doubt(source, error)
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError, OSError, ImportError) as error:
-        # A driver repeats what it was given, and the address has a password in it.
-        why = redacted(_in_words(error), address)
-        return doubt(source, why or f"{type(error).__name__}, and its text holds a part of the connection's address")
+        # A driver may repeat the connection URL, which contains the password.
+        why = redact_message(_in_words(error), address)
+        return doubt(source, why or f"{type(error).__name__}; its message would reveal part of the connection URL")
 
 
 def _asked(connection: Connection, query: str) -> CursorResult[Any]:
-    # As it is written: SQLAlchemy would take `:name` in it for a parameter, and the driver a percent sign.
+    # Sent verbatim: SQLAlchemy would treat `:name` as a parameter, and the driver a percent sign.
     options = {"no_parameters": True, "stream_results": True, "max_row_buffer": _AT_ONCE}
     return connection.execution_options(**options).exec_driver_sql(query)
 
 
 def _read(source: Source, result: CursorResult[Any], bounds: Bounds) -> Reading:
     if not result.returns_rows:
-        raise Doubtful("the query brings no rows; begin it with `select`")
+        raise Doubtful("the query returns no rows; begin it with `select`")
     header = list(result.keys())
     wanted = (*source.key, *source.columns, *((source.dated,) if source.dated else ()))
     digest = _Digest()
@@ -86,7 +86,7 @@ def _read(source: Source, result: CursorResult[Any], bounds: Bounds) -> Reading:
         asked_for = [at for at, name in enumerate(header) if name in wanted]
         for some in result.partitions(_AT_ONCE):
             if time.monotonic() > deadline:
-                raise Doubtful(f"it takes longer than {bounds.whole}")
+                raise Doubtful(f"the query took longer than {bounds.whole}")
             for row in some:
                 number += 1
                 cells = [""] * len(header)
@@ -95,14 +95,14 @@ def _read(source: Source, result: CursorResult[Any], bounds: Bounds) -> Reading:
                 digest.add(cells)
                 yield number, cells
             if number > bounds.rows:
-                raise Doubtful(f"it has more than {bounds.rows:,} rows")
+                raise Doubtful(f"the query returned more than {bounds.rows:,} rows")
 
     taking.rows(header, rows())
     return taking.reading(digest=digest.hexdigest())
 
 
 class _Digest:
-    """Of rows in whatever order they come, since a database may bring them in another one each time."""
+    """A digest that does not depend on the order of rows, which a database may change each time."""
 
     def __init__(self) -> None:
         self._sum = 0
@@ -116,18 +116,18 @@ class _Digest:
 
 
 def _key(value: object, number: int) -> str:
-    """A key as text. A number with a fraction is none: cleaned of its point, it would be another customer's."""
+    """A key as text. A fractional number is refused, because without its point it would be another customer's key."""
     if isinstance(value, float):
         value = Decimal(value) if abs(value) < _EXACT else Decimal("NaN")
     if isinstance(value, Decimal):
         if not value.is_finite() or value != value.to_integral_value():
-            raise Doubtful(f"row {number}: the key is a number with a fraction; cast it to text in the query")
+            raise Doubtful(f"row {number}: the key is a fractional number; cast it to text in the query")
         return format(value.to_integral_value(), "f")
     return _text(value)
 
 
 def _text(value: object) -> str:
-    """A value as a csv file would have it."""
+    """A value as it would appear in a CSV file."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -141,7 +141,7 @@ def _text(value: object) -> str:
     if isinstance(value, timedelta):
         return f"{int(value.total_seconds())}s"
     if isinstance(value, bytes | memoryview):
-        raise Doubtful("a column holds bytes; cast it to text in the query")
+        raise Doubtful("a column contains binary data; cast it to text in the query")
     return str(value)
 
 
@@ -160,7 +160,7 @@ def _postgresql(url: URL, bounds: Bounds) -> Engine:
     first = int(bounds.first.total_seconds() * 1000)
     limits = f"-c statement_timeout={first} -c idle_in_transaction_session_timeout={first} -c lock_timeout=5s"
     usual = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "application_name": "pm-autoaccept"}
-    # What the address says stands above the usual, and beside what keeps the reading within bounds.
+    # The connection URL overrides the defaults, but not the limits that keep the query read-only and bounded.
     ours: dict[str, object] = {name: value for name, value in usual.items() if name not in url.query}
     ours["options"] = f"{url.query.get('options', '')} -c default_transaction_read_only=on {limits}".strip()
     engine = create_engine(
@@ -189,8 +189,8 @@ def _late(length: timedelta) -> Callable[[], int]:
 
 
 def _in_words(error: Exception) -> str:
-    """The database's own words, without the query and without SQLAlchemy's links."""
+    """The database's own error message, without the query and without SQLAlchemy's links."""
     if isinstance(error, ImportError):
-        return "it needs psycopg; install it with: pip install 'pm-autoaccept[postgres]'"
+        return "PostgreSQL support is not installed; install it with: pip install 'pm-autoaccept[postgres]'"
     why = getattr(error, "orig", None) or error
     return str(why).strip().partition("\n")[0] or type(why).__name__

@@ -1,4 +1,4 @@
-"""Rows out of a stream of bytes, csv or one key a line; a large one is never held whole."""
+"""Parses CSV and one-key-per-line data as a stream: encoding, byte order mark, separators, size limits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pm_autoaccept.policy import Source, Tabulation
 from pm_autoaccept.policy.data.layouts import MARKS, SEPARATORS, UTF_8
 
 LARGEST = 1_000_000_000
-"""Bytes in one file, or one answer, of data."""
+"""Bytes in one data file or download."""
 LONGEST = 1_000_000
 """Characters in one line."""
 _CHUNK = 1 << 18
 _BY_EXCEL = re.compile("sep=.", re.IGNORECASE)
-"""A first line that is for Excel alone, and says what separates cells."""
+"""A first line that only Excel reads: it names the separator."""
 
 
 def take(source: Source, file: IO[bytes], *, largest: int = LARGEST) -> tuple[Taking, str]:
-    """Take in the rows of a stream that can be read twice, and the digest of its bytes.
+    """Parse the rows of a seekable stream, and compute the digest of its bytes.
 
     Raises:
-        Doubtful: it is larger than `largest` bytes, in another encoding, or not what the policy says it is.
+        Doubtful: it is larger than `largest` bytes, has another encoding, or is not what the policy declares.
     """
     taking = Taking(Tabulation(source, unit="line"))
     encoding = _encoding(source, file)
@@ -42,33 +42,33 @@ def take(source: Source, file: IO[bytes], *, largest: int = LARGEST) -> tuple[Ta
     except UnicodeError as error:
         raise Doubtful(_not_in(encoding, source, file)) from error
     except csv.Error as error:
-        raise Doubtful(f"it is not a csv file: {error}") from error
+        raise Doubtful(f"this is not valid CSV: {error}") from error
     return taking, counted.digest.hexdigest()
 
 
 def _encoding(source: Source, file: IO[bytes]) -> str:
-    """The codec for what the source says, unless the first bytes say something else."""
+    """The codec for the declared encoding; refused if the byte order mark contradicts it."""
     begins = file.read(3)
     file.seek(0)
     said = source.encoding or UTF_8
     marked = next((name for mark, name in MARKS.items() if begins.startswith(mark)), None)
     if marked is not None and not said.startswith(marked):
-        instead = "take `encoding` out" if marked == UTF_8 else f"write `encoding: {marked}`"
-        raise Doubtful(f"it begins with the mark of {marked}, and is not {said}; {instead}")
+        instead = "remove `encoding`" if marked == UTF_8 else f"write `encoding: {marked}`"
+        raise Doubtful(f"it begins with the byte order mark of {marked}, so it is not {said}; {instead}")
     if said == "utf-16" and marked is None:
-        raise Doubtful("it lacks the mark with which UTF-16 begins; write `encoding: utf-16-le` or `utf-16-be`")
+        raise Doubtful("it has no UTF-16 byte order mark; write `encoding: utf-16-le` or `utf-16-be`")
     if marked is None:
         return said
-    # These leave the mark out, so that it is no part of the first cell.
+    # These codecs drop the byte order mark, so that it does not become part of the first cell.
     return "utf-8-sig" if marked == UTF_8 else "utf-16"
 
 
 def _not_in(encoding: str, source: Source, file: IO[bytes]) -> str:
-    """Which line is not in this encoding, and what to do."""
+    """Which line does not have this encoding, and what to do."""
     if source.encoding is None:
-        instead = "save it as UTF-8, or say what it is, as `encoding: windows-1252`"
+        instead = "save the data as UTF-8, or name its encoding, for example `encoding: windows-1252`"
     else:
-        instead = "save it so, or write another `encoding`"
+        instead = "save the data in this encoding, or change `encoding`"
     file.seek(0)
     text = io.TextIOWrapper(io.BufferedReader(_Counted(file, LARGEST), _CHUNK), encoding=encoding, errors="replace")
     number = next((number for number, line in _lines(text) if "\ufffd" in line), 0)
@@ -77,7 +77,7 @@ def _not_in(encoding: str, source: Source, file: IO[bytes]) -> str:
 
 
 class _Counted(io.RawIOBase):
-    """Counts and digests what is read through it."""
+    """Limits the size of what is read through it, and computes its digest."""
 
     def __init__(self, file: IO[bytes], largest: int) -> None:
         self._file = file
@@ -91,7 +91,7 @@ class _Counted(io.RawIOBase):
         data = self._file.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise Doubtful(f"it is larger than {self._largest:,} bytes")
+            raise Doubtful(f"the data is larger than {self._largest:,} bytes")
         self.digest.update(data)
         buffer[: len(data)] = data
         return len(data)
@@ -114,9 +114,9 @@ def _take_csv(taking: Taking, text: io.TextIOWrapper) -> None:
     try:
         header = [cell.strip() for cell in next(rows, [])]
     except csv.Error as error:
-        # Quoted cells that are separated otherwise are no csv at all.
+        # Quoted cells with another separator are not valid CSV.
         hint = separated_otherwise(source.key[0], first.strip(), source)
-        raise Doubtful(f"it is not a csv file: {error}{hint}") from error
+        raise Doubtful(f"this is not valid CSV: {error}{hint}") from error
     if _BY_EXCEL.fullmatch(source.separator.join(header)):
         header = [cell.strip() for cell in next(rows, [])]
     taking.rows(header, _fitting(rows, len(header), SEPARATORS[source.separator]))
@@ -127,6 +127,6 @@ def _fitting(rows: Iterator[list[str]], width: int, separators: str) -> Iterator
     for row in rows:
         line: int = rows.line_num  # type: ignore[attr-defined]  # csv's reader has no public type before 3.13
         if row and len(row) != width:
-            raise Doubtful(f"line {line} has {len(row)} cells and the header {width}; quote {separators}")
+            raise Doubtful(f"line {line} has {len(row)} cells but the header has {width}; quote {separators} in cells")
         if row:
             yield line, row

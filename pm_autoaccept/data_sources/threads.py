@@ -1,4 +1,4 @@
-"""Runs what may take long, or never come back, on a thread of its own, so that nothing else waits for it."""
+"""Runs blocking work on a thread of its own, so that a hanging read blocks neither other work nor shutdown."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ R = TypeVar("R")
 
 
 async def apart(work: Callable[[], R], *, name: str) -> R:
-    """Run work on a new thread, and return what it returns.
+    """Run blocking work on a new daemon thread and return its result.
 
-    It is none of a pool's: one that hangs keeps no other from its turn, and not the program from leaving.
+    It is not a pool thread: one that hangs blocks neither other work nor the exit of the program.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[R] = loop.create_future()
 
     def settle(set_it: Callable[[], None]) -> None:
-        if not done.done():  # whoever waited may have given up
+        if not done.done():  # the caller may have given up
             set_it()
 
     def run() -> None:
         try:
             result = work()
-        except Exception as error:  # noqa: BLE001 — raised where the result is awaited
+        except Exception as error:  # noqa: BLE001 — raised to the caller that awaits the result
             failure = error
-            with suppress(RuntimeError):  # the loop has gone, and whoever waited with it
+            with suppress(RuntimeError):  # the event loop is closed, and nobody waits any more
                 loop.call_soon_threadsafe(settle, lambda: done.set_exception(failure))
             return
         with suppress(RuntimeError):

@@ -1,6 +1,6 @@
-"""Tries what can be tried without changing anything, and says of each fault what to do about it.
+"""Self-checks of settings, policy, host, sign-in, clock and ledger; each problem comes with advice.
 
-Of Portfolio Manager only GETs are asked, and the ledger's rows stay as they are.
+Nothing is changed: Portfolio Manager receives only GET calls, and the ledger's rows stay as they are.
 """
 
 from __future__ import annotations
@@ -8,33 +8,33 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from pm_autoaccept.account import passage_to_look
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Settings
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
-from pm_autoaccept.doctor.ledger import look_at_ledger
-from pm_autoaccept.doctor.machine import look_around
-from pm_autoaccept.doctor.network import reach
-from pm_autoaccept.doctor.policy import load_policy, read_data, who_is_told
-from pm_autoaccept.doctor.policy_in_force import look_at_revisions
-from pm_autoaccept.doctor.proxies import authorities, ways
-from pm_autoaccept.doctor.service import SIGN_IN, ask
+from pm_autoaccept.doctor.ledger import check_ledger
+from pm_autoaccept.doctor.machine import check_machine
+from pm_autoaccept.doctor.network import check_connection
+from pm_autoaccept.doctor.policy import check_data, check_groups, check_policy
+from pm_autoaccept.doctor.policy_in_force import check_policy_in_force
+from pm_autoaccept.doctor.proxies import check_certificate_authorities, check_proxies
+from pm_autoaccept.doctor.service import SIGN_IN, check_service
 from pm_autoaccept.egress.proxy_password import Egress
+from pm_autoaccept.sign_in import passage_to_look
 
 __all__ = ["Finding", "State", "examine", "settings_refused"]
 
 
 def settings_refused(fault: str) -> Finding:
-    """A fault that keeps an account's settings from being used at all."""
-    return problem("settings", fault, "put it right, and try again: what needs it was not tried")
+    """The finding for an invalid setting, which prevents an account from being checked."""
+    return problem("settings", fault, "correct the setting and run this command again; the other checks were skipped")
 
 
 async def examine(program: Program) -> AsyncIterator[Finding]:
-    """Every check: of this machine and the ledger first, then of each account."""
-    for finding in look_around(program):
+    """Run every check: first of this machine and the ledger, then of each account."""
+    for finding in check_machine(program):
         yield finding
-    yield authorities()
-    async for finding in look_at_ledger(program):
+    yield check_certificate_authorities()
+    async for finding in check_ledger(program):
         yield finding
     async with passage_to_look(*program.accounts) as passage:
         for account in program.accounts:
@@ -43,24 +43,24 @@ async def examine(program: Program) -> AsyncIterator[Finding]:
 
 
 async def _examine_account(settings: Settings, egress: Egress) -> AsyncIterator[Finding]:
-    policy, told = load_policy(settings.policy)
-    yield told
+    policy, loaded = check_policy(settings.policy)
+    yield loaded
     if policy is not None:
-        told_people = who_is_told(policy, settings.groups)
-        if told_people is not None:
-            yield told_people
-    for way in ways(settings, policy):
-        yield way
+        groups = check_groups(policy, settings.groups)
+        if groups is not None:
+            yield groups
+    for finding in check_proxies(settings, policy):
+        yield finding
     if policy is not None:
-        async for finding in read_data(policy, settings, egress, now=utc_now()):
+        async for finding in check_data(policy, settings, egress, now=utc_now()):
             yield finding
-    in_force = await look_at_revisions(settings, policy)
+    in_force = await check_policy_in_force(settings, policy)
     if in_force is not None:
         yield in_force
-    reached = await reach(settings.base_url, timeout=settings.timeout.total_seconds(), egress=egress)
-    yield reached
-    if reached.state is State.PROBLEM:
-        yield not_tried(SIGN_IN, "the host cannot be reached")
+    connected = await check_connection(settings.base_url, timeout=settings.timeout.total_seconds(), egress=egress)
+    yield connected
+    if connected.state is State.PROBLEM:
+        yield not_tried(SIGN_IN, "the host is unreachable")
         return
-    async for finding in ask(settings, policy, egress):
+    async for finding in check_service(settings, policy, egress):
         yield finding

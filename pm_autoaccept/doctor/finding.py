@@ -1,4 +1,4 @@
-"""What one check found, and what to do about it."""
+"""The result of one self-check: ok, warning, problem or not tried, with advice."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and somebody should know of something."""
+    """It works, but needs attention."""
     PROBLEM = "problem"
     """It does not work."""
     NOT_TRIED = "not tried"
-    """Something that it needs has a problem itself."""
+    """The check was skipped because something that it needs has a problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check: what was looked at, how it came out, what was found.
+    """The result of one check.
 
     Attributes:
-        advice: what to do, empty where nothing is to be done.
-        account: the account that it is about, None where it is about the whole program.
+        check: what was checked.
+        found: what was found.
+        advice: what to do; "" if there is nothing to do.
+        account: the account that was checked; None for checks of the whole program.
     """
 
     check: str
@@ -35,20 +37,20 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """It works."""
+    """A check that passed."""
     return Finding(check=check, state=State.OK, found=found)
 
 
 def warning(check: str, found: str, advice: str) -> Finding:
-    """It works, and somebody should know of something."""
+    """A check that passed, but needs attention."""
     return Finding(check=check, state=State.WARNING, found=found, advice=advice)
 
 
 def problem(check: str, found: str, advice: str) -> Finding:
-    """It does not work."""
+    """A check that failed."""
     return Finding(check=check, state=State.PROBLEM, found=found, advice=advice)
 
 
 def not_tried(check: str, why: str) -> Finding:
-    """It could not be tried."""
+    """A check that was skipped, and the reason."""
     return Finding(check=check, state=State.NOT_TRIED, found=why)

@@ -1,4 +1,4 @@
-"""Checks of this machine: the environment's variables, files of secrets, files to touch, the address to listen on."""
+"""Checks this machine: environment variables, secret files, heartbeat, pause file, listen address."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from pm_autoaccept.config import IN_THE_ENVIRONMENT, PREFIX, Program, host_and_port, password_in
+from pm_autoaccept.config import ENVIRONMENT_SETTINGS, PREFIX, Program, host_and_port, password_in
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.policy.messages import perhaps
 
 
-def look_around(program: Program) -> Iterator[Finding]:
-    """Everything on this machine but the ledger."""
-    yield from _variables()
-    yield from _secrets(program)
-    yield from _invisible(program)
+def check_machine(program: Program) -> Iterator[Finding]:
+    """Run every check of this machine except the ledger's."""
+    yield from _check_variables()
+    yield from _check_secret_files(program)
+    yield from _check_invisible_characters(program)
     if program.heartbeat is not None:
-        yield _to_touch("heartbeat", program.heartbeat)
+        yield _check_writable("heartbeat", program.heartbeat)
     if program.pause_file is not None:
-        yield _pause_file(program.pause_file)
+        yield _check_pause_file(program.pause_file)
     if program.listen is not None:
-        yield _listen(program.listen)
+        yield _check_listen(program.listen)
 
 
-def _variables() -> Iterator[Finding]:
-    """A misspelt variable says nothing, and nobody would notice."""
-    known = {f"{PREFIX}{name.upper()}{suffix}" for name in IN_THE_ENVIRONMENT for suffix in ("", "_FILE")}
+def _check_variables() -> Iterator[Finding]:
+    """Warn of `PM_AUTOACCEPT_…` variables that are not settings: a misspelled one has no effect."""
+    known = {f"{PREFIX}{name.upper()}{suffix}" for name in ENVIRONMENT_SETTINGS for suffix in ("", "_FILE")}
     known.add(f"{PREFIX}SETTINGS")
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             yield warning(
                 "environment",
-                f"{name} is no setting{perhaps(name, known)}",
-                "rename it, or take it out: nobody reads it",
+                f"{name} is not a setting{perhaps(name, known)}",
+                "rename or remove it: it has no effect",
             )
 
 
-def _secrets(program: Program) -> Iterator[Finding]:
-    """Files of passwords that everybody on this machine can read."""
+def _check_secret_files(program: Program) -> Iterator[Finding]:
+    """Warn of password files that every user of this machine can read."""
     files = {
         origin.file: name
         for origins in program.origins.values()
@@ -54,15 +54,15 @@ def _secrets(program: Program) -> Iterator[Finding]:
         if stat.S_IMODE(file.stat().st_mode) & stat.S_IROTH:
             yield warning(
                 check,
-                f"{file} can be read by everybody on this machine",
-                f"chmod 600 {file}, and change the password if others work here",
+                f"every user of this machine can read {file}",
+                f"chmod 600 {file}; change the password if other people use this machine",
             )
         else:
-            yield ok(check, f"{file} is not open to everybody")
+            yield ok(check, f"{file} is not readable by every user")
 
 
-def _invisible(program: Program) -> Iterator[Finding]:
-    """Characters in what signs in that nobody sees: they may be meant, and were more likely copied along."""
+def _check_invisible_characters(program: Program) -> Iterator[Finding]:
+    """Warn of invisible characters in usernames and passwords: usually they were copied by accident."""
     first, several = program.accounts[0], len(program.accounts) > 1
     written = {"ledger password": password_in(first.ledger)}
     for name, address in first.connections.items():
@@ -71,36 +71,35 @@ def _invisible(program: Program) -> Iterator[Finding]:
         of = f" of {each.name}" if several else ""
         written |= {f"username{of}": each.username, f"password{of}": each.password.get_secret_value()}
     for check, value in written.items():
-        strange = [char for char in value if char != " " and unicodedata.category(char) in _NOT_SEEN]
+        strange = [char for char in value if char != " " and unicodedata.category(char) in _INVISIBLE]
         if value != value.strip():
-            yield warning(check, "it begins or ends with a blank", _TAKE_OUT.format("the blank"))
+            yield warning(check, "it starts or ends with a space", _REMOVE.format("the space"))
         elif strange:
-            found = f"it holds a character that nobody sees, U+{ord(strange[0]):04X}"
-            yield warning(check, found, _TAKE_OUT.format("it"))
+            found = f"it contains an invisible character, U+{ord(strange[0]):04X}"
+            yield warning(check, found, _REMOVE.format("it"))
 
 
-_NOT_SEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
-_TAKE_OUT = "take {} out where the value is kept, unless it is really part of it"
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+"""Unicode categories of invisible characters: controls, format marks, separators and spaces."""
+_REMOVE = "remove {} from the value, unless it is really part of it"
 
 
-def _to_touch(check: str, file: Path) -> Finding:
+def _check_writable(check: str, file: Path) -> Finding:
     folder = file.parent
     if not folder.is_dir():
-        return problem(check, f"the folder {folder} does not exist", "make it, or name another place")
+        return problem(check, f"the folder {folder} does not exist", "create the folder, or choose another one")
     if not os.access(file if file.exists() else folder, os.W_OK):
-        return problem(check, f"{file} cannot be written", "give this program's user the right to write there")
-    return ok(check, f"{file} can be written")
+        return problem(check, f"{file} is not writable", "give this program's user write access")
+    return ok(check, f"{file} is writable")
 
 
-def _pause_file(file: Path) -> Finding:
+def _check_pause_file(file: Path) -> Finding:
     if file.exists():
-        return warning(
-            "pause file", f"{file} is there, so nothing is answered", "take it away when answers may go out again"
-        )
-    return _to_touch("pause file", file)
+        return warning("pause file", f"{file} exists, so answering is paused", "remove the file to resume answering")
+    return _check_writable("pause file", file)
 
 
-def _listen(listen: str) -> Finding:
+def _check_listen(listen: str) -> Finding:
     check = "listen"
     host, port = host_and_port(listen)
     try:
@@ -115,10 +114,10 @@ def _listen(listen: str) -> Finding:
         if error.errno == errno.EADDRINUSE:
             return warning(
                 check,
-                f"something listens on {listen} already",
-                "if that is this program's `run`, all is well; else stop it, or choose another port",
+                f"{listen} is already in use",
+                "if `run` is using it, there is nothing to do; otherwise stop the other program or choose another port",
             )
         return problem(
-            check, f"{listen} cannot be listened on: {error.strerror or error}", "choose an address of this machine"
+            check, f"cannot listen on {listen}: {error.strerror or error}", "choose an address of this machine"
         )
     return ok(check, f"{listen} is free")

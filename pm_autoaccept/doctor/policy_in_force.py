@@ -1,4 +1,4 @@
-"""Which policy `run` or `once` last judged by, as the ledger has it, beside the one in the folder now."""
+"""Compares the policy in force, as recorded in the ledger, with the one in the policy folder."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
-from pm_autoaccept.doctor.ledger import opened
+from pm_autoaccept.doctor.ledger import open_to_read
 from pm_autoaccept.errors import LedgerError
-from pm_autoaccept.ledger.policy_history import revisions
+from pm_autoaccept.ledger.policy_history import list_revisions
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.record import RevisionRow
 
-SHOWN = 12
-"""Characters of a digest that people are shown."""
+DIGEST_CHARACTERS = 12
+"""How much of a digest is shown to people."""
 
 
-async def look_at_revisions(settings: Settings, policy: Policy | None) -> Finding | None:
-    """What the ledger says of the policy in force; None where it says nothing."""
+async def check_policy_in_force(settings: Settings, policy: Policy | None) -> Finding | None:
+    """Check which policy is in force; None if the ledger has no record of one."""
 
     def last(connection: Connection) -> RevisionRow | None:
-        return next(reversed(list(revisions(connection, account=settings.name))), None)
+        return next(reversed(list(list_revisions(connection, account=settings.name))), None)
 
-    async with opened(settings) as ledger:
+    async with open_to_read(settings) as ledger:
         if ledger is None:
             return None
         try:
             row = await ledger.database.read(last)
         except LedgerError:
-            return None  # which is told elsewhere
+            return None  # `check_ledger` reports it
     return None if row is None else _compared(row, policy, settings)
 
 
@@ -37,13 +37,14 @@ def _compared(row: RevisionRow, policy: Policy | None, settings: Settings) -> Fi
     if row.refused is not None:
         return problem(
             check,
-            f"a changed policy was refused at {when}, and {row.digest[:SHOWN]} stays in force:\n{row.refused}",
-            f"put it right: `pm-autoaccept check {settings.policy}`",
+            f"a changed policy was refused at {when}; {row.digest[:DIGEST_CHARACTERS]} stays in effect:\n{row.refused}",
+            f"correct it; see `pm-autoaccept check {settings.policy}`",
         )
     if policy is not None and policy.digest != row.digest:
+        found, now = row.digest[:DIGEST_CHARACTERS], policy.digest[:DIGEST_CHARACTERS]
         return warning(
             check,
-            f"{row.digest[:SHOWN]}, since {when}; {settings.policy} holds {policy.digest[:SHOWN]} now",
-            "`run` takes it over within seconds; if it runs and does not, see that it reads this very folder",
+            f"{found}, since {when}; {settings.policy} now has {now}",
+            "`run` loads it within seconds; if it is running and does not, check that it uses this folder",
         )
-    return ok(check, f"{row.digest[:SHOWN]}, since {when}")
+    return ok(check, f"{row.digest[:DIGEST_CHARACTERS]}, since {when}")

@@ -1,4 +1,4 @@
-"""Checks of Portfolio Manager as one account sees it: signed in once, then only read. Notifications stay unread."""
+"""Checks Portfolio Manager for one account: sign-in, clock difference, pending lists, notifications, custom fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pm_autoaccept.config import Settings
 from pm_autoaccept.doctor.finding import Finding, not_tried, ok, problem, warning
-from pm_autoaccept.doctor.ledger import owner, remembering
+from pm_autoaccept.doctor.ledger import check_owner, sign_in_memory
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import (
     ConfigurationError,
@@ -24,7 +24,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import (
-    FURTHEST_APART,
+    MAX_CLOCK_SKEW,
     CustomFieldDefinition,
     Kind,
     Notification,
@@ -37,12 +37,13 @@ from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.fields import CUSTOM
 from pm_autoaccept.policy.messages import perhaps
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
-from pm_autoaccept.sign_in import Memory, sign_in
+from pm_autoaccept.sign_in import get_own_account
+from pm_autoaccept.sign_in_memory import Memory
 
 T = TypeVar("T")
 
-CLOCKS_DRIFT = timedelta(seconds=30)
-"""Clocks that are kept by NTP are nearer to each other."""
+MAX_CLOCK_DRIFT = timedelta(seconds=30)
+"""Clocks that NTP synchronizes differ by less."""
 
 SIGN_IN = "sign-in"
 LISTS = {
@@ -51,29 +52,29 @@ LISTS = {
     "pending meters": Kind.METER,
 }
 
-PROXY_ADVICE = "see that the proxy's username and password are right; further tries may lock its account"
+PROXY_ADVICE = "check the proxy's username and password; further attempts may lock its account"
 
 _ADVICE: dict[type[PortfolioManagerError], str] = {
     ProxyNotAuthorised: PROXY_ADVICE,
-    NotAuthorised: "see that username and password are right, and are those of this service: test and live have "
-    "separate accounts. It was tried once; further tries may lock the account",
-    NotOurs: "see that the service's address is right, and that the account has web-services access",
-    TooFast: "wait a while: something else may be using this account at the same time",
-    Redirected: "see that the service's address is right: credentials are never sent where a redirect leads",
+    NotAuthorised: "check username and password, and that they are for this service: test and live have separate "
+    "accounts. They were tried once; further attempts may lock the account",
+    NotOurs: "check the service's address, and that the account has web services access",
+    TooFast: "wait a while: another program may be using this account at the same time",
+    Redirected: "check the service's address: credentials are never sent to the target of a redirect",
 }
 _NOT_TRIED = (
-    "see that username and password are right: other ones are tried at once, these ones rarely, since Portfolio "
-    "Manager may lock the account"
+    "check username and password: others are tried at once, but these only rarely, because Portfolio Manager may lock "
+    "the account"
 )
-_ELSE = "try again in a few minutes; `run` does so by itself"
+_OTHERWISE = "try again in a few minutes; `run` retries automatically"
 
 
-async def ask(settings: Settings, policy: Policy | None, egress: Egress) -> AsyncIterator[Finding]:
-    """Sign in with one GET /account, and read a little of everything that a cycle reads."""
-    told: list[str] = []
+async def check_service(settings: Settings, policy: Policy | None, egress: Egress) -> AsyncIterator[Finding]:
+    """Sign in with one GET /account, then read a sample of everything that a cycle reads. Notifications stay unread."""
+    messages: list[str] = []
     async with AsyncExitStack() as stack:
         try:
-            ledger, memory = await stack.enter_async_context(remembering(settings, tell=told.append))
+            ledger, memory = await stack.enter_async_context(sign_in_memory(settings, tell=messages.append))
             client = PortfolioManager(
                 base_url=settings.base_url,
                 username=settings.username,
@@ -85,23 +86,25 @@ async def ask(settings: Settings, policy: Policy | None, egress: Egress) -> Asyn
                 egress=egress,
             )
         except ConfigurationError as error:
-            yield problem(SIGN_IN, str(error), "put the setting right")
+            yield problem(SIGN_IN, str(error), "correct the setting")
             return
         except LedgerError as error:
-            yield not_tried(SIGN_IN, f"a refused password could not be remembered: {error}")
+            yield not_tried(SIGN_IN, f"a refused password could not be recorded: {error}")
             for untried in _not_signed_in():
                 yield untried
             return
         async with client as pm:
-            async for finding in _ask(settings, policy, pm, ledger, memory):
+            async for finding in _check_signed_in(settings, policy, pm, ledger, memory):
                 yield finding
-        for text in dict.fromkeys(told):
+        for text in dict.fromkeys(messages):
             yield warning(
-                "refused passwords", text, "until that is mended, do not repeat this with a doubtful password"
+                "refused passwords",
+                text,
+                "until this is repaired, do not repeat the command with an uncertain password",
             )
 
 
-async def _ask(
+async def _check_signed_in(
     settings: Settings, policy: Policy | None, pm: PortfolioManager, ledger: SqlLedger | None, memory: Memory
 ) -> AsyncIterator[Finding]:
     provider = await _signed_in(pm, memory)
@@ -112,12 +115,12 @@ async def _ask(
         return
     yield ok(SIGN_IN, f"account {provider.id} ({provider.username}) on {settings.service_shown}")
     if ledger is not None:
-        yield await owner(settings, ledger, provider)
+        yield await check_owner(settings, ledger, provider)
     yield _searchable(provider)
     yield _clock(pm)
     for check, kind in LISTS.items():
-        yield await _reading(check, partial(pm.pending_page, kind, 1), _page)
-    yield await _reading("notifications", partial(pm.notifications, clear=False), _notifications)
+        yield await _read_check(check, partial(pm.pending_page, kind, 1), _page)
+    yield await _read_check("notifications", partial(pm.notifications, clear=False), _notifications)
     yield await _custom_fields(pm, policy)
 
 
@@ -127,9 +130,9 @@ def _not_signed_in() -> Iterator[Finding]:
 
 
 async def _signed_in(pm: PortfolioManager, memory: Memory) -> ProviderAccount | Finding:
-    """Our own account, or why we were not let in."""
+    """Our own account, or the finding that sign-in failed."""
     try:
-        return await sign_in(pm, memory)
+        return await get_own_account(pm, memory)
     except NotAuthorised as error:
         if error.status is None:
             return problem(SIGN_IN, error.text, _NOT_TRIED)
@@ -141,26 +144,26 @@ async def _signed_in(pm: PortfolioManager, memory: Memory) -> ProviderAccount | 
 
 
 def _failed(check: str, error: PortfolioManagerError) -> Finding:
-    advice = next((said for kind, said in _ADVICE.items() if isinstance(error, kind)), _ELSE)
+    advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), _OTHERWISE)
     return problem(check, str(error), advice)
 
 
-async def _reading(check: str, read: Callable[[], Awaitable[T]], tell: Callable[[str, T], Finding]) -> Finding:
-    """What was read, or why it could not be."""
+async def _read_check(check: str, read: Callable[[], Awaitable[T]], report: Callable[[str, T], Finding]) -> Finding:
+    """The finding about what was read, or about the failed call."""
     try:
-        return tell(check, await read())
+        return report(check, await read())
     except PortfolioManagerError as error:
         return _failed(check, error)
 
 
 def _page(check: str, page: PendingPage) -> Finding:
     number = len(page.requests) + len(page.unreadable)
-    found = f"{number} on the first page" + (", and more on the next" if page.has_next else "")
+    found = f"{number} on the first page" + (", and more pages follow" if page.has_next else "")
     if page.unreadable:
         return warning(
             check,
-            f"{found}; {len(page.unreadable)} of them cannot be read: {page.unreadable[0].why}",
-            "answer them by hand in Portfolio Manager, and report them to this program's makers",
+            f"{found}; {len(page.unreadable)} of them cannot be parsed: {page.unreadable[0].why}",
+            "answer them in Portfolio Manager, and report them to the maintainers of this program",
         )
     return ok(check, found)
 
@@ -172,12 +175,14 @@ def _notifications(check: str, found: tuple[Notification, ...]) -> Finding:
 def _searchable(provider: ProviderAccount) -> Finding:
     check = "account searchable"
     if provider.searchable is None:
-        return warning(check, "the account does not say", "see in Portfolio Manager's account settings")
+        return warning(
+            check, "the account does not say whether customers can find it", "see Portfolio Manager's account settings"
+        )
     if not provider.searchable:
         return warning(
             check,
-            "customers cannot find this account, so nobody can ask it for a connection",
-            "in Portfolio Manager's account settings, let others search for this account",
+            "customers cannot find this account, so nobody can request a connection",
+            "in Portfolio Manager's account settings, make this account searchable",
         )
     return ok(check, "customers can find this account")
 
@@ -186,14 +191,16 @@ def _clock(pm: PortfolioManager) -> Finding:
     check = "clock"
     difference = pm.clock
     if isinstance(difference, NotLearnt):
-        return warning(check, difference.why, "see that this machine's clock is right")
+        return warning(check, difference.why, "check this machine's clock")
     seconds = difference.total_seconds()
     behind = "behind" if seconds > 0 else "ahead of"
-    found = f"this machine is {abs(seconds):.0f} s {behind} Portfolio Manager's"
-    if abs(difference) > FURTHEST_APART:
-        return problem(check, found, "set this machine's clock by NTP: rules on dates and ages hold until then")
-    if abs(difference) > CLOCKS_DRIFT:
-        return warning(check, found, "set this machine's clock by NTP")
+    found = f"this machine's clock is {abs(seconds):.0f} s {behind} Portfolio Manager's"
+    if abs(difference) > MAX_CLOCK_SKEW:
+        return problem(
+            check, found, "synchronize this machine's clock with NTP: until then, rules on dates and ages hold requests"
+        )
+    if abs(difference) > MAX_CLOCK_DRIFT:
+        return warning(check, found, "synchronize this machine's clock with NTP")
     return ok(check, found)
 
 
@@ -208,8 +215,8 @@ async def _custom_fields(pm: PortfolioManager, policy: Policy | None) -> Finding
         if field.startswith(prefix)
     }
     if not wanted:
-        return ok(check, "the policy asks for none")
-    return await _reading(check, pm.custom_fields, lambda check, defined: _compared(check, wanted, defined))
+        return ok(check, "the policy uses none")
+    return await _read_check(check, pm.custom_fields, lambda check, defined: _compared(check, wanted, defined))
 
 
 def _compared(check: str, wanted: dict[str, str], defined: tuple[CustomFieldDefinition, ...]) -> Finding:
@@ -221,7 +228,7 @@ def _compared(check: str, wanted: dict[str, str], defined: tuple[CustomFieldDefi
         return problem(
             check,
             f"the account does not define {', '.join(missing)}; it defines {have}",
-            "write the names into the policy as the account has them, or define them in Portfolio Manager: rules on "
-            "others hold every request",
+            "use the account's own names in the policy, or define the fields in Portfolio Manager: rules on undefined "
+            "fields hold every request",
         )
-    return ok(check, f"the account defines {', '.join(wanted)}, as the policy asks")
+    return ok(check, f"the account defines every field that the policy uses: {', '.join(wanted)}")

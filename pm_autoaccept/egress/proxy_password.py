@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.egress.proxy import Proxy
 from pm_autoaccept.egress.routes import Proxies
 from pm_autoaccept.errors import ConfigurationError, ProxyNotAuthorised
@@ -95,7 +96,7 @@ class Passage:
         self,
         remembers: Callable[[Proxy], Memory] = lambda _proxy: _InThisProcess(),
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._remembers = remembers
         self._now = now

@@ -1,17 +1,17 @@
-"""Keeps what `record` promises, in SQLite or PostgreSQL, through SQLAlchemy Core; migrations by Alembic.
+"""The ledger: implements the `record` protocol in SQLite or PostgreSQL, through SQLAlchemy Core and Alembic.
 
-`claiming` binds an account, `seeing` settles what pends and what does not any more, `answering` keeps intents and
-`concluding` what came of them, `deciding` appends decisions, `reading` answers questions; `store` runs them for one
-account, each in a transaction of the `database` that `committing` shares among those that wait. `leases` says which
-replica answers which account, `signing_in` when a password may be tried. `engines` knows how both databases differ.
+`store` runs the operations of one account, each in a transaction of `db.database`; `db.group_commit` shares a
+transaction among waiting operations. `requests`, `decisions`, `intents` and `outcomes` record one cycle; `history`
+loads what the next one needs. `inventory`, `notifications` and `reconciliation` track connections and shares. `audit`
+and `inventory_report` answer queries. `leases` assigns accounts to replicas; `sign_in_attempts` limits password tries.
 """
 
 from __future__ import annotations
 
 from pm_autoaccept.ledger.db.database import Database
-from pm_autoaccept.ledger.db.ledger_identity import steady
-from pm_autoaccept.ledger.leases import Leases, Tenure
-from pm_autoaccept.ledger.sign_in_attempts import SigningIn
+from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
+from pm_autoaccept.ledger.leases import HeldLease, Leases
+from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
 from pm_autoaccept.ledger.store import SqlLedger
 
-__all__ = ["Database", "Leases", "SigningIn", "SqlLedger", "Tenure", "steady"]
+__all__ = ["Database", "HeldLease", "Leases", "SignInAttempts", "SqlLedger", "monotonic_seconds"]

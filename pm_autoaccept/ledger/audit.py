@@ -1,4 +1,4 @@
-"""Answers what an auditor asks: who was let in, when, by which rule of which policy, on which data, with which note."""
+"""Audit queries: who was accepted, when, by which rule of which policy, on which data, with which note."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ from sqlalchemy import (
     select,
 )
 
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, chunks
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import owner as owner_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
-from pm_autoaccept.ledger.request_rows import chunks, rows_by_key
+from pm_autoaccept.ledger.outcome_groups import NO_EFFECT, TOOK_EFFECT
+from pm_autoaccept.ledger.request_rows import rows_by_key
 from pm_autoaccept.model import (
     Action,
     Evidence,
@@ -41,16 +43,10 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.record import DecisionRow, Elsewhere, Wanted
+from pm_autoaccept.record import DecisionFilter, DecisionRow, Elsewhere
 
 _COLUMNS = [column for column in request_table.c if column.name != "source"]
-"""A row without the element's bytes, which only people look at."""
-
-OURS = (Outcome.DONE, Outcome.DONE_INFERRED)
-"""Outcomes in which Portfolio Manager took our answer."""
-
-AT_ONCE = 500
-"""Rows that are held in memory at a time."""
+"""All columns but the element's bytes, which no query here needs."""
 
 LARGEST_ID = 2**63 - 1
 
@@ -58,47 +54,49 @@ LARGEST_ID = 2**63 - 1
 def decisions(
     connection: Connection, provider: int | None, *, every: bool, keys: Collection[RequestKey] | None = None
 ) -> Sequence[DecisionRow]:
-    """The decision behind each request's answer, or else its last one; or every one. Oldest first.
+    """The decision behind each request's answer, or its last decision if it has none. Oldest first.
 
     Args:
         connection: within a transaction.
-        provider: only of this provider account; None for all of them.
-        every: all decisions that were ever made.
-        keys: only of these requests of that account, of each the latest time that it was asked; None for all.
+        provider: only for this provider account; None for all.
+        every: return all decisions ever made.
+        keys: only for these requests of that account, the latest occurrence of each; None for all.
     """
     query = _decisions(every=every)
     if provider is not None:
         query = query.where(request_table.c.provider_id == provider)
     if keys is None or provider is None:
         return [_decision_row(row, every=every) for row in connection.execute(query)]
-    # Of the times that the same was asked, the latest.
+    # The latest occurrence of each request.
     numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
     found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
     return [_decision_row(row, every=every) for rows in found for row in rows]
 
 
-def wanted_decisions(connection: Connection, wanted: Wanted) -> Iterator[DecisionRow]:
-    """The decisions that are wanted, the oldest first, as they are read: a few hundred are in memory at a time."""
+def find_decisions(connection: Connection, wanted: DecisionFilter) -> Iterator[DecisionRow]:
+    """Yield the decisions that match the filter, oldest first. Only a few hundred rows are in memory at a time."""
     query = _narrowed(_decisions(every=wanted.every), wanted)
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield _decision_row(row, every=wanted.every)
 
 
-def custom_names(connection: Connection, wanted: Wanted) -> list[str]:
-    """The names of all custom fields that stand in the wanted decisions' requests, in order of the alphabet."""
+def custom_field_names(connection: Connection, wanted: DecisionFilter) -> list[str]:
+    """The names of all custom fields in the requests of the matching decisions, sorted."""
     query = _narrowed(_decisions(every=wanted.every), wanted).order_by(None)
-    rows = connection.execute(query.with_only_columns(request_table.c.custom).execution_options(yield_per=AT_ONCE))
+    rows = connection.execute(
+        query.with_only_columns(request_table.c.custom).execution_options(yield_per=ROWS_PER_FETCH)
+    )
     return sorted({name for custom in rows.scalars() for name, _ in custom})
 
 
-def rules(connection: Connection) -> set[str]:
-    """The ids of all rules that ever decided, or with `enforce: false` would have."""
+def rule_ids(connection: Connection) -> set[str]:
+    """The ids of all rules that ever decided, or would have decided with `enforce: false`."""
     decided = connection.execute(select(decision_table.c.rule).where(decision_table.c.rule.is_not(None)).distinct())
     tried = connection.execute(select(decision_table.c.shadows).where(decision_table.c.shadows.is_not(None)))
     return {*decided.scalars(), *(each[0] for shadows in tried.scalars() for each in shadows or ())}
 
 
-def accounts(connection: Connection) -> list[str]:
+def account_names(connection: Connection) -> list[str]:
     """The names of the provider accounts in this ledger."""
     return list(connection.execute(select(provider_table.c.name).order_by(provider_table.c.name)).scalars())
 
@@ -113,7 +111,7 @@ def _decisions(*, every: bool) -> Select[Any]:
         .join(request_table, request_table.c.id == decision_table.c.request_id)
         .join(provider_table, provider_table.c.id == request_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == _answer())
-        .outerjoin(cause_intent, cause_intent.c.id == request_table.c.falls_with)
+        .outerjoin(cause_intent, cause_intent.c.id == request_table.c.cascade_intent_id)
         .outerjoin(cause_request, cause_request.c.id == cause_intent.c.request_id)
         .order_by(decision_table.c.id)
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
@@ -122,7 +120,7 @@ def _decisions(*, every: bool) -> Select[Any]:
 
 
 def _answer() -> ColumnElement[int]:
-    """The last answer that a decision sent."""
+    """The number of the last intent of a decision that was sent."""
     sent = select(func.max(intent_table.c.id)).where(
         intent_table.c.decision_id == decision_table.c.id, intent_table.c.outcome != Outcome.NOT_SENT
     )
@@ -130,7 +128,7 @@ def _answer() -> ColumnElement[int]:
 
 
 def _not_sent() -> Label[int]:
-    """How often an answer of a decision was recorded and never left."""
+    """How often an answer of a decision was recorded but never sent."""
     unsent = intent_table.alias("unsent")
     count = select(func.count(unsent.c.id)).where(
         unsent.c.decision_id == decision_table.c.id, unsent.c.outcome == Outcome.NOT_SENT
@@ -138,7 +136,7 @@ def _not_sent() -> Label[int]:
     return count.correlate(decision_table).scalar_subquery().label("not_sent")
 
 
-def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
+def _narrowed(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
     request, decision, intent = request_table.c, decision_table.c, intent_table.c
     when = intent.intended_at if wanted.accepted else decision.decided_at
     tests = {
@@ -156,7 +154,7 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.until is not None:
         query = query.where(when < wanted.until)
     if wanted.accepted:
-        query = query.where(intent.action == Action.ACCEPT, intent.outcome.in_(OURS))
+        query = query.where(intent.action == Action.ACCEPT, intent.outcome.in_(TOOK_EFFECT))
     if wanted.owner is not None:
         named = request.username == wanted.owner
         digits = wanted.owner.isascii() and wanted.owner.isdigit() and int(wanted.owner) <= LARGEST_ID
@@ -165,14 +163,14 @@ def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
 
 
 def _shown() -> ColumnElement[int]:
-    """The decision that led to the answer that ended a request; its last one where none did."""
+    """The number of the decision behind the answer that ended a request, or of its last decision."""
     mine = decision_table.alias("mine")
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)
     answer = (
         select(intent_table.c.decision_id)
         .where(
             intent_table.c.request_id == request_table.c.id,
-            intent_table.c.outcome.not_in((Outcome.REFUSED, Outcome.NOT_SENT)),
+            intent_table.c.outcome.not_in(NO_EFFECT),
         )
         .order_by(intent_table.c.id.desc())
         .limit(1)
@@ -183,20 +181,20 @@ def _shown() -> ColumnElement[int]:
 
 
 def _shown_since() -> ColumnElement[bool]:
-    """Whether a read shows the connection or share that a request asked for, by no other request's answer."""
-    tie = tie_table.c
+    """Whether a read shows the connection or share of a request, and no other request's answer explains it."""
+    item = inventory_table.c
     itself = and_(
-        tie.provider_id == request_table.c.provider_id,
-        tie.kind == request_table.c.kind,
-        tie.pm_id == request_table.c.pm_id,
-        or_(tie.request_id.is_(None), tie.request_id == request_table.c.id),
-        tie.first_seen >= request_table.c.first_seen,
+        item.provider_id == request_table.c.provider_id,
+        item.kind == request_table.c.kind,
+        item.pm_id == request_table.c.pm_id,
+        or_(item.request_id.is_(None), item.request_id == request_table.c.id),
+        item.first_seen >= request_table.c.first_seen,
     )
-    return select(tie.id).where(itself).correlate(request_table).exists()
+    return select(item.id).where(itself).correlate(request_table).exists()
 
 
 def _looked_since() -> ColumnElement[bool]:
-    """Whether a read since a request ended would show what it asked for: of all customers, or of its owner's shares."""
+    """Whether customers or the owner's shares were read after a request ended, so that its effect would show."""
     ended, mine = request_table.c.outcome_at, owner_table.c.provider_id == request_table.c.provider_id
     shares = select(owner_table.c.read_at).where(mine, owner_table.c.account_id == request_table.c.account_id)
     read = case(
@@ -226,7 +224,7 @@ def _decision_row(row: Any, *, every: bool) -> DecisionRow:  # noqa: ANN401 — 
         request=row.request_id,
         kind=Kind(row.request_kind),
         id=row.request_pm_id,
-        time=row.request_time,
+        time=row.request_occurrence,
         account_id=row.request_account_id,
         username=row.request_username,
         sender_id=row.request_sender_id,

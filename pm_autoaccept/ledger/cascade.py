@@ -1,56 +1,61 @@
-"""What falls along with a reject of ours, and what may be said of it."""
+"""Cascade: records which requests Portfolio Manager rejects together with one of our rejects, and their outcome."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from pm_autoaccept.ledger.db.tables import fall as fall_table
+from pm_autoaccept.ledger.db.queries import insert
+from pm_autoaccept.ledger.db.tables import cascaded_reject as cascade_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.request_rows import TAKEN, RequestRow, insert
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
+from pm_autoaccept.ledger.request_rows import RequestRow
 from pm_autoaccept.model import Outcome
 
 
-def may_fall(connection: Connection, request: int, intent: int) -> None:
-    """Note that a reject will, or may, take a request along; what was noted before is put back if it does not."""
-    noted = insert(connection, fall_table).values(intent_id=intent, request_id=request).on_conflict_do_nothing()
+def note_cascade(connection: Connection, request: int, intent: int) -> None:
+    """Record that a reject will or may also reject this request. `undo_cascade` reverts it."""
+    noted = insert(connection, cascade_table).values(intent_id=intent, request_id=request).on_conflict_do_nothing()
     connection.execute(noted)
-    connection.execute(request_table.update().where(request_table.c.id == request).values(falls_with=intent))
+    connection.execute(request_table.update().where(request_table.c.id == request).values(cascade_intent_id=intent))
 
 
-def spare(connection: Connection, intent: int) -> None:
-    """Note that nothing fell with a reject: the last reject before it that may have been done is the cause again."""
+def undo_cascade(connection: Connection, intent: int) -> None:
+    """Record that a reject rejected no other request. An earlier reject that may have taken effect is the cause."""
     earlier = (
-        select(func.max(fall_table.c.intent_id))
-        .join(intent_table, intent_table.c.id == fall_table.c.intent_id)
+        select(func.max(cascade_table.c.intent_id))
+        .join(intent_table, intent_table.c.id == cascade_table.c.intent_id)
         .where(
-            fall_table.c.request_id == request_table.c.id,
-            fall_table.c.intent_id != intent,
-            intent_table.c.outcome.in_(TAKEN),
+            cascade_table.c.request_id == request_table.c.id,
+            cascade_table.c.intent_id != intent,
+            intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
         )
         .correlate(request_table)
         .scalar_subquery()
     )
-    spared = request_table.update().where(request_table.c.falls_with == intent)
-    connection.execute(spared.values(falls_with=earlier))
+    spared = request_table.update().where(request_table.c.cascade_intent_id == intent)
+    connection.execute(spared.values(cascade_intent_id=earlier))
 
 
-def ended_without_us(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:
-    """What may be said of a request that ended without an answer of its own, if a reject above it was sent; else None.
+def cascade_outcome(connection: Connection, row: RequestRow) -> tuple[Outcome, str] | None:
+    """The outcome of a request that ended without its own answer after a reject of its parent; None without one.
 
-    It fell if that reject is done and the request was not seen to pend after it. Otherwise nobody knows: whether a
-    property's reject takes its meters is not confirmed (reference §10.7), and lists lag.
+    It is `fallen` if that reject is done and the request was not seen pending after it. Otherwise nobody knows: it is
+    not confirmed that rejecting a property rejects its meters (docs/protocol.md#property-reject), and lists lag.
     """
-    if row.falls_with is None:
+    if row.cascade_intent_id is None:
         return None
-    if fell(connection, row):
-        return Outcome.FALLEN, "it was rejected along with the request above it"
-    return Outcome.GONE, "it is pending no more, by our reject of the request above it or by another"
+    if explained_by_cascade(connection, row):
+        return Outcome.FALLEN, "it was rejected together with its parent request"
+    return (
+        Outcome.GONE,
+        "it is no longer pending, by our reject of its parent request or by somebody else",
+    )
 
 
-def fell(connection: Connection, row: RequestRow) -> bool:
-    """Whether a reject explains the fall already: a meter falls with its property before their connection."""
-    if row.falls_with is None:
+def explained_by_cascade(connection: Connection, row: RequestRow) -> bool:
+    """Whether a completed reject already explains the end of a request: a meter falls with its property first."""
+    if row.cascade_intent_id is None:
         return False
-    cause = connection.execute(select(intent_table).where(intent_table.c.id == row.falls_with)).one()
+    cause = connection.execute(select(intent_table).where(intent_table.c.id == row.cascade_intent_id)).one()
     return bool(cause.outcome == Outcome.DONE and row.last_seen <= cause.outcome_at)

@@ -1,4 +1,4 @@
-"""Appends decisions: a new row only when what was decided changes, who is told of it, or what was only tried."""
+"""Appends decisions: a new row only if the verdict, rule, reason, notified group or shadows change."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import decision as decision_table
-from pm_autoaccept.ledger.holds import Decided, hold
-from pm_autoaccept.ledger.request_rows import RequestRow, chunks, current, rows_by_key
+from pm_autoaccept.ledger.holds import DecidedRow, record_holds
+from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
 from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
 
 
-def decide(
+def record_decisions(
     connection: Connection,
     provider: int,
     decisions: Sequence[Decision],
@@ -24,16 +25,14 @@ def decide(
     mode: Mode,
     at: datetime,
 ) -> list[Decision]:
-    """Append what was decided, each to the request that `see` recorded before, and return what made a new row."""
+    """Append the decisions that changed, to requests that `record_snapshot` recorded; returns those appended."""
     why = {kept.decision.key: kept.reason for kept in kept_back}
     rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
     requests: list[tuple[RequestRow, Decision]] = []
     for decision in decisions:
-        row = current(rows.get(decision.key, []), decision.request).row
+        row = match_row(rows.get(decision.key, []), decision.request).row
         if row is None:
-            raise LedgerUnavailable(
-                f"{decision.key} was decided before it was recorded; this is a fault of the program"
-            )
+            raise LedgerUnavailable(f"internal error: {decision.key} was decided before it was recorded")
         requests.append((row, decision))
     last = last_decisions(connection, [row.id for row, _ in requests])
     new, decided, appended = [], [], []
@@ -44,10 +43,10 @@ def decide(
         tried = [[each.rule, each.verdict] for each in decision.shadows]
         changed = before is None or (_what_counts(before), _tried(before)) != (now, tried)
         if changed:
-            new.append(row_of(decision, row.id, back, mode=mode, at=at))
+            new.append(decision_values(decision, row.id, back, mode=mode, at=at))
             appended.append(decision)
-        decided.append(Decided(row, before, decision, changed))
-    hold(connection, decided, mode=mode, at=at)
+        decided.append(DecidedRow(row, before, decision, changed))
+    record_holds(connection, decided, mode=mode, at=at)
     if new:
         connection.execute(decision_table.insert(), new)
     return appended
@@ -58,12 +57,14 @@ def _what_counts(row: Row[Any]) -> tuple[object, ...]:
 
 
 def _tried(row: Row[Any]) -> list[list[str]]:
-    """What rules that are not enforced would have decided."""
+    """What rules with `enforce: false` would have decided."""
     return [[rule, verdict] for rule, verdict, _ in row.shadows or ()]
 
 
-def row_of(decision: Decision, request: int, back: Reason | None, *, mode: Mode, at: datetime) -> dict[str, object]:
-    """A decision as its row, of the request with this number."""
+def decision_values(
+    decision: Decision, request: int, back: Reason | None, *, mode: Mode, at: datetime
+) -> dict[str, object]:
+    """The column values of a decision on the request with this row number."""
     return {
         "request_id": request,
         "decided_at": at,
@@ -85,7 +86,7 @@ def row_of(decision: Decision, request: int, back: Reason | None, *, mode: Mode,
 
 
 def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int, Row[Any]]:
-    """Request row → its last decision."""
+    """Request row number → its last decision."""
     found: dict[int, Row[Any]] = {}
     for some in chunks(list(requests)):
         for row in connection.execute(_LAST, {"requests": some}):

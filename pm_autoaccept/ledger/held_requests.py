@@ -1,4 +1,4 @@
-"""Lists the requests that wait for a person, and acknowledges what people accepted in Portfolio Manager's own pages."""
+"""Lists held requests that wait for a person, and records acknowledgements of undecided connections and shares."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from datetime import datetime
 from sqlalchemy import Connection, func, or_, select
 
 from pm_autoaccept.errors import ConfigurationError
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
-from pm_autoaccept.model import Kind, Origin, Outcome, ReasonKind, RequestKey, Verdict
+from pm_autoaccept.model import Kind, Origin, ReasonKind, RequestKey, Verdict
 from pm_autoaccept.record import HeldRow
 
-AT_ONCE = 500
-
-FOR_PEOPLE = (ReasonKind.VERDICT_CHANGED, ReasonKind.LISTED_AGAIN, ReasonKind.REFUSED)
-"""Why a decided answer is kept back until a person looks."""
+KEPT_BACK_FOR_REVIEW = (ReasonKind.VERDICT_CHANGED, ReasonKind.LISTED_AGAIN, ReasonKind.REFUSED)
+"""Reasons for which a decided answer is kept back until a person reviews it."""
 
 
 def held_requests(connection: Connection, *, account: str | None = None) -> Iterator[HeldRow]:
-    """What is held now, and what is kept back until a person looks, the oldest first.
+    """Yield the requests that are held, or kept back for review, oldest first.
 
     Args:
         connection: within a transaction.
-        account: only of the provider account of this name.
+        account: only for the provider account with this name.
     """
     request, decision = request_table.c, decision_table.c
     mine = decision_table.alias("mine")
@@ -35,12 +35,12 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
     since = func.coalesce(request.held_since, decision.decided_at)
     pends = or_(
         request.outcome.is_(None),
-        request.outcome.in_((Outcome.OPEN, Outcome.REFUSED)),
-        # It was answered, and is listed all the same.
+        request.outcome.in_(UNSETTLED),
+        # It was answered but is still listed.
         request.absent_reads == 0,
     )
-    waits = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(FOR_PEOPLE))
-    answered = request.outcome.is_not(None) & request.outcome.not_in((Outcome.OPEN, Outcome.REFUSED))
+    waits = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(KEPT_BACK_FOR_REVIEW))
+    answered = request.outcome.is_not(None) & request.outcome.not_in(UNSETTLED)
     query = (
         select(
             *(request.kind, request.pm_id, request.account_id, request.username, request.property_id),
@@ -60,7 +60,7 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield HeldRow(
             account=row.name,
             kind=Kind(row.kind),
@@ -82,43 +82,43 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
 def acknowledge(
     connection: Connection, key: RequestKey, *, account: str | None, why: str, by: str, at: datetime
 ) -> str:
-    """Take note of a connection or share that came in undecided, so that it is listed and counted no more.
+    """Acknowledge an undecided connection or share, so that it is no longer listed and counted.
 
     Args:
         connection: within a transaction.
         key: the connection or share.
-        account: of the provider account of this name; None where the ledger has only one that it can be.
-        why: one sentence, as it was given.
-        by: who says so.
+        account: the provider account's name; None if only one account can be meant.
+        why: the reason in one sentence, as given.
+        by: the person who acknowledges it.
         at: now.
 
     Returns:
         The name of the provider account.
 
     Raises:
-        ConfigurationError: nothing of this key came in undecided and stands, or it was acknowledged already.
+        ConfigurationError: there is no such undecided connection or share, or it is already acknowledged.
     """
-    tie = tie_table.c
+    item = inventory_table.c
     query = (
-        select(tie.id, tie.origin, tie.acknowledged_by, tie.acknowledged_at, provider_table.c.name)
-        .join(provider_table, provider_table.c.id == tie.provider_id)
-        .where(tie.kind == key.kind, tie.pm_id == key.id, tie.ended_at.is_(None))
+        select(item.id, item.origin, item.acknowledged_by, item.acknowledged_at, provider_table.c.name)
+        .join(provider_table, provider_table.c.id == item.provider_id)
+        .where(item.kind == key.kind, item.pm_id == key.id, item.ended_at.is_(None))
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)
     rows = [row for row in connection.execute(query) if row.origin == Origin.UNDECIDED]
     if not rows:
         raise ConfigurationError(
-            f"nothing to acknowledge: {key} did not come in undecided; `decisions --undecided` lists what did"
+            f"nothing to acknowledge: {key} is not an undecided connection or share; see `decisions --undecided`"
         )
     if len(rows) > 1:
         names = ", ".join(sorted(row.name for row in rows))
-        raise ConfigurationError(f"{key} came in undecided in several accounts ({names}); pass --account NAME")
+        raise ConfigurationError(f"{key} is undecided in several accounts ({names}); pass --account NAME")
     (row,) = rows
     if row.acknowledged_at is not None:
         raise ConfigurationError(
             f"{key} was already acknowledged by {row.acknowledged_by} at {row.acknowledged_at:%Y-%m-%d %H:%M} UTC"
         )
     noted = {"acknowledged_at": at, "acknowledged_by": by, "acknowledged_why": why}
-    connection.execute(tie_table.update().where(tie.id == row.id).values(**noted))
+    connection.execute(inventory_table.update().where(item.id == row.id).values(**noted))
     return str(row.name)

@@ -1,4 +1,4 @@
-"""Answers questions of the ledger: what plan must know, and what an auditor asks."""
+"""Loads the history that decide and plan need: answer states, holds, missed requests and limit usage."""
 
 from __future__ import annotations
 
@@ -9,63 +9,65 @@ from sqlalchemy import Connection, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.ledger.absence import missed_once
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import last_decisions
-from pm_autoaccept.ledger.elapsed_time import Patience
-from pm_autoaccept.ledger.holds import held
+from pm_autoaccept.ledger.elapsed_time import UnknownWait
+from pm_autoaccept.ledger.holds import current_hold
 from pm_autoaccept.ledger.intents import may_repeat
-from pm_autoaccept.ledger.limit_usage import tallies
-from pm_autoaccept.ledger.refusals import as_sent, refusal
-from pm_autoaccept.ledger.request_rows import TAKEN, Current, RequestRow, chunks, current, last_intent, rows_by_key
+from pm_autoaccept.ledger.limit_usage import limit_usage
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
+from pm_autoaccept.ledger.refusals import blocking_refusal, last_answer
+from pm_autoaccept.ledger.request_rows import MatchedRow, RequestRow, last_intent, match_row, rows_by_key
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Held,
     History,
     Kind,
+    LastAnswer,
     Limit,
-    Missed,
+    MissedRequest,
     Outcome,
     RequestKey,
-    Sent,
     Snapshot,
-    Standing,
 )
 
 OVERDUE_AFTER = timedelta(hours=1)
-"""How long after its answer a request may be listed before people are told: a list that lags is no explanation then."""
+"""How long after its answer a request may still be listed. After that, lag does not explain it and people must look."""
 
 _WEAKEST_FIRST = (
-    Standing.IN_DOUBT,
-    Standing.UNANSWERED,
-    Standing.REPEATABLE,
-    Standing.REFUSED,
-    Standing.SETTLED,
-    Standing.REJECTED,
-    Standing.ACCEPTED,
+    AnswerState.IN_DOUBT,
+    AnswerState.UNANSWERED,
+    AnswerState.REPEATABLE,
+    AnswerState.REFUSED,
+    AnswerState.SETTLED,
+    AnswerState.REJECTED,
+    AnswerState.ACCEPTED,
 )
-"""An id stands as the weakest of the elements under it: an answer names only the id, and would take all of them."""
+"""If an id has several elements, the weakest state counts: an answer names only the id and would affect all of them."""
 
 
-def history(
+def load_history(
     connection: Connection,
     provider: int,
     snapshot: Snapshot,
     *,
     limits: Collection[Limit] = (),
-    patience: Patience,
+    patience: UnknownWait,
 ) -> History:
-    """Say how each pending request stands, which properties of pending meters we rejected, what counts for limits."""
+    """Load each pending request's answer state, the rejected properties of pending meters, and the limit usage."""
     requests = [request for pending in snapshot.lists for request in pending.requests]
     rows = rows_by_key(connection, provider, (request.key for request in requests))
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
-    standing: dict[RequestKey, Standing] = {}
+    standing: dict[RequestKey, AnswerState] = {}
     sent, waiting = {}, {}
     overdue, shown = set(), set()
     now = patience.now
     for request in requests:
         known, read = rows.get(request.key, []), begun.get(request.kind)
-        listed = current(known, request)
+        listed = match_row(known, request)
         row = listed.row
         stands, before = _standing(connection, listed, known, read=read, patience=patience)
         standing[request.key] = min(stands, standing.get(request.key, stands), key=_WEAKEST_FIRST.index)
@@ -80,74 +82,74 @@ def history(
     missed = missed_once(connection, provider, snapshot, shown=shown)
     for each, known in _with_rows(connection, provider, missed):
         in_doubt = any(row.outcome == Outcome.OPEN for row in known)
-        standing.setdefault(each.request.key, Standing.IN_DOUBT if in_doubt else Standing.UNANSWERED)
+        standing.setdefault(each.request.key, AnswerState.IN_DOUBT if in_doubt else AnswerState.UNANSWERED)
     properties = {request.property_id for request in snapshot.meters.requests if request.property_id is not None}
     rejected = _rejected(connection, provider, sorted(properties))
     return History(
-        standing=standing,
+        answer_states=standing,
         sent=sent,
         rejected_properties=rejected,
         held=_held(connection, waiting, at=now.at),
         missed=missed,
         overdue=frozenset(overdue),
-        tallies=tallies(connection, provider, limits, now=now),
+        limit_usage=limit_usage(connection, provider, limits, now=now),
     )
 
 
 def _held(connection: Connection, waiting: Mapping[RequestKey, RequestRow], *, at: datetime) -> dict[RequestKey, Held]:
-    """Who holds these requests since when, time in doubt left out."""
+    """The current hold of each of these requests, not counting time in doubt."""
     last = last_decisions(connection, [row.id for row in waiting.values()])
-    holders = {key: held(row, last.get(row.id), at=at) for key, row in waiting.items()}
+    holders = {key: current_hold(row, last.get(row.id), at=at) for key, row in waiting.items()}
     return {key: holder for key, holder in holders.items() if holder is not None}
 
 
 def _with_rows(
-    connection: Connection, provider: int, missed: Sequence[Missed]
-) -> Iterator[tuple[Missed, list[RequestRow]]]:
-    """Each request that one read missed, with every row of its id."""
+    connection: Connection, provider: int, missed: Sequence[MissedRequest]
+) -> Iterator[tuple[MissedRequest, list[RequestRow]]]:
+    """Each request that one read missed, with all rows of its id."""
     rows = rows_by_key(connection, provider, (each.request.key for each in missed))
     return ((each, rows[each.request.key]) for each in missed)
 
 
 def _standing(
     connection: Connection,
-    listed: Current,
+    listed: MatchedRow,
     known: Sequence[RequestRow],
     *,
     read: datetime | None,
-    patience: Patience,
-) -> tuple[Standing, Sent | None]:
-    """How one request that pends now stands, and what was sent where that keeps it back.
+    patience: UnknownWait,
+) -> tuple[AnswerState, LastAnswer | None]:
+    """The answer state of one pending request, and the last answer if that keeps it back.
 
     Args:
         connection: within a transaction.
-        listed: its row.
-        known: every row of its id.
-        read: when the whole read began that shows it, None where the read was not whole.
-        patience: how long an answer of unknown fate is given.
+        listed: its matched row.
+        known: all rows of its id.
+        read: when the whole read that shows it began; None if the read was not whole.
+        patience: how long to wait for an answer of unknown outcome.
     """
     row = listed.row
     if any(each.outcome == Outcome.OPEN and each is not row for each in known):
-        return Standing.IN_DOUBT, None
+        return AnswerState.IN_DOUBT, None
     if row is not None and row.outcome == Outcome.OPEN:
         last = last_intent(connection, row.id)
         repeatable = read is not None and may_repeat(row, last, read=read, patience=patience)
-        return (Standing.REPEATABLE if repeatable else Standing.IN_DOUBT), as_sent(last, program=__version__)
+        return (AnswerState.REPEATABLE if repeatable else AnswerState.IN_DOUBT), last_answer(last, program=__version__)
     if row is not None and listed.ended:
         return _answered(connection, row), None
-    refused = refusal(connection, row, known, program=__version__, now=patience.now)
-    return (Standing.UNANSWERED, None) if refused is None else (Standing.REFUSED, refused)
+    refused = blocking_refusal(connection, row, known, program=__version__, now=patience.now)
+    return (AnswerState.UNANSWERED, None) if refused is None else (AnswerState.REFUSED, refused)
 
 
-def _answered(connection: Connection, row: RequestRow) -> Standing:
-    """How a request stands that was answered, and whose list lags."""
+def _answered(connection: Connection, row: RequestRow) -> AnswerState:
+    """The state of an answered request that is still listed."""
     if row.outcome != Outcome.DONE:
-        return Standing.SETTLED
-    return Standing.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else Standing.REJECTED
+        return AnswerState.SETTLED
+    return AnswerState.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else AnswerState.REJECTED
 
 
-def owners_in_doubt(connection: Connection, provider: int) -> frozenset[int]:
-    """Owners of property shares whose answer is of unknown fate."""
+def owners_with_open_answers(connection: Connection, provider: int) -> frozenset[int]:
+    """The owners of property shares whose answer has an unknown outcome."""
     query = select(request_table.c.account_id).where(
         request_table.c.provider_id == provider,
         request_table.c.kind == Kind.PROPERTY,
@@ -157,14 +159,14 @@ def owners_in_doubt(connection: Connection, provider: int) -> frozenset[int]:
     return frozenset(connection.execute(query).scalars())
 
 
-def open_intents(connection: Connection, provider: int) -> int:
-    """How many answers there are of which it is not known what became of them."""
+def count_open_intents(connection: Connection, provider: int) -> int:
+    """Count the answers whose outcome is unknown."""
     query = select(func.count()).where(request_table.c.provider_id == provider, request_table.c.outcome == Outcome.OPEN)
     return connection.execute(query).scalar_one()
 
 
 def _rejected(connection: Connection, provider: int, properties: list[int]) -> frozenset[int]:
-    """Which of these properties' shares were last answered by a reject of ours."""
+    """The properties among these whose share we last answered with a reject."""
     last: dict[int, str] = {}
     for some in chunks(properties):
         query = (
@@ -174,7 +176,7 @@ def _rejected(connection: Connection, provider: int, properties: list[int]) -> f
                 request_table.c.provider_id == provider,
                 request_table.c.kind == Kind.PROPERTY,
                 request_table.c.pm_id.in_(some),
-                intent_table.c.outcome.in_(TAKEN),
+                intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
             )
             .order_by(intent_table.c.id)
         )

@@ -1,6 +1,6 @@
-"""Keeps by which rule a request is held in enforce mode, and since when: what `expire` counts from.
+"""Records which rule holds a request in enforce mode, and since when: the start of its `expire` period.
 
-Time in which the rule could not be judged does not count: when the doubt is over, the beginning is that much later.
+Time during which the rule could not be evaluated does not count: afterwards the start is moved later by that much.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row
 
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.request_rows import RequestRow, chunks
+from pm_autoaccept.ledger.request_rows import RequestRow
 from pm_autoaccept.model import Decision, Held, Mode, ReasonKind, Verdict
 
 DecisionRow: TypeAlias = Row[Any] | None
@@ -22,13 +23,13 @@ DecisionRow: TypeAlias = Row[Any] | None
 _WITHOUT_DOUBT = (ReasonKind.RULE, ReasonKind.DEFAULT, ReasonKind.EXPIRED)
 
 
-def held(row: RequestRow, before: DecisionRow, *, at: datetime) -> Held | None:
-    """Who holds a request since when, None where nobody does.
+def current_hold(row: RequestRow, before: DecisionRow, *, at: datetime) -> Held | None:
+    """The rule that holds a request, and since when; None if it is not held.
 
     Args:
-        row: the request's.
+        row: the request's row.
         before: its last decision.
-        at: until when time in doubt is left out.
+        at: the end of the time in doubt that does not count.
     """
     if row.held_since is None:
         return None
@@ -37,8 +38,8 @@ def held(row: RequestRow, before: DecisionRow, *, at: datetime) -> Held | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A request's row, its last decision, the one that was made now, and whether that is a new row."""
+class DecidedRow:
+    """A request's row, its previous decision, its current decision, and whether that makes a new row."""
 
     row: RequestRow
     before: DecisionRow
@@ -46,11 +47,11 @@ class Decided:
     new: bool
 
 
-def hold(connection: Connection, decided: Iterable[Decided], *, mode: Mode, at: datetime) -> None:
-    """Record which requests are held from now on, which still are, and which are no more."""
+def record_holds(connection: Connection, decided: Iterable[DecidedRow], *, mode: Mode, at: datetime) -> None:
+    """Record which requests are newly held, still held, or no longer held."""
     changed: dict[Held | None, list[int]] = defaultdict(list)
     for each in decided:
-        was, now = held(each.row, None, at=at), _holds(each, mode=mode, at=at)
+        was, now = current_hold(each.row, None, at=at), _hold_after(each, mode=mode, at=at)
         if was != now:
             changed[now].append(each.row.id)
     for now, numbers in changed.items():
@@ -59,10 +60,10 @@ def hold(connection: Connection, decided: Iterable[Decided], *, mode: Mode, at: 
             connection.execute(request_table.update().where(request_table.c.id.in_(some)).values(**values))
 
 
-def _holds(decided: Decided, *, mode: Mode, at: datetime) -> Held | None:
-    """Who holds the request after this decision, as it is to be kept."""
+def _hold_after(decided: DecidedRow, *, mode: Mode, at: datetime) -> Held | None:
+    """The hold to store after this decision."""
     decision = decided.decision
-    since = held(decided.row, decided.before if decided.new else None, at=at)
+    since = current_hold(decided.row, decided.before if decided.new else None, at=at)
     if decision.reason.kind not in _WITHOUT_DOUBT:
         return since
     goes_on = decision.verdict is Verdict.HOLD or decision.reason.kind is ReasonKind.EXPIRED

@@ -1,4 +1,4 @@
-"""Keeps intents, durable before a POST leaves: those that wait together are recorded together."""
+"""Records intents durably before their POST: so that each request is answered at most once."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from sqlalchemy import Connection, Row, bindparam
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
-from pm_autoaccept.ledger.cascade import fell, may_fall
+from pm_autoaccept.ledger.cascade import explained_by_cascade, note_cascade
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.decisions import last_decisions, row_of
-from pm_autoaccept.ledger.elapsed_time import Moment, Patience, due
-from pm_autoaccept.ledger.limit_usage import counted
-from pm_autoaccept.ledger.pauses import not_paused
-from pm_autoaccept.ledger.refusals import as_sent
-from pm_autoaccept.ledger.request_rows import RequestRow, current, last_intent, rows_by_key
+from pm_autoaccept.ledger.decisions import decision_values, last_decisions
+from pm_autoaccept.ledger.elapsed_time import Moment, UnknownWait, is_due
+from pm_autoaccept.ledger.limit_usage import count_answers
+from pm_autoaccept.ledger.pauses import check_not_paused
+from pm_autoaccept.ledger.refusals import last_answer
+from pm_autoaccept.ledger.request_rows import RequestRow, last_intent, match_row, rows_by_key
 from pm_autoaccept.limits import has_room
-from pm_autoaccept.model import FURTHEST_APART, Mode, Outcome, RequestKey, Step
+from pm_autoaccept.model import MAX_CLOCK_SKEW, Mode, Outcome, RequestKey, Step
 
 READS_UNTIL_REPEATED = 2
-"""Whole reads, begun after an answer of unknown fate was sent, that must show its request pending still."""
+"""Whole reads after an answer of unknown outcome that must still show its request pending before it is repeated."""
 
 
-def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, patience: Patience) -> bool:
-    """Whether the time has come to send an open answer once more, by the rule of unknowns.
+def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, patience: UnknownWait) -> bool:
+    """Whether an open answer may be sent again, by the rule of unknowns.
 
-    It has if two whole reads show the request pending still, the second (begun at `read`) so long after the answer was
-    sent that no more can come of it, and not before the time that a refusal of the last attempt named.
+    Two whole reads must still show the request pending. The second one (begun at `read`) must be so long after the
+    answer was sent that it can no longer take effect, and after any retry time that the last attempt's refusal gave.
     """
-    # Before anything came of this answer, the time is that of an earlier one, and has come.
-    waited = None in (row.again_after, sent.outcome_at) or due(sent, row.again_after, patience.now)
+    # While this answer has no result, the retry time is that of an earlier one, and has passed.
+    waited = None in (row.retry_not_before, sent.outcome_at) or is_due(sent, row.retry_not_before, patience.now)
     shown = row.present_reads >= READS_UNTIL_REPEATED
     return bool(waited and shown and patience.over_for_another(sent, read=read))
 
 
-class Answer(NamedTuple):
-    """A step that is about to be sent, when by every clock, and how long one of unknown fate is given."""
+class PlannedAnswer(NamedTuple):
+    """A step that is about to be sent, with the current time and the wait for unknown outcomes."""
 
     step: Step
-    patience: Patience
+    patience: UnknownWait
 
     @property
     def now(self) -> Moment:
-        """When, by every clock."""
+        """The current time by every clock."""
         return self.patience.now
 
     @property
     def sent(self) -> dict[str, object]:
-        """What an intent keeps of each attempt."""
+        """The intent's column values for this attempt."""
         at, apart = self.now.at, self.now.apart
         there = None if apart is None else at + apart
         return {
@@ -65,8 +65,8 @@ class Answer(NamedTuple):
         }
 
 
-class Intended(NamedTuple):
-    """An intent's number, which of its attempts is about to be sent, and how it stood before that."""
+class RecordedIntent(NamedTuple):
+    """A recorded intent: its number, the attempt that is about to be sent, and the previous values of both rows."""
 
     number: int
     attempt: int = 1
@@ -74,28 +74,30 @@ class Intended(NamedTuple):
     request_before: Mapping[str, object] = MappingProxyType({})
 
 
-def intend(connection: Connection, provider: int, answers: Sequence[Answer]) -> list[Intended]:
-    """Record that these answers are about to be sent, by which decisions, and what may fall with each: all or none.
+def record_intents(connection: Connection, provider: int, answers: Sequence[PlannedAnswer]) -> list[RecordedIntent]:
+    """Record that these answers are about to be sent, with their decisions and cascades: all or none.
 
     Raises:
-        AlreadyAnswered: the ledger knows of an answer to one of the requests, by another process for instance.
-        OverLimit: with them, a limit of the policy would be passed.
-        Paused: somebody has paused answering.
+        AlreadyAnswered: one of the requests was already answered, for example by another process.
+        OverLimit: they would exceed a limit of the policy.
+        Paused: answering is paused.
         LedgerUnavailable: one of the requests was never recorded.
     """
-    not_paused(connection, provider)
+    check_not_paused(connection, provider)
     rows = rows_by_key(connection, provider, (step.key for step, _ in answers), lock=True)
-    intents: dict[RequestKey, Intended] = {}
-    first: dict[RequestKey, tuple[Answer, RequestRow]] = {}
+    intents: dict[RequestKey, RecordedIntent] = {}
+    first: dict[RequestKey, tuple[PlannedAnswer, RequestRow]] = {}
     for answer in answers:
         step, known = answer.step, rows.get(answer.step.key, [])
-        row = current(known, step.decision.request).row
+        row = match_row(known, step.decision.request).row
         if row is None:
-            raise LedgerUnavailable(f"{step.key} was to be answered before it was recorded; nothing was sent")
+            raise LedgerUnavailable(
+                f"internal error: {step.key} was to be answered before it was recorded; nothing was sent"
+            )
         if step.repeats and row.outcome == Outcome.OPEN:
             intents[step.key] = _intend_again(connection, row, answer)
         elif step.repeats or step.key in first or _answered(row, known):
-            raise AlreadyAnswered(f"{step.key} was answered already, by another process with this ledger")
+            raise AlreadyAnswered(f"{step.key} was already answered by another process that uses this ledger")
         else:
             first[step.key] = answer, row
     intents |= _intend_first(connection, first)
@@ -107,14 +109,14 @@ def intend(connection: Connection, provider: int, answers: Sequence[Answer]) -> 
 
 
 def _answered(row: RequestRow, known: Sequence[RequestRow]) -> bool:
-    """Whether a request was answered, or one of the same id has an answer of unknown fate."""
+    """Whether a request was answered, or any request with its id has an answer of unknown outcome."""
     return row.outcome not in (None, Outcome.REFUSED) or any(each.outcome == Outcome.OPEN for each in known)
 
 
 def _intend_first(
-    connection: Connection, first: Mapping[RequestKey, tuple[Answer, RequestRow]]
-) -> dict[RequestKey, Intended]:
-    """The intents of requests that were not answered yet."""
+    connection: Connection, first: Mapping[RequestKey, tuple[PlannedAnswer, RequestRow]]
+) -> dict[RequestKey, RecordedIntent]:
+    """Insert the intents of requests that were not answered yet."""
     if not first:
         return {}
     decisions = _decisions_of(connection, list(first.values()))
@@ -133,7 +135,7 @@ def _intend_first(
     ]
     made = connection.execute(_INTENDED, new)
     connection.execute(_OPENED, [{"request": row.id, "at": answer.now.at} for answer, row in first.values()])
-    return dict(zip(first, map(Intended, made.scalars()), strict=True))
+    return dict(zip(first, map(RecordedIntent, made.scalars()), strict=True))
 
 
 _INTENDED = intent_table.insert().returning(intent_table.c.id, sort_by_parameter_order=True)
@@ -145,30 +147,30 @@ _OPENED = (
 
 
 def _may_fall(connection: Connection, provider: int, step: Step, intent: int) -> None:
-    """Note what Portfolio Manager will, or may, reject along with a reject."""
+    """Record which requests Portfolio Manager will or may reject together with this one."""
     for below in rows_by_key(connection, provider, step.falls).values():
         child = below[-1]
-        if child.outcome in (None, Outcome.REFUSED) and not fell(connection, child):
-            may_fall(connection, child.id, intent)
+        if child.outcome in (None, Outcome.REFUSED) and not explained_by_cascade(connection, child):
+            note_cascade(connection, child.id, intent)
 
 
-def _intend_again(connection: Connection, row: RequestRow, answer: Answer) -> Intended:
-    """A further attempt of the intent that is open already: the same answer, word for word."""
+def _intend_again(connection: Connection, row: RequestRow, answer: PlannedAnswer) -> RecordedIntent:
+    """Record another attempt of an open intent: the same answer, word for word."""
     step, now = answer.step, answer.now
     sent = last_intent(connection, row.id)
     if (sent.action, sent.note) != (step.action, step.decision.note):
-        raise AlreadyAnswered(f"{step.key} was answered otherwise before, and the fate of that is not known")
-    if now.apart is not None and abs(now.apart) > FURTHEST_APART:
-        raise AlreadyAnswered(f"what became of the answer to {step.key} is not known, and the clocks do not agree")
-    before = as_sent(sent, program=__version__)
+        raise AlreadyAnswered(f"{step.key} was already sent a different answer, and its outcome is unknown")
+    if now.apart is not None and abs(now.apart) > MAX_CLOCK_SKEW:
+        raise AlreadyAnswered(f"the outcome of the answer to {step.key} is unknown, and the clocks disagree")
+    before = last_answer(sent, program=__version__)
     refused = before.awaits is not None and not before.changed(step.decision)
     if refused or not may_repeat(row, sent, read=now.at, patience=answer.patience):
-        raise AlreadyAnswered(f"{step.key} was sent again already, by another process with this ledger")
+        raise AlreadyAnswered(f"{step.key} was already answered again by another process that uses this ledger")
     again = {"attempts": sent.attempts + 1, **answer.sent}
     connection.execute(intent_table.update().where(intent_table.c.id == sent.id).values(**again))
     touched = {"outcome_at": now.at, "present_reads": 0}
     _update(connection, row.id, **touched)
-    return Intended(
+    return RecordedIntent(
         sent.id,
         attempt=sent.attempts + 1,
         before={name: getattr(sent, name) for name in again},
@@ -176,21 +178,21 @@ def _intend_again(connection: Connection, row: RequestRow, answer: Answer) -> In
     )
 
 
-def _within_limits(connection: Connection, provider: int, answers: Sequence[Answer]) -> None:
-    """Undo the intents if with them a limit is passed: plan has counted too, but others may have answered since."""
+def _within_limits(connection: Connection, provider: int, answers: Sequence[PlannedAnswer]) -> None:
+    """Raise `OverLimit`, which undoes the intents, if they exceed a limit: others may have answered meanwhile."""
     first = min((answer.now for answer in answers), key=lambda now: now.at)
     for limit in {limit for step, _ in answers for limit in step.within}:
-        count, of = counted(connection, provider, limit, now=first)
+        count, of = count_answers(connection, provider, limit, now=first)
         if not has_room(limit, count=count, of=of):
-            raise OverLimit(f"others have answered since this was planned, and a limit of {limit.action}s is reached")
+            raise OverLimit(f"another process has answered meanwhile, and a limit on {limit.action}s is reached")
 
 
-def _decisions_of(connection: Connection, first: Sequence[tuple[Answer, RequestRow]]) -> dict[int, int]:
-    """Request row → the decision that sends its answer, as it was made: the last on record, or a row of its own."""
+def _decisions_of(connection: Connection, first: Sequence[tuple[PlannedAnswer, RequestRow]]) -> dict[int, int]:
+    """Request row number → the decision behind its answer: the last recorded one if it is the same, or a new row."""
     last = last_decisions(connection, [row.id for _, row in first])
     found = {}
     for answer, row in first:
-        made = row_of(answer.step.decision, row.id, None, mode=Mode.ENFORCE, at=answer.now.at)
+        made = decision_values(answer.step.decision, row.id, None, mode=Mode.ENFORCE, at=answer.now.at)
         before = last.get(row.id)
         if before is not None and all(
             getattr(before, name) == value for name, value in made.items() if name != "decided_at"

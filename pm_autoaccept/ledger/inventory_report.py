@@ -1,4 +1,4 @@
-"""Lists what is connected and shared, as far as the ledger knows, and the notifications that it stores."""
+"""Inventory report: lists current connections and shares, and the stored notifications."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from pm_autoaccept.ledger.audit import accounts
+from pm_autoaccept.ledger.audit import account_names
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
-from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, command_that_removes
-from pm_autoaccept.record import NotificationRow, TieRow
-
-AT_ONCE = 500
+from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, removal_command
+from pm_autoaccept.record import InventoryRow, NotificationRow
 
 
-def standing(connection: Connection, *, account: str | None = None, origin: Origin | None = None) -> Iterator[TieRow]:
-    """What stands, by provider account, owner, then connection, properties, meters.
+def list_inventory(
+    connection: Connection, *, account: str | None = None, origin: Origin | None = None
+) -> Iterator[InventoryRow]:
+    """Yield the current items, by provider account, owner, then connection, properties, meters.
 
     Args:
         connection: within a transaction.
-        account: only of the provider account of this name.
-        origin: only what came about so, and nobody has acknowledged.
+        account: only for the provider account with this name.
+        origin: only items with this origin that nobody has acknowledged.
     """
     answer = (
         select(func.max(intent_table.c.id))
         .where(
-            intent_table.c.request_id == tie_table.c.request_id,
+            intent_table.c.request_id == inventory_table.c.request_id,
             intent_table.c.action == Action.ACCEPT,
             intent_table.c.outcome != Outcome.NOT_SENT,
         )
-        .correlate(tie_table)
+        .correlate(inventory_table)
         .scalar_subquery()
     )
     query = (
-        select(tie_table, provider_table.c.name, decision_table.c.rule, _accepted_at())
-        .join(provider_table, provider_table.c.id == tie_table.c.provider_id)
+        select(inventory_table, provider_table.c.name, decision_table.c.rule, _accepted_at())
+        .join(provider_table, provider_table.c.id == inventory_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == answer)
         .outerjoin(decision_table, decision_table.c.id == intent_table.c.decision_id)
-        .where(tie_table.c.ended_at.is_(None))
-        .order_by(provider_table.c.name, tie_table.c.owner_id, tie_table.c.kind, tie_table.c.pm_id)
+        .where(inventory_table.c.ended_at.is_(None))
+        .order_by(provider_table.c.name, inventory_table.c.owner_id, inventory_table.c.kind, inventory_table.c.pm_id)
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)
     if origin is not None:
-        query = query.where(tie_table.c.origin == origin, tie_table.c.acknowledged_at.is_(None))
-    names, several = _names(connection), len(accounts(connection)) > 1
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
-        yield TieRow(
+        query = query.where(inventory_table.c.origin == origin, inventory_table.c.acknowledged_at.is_(None))
+    names, several = _usernames(connection), len(account_names(connection)) > 1
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
+        yield InventoryRow(
             account=row.name,
             kind=Kind(row.kind),
             id=row.pm_id,
@@ -65,7 +66,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
             last_seen=row.last_seen,
             absent_since=row.absent_since,
             rule=row.rule,
-            command=command_that_removes(RequestKey(Kind(row.kind), row.pm_id), account=row.name if several else None),
+            command=removal_command(RequestKey(Kind(row.kind), row.pm_id), account=row.name if several else None),
             acknowledged_by=row.acknowledged_by,
             acknowledged_at=row.acknowledged_at,
             acknowledged_why=row.acknowledged_why,
@@ -73,7 +74,7 @@ def standing(connection: Connection, *, account: str | None = None, origin: Orig
 
 
 def _accepted_at() -> ColumnElement[datetime]:
-    """When our accept took effect: when it was done, or, where only a read showed that, when it was sent."""
+    """When our accept took effect: when it was done, or when it was sent if only a read showed its effect."""
     intent = intent_table.c
     return case(
         (intent.outcome == Outcome.DONE, intent.outcome_at),
@@ -81,8 +82,8 @@ def _accepted_at() -> ColumnElement[datetime]:
     ).label("accepted_at")
 
 
-def _names(connection: Connection) -> dict[int, str]:
-    """Owner → the username that was last said of it."""
+def _usernames(connection: Connection) -> dict[int, str]:
+    """Owner → the most recent username."""
     names: dict[int, str] = {}
     for table in (notification_table.c, request_table.c):
         last = (
@@ -96,8 +97,8 @@ def _names(connection: Connection) -> dict[int, str]:
     return names
 
 
-def notifications(connection: Connection, *, account: str | None = None) -> Iterator[NotificationRow]:
-    """The notifications that are stored, in the order in which they came."""
+def list_notifications(connection: Connection, *, account: str | None = None) -> Iterator[NotificationRow]:
+    """Yield the stored notifications, in order of arrival."""
     query = (
         select(notification_table, provider_table.c.name)
         .join(provider_table, provider_table.c.id == notification_table.c.provider_id)
@@ -105,7 +106,7 @@ def notifications(connection: Connection, *, account: str | None = None) -> Iter
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)
-    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
         yield NotificationRow(
             account=row.name,
             id=row.id,

@@ -1,9 +1,9 @@
-"""Lets each notification have its effect once on what we know (reference §4.10, §6).
+"""Notifications: stores each one once and applies its effect to the inventory once (docs/protocol.md#notifications).
 
-Notifications come twice, late, out of order, without dates, of types that nobody documented, and about what we never
-knew; and with `clear=false` all of them come again in each cycle. So each is kept by its id, and its effect is written
-beside it, in words, once. What reads show is the truth: a notification that says that something ended, of which the
-lists still show it, waits, since lists lag; after an hour it is told to people and changes nothing.
+Notifications arrive twice, late, out of order, without dates, with undocumented types, and about shares that we never
+knew; with `clear=false`, all of them arrive again in each cycle. So each one is stored by its id, and its effect is
+stored with it, in words. Reads decide: if a notification says that something ended and the lists still show it, it
+waits, because lists lag. After an hour it is reported to people and changes nothing.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from pm_autoaccept.ledger.db.queries import insert
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
 from pm_autoaccept.ledger.inventory import (
-    Tie,
+    InventoryItem,
+    accept_sent_at,
     accepted_after,
-    begin,
-    end,
-    ground_sent_at,
-    live_one,
-    note_end,
+    begin_items,
+    current_item,
+    end_items,
+    note_accepts_ended,
     requests_of,
 )
-from pm_autoaccept.ledger.request_rows import insert
 from pm_autoaccept.model import Finding, FindingKind, Kind, Notification, NotLearnt, Origin, RequestKey, Snapshot
 
-PATIENCE = timedelta(hours=1)
-"""How long a notification waits for reads to say the same."""
+MAX_WAIT_FOR_READS = timedelta(hours=1)
+"""How long a notification waits for reads to confirm it."""
 
 READ, READ_WRITE = "Read", "Read Write"
 
@@ -42,15 +42,15 @@ _LEVEL = re.compile(r"access level revised to (read only|exchange data|full acce
 
 @dataclass(frozen=True, slots=True)
 class _Effect:
-    """What a notification changed, in words, and what is to be told of it."""
+    """What a notification changed, in words, and the findings to report."""
 
     text: str
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
-    """One notification and what the same cycle read beside it."""
+class _Context:
+    """One notification and the snapshot of the same cycle."""
 
     connection: Connection
     provider: int
@@ -61,15 +61,15 @@ class _News:
 
     @property
     def patient(self) -> bool:
-        """Whether it may still wait for reads to say the same."""
-        return bool(self.at - self.note.first_seen < PATIENCE)
+        """Whether it may still wait for reads to confirm it."""
+        return bool(self.at - self.note.first_seen < MAX_WAIT_FOR_READS)
 
     def is_older_than(self, moment: datetime | None) -> bool:
-        """Whether it was surely made before this moment."""
+        """Whether it was certainly created before this moment."""
         return bool(moment is not None and self.note.created_at is not None and self.note.created_at < moment)
 
     def shown(self, key: RequestKey, owner: int | None) -> bool | None:
-        """Whether this cycle's reads show the connection or share; None where they cannot say."""
+        """Whether this cycle's reads show the connection or share; None if they cannot tell."""
         if key.kind is Kind.CONNECTION:
             connected = self.snapshot.connected
             return None if isinstance(connected, NotLearnt) else key.id in connected
@@ -81,18 +81,18 @@ class _News:
         return None if owner is None or isinstance(facts.get(owner, NotLearnt("")), NotLearnt) else False
 
     def may_be_read(self, key: RequestKey, owner: int | None) -> bool:
-        """Whether a later read may show it: no list shows meters, nor what an account shares that is not connected."""
+        """Whether a later read may show it. No list shows meters, or the shares of an account that is not connected."""
         connected = self.snapshot.connected
         return key.kind is not Kind.METER and (isinstance(connected, NotLearnt) or owner in connected)
 
     def ends(self, requests: ColumnElement[bool]) -> None:
-        """Note that what we accepted before it has ended; without a date nobody can say what it came after."""
+        """Record that what we accepted before it has ended. Without a date nobody knows what came before it."""
         created = self.note.created_at
         if created is not None:
-            note_end(self.connection, self.provider, requests, at=self.at, accepted_before=created)
+            note_accepts_ended(self.connection, self.provider, requests, at=self.at, accepted_before=created)
 
     def overtaken(self) -> bool:
-        """Whether a later notification of the same type about the same thing has had its effect already."""
+        """Whether a later notification of the same type about the same share was already applied."""
         table, note = notification_table.c, self.note
         if note.created_at is None:
             return False
@@ -107,12 +107,14 @@ class _News:
         return self.connection.execute(later.limit(1)).scalar() is not None
 
 
-_Handler: TypeAlias = Callable[[_News], _Effect | None]
-"""Says the effect, None while it cannot be said yet."""
+_Handler: TypeAlias = Callable[[_Context], _Effect | None]
+"""Applies a notification and returns its effect; None if the effect is not known yet."""
 
 
-def store(connection: Connection, provider: int, notifications: Iterable[Notification], *, at: datetime) -> int:
-    """Store each notification once, by its id, and say how many were new."""
+def store_notifications(
+    connection: Connection, provider: int, notifications: Iterable[Notification], *, at: datetime
+) -> int:
+    """Store each notification once, by its id; returns how many were new."""
     new = 0
     for each in notifications:
         values = {name: getattr(each, name) for name in each.__slots__}
@@ -121,15 +123,15 @@ def store(connection: Connection, provider: int, notifications: Iterable[Notific
     return new
 
 
-def notice(
+def apply_notifications(
     connection: Connection, provider: int, snapshot: Snapshot, *, begun: datetime, at: datetime
 ) -> Iterator[Finding]:
-    """Let each stored notification without an effect have it, the oldest first; yields what is to be told."""
+    """Apply each stored notification that has no effect yet, oldest first; yields the findings to report."""
     table = notification_table.c
     waiting = select(notification_table).where(table.provider_id == provider, table.effect.is_(None))
     rows = connection.execute(waiting.order_by(table.created_at.is_(None), table.created_at, table.id)).all()
     for row in rows:
-        effect = _HANDLERS.get(row.type, _unknown)(_News(connection, provider, row, snapshot, begun, at))
+        effect = _HANDLERS.get(row.type, _unknown)(_Context(connection, provider, row, snapshot, begun, at))
         if effect is None:
             continue
         had = notification_table.update().where(table.provider_id == provider, table.id == row.id)
@@ -137,154 +139,154 @@ def notice(
         yield from effect.findings
 
 
-def owners_of_waiting(connection: Connection, provider: int) -> frozenset[int | None]:
-    """Owners whose reads will say what a waiting notification changed. Reads only."""
+def owners_of_unapplied(connection: Connection, provider: int) -> frozenset[int | None]:
+    """The owners whose reads will show what a waiting notification changed. Reads only."""
     table = notification_table.c
     waiting = select(table.account_id, table.property_id).where(table.provider_id == provider, table.effect.is_(None))
     rows = connection.execute(waiting).all()
     owners = {row.account_id for row in rows}
     for number in {row.property_id for row in rows if row.property_id is not None}:
-        tie = live_one(connection, provider, RequestKey(Kind.PROPERTY, number))
-        owners.add(None if tie is None else tie.owner_id)
+        item = current_item(connection, provider, RequestKey(Kind.PROPERTY, number))
+        owners.add(None if item is None else item.owner_id)
     return frozenset(owners)
 
 
-def _disconnected(news: _News) -> _Effect | None:
+def _disconnected(news: _Context) -> _Effect | None:
     if news.note.account_id is None:
-        return _noted(news, None, "it names no account; nothing changed")
+        return _for_review(news, None, "it names no account; nothing changed")
     key = RequestKey(Kind.CONNECTION, news.note.account_id)
-    news.ends(requests_of(key))  # what it shares may stay
+    news.ends(requests_of(key))  # its shares may stay
     return _ended(news, key)
 
 
-def _unshared(news: _News) -> _Effect | None:
+def _unshared(news: _Context) -> _Effect | None:
     key = _share(news.note)
     if key is None:
-        return _noted(news, None, "it names no property or meter; nothing changed")
+        return _for_review(news, None, "it names no property or meter; nothing changed")
     news.ends(requests_of(key))
     return _ended(news, key)
 
 
-def _ended(news: _News, key: RequestKey) -> _Effect | None:
-    """End the tie, unless it is newer than the notification or reads show it still."""
-    tie = live_one(news.connection, news.provider, key)
+def _ended(news: _Context, key: RequestKey) -> _Effect | None:
+    """End the item, unless it is newer than the notification or reads still show it."""
+    item = current_item(news.connection, news.provider, key)
     what = "connection" if key.kind is Kind.CONNECTION else "share"
-    if tie is None:
-        return _Effect(f"no {what} was known as {key}; nothing changed")
-    if news.is_older_than(tie.first_seen):
-        return _Effect(f"it is older than the {what} that we know as {key}; nothing changed")
-    shown = news.shown(key, tie.owner_id)
+    if item is None:
+        return _Effect(f"no {what} {key} was known; nothing changed")
+    if news.is_older_than(item.first_seen):
+        return _Effect(f"it is older than the known {what} {key}; nothing changed")
+    shown = news.shown(key, item.owner_id)
     if shown:
-        return _ended_yet_shown(news, tie, key)
+        return _ended_yet_shown(news, item, key)
     if shown is None and news.note.created_at is None:
-        return _noted(news, key, "it has no date, so that it may be older than what we know; nothing changed")
-    if shown is None and news.may_be_read(key, tie.owner_id) and news.patient:
+        return _for_review(news, key, "it has no date, so it may be outdated; nothing changed")
+    if shown is None and news.may_be_read(key, item.owner_id) and news.patient:
         return None
-    return _over(news, tie, key)
+    return _over(news, item, key)
 
 
-def _ended_yet_shown(news: _News, tie: Tie, key: RequestKey) -> _Effect | None:
-    """Said to have ended, and shown still: it came again by an accept of ours, or the list lags, or nobody knows."""
+def _ended_yet_shown(news: _Context, item: InventoryItem, key: RequestKey) -> _Effect | None:
+    """Handle an end that reads contradict: a later accept of ours, a list that lags, or an unknown cause."""
     created = news.note.created_at
     if created is None or not accepted_after(news.connection, news.provider, key, created):
         if news.patient:
             return None
-        return _noted(news, key, "Portfolio Manager shows it still, or again, an hour later; nothing changed")
-    over = _over(news, tie, key)
-    again = begin(
+        return _for_review(news, key, "Portfolio Manager still shows it, or again, after an hour; nothing changed")
+    over = _over(news, item, key)
+    again = begin_items(
         news.connection,
         news.provider,
         key.kind,
         [key.id],
-        owner=tie.owner_id,
+        owner=item.owner_id,
         baseline=False,
         begun=news.begun,
         at=news.at,
     )
-    return _Effect(f"{over.text}; our accept after it brought it again", (*over.findings, *again))
+    return _Effect(f"{over.text}; a later accept of ours restored it", (*over.findings, *again))
 
 
-def _over(news: _News, tie: Tie, key: RequestKey) -> _Effect:
-    end(news.connection, [tie], at=news.note.created_at or news.at, by=f"notification {news.note.id}")
+def _over(news: _Context, item: InventoryItem, key: RequestKey) -> _Effect:
+    end_items(news.connection, [item], at=news.note.created_at or news.at, by=f"notification {news.note.id}")
     if key.kind is Kind.CONNECTION:
-        text = f"account {key.id} is connected no more; what it shares stays until reads or notifications say otherwise"
+        text = f"account {key.id} is no longer connected; its shares stay until reads or notifications show their end"
         return _Effect(text, (Finding(FindingKind.CONNECTION_ENDED, key, text),))
-    text = f"{key.kind} {key.id} is shared with us no more"
+    text = f"{key.kind} {key.id} is no longer shared with us"
     return _Effect(text, (Finding(FindingKind.SHARE_ENDED, key, text),))
 
 
-def _access_changed(news: _News) -> _Effect:
+def _access_changed(news: _Context) -> _Effect:
     key = _share(news.note)
     if key is None:
-        return _noted(news, None, "it names no property or meter; nothing changed")
+        return _for_review(news, None, "it names no property or meter; nothing changed")
     level = _level(news.note.description)
     if level is None:
-        return _noted(news, key, "its description does not say which access level; nothing changed")
-    tie = live_one(news.connection, news.provider, key)
-    if tie is None:
-        return _Effect(f"access level {level}, but no share was known as {key}; nothing changed")
-    if news.is_older_than(ground_sent_at(news.connection, tie)) or news.overtaken():
-        return _Effect(f"access level {level}, but something newer is known of {key}; nothing changed")
-    if news.note.created_at is None and tie.access_level != level:
-        return _noted(news, key, f"access level {level}, without a date; nothing changed")
-    return _revised(news, tie, key, level)
+        return _for_review(news, key, "its description names no access level; nothing changed")
+    item = current_item(news.connection, news.provider, key)
+    if item is None:
+        return _Effect(f"access level {level}, but no share {key} was known; nothing changed")
+    if news.is_older_than(accept_sent_at(news.connection, item)) or news.overtaken():
+        return _Effect(f"access level {level}, but newer information about {key} is known; nothing changed")
+    if news.note.created_at is None and item.access_level != level:
+        return _for_review(news, key, f"access level {level}, without a date; nothing changed")
+    return _revised(news, item, key, level)
 
 
 def _level(description: str) -> str | None:
-    """The access level that a description names; None where it names none, or several."""
-    # The property's name stands before these words and a person's after them, and both may say anything.
+    """The access level that a description names; None if it names none or several."""
+    # The property's name comes before these words and a person's name after them; both may contain anything.
     said = {match.casefold() for match in _LEVEL.findall(description)}
     if len(said) != 1:
         return None
     return READ if said.pop() in {"read only", "read"} else READ_WRITE
 
 
-def _revised(news: _News, tie: Tie, key: RequestKey, level: str) -> _Effect:
-    if tie.access_level == level:
-        return _Effect(f"access level {level}, as we knew; nothing changed")
-    changed = tie_table.update().where(tie_table.c.id == tie.id)
+def _revised(news: _Context, item: InventoryItem, key: RequestKey, level: str) -> _Effect:
+    if item.access_level == level:
+        return _Effect(f"access level {level}, as already known; nothing changed")
+    changed = inventory_table.update().where(inventory_table.c.id == item.id)
     news.connection.execute(changed.values(access_level=level))
-    before = f" (it was {tie.access_level})" if tie.access_level else ""
-    text = f"access to {key.kind} {key.id} is {level} now{before}"
-    lowered = level == READ and tie.origin != Origin.BEFORE_US
+    before = f" (it was {item.access_level})" if item.access_level else ""
+    text = f"access to {key.kind} {key.id} is now {level}{before}"
+    lowered = level == READ and item.origin != Origin.BEFORE_US
     kind = FindingKind.ACCESS_LOWERED if lowered else FindingKind.ACCESS_CHANGED
     return _Effect(text, (Finding(kind, key, text),))
 
 
-def _transferred(news: _News) -> _Effect:
+def _transferred(news: _Context) -> _Effect:
     number, owner = news.note.property_id, news.note.account_id
     if number is None or owner is None:
-        return _noted(news, None, "it does not name both property and new owner; nothing changed")
+        return _for_review(news, None, "it does not name both the property and the new owner; nothing changed")
     key = RequestKey(Kind.PROPERTY, number)
     news.ends(requests_of(key))
-    tie = live_one(news.connection, news.provider, key)
-    if tie is None:
-        return _Effect(f"no share was known as {key}; nothing changed")
-    if news.is_older_than(tie.first_seen) or news.overtaken():
-        return _Effect(f"something newer is known of the owner of {key}; nothing changed")
-    if tie.owner_id == owner:
-        return _Effect(f"{key} belongs to account {owner}, as we knew; nothing changed")
+    item = current_item(news.connection, news.provider, key)
+    if item is None:
+        return _Effect(f"no share {key} was known; nothing changed")
+    if news.is_older_than(item.first_seen) or news.overtaken():
+        return _Effect(f"newer information about the owner of {key} is known; nothing changed")
+    if item.owner_id == owner:
+        return _Effect(f"{key} belongs to account {owner}, as already known; nothing changed")
     if news.note.created_at is None:
-        return _noted(news, key, f"account {owner} owns it, without a date; nothing changed")
-    table = tie_table.c
+        return _for_review(news, key, f"account {owner} owns it, without a date; nothing changed")
+    table = inventory_table.c
     of_it = table.property_id == number
-    moved = tie_table.update().where(table.provider_id == news.provider, table.ended_at.is_(None), of_it)
+    moved = inventory_table.update().where(table.provider_id == news.provider, table.ended_at.is_(None), of_it)
     news.connection.execute(moved.values(owner_id=owner, absent_since=None))
-    text = f"property {number} belongs to account {owner} now (before: account {tie.owner_id})"
+    text = f"property {number} now belongs to account {owner} (before: account {item.owner_id})"
     return _Effect(text, (Finding(FindingKind.OWNER_CHANGED, key, text),))
 
 
-def _unknown(news: _News) -> _Effect:
-    return _noted(news, _share(news.note), "it is of a type that this program does not know; nothing changed")
+def _unknown(news: _Context) -> _Effect:
+    return _for_review(news, _share(news.note), "its type is unknown to this program; nothing changed")
 
 
-def _noted(news: _News, key: RequestKey | None, text: str) -> _Effect:
-    """Nothing is known to have changed, and people should look."""
+def _for_review(news: _Context, key: RequestKey | None, text: str) -> _Effect:
+    """An effect without a known change, reported so that people can review it."""
     return _Effect(text, (Finding(FindingKind.NOTIFICATION_NOTED, key, f"notification {news.note.id}: {text}"),))
 
 
 def _share(note: Row[Any]) -> RequestKey | None:
-    """The share that a notification is about: a meter's where it names one."""
+    """The share that a notification is about: the meter's if it names one, otherwise the property's."""
     if note.meter_id is not None:
         return RequestKey(Kind.METER, note.meter_id)
     return None if note.property_id is None else RequestKey(Kind.PROPERTY, note.property_id)
@@ -298,4 +300,4 @@ _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
         "TRANSFERPROPERTY": _transferred,
     }
 )
-"""The four types that EPA documents (reference §4.10)."""
+"""The four types that EPA documents (docs/protocol.md#notifications)."""

@@ -1,4 +1,4 @@
-"""Keeps what came of intents."""
+"""Records the outcome of each intent (done, refused, unknown) after its POST; withdraws unsent intents."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
 
-from pm_autoaccept.ledger.cascade import ended_without_us, spare
+from pm_autoaccept.ledger.cascade import cascade_outcome, undo_cascade
+from pm_autoaccept.ledger.db.queries import by_number, numbered
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.intents import Intended
-from pm_autoaccept.ledger.request_rows import LONGEST_WAIT, answers_to, by_number, numbered
+from pm_autoaccept.ledger.intents import RecordedIntent
+from pm_autoaccept.ledger.request_rows import MAX_RETRY_WAIT, answers_to
 from pm_autoaccept.model import Change, Outcome, Receipt
 
 
-class Conclusion(NamedTuple):
-    """What came of an intent, and when that was known; of which attempt, where there was more than one."""
+class IntentOutcome(NamedTuple):
+    """The receipt for an intent, when it arrived, and for which attempt if there were several."""
 
     intent: int
     receipt: Receipt
@@ -25,8 +26,8 @@ class Conclusion(NamedTuple):
     attempt: int | None = None
 
 
-def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[None]:
-    """Record what came of intents, each of which is named once."""
+def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]) -> list[None]:
+    """Record the outcomes of intents. Each intent appears once."""
     sent = by_number(connection, _SENT, [each.intent for each in conclusions])
     elsewhere = [each.intent for each in conclusions if each.receipt.outcome is Outcome.SETTLED_ELSEWHERE]
     rows = by_number(connection, _REQUESTS, [sent[intent].request_id for intent in elsewhere])
@@ -36,16 +37,17 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
         outcome, text = receipt.outcome, receipt.text
         known_better = answer.outcome != Outcome.OPEN or attempt not in (None, answer.attempts)
         if known_better and outcome is not Outcome.DONE:
-            continue  # reads, or another replica, have settled it meanwhile or sent it again: only `done` is news
-        again_after = _again_after(connection, answer, receipt, at=at)
+            continue  # reads or another replica have settled it or sent it again meanwhile; only `done` is news
+        retry_not_before = _again_after(connection, answer, receipt, at=at)
         awaits = _awaits(receipt)
         if _in_doubt(answer, outcome):
             outcome = Outcome.OPEN
         if outcome is Outcome.SETTLED_ELSEWHERE:
-            outcome, text = ended_without_us(connection, rows[answer.request_id]) or (outcome, text)
+            outcome, text = cascade_outcome(connection, rows[answer.request_id]) or (outcome, text)
         known = {"ended": outcome, "at": at, "text": text}
         ended.append(
-            known | {"intent": intent, "request": answer.request_id, "again_after": again_after, "change": awaits}
+            known
+            | {"intent": intent, "request": answer.request_id, "retry_not_before": retry_not_before, "change": awaits}
         )
         if outcome not in (Outcome.DONE, Outcome.OPEN):
             not_done.append(intent)
@@ -53,23 +55,23 @@ def conclude(connection: Connection, conclusions: Sequence[Conclusion]) -> list[
         connection.execute(_INTENT_ENDED, ended)
         connection.execute(_REQUEST_ENDED, ended)
     for intent in not_done:
-        # It was not processed, so that nothing fell with it.
-        spare(connection, intent)
+        # It was not processed, so no other request was rejected with it.
+        undo_cascade(connection, intent)
     return [None] * len(conclusions)
 
 
 def _in_doubt(answer: Row[Any], outcome: Outcome | None) -> bool:
-    """Whether an earlier attempt may have done it, or may still, whatever the last one brought.
+    """Whether an earlier attempt may have taken effect, or still may, whatever the result of the last one.
 
-    That only says when the same may be sent again; reads will say what became of it.
+    The last result only decides when the answer may be sent again; reads will settle the outcome.
     """
     return bool(answer.attempts > 1) and outcome is not Outcome.DONE
 
 
-def withdraw(connection: Connection, intents: Sequence[Intended]) -> list[None]:
-    """Take back attempts of which nothing was sent: their requests stand as before.
+def withdraw_intents(connection: Connection, intents: Sequence[RecordedIntent]) -> list[None]:
+    """Withdraw attempts that were not sent, and restore their requests to the previous state.
 
-    Those stay that reads or another replica have settled meanwhile, or sent again.
+    Attempts that reads or another replica have settled, or sent again, stay as they are.
     """
     sent = by_number(connection, _SENT, [intent.number for intent in intents])
     requests = request_table.select().where(request_table.c.id.in_(row.request_id for row in sent.values()))
@@ -85,7 +87,7 @@ def withdraw(connection: Connection, intents: Sequence[Intended]) -> list[None]:
         request = sent[intent.number].request_id
         stood = intent.request_before
         if not intent.before:
-            spare(connection, intent.number)
+            undo_cascade(connection, intent.number)
             answer = connection.execute(answers_to(request).limit(1)).one_or_none()
             stood = {name: getattr(answer, name, None) for name in ("outcome", "outcome_at")}
         connection.execute(request_table.update().where(request_table.c.id == request).values(**stood))
@@ -93,14 +95,14 @@ def withdraw(connection: Connection, intents: Sequence[Intended]) -> list[None]:
 
 
 def _awaits(receipt: Receipt) -> Change | None:
-    """What must change before the same may be sent again: another request, where nothing else is said."""
-    if receipt.outcome in (Outcome.DONE, Outcome.OPEN) or receipt.again_after is not None:
+    """What must change before the answer may be sent again: the request, unless the receipt says otherwise."""
+    if receipt.outcome in (Outcome.DONE, Outcome.OPEN) or receipt.retry_not_before is not None:
         return None
     return receipt.awaits or Change.REQUEST
 
 
 _SENT = numbered(intent_table, "request_id", "outcome", "attempts")
-_REQUESTS = numbered(request_table, "falls_with", "last_seen")
+_REQUESTS = numbered(request_table, "cascade_intent_id", "last_seen")
 _ENDED: dict[str, BindParameter[Any]] = {
     "outcome": bindparam("ended"),
     "outcome_at": bindparam("at"),
@@ -112,16 +114,16 @@ _INTENT_ENDED = (
 _REQUEST_ENDED = (
     request_table.update()
     .where(request_table.c.id == bindparam("request"))
-    .values(**_ENDED, again_after=bindparam("again_after"))
+    .values(**_ENDED, retry_not_before=bindparam("retry_not_before"))
 )
 
 
 def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at: datetime) -> datetime | None:
-    """When the same answer may be tried again: each refusal of this request doubles the wait, to a day.
+    """When the same answer may be retried: each refusal of this request doubles the wait, up to a day.
 
-    Of several attempts, the first of which was of unknown fate, each further one is a refusal.
+    If there were several attempts, the first had an unknown outcome and each further one counts as a refusal.
     """
-    if receipt.again_after is None:
+    if receipt.retry_not_before is None:
         return None
     refused = (
         select(func.count())
@@ -132,7 +134,7 @@ def _again_after(connection: Connection, sent: Row[Any], receipt: Receipt, *, at
             intent_table.c.outcome == Outcome.REFUSED,
         )
     )
-    wait = receipt.again_after - at
+    wait = receipt.retry_not_before - at
     earlier = int(connection.execute(refused).scalar_one()) + max(sent.attempts - 2, 0)
     doubled = wait * int(2 ** min(earlier, 10))
-    return at + max(wait, min(doubled, LONGEST_WAIT))
+    return at + max(wait, min(doubled, MAX_RETRY_WAIT))

@@ -1,4 +1,4 @@
-"""Keeps which policy was in force when, and which were refused meanwhile."""
+"""Policy history: records which policy revision came into force or was refused, and when."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pm_autoaccept.model import PolicyRevision
 from pm_autoaccept.record import RevisionRow
 
 
-def revise(connection: Connection, provider: int, revision: PolicyRevision, *, at: datetime) -> bool:
-    """Append a revision; False where the last one says the same already, as after a restart."""
+def record_revision(connection: Connection, provider: int, revision: PolicyRevision, *, at: datetime) -> bool:
+    """Append a revision; False if the last one already says the same, for example after a restart."""
     table = revision_table.c
     last = connection.execute(
         select(table.digest, table.refused).where(table.provider_id == provider).order_by(table.id.desc()).limit(1)
@@ -36,8 +36,8 @@ def revise(connection: Connection, provider: int, revision: PolicyRevision, *, a
     return True
 
 
-def revisions(connection: Connection, *, account: str | None = None) -> Iterator[RevisionRow]:
-    """Every revision of the account of this name, or of all accounts; the oldest first."""
+def list_revisions(connection: Connection, *, account: str | None = None) -> Iterator[RevisionRow]:
+    """Yield every revision of the account with this name, or of all accounts, oldest first."""
     query = (
         select(revision_table, provider_table.c.name)
         .join(provider_table, provider_table.c.id == revision_table.c.provider_id)

@@ -1,8 +1,8 @@
-"""Keeps of what nobody may see a keyed digest: which custom fields those are, the policy says with `private`.
+"""Private custom fields (`private` in the policy): stores a keyed digest (HMAC) instead of the value.
 
-The key is in the ledger. Whoever has no more than an export can do nothing with a digest; whoever has the whole ledger
-can try values against it. What identifies a request is made from what was really asked, so that it stays the same
-request when a field becomes private.
+The key is in the ledger. Someone who has only an export can do nothing with a digest; someone who has the whole ledger
+can test values against it. A request's own digest is made from the original values, so it stays the same request when
+a field becomes private.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pm_autoaccept.parse import replace_answers
 from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 
-DIGEST = "digest:"
-"""What stands for a private value begins so."""
+DIGEST_PREFIX = "digest:"
+"""The prefix of a digest stored instead of a private value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hiding:
-    """Which custom fields are private (by `name_key`), and the key of the digests that stand for their values."""
+class PrivateFields:
+    """The names of the private custom fields (by `name_key`), and the key for the digests of their values."""
 
     names: frozenset[str] = frozenset()
     key: bytes = field(default=b"", repr=False)
 
     def answers(self, custom: Iterable[CustomField]) -> list[list[str]]:
-        """The names and values of custom fields as they are kept."""
+        """The names and values of custom fields as they are stored."""
         return [[each.name, self._instead(each.name, each.value) or each.value] for each in custom]
 
     def source(self, source: bytes) -> bytes:
-        """The bytes of a request as they are kept; none where nobody can be sure that nothing private is in them."""
+        """The bytes of a request as they are stored; empty if they may contain private values."""
         if not self.names:
             return source
         try:
@@ -43,8 +43,8 @@ class Hiding:
             return b""
 
     def _instead(self, name: str, value: str) -> str | None:
-        """What is kept instead of a value; None where that may be kept. What stands under no name at all may not."""
+        """The digest to store instead of a value; None if the value may be stored. A value without a name may not."""
         wanted = name_key(name)
         if (wanted and wanted not in self.names) or not self.names or not fold(value):
             return None
-        return DIGEST + hmac.new(self.key, fold(value).encode(), hashlib.sha256).hexdigest()[:32]
+        return DIGEST_PREFIX + hmac.new(self.key, fold(value).encode(), hashlib.sha256).hexdigest()[:32]

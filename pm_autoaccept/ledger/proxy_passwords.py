@@ -1,7 +1,7 @@
-"""Remembers which proxies refused their password, as `signing_in` does for Portfolio Manager's, and apart from it.
+"""Proxy password attempts: records in the ledger which proxies refused their password, so that it is tried rarely.
 
-The row is nobody's account: accounts that share a proxy share its password, and a directory that locks it counts the
-tries of all.
+They use the same table as sign-in attempts, in rows that belong to no account: accounts that share a proxy share its
+password, and a directory that locks it counts the tries of all of them.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from pm_autoaccept.egress import Proxy
 from pm_autoaccept.egress.proxy_password import Memory, Passage
 from pm_autoaccept.errors import ConfigurationError, LedgerError
 from pm_autoaccept.ledger.db.database import Database
-from pm_autoaccept.ledger.sign_in_attempts import SigningIn
+from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
 
-OF_NO_ACCOUNT = "(proxy)"
-"""Where an account's name stands else. No account can be called so."""
+PROXY_ROW = "(proxy)"
+"""Used instead of an account's name. No account can have this name."""
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def recorded(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
-    """What this process knows of proxies' passwords, and remembers in a ledger."""
+def passage_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_now) -> Passage:
+    """Proxy password attempts of this process, recorded in a ledger."""
 
     def remembers(proxy: Proxy) -> Memory:
         credentials = (proxy.credentials or b"").decode("latin-1")
-        return SigningIn(
-            database=database, name=OF_NO_ACCOUNT, service=proxy.address, username="", password=credentials
+        return SignInAttempts(
+            database=database, name=PROXY_ROW, service=proxy.address, username="", password=credentials
         )
 
     return Passage(remembers, now=now)
 
 
 @asynccontextmanager
-async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
-    """The same for what only reads its ledger: of proxies' passwords it writes all the same, or they would lock.
+async def passage_for_reader(address: str, *, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Passage]:
+    """The same for a command that otherwise only reads its ledger. It must record attempts, or a password could lock.
 
-    Where there is none that can be used, this process alone remembers.
+    If no ledger can be used, only this process remembers the attempts.
     """
     database = await _opened(address)
     try:
-        yield Passage(now=now) if database is None else recorded(database, now=now)
+        yield Passage(now=now) if database is None else passage_in_ledger(database, now=now)
     finally:
         if database is not None:
             await database.close()
@@ -52,6 +52,6 @@ async def recorded_beside(address: str, *, now: Callable[[], datetime] = _utc_no
 
 async def _opened(address: str) -> Database | None:
     try:
-        return await Database.open_beside(address)
+        return await Database.open_to_append(address)
     except (LedgerError, ConfigurationError):
         return None

@@ -1,7 +1,8 @@
-"""Says what Portfolio Manager refused, and what must change before anything is sent again (design, the failure table).
+"""Refusals: which answers Portfolio Manager refused, and when or after which change they may be retried.
 
-A refusal with a time (403, 404, 429) keeps everything back until then, whatever changes. One without a time waits for a
-newer program, or for what its row names: another template of the note (400/-100), or another request (any other 4xx).
+The rules are those of the design's failure table. A refusal with a retry time (403, 404, 429) keeps every answer back
+until then. A refusal without one waits for a newer program version or for a change: of the note's template (400/-100),
+or of the request (any other 4xx).
 """
 
 from __future__ import annotations
@@ -11,28 +12,29 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from pm_autoaccept.ledger.elapsed_time import Moment, due
-from pm_autoaccept.ledger.request_rows import UNSETTLED, RequestRow, answers_to
-from pm_autoaccept.model import Action, Change, Outcome, Sent
+from pm_autoaccept.ledger.elapsed_time import Moment, is_due
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
+from pm_autoaccept.ledger.request_rows import RequestRow, answers_to
+from pm_autoaccept.model import Action, Change, LastAnswer, Outcome
 
 
-def as_sent(answer: Row[Any], *, program: str) -> Sent:
-    """An answer as plan must know it: what an older program was refused, this one may send."""
+def last_answer(answer: Row[Any], *, program: str) -> LastAnswer:
+    """The last answer as plan needs it. What an older program version was refused, this version may send."""
     awaits = Change(answer.awaits) if answer.awaits and answer.program == program else None
-    return Sent(action=Action(answer.action), note=answer.note, template=answer.template, awaits=awaits)
+    return LastAnswer(action=Action(answer.action), note=answer.note, template=answer.template, awaits=awaits)
 
 
-def refusal(
+def blocking_refusal(
     connection: Connection, row: RequestRow | None, known: Sequence[RequestRow], *, program: str, now: Moment
-) -> Sent | None:
-    """The answer that was refused, and that keeps a request back; None where none does.
+) -> LastAnswer | None:
+    """Find the refused answer that keeps a request back; None if there is none.
 
     Args:
         connection: within a transaction.
-        row: the request's; None where it has none yet.
-        known: every row of its id: what was refused of a request counts for the same one in other words.
-        program: this one's version.
-        now: by every clock.
+        row: the request's row; None if it has none yet.
+        known: all rows of its id, because a refusal also counts for an edited version of the request.
+        program: the version of this program.
+        now: the current time by every clock.
     """
     later, the_same = row, True
     for each in reversed(known):
@@ -44,9 +46,9 @@ def refusal(
         answer = connection.execute(answers_to(each.id).limit(1)).one_or_none()
         if answer is None or answer.outcome != Outcome.REFUSED:
             continue
-        sent = as_sent(answer, program=program)
-        if each.again_after is not None:
-            if not due(answer, each.again_after, now):
+        sent = last_answer(answer, program=program)
+        if each.retry_not_before is not None:
+            if not is_due(answer, each.retry_not_before, now):
                 return sent
         elif answer.program != program:
             continue
@@ -56,6 +58,6 @@ def refusal(
 
 
 def _had_ended(earlier: RequestRow, later: RequestRow | None) -> bool:
-    """Whether a request had ended before it was asked again: that is no change of it, but the next time."""
+    """Whether a request had ended before it was made again: then it is the next occurrence, not an edit."""
     settled = earlier.outcome is not None and earlier.outcome not in UNSETTLED
     return bool(settled and (later is None or earlier.outcome_at <= later.first_seen))

@@ -1,4 +1,4 @@
-"""Brings back what was asked, from the bytes that the ledger keeps, for another policy to be asked about it."""
+"""Replay: parses recorded requests from their stored bytes, so that another policy can judge them (what-if)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from pm_autoaccept.errors import DocumentRefused
-from pm_autoaccept.ledger.audit import AT_ONCE, wanted_decisions
+from pm_autoaccept.ledger.audit import find_decisions
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, chunks
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
-from pm_autoaccept.ledger.private_values import DIGEST
-from pm_autoaccept.ledger.request_rows import chunks
-from pm_autoaccept.model import Held, Kind, Memory, PendingRequest, Recalled, RequestKey
+from pm_autoaccept.ledger.private_values import DIGEST_PREFIX
+from pm_autoaccept.model import Held, Kind, PendingRequest, RecordedHistory, RecordedRequest, RequestKey
 from pm_autoaccept.parse import parse_pending_page
-from pm_autoaccept.record import DecisionRow, Wanted
+from pm_autoaccept.record import DecisionFilter, DecisionRow
 
 
-def recall(connection: Connection, *, account: str | None = None) -> Memory:
-    """Every request that was decided, of one provider account or of all, and what stood when."""
-    requests = tuple(_recalled(connection, wanted_decisions(connection, Wanted(account=account))))
-    return Memory(requests, _ties(connection))
+def load_recorded_requests(connection: Connection, *, account: str | None = None) -> RecordedHistory:
+    """Load every decided request of one provider account or of all, and the inventory over time."""
+    requests = tuple(_recorded(connection, find_decisions(connection, DecisionFilter(account=account))))
+    return RecordedHistory(requests, _inventory(connection))
 
 
-def _recalled(connection: Connection, rows: Iterable[DecisionRow]) -> Iterator[Recalled]:
+def _recorded(connection: Connection, rows: Iterable[DecisionRow]) -> Iterator[RecordedRequest]:
     some: list[DecisionRow] = []
     for row in rows:
         some.append(row)
-        if len(some) == AT_ONCE:
+        if len(some) == ROWS_PER_FETCH:
             yield from _with_bytes(connection, some)
             some = []
     yield from _with_bytes(connection, some)
 
 
-def _with_bytes(connection: Connection, rows: list[DecisionRow]) -> Iterator[Recalled]:
+def _with_bytes(connection: Connection, rows: list[DecisionRow]) -> Iterator[RecordedRequest]:
     table = request_table.c
     kept: dict[int, Row[Any]] = {}
     for numbers in chunks([row.request for row in rows]):
@@ -47,7 +47,7 @@ def _with_bytes(connection: Connection, rows: list[DecisionRow]) -> Iterator[Rec
     for row in rows:
         request, hidden = _request(row.kind, kept[row.request].source)
         since = kept[row.request].held_since
-        yield Recalled(
+        yield RecordedRequest(
             account=row.account,
             key=row.key,
             username=row.username,
@@ -64,7 +64,7 @@ def _with_bytes(connection: Connection, rows: list[DecisionRow]) -> Iterator[Rec
 
 
 def _request(kind: Kind, source: bytes) -> tuple[PendingRequest | None, frozenset[str]]:
-    """The request as its bytes say it, and the names of its custom fields of which only a digest was kept."""
+    """The request parsed from its bytes, and the names of its custom fields that are stored only as a digest."""
     try:
         page = parse_pending_page(kind, b"<pendingList>" + source + b"</pendingList>")
     except DocumentRefused:
@@ -72,13 +72,13 @@ def _request(kind: Kind, source: bytes) -> tuple[PendingRequest | None, frozense
     if len(page.requests) != 1:
         return None, frozenset()
     (request,) = page.requests
-    hidden = frozenset(each.name for each in request.custom if each.value.startswith(DIGEST))
-    why = {f"custom.{name}": "it was private, and the ledger has only a digest of it" for name in hidden}
+    hidden = frozenset(each.name for each in request.custom if each.value.startswith(DIGEST_PREFIX))
+    why = {f"custom.{name}": "the field was private, so the ledger has only a digest of its value" for name in hidden}
     return replace(request, faults={**request.faults, **why}), hidden
 
 
-def _ties(connection: Connection) -> dict[tuple[str, RequestKey], tuple[tuple[datetime, datetime | None], ...]]:
-    table = tie_table.c
+def _inventory(connection: Connection) -> dict[tuple[str, RequestKey], tuple[tuple[datetime, datetime | None], ...]]:
+    table = inventory_table.c
     found: dict[tuple[str, RequestKey], list[tuple[datetime, datetime | None]]] = defaultdict(list)
     query = select(provider_table.c.name, table.kind, table.pm_id, table.first_seen, table.ended_at)
     for row in connection.execute(query.join(provider_table, provider_table.c.id == table.provider_id)):

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Row, Select, Table, bindparam, case, select, true
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Select, bindparam, case, select, true
 
+from pm_autoaccept.ledger.db.queries import chunks
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT, UNSETTLED
 from pm_autoaccept.model import Kind, Outcome, PendingRequest, RequestKey
-from pm_autoaccept.record import asked
+from pm_autoaccept.record import request_digest
 
 RequestRow: TypeAlias = Row[Any]
-Insert: TypeAlias = postgresql.Insert | sqlite.Insert
-
-UNSETTLED = (Outcome.OPEN, Outcome.REFUSED)
-"""Outcomes after which a request still waits for its end."""
 
 _WHAT_WAS_ASKED = {
     "username",
@@ -31,11 +28,9 @@ _WHAT_WAS_ASKED = {
     "custom",
     "source",
 }
-TAKEN = (Outcome.DONE, Outcome.DONE_INFERRED, Outcome.OPEN, Outcome.GONE)
-"""Outcomes of an intent that may have taken effect."""
 
 _MAY_HAVE_TAKEN_EFFECT = case(
-    (request_table.c.outcome.not_in(TAKEN), False),
+    (request_table.c.outcome.not_in(MAY_HAVE_TAKEN_EFFECT), False),
     # It may be gone by the reject of a request above it, without an answer of its own.
     (
         request_table.c.outcome == Outcome.GONE,
@@ -47,22 +42,19 @@ _MAY_HAVE_TAKEN_EFFECT = case(
     (request_table.c.outcome.is_not(None), true()),
     else_=False,
 ).label("may_have_taken_effect")
-STANDING = [*(column for column in request_table.c if column.name not in _WHAT_WAS_ASKED), _MAY_HAVE_TAKEN_EFFECT]
+STATE_COLUMNS = [*(column for column in request_table.c if column.name not in _WHAT_WAS_ASKED), _MAY_HAVE_TAKEN_EFFECT]
 """How a row stands, without what was asked: that is read by people, and rows are read by thousands."""
 
 READS_UNTIL_GONE = 2
 """Whole reads that must miss a request before it counts as pending no more."""
 
-LONGEST_WAIT = timedelta(days=1)
+MAX_RETRY_WAIT = timedelta(days=1)
 """To which the wait before an answer is tried again doubles."""
-
-_AT_ONCE = 500
-"""Ids in one query: SQLite takes at most 999 parameters in its oldest supported builds."""
 
 
 # Made once, as all that is asked for each answer: SQLAlchemy takes longer to make a query than SQLite to answer it.
 _BY_KEY = (
-    select(*STANDING)
+    select(*STATE_COLUMNS)
     .where(
         request_table.c.provider_id == bindparam("provider"),
         request_table.c.kind == bindparam("kind"),
@@ -92,7 +84,7 @@ def rows_by_key(
     return found
 
 
-class Which(Enum):
+class RowMatch(Enum):
     """How a pending element is related to the rows of its id."""
 
     SAME = "same"
@@ -103,21 +95,21 @@ class Which(Enum):
     """It has no row yet: it was never asked, or this is the next time."""
 
 
-class Current(NamedTuple):
+class MatchedRow(NamedTuple):
     """The row of a pending element; None where it is new."""
 
     row: RequestRow | None
-    which: Which
+    which: RowMatch
 
     @property
     def ended(self) -> bool:
         """Whether it was answered, by us or by others, and is listed all the same."""
-        if self.row is None or self.which is not Which.SAME:
+        if self.row is None or self.which is not RowMatch.SAME:
             return False
         return self.row.outcome is not None and self.row.outcome not in UNSETTLED
 
 
-def current(rows: Iterable[RequestRow], request: PendingRequest) -> Current:
+def match_row(rows: Iterable[RequestRow], request: PendingRequest) -> MatchedRow:
     """Decide which row a pending element belongs to, of those with its id, the oldest first.
 
     Where an answer of ours may have taken effect, the same sender and created date are lag, however often the request
@@ -127,23 +119,23 @@ def current(rows: Iterable[RequestRow], request: PendingRequest) -> Current:
     rows, created = list(rows), with_zone(request.requested_at)
     if created is not None:
         answered = (row for row in reversed(rows) if row.may_have_taken_effect)
-        lag = next((row for row in answered if same_ask(row, request)), None)
+        lag = next((row for row in answered if same_request(row, request)), None)
         if lag is not None and lag.ended_at is None:
-            return Current(lag, Which.SAME)
+            return MatchedRow(lag, RowMatch.SAME)
         if lag is not None:
             rows = rows[rows.index(lag) + 1 :]
-    digest = asked(request)
-    row = next((row for row in reversed(rows) if row.asked == digest), None)
+    digest = request_digest(request)
+    row = next((row for row in reversed(rows) if row.content_digest == digest), None)
     if row is None:
-        return Current(None, Which.NEW)
+        return MatchedRow(None, RowMatch.NEW)
     if row.outcome is None or row.outcome in UNSETTLED or row.absent_reads < READS_UNTIL_GONE:
-        return Current(row, Which.SAME)
+        return MatchedRow(row, RowMatch.SAME)
     if created is None or row.may_have_taken_effect:
-        return Current(None, Which.NEW)
-    return Current(row, Which.REOPENED)
+        return MatchedRow(None, RowMatch.NEW)
+    return MatchedRow(row, RowMatch.REOPENED)
 
 
-def same_ask(row: RequestRow, request: PendingRequest) -> bool:
+def same_request(row: RequestRow, request: PendingRequest) -> bool:
     """Whether a request with a row's id was sent at the same time by the same person, whatever else it says now.
 
     As far as both say who sent it: a masked row does not.
@@ -168,38 +160,7 @@ def answers_to(request: int) -> Select[Any]:
     return select(intent_table).where(*mine).order_by(intent_table.c.id.desc())
 
 
-def numbered(table: Table, *names: str) -> Select[Any]:
-    """A query for columns of the rows that have some numbers, to be handed to `by_number`."""
-    columns = [table.c[name] for name in ("id", *names)]
-    return select(*columns).where(table.c.id.in_(bindparam("numbers", expanding=True)))
-
-
-def by_number(connection: Connection, query: Select[Any], numbers: list[int]) -> dict[int, Row[Any]]:
-    """Number → the row that has it."""
-    found: dict[int, Row[Any]] = {}
-    for some in chunks(numbers):
-        found |= {row.id: row for row in connection.execute(query, {"numbers": some})}
-    return found
-
-
-def chunks(numbers: list[int]) -> Iterator[list[int]]:
-    """Cut a list into pieces that fit one query."""
-    for start in range(0, len(numbers), _AT_ONCE):
-        yield numbers[start : start + _AT_ONCE]
-
-
-def number_of(inserted: CursorResult[Any]) -> int:
-    """The number of a row that was just inserted."""
-    key = inserted.inserted_primary_key
-    return int(key[0]) if key else 0
-
-
-def insert(connection: Connection, table: Table) -> Insert:
-    """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells once for each."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
-
-
-def account_to_name(connection: Connection, provider: int) -> str | None:
+def account_option(connection: Connection, provider: int) -> str | None:
     """The provider account's name, by which commands must be told it; None where the ledger has only one."""
     names = {row.id: row.name for row in connection.execute(select(provider_table.c.id, provider_table.c.name))}
     return names.get(provider) if len(names) > 1 else None

@@ -1,8 +1,8 @@
 """Records what pends and what does not any more, and settles what thereby is known of earlier answers.
 
-The rules (design, "poll", "record" and "The rule of unknowns"): a request is gone only after two whole reads without
-it, also where it fell with a reject of ours; an answer of unknown fate is settled by two whole reads, the second at
-least `unknown_wait` after the POST by every clock.
+A request is gone only after two whole reads without it, also where it fell with a reject of ours
+(docs/architecture.md#reading). An answer of unknown fate is settled by two whole reads, the second at least
+`unknown_wait` after the POST by every clock (docs/architecture.md#rule-of-unknowns).
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, or_, select
 
-from pm_autoaccept.ledger.absence import beside, digest_of, proves_absence
-from pm_autoaccept.ledger.cascade import ended_without_us
+from pm_autoaccept.ledger.absence import proves_absence, unreadable_digest, unreadable_seen_with
+from pm_autoaccept.ledger.cascade import cascade_outcome
+from pm_autoaccept.ledger.db.queries import chunks, insert
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import unreadable as unreadable_table
-from pm_autoaccept.ledger.elapsed_time import Patience
-from pm_autoaccept.ledger.notifications import store
-from pm_autoaccept.ledger.private_values import Hiding
+from pm_autoaccept.ledger.elapsed_time import UnknownWait
+from pm_autoaccept.ledger.notifications import store_notifications
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
+from pm_autoaccept.ledger.private_values import PrivateFields
 from pm_autoaccept.ledger.request_rows import (
     READS_UNTIL_GONE,
-    STANDING,
-    UNSETTLED,
+    STATE_COLUMNS,
     RequestRow,
-    Which,
+    RowMatch,
     answers_to,
-    chunks,
-    current,
-    insert,
     last_intent,
+    match_row,
     rows_by_key,
     with_zone,
 )
@@ -44,51 +43,55 @@ from pm_autoaccept.model import (
     Snapshot,
     Unreadable,
 )
-from pm_autoaccept.record import asked
+from pm_autoaccept.record import request_digest
 
 
-def see(
+def record_snapshot(
     connection: Connection,
     provider: int,
     snapshot: Snapshot,
     *,
     at: datetime,
-    patience: Patience,
-    hiding: Hiding,
+    patience: UnknownWait,
+    hiding: PrivateFields,
 ) -> None:
     """Record one snapshot. Requests of the same key with different content are recorded each; decide holds them."""
     table = request_table.c
     known_to_end = table.provider_id == provider, table.end_noted_at.is_not(None), table.ended_at.is_(None)
     connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
-    present = {(request.key, asked(request)): request for pending in snapshot.lists for request in pending.requests}
-    strange = {pending.kind: [digest_of(element) for element in pending.unreadable] for pending in snapshot.lists}
+    present = {
+        (request.key, request_digest(request)): request for pending in snapshot.lists for request in pending.requests
+    }
+    strange = {
+        pending.kind: [unreadable_digest(element) for element in pending.unreadable] for pending in snapshot.lists
+    }
     known = rows_by_key(connection, provider, (key for key, _ in present))
     still: dict[int, RequestRow] = {}
     back, new = [], []
     for (key, digest), request in present.items():
         rows = known.get(key, [])
-        row, which = current(rows, request)
+        row, which = match_row(rows, request)
         if row is None:
-            time = 1 + max((each.time for each in rows if each.asked == digest), default=0)
-            first = _first_seen(request, digest, time=time, at=at, hiding=hiding)
-            new.append({"provider_id": provider, **first, "beside": beside(None, strange[key.kind])})
+            occurrence = 1 + max((each.occurrence for each in rows if each.content_digest == digest), default=0)
+            first = _new_row(request, digest, occurrence=occurrence, at=at, hiding=hiding)
+            new.append({"provider_id": provider, **first, "seen_with": unreadable_seen_with(None, strange[key.kind])})
             continue
         still[row.id] = row
-        if which is Which.REOPENED:
+        if which is RowMatch.REOPENED:
             back.append(row.id)
     _update(connection, still, {"last_seen": at, "absent_since": None, "absent_reads": 0})
     for number in back:
         _reopen(connection, number)
-    _note_beside(connection, still, strange)
-    _still_open(connection, snapshot, still)
+    _note_unreadable_seen_with(connection, still, strange)
+    _count_pending_reads(connection, snapshot, still)
     for pending in snapshot.lists:
         for element in pending.unreadable:
-            _see_unreadable(connection, provider, element, at=at, hiding=hiding)
-    _miss(connection, provider, snapshot, still=still, strange=strange, patience=patience)
+            _record_unreadable(connection, provider, element, at=at, hiding=hiding)
+    _record_absences(connection, provider, snapshot, still=still, strange=strange, patience=patience)
     if new:
         connection.execute(request_table.insert(), new)
     if not isinstance(snapshot.notifications, NotLearnt):
-        store(connection, provider, snapshot.notifications, at=at)
+        store_notifications(connection, provider, snapshot.notifications, at=at)
 
 
 def _reopen(connection: Connection, request: int) -> None:
@@ -105,21 +108,25 @@ def _update(connection: Connection, requests: Iterable[int], values: Mapping[str
         connection.execute(request_table.update().where(request_table.c.id.in_(some)).values(values))
 
 
-def _note_beside(connection: Connection, still: Mapping[int, RequestRow], strange: Mapping[Kind, list[str]]) -> None:
+def _note_unreadable_seen_with(
+    connection: Connection, still: Mapping[int, RequestRow], strange: Mapping[Kind, list[str]]
+) -> None:
     """Note for each request which unreadable elements its list shows with it."""
     changed = [
         {"number": row.id, "now": now}
         for row in still.values()
-        if strange[Kind(row.kind)] and (now := beside(row, strange[Kind(row.kind)])) != row.beside
+        if strange[Kind(row.kind)] and (now := unreadable_seen_with(row, strange[Kind(row.kind)])) != row.seen_with
     ]
     if changed:
-        connection.execute(_BESIDE, changed)
+        connection.execute(_SET_SEEN_WITH, changed)
 
 
-_BESIDE = request_table.update().where(request_table.c.id == bindparam("number")).values(beside=bindparam("now"))
+_SET_SEEN_WITH = (
+    request_table.update().where(request_table.c.id == bindparam("number")).values(seen_with=bindparam("now"))
+)
 
 
-def _still_open(connection: Connection, snapshot: Snapshot, still: Collection[int]) -> None:
+def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Collection[int]) -> None:
     """Count the whole reads that show a request pending after an answer of unknown fate was sent."""
     table = request_table.c
     for pending in snapshot.lists:
@@ -131,13 +138,15 @@ def _still_open(connection: Connection, snapshot: Snapshot, still: Collection[in
             connection.execute(counted.values(present_reads=table.present_reads + 1))
 
 
-def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime, hiding: Hiding) -> dict[str, object]:
+def _new_row(
+    request: PendingRequest, digest: str, *, occurrence: int, at: datetime, hiding: PrivateFields
+) -> dict[str, object]:
     """The row of a request that pends for the first time, or again after it had ended and was absent."""
     return {
         "kind": request.kind,
         "pm_id": request.id,
-        "asked": digest,
-        "time": time,
+        "content_digest": digest,
+        "occurrence": occurrence,
         "account_id": request.account_id,
         "username": request.username,
         "sender_id": request.sender_id,
@@ -152,13 +161,13 @@ def _first_seen(request: PendingRequest, digest: str, *, time: int, at: datetime
     }
 
 
-def _see_unreadable(
-    connection: Connection, provider: int, element: Unreadable, *, at: datetime, hiding: Hiding
+def _record_unreadable(
+    connection: Connection, provider: int, element: Unreadable, *, at: datetime, hiding: PrivateFields
 ) -> None:
     statement = insert(connection, unreadable_table).values(
         provider_id=provider,
         kind=element.kind,
-        digest=digest_of(element),
+        digest=unreadable_digest(element),
         why=element.why,
         source=hiding.source(element.source),
         first_seen=at,
@@ -168,20 +177,20 @@ def _see_unreadable(
     connection.execute(known)
 
 
-def _miss(
+def _record_absences(
     connection: Connection,
     provider: int,
     snapshot: Snapshot,
     *,
     still: Collection[int],
     strange: Mapping[Kind, Collection[str]],
-    patience: Patience,
+    patience: UnknownWait,
 ) -> None:
     """Note each request that a whole read misses, and settle it where the rules say so."""
     table = request_table.c
     waiting = or_(table.absent_reads < READS_UNTIL_GONE, table.outcome.is_(None), table.outcome.in_(UNSETTLED))
     lists = {pending.kind: pending for pending in snapshot.lists if pending.whole}
-    query = select(*STANDING).where(table.provider_id == provider, table.kind.in_(lists), waiting)
+    query = select(*STATE_COLUMNS).where(table.provider_id == provider, table.kind.in_(lists), waiting)
     for row in connection.execute(query).all():
         pending = lists[Kind(row.kind)]
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
@@ -213,7 +222,7 @@ def _settle(
     snapshot: Snapshot,
     *,
     reads: int,
-    patience: Patience,
+    patience: UnknownWait,
 ) -> tuple[Outcome, str] | None:
     """What became of a request that does not pend any more; None if that is known already, or cannot be said yet."""
     if row.outcome == Outcome.OPEN:
@@ -226,7 +235,7 @@ def _settle(
     if reads < READS_UNTIL_GONE:
         return None
     unexplained = Outcome.SETTLED_ELSEWHERE, "it is pending no more and no answer of ours explains it"
-    return ended_without_us(connection, row) or unexplained
+    return cascade_outcome(connection, row) or unexplained
 
 
 def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, str]:

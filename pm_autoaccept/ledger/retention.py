@@ -28,13 +28,13 @@ from pm_autoaccept.policy.values import FieldType
 
 MASKED = "(masked)"
 
-AT_ONCE = 200
+REQUESTS_PER_TRANSACTION = 200
 """Requests that are masked in one transaction: answers wait for no longer."""
 
 _QUOTING = (ReasonKind.UNKNOWN, ReasonKind.NOT_UNDERSTOOD)
 """Reasons whose sentences may quote a document."""
 
-_BETWEEN = timedelta(days=1)
+_MASK_INTERVAL = timedelta(days=1)
 """How often what has grown too old is looked for."""
 
 
@@ -74,12 +74,12 @@ async def mask(database: Database, *, before: datetime, account: str | None = No
         requests, after = requests + len(some), max(some)
     others = await database.run(lambda connection: _mask_others(connection, providers, before))
     erased = await database.compact()
-    if erased or not database.is_a_file:
+    if erased or not database.is_sqlite:
         await database.run(lambda connection: _note(connection, providers, before))
     return Masked(requests, others, erased)
 
 
-async def keep_retention(
+async def apply_retention(
     database: Database, retention: timedelta | None, *, account: str, at: datetime
 ) -> Masked | None:
     """Mask what has grown older than the setting allows, at most once a day; None where there was nothing to look for.
@@ -91,12 +91,12 @@ async def keep_retention(
     before = at - retention
     last = select(provider_table.c.masked_at).where(provider_table.c.name == account)
     masked = await database.read(lambda connection: connection.execute(last).scalar())
-    if masked is not None and before - masked < _BETWEEN:
+    if masked is not None and before - masked < _MASK_INTERVAL:
         return None
     return await mask(database, before=before, account=account)
 
 
-def count(connection: Connection, *, before: datetime, account: str | None) -> int:
+def count_maskable(connection: Connection, *, before: datetime, account: str | None) -> int:
     """How many requests and other rows `mask` would change. Reads only."""
     providers = _providers(connection, account)
     found = connection.execute(select(func.count()).where(*_old_requests(providers, before))).scalar_one()
@@ -125,7 +125,7 @@ def _mask_requests(connection: Connection, providers: list[int], before: datetim
     old = select(table.id, table.custom, table.username, table.sender_username).where(
         *_old_requests(providers, before), table.id > after
     )
-    rows = connection.execute(old.order_by(table.id).limit(AT_ONCE)).all()
+    rows = connection.execute(old.order_by(table.id).limit(REQUESTS_PER_TRANSACTION)).all()
     if not rows:
         return []
     numbers = [row.id for row in rows]

@@ -27,16 +27,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from pm_autoaccept.ledger.db.database import Database
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import sign_in as sign_in_table
-from pm_autoaccept.ledger.request_rows import insert
 
-FIRST_WAIT, SECOND_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+FIRST_REFUSAL_WAIT, SECOND_REFUSAL_WAIT, MAX_REFUSAL_WAIT = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 """After a refusal, after another, and to which it doubles."""
 
-FORGOTTEN = timedelta(days=30)
+FORGET_AFTER = timedelta(days=30)
 """After which a credential that nobody tries any more is dropped from the ledger."""
 
-LONGEST_REST = timedelta(days=1)
+MAX_REST = timedelta(days=1)
 """No Retry-After is believed for longer; a rest beyond it was written before the clock was set back."""
 
 COST = 2**14
@@ -49,7 +49,7 @@ _NEVER = {"trying": False, "taken_before": False, "refusals": 0}
 
 
 @dataclass(slots=True, kw_only=True)
-class SigningIn:
+class SignInAttempts:
     """One account's credential, and when it may be tried.
 
     Attributes:
@@ -83,15 +83,15 @@ class SigningIn:
         """Say for how long Portfolio Manager asked this account to call nothing. Reads only."""
         until = await self.database.read(lambda connection: _rest_of(connection, self.name))
         rest = timedelta() if until is None else until - at
-        return rest if timedelta() < rest <= LONGEST_REST else timedelta()
+        return rest if timedelta() < rest <= MAX_REST else timedelta()
 
     async def rests(self, rest: timedelta, *, at: datetime) -> None:
         """Record that Portfolio Manager asks this account to call nothing for so long."""
 
         def record(connection: Connection) -> None:
             _salt(connection, self.name, at=at)
-            known, until = _rest_of(connection, self.name), at + min(rest, LONGEST_REST)
-            if known is None or not at < known <= at + LONGEST_REST or known < until:
+            known, until = _rest_of(connection, self.name), at + min(rest, MAX_REST)
+            if known is None or not at < known <= at + MAX_REST or known < until:
                 _set(connection, self.name, _SALT_ALONE, rest_until=until)
 
         await self.database.run(record)
@@ -188,15 +188,15 @@ def wait_after(refusals: int) -> timedelta:
     if refusals <= 0:
         return timedelta()
     if refusals == 1:
-        return FIRST_WAIT
-    doubled: timedelta = SECOND_WAIT * 2 ** min(refusals - 2, 10)
-    return min(doubled, LONGEST_WAIT)
+        return FIRST_REFUSAL_WAIT
+    doubled: timedelta = SECOND_REFUSAL_WAIT * 2 ** min(refusals - 2, 10)
+    return min(doubled, MAX_REFUSAL_WAIT)
 
 
 def _salt(connection: Connection, name: str, *, at: datetime) -> bytes:
     fresh = {"credential": _SALT_ALONE, "salt": secrets.token_bytes(16), "tried_at": at}
     connection.execute(insert(connection, sign_in_table).values(name=name, **_NEVER, **fresh).on_conflict_do_nothing())
-    forgotten = sign_in_table.c.credential != _SALT_ALONE, sign_in_table.c.tried_at < at - FORGOTTEN
+    forgotten = sign_in_table.c.credential != _SALT_ALONE, sign_in_table.c.tried_at < at - FORGET_AFTER
     connection.execute(delete(sign_in_table).where(sign_in_table.c.name == name, *forgotten))
     first = select(sign_in_table.c.salt).where(*_is(name, _SALT_ALONE)).with_for_update()
     salt: bytes = connection.execute(first).scalar_one()

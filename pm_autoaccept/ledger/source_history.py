@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.ledger.db.tables import confirmation as confirmation_table
 from pm_autoaccept.ledger.db.tables import source_count as count_table
-from pm_autoaccept.model import Remembered, SourceUse
+from pm_autoaccept.model import SourceHistory, SourceUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class SourceRecord:
     """What a source held while it was good, from when to when; or what somebody took as good then.
 
     Attributes:
@@ -33,14 +33,14 @@ class Held:
     confirmed_by: str | None = None
 
 
-MEMORY = timedelta(days=7)
+COMPARE_WITHIN = timedelta(days=7)
 """What a table had within this time, it is compared with."""
 
-EVERY = timedelta(hours=1)
+RECORD_INTERVAL = timedelta(hours=1)
 """How often contents that stay the same are noted again."""
 
 
-def remembered(connection: Connection, name: str, *, at: datetime) -> Mapping[str, Remembered]:
+def load_source_histories(connection: Connection, name: str, *, at: datetime) -> Mapping[str, SourceHistory]:
     """What is remembered of each source of the account of this name. Reads only.
 
     A source that was good only longer ago is compared with what it had then: a table that stays broken for a week
@@ -53,7 +53,7 @@ def remembered(connection: Connection, name: str, *, at: datetime) -> Mapping[st
     }
 
 
-def remember(connection: Connection, name: str, good: Collection[SourceUse], *, at: datetime) -> None:
+def record_sources(connection: Connection, name: str, good: Collection[SourceUse], *, at: datetime) -> None:
     """Note what the account's good sources hold."""
     last = _last(connection, name)
     for use in good:
@@ -61,17 +61,17 @@ def remember(connection: Connection, name: str, good: Collection[SourceUse], *, 
         if row is None or (row.digest, row.rows) != (use.digest, use.rows):
             values = {"name": name, "source": use.name, "digest": use.digest, "rows": use.rows}
             connection.execute(count_table.insert().values(**values, first_read=at, last_read=at))
-        elif not timedelta(0) <= at - row.last_read < EVERY:
+        elif not timedelta(0) <= at - row.last_read < RECORD_INTERVAL:
             connection.execute(count_table.update().where(count_table.c.id == row.id).values(last_read=at))
 
 
-def confirm(connection: Connection, name: str, use: SourceUse, *, by: str, at: datetime) -> None:
+def confirm_source(connection: Connection, name: str, use: SourceUse, *, by: str, at: datetime) -> None:
     """Record that somebody took these contents as good."""
     values = {"name": name, "source": use.name, "digest": use.digest, "rows": use.rows}
     connection.execute(confirmation_table.insert().values(**values, confirmed_at=at, confirmed_by=by))
 
 
-def history(connection: Connection, *, account: str | None = None) -> Sequence[Held]:
+def list_source_records(connection: Connection, *, account: str | None = None) -> Sequence[SourceRecord]:
     """What each source held and what was confirmed, of the account of this name or of all; the oldest first."""
     counts, confirmations = select(count_table), select(confirmation_table)
     if account is not None:
@@ -84,8 +84,10 @@ def history(connection: Connection, *, account: str | None = None) -> Sequence[H
     return sorted(held, key=lambda each: each.since)
 
 
-def _held(row: Row[Any], *, since: datetime, until: datetime | None = None, confirmed_by: str | None = None) -> Held:
-    return Held(
+def _held(
+    row: Row[Any], *, since: datetime, until: datetime | None = None, confirmed_by: str | None = None
+) -> SourceRecord:
+    return SourceRecord(
         account=row.name,
         source=row.source,
         digest=row.digest,
@@ -96,15 +98,15 @@ def _held(row: Row[Any], *, since: datetime, until: datetime | None = None, conf
     )
 
 
-def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: datetime) -> Remembered:
+def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: datetime) -> SourceHistory:
     # A confirmation is a count like any other, before which none matters.
     confirmed = [(row.confirmed_at, row.rows) for row in confirmations[-1:]]
-    since = max([at - MEMORY, *(moment for moment, _ in confirmed)])
+    since = max([at - COMPARE_WITHIN, *(moment for moment, _ in confirmed)])
     known = [*confirmed, *((row.last_read, row.rows) for row in counts)]
-    numbers = [rows for moment, rows in known if moment > at - MEMORY and moment >= since]
+    numbers = [rows for moment, rows in known if moment > at - COMPARE_WITHIN and moment >= since]
     if not numbers and known:
         numbers.append(max(known)[1])
-    return Remembered(
+    return SourceHistory(
         most=max(numbers, default=None),
         least=min(numbers, default=None),
         confirmed={row.digest: row.confirmed_at for row in confirmations},
@@ -114,7 +116,7 @@ def _remembered(counts: list[Row[Any]], confirmations: list[Row[Any]], *, at: da
 def _counts(connection: Connection, name: str, *, at: datetime) -> Mapping[str, list[Row[Any]]]:
     """Source → what it had within the memory's time, and what it had last."""
     found: dict[str, list[Row[Any]]] = defaultdict(list)
-    of_late = select(count_table).where(count_table.c.name == name, count_table.c.last_read > at - MEMORY)
+    of_late = select(count_table).where(count_table.c.name == name, count_table.c.last_read > at - COMPARE_WITHIN)
     for row in connection.execute(of_late):
         found[row.source].append(row)
     for source, row in _last(connection, name).items():

@@ -1,12 +1,12 @@
-"""What the verbs hand to each other: frozen values, without behaviour beyond naming themselves.
+"""The data model: frozen dataclasses that poll, parse, decide, plan, act and record pass to each other.
 
-poll brings a `Snapshot` of `PendingRequest`s and facts; decide makes a `Decision` of each; plan makes a `Plan` of
-`Step`s; act brings a `Receipt` for each step.
+poll returns a `Snapshot` of `PendingRequest`s and facts; decide makes a `Decision` for each; plan makes a `Plan` of
+`Step`s; act returns a `Receipt` for each step.
 """
 
 from __future__ import annotations
 
-from pm_autoaccept.model.claims import ANY, Claim, Claimed, Claims, Missed
+from pm_autoaccept.model.claims import ANY_FIELD, Claim, Claims, FieldClaims, MissedRequest
 from pm_autoaccept.model.decisions import (
     Action,
     Decision,
@@ -22,23 +22,24 @@ from pm_autoaccept.model.decisions import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.model.inventory import Finding, FindingKind, Origin, Removal, Watched, command_that_removes
+from pm_autoaccept.model.inventory import Finding, FindingKind, Origin, Removal, ShareReads, removal_command
 from pm_autoaccept.model.plans import (
+    AnswerState,
     Change,
+    GuardFacts,
     History,
     KeptBack,
+    LastAnswer,
     Limit,
+    LimitUsage,
     Outcome,
     Plan,
     Receipt,
-    Sent,
-    Standing,
     Step,
-    Tally,
 )
-from pm_autoaccept.model.recorded_requests import Memory, Recalled
+from pm_autoaccept.model.recorded_requests import RecordedHistory, RecordedRequest
 from pm_autoaccept.model.requests import (
-    LOST,
+    REPLACEMENT_CHARACTER,
     AccountInfo,
     Address,
     CustomField,
@@ -49,9 +50,9 @@ from pm_autoaccept.model.requests import (
     PropertyInfo,
     RequestKey,
 )
-from pm_autoaccept.model.revisions import PolicyRevision, Remembered
+from pm_autoaccept.model.revisions import PolicyRevision, SourceHistory
 from pm_autoaccept.model.snapshot import (
-    FURTHEST_APART,
+    MAX_CLOCK_SKEW,
     NOT_ASKED_FOR,
     Fact,
     Need,
@@ -65,16 +66,16 @@ from pm_autoaccept.model.snapshot import (
 )
 
 __all__ = [
-    "ANY",
-    "FURTHEST_APART",
-    "LOST",
+    "ANY_FIELD",
+    "MAX_CLOCK_SKEW",
     "NOT_ASKED_FOR",
+    "REPLACEMENT_CHARACTER",
     "AccountInfo",
     "Action",
     "Address",
+    "AnswerState",
     "Change",
     "Claim",
-    "Claimed",
     "Claims",
     "CustomField",
     "CustomFieldDefinition",
@@ -82,16 +83,19 @@ __all__ = [
     "Evidence",
     "Fact",
     "Facts",
+    "FieldClaims",
     "Finding",
     "FindingKind",
+    "GuardFacts",
     "Held",
     "History",
     "KeptBack",
     "Kind",
+    "LastAnswer",
     "Limit",
-    "Memory",
+    "LimitUsage",
     "MeterInfo",
-    "Missed",
+    "MissedRequest",
     "Mode",
     "Need",
     "NotLearnt",
@@ -108,21 +112,19 @@ __all__ = [
     "ProviderAccount",
     "Reason",
     "ReasonKind",
-    "Recalled",
     "Receipt",
-    "Remembered",
+    "RecordedHistory",
+    "RecordedRequest",
     "Removal",
     "RequestKey",
-    "Sent",
     "Shadow",
+    "ShareReads",
     "Snapshot",
+    "SourceHistory",
     "SourceUse",
-    "Standing",
     "Step",
-    "Tally",
     "Truth",
     "Unreadable",
     "Verdict",
-    "Watched",
-    "command_that_removes",
+    "removal_command",
 ]

@@ -1,4 +1,4 @@
-"""Who else says the same in a custom field: accepted requests and pending ones."""
+"""Claims: what accepted and pending requests say in custom fields, for the `taken` operator."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 from pm_autoaccept.model.requests import CustomField, PendingRequest, RequestKey
 
-ANY = ""
-"""Stands in `Claim.unread` where not even the name of a custom field could be read."""
+ANY_FIELD = ""
+"""The name in `Claim.unread` of a custom field whose name could not be read either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What one request says in its custom fields: one that was accepted, or one that pends.
+    """What one accepted or pending request says in its custom fields.
 
     Attributes:
-        owner: the owner's account id; None where it is not known.
-        unread: names of its custom fields whose values could not be read, or are known no more.
-        doubt: why it is not sure that this stands there; None where it is.
+        owner: the owner's account id; None if it is unknown.
+        unread: names of the custom fields whose values could not be read or are no longer known.
+        doubt: why the claim is uncertain; None if it is certain.
     """
 
     key: RequestKey
@@ -30,11 +30,11 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """A pending request that one read did not show, from the ledger. It counts as pending until a second misses it too.
+class MissedRequest:
+    """A request that is pending in the ledger but missing from one read. It stays pending until a second misses it.
 
     Attributes:
-        request: what the ledger knows of it. Custom fields, account, property and meter are left out.
+        request: what the ledger knows about it, without custom fields, account, property and meter.
         claim: what it says in its custom fields.
     """
 
@@ -43,13 +43,13 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """Who has said what in one custom field, cleaned in one way.
+class FieldClaims:
+    """All claims to one custom field, with its values cleaned in one way.
 
     Attributes:
-        by_value: cleaned value → the claims to it, those that are sure first.
-        unread: the claims of which it is not known what they say there.
-        missing: why there may be others; None where all is known.
+        by_value: cleaned value → the claims to it, certain ones first.
+        unread: the claims whose value in this field is unknown.
+        missing: why there may be other claims; None if all are known.
     """
 
     by_value: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
@@ -59,6 +59,6 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a policy asks about with `taken`: (custom field, how it is cleaned) → who has said what there."""
+    """The claims that a policy's `taken` tests need: (custom field, how it is cleaned) → claims."""
 
-    of: Mapping[tuple[str, Hashable], Claimed] = field(default_factory=dict)
+    of: Mapping[tuple[str, Hashable], FieldClaims] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What is decided of a request, and what it was decided from."""
+"""Decisions: verdict, reason, evidence and shadows, and the facts that a policy was given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pm_autoaccept.model.snapshot import NOT_ASKED_FOR, Fact
 
 
 class Verdict(StrEnum):
-    """What is decided of a request."""
+    """The verdict on a request: accept, reject or hold."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 class Action(StrEnum):
-    """What can be sent: the two values of EPA's acceptRejectType."""
+    """The answers that can be sent: the two values of EPA's acceptRejectType."""
 
     ACCEPT = "Accept"
     REJECT = "Reject"
@@ -34,7 +34,7 @@ class Mode(StrEnum):
 
 
 class PropertyShare(StrEnum):
-    """How a meter's property stands with us."""
+    """Whether a meter's property is shared with us, pending or neither."""
 
     NONE = "none"
     PENDING = "pending"
@@ -42,24 +42,24 @@ class PropertyShare(StrEnum):
 
 
 class ReasonKind(StrEnum):
-    """Why a verdict is what it is, or why a decided answer is kept back. A closed set."""
+    """The kind of reason for a verdict, or for keeping back a decided answer. A closed set."""
 
     RULE = "rule"
-    """The first rule whose conditions are true."""
+    """The first rule that matched."""
     DEFAULT = "default"
-    """No rule was true."""
+    """No rule matched."""
     EXPIRED = "expired"
-    """The rule, or the default, has held it for as long as it says."""
+    """The rule or the default has held the request for its full `expire` period."""
     UNKNOWN = "unknown"
-    """A rule could not be judged, because a fact could not be learnt."""
+    """A rule could not be evaluated, because a fact is unknown."""
     NOT_UNDERSTOOD = "not_understood"
-    """The document lacks, or garbles, what every answer depends on: the owner, or a meter's property."""
+    """The document does not say, or garbles, the owner or a meter's property. Every answer depends on them."""
     CONTRADICTORY = "contradictory"
-    """The same id stood twice in one read with different content."""
+    """One read showed the same id twice with different content."""
     LIST_NOT_WHOLE = "list_not_whole"
-    """The list in which it stands could not be read to its end."""
+    """The pending list that contains it could not be read to the end."""
     MISSED_ONCE = "missed_once"
-    """One read does not show it. It counts as pending until a second read misses it too."""
+    """One read did not show it. It counts as pending until a second read misses it too."""
 
     CONNECTION_NOT_ACCEPTED = "connection_not_accepted"
     """Kept back: accepting would also accept the owner's connection, which was not decided accept and done."""
@@ -70,22 +70,22 @@ class ReasonKind(StrEnum):
     PARENT_REJECTED = "parent_rejected"
     """Kept back: the connection or the property is being rejected, and this falls with it."""
     ANSWERED = "answered"
-    """Kept back: it was answered and still stands in the list; the list lags."""
+    """Kept back: it was answered and is still listed; the list lags."""
     LISTED_AGAIN = "listed_again"
-    """Kept back: it was answered more than an hour ago, and is listed still or again. A person must look."""
+    """Kept back: it was answered over an hour ago and is still listed, or listed again. Needs a person's review."""
     IN_DOUBT = "in_doubt"
-    """Kept back: an answer was sent and what became of it is not known yet."""
+    """Kept back: an answer was sent and its outcome is not known yet."""
     VERDICT_CHANGED = "verdict_changed"
-    """Kept back: another answer was sent before, its fate is not known, and people must look."""
+    """Kept back: a different answer was sent before and its outcome is unknown. Needs a person's review."""
     REFUSED = "refused"
     """Kept back: Portfolio Manager refused this answer."""
     OVER_LIMIT = "over_limit"
-    """Kept back: one more answer of this kind would pass a limit of the policy."""
+    """Kept back: one more answer of this kind would exceed a limit of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why, as data: the kind, one sentence for people, and the other request where one is concerned."""
+    """The reason as data: its kind, one sentence for people, and the other request if one is involved."""
 
     kind: ReasonKind
     text: str
@@ -93,7 +93,7 @@ class Reason:
 
 
 class Truth(StrEnum):
-    """Three-valued truth."""
+    """Three-valued logic: true, false or unknown."""
 
     TRUE = "true"
     FALSE = "false"
@@ -102,7 +102,7 @@ class Truth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One test of a rule: the field, what was expected, what was found (None: nothing), how it came out."""
+    """One test of a rule: the field, the expected and found values (None: nothing found), and the result."""
 
     field: str
     expected: str
@@ -112,7 +112,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """What a rule with `enforce: false` would have decided: a hold where `unknown` names what could not be learnt."""
+    """What a rule with `enforce: false` would have decided; a hold if `unknown` names facts that are not learnt."""
 
     rule: str
     verdict: Verdict
@@ -121,7 +121,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class SourceUse:
-    """A data source as it stood when it was used: rows and a digest of its contents."""
+    """A data source at the time of its use: row count and content digest."""
 
     name: str
     rows: int
@@ -130,19 +130,19 @@ class SourceUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One request, decided.
+    """The decision on one request.
 
     Attributes:
-        rule: the id of the rule that decided or stopped the search; None for the default, or where no rule was asked.
-        unknown: the names of what could not be learnt: a field or a data source.
-        note: the text for the customer, None for none. 1 to 1,000 characters, as EPA's schema demands.
-        template: names what the note was made from, so that it is the same while only the customer's values, or their
-            ages, are others; None where the policy says no note.
+        rule: the id of the rule that decided or stopped the search; None for the default, or if no rule was evaluated.
+        unknown: the names of the fields and data sources that could not be learnt.
+        note: the text for the customer, or None. 1 to 1,000 characters, as EPA's schema requires.
+        template: identifies the note's template. It stays the same when only the customer's values or their ages
+            differ; None if the policy sets no note.
         accepts_unshared_property: the deciding rule itself tests `property.share: none`, so plan may let the meter
             share the property read-only.
-        tell: the group of people to be told of it, None for nobody.
-        shadows: what rules with `enforce: false` above the one that decided would have decided.
-        facts: what the policy was told; None where it was not asked. Not on record, for explaining only.
+        tell: the group of people to notify, or None.
+        shadows: what rules with `enforce: false`, above the deciding rule, would have decided.
+        facts: what the policy was given; None if it was not evaluated. For explanations only, never recorded.
     """
 
     request: PendingRequest
@@ -168,9 +168,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """By which rule (None: the default) a request is held in enforce mode, without doubt, and since when.
+    """The rule (None: the default) that holds a request in enforce mode, and since when.
 
-    Time in which the rule was unknown does not count: `since` is that much later.
+    Time during which the rule was unknown does not count, so `since` is that much later.
     """
 
     rule: str | None
@@ -179,20 +179,20 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What decide tells a policy about one request, beyond the request itself. NotLearnt makes a test unknown.
+    """The facts that a policy is given about one request, beyond the request itself. `NotLearnt` makes a test unknown.
 
     Attributes:
         now: the time of the decision; not learnt while our clock and the service's disagree.
-        held: who has held it since when; None where nobody does.
-        connected: whether the owner is connected with us.
-        account: who the owner is (shares only; a connection carries it itself).
-        defined: names of the custom fields that our account defines; those that come as they are compared (`name_key`)
-            are found sooner.
+        held: the rule that holds the request, and since when; None if it is not held.
+        connected: whether the owner is connected to us.
+        account: who the owner is (shares only; a connection request contains it).
+        defined: names of the custom fields that our account defines. Names that are already in the form in which they
+            are compared (`name_key`) are found faster.
         connection_custom: what the owner answered when connecting (shares only).
-        property_custom: what came with the property share (meters only).
+        property_custom: the custom fields of the property share (meters only).
         property_share: meters only.
-        property_verdict: meters only; None where the property's share is not pending.
-        claims: who has said what in the custom fields that the policy asks about with `taken`.
+        property_verdict: meters only; None if the property's share is not pending.
+        claims: the claims to custom fields that the policy tests with `taken`.
     """
 
     now: Fact[datetime] = NOT_ASKED_FOR

@@ -1,4 +1,4 @@
-"""What is connected and shared, whether we decided it, and what there is to tell of it."""
+"""Inventory: who is connected, what is shared, whether we decided it, what changed, and removals."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pm_autoaccept.model.requests import Kind, RequestKey
 
 
 class Origin(StrEnum):
-    """How a connection or share came about."""
+    """How a connection or share came about: before us, decided by us, or undecided."""
 
     BEFORE_US = "before_us"
-    """It stood there when we first looked."""
+    """It existed when we first looked."""
     DECIDED = "decided"
-    """An accept of ours brought it, or carried it along knowingly."""
+    """One of our accepts created it, directly or as a known side effect."""
     UNDECIDED = "undecided"
-    """No answer of ours explains it: people answered in Portfolio Manager itself, or an answer carried it along."""
+    """None of our answers explains it: somebody accepted it in Portfolio Manager, or another accept included it."""
 
 
 class FindingKind(StrEnum):
-    """What there is to tell. A closed set; each is the name of a log event."""
+    """The kinds of inventory finding. A closed set; each value is the name of a log event."""
 
     CAME_IN_UNDECIDED = "came_in_undecided"
     CONNECTION_ENDED = "connection_ended"
@@ -35,12 +35,12 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that changed in what is connected and shared, told once.
+    """One change of a connection or share, reported once.
 
     Attributes:
-        key: the connection or share; None where a notification names none.
+        key: the connection or share; None if a notification names none.
         text: one sentence for people.
-        command: the command that removes it, for what came in undecided.
+        command: the command that removes it, if it is undecided.
     """
 
     kind: FindingKind
@@ -49,8 +49,11 @@ class Finding:
     command: str | None = None
 
 
-def command_that_removes(key: RequestKey, *, account: str | None = None) -> str:
-    """What ends a connection with all its shares, or a share; of this provider account, where there are several."""
+def removal_command(key: RequestKey, *, account: str | None = None) -> str:
+    """The command that removes a connection with all its shares, or one share.
+
+    Names the provider account if the ledger has several.
+    """
     whose = f" --account {account}" if account is not None else ""
     if key.kind is Kind.CONNECTION:
         return f"pm-autoaccept account disconnect {key.id} --remove-shares{whose}"
@@ -58,13 +61,13 @@ def command_that_removes(key: RequestKey, *, account: str | None = None) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """What the ledger knows of when each owner's shares were read.
+class ShareReads:
+    """When each owner's shares were last read, from the ledger.
 
     Attributes:
-        tried: owner → when the owner's shares were last asked for; an owner without an entry never was.
-        touched: owners whose shares must have changed, or may have, since they were read.
-        sharing: owners of whom shares are known, connected or not.
+        tried: owner → when a read of the shares was last tried; no entry means never.
+        touched: owners whose shares have changed, or may have changed, since they were read.
+        sharing: owners with known shares, whether or not they are connected.
     """
 
     tried: Mapping[int, datetime] = field(default_factory=dict)
@@ -74,11 +77,11 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A connection or share that a person ends by a command.
+    """A connection or share that a person removes with a command.
 
     Attributes:
-        keep_shares: connections only: whether the shares stay. It is always said on the wire.
-        note: for the customer, 1 to 1,000 characters; None for none.
+        keep_shares: for connections only: whether to keep the shares. Always sent explicitly.
+        note: the text for the customer, 1 to 1,000 characters, or None.
     """
 
     key: RequestKey

@@ -1,4 +1,4 @@
-"""What is planned and sent, within which limits, what came of it, and what the ledger knows of it."""
+"""Plans: steps, limits, kept-back answers, outcomes, receipts, and the answer history from the ledger."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from pm_autoaccept.model.claims import Missed
+from pm_autoaccept.model.claims import MissedRequest
 from pm_autoaccept.model.decisions import Action, Decision, Held, Reason
 from pm_autoaccept.model.requests import RequestKey
-from pm_autoaccept.model.snapshot import PendingList
+from pm_autoaccept.model.revisions import SourceHistory
+from pm_autoaccept.model.snapshot import Fact, NotLearnt, PendingList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """How many answers of one kind may leave within any period of this length.
+    """A limit on the answers of one kind within any period of this length.
 
     Attributes:
-        at_most: so many; None where a share is said.
-        percent: so many of a hundred answers of both kinds; None where a number is said.
+        at_most: the highest number; None if `percent` is set.
+        percent: the highest share of all answers, both kinds; None if `at_most` is set.
     """
 
     action: Action
@@ -30,14 +31,14 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What the ledger counts within a limit's period: intents, whatever became of them, and what fell along with them.
+class LimitUsage:
+    """How much of a limit is used within its period: intents, whatever their outcome, and cascaded rejects.
 
     Attributes:
         count: answers of the limit's action.
         of: answers of both actions.
-        frees_from: since when the oldest of the newest `at_most` counts; when that is as long ago as the period, there
-            is room again. None where nothing counts.
+        frees_from: when the oldest of the newest `at_most` answers was sent. One period after that there is room again.
+            None if no answer counts.
     """
 
     limit: Limit
@@ -48,14 +49,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One POST to come.
+    """One planned POST.
 
     Attributes:
         needs: the requests whose own steps must be done before this one may start.
-        falls: pending requests that Portfolio Manager will, or may, reject along with this reject.
+        falls: pending requests that Portfolio Manager will or may reject together with this one.
         within: the limits that must still have room when its intent is recorded.
-        repeats: an answer of unknown fate is sent once more, word for word, by the rule of unknowns.
-        clock_apart: what the service's clock says beside ours when it is sent; None where that is not known.
+        repeats: whether this sends an answer of unknown outcome again, unchanged, by the rule of unknowns.
+        clock_skew: the service's clock minus ours at the time of sending; None if unknown.
     """
 
     decision: Decision
@@ -64,7 +65,7 @@ class Step:
     falls: tuple[RequestKey, ...] = ()
     within: tuple[Limit, ...] = ()
     repeats: bool = False
-    clock_apart: timedelta | None = None
+    clock_skew: timedelta | None = None
 
     @property
     def key(self) -> RequestKey:
@@ -74,26 +75,40 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class KeptBack:
-    """An accept or reject that was decided and is not sent now, and why."""
+    """An accept or reject that was decided but is not sent now, and why."""
 
     decision: Decision
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class GuardFacts:
+    """What the guards of data sources (`require`) compare a table with, as one look learned it.
+
+    Attributes:
+        clock: the service's clock minus ours.
+        remembered: what the ledger remembers of each source while it was good.
+    """
+
+    clock: Fact[timedelta] = field(default_factory=lambda: NotLearnt("nothing was read yet"))
+    remembered: Fact[Mapping[str, SourceHistory]] = field(default_factory=lambda: NotLearnt("nothing was read yet"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything decided in one cycle, and what follows from it.
+    """The plan of one cycle: all decisions, the steps to send and the answers kept back.
 
     Attributes:
         decisions: every pending request, connections first, then properties, then meters.
-        steps: what is to be sent, each after those it needs.
-        kept_back: accepts and rejects that were decided and are not sent now.
-        fresh_from: when the last list had been read; before it, as after a clock was set back, nothing is answered.
-        fresh_until: after this moment the lists are too old to answer from, or another day has begun than the one on
-            which it was decided.
-        not_whole: the lists that could not be read to their end.
-        paused: who or what has paused answering, None where nobody has.
-        clock_apart: what the service's clock says beside ours, where that is so much that nothing is sent again.
+        steps: the answers to send, each after the steps that it needs.
+        kept_back: accepts and rejects that were decided but are not sent now.
+        fresh_from: when the last list had been read. Nothing is answered before it, for example if the clock was set
+            back.
+        fresh_until: after this moment the lists are too old to answer from, or the day of the decisions is over.
+        not_whole: the lists that could not be read to the end.
+        paused: who or what paused answering; None if it is not paused.
+        clock_skew: the service's clock minus ours, if it is so large that nothing is sent again; otherwise None.
+        guards: what the guards of the data sources were checked against.
     """
 
     decisions: tuple[Decision, ...]
@@ -103,11 +118,12 @@ class Plan:
     fresh_until: datetime
     not_whole: tuple[PendingList, ...] = ()
     paused: str | None = None
-    clock_apart: timedelta | None = None
+    clock_skew: timedelta | None = None
+    guards: GuardFacts = field(default_factory=GuardFacts)
 
 
 class Outcome(StrEnum):
-    """What became of a request or an intent. A closed set; only `done` claims that we did it."""
+    """The outcome of a request or an intent. A closed set; only `done` claims that we did it."""
 
     DONE = "done"
     DONE_INFERRED = "done_inferred"
@@ -117,42 +133,42 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     OPEN = "open"
     NOT_SENT = "not_sent"
-    """Of intents alone: the answer was recorded, and never left."""
+    """For intents only: the answer was recorded but never sent."""
 
 
 class Change(StrEnum):
-    """What must change before a refused answer may be sent again. A newer program always may send it."""
+    """What must change before a refused answer may be sent again. A newer program version may always send it."""
 
     NOTE = "note"
-    """The template of its note."""
+    """The note's template."""
     REQUEST = "request"
-    """What is asked."""
+    """The content of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What came of one step. `outcome` None: the step was not sent (`text` says why), nothing was recorded.
+    """The result of one step. If `outcome` is None, the step was not sent (`text` says why) and nothing was recorded.
 
     Attributes:
-        again_after: for `refused`: before then nothing is sent, whatever changes; then the same answer may be.
-        awaits: for `refused`, where no time is said: what must change before.
+        retry_not_before: for `refused`: nothing is sent before this time; then the same answer may be.
+        awaits: for `refused` without a time: what must change first.
     """
 
     step: Step
     outcome: Outcome | None
     text: str = ""
-    again_after: datetime | None = None
+    retry_not_before: datetime | None = None
     awaits: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """The last answer to a request, as far as it decides whether one may be sent now.
+class LastAnswer:
+    """The last answer to a request, with the details that decide whether another may be sent.
 
     Attributes:
-        note: its words; they stay the same in each further attempt.
-        template: names the template that they were made from; None for no note.
-        awaits: what must change before anything is sent; None: nothing, or time alone decides.
+        note: its text, which stays the same in each further attempt.
+        template: identifies the note's template; None for no note.
+        awaits: what must change before anything is sent; None if nothing must, or if only time matters.
     """
 
     action: Action
@@ -161,48 +177,48 @@ class Sent:
     awaits: Change | None = None
 
     def changed(self, decision: Decision) -> bool:
-        """Whether what must change has. A changed request is another one, of which nothing was sent."""
+        """Whether the note has changed as required. A changed request is a different one, to which nothing was sent."""
         return self.awaits is Change.NOTE and self.template != decision.template
 
 
-class Standing(StrEnum):
-    """How a request that pends now stands in the ledger."""
+class AnswerState(StrEnum):
+    """Whether a pending request was already answered, according to the ledger."""
 
     UNANSWERED = "unanswered"
-    """No answer was sent, or one that is known not to have been processed."""
+    """No answer was sent, or the one that was sent is known not to have been processed."""
     ACCEPTED = "accepted"
     """Our accept is done; the list lags."""
     REJECTED = "rejected"
     """Our reject is done; the list lags."""
     SETTLED = "settled"
-    """It was answered, by us or by somebody else, it is not known how, and the list lags."""
+    """It was answered, by us or by somebody else, but nobody knows how; the list lags."""
     IN_DOUBT = "in_doubt"
-    """An answer was sent and what became of it is not known."""
+    """An answer was sent and its outcome is unknown."""
     REPEATABLE = "repeatable"
-    """An answer was sent, no more can come of it, and the request still pends: the same may be sent again."""
+    """An answer was sent, it can no longer take effect, and the request is still pending: it may be sent again."""
     REFUSED = "refused"
-    """Portfolio Manager refused our answer, and nothing may be sent, unless what it waits for has changed."""
+    """Portfolio Manager refused our answer. Nothing may be sent until what it waits for has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the ledger knows that decide and plan must know.
+    """What decide and plan need from the ledger.
 
     Attributes:
-        standing: of each request that pends now; a key without an entry is unanswered. Where one read shows an id
-            several times, it is the weakest of them: an id is accepted only if every element is what we accepted.
-        missed: the requests that the ledger has as pending and this read does not show for the first time.
-        overdue: those that were answered more than an hour ago, and are listed still or again.
-        sent: of those that stand refused, in doubt or repeatable, what was sent last, as far as it is on record.
-        rejected_properties: ids of properties whose latest answer of ours was a reject.
-        held: who holds which of them since when; a key without an entry nobody holds.
-        tallies: what counts for each limit of the policy that is in force, and not lifted, now.
+        answer_states: the state of each pending request; no entry means unanswered. If one read shows an id several
+            times, the weakest state counts: an id is accepted only if every element is what we accepted.
+        missed: requests that are pending in the ledger and that this read is the first to miss.
+        overdue: requests that were answered more than an hour ago and are still listed, or listed again.
+        sent: the last recorded answer to each request that is refused, in doubt or repeatable.
+        rejected_properties: ids of properties that we last answered with a reject.
+        held: the rule that holds each request, and since when; no entry means not held.
+        limit_usage: the usage of each limit of the policy in force that is not lifted now.
     """
 
-    standing: Mapping[RequestKey, Standing] = field(default_factory=dict)
-    sent: Mapping[RequestKey, Sent] = field(default_factory=dict)
+    answer_states: Mapping[RequestKey, AnswerState] = field(default_factory=dict)
+    sent: Mapping[RequestKey, LastAnswer] = field(default_factory=dict)
     rejected_properties: frozenset[int] = frozenset()
     held: Mapping[RequestKey, Held] = field(default_factory=dict)
-    missed: tuple[Missed, ...] = ()
+    missed: tuple[MissedRequest, ...] = ()
     overdue: frozenset[RequestKey] = frozenset()
-    tallies: tuple[Tally, ...] = ()
+    limit_usage: tuple[LimitUsage, ...] = ()

@@ -1,4 +1,4 @@
-"""What a ledger remembers of requests, so that another policy can be asked about them."""
+"""Recorded requests and their decisions, replayed from the ledger to try another policy (what-if)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pm_autoaccept.model.requests import PendingRequest, RequestKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recalled:
-    """One request, and what was decided of it.
+class RecordedRequest:
+    """One recorded request and its decision.
 
     Attributes:
-        account: the settings' name of the provider account that was asked.
+        account: the provider account's name in the settings.
         username: the owner's.
-        request: as its document said it; None where that was masked.
-        hidden: names of its custom fields of which the ledger has only a digest.
-        first_seen, last_seen: when it pended, as far as anybody looked.
-        decided_at: when it was decided: the decision behind its answer, or else the last one.
-        held: who held it then, since when; None where nobody did.
+        request: as its document described it; None if that was masked.
+        hidden: names of its custom fields for which the ledger has only a digest.
+        first_seen, last_seen: when it was seen pending.
+        decided_at: the time of the decision behind its answer, or of its last decision.
+        held: the rule that held it then, and since when; None if it was not held.
     """
 
     account: str
@@ -37,24 +37,26 @@ class Recalled:
     reason: ReasonKind
     held: Held | None = None
 
-    def pended_at(self, moment: datetime) -> bool:
-        """Whether it pended then, as far as anybody looked."""
+    def was_pending_at(self, moment: datetime) -> bool:
+        """Whether it was pending then, according to the reads."""
         return self.first_seen <= moment <= max(self.last_seen, self.decided_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """All that a ledger remembers for this.
+class RecordedHistory:
+    """All recorded requests, and the inventory of connections and shares over time.
 
     Attributes:
-        requests: the oldest decision first.
-        ties: account and key → from when to when the connection or share stood; None: it stands.
+        requests: oldest decision first.
+        inventory: account and key → the periods in which the connection or share existed; an end of None means now.
     """
 
-    requests: tuple[Recalled, ...] = ()
-    ties: Mapping[tuple[str, RequestKey], tuple[tuple[datetime, datetime | None], ...]] = field(default_factory=dict)
+    requests: tuple[RecordedRequest, ...] = ()
+    inventory: Mapping[tuple[str, RequestKey], tuple[tuple[datetime, datetime | None], ...]] = field(
+        default_factory=dict
+    )
 
-    def stood(self, account: str, key: RequestKey, moment: datetime) -> bool:
-        """Whether the connection or share stood then, as far as anybody looked."""
-        spans = self.ties.get((account, key), ())
+    def existed_at(self, account: str, key: RequestKey, moment: datetime) -> bool:
+        """Whether the connection or share existed then, according to the reads."""
+        spans = self.inventory.get((account, key), ())
         return any(begin <= moment and (end is None or moment < end) for begin, end in spans)

@@ -1,4 +1,4 @@
-"""What stands in a pending list: who asks, what for, and what could not be read."""
+"""Pending requests: connection, property share or meter share, with customer, property, meter and custom fields."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-LOST = "\ufffd"
-"""Stands in a request's texts for a character that XML forbids."""
+REPLACEMENT_CHARACTER = "\ufffd"
+"""Replaces a character that XML forbids in a request's texts."""
 
 
 class Kind(StrEnum):
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class RequestKey:
-    """What a POST names: the kind and Portfolio Manager's id of the account, property or meter."""
+    """Identifies a request in a POST: its kind and Portfolio Manager's id of the account, property or meter."""
 
     kind: Kind
     id: int
@@ -33,7 +33,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class CustomField:
-    """One custom-field value as the customer typed it. `name` is empty where the document gave none."""
+    """One custom-field value as the customer typed it. `name` is empty if the document has none."""
 
     name: str
     value: str
@@ -43,7 +43,7 @@ class CustomField:
 class CustomFieldDefinition:
     """A custom field that our account asks its customers for. `id` is that of /dataExchangeSettings/customField/{id}.
 
-    What follows `name` is None where only the list of names was read.
+    The fields after `name` are None if only the list of names was read.
     """
 
     id: int
@@ -57,7 +57,7 @@ class CustomFieldDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """An address in EPA's eight attributes, None where absent."""
+    """An address in EPA's eight attributes; None if absent."""
 
     line1: str | None = None
     line2: str | None = None
@@ -84,7 +84,7 @@ class AccountInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertyInfo:
-    """What a share says of its property. `gross_floor_area` is in square feet, `occupancy` in percent."""
+    """The property of a share. `gross_floor_area` is in square feet, `occupancy` in percent."""
 
     name: str | None = None
     primary_function: str | None = None
@@ -100,7 +100,7 @@ class PropertyInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterInfo:
-    """What a share says of its meter. `category` is `energy` (from meterInfo) or `waste` (from wasteMeterInfo)."""
+    """The meter of a share. `category` is `energy` (from meterInfo) or `waste` (from wasteMeterInfo)."""
 
     category: str | None = None
     name: str | None = None
@@ -115,27 +115,27 @@ class MeterInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRequest:
-    """One pending connection, property share or meter share, as its own element said it.
+    """One pending connection, property share or meter share, as its XML element describes it.
 
     Attributes:
-        kind: which list it stood in.
-        id: the id that a POST names: account id, property id or meter id.
-        account_id: the owner (property data administrator); None where the document does not say.
+        kind: the list that contained it.
+        id: the id for the POST: account id, property id or meter id.
+        account_id: the owner (property data administrator); None if the document does not say.
         username: the owner's username.
         sender_id: who sent it, from the audit element's createdByAccountId; may be negative.
-        sender_username: likewise, from createdBy.
+        sender_username: who sent it, from createdBy.
         requested_at: the audit element's createdDate, with its offset.
         access_level: `Read` or `Read Write` as written, shares only.
-        custom: the custom-field values in document order, repetitions included.
+        custom: the custom-field values in document order, including repetitions.
         account_info: connections only.
-        property_id: shares only; for a property share the same as `id`.
+        property_id: shares only; same as `id` for a property share.
         property_info: shares only.
         meter_info: meter shares only.
-        garbled: where in its element a character stands that XML forbids; None where none does. What it says is then
-            not certain.
-        faults: policy field name (as `property.year_built`) → why its element could not be read. What is
-            merely absent has no entry.
-        source: the element's own bytes, so that a request that is not understood can be looked at.
+        garbled: where its element has a character that XML forbids; None if it has none. If set, its content is not
+            certain.
+        faults: policy field name (for example `property.year_built`) → why its element could not be read. Elements
+            that are merely absent have no entry.
+        source: the element's own bytes, so that people can look at a request that was not understood.
     """
 
     kind: Kind
@@ -157,5 +157,5 @@ class PendingRequest:
 
     @property
     def key(self) -> RequestKey:
-        """What a POST names."""
+        """The kind and id that identify it in a POST."""
         return RequestKey(self.kind, self.id)

@@ -1,4 +1,4 @@
-"""What the ledger keeps of policies: which was in force from when on, and which was refused and why."""
+"""Policy revisions, and the history of a data source: row counts and confirmed contents."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRevision:
-    """A policy that came into force, or one that was refused while another stayed in force.
+    """A policy that came into force, or one that was refused while the previous one stayed in force.
 
     Attributes:
-        digest: of the policy in force: the new one, or, where that was refused, the one that stays.
+        digest: of the policy in force: the new one, or the previous one if the new one was refused.
         rules: how many rules it has.
-        refused: why the new one is refused; None where it came into force.
-        files: name → SHA-256 of each file of what came into force, so that an auditor finds just these among the
-            versions that were kept elsewhere; empty where it was refused. Their texts are not kept: a policy may hold
-            what is private.
+        refused: why the new policy was refused; None if it came into force.
+        files: name → SHA-256 of each file that came into force, so that an auditor can find the same files in version
+            control; empty if it was refused. The texts are not kept, because a policy may contain private data.
     """
 
     digest: str
@@ -27,13 +26,13 @@ class PolicyRevision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """What is remembered of one data source.
+class SourceHistory:
+    """The recorded row counts and confirmations of one data source.
 
     Attributes:
-        most, least: rows that it had in the last 7 days, or when it was last good; since somebody confirmed it, if
-            somebody did in that time. None where it was never good.
-        confirmed: digest of contents that somebody took as good → when.
+        most, least: its row counts in the last 7 days, or when it was last good. A confirmation within that time starts
+            the count anew. None if it was never good.
+        confirmed: digest of the contents that somebody confirmed → when.
     """
 
     most: int | None = None

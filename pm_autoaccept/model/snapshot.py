@@ -1,4 +1,4 @@
-"""What one cycle saw of the world: the lists, each whole or not, and the facts, each learnt or not."""
+"""The snapshot that one cycle reads: pending lists, notifications, and facts that were learnt or not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pm_autoaccept.model.requests import (
 
 @dataclass(frozen=True, slots=True)
 class NotLearnt:
-    """A fact that could not be learnt, and why. A test on it is unknown."""
+    """A fact that could not be learnt, and why. A test that needs it is unknown."""
 
     why: str
 
@@ -33,13 +33,13 @@ T = TypeVar("T")
 Fact: TypeAlias = T | NotLearnt
 
 
-FURTHEST_APART = timedelta(minutes=5)
-"""How far our clock and the service's may be apart before we trust neither: then nobody can say how old anything is."""
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""The largest difference between our clock and the service's at which we trust both. Beyond it, no age is certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An element of a pending list whose id could not be read: it can be shown to people, never answered."""
+    """An element of a pending list whose id could not be read. People can look at it, but it cannot be answered."""
 
     kind: Kind
     why: str
@@ -56,22 +56,22 @@ class PendingPage:
 
     @property
     def shown(self) -> frozenset[RequestKey | bytes]:
-        """What stands on it: requests by their keys, what cannot be read by its bytes."""
+        """Its contents: the keys of requests and the bytes of unreadable elements."""
         return frozenset(request.key for request in self.requests) | frozenset(each.source for each in self.unreadable)
 
     def leads_nowhere(self, shown: AbstractSet[RequestKey | bytes]) -> bool:
-        """Whether it names a next page, and shows nothing but what the pages before it had `shown`."""
+        """Whether it links to a next page but shows nothing that earlier pages had not `shown`."""
         return self.has_next and self.shown <= shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingList:
-    """All pages of one pending list, as far as they could be read. One cycle is one read, however often it read it.
+    """All pages of one pending list that could be read. Several reads in one cycle count as one.
 
     Attributes:
-        failed: why the list is not whole, None if it is. From a list that is not whole nothing is answered.
-        begun: when its first page was first asked for.
-        ended: when its last page had last come.
+        failed: why the list is not whole; None if it is. Nothing is answered from a list that is not whole.
+        begun: when its first page was first requested.
+        ended: when its last page last arrived.
     """
 
     kind: Kind
@@ -88,14 +88,14 @@ class PendingList:
 
     @property
     def shows_absence(self) -> bool:
-        """Whether what does not stand in it is really not pending: whole, and every element has an id."""
+        """Whether a request that is not in it is surely not pending: it is whole, and every element has an id."""
         return self.whole and not self.unreadable
 
     def united(self, later: PendingList) -> PendingList:
-        """This read and a later one of the same list in the same cycle, as one read.
+        """Merge this read with a later read of the same list in the same cycle.
 
-        What either shows is pending: what a customer took back meanwhile is missed by the next cycle. Where the two
-        show other content under one id, the later counts. It is whole if the later is.
+        A request that either read shows is pending; one that was withdrawn in between is missed by the next cycle. If
+        they show different content for one id, the later read counts. The result is whole if the later read is.
         """
         shown = {request.id for request in later.requests}
         kept = tuple(request for request in self.requests if request.id not in shown)
@@ -111,7 +111,7 @@ class PendingList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A notification, as `type` one of UNSHARE, SHAREUPDATE, DISCONNECT, TRANSFERPROPERTY, or one not yet known."""
+    """A notification. `type` is UNSHARE, SHAREUPDATE, DISCONNECT, TRANSFERPROPERTY, or a type that we do not know."""
 
     id: int
     type: str
@@ -127,7 +127,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAccount:
-    """Our own account, from GET /account. `searchable` is whether customers can find it, None where it does not say."""
+    """Our own account, from GET /account. `searchable`: whether customers can find it; None if it does not say."""
 
     id: int
     username: str
@@ -135,7 +135,7 @@ class ProviderAccount:
 
 
 class Need(StrEnum):
-    """A fact that a policy asks for beyond the pending lists. poll (the ledger for `CLAIMS`) brings only those."""
+    """A fact that a policy needs beyond the pending lists. Only needed facts are read: by poll, or from the ledger."""
 
     CUSTOM_FIELDS = "custom_fields"
     ANSWERS_AT_CONNECTION = "answers_at_connection"
@@ -145,17 +145,17 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What was seen of the world in one cycle. decide and plan see the world only through it.
+    """What one cycle read from Portfolio Manager. decide and plan use nothing else from it.
 
     Attributes:
         connected: account ids in GET /customer/list.
-        shared_properties: owner → ids of properties already shared with us by that owner; only for
-            owners for whom it was asked. An owner without an entry was not asked for.
-        answers_at_connection: owner → what the owner answered when connecting, likewise.
-        accounts: owner → who the owner is, likewise.
+        shared_properties: owner → ids of the properties that this owner already shares with us. Has entries only for
+            owners whose shares were read.
+        answers_at_connection: owner → what the owner answered when connecting; only where it was read.
+        accounts: owner → who the owner is; only where it was read.
         custom_fields: the custom fields that our account defines.
-        clock: what the service's clock says beside ours: its `Date` minus our time when the answer came.
-        ended: when the last of it had been read.
+        clock: the service's clock minus ours: its `Date` header minus our time when the response arrived.
+        ended: when the last read had finished.
     """
 
     provider: ProviderAccount
@@ -172,11 +172,11 @@ class Snapshot:
     ended: datetime
 
     @property
-    def clock_apart(self) -> timedelta | None:
-        """How far the clocks are apart, where that is so far that nothing is sent again; else None."""
-        return None if isinstance(self.clock, NotLearnt) or abs(self.clock) <= FURTHEST_APART else self.clock
+    def clock_skew(self) -> timedelta | None:
+        """The service's clock minus ours, if it exceeds `MAX_CLOCK_SKEW` so that nothing is sent again; else None."""
+        return None if isinstance(self.clock, NotLearnt) or abs(self.clock) <= MAX_CLOCK_SKEW else self.clock
 
     @property
     def lists(self) -> tuple[PendingList, PendingList, PendingList]:
-        """The three lists in the order in which requests are decided."""
+        """The three pending lists, in the order in which requests are decided."""
         return (self.connections, self.properties, self.meters)

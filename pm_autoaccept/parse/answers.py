@@ -1,4 +1,4 @@
-"""Everything that is read beside the pending lists (reference §4.10, §8).
+"""Everything that is read beside the pending lists (docs/protocol.md#notifications, docs/protocol.md#other-services).
 
 These documents bring facts. A fact that is half read would be taken for whole, so what cannot be read here refuses
 the document; a notification without an id, which nothing is decided by, is passed over.

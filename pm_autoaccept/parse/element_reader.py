@@ -72,7 +72,7 @@ def read_day(text: str) -> date:
 
 
 def read_moment(text: str) -> datetime:
-    """xs:dateTime with an offset, milliseconds optional (reference §2)."""
+    """xs:dateTime with an offset, milliseconds optional (docs/protocol.md#dates)."""
     written = _MOMENT.fullmatch(text.strip(_BLANKS))
     if written is None:
         raise Unread(f"is not a date and time: {_shown(text)}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from pm_autoaccept.model import LOST
+from pm_autoaccept.model import REPLACEMENT_CHARACTER
 
 MARK = "\ufdd0"
 """Stands for a forbidden character. Unicode reserves it for use within a program, so that no customer types it."""
@@ -62,7 +62,7 @@ def is_marked(own: bytes) -> bool:
 
 def shown(text: str) -> str:
     """The text as people see it."""
-    return text.replace(MARK, LOST)
+    return text.replace(MARK, REPLACEMENT_CHARACTER)
 
 
 def _token(token: re.Match[str]) -> str:

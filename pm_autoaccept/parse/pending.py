@@ -1,4 +1,4 @@
-"""One page of a pending list: each element on its own, never by position (reference §3, §4, §9)."""
+"""One page of a pending list: each element on its own, never by position (docs/protocol.md#lenient-reading)."""
 
 from __future__ import annotations
 

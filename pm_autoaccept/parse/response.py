@@ -1,4 +1,4 @@
-"""The `response` envelope: Ok or Error, its errors and its links (reference §2.2)."""
+"""The `response` envelope: Ok or Error, its errors and its links (docs/protocol.md#response)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Link:
 
     @property
     def leads_on(self) -> bool:
-        """Whether it is the "next page" link, whatever its case and blanks (reference §7)."""
+        """Whether it is the "next page" link, whatever its case and blanks (docs/protocol.md#paging)."""
         return " ".join((self.description or "").split()).casefold() == "next page"
 
 

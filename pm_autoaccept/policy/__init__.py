@@ -1,10 +1,10 @@
-"""Serves decide: the files of a folder become a policy that can be asked, and that can explain itself."""
+"""The policy language: loads and checks the YAML files of a policy folder, and judges requests by their rules."""
 
 from __future__ import annotations
 
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.runner import CaseResult, rules_not_decided, run_cases
-from pm_autoaccept.policy.data.guard_checks import weigh
+from pm_autoaccept.policy.data.guards import weigh
 from pm_autoaccept.policy.data.sources import Form, Guard, Query, Source
 from pm_autoaccept.policy.data.tables import Row, Table, Tabulation, tabulate
 from pm_autoaccept.policy.evaluation.custom_answers import name_key

@@ -62,10 +62,10 @@ def _named(*fields: Field | Column) -> frozenset[str]:
     return frozenset(field.name for field in _fields(*fields))
 
 
-def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:  # noqa: PLR0911 - one for each kind of condition
+def guaranteed_fields(condition: Condition, *, negated: bool = False) -> frozenset[str]:  # noqa: PLR0911 - one for each kind of condition
     """The names of fields that have a value wherever the condition is true."""
     if isinstance(condition, Not):
-        return ensured(condition.part, negated=not negated)
+        return guaranteed_fields(condition.part, negated=not negated)
     if isinstance(condition, Comparison):
         absent = condition.operator.name == "present" and condition.literals[0] is negated
         return frozenset() if absent else _named(condition.field)
@@ -73,12 +73,12 @@ def ensured(condition: Condition, *, negated: bool = False) -> frozenset[str]:  
         return _named(condition.field, condition.other)
     if isinstance(condition, Lookup):
         # Of a row that is not there nothing is asked.
-        passed = frozenset[str]() if negated else ensured(condition.where)
+        passed = frozenset[str]() if negated else guaranteed_fields(condition.where)
         return passed | _named(*condition.by)
     if isinstance(condition, Split):
         # There is a part, and whichever is looked at needs what it is compared with.
-        return _named(condition.field) | ensured(condition.test, negated=negated)
-    parts = [ensured(part, negated=negated) for part in condition.parts]
+        return _named(condition.field) | guaranteed_fields(condition.test, negated=negated)
+    parts = [guaranteed_fields(part, negated=negated) for part in condition.parts]
     if isinstance(condition, AllOf) is not negated:
         return frozenset().union(*parts)
     return frozenset.intersection(*parts) if parts else frozenset()

@@ -29,7 +29,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.policy.cleaning import fold
-from pm_autoaccept.policy.custom_fields.characters import DIGITS, LETTERS, characters, common, joined, others
+from pm_autoaccept.policy.custom_fields.possible_answers import DIGITS, LETTERS
 from pm_autoaccept.policy.enumerations import (
     ACCESS_LEVELS,
     CONSTRUCTION_STATUSES,
@@ -43,7 +43,7 @@ from pm_autoaccept.policy.enumerations import (
 )
 from pm_autoaccept.policy.evaluation.custom_answers import Custom, answer, by_name, name_key
 from pm_autoaccept.policy.split_answers import PartOf
-from pm_autoaccept.policy.value_formats import Form
+from pm_autoaccept.policy.value_formats import ValueFormat
 from pm_autoaccept.policy.values import FieldType, Value
 
 Reader: TypeAlias = Callable[[PendingRequest, Facts], Fact[Value | None]]
@@ -79,7 +79,7 @@ class Field:
     lower_case: bool = False
     private: bool = False
     custom: Custom | None = None
-    form: Form | None = None
+    form: ValueFormat | None = None
     part_of: PartOf | None = None
 
     def value(self, request: PendingRequest, facts: Facts) -> Fact[Value | None]:
@@ -95,11 +95,10 @@ class Field:
 def part(field: Field, part_of: PartOf) -> Field:
     """One part of a field's value: it holds none of the separators."""
     separators = part_of.separators
-    allowed = others(characters(*separators.characters))
-    whole = field.form or Form(says="any text")
-    form = Form(
+    whole = field.form or ValueFormat(says="any text")
+    form = ValueFormat(
         says=f"one part of what is split at {separators.shown}",
-        characters=common(allowed, whole.characters),
+        characters=whole.characters.difference(separators.characters),
         longest=whole.longest,
     )
     return replace(field, form=form, part_of=part_of)
@@ -285,26 +284,28 @@ def _email_domain(request: PendingRequest, facts: Facts) -> Fact[Value | None]:
     return domain.casefold() if "@" in email else ""
 
 
-def _at_most(longest: int) -> Form:
-    return Form(says=f"a text of {longest:,} characters at most", longest=longest)
+def _at_most(longest: int) -> ValueFormat:
+    return ValueFormat(says=f"a text of {longest:,} characters at most", longest=longest)
 
 
-_ID = Form(says="a whole number above 0", least=1)
+_ID = ValueFormat(says="a whole number above 0", least=1)
 _ADDRESS = {"line1": 100, "line2": 100, "city": 100, "county": 40, "postal_code": 20, "other_state": 50}
-FORMS: Mapping[str, Form] = MappingProxyType(
+VALUE_FORMATS: Mapping[str, ValueFormat] = MappingProxyType(
     {
         "id": _ID,
         "account.id": _ID,
         "account.username": _at_most(60),
         "account.first_name": _at_most(100),
         "account.last_name": _at_most(100),
-        "account.email": Form(says="an e-mail address, as ines@example.com", longest=100, whole=re.compile(".+@.+")),
+        "account.email": ValueFormat(
+            says="an e-mail address, for example ines@example.com", longest=100, whole=re.compile(".+@.+")
+        ),
         "account.phone": _at_most(30),
         "account.job_title": _at_most(100),
         "account.organization": _at_most(1_000),
-        "account.email_domain": Form(
+        "account.email_domain": ValueFormat(
             says="what follows the @ of an e-mail address, as example.com",
-            characters=joined((*DIGITS, *LETTERS, *characters("-", ".", "_"))),
+            characters=DIGITS | LETTERS | {"-", ".", "_"},
             longest=98,
             whole=re.compile(r"[^-.]+(?:(?:-+|\.)[^-.]+)*"),
         ),
@@ -316,17 +317,17 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "sender.username": _at_most(60),
         "property.id": _ID,
         "property.name": _at_most(80),
-        "property.gross_floor_area": Form(says="0 or more square feet", least=0),
-        "property.year_built": Form(says="a year", least=0, most=9999),
-        "property.number_of_buildings": Form(says="0 or more", least=0),
-        "property.occupancy": Form(says="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5),
+        "property.gross_floor_area": ValueFormat(says="0 or more square feet", least=0),
+        "property.year_built": ValueFormat(says="a year", least=0, most=9999),
+        "property.number_of_buildings": ValueFormat(says="0 or more", least=0),
+        "property.occupancy": ValueFormat(says="a percentage from 0 to 100, in steps of 5", least=0, most=100, step=5),
         "meter.name": _at_most(100),
     }
 )
 """Field → the form of its values: where we compute it, or EPA's schemas bound it."""
 
 FIELDS: Mapping[str, Field] = MappingProxyType(
-    {field.name: replace(field, form=FORMS.get(field.name)) for field in _table()}
+    {field.name: replace(field, form=VALUE_FORMATS.get(field.name)) for field in _table()}
 )
 """Every field that has a name of its own."""
 

@@ -15,7 +15,7 @@ from pm_autoaccept.policy.cases.case_files import CaseReader
 from pm_autoaccept.policy.cases.runner import run_cases
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS, read_limits
-from pm_autoaccept.policy.lookup_keys import in_vain, looked_up, never_found
+from pm_autoaccept.policy.lookup_keys import describe_lookups, impossible_key_check, lookups_by_source
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser import source_text
 from pm_autoaccept.policy.parser.data import read_sources
@@ -122,14 +122,14 @@ def load(files: Mapping[str, bytes]) -> Policy:
 
 def _refuse_keys_in_vain(sources: Mapping[str, Source | None], rules: tuple[Rule, ...], faults: list[Fault]) -> None:
     """Refuse values of the policy's own lists that nothing which is looked up there can ever be."""
-    for name, bys in looked_up(rules).items():
+    for name, bys in lookups_by_source(rules).items():
         source = sources.get(name)
         if source is None or not source.values:
             continue
-        never = never_found(source, bys)
+        never = impossible_key_check(source, bys)
         for value, place in zip(source.values, source.places, strict=True):
             if (key := source.cleaned((value,))) is not None and never(key):
-                faults.append(place.fault(f"`{value}` can never be found: {in_vain(bys)}"))
+                faults.append(place.fault(f"`{value}` can never be found: {describe_lookups(bys)}"))
 
 
 def _told(faults: list[Fault]) -> tuple[Fault, ...]:

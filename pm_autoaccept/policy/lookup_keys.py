@@ -9,8 +9,7 @@ from datetime import date
 
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.conditions import AllOf, AnyOf, Column, Comparison, Condition, Lookup, Not, Split
-from pm_autoaccept.policy.custom_fields.characters import DIGITS, characters, joined
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import DIGITS, PossibleAnswers
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.messages import listed, some
@@ -23,10 +22,10 @@ By = tuple[Field | Column, ...]
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 """How a number is written where it is looked up."""
-_DIGITS_AND_DASHES = Answers(joined((*DIGITS, *characters("-"))), 1, 19)
+_DIGITS_AND_DASHES = PossibleAnswers(DIGITS | {"-"}, 1, 19)
 
 
-def looked_up(rules: Iterable[Rule]) -> Mapping[str, frozenset[By]]:
+def lookups_by_source(rules: Iterable[Rule]) -> Mapping[str, frozenset[By]]:
     """Data → what rules look up there."""
     found = defaultdict(set)
     for rule in rules:
@@ -51,7 +50,7 @@ def _in(condition: Condition) -> Iterator[tuple[str, By]]:
             yield from _in(part)
 
 
-def never_found(source: Source, bys: Iterable[By]) -> Callable[[tuple[str, ...]], bool]:
+def impossible_key_check(source: Source, bys: Iterable[By]) -> Callable[[tuple[str, ...]], bool]:
     """What tells of a cleaned key that nothing which is looked up in this data can ever be it."""
     clean = [source.clean.get(name, ()) for name in source.key]
     ways = [[_never(field, each) for field, each in zip(by, clean, strict=True)] for by in bys]
@@ -87,7 +86,7 @@ def _is_written_so(key: str, field: Field) -> bool:
         return False
 
 
-def in_vain(bys: Iterable[By]) -> str:
+def describe_lookups(bys: Iterable[By]) -> str:
     """What is looked up, and what its values are, for messages."""
     fields = sorted({field for by in bys for field in by if isinstance(field, Field)}, key=lambda field: field.name)
     said = (f"`{field.name}`, which is {_says(field)}" for field in fields)

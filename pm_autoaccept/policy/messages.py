@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from pm_autoaccept.redaction import redacted_line
+from pm_autoaccept.redaction import redact_line
 
-LONGEST_SHOWN = 1_000
+MAX_LINE_CHARACTERS = 1_000
 """Characters of a line that a fault shows along with its message."""
 
 
@@ -47,4 +47,4 @@ def some(names: Iterable[str], most: int = 5) -> str:
 
 def shown(line: str) -> str:
     """The line as a fault shows it; nothing of one that no screen holds, since each of its faults would repeat it."""
-    return redacted_line(line) if len(line) <= LONGEST_SHOWN else ""
+    return redact_line(line) if len(line) <= MAX_LINE_CHARACTERS else ""

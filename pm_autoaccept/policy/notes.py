@@ -14,10 +14,10 @@ from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Node, Text
-from pm_autoaccept.policy.private import as_declared
+from pm_autoaccept.policy.private import with_privacy
 from pm_autoaccept.policy.values import text_of
 
-LONGEST = 1_000
+MAX_NOTE_CHARACTERS = 1_000
 """Characters in a note, by EPA's schema."""
 
 _SEGMENT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
@@ -84,7 +84,7 @@ class Note:
         """
         texts = [part if isinstance(part, str) else part.text(request, facts) for part in self.parts]
         lengths = [len(text) for text, part in zip(texts, self.parts, strict=True) if isinstance(part, Placeholder)]
-        room = LONGEST - self.fixed
+        room = MAX_NOTE_CHARACTERS - self.fixed
         longest = next(most for most in range(room, -1, -1) if sum(min(length, most) for length in lengths) <= room)
         cut = (text if isinstance(part, str) else text[:longest] for text, part in zip(texts, self.parts, strict=True))
         return "".join(cut).strip() or None
@@ -126,7 +126,7 @@ def read_note(
         written = found.group()
         if found.group(1) is not None:
             placeholder = _placeholder(found.group(1), node, kinds, ensured, faults)
-            if placeholder is not None and as_declared(placeholder.field, private).private:
+            if placeholder is not None and with_privacy(placeholder.field, private).private:
                 named = placeholder.field.name
                 faults.append(node.place.fault(f"the note names `{named}`, which is private: it is never shown"))
             parts.extend([placeholder] if placeholder else [])
@@ -135,8 +135,9 @@ def read_note(
         else:
             parts.append(_UNFIT.sub("", written[0] if written in {"{{", "}}"} else written))
     note = Note(tuple(parts), hashlib.sha256(node.value.encode()).hexdigest())
-    if note.fixed > LONGEST:
-        faults.append(node.place.fault(f"the note's own text has {note.fixed:,} characters; at most {LONGEST:,} fit"))
+    if note.fixed > MAX_NOTE_CHARACTERS:
+        message = f"the fixed text of the note has {note.fixed:,} characters; at most {MAX_NOTE_CHARACTERS:,} fit"
+        faults.append(node.place.fault(message))
         return None
     return note
 

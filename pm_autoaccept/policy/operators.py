@@ -69,13 +69,13 @@ def _table() -> tuple[Operator, ...]:
     )
 
 
-def likeness(kind: FieldType) -> frozenset[FieldType]:
+def comparable_types(kind: FieldType) -> frozenset[FieldType]:
     """The types whose values may be the same as one of this type."""
     return next((alike for alike in (_TEXTS, NUMBERS) if kind in alike), frozenset({kind}))
 
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType({each.name: each for each in _table()})
-SAID: Mapping[str, tuple[str, str]] = MappingProxyType(
+YES_NO_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"present": ("absent", "present"), "taken": ("free", "taken by another owner")}
 )
 """How an operator that takes true or false reads with false, and with true."""

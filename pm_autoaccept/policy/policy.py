@@ -1,4 +1,4 @@
-"""A policy that can be asked, and that can explain itself."""
+"""The loaded policy: judges a request by its rules, names the facts that they need, and explains each rule."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ _OF_THE_REQUEST = frozenset({"account.id", "account.username", "account.connecte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A policy that has no faults.
+    """A valid policy.
 
     Attributes:
         digest: of the names and contents of its files.
         rules: in the order in which they are tried.
-        default: what is said where none is true.
-        sources: the data it declares, by name.
-        limits: how many answers may leave within which periods.
-        time_zone: in which its days begin and end.
+        default: applies if no rule matches.
+        sources: the data sources it declares, by name.
+        limits: how many answers may be sent per period.
+        time_zone: the time zone of its dates.
         private: the names of custom fields that are never shown, as `name_key` writes them.
-        cases: its tests, in the order of files and lines; `cases.running` tries them.
+        cases: its tests, in the order of files and lines; `cases.runner` runs them.
     """
 
     digest: str
@@ -67,40 +67,40 @@ class Policy:
 
     @property
     def holding_for_ever(self) -> tuple[str, ...]:
-        """The ids of the rules that hold and say no end of it."""
+        """The ids of the rules that hold requests without `expire`."""
         return tuple(rule.id for rule in self.rules if rule.enforce and rule.then is Verdict.HOLD and not rule.expire)
 
     @property
     def needs(self) -> frozenset[Need]:
-        """The facts that its rules ask for beyond the pending lists."""
+        """The facts that its rules need in addition to the pending lists."""
         claims = frozenset({Need.CLAIMS} if self.taken else ())
         return claims | frozenset(need for field, on in self._asked() for need in _needs_of(field, on))
 
     @property
     def taken(self) -> tuple[Comparison, ...]:
-        """Its tests whether another owner has the same value."""
+        """Its `taken` tests: whether another owner has the same value."""
         tests = (test for rule in self.rules for test in comparisons(rule.when))
         return tuple(test for test in tests if test.operator.name == "taken")
 
     @property
     def told(self) -> frozenset[str]:
-        """The groups of people whom its rules tell."""
+        """The groups of people that its rules notify (`tell`)."""
         return frozenset(rule.tell for rule in self.rules if rule.tell is not None)
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names of the fields that its rules and notes ask for."""
+        """The names of the fields that its rules and notes use."""
         return frozenset(field.name for field, _ in self._asked())
 
     def _asked(self) -> Iterator[tuple[Field, frozenset[Kind]]]:
-        """The fields that are asked for, and of which kinds of request."""
+        """The fields in use, and the kinds of request that they are used for."""
         yield from ((field, rule.on) for rule in self.rules for field in _fields(rule))
         yield from ((field, ALL) for note in _notes(self.default) for field in note.fields)
 
     def judge(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Judgement:
-        """The verdict of the first rule that is true; a rule that is unknown stops the search and holds.
+        """The verdict of the first rule that matches. A rule that is unknown stops the search and holds the request.
 
-        A rule with `enforce: false` never stops it: what it would have decided is added to the judgement.
+        A rule with `enforce: false` never stops the search: what it would have decided is added to the judgement.
         """
         view = View(request, facts, tables, self.time_zone)
         rule, passed = self._searches[request.kind].first(view)
@@ -113,14 +113,14 @@ class Policy:
         return replace(judgement, shadows=tuple(Shadow(each.rule or "", each.verdict, each.unknown) for each in would))
 
     def decides(self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Rule | None:
-        """The rule whose judgement `judge` gives, without the judgement; None for the default."""
+        """The rule that `judge` would decide by; None for the default."""
         rule, _ = self._searches[request.kind].first(View(request, facts, tables, self.time_zone))
         return None if rule is None else rule.rule
 
     def explain(
         self, request: PendingRequest, facts: Facts, tables: Mapping[str, Fact[Table]]
     ) -> tuple[RuleLookedAt, ...]:
-        """How each rule comes out for a request, clause by clause, in the order in which they are tried."""
+        """How each rule evaluates for a request, clause by clause, in order."""
         return look_through(self.rules, Circumstances(request, facts, tables, self.time_zone))
 
 

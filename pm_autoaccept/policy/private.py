@@ -32,7 +32,7 @@ def read_private(node: Node, faults: list[Fault]) -> frozenset[str]:
     return frozenset(names)
 
 
-def as_declared(field: Field, private: Collection[str]) -> Field:
+def with_privacy(field: Field, private: Collection[str]) -> Field:
     """The field, marked as private if its custom field is: also where it came with another request."""
     if not private:
         return field
@@ -41,6 +41,6 @@ def as_declared(field: Field, private: Collection[str]) -> Field:
     return replace(field, private=True) if hidden else field
 
 
-def instead(truth: Truth) -> str | None:
+def private_evidence(truth: Truth) -> str | None:
     """What evidence shows instead of what a private field holds."""
     return _FOUND.get(truth)

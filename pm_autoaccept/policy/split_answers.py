@@ -13,11 +13,11 @@ from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.messages import listed
 from pm_autoaccept.policy.parser.source_text import Broken, Items, Node, Text
 
-MOST = 20
+MAX_PARTS = 20
 """Parts that an answer may have. Whoever types more is trying numbers."""
 NAMED: Mapping[str, str] = MappingProxyType({"newline": "\n\r\x85\u2028\u2029"})
 """Separators that are written as a word, and the characters that each stands for."""
-TOO_MANY = NotLearnt(f"it has more than {MOST} parts")
+TOO_MANY = NotLearnt(f"it has more than {MAX_PARTS} parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Separators:
     def split(self, text: str) -> Fact[tuple[str, ...]]:
         """The parts, if they are not too many."""
         parts = self.parts(text)
-        return parts if len(parts) <= MOST else TOO_MANY
+        return parts if len(parts) <= MAX_PARTS else TOO_MANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pm_autoaccept.policy.cleaning import Cleaning
-from pm_autoaccept.policy.custom_fields.characters import ANY, Characters
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import ANY, Characters, PossibleAnswers
 from pm_autoaccept.policy.operators import Operator, Takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class ValueFormat:
     """The form of a field's values.
 
     Attributes:
@@ -35,9 +34,9 @@ class Form:
     step: int | None = None
 
     @property
-    def texts(self) -> Answers:
+    def texts(self) -> PossibleAnswers:
         """Of which characters and how long a text is, before it is cleaned."""
-        return Answers(self.characters, 1, self.longest)
+        return PossibleAnswers(self.characters, 1, self.longest)
 
     def is_never(self, operator: Operator, literal: Any, clean: tuple[Cleaning, ...] = ()) -> bool:  # noqa: ANN401 - a value of any type
         """Whether no value can be what the operator is given; `literal` and value are cleaned likewise."""

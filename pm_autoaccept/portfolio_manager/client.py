@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,7 @@ from typing import Self
 import aiohttp
 
 from pm_autoaccept import parse
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import NotSent, Transient
 from pm_autoaccept.model import (
@@ -45,7 +46,7 @@ class PortfolioManager:
     Transient) was repeated `attempts` times before.
 
     Args:
-        base_url: EPA's live or test service (reference §2), or a simulator's.
+        base_url: EPA's live or test service (docs/protocol.md#environments), or a simulator's.
         pace: how many at once and how fast.
         timeout: of each attempt as a whole, in seconds, from the name's resolution to the last byte.
         attempts: how often a call is tried at most, the first included.
@@ -53,7 +54,7 @@ class PortfolioManager:
             every call until it is over, unsent.
         sleep: waits between attempts.
         now: the clock, with an offset: for a Retry-After that is a date, and beside the service's own clock.
-        told: called once for each attempt, when it is over.
+        on_call: called after each attempt at a call.
         memory: is told of a 401 and of each Retry-After, before anybody else.
         egress: through which proxy calls leave; directly where None.
         connector: aiohttp's, where the default does not do.
@@ -73,8 +74,8 @@ class PortfolioManager:
         attempts: int = 4,
         patience: float = 60.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        told: Callable[[CallMade], None] = lambda _made: None,
+        now: Callable[[], datetime] = utc_now,
+        on_call: Callable[[CallMade], None] = lambda _made: None,
         memory: Memory | None = None,
         egress: Egress | None = None,
         connector: aiohttp.BaseConnector | None = None,
@@ -95,7 +96,7 @@ class PortfolioManager:
             patience=patience,
             sleep=sleep,
             now=now,
-            told=told,
+            on_call=on_call,
             memory=memory or Forgetful(),
         )
 
@@ -197,31 +198,31 @@ class PortfolioManager:
         action: Action,
         note: str | None,
         *,
-        still_good: Callable[[], str | None],
+        blocked_reason: Callable[[], str | None],
         may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
     ) -> None:
-        """Accepts or rejects a pending request. To be called within `async with turn()`.
+        """Accept or reject a pending request. Call it within `async with turn()`.
 
-        It is sent once. Only what surely was not processed (TooFast, NotSent) is sent again. `still_good` is asked just
-        before each attempt, the first included: if it returns a text, nothing is sent, and the last error is raised
-        with that text as its note, or NotSent where there was none. `may_repeat` is asked before that, of repetitions
-        only: it may take its time.
+        The answer is sent once. Only what was certainly not processed (TooFast, NotSent) is sent again.
+        `blocked_reason` is called just before each attempt, including the first. If it returns a reason, nothing is
+        sent: the last error is raised with that reason as its note, or NotSent if there was none. `may_repeat` is
+        called before that, for repetitions only; it may take its time.
 
-        An attempt is over, one way or the other, `timeout` seconds after `still_good` was asked: that bounds all of
-        it, from the name's resolution to the last byte of the answer.
+        An attempt ends at most `timeout` seconds after `blocked_reason` was called. That covers all of it, from the
+        name lookup to the last byte of the answer.
 
         Raises:
             NotSent: it did not leave.
             Invalid: what is to be sent does not fit EPA's schema, by our own check (not sent) or by theirs.
             AlreadyFulfilled: there is nothing pending (any more).
             AnswerUnknown: it may or may not have been processed.
-            PortfolioManagerError: another of its kinds, by design.md's table.
+            PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
         await self._sending.post(
             services.ANSWER[kind],
             id,
             partial(sharing_response, action, note),
-            still_good=still_good,
+            blocked_reason=blocked_reason,
             may_repeat=may_repeat,
         )
 
@@ -231,7 +232,7 @@ class PortfolioManager:
         Raises:
             PortfolioManagerError: as `answer`.
         """
-        # Said always: left out it would mean false on the wire, and true in EPA's guide (reference §1.4).
+        # Said always: left out it would mean false on the wire, and true in EPA's guide (docs/protocol.md#disconnect).
         async with self.turn():
             document = partial(terminate_sharing_response, note)
             await self._sending.post(services.DISCONNECT, account_id, document, keepShares=_boolean(keep_shares))
@@ -247,5 +248,5 @@ class PortfolioManager:
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - one value, turned into another
-    """A boolean as the query has it (reference §2)."""
+    """A boolean as the query has it (docs/protocol.md#paths)."""
     return "true" if value else "false"

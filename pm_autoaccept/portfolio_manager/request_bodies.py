@@ -1,4 +1,4 @@
-"""The two documents that we send (reference §3): strict in order, in case, and in the length of the note."""
+"""The two documents that we send (docs/protocol.md#answer-documents): strict in order, case and length."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What an answer means: a call and its reply (status, headers, body) in, data or a typed error out. No I/O, no clock.
 
-The rows of design.md's failure table that have a status stand here; those without one, where no answer came, in
+The rows of docs/architecture.md#failures that have a status stand here; those without one, where no answer came, in
 `connection`. A GET that failed in passing is `Transient`; a POST whose fate is not known is `AnswerUnknown`.
 """
 
@@ -55,7 +55,7 @@ def data_from(call: Call, reply: Reply, *, read: Callable[[bytes], T], now: date
     """What a GET brought, as `read` understands it.
 
     Raises:
-        PortfolioManagerError: one of its kinds, by design.md's table.
+        PortfolioManagerError: one of its kinds, by docs/architecture.md#failures.
     """
     _demand_ok(call, reply, now=now)
     try:
@@ -74,7 +74,7 @@ def confirm(call: Call, reply: Reply, *, now: datetime) -> None:
     A 200 whose envelope says Error and names one is the same refusal as under 400.
 
     Raises:
-        PortfolioManagerError: one of its kinds, by design.md's table.
+        PortfolioManagerError: one of its kinds, by docs/architecture.md#failures.
     """
     _demand_ok(call, reply, now=now)
     try:
@@ -167,7 +167,7 @@ def _kind(call: Call, status: int, envelope: Response | None) -> type[PortfolioM
 
 
 def _bad_request(envelope: Response) -> type[Refused]:
-    """Which refusal this envelope is to a POST, by its error numbers and texts (reference §2.2)."""
+    """Which refusal this envelope is to a POST, by its error numbers and texts (docs/protocol.md#errors)."""
     numbers = {error.number for error in envelope.errors}
     if _SCHEMA_FAULT in numbers:
         return Invalid

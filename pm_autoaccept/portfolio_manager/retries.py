@@ -98,7 +98,7 @@ class Sending:
     patience: float
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
-    told: Callable[[CallMade], None]
+    on_call: Callable[[CallMade], None]
     memory: Memory
     _answered: tuple[Mapping[str, str], datetime] | None = field(default=None, init=False)
     _succeeded: float | None = field(default=None, init=False)
@@ -139,7 +139,7 @@ class Sending:
         id: int,  # noqa: A002 - Portfolio Manager's own word
         document: Callable[[], bytes],
         *,
-        still_good: Callable[[], str | None] = lambda: None,
+        blocked_reason: Callable[[], str | None] = lambda: None,
         may_repeat: Callable[[], Awaitable[str | None]] = nothing_against_it,
         **query: str,
     ) -> None:
@@ -147,8 +147,8 @@ class Sending:
 
         Raises:
             Invalid: it cannot be sent.
-            NotSent: `still_good` gave a reason before the first attempt.
-            PortfolioManagerError: another of its kinds, by design.md's table.
+            NotSent: `blocked_reason` gave a reason before the first attempt.
+            PortfolioManagerError: another of its kinds, by docs/architecture.md#failures.
         """
         try:
             call, body = service.call(id, **query), document()
@@ -158,7 +158,7 @@ class Sending:
         last: PortfolioManagerError | None = None
 
         def nothing_may_leave() -> bool:
-            return self._rests() or still_good() is not None
+            return self._rests() or blocked_reason() is not None
 
         async def attempt() -> None:
             nonlocal last
@@ -172,7 +172,7 @@ class Sending:
 
         async def before_repeating() -> None:
             await self.pace.again(unless=nothing_may_leave)
-            why = await may_repeat() or still_good()
+            why = await may_repeat() or blocked_reason()
             if why is not None and last is not None:
                 last.add_note(f"not repeated: {why}")
                 raise last
@@ -180,7 +180,7 @@ class Sending:
         # A turn may have begun before somebody else's 429 asked for a pause.
         if self.pace.held:
             await self.pace.again(unless=nothing_may_leave)
-        why = still_good()
+        why = blocked_reason()
         if why is not None:
             raise NotSent(f"not sent: {why}", call=str(call))
         await self._persist(attempt, TooFast, NotSent, before_repeating=before_repeating)
@@ -242,7 +242,7 @@ class Sending:
         finally:
             seconds = loop.time() - begun
             service = call.service
-            self.told(
+            self.on_call(
                 CallMade(service=service.name, method=service.method, status=status, error=error, seconds=seconds)
             )
 

@@ -1,6 +1,6 @@
 """The services that we call, in one table: method, path, parameters, what is sent and what comes back.
 
-Written from the protocol reference; a test compares it, and the simulator's own, with EPA's list.
+Written from docs/protocol.md#services; a test compares it, and the simulator's own, with EPA's list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Service:
         parameters: what may stand in the query.
         sends: the root element of the body, None where there is none.
         receives: the root element of a successful answer.
-        source: where the protocol reference says so.
+        source: the section of the protocol page that describes it.
     """
 
     name: str
@@ -69,15 +69,27 @@ class Call:
         return f"{self.service.method} {self.path}" + (f"?{query}" if query else "")
 
 
-def _pending_list(name: str, path: str, source: str) -> Service:
-    return Service(name=name, method="GET", path=path, parameters=("page",), receives="pendingList", source=source)
+_PAGE = "docs/protocol.md#"
 
 
-def _answer(name: str, path: str, source: str) -> Service:
-    return Service(name=name, method="POST", path=path, sends=Body.SHARING_RESPONSE, receives="response", source=source)
+def _pending_list(name: str, path: str, section: str) -> Service:
+    return Service(
+        name=name, method="GET", path=path, parameters=("page",), receives="pendingList", source=_PAGE + section
+    )
 
 
-def _end(name: str, path: str, source: str, parameters: tuple[str, ...] = ()) -> Service:
+def _answer(name: str, path: str, section: str) -> Service:
+    return Service(
+        name=name,
+        method="POST",
+        path=path,
+        sends=Body.SHARING_RESPONSE,
+        receives="response",
+        source=_PAGE + section,
+    )
+
+
+def _end(name: str, path: str, section: str, parameters: tuple[str, ...] = ()) -> Service:
     return Service(
         name=name,
         method="POST",
@@ -85,33 +97,33 @@ def _end(name: str, path: str, source: str, parameters: tuple[str, ...] = ()) ->
         parameters=parameters,
         sends=Body.TERMINATE_SHARING_RESPONSE,
         receives="response",
-        source=source,
+        source=_PAGE + section,
     )
 
 
-def _read(name: str, path: str, receives: str, source: str = "reference §8") -> Service:
-    return Service(name=name, method="GET", path=path, receives=receives, source=source)
+def _read(name: str, path: str, receives: str, section: str) -> Service:
+    return Service(name=name, method="GET", path=path, receives=receives, source=_PAGE + section)
 
 
 PENDING: Mapping[Kind, Service] = MappingProxyType(
     {
-        Kind.CONNECTION: _pending_list("pending_connections", "/connect/account/pending/list", "reference §4.1"),
-        Kind.PROPERTY: _pending_list("pending_properties", "/share/property/pending/list", "reference §4.4"),
-        Kind.METER: _pending_list("pending_meters", "/share/meter/pending/list", "reference §4.6"),
+        Kind.CONNECTION: _pending_list("pending_connections", "/connect/account/pending/list", "pending-connections"),
+        Kind.PROPERTY: _pending_list("pending_properties", "/share/property/pending/list", "pending-properties"),
+        Kind.METER: _pending_list("pending_meters", "/share/meter/pending/list", "pending-meters"),
     }
 )
 ANSWER: Mapping[Kind, Service] = MappingProxyType(
     {
-        Kind.CONNECTION: _answer("answer_connection", "/connect/account/{id}", "reference §4.2"),
-        Kind.PROPERTY: _answer("answer_property", "/share/property/{id}", "reference §4.5"),
-        Kind.METER: _answer("answer_meter", "/share/meter/{id}", "reference §4.7"),
+        Kind.CONNECTION: _answer("answer_connection", "/connect/account/{id}", "answer-connection"),
+        Kind.PROPERTY: _answer("answer_property", "/share/property/{id}", "answer-property"),
+        Kind.METER: _answer("answer_meter", "/share/meter/{id}", "answer-meter"),
     }
 )
-DISCONNECT = _end("disconnect", "/disconnect/account/{id}", "reference §4.3", ("keepShares",))
+DISCONNECT = _end("disconnect", "/disconnect/account/{id}", "disconnect", ("keepShares",))
 UNSHARE: Mapping[Kind, Service] = MappingProxyType(
     {
-        Kind.METER: _end("unshare_meter", "/unshare/meter/{id}", "reference §4.8"),
-        Kind.PROPERTY: _end("unshare_property", "/unshare/property/{id}", "reference §4.9"),
+        Kind.METER: _end("unshare_meter", "/unshare/meter/{id}", "unshare-meter"),
+        Kind.PROPERTY: _end("unshare_property", "/unshare/property/{id}", "unshare-property"),
     }
 )
 NOTIFICATIONS = Service(
@@ -120,20 +132,22 @@ NOTIFICATIONS = Service(
     path="/notification/list",
     parameters=("clear",),
     receives="notificationList",
-    source="reference §4.10",
+    source="docs/protocol.md#notifications",
 )
 
-ACCOUNT = _read("account", "/account", "account")
-CUSTOMERS = _read("customers", "/customer/list", "response")
-CUSTOMER = _read("customer", "/customer/{id}", "customer")
-SHARED_PROPERTIES = _read("shared_properties", "/account/{id}/property/list", "response")
-ANSWERS_AT_CONNECTION = _read("answers_at_connection", "/account/{id}/customFieldList", "customFieldList")
-CUSTOM_FIELDS = _read("custom_fields", "/dataExchangeSettings/customField/list", "response")
-CUSTOM_FIELD = _read("custom_field", "/dataExchangeSettings/customField/{id}", "customField")
+ACCOUNT = _read("account", "/account", "account", "account")
+CUSTOMERS = _read("customers", "/customer/list", "response", "customer-list")
+CUSTOMER = _read("customer", "/customer/{id}", "customer", "customer")
+SHARED_PROPERTIES = _read("shared_properties", "/account/{id}/property/list", "response", "shared-properties")
+ANSWERS_AT_CONNECTION = _read(
+    "answers_at_connection", "/account/{id}/customFieldList", "customFieldList", "custom-field-values"
+)
+CUSTOM_FIELDS = _read("custom_fields", "/dataExchangeSettings/customField/list", "response", "custom-field-list")
+CUSTOM_FIELD = _read("custom_field", "/dataExchangeSettings/customField/{id}", "customField", "custom-field")
 HIERARCHY: Mapping[Kind, Service] = MappingProxyType(
     {
-        Kind.PROPERTY: _read("property_hierarchy", "/idHierarchy/property/{id}", "hierarchy"),
-        Kind.METER: _read("meter_hierarchy", "/idHierarchy/meter/{id}", "hierarchy"),
+        Kind.PROPERTY: _read("property_hierarchy", "/idHierarchy/property/{id}", "hierarchy", "hierarchy"),
+        Kind.METER: _read("meter_hierarchy", "/idHierarchy/meter/{id}", "hierarchy", "hierarchy"),
     }
 )
 
@@ -152,4 +166,4 @@ SERVICES: tuple[Service, ...] = (
     CUSTOM_FIELD,
     *HIERARCHY.values(),
 )
-"""Every service that we call: the ten of §4 first, then what is needed beside them."""
+"""Every service that we call: EPA's ten Connection/Share services first, then what is needed beside them."""

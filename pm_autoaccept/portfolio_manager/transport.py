@@ -28,7 +28,7 @@ from pm_autoaccept.errors import ConfigurationError, NotAuthorised, NotSent, Por
 from pm_autoaccept.parse import MAX_BYTES
 from pm_autoaccept.portfolio_manager.responses import Reply, no_answer, one_line
 from pm_autoaccept.portfolio_manager.services import Call
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept. Common servers close theirs after 5: a POST on one that is being closed
@@ -241,9 +241,9 @@ def checked_base_url(text: str) -> URL:
     if url.raw_user is not None or url.raw_password is not None or "@" in text:
         raise ConfigurationError("the service's URL holds credentials; put them into USERNAME and PASSWORD")
     if url.scheme not in ("http", "https") or not url.host or url.raw_query_string or url.raw_fragment:
-        raise ConfigurationError(f"{shown(text)} is no URL of a service; give one like https://HOST/PATH")
+        raise ConfigurationError(f"{redact_url(text)} is no URL of a service; give one like https://HOST/PATH")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise ConfigurationError(f"{shown(text)} would send the password in the clear; use https")
+        raise ConfigurationError(f"{redact_url(text)} would send the password in the clear; use https")
     return url
 
 
@@ -255,7 +255,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _basic(username: str, password: str) -> str:
-    """The Authorization header; non-ASCII as UTF-8, which reference §2 leaves open and RFC 7617 prefers."""
+    """The Authorization header; non-ASCII as UTF-8, as RFC 7617 prefers (docs/protocol.md#authentication)."""
     if not username or not password:
         raise ConfigurationError("the username or the password is empty; set both")
     if ":" in username:

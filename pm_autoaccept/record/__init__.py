@@ -1,24 +1,28 @@
-"""What a ledger promises, which `ledger` keeps.
-
-`promise` is the protocol that cycle and act rely on, `rows` are the shapes in which people read it, `identity` says
-which requests are the same.
-"""
+"""The ledger's interface: its protocol, its rows, and the identity of a request. `ledger` implements it."""
 
 from __future__ import annotations
 
-from pm_autoaccept.record.protocol import REPEAT_WITHIN, Ledger
-from pm_autoaccept.record.request_identity import asked
-from pm_autoaccept.record.rows import DecisionRow, Elsewhere, HeldRow, NotificationRow, RevisionRow, TieRow, Wanted
+from pm_autoaccept.record.protocol import RETRY_WITHIN, Ledger
+from pm_autoaccept.record.request_identity import request_digest
+from pm_autoaccept.record.rows import (
+    DecisionFilter,
+    DecisionRow,
+    Elsewhere,
+    HeldRow,
+    InventoryRow,
+    NotificationRow,
+    RevisionRow,
+)
 
 __all__ = [
-    "REPEAT_WITHIN",
+    "RETRY_WITHIN",
+    "DecisionFilter",
     "DecisionRow",
     "Elsewhere",
     "HeldRow",
+    "InventoryRow",
     "Ledger",
     "NotificationRow",
     "RevisionRow",
-    "TieRow",
-    "Wanted",
-    "asked",
+    "request_digest",
 ]

@@ -1,4 +1,4 @@
-"""The protocol that cycle and act rely on."""
+"""The `Ledger` protocol: what cycle and act require of a ledger (snapshots, decisions, intents, outcomes)."""
 
 from __future__ import annotations
 
@@ -17,114 +17,114 @@ from pm_autoaccept.model import (
     PolicyRevision,
     ProviderAccount,
     Receipt,
-    Remembered,
     RequestKey,
+    ShareReads,
     Snapshot,
+    SourceHistory,
     SourceUse,
     Step,
-    Watched,
 )
 from pm_autoaccept.record.rows import DecisionRow
 
-REPEAT_WITHIN = timedelta(minutes=2)
-"""An answer that surely was not processed is sent again only so long after its intent: what is of unknown fate is
-settled by the intent's time, and no attempt may leave when that has come."""
+RETRY_WITHIN = timedelta(minutes=2)
+"""How long after its intent an answer that was not processed may be retried. Reads settle an answer of unknown outcome
+by the time of its intent, so no attempt may be sent later than that."""
 
 
 class Ledger(Protocol):
-    """The only memory. Every method raises `LedgerUnavailable` where the ledger cannot be read or written.
+    """The ledger. Every method raises `LedgerUnavailable` if it cannot be read or written.
 
-    `see`, `decide` and `intend` raise `LeaseLost` where another replica has taken over the account meanwhile.
+    `record_snapshot`, `record_decisions` and `record_intent` raise `LeaseLost` if another replica has taken over the
+    account.
     """
 
     async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
-        """Take the ledger for this provider account; raises `LedgerMismatch` if it belongs to another."""
+        """Bind the ledger to this provider account; raises `LedgerMismatch` if it belongs to another."""
 
-    async def see(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
-        """Record what pends, what does not pend any more, and what thereby became of earlier answers.
+    async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
+        """Record which requests are pending and which are not any more, and settle earlier answers accordingly.
 
-        Of custom fields whose names are among `private`, a keyed digest is kept instead of the value.
+        For custom fields named in `private`, a keyed digest is stored instead of the value.
         """
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
-        """Say what decide and plan must know of what pends, also of what one read has missed. Reads only.
+        """Load what decide and plan need about pending requests, and the usage of these limits. Reads only.
 
-        And what counts for these limits.
+        Includes requests that one read has missed.
         """
 
-    async def accepted(self) -> Sequence[Claim]:
-        """Say what every request that was accepted, or may have been, says in its custom fields. Reads only."""
+    async def accepted_claims(self) -> Sequence[Claim]:
+        """Load the custom fields of every request that was accepted, or may have been. Reads only."""
 
-    async def paused(self) -> str | None:
-        """Who paused answering since when and why, None where nobody did. Reads only."""
+    async def pause_reason(self) -> str | None:
+        """Who paused answering, when and why; None if it is not paused. Reads only."""
 
-    async def owners_in_doubt(self) -> frozenset[int]:
-        """Name the owners of property shares whose answer is of unknown fate: what they share settles it."""
+    async def owners_with_open_answers(self) -> frozenset[int]:
+        """The owners of property shares whose answer has an unknown outcome: reading their shares settles it."""
 
-    async def open_intents(self) -> int:
-        """Count the answers of which it is not known what became of them. Reads only."""
+    async def count_open_intents(self) -> int:
+        """Count the answers whose outcome is unknown. Reads only."""
 
-    async def undecided(self) -> int:
-        """Count what is connected or shared without having been decided."""
+    async def count_undecided(self) -> int:
+        """Count the connections and shares that we did not decide."""
 
-    async def watched(self) -> Watched:
-        """Say whose shares were read when, so that poll can choose whose to read. Reads only."""
+    async def share_reads(self) -> ShareReads:
+        """When each owner's shares were last read, so that poll can choose whose to read now. Reads only."""
 
-    async def watch(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
-        """Compare what is connected and shared with what was decided, after `see` has recorded the same snapshot.
+    async def reconcile(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
+        """Compare connections and shares with what was decided. Call it after `record_snapshot`.
 
         Returns:
-            What is to be told, each thing once.
+            The findings to report, each once.
         """
 
-    async def decide(
+    async def record_decisions(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> Sequence[Decision]:
-        """Append what was decided, where it differs from the request's last decision; returns what was appended.
+        """Append the decisions that differ from the request's last decision; returns those.
 
-        It differs if verdict, rule, kind of reason, the people who are told, or what rules that are not enforced would
-        have decided does.
+        A decision differs if its verdict, rule, kind of reason, notified group or shadows (what rules with
+        `enforce: false` would have decided) differ.
         """
 
-    async def revise(self, revision: PolicyRevision, *, at: datetime) -> None:
-        """Record that a policy came into force, or was refused, unless the last record says just that."""
+    async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
+        """Record that a policy came into force or was refused, unless the last record says the same."""
 
-    async def remembered(self, *, at: datetime) -> Mapping[str, Remembered]:
-        """What is remembered of the rows of each of the account's data sources. Reads only."""
+    async def source_histories(self, *, at: datetime) -> Mapping[str, SourceHistory]:
+        """The row counts and confirmations of each of the account's data sources. Reads only."""
 
-    async def remember(self, good: Collection[SourceUse], *, at: datetime) -> None:
-        """Note what the account's good data sources hold."""
+    async def record_sources(self, good: Collection[SourceUse], *, at: datetime) -> None:
+        """Record the row counts and digests of the account's good data sources."""
 
-    async def intend(self, step: Step, *, at: datetime) -> int:
-        """Record durably that this answer is about to be sent; the number returned names the intent.
+    async def record_intent(self, step: Step, *, at: datetime) -> int:
+        """Record durably, before the POST, that this answer is about to be sent. Returns the intent's number.
 
-        The decision that led to it is on record with it, just as it was made. Raises `AlreadyAnswered` where the
-        ledger knows of an answer to this request, `OverLimit` where a limit leaves no room for it, and `Paused` where
-        somebody has paused answering.
+        The decision behind it is recorded too, exactly as it was made. Raises `AlreadyAnswered` if the ledger knows of
+        an answer to this request, `OverLimit` if a limit has no room left, and `Paused` if answering is paused.
         """
 
-    async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
-        """Record durably what came of an intent. An outcome `open` leaves it to the rule of unknowns.
+    async def record_outcome(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
+        """Record durably the outcome of an intent. The outcome `open` leaves it to the rule of unknowns.
 
-        While an earlier attempt is of unknown fate the intent stays open, whatever the last one brought; only `done`
-        ends it. What the last one brought says when the same answer may be sent again.
+        If the outcome of an earlier attempt is unknown, only `done` settles the intent; it stays open after any other
+        result. The result of the last attempt decides when the same answer may be sent again.
         """
 
-    async def withdraw(self, intent: int) -> None:
-        """Note that nothing was sent of an intent, or of its last attempt: its request stands as before.
+    async def withdraw_intent(self, intent: int) -> None:
+        """Record that an intent, or its last attempt, was not sent, and restore its request to the previous state.
 
-        An intent of which nothing was ever sent is `not_sent`. It counts for nothing.
+        An intent that was never sent gets the outcome `not_sent` and counts towards no limit.
         """
 
     async def decisions(
         self, *, every: bool = False, keys: Collection[RequestKey] | None = None
     ) -> Sequence[DecisionRow]:
-        """The decision behind each request's answer, or else its last one; or every one. Oldest first.
+        """The decision behind each request's answer, or its last decision if it has none. Oldest first.
 
         Args:
-            every: all decisions that were ever made.
-            keys: only of these requests, of each the latest time that it was asked; None for all.
+            every: return all decisions ever made.
+            keys: only for these requests, the latest occurrence of each; None for all.
         """
 
     async def close(self) -> None:
-        """Give back what the ledger holds open."""
+        """Close the ledger."""

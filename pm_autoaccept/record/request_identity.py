@@ -1,7 +1,7 @@
-"""What makes two pending elements the same request.
+"""The identity of a request: a digest of its content, which tells whether two pending elements are the same request.
 
-The rules of identity (design, "record"): a request is the service, the provider account, the kind, the id, what was
-asked, and *which time*. Which time it is, `ledger.rows.current` decides.
+A request is identified by the service, the provider account, the kind, the id, this digest, and which occurrence of it
+this is. `ledger.request_rows.match_row` decides which occurrence.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pm_autoaccept.model import PendingRequest
 
 
-def asked(request: PendingRequest) -> str:
-    """A digest of what was asked: sender, created date, access level, custom fields, owner, property.
+def request_digest(request: PendingRequest) -> str:
+    """The digest of a request's content: sender, created date, access level, custom fields, owner, property.
 
     Two pending elements with the same kind, id and digest are the same request.
     """
@@ -34,7 +34,7 @@ _WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _same_moment(moment: datetime | None) -> str | None:
-    """One text for one moment, in whichever zone it was written."""
+    """The same text for the same moment, whatever its time zone."""
     if moment is None or moment.tzinfo is None:
         return None if moment is None else moment.isoformat()
     return moment.astimezone(UTC).isoformat()

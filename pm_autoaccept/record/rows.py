@@ -1,4 +1,4 @@
-"""The shapes of the ledger's rows, as people who audit read them."""
+"""The ledger's rows as commands list and export them: decisions, inventory, notifications, revisions, held requests."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from pm_autoaccept.model import (
 
 
 class Elsewhere(StrEnum):
-    """What became of a request that people, or its customer, ended in Portfolio Manager's own pages."""
+    """The result of a request that was answered or withdrawn in Portfolio Manager's own pages."""
 
     ACCEPTED = "accepted"
     """A read shows the connection or the share."""
     NOT_ACCEPTED = "not accepted (rejected or withdrawn)"
-    """A read that would show it does not."""
+    """A read that would show it does not show it."""
     NOT_KNOWN = "not known"
-    """No read shows meters, and a property's owner may not have been read since."""
+    """No read shows meters, and the property's owner may not have been read since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
-    """One decided request as an auditor reads it: who asked what, what was decided by which rule, and what came of it.
+    """One decision for auditors: who asked for what, what was decided by which rule, and the outcome.
 
     Attributes:
-        account: the name of the provider account that was asked, as the settings have it.
-        time: 1 for the first time that just this was asked, 2 for the next, …
-        tell: the group of people to be told of it.
+        account: the provider account's name in the settings.
+        time: 1 for the first time that the same request was made, 2 for the second, and so on.
+        tell: the group of people to notify.
         shadows: what rules with `enforce: false` would have decided.
-        kept_back: why a decided answer was not sent at that time, None if nothing kept it back.
-        answer: `Accept` or `Reject` where an answer was sent.
+        kept_back: why a decided answer was not sent at that time; None if it was not kept back.
+        answer: `Accept` or `Reject` if an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
         attempts: how often it was sent; more than once only by the rule of unknowns.
-        not_sent: how often an answer of this decision was recorded and never left, as when somebody paused just then.
-        outcome: what became of the request; among every decision, what became of this one's own answer.
-        cause: for `fallen`, the request whose reject took this one along.
-        elsewhere: for `settled_elsewhere`, what reads show of it.
+        not_sent: how often an answer of this decision was recorded but never sent, for example because of a pause.
+        outcome: the outcome of the request; when every decision is listed, the outcome of this decision's own answer.
+        cause: for `fallen`, the request whose reject also rejected this one.
+        elsewhere: for `settled_elsewhere`, what reads show about it.
     """
 
     account: str
@@ -93,22 +93,22 @@ class DecisionRow:
 
     @property
     def key(self) -> RequestKey:
-        """What a POST named."""
+        """The kind and id that the POST used."""
         return RequestKey(self.kind, self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which decisions somebody wants to see; None asks nothing.
+class DecisionFilter:
+    """A filter for decisions; None means any.
 
     Attributes:
-        id: with `kind`: only this request, each time that it was asked.
-        account: the settings' name of the provider account.
-        owner: the owner's account id, or username.
-        since, until: from this moment on, and before that one: when it was decided; with `accepted`, when the answer
-            was sent.
-        accepted: only what was let in by an accept of ours.
-        every: every decision, not only the one behind each request's answer, or else its last.
+        id: with `kind`: only this request, all its occurrences.
+        account: the provider account's name in the settings.
+        owner: the owner's account id or username.
+        since, until: the time of the decision, from `since` on and before `until`; with `accepted`, the time at which
+            the answer was sent.
+        accepted: only requests that one of our accepts let in.
+        every: every decision, not only the one behind each request's answer or its last one.
     """
 
     kind: Kind | None = None
@@ -124,17 +124,17 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TieRow:
-    """A connection or share that stands, as far as we know.
+class InventoryRow:
+    """A current connection or share in the inventory.
 
     Attributes:
-        account: the name of the provider account, as the settings have it.
-        owner_name: the owner's username, where a request or a notification said it.
-        since: when our accept of it was done; where we accepted none, when a read first showed it.
-        absent_since: since when a read does not show it, None while all do.
-        rule: the rule that let it in.
-        command: what removes it.
-        acknowledged_by: who took note that it came in undecided, when and why; None where nobody did.
+        account: the provider account's name in the settings.
+        owner_name: the owner's username, if a request or a notification contained it.
+        since: when our accept was done; if we did not accept it, when a read first showed it.
+        absent_since: when a read first missed it; None while all reads show it.
+        rule: the rule that accepted it.
+        command: the command that removes it.
+        acknowledged_by: who acknowledged it as undecided, when and why; None if nobody did.
     """
 
     account: str
@@ -156,13 +156,13 @@ class TieRow:
 
     @property
     def key(self) -> RequestKey:
-        """What a command names."""
+        """The kind and id for commands."""
         return RequestKey(self.kind, self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationRow:
-    """A notification as it is stored. `effect` is what it changed in what we know; None while that cannot be said."""
+    """A stored notification. `effect` says what it changed in the ledger; None until that is known."""
 
     account: str
     id: int
@@ -180,12 +180,12 @@ class NotificationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionRow:
-    """A policy that came into force then, or that was refused, so that the one with this digest stayed in force.
+    """A policy that came into force, or one that was refused so that the policy with this digest stayed in force.
 
     Attributes:
-        refused: why; None where it came into force.
-        files: name → SHA-256 of each of its files; empty where it was refused.
-        program: the version that read it.
+        refused: why it was refused; None if it came into force.
+        files: name → SHA-256 of each of its files; empty if it was refused.
+        program: the program version that read it.
     """
 
     account: str
@@ -199,13 +199,13 @@ class RevisionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRow:
-    """A pending request that waits for a person: it is held, or its answer is kept back until a person looks.
+    """A pending request that waits for a person: it is held, or its answer is kept back for review.
 
     Attributes:
-        account: the name of the provider account, as the settings have it.
-        rule: the rule that holds it; None where no rule matched, or none was asked.
-        since: since when.
-        reason_text: one sentence: why.
+        account: the provider account's name in the settings.
+        rule: the rule that holds it; None if no rule matched or none was evaluated.
+        since: when the hold began.
+        reason_text: one sentence that says why.
         missed: whether the last read did not show it.
     """
 
@@ -226,5 +226,5 @@ class HeldRow:
 
     @property
     def key(self) -> RequestKey:
-        """What commands name."""
+        """The kind and id for commands."""
         return RequestKey(self.kind, self.id)

@@ -1,7 +1,7 @@
 """A Portfolio Manager in a process, for the demo, for tests, and for trying policies.
 
 `Simulator` serves a `World` over HTTP. Worlds come from a seed (`world_from_seed`) or from a file (`load_world`). It is
-written from the protocol reference alone and shares nothing with the client but the model.
+written from docs/protocol.md alone and shares nothing with the client but the model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What customers can do to a world: ask, share, change, take back (reference §5 and §6).
+"""What customers can do to a world: ask, share, change, take back (docs/protocol.md#lifecycle).
 
 Each function changes the world and returns what changed, or raises `Refusal` and changes nothing.
 """
@@ -17,7 +17,7 @@ _USUAL = Inferred()
 
 
 def connect(world: World, account_id: int, *, now: datetime, inferred: Inferred = _USUAL) -> tuple[Effect, ...]:
-    """Ask for a connection (reference §5).
+    """Ask for a connection (docs/protocol.md#customer-services).
 
     Raises:
         Refusal: they are connected already, or a request pends.
@@ -45,7 +45,7 @@ def _ask_connection(world: World, account_id: int, *, at: datetime, cascade: boo
 def share(
     world: World, key: RequestKey, *, sender: int, access: Access, now: datetime, inferred: Inferred
 ) -> tuple[Effect, ...]:
-    """Share a property or a meter, as its owner or as one who forwards it (reference §5, §6).
+    """Share a property or a meter, as its owner or as one who forwards it (docs/protocol.md#forwarded-shares).
 
     What is shared already only changes its access level, at once. A forwarded share of an owner who is not
     connected brings the owner's connection request along, which names only the owner.
@@ -74,7 +74,7 @@ def share(
 
 
 def change_access(world: World, key: RequestKey, *, by: int, access: Access, now: datetime) -> tuple[Effect, ...]:
-    """Change the access level of what is shared: at once, with nothing to accept (reference §6).
+    """Change the access level of what is shared: at once, with nothing to accept (docs/protocol.md#later-changes).
 
     Raises:
         Refusal: it is not shared, or not theirs to change.
@@ -95,7 +95,7 @@ def change_access(world: World, key: RequestKey, *, by: int, access: Access, now
 
 
 def unshare(world: World, key: RequestKey, *, now: datetime) -> tuple[Effect, ...]:
-    """Take back a property, its meters with it, or a meter; each is notified for itself (reference §4.10, §6).
+    """Take back a property with its meters, or a meter; each is notified for itself (docs/protocol.md#notifications).
 
     Raises:
         Refusal: it is not shared.
@@ -118,7 +118,9 @@ def _end_and_tell(world: World, key: RequestKey, *, now: datetime, cascade: bool
 
 
 def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
-    """Take back what still pends, without a word; whether Portfolio Manager lets them is not known (§10).
+    """Take back what still pends, without a word.
+
+    Whether Portfolio Manager lets them is not known (docs/protocol.md#not-known).
 
     Raises:
         Refusal: nothing pends under this key.
@@ -129,7 +131,7 @@ def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
 
 
 def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferred) -> tuple[Effect, ...]:
-    """End the connection from the customer's side; shares are notified one by one (reference §4.3).
+    """End the connection from the customer's side; shares are notified one by one (docs/protocol.md#disconnect).
 
     Raises:
         Refusal: there is no connection.
@@ -153,7 +155,7 @@ def disconnect(world: World, account_id: int, *, now: datetime, inferred: Inferr
 def transfer(
     world: World, property_id: int, *, new_owner: int, keep_access: bool, now: datetime, inferred: Inferred = _USUAL
 ) -> tuple[Effect, ...]:
-    """Give a property to another account, which keeps the provider's access or removes it (reference §6).
+    """Give a property to another account, which keeps the provider's access or not (docs/protocol.md#later-changes).
 
     A new owner who is not connected sends a connection request.
     """
@@ -178,7 +180,7 @@ def transfer(
 
 
 def add_meter(world: World, meter: Meter, *, access: Access, now: datetime, inferred: Inferred) -> tuple[Effect, ...]:
-    """Add a meter to a property and share it: only a new pending meter share comes of it (reference §6).
+    """Add a meter to a property and share it: one new pending meter share comes of it (docs/protocol.md#later-changes).
 
     Raises:
         Refusal: as `share`.
@@ -195,7 +197,7 @@ def add_meter(world: World, meter: Meter, *, access: Access, now: datetime, infe
 
 
 def give_values(world: World, key: RequestKey, values: tuple[CustomField, ...]) -> tuple[Effect, ...]:
-    """Answer the provider's custom fields for a connection, a property or a meter (reference §5).
+    """Answer the provider's custom fields for a connection, a property or a meter (docs/protocol.md#customer-services).
 
     Raises:
         Refusal: the provider defines no such field.

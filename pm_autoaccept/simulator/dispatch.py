@@ -89,7 +89,7 @@ class Processor:
             raise unauthorised()
         for account in (self._world.provider, *self._world.accounts.values()):
             pair = f"{account.username}:{account.password}"
-            # which encoding the header has is not documented (reference §2)
+            # which encoding the header has is not documented (docs/protocol.md#authentication)
             if credentials in {pair.encode(), pair.encode("latin-1", "ignore")}:
                 return account
         raise unauthorised()

@@ -1,4 +1,4 @@
-"""The elements that documents are made of, each as EPA's schema wants it (reference §3)."""
+"""The elements that documents are made of, each as EPA's schema wants it (docs/protocol.md#documents)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pm_autoaccept.model import AccountInfo, Address, CustomField
 from pm_autoaccept.simulator.world import Account, Meter, Property
 
 EASTERN = timezone(timedelta(hours=-5))
-"""Portfolio Manager says its times "in EST" (reference §2)."""
+"""Portfolio Manager says its times "in EST" (docs/protocol.md#dates)."""
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -62,7 +62,7 @@ def address(tag: str, value: Address) -> etree._Element:
 
 
 def account_info(info: AccountInfo) -> etree._Element:
-    """Who a customer is, its children in the order in which Portfolio Manager sends them (reference §3)."""
+    """Who a customer is, its children in the order of real documents (docs/protocol.md#account-info)."""
     made = etree.Element("accountInfo")
     made.append(address("address", info.address))
     add(made, "email", info.email or "")
@@ -92,7 +92,7 @@ def audit(tag: str, *, by: Account, at: datetime) -> etree._Element:
 
 
 def property_info(value: Property, owner: Account) -> etree._Element:
-    """What a share says of its property; there is no id in it (reference §3)."""
+    """What a share says of its property; there is no id in it (docs/protocol.md#property-info)."""
     made = etree.Element("propertyInfo")
     add(made, "name", value.name)
     if value.address is not None:
@@ -114,7 +114,7 @@ def property_info(value: Property, owner: Account) -> etree._Element:
 
 
 def meter_info(value: Meter) -> etree._Element:
-    """What a share says of its meter: `meterInfo`, or `wasteMeterInfo` for waste (reference §3)."""
+    """What a share says of its meter: `meterInfo`, or `wasteMeterInfo` for waste (docs/protocol.md#meter-info)."""
     waste = value.category == "waste"
     made = etree.Element("wasteMeterInfo" if waste else "meterInfo")
     add(made, "id", value.id)
@@ -137,7 +137,7 @@ def meter_info(value: Meter) -> etree._Element:
 def link(
     description: str, path: str, *, id_: int | None = None, hint: str | None = None, method: str = "GET"
 ) -> etree._Element:
-    """A link, relative to the base, with a leading slash (reference §7)."""
+    """A link, relative to the base, with a leading slash (docs/protocol.md#paging)."""
     number = None if id_ is None else str(id_)
     return element("link", id=number, linkDescription=description, link=path, httpMethod=method, hint=hint)
 

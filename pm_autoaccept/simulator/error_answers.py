@@ -1,4 +1,4 @@
-"""What the simulator says no with: status, application error number, and the exact text (reference §2.2)."""
+"""What the simulator says no with: status, application error number, and the exact text (docs/protocol.md#errors)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Refusal(Exception):
     Attributes:
         status: the HTTP status.
         text: errorDescription.
-        number: errorNumber: -100 where the XML does not fit the schema, else -200 (reference §2.2).
+        number: errorNumber: -100 where the XML does not fit the schema, else -200 (docs/protocol.md#errors).
     """
 
     def __init__(self, status: int, text: str, number: int = -200) -> None:
@@ -23,7 +23,7 @@ class Refusal(Exception):
 
 
 def fulfilled() -> Refusal:
-    """Nothing pends under this id, or no longer: the normal end of a race (reference §1.2)."""
+    """Nothing pends under this id, or no longer: the normal end of a race (docs/protocol.md#errors)."""
     return Refusal(400, "The pending request doesn't exist or has been fulfilled")
 
 
@@ -43,27 +43,27 @@ def unauthorised() -> Refusal:
 
 
 def never_asked(inferred: Inferred) -> Refusal:
-    """An answer to an id that nobody ever asked about (reference §10.2)."""
+    """An answer to an id that nobody ever asked about (docs/protocol.md#unknown-id)."""
     return {"fulfilled": fulfilled, "not_found": not_found, "forbidden": access_denied}[inferred.unknown_pending_id]()
 
 
 def not_connected(inferred: Inferred) -> Refusal:
-    """A disconnect where there is no connection (reference §2.2, §4.3)."""
+    """A disconnect where there is no connection (docs/protocol.md#errors)."""
     if inferred.not_connected == "refused":
         return Refusal(400, "You are not connected to this account")
     return access_denied() if inferred.not_connected == "forbidden" else not_found()
 
 
 def not_shared(inferred: Inferred) -> Refusal:
-    """A property or meter that is not shared with the caller (reference §2.2)."""
+    """A property or meter that is not shared with the caller (docs/protocol.md#errors)."""
     return access_denied() if inferred.not_shared == "forbidden" else not_found()
 
 
 def still_pending(kind: Kind) -> Refusal:
-    """A request is repeated while one pends (reference §5)."""
+    """A request is repeated while one pends (docs/protocol.md#customer-services)."""
     return Refusal(400, f"A {kind} request is already pending")
 
 
 def invalid(text: str) -> Refusal:
-    """What came does not fit EPA's schema (reference §2.2, §10.2)."""
+    """What came does not fit EPA's schema (docs/protocol.md#errors)."""
     return Refusal(400, text, -100)

@@ -1,4 +1,4 @@
-"""What stands in the pending lists: what pends, and what an odd list shows besides, or does not show (reference §7)."""
+"""What the pending lists show: what pends, and what an odd list adds or leaves out (docs/protocol.md#paging)."""
 
 from __future__ import annotations
 

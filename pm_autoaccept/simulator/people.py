@@ -64,7 +64,7 @@ def consultants() -> Iterator[Account]:
 
 
 def password_of(username: str) -> str:
-    """A simulated customer's password: it fits EPA's rule (reference §2) for every username."""
+    """A simulated customer's password: it fits EPA's rule (docs/protocol.md#authentication) for every username."""
     return f"Simulated-{username}-1"
 
 

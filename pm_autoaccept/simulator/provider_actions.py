@@ -1,4 +1,4 @@
-"""What the provider can do to a world: accept, reject, unshare, disconnect, with every cascade of reference §6.
+"""What the provider can do to a world: accept, reject, unshare, disconnect, with docs/protocol.md#cascades.
 
 Each function changes the world and returns what changed, or raises `Refusal` and changes nothing.
 """
@@ -15,7 +15,7 @@ from pm_autoaccept.simulator.world import Access, Effect, State, Tie, World
 
 
 def answer(world: World, key: RequestKey, action: Action, *, inferred: Inferred) -> tuple[Effect, ...]:
-    """Accept or reject a pending request (reference §4.2, §4.5, §4.7).
+    """Accept or reject a pending request (docs/protocol.md#answer-connection).
 
     Raises:
         Refusal: nothing pends under this key.
@@ -31,7 +31,7 @@ def answer(world: World, key: RequestKey, action: Action, *, inferred: Inferred)
 
 def _after_accept(world: World, key: RequestKey, inferred: Inferred) -> Iterator[Effect]:
     if key.kind is Kind.CONNECTION:
-        return  # its shares stay pending: each is decided on its own (§6)
+        return  # its shares stay pending: each is decided on its own (docs/protocol.md#cascades)
     if key.kind is Kind.METER:
         yield from _share_property_too(world, key, inferred)
     yield from _connect_too(world, key, inferred)
@@ -68,7 +68,7 @@ def _after_reject(world: World, key: RequestKey, inferred: Inferred) -> Iterator
 
 
 def disconnect(world: World, account_id: int, *, keep_shares: bool, inferred: Inferred) -> tuple[Effect, ...]:
-    """End a connection and, unless they are kept, all its shares (reference §4.3).
+    """End a connection and, unless they are kept, all its shares (docs/protocol.md#disconnect).
 
     Raises:
         Refusal: there is no connection.
@@ -83,7 +83,7 @@ def disconnect(world: World, account_id: int, *, keep_shares: bool, inferred: In
 
 
 def unshare(world: World, key: RequestKey, *, inferred: Inferred) -> tuple[Effect, ...]:
-    """Give back a property share, its meter shares with it, or a meter share (reference §4.8, §4.9).
+    """Give back a property share, its meter shares with it, or a meter share (docs/protocol.md#unshare-meter).
 
     Raises:
         Refusal: it is not shared.

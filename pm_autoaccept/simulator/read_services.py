@@ -1,4 +1,4 @@
-"""The services that only read: pending lists, notifications, and what stands beside them (reference §4, §7, §8)."""
+"""The services that only read: pending lists, notifications and the others (docs/protocol.md#services)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _properties(asked: Asked) -> Answer:
 
 
 def _property_link(id_: int, name: str) -> etree._Element:
-    # the link really is /building/{id}, not /property/{id} (reference §8)
+    # the link really is /building/{id}, not /property/{id} (docs/protocol.md#shared-properties)
     return elements.link("This is the GET url for this Property.", f"/building/{id_}", id_=id_, hint=name)
 
 
@@ -108,7 +108,7 @@ def _values(kind: Kind, id_name: str, asked: Asked) -> Answer:
 
 def _hierarchy(kind: Kind, id_name: str, asked: Asked) -> Answer:
     key = RequestKey(kind, asked.ids[id_name])
-    _require(asked, key, pending_too=True)  # the one look-up that works before acceptance (reference §8)
+    _require(asked, key, pending_too=True)  # the one look-up that works before acceptance (docs/protocol.md#hierarchy)
     home = asked.world.property_of(key)
     owner = asked.world.account(home.owner)
     meter_id = key.id if kind is Kind.METER else None
@@ -130,7 +130,7 @@ def _custom_fields(asked: Asked) -> Answer:
 
 
 def _custom_field_links(world: World) -> Iterable[etree._Element]:
-    # without an id attribute: EPA's own answer has none (reference §8)
+    # without an id attribute: EPA's own answer has none (docs/protocol.md#custom-field-list)
     for each in world.custom_fields:
         path = f"/dataExchangeSettings/customField/{each.id}"
         yield elements.link("This is the GET url for this Custom Field.", path, hint=each.name)

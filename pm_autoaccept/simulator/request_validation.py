@@ -1,4 +1,4 @@
-"""The simulator's own check of the bodies it receives, as strict as EPA's schema (reference §3).
+"""The simulator's own check of the bodies it receives, as strict as EPA's schema (docs/protocol.md#answer-documents).
 
 What does not fit is answered with 400/-100 and a text like a validator's.
 """
@@ -47,7 +47,7 @@ def terminate_sharing_response(body: bytes) -> str | None:
 
 
 def custom_field_list(body: bytes) -> tuple[CustomField, ...]:
-    """The values of a `customFieldList`; none is also valid (reference §5).
+    """The values of a `customFieldList`; none is also valid (docs/protocol.md#customer-services).
 
     Raises:
         Refusal: with -100, what came is anything else.

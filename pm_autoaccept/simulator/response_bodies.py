@@ -14,7 +14,7 @@ from pm_autoaccept.simulator.error_answers import Refusal
 from pm_autoaccept.simulator.world import Account, Listed, Tie, World
 
 PROLOG = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
-"""The exact beginning of each body (reference §2)."""
+"""The exact beginning of each body (docs/protocol.md#encoding)."""
 
 
 def _bytes(root: etree._Element) -> bytes:
@@ -22,7 +22,7 @@ def _bytes(root: etree._Element) -> bytes:
 
 
 def ok(links: Iterable[etree._Element] | None = None) -> bytes:
-    """A response that all went well, with links where the service answers with links (reference §2.2)."""
+    """A response that all went well, with links where the service answers with links (docs/protocol.md#response)."""
     root = elements.element("response", status="Ok")
     if links is not None:
         root.append(elements.links(links))
@@ -30,7 +30,7 @@ def ok(links: Iterable[etree._Element] | None = None) -> bytes:
 
 
 def error(refusal: Refusal) -> bytes:
-    """A response that says no (reference §2.2)."""
+    """A response that says no (docs/protocol.md#errors)."""
     root = elements.element("response", status="Error")
     errors = etree.SubElement(root, "errors")
     errors.append(elements.element("error", errorNumber=str(refusal.number), errorDescription=refusal.text))
@@ -40,7 +40,7 @@ def error(refusal: Refusal) -> bytes:
 def pending_list(
     world: World, listed: Sequence[Listed], links: Sequence[etree._Element], *, empty_links: bool
 ) -> bytes:
-    """One page of a pending list (reference §4.1, §4.4, §4.6)."""
+    """One page of a pending list (docs/protocol.md#pending-list)."""
     root = etree.Element("pendingList")
     for each in listed:
         root.append(_PENDING[each.tie.key.kind](world, each.tie, each.values))
@@ -102,7 +102,7 @@ _PENDING = {Kind.CONNECTION: _pending_account, Kind.PROPERTY: _pending_property,
 
 
 def notification_list(notifications: Iterable[Notification]) -> bytes:
-    """All notifications at once: there is no paging (reference §4.10)."""
+    """All notifications at once: there is no paging (docs/protocol.md#notifications)."""
     root = etree.Element("notificationList")
     for each in notifications:
         made = etree.SubElement(root, "notification")
@@ -121,7 +121,7 @@ def notification_list(notifications: Iterable[Notification]) -> bytes:
 
 
 def account(value: Account) -> bytes:
-    """The caller's own account, its password masked (reference §8)."""
+    """The caller's own account, its password masked (docs/protocol.md#account)."""
     info = value.info
     root = etree.Element("account")
     add(root, "id", value.id)
@@ -147,7 +147,7 @@ def account(value: Account) -> bytes:
 
 
 def customer(value: Account) -> bytes:
-    """A connected customer (reference §8)."""
+    """A connected customer (docs/protocol.md#customer)."""
     root = etree.Element("customer")
     add(root, "username", value.username)
     root.append(elements.account_info(value.info))
@@ -155,12 +155,12 @@ def customer(value: Account) -> bytes:
 
 
 def custom_field_list(values: Iterable[CustomField]) -> bytes:
-    """What a customer answered (reference §8)."""
+    """What a customer answered (docs/protocol.md#custom-field-values)."""
     return _bytes(elements.custom_field_list(values))
 
 
 def custom_field(definition: CustomFieldDefinition) -> bytes:
-    """A custom field that the provider defines (reference §8)."""
+    """A custom field that the provider defines (docs/protocol.md#custom-field)."""
     root = elements.element(
         "customField",
         name=definition.name,
@@ -174,7 +174,10 @@ def custom_field(definition: CustomFieldDefinition) -> bytes:
 
 
 def settings(*, meter_types: Sequence[str], terms_url: str | None) -> bytes:
-    """The provider's data exchange settings; no meter types are said where all are supported (reference §8)."""
+    """The provider's data exchange settings; no meter types where all are supported.
+
+    See docs/protocol.md#data-exchange-settings.
+    """
     root = etree.Element("dataExchangeSettings")
     terms = etree.SubElement(root, "termsOfUse")
     add(terms, "none" if terms_url is None else "url", terms_url or "")
@@ -186,7 +189,7 @@ def settings(*, meter_types: Sequence[str], terms_url: str | None) -> bytes:
 
 
 def hierarchy(*, owner: Account, property_id: int, meter_id: int | None = None) -> bytes:
-    """Whose a property or meter is (reference §8)."""
+    """Whose a property or meter is (docs/protocol.md#hierarchy)."""
     root = etree.Element("hierarchy")
     add(root, "accountId", owner.id)
     add(root, "username", owner.username)

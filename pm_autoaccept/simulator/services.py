@@ -1,4 +1,4 @@
-"""The services that the simulator offers: its own table, written from the protocol reference (§4, §5, §8)."""
+"""The services that the simulator offers: its own table, written from docs/protocol.md#services."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 BASE = "/wstest"
-"""The path under which the services stand, as in EPA's test environment (reference §2)."""
+"""The path under which the services stand, as in EPA's test environment (docs/protocol.md#environments)."""
 
 
 class Caller(StrEnum):
@@ -56,7 +56,7 @@ def _put_values(name: str, path: str) -> Service:
 
 
 SERVICES: tuple[Service, ...] = (
-    # §4, the ten Connection/Share services
+    # The ten Connection/Share services (docs/protocol.md#services)
     _get("list_pending_connections", "/connect/account/pending/list", "pendingList", "page"),
     _post("answer_connection", "/connect/account/{accountId}", "sharingResponse"),
     _post("disconnect", "/disconnect/account/{accountId}", "terminateSharingResponse", "keepShares"),
@@ -67,7 +67,7 @@ SERVICES: tuple[Service, ...] = (
     _post("unshare_meter", "/unshare/meter/{meterId}", "terminateSharingResponse"),
     _post("unshare_property", "/unshare/property/{propertyId}", "terminateSharingResponse"),
     _get("list_notifications", "/notification/list", "notificationList", "clear"),
-    # §8, what stands beside them
+    # Other services that a provider may call (docs/protocol.md#other-services)
     _get("get_account", "/account", "account", caller=Caller.ANYBODY),
     _get("list_customers", "/customer/list", "response"),
     _get("get_customer", "/customer/{accountId}", "customer"),
@@ -80,7 +80,7 @@ SERVICES: tuple[Service, ...] = (
     _get("get_custom_field", "/dataExchangeSettings/customField/{customFieldId}", "customField"),
     _get("get_property_hierarchy", "/idHierarchy/property/{propertyId}", "hierarchy"),
     _get("get_meter_hierarchy", "/idHierarchy/meter/{meterId}", "hierarchy"),
-    # §5, how customers made requests in the test environment
+    # How customers made requests in the test environment (docs/protocol.md#customer-services)
     _invite("invite_account", "/invite/account/{dxAccountId}"),
     _invite("invite_property", "/invite/account/{dxAccountId}/property/{propertyId}", "accessLevel"),
     _invite("invite_meter", "/invite/account/{dxAccountId}/meter/{meterId}", "accessLevel"),
@@ -104,7 +104,7 @@ _ID = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 def matches(path: str) -> list[Match]:
     """The services, of whatever method, that stand at this path below the base.
 
-    A double or trailing slash is tolerated (reference §2); a bad number is no such path (§10.2).
+    A double or trailing slash is tolerated, and a bad number is no such path: docs/protocol.md#paths.
     """
     parts = [part for part in path.split("/") if part]
     return [match for service in SERVICES if (match := _match(service, parts)) is not None]

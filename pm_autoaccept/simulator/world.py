@@ -34,7 +34,7 @@ class State(StrEnum):
 
 
 class Access(StrEnum):
-    """EPA's shareLevelType, with its space (reference §3)."""
+    """EPA's shareLevelType, with its space (docs/protocol.md#access-level)."""
 
     READ = "Read"
     READ_WRITE = "Read Write"
@@ -97,7 +97,7 @@ class Tie:
 
     Attributes:
         sender: the account that asked: the owner, or one who forwarded the share.
-        asked_at: when it was asked; a request that comes back has a new one (reference §6).
+        asked_at: when it was asked; a request that comes back has a new one (docs/protocol.md#later-changes).
         access: shares only.
     """
 

@@ -1,4 +1,4 @@
-"""The services that change something: the provider's answers, and the customers' requests (reference §4, §5)."""
+"""The services that change something: the provider's answers and customers' requests (docs/protocol.md#services)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _invite_account(asked: Asked) -> Answer:
 
 def _invite_share(kind: Kind, id_name: str, asked: Asked) -> Answer:
     _check_recipient(asked)
-    spelt = {"READ": Access.READ, "READ_WRITE": Access.READ_WRITE}  # not as in XML (reference §5)
+    spelt = {"READ": Access.READ, "READ_WRITE": Access.READ_WRITE}  # not as in XML (docs/protocol.md#access-level)
     access = spelt.get(asked.query.get("accessLevel", "READ_WRITE"))
     if access is None:
         raise Refusal(400, "accessLevel must be READ or READ_WRITE")

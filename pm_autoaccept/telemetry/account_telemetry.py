@@ -178,8 +178,8 @@ class AccountTelemetry:
     def cycle_finished(self, plan: Plan, *, open_intents: int, undecided_in: int, at: datetime) -> None:
         """A cycle came to its end; it is a good one if every list was read whole."""
         self.open_intents, self.undecided_in = open_intents, undecided_in
-        if plan.clock_apart is not None and open_intents:
-            log.warning("clocks_apart", seconds=round(plan.clock_apart.total_seconds()), open_intents=open_intents)
+        if plan.clock_skew is not None and open_intents:
+            log.warning("clocks_apart", seconds=round(plan.clock_skew.total_seconds()), open_intents=open_intents)
         if plan.not_whole:
             self.cycle_failed(Trouble.LIST_NOT_WHOLE)
             return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.gauges import Gauges, LostLines
 from pm_autoaccept.telemetry.health import AccountHealth
@@ -26,7 +27,7 @@ class Telemetry:
         self,
         *,
         version: str,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         registry: CollectorRegistry | None = None,
     ) -> None:
         self.registry = registry or CollectorRegistry()

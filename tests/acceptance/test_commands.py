@@ -109,7 +109,7 @@ def test_a_service_that_has_nothing_for_us_is_exit_69(served, tmp_path):
     [
         (
             {"PM_AUTOACCEPT_SERVICE": "https://pm.example/ws", "PM_AUTOACCEPT_MODE": "enforce"},
-            "enforce is for EPA's services",
+            "enforce is only allowed with EPA's services",
         ),
         ({"PM_AUTOACCEPT_SERVICE": "ftp://x"}, "base URL"),
         ({"PM_AUTOACCEPT_RATE": "fast"}, "PM_AUTOACCEPT_RATE"),

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from pm_autoaccept.ledger.db.migrations import newest
+from pm_autoaccept.ledger.db.migrations import newest_version
 from tests.acceptance.processes import run
 
 FIRST_VERSION = Path(__file__).parents[1] / "fixtures" / "ledger-0001.sql"
@@ -19,11 +19,14 @@ def test_migrate_says_what_it_would_do_does_it_and_has_nothing_more_to_do(tmp_pa
     before = (tmp_path / "ledger.db").read_bytes()
     address = "sqlite:///ledger.db"
     done = run("migrate", "--check", "--ledger", address, cwd=tmp_path)
-    assert (done.returncode, "0001" in done.stdout, f"version {newest()}." in done.stdout) == (1, True, True)
+    assert (done.returncode, "0001" in done.stdout, f"version {newest_version()}." in done.stdout) == (1, True, True)
     assert (tmp_path / "ledger.db").read_bytes() == before
     assert "from version 0001 up to date" in run("migrate", "--ledger", address, cwd=tmp_path).stdout
     done = run("migrate", "--check", "--ledger", address, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"The ledger is up to date: its tables are version {newest()}.\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"The ledger is up to date: its tables are version {newest_version()}.\n",
+    )
     assert "connection:7" in run("decisions", "--ledger", address, cwd=tmp_path).stdout
 
 

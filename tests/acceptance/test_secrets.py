@@ -60,7 +60,7 @@ def call(pm: PortfolioManager, name: str) -> Awaitable[object]:
 async def answer(pm: PortfolioManager) -> None:
     """An answer, in its turn."""
     async with pm.turn():
-        await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None)
+        await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None)
 
 
 async def error_of(pm: PortfolioManager, name: str) -> PortfolioManagerError | None:

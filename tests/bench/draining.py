@@ -28,10 +28,11 @@ from tempfile import TemporaryDirectory
 import click
 from pydantic import SecretStr
 
-from pm_autoaccept.account import PolicyInForce, open_account
+from pm_autoaccept.account import PolicyInForce, cycle_of
 from pm_autoaccept.config import Settings
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Mode, Outcome
+from pm_autoaccept.sign_in import sign_in
 from tests.acceptance.processes import Served, simulating
 from tests.bench.opponents import bare_loop, one_by_one
 
@@ -87,7 +88,7 @@ def program(served: Served, folder: Path, in_flight: int) -> Turn:
 async def _program(served: Served, folder: Path, in_flight: int) -> Turn:
     calls = 0
 
-    def told(_made: object) -> None:
+    def on_call(_made: object) -> None:
         nonlocal calls
         calls += 1
 
@@ -105,7 +106,8 @@ async def _program(served: Served, folder: Path, in_flight: int) -> Turn:
         in_force = await PolicyInForce.load(settings)
         ledger = await SqlLedger.open(settings.ledger)
         begun, processor = time.perf_counter(), time.process_time()
-        async with open_account(settings, ledger=ledger, in_force=in_force, told=told) as cycle:
+        async with sign_in(settings, ledger, on_call=on_call) as session:
+            cycle = cycle_of(session, settings, in_force)
             await cycle.answer(await cycle.look())
         turn = Turn(time.perf_counter() - begun, time.process_time() - processor, calls)
         rows = await ledger.decisions()

@@ -30,9 +30,9 @@ async def prepare(path: Path, answers: int) -> list[Step]:
     """A ledger in which so many requests pend and are decided, and the steps that answer them."""
     ledger = await _open(path)
     requests = [connection(1000 + number) for number in range(answers)]
-    await ledger.see(snapshot(*requests), at=NOW)
+    await ledger.record_snapshot(snapshot(*requests), at=NOW)
     decisions = [decided(request, Verdict.ACCEPT) for request in requests]
-    await ledger.decide(decisions, [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=NOW)
     await ledger.close()
     return [Step(decision=decision, action=Action.ACCEPT) for decision in decisions]
 
@@ -50,8 +50,8 @@ async def by_group_commit(path: Path, steps: list[Step], in_flight: int) -> floa
 
     async def answer(step: Step) -> None:
         async with turn:
-            intent = await ledger.intend(step, at=NOW)
-            await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
+            intent = await ledger.record_intent(step, at=NOW)
+            await ledger.record_outcome(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
 
     begun = time.perf_counter()
     await asyncio.gather(*(answer(step) for step in steps))
@@ -90,7 +90,7 @@ def one_by_one(path: Path, steps: list[Step]) -> float:
                 "UPDATE intent SET outcome = 'done', outcome_at = ?, outcome_text = '' WHERE id = ?", (moment, intent)
             )
             database.execute(
-                "UPDATE request SET outcome = 'done', outcome_at = ?, outcome_text = '', again_after = NULL "
+                "UPDATE request SET outcome = 'done', outcome_at = ?, outcome_text = '', retry_not_before = NULL "
                 "WHERE id = ?",
                 (moment, request),
             )

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import CallMade, Pace, PortfolioManager
 from tests.acceptance.processes import Served, simulating
@@ -39,7 +39,7 @@ def program(served: Served, in_flight: int) -> tuple[float, int]:
 async def _program(served: Served, in_flight: int) -> tuple[float, int]:
     calls = Counter[str]()
 
-    def told(made: CallMade) -> None:
+    def on_call(made: CallMade) -> None:
         calls[made.service] += 1
 
     async with PortfolioManager(
@@ -47,7 +47,7 @@ async def _program(served: Served, in_flight: int) -> tuple[float, int]:
         username=served.username,
         password=served.password,
         pace=Pace(in_flight, rate=None),
-        told=told,
+        on_call=on_call,
     ) as pm:
         poller = Poller(pm=pm, provider=await pm.account(), needs=frozenset(), now=utc_now)
         begun = time.perf_counter()

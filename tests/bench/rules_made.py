@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pm_autoaccept.model import Kind
-from pm_autoaccept.policy.parser.source_text import LARGEST
+from pm_autoaccept.policy.parser.source_text import MAX_FILE_BYTES
 
 NUMBER, METER, POINT = "Utility Customer Number", "Meter Number", "Service Point"
 
@@ -169,7 +169,7 @@ def files_made(rules: Sequence[MadeRule]) -> Mapping[str, bytes]:
     """The policy's folder: as many files as their largest size demands."""
     files: list[str] = []
     for rule in rules:
-        if not files or len(files[-1]) + len(rule.written) > LARGEST:
+        if not files or len(files[-1]) + len(rule.written) > MAX_FILE_BYTES:
             files.append("version: 1\nrules:\n")
         files[-1] += rule.written
     return {f"{number:03}.yaml": text.encode() for number, text in enumerate(files)}

@@ -55,4 +55,4 @@ def calls_on(ground: Ground) -> Mapping[str, Go]:
 async def answer(pm: PortfolioManager, kind: Kind, id_: int, note: str | None = NOTE) -> None:
     """Accept within a turn, as act does."""
     async with pm.turn():
-        await pm.answer(kind, id_, Action.ACCEPT, note, still_good=lambda: None)
+        await pm.answer(kind, id_, Action.ACCEPT, note, blocked_reason=lambda: None)

@@ -1,4 +1,4 @@
-"""Each service, with each row of design.md's failure table that can befall it: the real client, the real simulator."""
+"""Each service, with each failure of docs/architecture.md#failures that can befall it: real client, real simulator."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pm_autoaccept.portfolio_manager.services import SERVICES, Service
 from pm_autoaccept.simulator import Fault, FaultKind
 from tests.contract.calls import Ground, calls_on
 from tests.epa import faults_by_epa, needs_epa
+from tests.failure_table import failure_table
 
 ATTEMPTS = 3
 FULFILLED = "The pending request doesn't exist or has been fulfilled"
@@ -158,3 +159,12 @@ async def test_what_is_sent_fits_epas_schema(service: Service, simulate, sign_in
     if call.body:
         assert f"<{service.sends}".encode() in call.body
         assert faults_by_epa(call.body) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_these_are_the_errors_of_the_page(method: str) -> None:
+    """Each error of the table that people read befalls a call here, and no other does."""
+    other = "POST" if method == "GET" else "GET"
+    said = {error for row in failure_table() if not row.what_came.startswith(f"to a {other}") for error in row.errors}
+
+    assert said == {NotSent.__name__, *((row.get if method == "GET" else row.post).__name__ for row in ROWS)}

@@ -1,4 +1,4 @@
-"""Both tables of services against EPA's list, written out here by hand from reference §4 and §8."""
+"""Both tables of services against EPA's list, written out here by hand from docs/protocol.md#services."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_clients_table_is_epas_list() -> None:
     assert set(ours[:10]) == rows(TEN)
     assert set(ours) == rows(TEN) | rows(BESIDE)
     assert len(ours) == len(set(ours)) == len({each.name for each in SERVICES})
-    assert all(each.source.startswith("reference §") for each in SERVICES)
+    assert all(each.source.startswith("docs/protocol.md#") for each in SERVICES)
 
 
 def test_the_simulators_table_holds_epas_list() -> None:

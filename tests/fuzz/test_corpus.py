@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept.parse import MAX_BYTES, MAX_MARKS
-from pm_autoaccept.policy.parser.source_text import LARGEST
+from pm_autoaccept.policy.parser.source_text import MAX_FILE_BYTES
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"
@@ -35,7 +35,6 @@ ROOM = 1_000
 MEASURED = """
 import resource, sys
 from pm_autoaccept.parse import MAX_BYTES, MAX_MARKS
-from pm_autoaccept.policy.reading.source_text import LARGEST
 from tests.fuzz.targets import TARGETS
 target, times, around, repeated = sys.argv[1], int(sys.argv[2]), sys.argv[3].encode(), sys.argv[4].encode()
 data = around.replace(b"%s", repeated * times)
@@ -62,7 +61,7 @@ def test_the_largest_inputs_take_less_than_200_mb(name):
         marks = repeated.count(b"<") + repeated.count(b"=")
         times = min((MAX_BYTES - ROOM) // len(repeated), (MAX_MARKS - ROOM) // max(marks, 1))
     else:
-        times = (LARGEST - ROOM) // len(repeated)
+        times = (MAX_FILE_BYTES - ROOM) // len(repeated)
     measured = subprocess.run(  # noqa: S603 — our own program
         [sys.executable, "-c", MEASURED, target, str(times), around.decode(), repeated.decode()],
         cwd=CORPUS.parents[2],

@@ -15,7 +15,7 @@ from pm_autoaccept.account import load_policy
 from pm_autoaccept.config import Program, load_accounts
 from pm_autoaccept.daemon import Hold, Stop, policy_watch, run
 from pm_autoaccept.errors import ConfigurationError, LeaseLost
-from pm_autoaccept.ledger import Database, Leases, steady
+from pm_autoaccept.ledger import Database, Leases, monotonic_seconds
 from pm_autoaccept.model import Kind, Mode
 from pm_autoaccept.simulator import Fault, FaultKind, State
 from pm_autoaccept.telemetry.health import Lease, ready
@@ -119,7 +119,7 @@ async def test_an_account_that_another_replica_holds_is_stood_by_for_and_taken_o
     program = program_of({"only": simulator})
     database = await Database.open(program.ledger)
     other = Leases(database, holder="other", ttl=timedelta(minutes=2))
-    tenure = await other.take("only")
+    held_lease = await other.take("only")
     telemetry = Telemetry(version="test")
     seen: list[Lease] = []
 
@@ -131,7 +131,7 @@ async def test_an_account_that_another_replica_holds_is_stood_by_for_and_taken_o
     stop = Rounds(enough=enough)
     await run(program, stop=stop, telemetry=telemetry, now=stop.now)
     assert seen == [Lease.ELSEWHERE] * 3
-    await other.release(tenure)
+    await other.release(held_lease)
     with structlog.testing.capture_logs() as logged:
         stop = Rounds(enough=lambda: cycles_of(logged) >= 1)
         await run(program, stop=stop, now=stop.now)
@@ -218,24 +218,24 @@ async def test_no_answer_leaves_that_could_outlive_the_lease():
     """
     clock, database = [100.0], await Database.open("sqlite://")
     leases = Leases(database, holder="us", ttl=timedelta(seconds=120), monotonic=lambda: clock[0])
-    tenure = await leases.take("only")
-    assert tenure is not None
-    hold = Hold(leases=leases, tenure=tenure, longest_answer=timedelta(seconds=60), clock=lambda: clock[0])
-    assert hold.why_not() is None
+    held_lease = await leases.take("only")
+    assert held_lease is not None
+    hold = Hold(leases=leases, held_lease=held_lease, longest_answer=timedelta(seconds=60), clock=lambda: clock[0])
+    assert hold.blocked_reason() is None
     clock[0] = 160.0
-    assert hold.why_not() is None
+    assert hold.blocked_reason() is None
     clock[0] = 160.1
-    assert "could run out" in (hold.why_not() or "")
+    assert "could run out" in (hold.blocked_reason() or "")
     clock[0] = 500.0
     await hold.renew()
-    assert hold.why_not() is None
+    assert hold.blocked_reason() is None
     later = Leases(
         database, holder="other", ttl=timedelta(minutes=2), now=lambda: datetime.now(UTC) + timedelta(days=1)
     )
     await later.take("only")
     with pytest.raises(LeaseLost):
         await hold.renew()
-    assert "another replica" in (hold.why_not() or "")
+    assert "another replica" in (hold.blocked_reason() or "")
     await database.close()
 
 
@@ -251,8 +251,8 @@ async def test_answers_leave_though_reading_and_deciding_outlasted_the_lease(sim
 
     def dawdle(call: Any) -> None:
         if call.service == "list_customers" and not stop.waits:
-            until = steady() + 1.5  # a loop that is kept busy: the renewing task gets no turn
-            while steady() < until:
+            until = monotonic_seconds() + 1.5  # a loop that is kept busy: the renewing task gets no turn
+            while monotonic_seconds() < until:
                 pass
 
     simulator.before_processing = dawdle

@@ -134,29 +134,38 @@ HALF = gzip.compress(TEXT.encode() * 100)[:-20]
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        ((TEXT, 500), "it answers 500 Internal Server Error"),
-        ((TEXT, 404), "it answers 404 Not Found"),
-        ((TEXT, 206), "it answers 206 Partial Content"),
-        ((TEXT, 204), "it answers 204 No Content"),
-        ((WEB_PAGE, 200, {"Content_Type": "text/html"}), "it is a web page, perhaps one to sign in at, not csv"),
-        ((WEB_PAGE, 200), "it begins as a web page does"),
-        ((b"\xef\xbb\xbf \n<html>", 200, {"Content_Type": "text/plain"}), "it begins as a web page does"),
-        (('{"n": 1}', 200, {"Content_Type": "application/json"}), "it is application/json, not csv or text"),
-        ((TEXT, 200, {"Content_Type": "text/csv; charset=iso-8859-1"}), "it is iso-8859-1, not UTF-8"),
+        ((TEXT, 500), "the server responded with 500 Internal Server Error"),
+        ((TEXT, 404), "the server responded with 404 Not Found"),
+        ((TEXT, 206), "the server responded with 206 Partial Content"),
+        ((TEXT, 204), "the server responded with 204 No Content"),
+        (
+            (WEB_PAGE, 200, {"Content_Type": "text/html"}),
+            "the response is a web page (possibly a sign-in page), not CSV",
+        ),
+        ((WEB_PAGE, 200), "the response begins like a web page"),
+        ((b"\xef\xbb\xbf \n<html>", 200, {"Content_Type": "text/plain"}), "the response begins like a web page"),
+        (('{"n": 1}', 200, {"Content_Type": "application/json"}), "the response is application/json, not CSV or text"),
+        ((TEXT, 200, {"Content_Type": "text/csv; charset=iso-8859-1"}), "the response is iso-8859-1, not UTF-8"),
         ((b"n,t\nZ\xfcrich,1\n", 200), "line 2 is not UTF-8"),
-        (("", 200), "the column n stands nowhere in its header"),
-        (("n,t\n", 200), "it has no keys"),
-        (("n,t\n1.23E+11,1\n", 200), "line 2: a spreadsheet wrote 1.23E+11 over the key"),
-        (("n,t\n" + "1,1\n" * 1_000, 200), "it is larger than 3,000 bytes"),
-        ((BOMB, 200, {"Content_Encoding": "gzip"}), "it is larger than 3,000 bytes"),
-        ((HALF, 200, {"Content_Encoding": "gzip"}), "it ends before it is whole"),
-        ((gzip.compress(b"n,t\n") + gzip.compress(b"1,1\n"), 200, {"Content_Encoding": "gzip"}), "in several parts"),
-        ((b"n,t\n1,1\n", 200, {"Content_Encoding": "gzip"}), "it cannot be read: Error -3"),
-        ((TEXT, 200, {"Content_Encoding": "br"}), "it is packed with br, which was not asked for"),
-        ((b"", 302, {"Location": "https://elsewhere.example/a.csv"}), "it leads to another host (https://elsewhere."),
-        ((b"", 302, {"Location": "/accounts.csv"}), "it leads from one address to the next, more than 3 times"),
-        ((b"", 302, {"Location": "https://[/"}), "it cannot be read"),
-        ((b"", 302), "it leads from one address to the next"),
+        (("", 200), "the column n is missing in the header"),
+        (("n,t\n", 200), "there are no keys"),
+        (("n,t\n1.23E+11,1\n", 200), "line 2: a spreadsheet changed the key to 1.23E+11"),
+        (("n,t\n" + "1,1\n" * 1_000, 200), "is larger than 3,000 bytes"),
+        ((BOMB, 200, {"Content_Encoding": "gzip"}), "is larger than 3,000 bytes"),
+        ((HALF, 200, {"Content_Encoding": "gzip"}), "the response ended early"),
+        (
+            (gzip.compress(b"n,t\n") + gzip.compress(b"1,1\n"), 200, {"Content_Encoding": "gzip"}),
+            "has several parts or trailing data",
+        ),
+        ((b"n,t\n1,1\n", 200, {"Content_Encoding": "gzip"}), "the download failed: Error -3"),
+        ((TEXT, 200, {"Content_Encoding": "br"}), "the response has the unsupported Content-Encoding br"),
+        (
+            (b"", 302, {"Location": "https://elsewhere.example/a.csv"}),
+            "it redirects to another host (https://elsewhere.",
+        ),
+        ((b"", 302, {"Location": "/accounts.csv"}), "it redirects more than 3 times"),
+        ((b"", 302, {"Location": "https://[/"}), "the download failed"),
+        ((b"", 302), "it redirects more than"),
     ],
 )
 async def test_what_is_no_table(shelf, source, answer, why):
@@ -175,7 +184,7 @@ async def test_a_list_that_is_csv(shelf, source):
     shelf.gives(TEXT)
     learnt = (await read_url(replace(source, key=("value",), columns={}, plain=True))).table
     assert isinstance(learnt, NotLearnt)
-    assert "it is csv; say which column is the key" in learnt.why
+    assert "the response is CSV; name the key column" in learnt.why
 
 
 async def test_an_answer_that_breaks_off(shelf, source):
@@ -193,7 +202,7 @@ async def test_an_answer_that_breaks_off(shelf, source):
     shelf.answer = half
     learnt = (await read_url(source)).table
     assert isinstance(learnt, NotLearnt)
-    assert learnt.why.endswith("it ends before it is whole")
+    assert learnt.why.endswith("the response ended early")
 
 
 async def test_a_server_that_does_not_answer(shelf, source):
@@ -212,7 +221,7 @@ async def test_a_server_that_does_not_answer(shelf, source):
     for url in (shelf.url, f"{shelf.url}&begins=1"):
         reading = await read_url(replace(source, url=url), reach=Reach(next=timedelta(milliseconds=100)))
         assert isinstance(reading.table, NotLearnt)
-        assert reading.table.why.endswith("it does not answer in time")
+        assert reading.table.why.endswith("the download timed out")
     never.set()
 
 
@@ -222,4 +231,4 @@ async def test_a_server_that_is_not_there(tmp_path):
     source = Source(name="accounts", form=Form.URL, url=url, key=("n",))
     learnt = (await read_source(source, Places(Path(tmp_path)))).table
     assert isinstance(learnt, NotLearnt)
-    assert "it cannot be read: 127.0.0.1: " in learnt.why
+    assert "the download failed: 127.0.0.1: " in learnt.why

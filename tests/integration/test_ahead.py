@@ -55,7 +55,7 @@ class Counting:
 
     async def intend(self, step: Step, *, at: datetime) -> int:
         """Record an intent, and count it."""
-        intent = await self.ledger.intend(step, at=at)
+        intent = await self.ledger.record_intent(step, at=at)
         self.intents += 1
         if self.intents == 2 * IN_FLIGHT:
             self.all_that_may_be.set()
@@ -117,7 +117,7 @@ async def underway(simulate, sign_in, now):
 async def test_as_many_intents_are_recorded_ahead_as_may_be_in_flight_and_no_more(underway):
     """What leaves next is ready; a process that is killed leaves but few open that were never sent."""
     assert underway.posts == IN_FLIGHT
-    assert await underway.ledger.open_intents() == underway.ledger.intents == 2 * IN_FLIGHT
+    assert await underway.ledger.count_open_intents() == underway.ledger.intents == 2 * IN_FLIGHT
     receipts = await underway.finish()
     assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
     assert underway.posts == len(receipts) == len(await underway.on_record())
@@ -125,7 +125,7 @@ async def test_as_many_intents_are_recorded_ahead_as_may_be_in_flight_and_no_mor
 
 async def test_stopping_withdraws_what_is_intended_and_not_in_flight(underway):
     """What is in flight is finished and recorded; of the rest the ledger says nothing."""
-    underway.cycle.stop = lambda: "the program is stopping"
+    underway.cycle.blocked_reason = lambda: "the program is stopping"
     receipts = await underway.finish()
     assert "the program is stopping" in {receipt.text for receipt in receipts if receipt.outcome is None}
     assert await underway.on_record() == [Outcome.DONE] * IN_FLIGHT
@@ -135,7 +135,7 @@ async def test_stopping_withdraws_what_is_intended_and_not_in_flight(underway):
 async def test_a_pause_stops_what_is_intended_and_not_in_flight(underway):
     """Whether somebody has paused is looked at with an intent, and again if that was more than a moment ago."""
     at = underway.time[0]
-    await underway.ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=at))
+    await underway.ledger.database.run(lambda it: pauses.add_pause(it, None, by="ada", why="", at=at))
     underway.time[0] += 2 * MOMENT
     await underway.finish()
     assert await underway.on_record() == [Outcome.DONE] * IN_FLIGHT
@@ -155,8 +155,8 @@ async def test_what_stops_all_while_a_pause_is_looked_for_stops_what_looks(under
         failed.set()
         raise LedgerUnavailable("the disk is full")
 
-    monkeypatch.setattr(underway.ledger.ledger, "paused", nobody_has_paused)
-    monkeypatch.setattr(underway.ledger.ledger, "conclude", conclude)
+    monkeypatch.setattr(underway.ledger.ledger, "pause_reason", nobody_has_paused)
+    monkeypatch.setattr(underway.ledger.ledger, "record_outcome", conclude)
     underway.time[0] += 2 * MOMENT
     with pytest.raises(LedgerUnavailable):
         await underway.finish()

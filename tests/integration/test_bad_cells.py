@@ -129,9 +129,9 @@ async def test_a_hold_because_of_such_a_cell_names_line_and_column(tmp_path):
             )
             judged = loaded.judge(request, Facts(defined=frozenset({"N"})), {"points": reading.table})
             whys[form, number] = judged.reason.text
-    assert "line 4: what our table says in tenants is no integer" in whys["csv", "2"]
-    assert "line 5: our table leaves tenants blank there" in whys["csv", "3"]
-    assert "row 2: what our table says in tenants is no integer" in whys["sql", "2"]
+    assert "line 4: the cell in column tenants of our table is not a valid integer" in whys["csv", "2"]
+    assert "line 5: the cell in column tenants of our table is blank" in whys["csv", "3"]
+    assert "row 2: the cell in column tenants of our table is not a valid integer" in whys["sql", "2"]
     assert "x" not in whys["csv", "2"].replace("points", "")
 
 
@@ -156,7 +156,7 @@ async def test_where_a_cell_stands_is_known_of_large_tables_too(tmp_path):
     table = (await read_source(loaded.sources["points"], Places(tmp_path))).table
     told = {number: str(table.row((str(number),))["tenants"].why) for number in cells}
     assert told == {
-        1: "line 3: our table leaves tenants blank there",
-        LARGE + 5: f"line {LARGE + 7}: what our table says in tenants is no integer",
-        LARGE + 6: "our table leaves tenants blank there",
+        1: "line 3: the cell in column tenants of our table is blank",
+        LARGE + 5: f"line {LARGE + 7}: the cell in column tenants of our table is not a valid integer",
+        LARGE + 6: "the cell in column tenants of our table is blank",
     }

@@ -97,7 +97,7 @@ async def test_a_limit_says_when_it_goes_on_by_our_clock(ground):
     planned = await made.once()
     said = " ".join({kept.reason.text for kept in planned.kept_back if kept.reason.kind is ReasonKind.OVER_LIMIT})
     # A `Date` has whole seconds.
-    assert re.search(r"it goes on at 2026-03-04 15:0[01] UTC", said), said
+    assert re.search(r"it resumes at 2026-03-04 15:0[01] UTC", said), said
 
 
 async def test_a_refusal_s_time_is_true_time(ground):
@@ -118,7 +118,7 @@ async def test_a_lifted_limit_is_in_force_again_when_any_clock_says_so(ground):
     """Our clock was set back by two hours: the lift of an hour is over all the same."""
     made = await ground(CONNECTIONS.replace(b"accept: none", b"accept: 2 per 1d"))
     lifted = {"until": made.time.true + HOUR, "by": "ada", "at": made.time.true}
-    await made.cycle.ledger.database.run(lambda it: pauses.lift(it, None, Action.ACCEPT, **lifted))
+    await made.cycle.ledger.database.run(lambda it: pauses.lift_limit(it, None, Action.ACCEPT, **lifted))
     made.later(61 * MINUTE, set_by=-2 * HOUR)
     await made.once()
     assert made.posts == 2

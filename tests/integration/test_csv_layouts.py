@@ -80,15 +80,15 @@ async def test_a_file_that_is_separated_otherwise_is_told_so(tmp_path, between, 
         f"name{between}n\nx{between}1\n",
     ):
         why = str((await read(tmp_path, text, CSV)).table.why)
-        assert f"{called} separate its cells: write `{write}`" in why
+        assert f"its cells are separated by {called}: write `{write}`" in why
     why = (await read(tmp_path, "n,name\n1,x\n", f"{CSV}, separator: '{between}'".replace("\t", "\\t"))).table.why
-    assert "commas separate its cells: write `separator: ','`" in why
+    assert "its cells are separated by commas: write `separator: ','`" in why
 
 
 async def test_a_header_that_lacks_the_column_is_no_matter_of_separators(tmp_path):
     """Nothing is advised that would not help."""
     why = (await read(tmp_path, "m;name\n1;x\n", CSV)).table.why
-    assert "separate its cells" not in why
+    assert "cells are separated" not in why
 
 
 async def test_excels_own_first_line(tmp_path):
@@ -102,7 +102,7 @@ async def test_excels_own_first_line(tmp_path):
 async def test_a_row_that_does_not_fit_names_what_to_quote(tmp_path):
     """The separator that the policy says."""
     why = (await read(tmp_path, "n;name\n1;a;b\n", f"{CSV}, separator: ';'")).table.why
-    assert "line 2 has 3 cells and the header 2; quote semicolons" in why
+    assert "line 2 has 3 cells but the header has 2; quote semicolons in cells" in why
 
 
 NAMES = "n,name\n1,B\u00fcrohaus\n2,Caf\u00e9 \u2013 Lofts\n"
@@ -148,22 +148,30 @@ async def test_lines_have_an_encoding_too(tmp_path):
 @pytest.mark.parametrize(
     ("contents", "said", "why"),
     [
-        (NAMES.encode("utf-16"), "", "it begins with the mark of utf-16, and is not utf-8; write `encoding: utf-16`"),
-        (NAMES.encode("utf-8-sig"), "windows-1252", "it begins with the mark of utf-8, and is not windows-1252"),
+        (
+            NAMES.encode("utf-16"),
+            "",
+            "it begins with the byte order mark of utf-16, so it is not utf-8; write `encoding: utf-16`",
+        ),
+        (
+            NAMES.encode("utf-8-sig"),
+            "windows-1252",
+            "it begins with the byte order mark of utf-8, so it is not windows-1252",
+        ),
         (
             NAMES.encode("cp1252"),
             "",
-            "line 2 is not UTF-8; save it as UTF-8, or say what it is, as `encoding: windows-1252`",
+            "line 2 is not UTF-8; save the data as UTF-8, or name its encoding, for example `encoding: windows-1252`",
         ),
-        (NAMES.encode("cp1252"), "utf-8", "line 2 is not UTF-8; save it so, or write another `encoding`"),
+        (NAMES.encode("cp1252"), "utf-8", "line 2 is not UTF-8; save the data in this encoding, or change `encoding`"),
         (NAMES.encode() + b"3,\x81\n", "windows-1252", "line 4 is not windows-1252"),
         (
             NAMES.encode("utf-16-le"),
             "utf-16",
-            "it lacks the mark with which UTF-16 begins; write `encoding: utf-16-le`",
+            "it has no UTF-16 byte order mark; write `encoding: utf-16-le`",
         ),
         (NAMES.encode("utf-16-le")[:-1], "utf-16-le", "is not utf-16-le"),
-        (b"n,name\n1,x\n".decode().encode("utf-16-le"), "", "NUL characters stand in it: if it is UTF-16, write"),
+        (b"n,name\n1,x\n".decode().encode("utf-16-le"), "", "it contains NUL characters: if it is UTF-16, write"),
     ],
 )
 async def test_another_encoding_is_told(tmp_path, contents, said, why):
@@ -208,13 +216,13 @@ async def test_a_moment_is_not_written_so(tmp_path):
         (await read(tmp_path, "n,until\n1,1/2/2026\n", DATES.replace("date}", "date-time}") % "month/day/year")).table,
         "1",
     )
-    assert row["until"] == NotLearnt("line 2: what our table says in until is no date-time")
+    assert row["until"] == NotLearnt("line 2: the cell in column until of our table is not a valid date-time")
 
 
 async def test_without_it_such_a_date_is_none(tmp_path):
     """1/2/2026 may be either of two days."""
     (row,) = rows((await read(tmp_path, "n,until\n1,1/2/2026\n", DATES.replace(", dates: %s", ""))).table, "1")
-    assert row["until"] == NotLearnt("line 2: what our table says in until is no date")
+    assert row["until"] == NotLearnt("line 2: the cell in column until of our table is not a valid date")
 
 
 async def test_the_date_of_the_contents_is_read_so_too(tmp_path):
@@ -251,7 +259,7 @@ async def test_all_of_it_at_an_address(tmp_path):
             assert rows(table, "1") == [{"n": "1", "name": "B\u00fcro", "until": date(2026, 1, 31)}]
         unsaid = said.replace("encoding: windows-1252, ", "")
         why = (await read(tmp_path, "", f"url: '{server.make_url('/t.csv')}?as=CP1252', {unsaid}")).table.why
-        assert "it is cp1252, not UTF-8; write `encoding: windows-1252`" in why
+        assert "the response is cp1252, not UTF-8; write `encoding: windows-1252`" in why
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pm_autoaccept.cycle import Cycle, paused_by
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import (
+    AnswerState,
     CustomField,
     Kind,
     Mode,
@@ -23,14 +24,14 @@ from pm_autoaccept.model import (
     Outcome,
     ReasonKind,
     Receipt,
-    Standing,
     Verdict,
 )
-from pm_autoaccept.policy import Table, load
+from pm_autoaccept.policy import load
 from pm_autoaccept.poll import MOST_PAGES, Poller
 from pm_autoaccept.portfolio_manager import Pace
 from pm_autoaccept.simulator import Fault, FaultKind, customer_actions
 from pm_autoaccept.simulator.unconfirmed import Inferred
+from tests.key_tables import key_table
 
 IN_FLIGHT = 8
 """At once, by the clients that `sign_in` makes."""
@@ -313,7 +314,7 @@ async def test_steps_are_dropped_once_the_program_is_stopping(make_cycle):
     """What has not begun is not begun; no intent is recorded for it."""
     simulator, cycle = await make_cycle()
     planned = await cycle.look()
-    cycle.stop = lambda: "the program is stopping"
+    cycle.blocked_reason = lambda: "the program is stopping"
     receipts = await cycle.answer(planned)
     assert {receipt.outcome for receipt in receipts} == {None}
     assert posts(simulator) == []
@@ -355,14 +356,14 @@ async def test_what_was_decided_of_one_day_is_not_answered_on_the_next(make_cycl
 @pytest.mark.parametrize(
     ("fault", "outcome", "standing"),
     [
-        (Fault(kind=FaultKind.STATUS, status=500, service="POST"), Outcome.OPEN, Standing.IN_DOUBT),
-        (Fault(kind=FaultKind.HTML, status=200, service="POST"), Outcome.OPEN, Standing.IN_DOUBT),
-        (Fault(kind=FaultKind.RESET, service="POST", after=True), Outcome.OPEN, Standing.IN_DOUBT),
-        (Fault(kind=FaultKind.TRUNCATED, service="POST", after=True), Outcome.OPEN, Standing.IN_DOUBT),
-        (Fault(kind=FaultKind.STATUS, status=403, service="POST"), Outcome.REFUSED, Standing.REFUSED),
-        (Fault(kind=FaultKind.STATUS, status=415, service="POST"), Outcome.REFUSED, Standing.REFUSED),
-        (Fault(kind=FaultKind.STATUS, status=302, service="POST"), Outcome.REFUSED, Standing.REFUSED),
-        (Fault(kind=FaultKind.STATUS, status=429, service="POST"), Outcome.REFUSED, Standing.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=500, service="POST"), Outcome.OPEN, AnswerState.IN_DOUBT),
+        (Fault(kind=FaultKind.HTML, status=200, service="POST"), Outcome.OPEN, AnswerState.IN_DOUBT),
+        (Fault(kind=FaultKind.RESET, service="POST", after=True), Outcome.OPEN, AnswerState.IN_DOUBT),
+        (Fault(kind=FaultKind.TRUNCATED, service="POST", after=True), Outcome.OPEN, AnswerState.IN_DOUBT),
+        (Fault(kind=FaultKind.STATUS, status=403, service="POST"), Outcome.REFUSED, AnswerState.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=415, service="POST"), Outcome.REFUSED, AnswerState.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=302, service="POST"), Outcome.REFUSED, AnswerState.REFUSED),
+        (Fault(kind=FaultKind.STATUS, status=429, service="POST"), Outcome.REFUSED, AnswerState.REFUSED),
     ],
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else str(value),
 )
@@ -388,7 +389,7 @@ async def test_a_failed_answer_is_recorded_as_what_it_is_and_holds_what_needs_it
     assert {rows[key].outcome for key in set(sent) & still} <= {outcome}
     missed = {each.key for each in again.decisions} - still
     assert missed <= set(sent) if fault.after else not missed
-    reason = {Standing.IN_DOUBT: ReasonKind.IN_DOUBT, Standing.REFUSED: ReasonKind.REFUSED}[standing]
+    reason = {AnswerState.IN_DOUBT: ReasonKind.IN_DOUBT, AnswerState.REFUSED: ReasonKind.REFUSED}[standing]
     expected = set() if fault.after else {reason}  # what was processed pends no more
     assert {each.reason.kind for each in again.kept_back if each.decision.key in sent} == expected
 
@@ -426,7 +427,7 @@ async def test_what_another_process_answered_meanwhile_drops_only_its_own_step(m
     simulator, cycle = await make_cycle(pending=60)
     planned = await cycle.look()
     taken = next(step for step in planned.steps if not step.needs)
-    await cycle.ledger.intend(taken, at=cycle.now())
+    await cycle.ledger.record_intent(taken, at=cycle.now())
     receipts = {receipt.step.key: receipt for receipt in await cycle.answer(planned)}
     assert receipts[taken.key].outcome is None
     assert "by another process" in receipts[taken.key].text
@@ -478,7 +479,7 @@ async def test_stopping_does_not_wait_for_the_rate(simulate, sign_in, ledger, no
         now=ticking(now),
     )
     planned = await cycle.look()
-    cycle.pm, cycle.stop = pm, lambda: "the program is stopping"
+    cycle.pm, cycle.blocked_reason = pm, lambda: "the program is stopping"
     receipts = await asyncio.wait_for(cycle.answer(planned), 60)
     assert {receipt.outcome for receipt in receipts} == {None}
 
@@ -497,7 +498,7 @@ class Breaking:
         if not self._left:
             raise LedgerUnavailable("the disk is full")
         self._left -= 1
-        return await self._ledger.intend(step, at=at)
+        return await self._ledger.record_intent(step, at=at)
 
 
 async def test_no_answer_leaves_without_an_intent_in_the_ledger(make_cycle):
@@ -521,7 +522,7 @@ async def test_a_fault_of_the_program_is_raised_before_any_other(make_cycle):
     def broken(_receipt: Receipt) -> None:
         raise ZeroDivisionError
 
-    cycle.tell = broken
+    cycle.on_receipt = broken
     with pytest.raises(ZeroDivisionError):
         await cycle.answer(planned)
     assert posts(simulator)
@@ -569,7 +570,7 @@ async def test_look_fails_as_a_whole_only_when_signing_in_does(make_cycle):
 
 async def pause(ledger) -> None:
     """Somebody says `pause`."""
-    await ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=datetime.now(UTC)))
+    await ledger.database.run(lambda it: pauses.add_pause(it, None, by="ada", why="", at=datetime.now(UTC)))
 
 
 async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make_cycle, ledger):
@@ -587,7 +588,7 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
         if len(first) == 5:
             pausing.append(asyncio.ensure_future(pause_and_count()))
 
-    cycle.tell = pause_after_five
+    cycle.on_receipt = pause_after_five
     planned = await cycle.look()
     receipts = await cycle.answer(planned)
     before = await pausing[0]
@@ -597,10 +598,10 @@ async def test_nothing_leaves_after_a_pause_and_everything_after_it_is_over(make
     assert {receipt.text for receipt in receipts if receipt.outcome is None} >= {await cycle.paused()}
     for _ in range(2):
         again = await cycle.look()
-        assert again.paused is not None
+        assert again.pause_reason is not None
         assert await cycle.answer(again) == ()
     assert len(posts(simulator)) == sent
-    await ledger.database.run(lambda it: pauses.resume(it, None, by="ada", at=cycle.now()))
+    await ledger.database.run(lambda it: pauses.end_pause(it, None, by="ada", at=cycle.now()))
     assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
     assert len(posts(simulator)) == len(planned.steps)
 
@@ -615,7 +616,7 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
         before.append(len(posts(simulator)))
         cycle.pause_file.touch()
 
-    cycle.tell = touch
+    cycle.on_receipt = touch
     planned = await cycle.look()
     receipts = await cycle.answer(planned)
     sent = len(posts(simulator))
@@ -625,7 +626,7 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
     assert (await cycle.look()).paused == f"answering is paused while {cycle.pause_file} is there"
     assert await cycle.answer(await cycle.look()) == ()
     cycle.pause_file.unlink()
-    cycle.tell = lambda _receipt: None
+    cycle.on_receipt = lambda _receipt: None
     assert {receipt.outcome for receipt in await cycle.answer(await cycle.look())} == {Outcome.DONE}
     assert len(posts(simulator)) == len(planned.steps)
 
@@ -671,7 +672,7 @@ async def test_a_hold_expires_by_the_ledger_s_clock(make_cycle, ledger):
         b"   expire: {after: 2h, then: reject, note: Please ask again.}}\n"
     )
     simulator, cycle = await make_cycle(text, pending=20)
-    wait, table = clock_of(cycle), Table.of_keys("gone", {"x"}, digest="")
+    wait, table = clock_of(cycle), key_table("gone", {"x"}, digest="")
     for hours, tables in ((0, {"gone": table}), (1, {}), (1, {"gone": table}), (0.9, {"gone": table})):
         wait(hours)
         cycle.tables = tables
@@ -692,13 +693,13 @@ async def test_an_outcome_that_is_being_recorded_keeps_no_place_in_flight(simula
     provider = await pm.account()
     await ledger.claim(service=simulator.url, provider=provider, at=now)
     second = asyncio.Event()
-    conclude = ledger.conclude
+    conclude = ledger.record_outcome
 
     async def slowly(*arguments: Any, **named: Any) -> None:
         await second.wait()
         await conclude(*arguments, **named)
 
-    ledger.conclude = slowly
+    ledger.record_outcome = slowly
     simulator.before_processing = lambda _call: second.set() if len(posts(simulator)) > 1 else None
     policy = load({"policy.yaml": EVERYBODY})
     cycle = Cycle(

@@ -15,13 +15,13 @@ import pytest
 import structlog
 
 from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop, holding
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import examine
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
-from pm_autoaccept.ledger import Database, Leases, SigningIn, SqlLedger
+from pm_autoaccept.ledger import Database, Leases, SignInAttempts, SqlLedger
 from pm_autoaccept.simulator import Fault, FaultKind
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.reloading import events
@@ -129,7 +129,7 @@ async def test_a_password_that_another_process_was_let_in_with_is_waited_for_no_
     async def look(number: int) -> None:
         if number == 2:
             database = await Database.open(settings.accounts[0].ledger)
-            known = SigningIn(
+            known = SignInAttempts(
                 database=database,
                 name="default",
                 service=simulator.url,
@@ -203,7 +203,7 @@ async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
     """What renews a lease, looks at files or gives a sign of life may have ended long before it is dropped."""
 
     class Broken(Leases):
-        async def renew(self, tenure):  # noqa: ARG002 — as Leases has it
+        async def renew(self, held_lease):  # noqa: ARG002 — as Leases has it
             ended.set()
             raise fault
 
@@ -212,9 +212,11 @@ async def test_what_ended_a_task_beside_the_work_is_looked_at(fault):
     ended = asyncio.Event()
     ledger = await SqlLedger.open("sqlite://")
     leases = Broken(ledger.database, holder="us", ttl=timedelta(minutes=2))
-    tenure = await leases.take("default")
+    held_lease = await leases.take("default")
     with structlog.testing.capture_logs() as logged:
-        async with holding(leases, tenure, ledger, ttl=timedelta(milliseconds=1), longest_answer=timedelta(minutes=1)):
+        async with holding(
+            leases, held_lease, ledger, ttl=timedelta(milliseconds=1), longest_answer=timedelta(minutes=1)
+        ):
             await ended.wait()
             await asyncio.sleep(0)
     await ledger.close()
@@ -367,11 +369,11 @@ async def test_a_signal_asks_to_stop_and_a_second_is_the_system_s(simulate):
     stop = Stop()
     loop = asyncio.get_running_loop()
     with stop.on_signals():
-        assert stop.why() is None
+        assert stop.blocked_reason() is None
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait(timedelta(seconds=30))
         assert stop.signal is signal.SIGTERM
-        assert stop.why() is not None
+        assert stop.blocked_reason() is not None
         assert not loop.remove_signal_handler(signal.SIGTERM)
         assert not loop.remove_signal_handler(signal.SIGINT)
     await stop.wait(timedelta(0))

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.support.confirm import who
-from pm_autoaccept.cycle import utc_now
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import ProviderAccount, SourceUse
 from tests.reloading import write
@@ -71,7 +71,7 @@ def remember(folder: Path, rows: int) -> None:
     async def work() -> None:
         ledger = await SqlLedger.open(address(folder))
         await ledger.claim(service="http://127.0.0.1/wstest", provider=ProviderAccount(1, "us"), at=utc_now())
-        await ledger.remember([SourceUse("known", rows, "before")], at=utc_now() - timedelta(days=1))
+        await ledger.record_sources([SourceUse("known", rows, "before")], at=utc_now() - timedelta(days=1))
         await ledger.close()
 
     asyncio.run(work())
@@ -103,12 +103,12 @@ def test_a_source_that_is_not_good_is_told_with_what_to_do(words, tmp_path):
     code, found = listed(words)
     assert (code, found["known"]["good"], found["blocked"]["good"]) == (1, False, True)
     assert found["known"]["why"] == (
-        "data/known.csv: it has 2 rows, and the policy requires 3 at least. "
-        "If that is right, say `pm-autoaccept data confirm known`"
+        "data/known.csv: it has 2 rows; the policy requires at least 3. "
+        "If this is correct, run `pm-autoaccept data confirm known`"
     )
     fill(tmp_path, 4)
     os.utime(tmp_path / "policy" / "data" / "known.csv", (time.time() - 9 * 24 * 3600,) * 2)
-    assert "and may be 2d old at most" in say("data", *words)[1]
+    assert "the policy allows at most 2d" in say("data", *words)[1]
     (tmp_path / "policy" / "data" / "known.csv").unlink()
     code, text = say("data", *words)
     assert (code, "cannot be read" in text, "2 sources, 1 not good." in text) == (1, True, True)

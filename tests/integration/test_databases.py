@@ -114,10 +114,10 @@ def test_a_query_is_sent_as_it_is_written(ask):
 @pytest.mark.parametrize(
     ("query", "why"),
     [
-        ("select account from points", "the column meter stands nowhere in its header (account)"),
-        ("select account, meter from points where meter = 5", "it has no keys"),
-        ("select account, share as meter from points", "row 1: the key is a number with a fraction; cast it to text"),
-        ("select account, '#N/A' as meter from points", "row 1: a spreadsheet wrote #N/A over the key"),
+        ("select account from points", "the column meter is missing in the header (account)"),
+        ("select account, meter from points where meter = 5", "there are no keys"),
+        ("select account, share as meter from points", "row 1: the key is a fractional number; cast it to text"),
+        ("select account, '#N/A' as meter from points", "row 1: a spreadsheet changed the key to #N/A"),
         ("select account, meter from nowhere", "nowhere"),
         ("with x as (select 1) delete from points", ""),
         ("select account, meter from points; drop table points", ""),
@@ -135,7 +135,7 @@ def test_what_is_no_table(ask, query, why):
 def test_more_rows_than_may_come(ask):
     """A query that forgot to say which rows it means does not fill the memory."""
     learnt = ask("select * from points", bounds=Bounds(rows=2)).table
-    assert learnt == NotLearnt("connection billing: it has more than 2 rows")
+    assert learnt == NotLearnt("connection billing: the query returned more than 2 rows")
 
 
 ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select 1 as account, max(i) as meter from n"
@@ -178,7 +178,8 @@ async def test_a_database_that_is_not_there(postgres: PostgreSQL, tmp_path):
     assert not (tmp_path / "missing.db").exists()
     unnamed = await read_source(source, Places(tmp_path, {"crm": SecretStr(there)}))
     assert unnamed.table == NotLearnt(
-        "connection billing: the settings file has no connection of this name under `connections`; there is crm"
+        "connection billing: the settings file has no connection with this name under `connections`; "
+        "known connections: crm"
     )
 
 

@@ -17,11 +17,11 @@ import psycopg
 import pytest
 
 from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.doctor import Finding, State, examine
 from pm_autoaccept.doctor import ledger as doctor_records
-from pm_autoaccept.doctor.network import reach
+from pm_autoaccept.doctor.network import check_connection
 from pm_autoaccept.errors import NotAuthorised
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.simulator import Fault, FaultKind
@@ -193,7 +193,7 @@ def free_port() -> int:
 @pytest.mark.parametrize(
     ("service", "says"),
     [
-        ("http://127.0.0.1:{port}/ws", "nothing listens there"),
+        ("http://127.0.0.1:{port}/ws", "nothing is listening there"),
         ("https://nowhere.invalid/ws", "cannot be resolved"),
     ],
 )
@@ -222,14 +222,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_problem(monkeypatch):
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        found = await reach(f"https://localhost:{port}/ws", timeout=5)
+        found = await check_connection(f"https://localhost:{port}/ws", timeout=5)
         assert found.state is State.PROBLEM
         assert "certificate cannot be verified (self-signed certificate)" in found.found
         assert "SSL_CERT_FILE" in found.advice
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        found = await reach(f"https://localhost:{port}/ws", timeout=5)
+        found = await check_connection(f"https://localhost:{port}/ws", timeout=5)
         assert found.state is State.OK, found.found
-        assert "by TLSv1.3; its certificate is valid until" in found.found
+        assert "with TLSv1.3; its certificate is valid until" in found.found
 
 
 @pytest.mark.parametrize("kind", FaultKind)
@@ -280,12 +280,12 @@ async def test_what_somebody_should_know_is_a_warning(simulate, said, tmp_path, 
 
 
 INVISIBLE = [
-    (" {}", "begins or ends with a blank"),
-    ("{} ", "begins or ends with a blank"),
-    ("{}\u00a0", "begins or ends with a blank"),
-    ("{}\t\n", "begins or ends with a blank"),
-    ("{}\u200b", "a character that nobody sees, U+200B"),
-    ("\u2060{}", "a character that nobody sees, U+2060"),
+    (" {}", "starts or ends with a space"),
+    ("{} ", "starts or ends with a space"),
+    ("{}\u00a0", "starts or ends with a space"),
+    ("{}\t\n", "starts or ends with a space"),
+    ("{}\u200b", "an invisible character, U+200B"),
+    ("\u2060{}", "an invisible character, U+2060"),
 ]
 
 
@@ -356,7 +356,7 @@ async def test_a_ledger_of_another_account_is_a_problem(simulate, said):
 
 async def test_a_ledger_that_somebody_writes_for_long_is_a_warning(simulate, said, tmp_path, monkeypatch):
     """It is not waited for without end."""
-    monkeypatch.setattr(doctor_records, "PATIENCE", 0.0)
+    monkeypatch.setattr(doctor_records, "LOCK_TIMEOUT_S", 0.0)
     settings = said(await simulate(clock=utc_now))
     async with at_work(load_accounts(**settings).accounts[0]):
         pass
@@ -410,7 +410,7 @@ async def test_a_ledger_in_postgresql_is_examined_without_being_changed(simulate
     simulator = await simulate(clock=utc_now)
     found = await found_by(**said(simulator, ledger=address))
     assert found["ledger"].state is State.WARNING
-    assert "no tables of a ledger" in found["ledger"].found
+    assert "no ledger tables" in found["ledger"].found
     await (await Database.open(address)).close()
 
     found = await found_by(**said(simulator, ledger=address))
@@ -478,7 +478,7 @@ async def test_the_command_tells_people_what_to_do(simulate, two_accounts, tmp_p
     (tmp_path / "secret").write_text("Wrong-Meter-1")
     done = await asyncio.to_thread(run, *arguments, cwd=tmp_path)
     assert done.returncode == 1
-    assert "settings.yaml:7:41: the file nowhere cannot be read" in done.stdout
+    assert "settings.yaml:7:41: cannot read the file nowhere" in done.stdout
     assert "�" not in done.stdout
     assert "test and live have separate accounts" in done.stdout
     assert "2 problems" in done.stdout
@@ -502,4 +502,4 @@ async def test_data_of_a_database_is_tried(simulate, said, tmp_path):
     found = await found_by(settings=settings, **said(simulator))
     assert (found["data known"].state, found["data known"].found) == (State.OK, "2 rows, 1 more without a key")
     assert found["data other"].state is State.PROBLEM
-    assert "no connection of this name under `connections`; there is billing" in found["data other"].found
+    assert "no connection with this name under `connections`; known connections: billing" in found["data other"].found

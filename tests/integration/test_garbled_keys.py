@@ -87,7 +87,7 @@ async def test_a_stranger_is_not_let_in_by_a_key_that_went_through_a_number(form
         verdicts[number] = loaded.judge(request, facts, {"accounts": reading.table}).verdict
     assert verdicts == {STRANGER: "hold", CUSTOMER: "hold", "7": "hold"}
     assert isinstance(reading.table, NotLearnt)
-    assert f"{PLACES[form]}a spreadsheet wrote 4.1001234E7 over the key" in reading.table.why
+    assert f"{PLACES[form]}a spreadsheet changed the key to 4.1001234E7" in reading.table.why
     assert "`clean: [points, digits, zero_fill 10]`" in reading.table.why
 
 
@@ -102,7 +102,7 @@ def check(folder: Path, contents: str, clean: str = "digits") -> tuple[int, str]
 def test_check_names_line_and_value(tmp_path):
     """It is a problem, not a table with a row more."""
     code, said = check(tmp_path, "n\n41001234\n4.2001234E7\n")
-    assert (code, "line 3: a spreadsheet wrote 4.2001234E7 over the key" in said) == (1, True)
+    assert (code, "line 3: a spreadsheet changed the key to 4.2001234E7" in said) == (1, True)
 
 
 def _keys(long: int, *short: str) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pm_autoaccept.cli.support.preview import look_only
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import policy_watch
 from pm_autoaccept.model import Kind, NotLearnt, Verdict
 from pm_autoaccept.simulator import State
@@ -139,6 +139,6 @@ async def test_what_people_are_shown_hangs_on_the_guards_too(simulate, said, fil
     looked = await look_only(load_accounts(**said(simulator)).accounts[0])
     table = looked.tables["known"]
     assert isinstance(table, NotLearnt)
-    assert "it has 4 rows, and the policy requires 5 at least" in table.why
+    assert "it has 4 rows; the policy requires at least 5" in table.why
     decided = [each for each in looked.plan.decisions if each.key.kind is Kind.CONNECTION]
     assert {(each.verdict, each.unknown) for each in decided} == {(Verdict.HOLD, ("known",))}

@@ -14,14 +14,15 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from pm_autoaccept.account import PolicyInForce, open_account
+from pm_autoaccept.account import PolicyInForce, cycle_of
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.data_sources.refresh import LONGEST, SOONER, Keeper
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Kind, NotLearnt, Outcome, Verdict
 from pm_autoaccept.policy import Form, Query, Source, load
+from pm_autoaccept.sign_in import sign_in
 from pm_autoaccept.simulator import State
 from tests.reloading import write
 
@@ -132,7 +133,7 @@ async def test_an_address_is_asked_again_when_its_time_has_come_and_sooner_after
     server.names.append("jana")
     assert await refreshed(keeper, clock, timedelta(seconds=1)) == 3
     server.status = 500
-    assert "it answers 500" in await refreshed(keeper, clock, 15 * MINUTE)
+    assert "the server responded with 500" in await refreshed(keeper, clock, 15 * MINUTE)
     server.status = 200
     clock.now += SOONER - timedelta(seconds=1)
     keeper.look()
@@ -156,7 +157,7 @@ async def test_a_source_that_does_not_answer_holds_up_neither_a_cycle_nor_the_ot
     await keeper.catch_up()
     assert keeper.tables["other"].rows == 2
     keeper.stirred.clear()
-    assert "no answer has come in 5 minutes" in await refreshed(keeper, clock, LONGEST)
+    assert "timed out after 5 minutes" in await refreshed(keeper, clock, LONGEST)
     server.silent.set()
     server.silent = None
     await keeper.stirred.wait()
@@ -238,7 +239,8 @@ async def test_no_answer_depends_on_an_address_that_breaks(  # noqa: PLR0917 —
     settings = load_accounts(**said_of(simulator, mode="enforce")).accounts[0]
     ledger = await SqlLedger.open(settings.ledger)
     in_force = PolicyInForce(policy, {}).with_data(keeper)
-    async with open_account(settings, ledger=ledger, in_force=in_force) as cycle:
+    async with sign_in(settings, ledger) as session:
+        cycle = cycle_of(session, settings, in_force)
         planned = await cycle.look()
         assert len(planned.steps) == len(waiting) >= 8
 

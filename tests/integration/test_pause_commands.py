@@ -16,7 +16,7 @@ from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.support.pause_options import moment, who
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger, pauses
-from pm_autoaccept.ledger.db.tables import lift
+from pm_autoaccept.ledger.db.tables import lifted_limit
 from pm_autoaccept.model import ProviderAccount
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -61,11 +61,11 @@ def test_pause_and_resume_say_what_they_did_and_the_ledger_says_who(address):
         "Paused all accounts of this ledger; `resume` goes on.\n"
     )
     assert say(address, "pause") == "There was a pause of all accounts of this ledger already.\n"
-    (pause,) = read(address, pauses.pauses)
+    (pause,) = read(address, pauses.current_pauses)
     assert (pause.name, pause.by, pause.why) == (None, getpass.getuser(), "the table is wrong")
     assert say(address, "resume") == "Resumed all accounts of this ledger.\n"
     assert say(address, "resume") == "There was no pause of all accounts of this ledger.\n"
-    assert read(address, pauses.pauses) == ()
+    assert read(address, pauses.current_pauses) == ()
 
 
 def test_resuming_one_account_says_that_all_are_paused_still(address):
@@ -81,7 +81,7 @@ def test_a_limit_is_lifted_until_a_moment(address):
     """The time that is meant is said in full, and recorded with who and when."""
     said = say(address, "resume", "--limit", "accept", "--until", "2999-01-01T18:00+00:00", "--account", "our-city")
     assert said.startswith("No limit of accepts holds for account our-city until 2999-01-01 ")
-    (row,) = read(address, lambda connection: connection.execute(select(lift)).all())
+    (row,) = read(address, lambda connection: connection.execute(select(lifted_limit)).all())
     assert (row.name, row.action, row.lifted_by) == ("our-city", "Accept", getpass.getuser())
     assert row.until == datetime(2999, 1, 1, 18, tzinfo=UTC)
 

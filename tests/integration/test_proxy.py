@@ -20,8 +20,8 @@ from click.testing import CliRunner
 
 from pm_autoaccept.account import places
 from pm_autoaccept.cli import cli
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts, load_settings
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.data_sources.fetch import read_source
@@ -76,7 +76,7 @@ class Behind:
 
     @property
     def address(self) -> str:
-        """The proxy's, with a username and a password where it wants them."""
+        """The proxy's, with username and password where it wants them."""
         user, colon, password = (self.proxy.credentials or "").partition(":")
         return f"http://{quote(user)}{colon}{quote(password, safe='')}{'@' * bool(colon)}127.0.0.1:{self.proxy.port}"
 
@@ -183,7 +183,7 @@ async def test_what_no_proxy_does_not_name_goes_through_it_and_this_machine_neve
     (tmp_path / "policy" / "policy.yaml").write_text(WITH_DATA)
     with suppress(PmAutoacceptError):
         async with at_work(behind.settings(), sleep=no_wait) as cycle:
-            assert set(cycle.good_tables()) == {"one", "two"}
+            assert set(cycle.tables) == {"one", "two"}
     assert {each.target for each in behind.proxy.asked} == through
     asked = len(behind.proxy.asked)
     (tmp_path / "policy" / "policy.yaml").write_text(REJECT)
@@ -413,11 +413,11 @@ async def test_doctor_says_which_proxy_and_which_authorities(behind, monkeypatch
     found = await found_by(**behind.said)
     said = {check: finding.found for check, finding in found.items()}
     proxy = f"http://127.0.0.1:{behind.proxy.port} (HTTPS_PROXY)"
-    ending = "" if credentials is None else ", with a username and a password"
+    ending = "" if credentials is None else ", with username and password"
     assert said.get("proxy") == f"portfoliomanager.energystar.gov is reached through {proxy}{ending}"
     assert said["proxy for data one"] == f"data.example.test is reached through {proxy}{ending}"
     assert said["proxy for data two"] == "127.0.0.1 is reached directly: it is on this machine"
-    assert f"port 443 can be reached, through the proxy {proxy}, by TLSv1.3" in said["host"]
+    assert f"port 443 is reachable, through the proxy {proxy}, with TLSv1.3" in said["host"]
     assert f"{CERTIFICATE} (SSL_CERT_FILE)" in said["certificate authorities"]
     assert {found[check].state.value for check in ("proxy", "host", "sign-in", "pending meters")} == {"ok"}
     assert found["data one"].state.value == "ok"
@@ -429,8 +429,8 @@ async def test_doctor_says_which_proxy_and_which_authorities(behind, monkeypatch
     [
         (CONNECT_FAILS["forbidden"], "answered 403 Forbidden to CONNECT"),
         (CONNECT_FAILS["asks for a password"], "it asks for Negotiate, NTLM, and this program signs in by Basic only"),
-        (CONNECT_FAILS["hangs up"], "the proxy hung up"),
-        (CONNECT_FAILS["says 200 and hangs up"], "the connection was cut"),
+        (CONNECT_FAILS["hangs up"], "the proxy closed the connection"),
+        (CONNECT_FAILS["says 200 and hangs up"], "the connection was closed"),
     ],
 )
 async def test_doctor_says_what_is_wrong_with_the_proxy(behind, monkeypatch, answer, says):

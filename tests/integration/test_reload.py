@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import PolicyWatch, policy_watch
 from pm_autoaccept.data_sources.fetch import Places
 from pm_autoaccept.doctor import State, examine
@@ -82,10 +82,10 @@ async def test_a_folder_that_kubernetes_swaps_is_taken_over_though_its_files_loo
     mounted = Kubernetes(tmp_path)
     mounted.show({"policy.yaml": text("wait-1", "hold")})
     watch = await watch_of(tmp_path)
-    assert (rules(watch), watch.why_not(), await watch.changed()) == (["wait-1"], None, False)
+    assert (rules(watch), watch.blocked_reason(), await watch.changed()) == (["wait-1"], None, False)
     mounted.show({"policy.yaml": text("wait-2", "hold")})
-    assert watch.why_not() == "the policy's files have changed"
-    assert (await watch.changed(), rules(watch), watch.why_not()) == (True, ["wait-2"], None)
+    assert watch.blocked_reason() == "the policy's files have changed"
+    assert (await watch.changed(), rules(watch), watch.blocked_reason()) == (True, ["wait-2"], None)
 
 
 async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tmp_path):
@@ -96,12 +96,12 @@ async def test_data_that_kubernetes_swaps_are_read_anew_and_the_policy_is_not(tm
     before, table = watch.in_force, watch.in_force.tables["known"]
     mounted.show({"policy.yaml": ASKS, "data/known.txt": "otto\n"})
     # Every file is another one now, though only the data's contents changed.
-    assert watch.why_not() == "the policy's files have changed"
+    assert watch.blocked_reason() == "the policy's files have changed"
     assert await watch.changed() is False
     assert watch.in_force is before
     assert watch.in_force.tables["known"] not in (table, NotLearnt("it is still being read"))
     write(tmp_path / "..data" / "data" / "known.txt", "jana\n")
-    assert watch.why_not() == "the data have changed: known"
+    assert watch.blocked_reason() == "data files have changed: known"
 
 
 async def test_the_folder_itself_may_be_a_link_that_is_swapped(tmp_path):
@@ -112,7 +112,7 @@ async def test_the_folder_itself_may_be_a_link_that_is_swapped(tmp_path):
     current.symlink_to("one")
     watch = await watch_of(current)
     current.unlink()
-    assert watch.why_not() == "the policy's files have changed"
+    assert watch.blocked_reason() == "the policy's files have changed"
     assert await watch.changed() is False
     assert "is not a folder" in (watch.in_force.refused or "")
     current.symlink_to("two")
@@ -126,11 +126,11 @@ async def test_a_link_to_nowhere_does_not_hide_that_the_policy_has_changed(tmp_p
     watch = await watch_of(tmp_path)
     assert await watch.changed() is False
     write(tmp_path / "policy.yaml", REJECT)
-    assert watch.why_not() == "the policy's files have changed"
+    assert watch.blocked_reason() == "the policy's files have changed"
     assert await watch.changed() is True
     (tmp_path / "more.yaml").symlink_to("nowhere.yaml")
     assert await watch.changed() is False
-    assert (rules(watch), watch.why_not()) == (["turn-away"], None)
+    assert (rules(watch), watch.blocked_reason()) == (["turn-away"], None)
     assert watch.refusal is not None
 
 
@@ -143,9 +143,9 @@ async def test_a_document_that_a_test_names_belongs_to_the_policy(tmp_path):
     assert "cases/list.xml" in (watch.in_force.refused or "")
     write(tmp_path / "cases" / "list.xml", DOCUMENT)
     assert await watch.changed() is True
-    assert watch.why_not() is None
+    assert watch.blocked_reason() is None
     write(tmp_path / "cases" / "list.xml", "<pendingList/>")
-    assert watch.why_not() == "the policy's files have changed"
+    assert watch.blocked_reason() == "the policy's files have changed"
 
 
 async def test_documents_of_tests_are_found_where_kubernetes_mounts_them(tmp_path):
@@ -169,7 +169,7 @@ async def test_a_policy_whose_tests_fail_is_refused(tmp_path):
     assert await watch.changed() is True
     write(tmp_path / "policy.yaml", REJECT)
     assert await watch.changed() is False
-    assert (rules(watch), watch.why_not()) == (["wait-a-bit"], None)
+    assert (rules(watch), watch.blocked_reason()) == (["wait-a-bit"], None)
     assert str(watch.refusal).count("the first in policy.test.yaml:") == 1
 
 
@@ -210,7 +210,7 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(tmp_path, mo
     write(tmp_path / "policy.yaml", REJECT)
     assert await watch.changed() is False
     assert (rules(watch), len(loads)) == (["wait-a-bit"], 3)
-    assert watch.why_not() == "the policy's files have changed"
+    assert watch.blocked_reason() == "the policy's files have changed"
     monkeypatch.setattr(policy_watch, "load_policy", load)
     assert await watch.changed() is True
 
@@ -227,7 +227,7 @@ async def test_a_policy_that_breaks_the_program_is_refused_like_one_with_faults(
     monkeypatch.setattr(policy_watch, "load_policy", load_and_break)
     write(tmp_path / "policy.yaml", REJECT)
     assert await watch.changed() is False
-    assert (rules(watch), watch.why_not()) == (["wait-a-bit"], None)
+    assert (rules(watch), watch.blocked_reason()) == (["wait-a-bit"], None)
     assert "a fault of the program (RecursionError)" in (watch.in_force.refused or "")
     assert "turn-away" not in (watch.in_force.refused or "")
     monkeypatch.setattr(policy_watch, "load_policy", load)
@@ -328,7 +328,7 @@ async def test_a_refusal_is_seen_by_everybody(simulate, said, tmp_path):
 
     found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
     assert found["policy in force"].state is found["policy"].state is State.PROBLEM
-    assert "stays in force:\npolicy.yaml:3:76" in found["policy in force"].found
+    assert "stays in effect:\npolicy.yaml:3:76" in found["policy in force"].found
     write(policy, HOLD)
     found = {finding.check: finding async for finding in examine(load_accounts(**settings))}
     assert found["policy"].state is State.OK

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from prometheus_client import generate_latest
 
 from pm_autoaccept.cli import cli
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
-from pm_autoaccept.cycle import utc_now
 from pm_autoaccept.daemon import Stop, run
 from pm_autoaccept.errors import PmAutoacceptError
 from pm_autoaccept.model import Kind

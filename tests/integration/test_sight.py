@@ -153,8 +153,8 @@ async def test_a_replica_that_stands_by_is_healthy(simulate, program_of, shown, 
     beat = tmp_path / "heartbeat"
     program = program_of(simulator, heartbeat=beat)
     database = await Database.open(program.ledger)
-    tenure = await Leases(database, holder="other", ttl=timedelta(minutes=2)).take("default")
-    assert tenure is not None
+    held_lease = await Leases(database, holder="other", ttl=timedelta(minutes=2)).take("default")
+    assert held_lease is not None
     stop = Rounds()
     telemetry = Telemetry(version="1", now=stop.now)
     await run(program, stop=stop, telemetry=telemetry, now=stop.now)

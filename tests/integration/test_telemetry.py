@@ -27,12 +27,13 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Table, load
+from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import CallMade, Pace
 from pm_autoaccept.telemetry.health import Refusal, Trouble
 from pm_autoaccept.telemetry.server import serving
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.examples import NOW, connection, decided, meter_share, property_share, snapshot
+from tests.key_tables import key_table
 
 MINUTE = timedelta(minutes=1)
 
@@ -235,8 +236,10 @@ async def test_one_policy_and_its_data_are_told_with_their_digests(account, scra
     account.policy_loaded(first, {}, at=NOW)
     account.policy_refused(Refusal(NOW, 1, "policy.yaml:4:7"))
     assert (await scrape())["policy_refused"] == {(): 1}
-    customers = Table.of_keys("customers", {"1"}, digest="d1", rows=7)
-    account.policy_loaded(second, {"customers": customers, "meters": NotLearnt("meters.csv: it has no keys")}, at=NOW)
+    customers = key_table("customers", {"1"}, digest="d1", rows=7)
+    account.policy_loaded(
+        second, {"customers": customers, "meters": NotLearnt("meters.csv: there are no keys")}, at=NOW
+    )
     found = await scrape()
     assert found["policy_refused"] == {(): 0}
     assert found["policy_info"] == {(("digest", second.digest),): 1}
@@ -322,7 +325,7 @@ async def test_what_is_told_and_what_is_only_tried_is_counted_by_rule(account, s
 
 async def test_data_are_told_with_their_age_and_whether_they_are_good(account, scrape):
     """A table that breaks a guard has rows, and is not good; a replica that stands by says nothing of it."""
-    known, meters = Table.of_keys("known", {"1"}, rows=7), Table.of_keys("meters", {"1"}, rows=2)
+    known, meters = key_table("known", {"1"}, rows=7), key_table("meters", {"1"}, rows=2)
     dated = {"known": NOW - MINUTE, "meters": None}
     account.policy_loaded(policy_of("one"), {"known": known, "meters": meters}, at=NOW, dated=dated)
     assert "data_good" not in await scrape()
@@ -354,7 +357,7 @@ def test_a_group_that_the_settings_do_not_name_is_warned_of_once(telemetry):
 
 def test_clocks_that_are_apart_are_told_while_an_answer_waits_for_them(account):
     """With how far, and how many wait; where none does there is nothing to tell."""
-    apart = replace(planned(), clock_apart=timedelta(seconds=-360))
+    apart = replace(planned(), clock_skew=timedelta(seconds=-360))
     with capture_logs() as logs:
         account.cycle_finished(apart, open_intents=0, undecided_in=0, at=NOW)
         account.cycle_finished(apart, open_intents=2, undecided_in=0, at=NOW)

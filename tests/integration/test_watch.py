@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
 from pm_autoaccept.ledger.db.tables import removal as removal_table
-from pm_autoaccept.ledger.db.tables import tie as tie_table
-from pm_autoaccept.ledger.inventory_report import standing
+from pm_autoaccept.ledger.inventory_report import list_inventory
 from pm_autoaccept.model import Finding, Kind, Mode, Notification, Outcome, Removal, RequestKey
 from pm_autoaccept.policy import load
 from pm_autoaccept.remove import remove
@@ -62,12 +62,12 @@ class House:
 
     async def ties(self) -> dict[str, str]:
         """Every tie that stands → its origin."""
-        rows = await self._rows(select(tie_table).where(tie_table.c.ended_at.is_(None)))
+        rows = await self._rows(select(inventory_table).where(inventory_table.c.ended_at.is_(None)))
         return {f"{row.kind}:{row.pm_id}": row.origin for row in rows}
 
     async def ended(self) -> dict[str, str]:
         """Every tie that ended → by what."""
-        rows = await self._rows(select(tie_table).where(tie_table.c.ended_at.is_not(None)))
+        rows = await self._rows(select(inventory_table).where(inventory_table.c.ended_at.is_not(None)))
         return {f"{row.kind}:{row.pm_id}": row.ended_by for row in rows}
 
     async def effects(self) -> list[str | None]:
@@ -106,7 +106,7 @@ def make_house(simulate, sign_in, until_the_end, ledger_address, now):
             tables={},
             mode=mode,
             now=tick,
-            tell_found=told.append,
+            on_finding=told.append,
         )
         return House(simulator, cycle, clock, told)
 
@@ -139,7 +139,7 @@ async def test_since_when_it_stands_is_when_it_was_accepted_not_when_a_read_firs
     accepted = house.clock[0]
     for _ in range(3):
         await house.pass_by(minutes=60, answering=True)
-    rows = await house.cycle.ledger.database.run(lambda connection: list(standing(connection)))
+    rows = await house.cycle.ledger.database.run(lambda connection: list(list_inventory(connection)))
     since = {str(row.key): row.since for row in rows}
     assert abs(since["connection:2"] - accepted) < timedelta(minutes=1)
     assert abs(since["connection:1"] - accepted) < timedelta(minutes=1)
@@ -156,7 +156,7 @@ async def test_what_people_accept_in_their_own_pages_is_told_once_with_the_comma
         "pm-autoaccept account disconnect 2 --remove-shares",
         "pm-autoaccept account unshare property:11",
     ]
-    assert all("not by an answer of ours" in finding.text for finding in house.told)
+    assert all("but not by one of our answers" in finding.text for finding in house.told)
     assert await house.pass_by() == []
     assert (await house.ties())["property:11"] == "undecided"
 
@@ -229,7 +229,7 @@ async def test_what_a_customer_ends_is_ended_once_in_what_we_know(make_house):
 
 
 async def test_shares_stay_known_where_a_disconnect_leaves_them(make_house):
-    """The sources disagree about it (reference §4.3), so reads and notifications decide."""
+    """The sources disagree about it (docs/protocol.md#disconnect), so reads and notifications decide."""
     house = await make_house(inferred=Inferred(customer_disconnect_keeps_shares=True))
     await house.pass_by(answering=True)
     await house.pass_by()
@@ -374,15 +374,15 @@ async def test_owners_who_are_gone_are_not_carried_along(make_house):
     """Only owners with something that stands, or with whom something happened since, are read from the ledger."""
     house = await make_house()
     await house.pass_by(answering=True)
-    assert (await house.cycle.ledger.watched()).touched == {2}
+    assert (await house.cycle.ledger.share_reads()).touched == {2}
     await house.pass_by()
-    watched = await house.cycle.ledger.watched()
+    watched = await house.cycle.ledger.share_reads()
     assert watched.touched == set()
     assert watched.tried.keys() == {1, 2}
     house.simulator.act("disconnect", account=1)
     for _ in range(3):
         await house.pass_by()
-    assert (await house.cycle.ledger.watched()).tried.keys() == {2}
+    assert (await house.cycle.ledger.share_reads()).tried.keys() == {2}
 
 
 async def test_looking_without_recording_reads_nobody_s_shares_for_the_watch(make_house):

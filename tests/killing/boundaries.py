@@ -86,11 +86,11 @@ def die_at(name: str, nth: int) -> None:
     passes("it has begun")
     _around(Database, "open", passes, after="the ledger is open")
     _around(SqlLedger, "claim", passes, after="the ledger is claimed")
-    _around(SqlLedger, "see", passes, after="what was seen is committed")
+    _around(SqlLedger, "record_snapshot", passes, after="what was seen is committed")
     _around(SqlLedger, "history", passes, after="history is read")
-    _around(SqlLedger, "decide", passes, after="decisions are committed")
-    _around(SqlLedger, "intend", passes, after="the intent is committed")
-    _around(SqlLedger, "conclude", passes, after="the outcome is committed")
+    _around(SqlLedger, "record_decisions", passes, after="decisions are committed")
+    _around(SqlLedger, "record_intent", passes, after="the intent is committed")
+    _around(SqlLedger, "record_outcome", passes, after="the outcome is committed")
     _calls(passes)
     _commits(passes)
 
@@ -150,10 +150,10 @@ def _commits(passes: Callable[[str], None]) -> None:
 
         setattr(module, name, noted)
 
-    noting(requests, "see", "what was seen is not committed")
-    noting(decisions, "decide", "decisions are not committed")
-    noting(intents, "intend", "the intent is not committed")
-    noting(outcomes, "conclude", "the outcome is not committed")
+    noting(requests, "record_snapshot", "what was seen is not committed")
+    noting(decisions, "record_decisions", "decisions are not committed")
+    noting(intents, "record_intents", "the intent is not committed")
+    noting(outcomes, "record_outcomes", "the outcome is not committed")
 
     @event.listens_for(Engine, "before_cursor_execute")
     def _statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

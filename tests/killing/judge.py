@@ -228,7 +228,7 @@ class _Case:
             self.verdict.denied.append(f"the row of {request} says {outcome}, and: {request.end}{how}")
 
     def _unseen(self, request: Request, by: Call) -> bool:
-        """Whether it was asked after its list had begun to be read before that POST: the window of the design."""
+        """Whether it was asked after the reading of its list had begun (docs/architecture.md#promise-1)."""
         return request.place > self._last_list(request.key[0], by)
 
     def _last_list(self, kind: str, by: Call) -> int:

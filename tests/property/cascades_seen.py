@@ -1,4 +1,4 @@
-"""Counts in how many stories each cascade of reference §6 was at stake, and in how many it came to something."""
+"""Counts in how many stories each of docs/protocol.md#cascades was at stake, and in how many it came about."""
 
 from __future__ import annotations
 

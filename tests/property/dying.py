@@ -80,36 +80,36 @@ class MortalLedger:
         """What is only read is the ledger's own."""
         return getattr(self._ledger, name)
 
-    async def see(self, *args: Any, **said: Any) -> None:
+    async def record_snapshot(self, *args: Any, **said: Any) -> None:
         """As the ledger's, or die."""
-        await self._life.passing(Boundary.SEE, lambda: self._ledger.see(*args, **said))
+        await self._life.passing(Boundary.SEE, lambda: self._ledger.record_snapshot(*args, **said))
 
-    async def decide(self, *args: Any, **said: Any) -> Sequence[Decision]:
+    async def record_decisions(self, *args: Any, **said: Any) -> Sequence[Decision]:
         """As the ledger's, or die."""
-        return await self._life.passing(Boundary.DECIDE, lambda: self._ledger.decide(*args, **said))
+        return await self._life.passing(Boundary.DECIDE, lambda: self._ledger.record_decisions(*args, **said))
 
-    async def intend(self, step: Step, *, at: datetime) -> int:
+    async def record_intent(self, step: Step, *, at: datetime) -> int:
         """As the ledger's, or die."""
 
         async def work() -> int:
-            intent = await self._ledger.intend(step, at=at)
+            intent = await self._ledger.record_intent(step, at=at)
             self._life.intended.add((step.key, step.decision.request.requested_at))
             return intent
 
         return await self._life.passing(Boundary.INTEND, work)
 
-    async def conclude(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
+    async def record_outcome(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """As the ledger's, or die."""
 
         async def work() -> None:
-            await self._ledger.conclude(intent, receipt, at=at)
+            await self._ledger.record_outcome(intent, receipt, at=at)
             self._life.concluded.add(receipt.step.key)
 
         await self._life.passing(Boundary.CONCLUDE, work)
 
-    async def withdraw(self, intent: int) -> None:
+    async def withdraw_intent(self, intent: int) -> None:
         """As the ledger's, or die."""
-        await self._life.passing(Boundary.CONCLUDE, lambda: self._ledger.withdraw(intent))
+        await self._life.passing(Boundary.CONCLUDE, lambda: self._ledger.withdraw_intent(intent))
 
 
 class MortalClient:

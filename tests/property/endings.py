@@ -70,7 +70,7 @@ def _end(event: Acted | Posted, effect: Effect) -> tuple[End, Posted | None]:
 def interfered(story: Story, key: RequestKey, *, look: int, place: int) -> bool:
     """Whether somebody touched this request, or one it hangs on, after this look had begun and before this event.
 
-    It is the window that the design admits: Portfolio Manager has no compare-and-answer.
+    It is the window that docs/architecture.md#promise-1 admits: Portfolio Manager has no compare-and-answer.
     """
     family = {key, *above(story.world, key)}
     window = story.events[story.looks[look].begun : place]

@@ -116,8 +116,8 @@ def _was_meant(story: Story, request: Request) -> bool:
 def _causes(story: Story, request: Request) -> set[RequestKey | None]:
     """The rejects of ours with which it may be said to have fallen.
 
-    Where a property's reject leaves its meters pending (reference §10.7 is inferred) and its connection's reject
-    follows in the same cycle, nobody can tell without reading in between which of the two took the meter.
+    Where a property's reject leaves its meters pending (see docs/protocol.md#property-reject) and its connection's
+    reject follows in the same cycle, nobody can tell without reading in between which of the two took the meter.
     """
     by = request.by
     if by is None or request.end is not End.FELL:

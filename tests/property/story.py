@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.errors import LedgerError
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.db.engines import address, writing
+from pm_autoaccept.ledger.db.engines import parse_address, write_engine
 from pm_autoaccept.model import Action, CustomField, Decision, Kind, Limit, Mode, Plan, RequestKey
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import Pace, PortfolioManager
@@ -370,7 +370,7 @@ class Stories:
         await ledger.close()
 
     def _ledger(self) -> SqlLedger:
-        engine = writing(address("sqlite://"))
+        engine = write_engine(parse_address("sqlite://"))
         with engine.connect() as connection:
             connection.rollback()
             self._template.backup(connection.connection.driver_connection)

@@ -206,7 +206,7 @@ class _Pauses:
         if self.drawn and self._in_force and number == self.drawn.cycle + self.drawn.lasts + 1:
             self._in_force = False
             self.file.unlink(missing_ok=True)
-            await self.ledger.database.run(lambda it: braking.resume(it, None, by="ada", at=self.clock()))
+            await self.ledger.database.run(lambda it: braking.end_pause(it, None, by="ada", at=self.clock()))
 
     def _count(self, call: Call) -> None:
         self._late(call)
@@ -222,7 +222,7 @@ class _Pauses:
         if self.drawn and self.drawn.by_file:
             self.file.touch()
         else:
-            work = self.ledger.database.run(lambda it: braking.pause(it, None, by="ada", why="", at=self.clock()))
+            work = self.ledger.database.run(lambda it: braking.add_pause(it, None, by="ada", why="", at=self.clock()))
             self._pausing = asyncio.ensure_future(work)
 
 
@@ -297,9 +297,9 @@ class Broken(Exception):
 @pytest.mark.parametrize(
     ("where", "name", "instead", "among"),
     [
-        (intents, "not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
+        (intents, "check_not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
         (cycle_module, "paused_by", lambda *_: None, stories_with(unlimited, at_once(by_file=True))),
-        (history, "tallies", lambda *_, **__: (), stories_with(some_limits, st.none())),
+        (history, "limit_usage", lambda *_, **__: (), stories_with(some_limits, st.none())),
     ],
     ids=["pause", "pause file", "counts"],
 )

@@ -61,7 +61,7 @@ MENDS: tuple[Mend, ...] = (
     ),
     Mend(
         name="A8: the same sender and date are lag",
-        out=((f"{LEDGER}.request_rows", "same_ask", lambda _row, _request: False),),
+        out=((f"{LEDGER}.request_rows", "same_request", lambda _row, _request: False),),
         among=flapping,
     ),
 )

@@ -2,7 +2,7 @@
 
 One customer asks for a connection. What each POST brings, how the policy changes, what the customer types instead, how
 much time passes and how our clock is set are drawn. The service's clock is always right. What left is read from the
-simulator's own log, and judged by the rules as the design says them, in true time.
+simulator's own log, and judged by the rules of docs/architecture.md#failures, in true time.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ async def _live(files: Files, story: list[Callable[[Files], None] | None], met: 
             continue
         step = Step(decision=decided(connection(number), ACCEPT), action=Action.ACCEPT)
         try:
-            await ledger.intend(step, at=NOW + timedelta(minutes=number))
+            await ledger.record_intent(step, at=NOW + timedelta(minutes=number))
         except LedgerUnavailable:
             assert set(story) - {None, *HARMLESS}, "it was refused, and nothing had happened"
             refused = True

@@ -35,7 +35,7 @@ def test_a_meter_falls_with_its_property(happen):
 
 
 def test_a_meter_that_still_pended_after_its_property_s_reject_did_not_fall_with_it(happen):
-    """Where it is withdrawn later, the ledger does not claim that our reject took it (reference §10.7)."""
+    """Where it is withdrawn later, the ledger does not claim that we rejected it (docs/protocol.md#property-reject)."""
     withdrawn = Act(
         cycle=2,
         moment=Moment.BETWEEN,

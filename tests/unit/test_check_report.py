@@ -244,7 +244,10 @@ def test_a_settings_file_says_which_policy_databases_and_groups_there_are(check,
     check(**{"b.yaml": data.replace("billing", "biling")})
     result = CliRunner().invoke(cli, by_file, standalone_mode=False)
     assert result.return_value == 1
-    assert "the settings file has no connection of this name under `connections`; there is billing" in result.stdout
+    assert (
+        "the settings file has no connection with this name under `connections`; known connections: billing"
+        in result.stdout
+    )
     result = CliRunner().invoke(cli, by_file[:3], standalone_mode=False)
     assert "--account with one of one, two" in str(result.exception)
 

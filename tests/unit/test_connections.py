@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pm_autoaccept.config import load_accounts, said
+from pm_autoaccept.config import list_settings, load_accounts
 from pm_autoaccept.errors import ConfigurationError
 
 SECRET = "s3cret/w0rd"
@@ -64,7 +64,7 @@ def test_every_account_has_them(tmp_path):
 def test_they_are_shown_without_passwords(tmp_path):
     """What doctor shows, and how settings are printed, has no password in it."""
     program = load(tmp_path, CONNECTIONS)
-    shown = {each.setting: (each.value, each.origin) for each in said(program)}
+    shown = {each.setting: (each.value, each.origin) for each in list_settings(program)}
     assert shown["connections.billing"] == (
         "postgresql://db.internal/billing",
         f"{tmp_path}/settings.yaml:7",
@@ -79,24 +79,24 @@ def test_they_are_shown_without_passwords(tmp_path):
 @pytest.mark.parametrize(
     ("connections", "place", "why"),
     [
-        ("connections: billing", "5:14", "`connections` is a mapping of names"),
-        ("connections: {billing: postgresql://db/x}", "5:24", "a connection is a mapping"),
-        ("connections: {billing: {password_file: secret}}", "5:15", "the connection lacks `url`"),
+        ("connections: billing", "5:14", "`connections` must be a mapping of names"),
+        ("connections: {billing: postgresql://db/x}", "5:24", "a connection must be a mapping"),
+        ("connections: {billing: {password_file: secret}}", "5:15", "missing `url`"),
         ("connections: {b: {url: sqlite:///x, pasword_file: x}}", "5:37", "did you mean `password_file`?"),
-        ("connections: {b: {url: 'postgresql://u:s3cret@h/d'}}", "5:24", "a password stands in this address"),
-        ("connections: {b: {url: postgresql://u@h/d, password: s3cret}}", "5:44", "put it into a file of its own"),
-        ("connections: {b: {url: mysql://u@h/d}}", "5:24", "that is no database's address"),
-        ("connections: {b: {url: 'sqlite://'}}", "5:24", "that is no database's address"),
-        ("connections: {b: {url: [x]}}", "5:24", "`url` is one value"),
+        ("connections: {b: {url: 'postgresql://u:s3cret@h/d'}}", "5:24", "the address contains a password"),
+        ("connections: {b: {url: postgresql://u@h/d, password: s3cret}}", "5:44", "put it in a file of its own"),
+        ("connections: {b: {url: mysql://u@h/d}}", "5:24", "invalid database address"),
+        ("connections: {b: {url: 'sqlite://'}}", "5:24", "invalid database address"),
+        ("connections: {b: {url: [x]}}", "5:24", "`url` must be a single value"),
         (
             "connections: {b: {url: sqlite:///x, password_file: secret, password_env: CRM_PASSWORD}}",
             "5:15",
-            "say either password_file or password_env",
+            "password_file and password_env are both set",
         ),
-        ("connections: {b: {url: postgresql://u@h/d, password_file: missing}}", "5:59", "cannot be read"),
+        ("connections: {b: {url: postgresql://u@h/d, password_file: missing}}", "5:59", "cannot read the file"),
         ("connections: {b: {url: postgresql://u@h/d, password_env: MISSING}}", "5:58", "MISSING is not set"),
-        ("connections: {b: {url: postgresql://h/d, password_file: secret}}", "5", "names no user for this password"),
-        ("accounts: {one: {username: x, connections: {}}}", "", "put it above `accounts`"),
+        ("connections: {b: {url: postgresql://h/d, password_file: secret}}", "5", "has a password but no user"),
+        ("accounts: {one: {username: x, connections: {}}}", "", "move it above `accounts`"),
     ],
 )
 def test_faults(tmp_path, connections, place, why):

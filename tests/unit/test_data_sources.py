@@ -70,23 +70,23 @@ def test_values_are_not_read_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("contents", "why"),
     [
-        ("", "stands nowhere in its header (which is empty)"),
-        ("number,name\n1,x\n", "account_number stands nowhere in its header (number, name)"),
-        ("account_number;name\n1;x\n", "stands nowhere in its header (account_number;name)"),
-        ("account_number,account_number\n1,2\n", "stands twice"),
-        ("account_number\n", "it has no keys"),
-        ("account_number\nnone of these\n", "it has no keys"),
-        ("account_number\n12\n1.23E+11\n", "line 3: a spreadsheet wrote 1.23E+11"),
-        ("account_number\n1,23E+11\n", "has 2 cells and the header 1"),
-        ('account_number\n"1,23e+11"\n', "wrote 1,23e+11"),
-        ("account_number\n99817.0\n", "line 2: a spreadsheet wrote 99817.0 over the key"),
-        ("account_number\n7.00\n", "line 2: a spreadsheet wrote 7.00 over the key"),
-        ("account_number\n#N/A\n", "wrote #N/A"),
-        ("account_number\n#REF!\n", "wrote #REF!"),
-        ("account_number\n#######\n", "wrote #######"),
-        ("account_number,name\n12\n", "line 2 has 1 cells and the header 2"),
+        ("", "is missing in the header (empty)"),
+        ("number,name\n1,x\n", "account_number is missing in the header (number, name)"),
+        ("account_number;name\n1;x\n", "is missing in the header (account_number;name)"),
+        ("account_number,account_number\n1,2\n", "appears more than once"),
+        ("account_number\n", "there are no keys"),
+        ("account_number\nnone of these\n", "there are no keys"),
+        ("account_number\n12\n1.23E+11\n", "line 3: a spreadsheet changed the key to 1.23E+11"),
+        ("account_number\n1,23E+11\n", "has 2 cells but the header has 1"),
+        ('account_number\n"1,23e+11"\n', "changed the key to 1,23e+11"),
+        ("account_number\n99817.0\n", "line 2: a spreadsheet changed the key to 99817.0"),
+        ("account_number\n7.00\n", "line 2: a spreadsheet changed the key to 7.00"),
+        ("account_number\n#N/A\n", "changed the key to #N/A"),
+        ("account_number\n#REF!\n", "changed the key to #REF!"),
+        ("account_number\n#######\n", "changed the key to #######"),
+        ("account_number,name\n12\n", "line 2 has 1 cells but the header has 2"),
         ("account_number,name\n12,Tower, A\n", "line 2 has 3 cells"),
-        ('account_number\n"12\n', "it is not a csv file"),
+        ('account_number\n"12\n', "this is not valid CSV"),
         (b"account_number\nZ\xfcrich\n", "line 2 is not UTF-8"),
         ("account_number\n" + "1\n" * 1_000, "larger than 1,000 bytes"),
     ],
@@ -129,7 +129,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     (tmp_path / "data").mkdir()
     os.mkfifo(tmp_path / "data" / "a.csv")
     learnt = read({"accounts": accounts()}, tmp_path)["accounts"]
-    assert learnt == NotLearnt("data/a.csv: it is not a file")
+    assert learnt == NotLearnt("data/a.csv: this is not a file")
 
 
 def test_a_folder(tmp_path):
@@ -212,7 +212,7 @@ def test_folders_that_are_none(tmp_path):
     with pytest.raises(ConfigurationError, match="is not a folder"):
         read_folder(tmp_path / "missing")
     (tmp_path / "a.yaml").mkdir()
-    with pytest.raises(ConfigurationError, match="not a file that can be read"):
+    with pytest.raises(ConfigurationError, match="not a readable file"):
         read_folder(tmp_path)
     (tmp_path / "a.yaml").rmdir()
     (tmp_path / "a.yaml").symlink_to("/proc/self/mem")  # a file whose first byte cannot be read, not even by root
@@ -261,7 +261,7 @@ def test_a_policy_file_that_lies_outside_the_folder(tmp_path, name):
         policy.load(read_folder(folder))
     except PolicyRefused as error:
         told = str(error)
-    assert "it is a link to a file outside the policy's folder" in told
+    assert "this is a link to a file outside the policy folder" in told
     assert "secret" not in told
     assert told.startswith("b.")
 

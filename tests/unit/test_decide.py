@@ -24,7 +24,7 @@ from pm_autoaccept.model import (
     Held,
     Kind,
     MeterInfo,
-    Missed,
+    MissedRequest,
     NotLearnt,
     PendingRequest,
     PropertyInfo,
@@ -36,9 +36,10 @@ from pm_autoaccept.model import (
     Unreadable,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table
+from pm_autoaccept.policy import Policy
 from tests import examples
 from tests.examples import NOW, pending_list
+from tests.key_tables import key_table
 
 OWNER, HOUSE, METER = 410221, 8120045, 30511977
 NUMBER = CustomField("Number", "7")
@@ -105,7 +106,7 @@ def test_a_decision_carries_all_that_a_record_needs():
 """.encode()
         }
     )
-    table = Table.of_keys("accounts", {"7"}, digest="abc", rows=2)
+    table = key_table("accounts", {"7"}, digest="abc", rows=2)
     (decision,) = decide(
         snapshot(connection()), policy=rules, tables={"accounts": table, "idle": NotLearnt("gone")}, now=NOW
     )
@@ -389,7 +390,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 tables = st.dictionaries(
     st.sampled_from(["accounts", "idle"]),
-    fact(st.just(Table.of_keys("accounts", {"7"}, digest="d"))),
+    fact(st.just(key_table("accounts", {"7"}, digest="d"))),
 )
 
 
@@ -425,35 +426,35 @@ FAULTY = connection(faults={"account.address.state": "'XX' is no state"})
 @pytest.mark.parametrize(
     ("when", "seen", "why"),
     [
-        ("{account.email: a@b.example}", snapshot(meter()), "nobody was asked who the owner is"),
+        ("{account.email: a@b.example}", snapshot(meter()), "the owner's account was not read"),
         (
             "{account.email: a@b.example}",
             snapshot(meter(), connection(account_info=None)),
-            "the owner's pending connection request does not say it clearly",
+            "the owner's pending connection request does not state it unambiguously",
         ),
         ("{account.address.state: IL}", snapshot(meter(), FAULTY), "'XX' is no state (connection:410221)"),
-        ("{connection.custom.Number: '7'}", snapshot(meter()), "nobody was asked what the owner answered"),
+        ("{connection.custom.Number: '7'}", snapshot(meter()), "the owner's answers at connection were not read"),
         (
             "{connection.custom.Number: '7'}",
             snapshot(meter(), *TWICE),
-            "the owner's pending connection request stands twice with different content",
+            "there is more than one version of the owner's connection request",
         ),
-        ("{property.custom.Number: '7'}", snapshot(meter()), "its property's share is not pending"),
+        ("{property.custom.Number: '7'}", snapshot(meter()), "the share of its property is not pending"),
         (
             "{property.custom.Number: '7'}",
             snapshot(meter(), share(faults={"custom.Number": "it holds markup"})),
             "it holds markup (property:8120045)",
         ),
-        ("{property.share: shared}", snapshot(meter()), "nobody was asked what the owner shares"),
+        ("{property.share: shared}", snapshot(meter()), "the owner's shared properties were not read"),
         (
             "{property.share: shared}",
             snapshot(meter(), properties=pending_list(Kind.PROPERTY, failed="500")),
-            "the list of pending property shares is not whole",
+            "the list of pending property shares is incomplete",
         ),
         (
             "{property.verdict: accept}",
             snapshot(meter(), properties=pending_list(Kind.PROPERTY, failed="500")),
-            "the list of pending property shares is not whole",
+            "the list of pending property shares is incomplete",
         ),
     ],
 )
@@ -471,8 +472,8 @@ def test_a_request_that_is_not_understood_says_what_it_lacks():
         each.reason.text for each in decide(snapshot(without, garbled), policy=probe("always"), tables={}, now=NOW)
     ]
     assert texts == [
-        "The account.id of property 8120045 is not known: the document lacks it.",
-        "The property.id of property 8120046 is not known: it stands twice.",
+        "The account.id of property 8120045 is unknown: the document does not contain it.",
+        "The property.id of property 8120046 is unknown: it stands twice.",
     ]
 
 
@@ -504,8 +505,8 @@ def test_a_request_with_a_character_that_xml_forbids_is_held(kind, more, where):
     assert [(each.verdict, each.reason.kind) for each in decisions] == [(Verdict.HOLD, ReasonKind.NOT_UNDERSTOOD)]
     (decision,) = decisions
     what = {Kind.CONNECTION: f"account/{where}", Kind.PROPERTY: f"property/{where}", Kind.METER: f"meter/{where}"}
-    expected = f"The {decision.key.kind} request {decision.key.id} has a character that XML forbids, in {what[kind]}."
-    assert decision.reason.text == expected
+    who = f"The {decision.key.kind} request {decision.key.id}"
+    assert decision.reason.text == f"{who} contains a character that XML does not allow, in {what[kind]}."
 
 
 @pytest.mark.parametrize(
@@ -593,10 +594,10 @@ def test_a_doubtful_clock_is_named_in_the_reason():
         decide(snapshot(request, clock=clock), policy=probe(AGED), tables={}, now=NOW)[0].reason.text
         for clock in (timedelta(hours=-1), NotLearnt("no Date"))
     ]
-    start = "Rule probe cannot be judged, because age could not be learnt: "
+    start = "Rule probe could not be evaluated because age is unknown: "
     assert texts == [
-        f"{start}our clock and Portfolio Manager's are 3,600 seconds apart, more than five minutes.",
-        f"{start}whether our clock is right could not be learnt: no Date.",
+        f"{start}this machine's clock differs from Portfolio Manager's by 3,600 seconds, more than five minutes.",
+        f"{start}this machine's clock could not be checked against Portfolio Manager's: no Date.",
     ]
 
 
@@ -683,10 +684,10 @@ def test_both_have_taken_it():
     assert [str(decision.reason.other) for decision in decisions] == ["connection:3", "connection:2"]
 
 
-def missed(request: PendingRequest) -> Missed:
+def missed(request: PendingRequest) -> MissedRequest:
     """A request that one read does not show, with what it says in its custom fields."""
     claim = Claim(key=request.key, owner=request.account_id, username=request.username, custom=request.custom)
-    return Missed(replace(request, custom=(), property_info=None, account_info=None), claim)
+    return MissedRequest(replace(request, custom=(), property_info=None, account_info=None), claim)
 
 
 def test_what_one_read_misses_is_held():
@@ -714,7 +715,7 @@ def test_an_id_whose_earlier_request_is_missed_once_is_held():
         missed=[missed(connection())],
     )
     assert (decision.verdict, decision.reason.kind) == (Verdict.HOLD, ReasonKind.MISSED_ONCE)
-    assert "asked before" in decision.reason.text
+    assert "The earlier request connection 410221 is missing" in decision.reason.text
 
 
 @pytest.mark.parametrize(

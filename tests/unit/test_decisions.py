@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from pm_autoaccept.cli import cli
 from pm_autoaccept.cli.output.csv_rows import cell
 from pm_autoaccept.ledger import Database, SqlLedger
-from pm_autoaccept.ledger.audit import wanted_decisions
+from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.model import (
     Action,
     CustomField,
@@ -32,7 +32,7 @@ from pm_autoaccept.model import (
     Step,
     Verdict,
 )
-from pm_autoaccept.record import Wanted
+from pm_autoaccept.record import DecisionFilter
 from tests.examples import ALICE, BOB, NOW, connection, decided, meter_share, property_share, snapshot
 
 SERVICE = "http://127.0.0.1/wstest"
@@ -49,16 +49,16 @@ async def _fill(address: str, requests: list[tuple[PendingRequest, Verdict]], *,
     ledger = await SqlLedger.open(address, name=name)
     us = ProviderAccount(1 if name == "default" else 2, name)
     await ledger.claim(service=SERVICE, provider=us, at=NOW)
-    await ledger.see(snapshot(*(request for request, _ in requests)), at=NOW)
+    await ledger.record_snapshot(snapshot(*(request for request, _ in requests)), at=NOW)
     for day, (request, verdict) in enumerate(requests):
         at = NOW + day * DAY
         decision = decided(request, verdict, note="+ a note" if verdict is Verdict.REJECT else None)
-        await ledger.decide([decision], [], mode=Mode.ENFORCE, at=at)
+        await ledger.record_decisions([decision], [], mode=Mode.ENFORCE, at=at)
         if verdict is Verdict.HOLD:
             continue
         step = Step(decision=decision, action=Action.ACCEPT if verdict is Verdict.ACCEPT else Action.REJECT)
-        intent = await ledger.intend(step, at=at)
-        await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=at)
+        intent = await ledger.record_intent(step, at=at)
+        await ledger.record_outcome(intent, Receipt(step=step, outcome=Outcome.DONE), at=at)
     await ledger.close()
 
 
@@ -207,8 +207,10 @@ async def test_a_ledger_of_any_size_is_read_row_by_row(ledger_address):
     requests = [(connection(number, custom=(CustomField("N", wide),)), Verdict.HOLD) for number in range(1, 2_001)]
     ledger = await SqlLedger.open(ledger_address)
     await ledger.claim(service=SERVICE, provider=ProviderAccount(1, "us"), at=NOW)
-    await ledger.see(snapshot(*(request for request, _ in requests)), at=NOW)
-    await ledger.decide([decided(request, verdict) for request, verdict in requests], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.record_snapshot(snapshot(*(request for request, _ in requests)), at=NOW)
+    await ledger.record_decisions(
+        [decided(request, verdict) for request, verdict in requests], [], mode=Mode.OBSERVE, at=NOW
+    )
     await ledger.close()
     del requests
     database = await Database.open(ledger_address, read_only=True)
@@ -216,7 +218,7 @@ async def test_a_ledger_of_any_size_is_read_row_by_row(ledger_address):
     def count(connection) -> int:
         tracemalloc.start()
         try:
-            found = sum(1 for _ in wanted_decisions(connection, Wanted()))
+            found = sum(1 for _ in find_decisions(connection, DecisionFilter()))
             return found if tracemalloc.get_traced_memory()[1] < 20_000_000 else -1
         finally:
             tracemalloc.stop()
@@ -256,9 +258,9 @@ async def _let_in(address: str) -> None:
     ledger = await SqlLedger.open(address)
     us = ProviderAccount(1, "default")
     await ledger.claim(service=SERVICE, provider=us, at=NOW)
-    await ledger.watch(snapshot(connected=frozenset({ALICE})), at=NOW)
-    await ledger.revise(PolicyRevision(digest="d", rules=1, files={}), at=NOW)
-    await ledger.remember([SourceUse("list", 1, "d")], at=NOW)
+    await ledger.reconcile(snapshot(connected=frozenset({ALICE})), at=NOW)
+    await ledger.record_policy_revision(PolicyRevision(digest="d", rules=1, files={}), at=NOW)
+    await ledger.record_sources([SourceUse("list", 1, "d")], at=NOW)
     await ledger.close()
 
 
@@ -296,8 +298,8 @@ async def _fill_now(address: str, request: PendingRequest) -> None:
     ledger = await SqlLedger.open(address)
     now = datetime.now(UTC)
     await ledger.claim(service=SERVICE, provider=ProviderAccount(1, "default"), at=now)
-    await ledger.see(snapshot(request), at=now)
-    await ledger.decide([decided(request, Verdict.HOLD)], [], mode=Mode.ENFORCE, at=now)
+    await ledger.record_snapshot(snapshot(request), at=now)
+    await ledger.record_decisions([decided(request, Verdict.HOLD)], [], mode=Mode.ENFORCE, at=now)
     await ledger.close()
 
 
@@ -306,14 +308,14 @@ async def _held_then(address: str, *, shadows: tuple[Shadow, ...] = (), name: st
     ledger = await SqlLedger.open(address, name=name)
     await ledger.claim(service=SERVICE, provider=ProviderAccount(1 if name == "default" else 2, name), at=NOW)
     request = connection(4711)
-    await ledger.see(snapshot(request), at=NOW)
+    await ledger.record_snapshot(snapshot(request), at=NOW)
     held = replace(decided(request, Verdict.HOLD), rule="wait", shadows=shadows)
-    await ledger.decide([held], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([held], [], mode=Mode.ENFORCE, at=NOW)
     accepts = decided(request, Verdict.ACCEPT)
-    await ledger.decide([accepts], [], mode=Mode.ENFORCE, at=NOW + DAY)
+    await ledger.record_decisions([accepts], [], mode=Mode.ENFORCE, at=NOW + DAY)
     step = Step(decision=accepts, action=Action.ACCEPT)
-    intent = await ledger.intend(step, at=NOW + DAY)
-    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + DAY)
+    intent = await ledger.record_intent(step, at=NOW + DAY)
+    await ledger.record_outcome(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + DAY)
     await ledger.close()
 
 
@@ -374,8 +376,8 @@ async def _come_in(address: str, name: str, number: int) -> None:
     """Bob is connected, and no answer of ours explains it."""
     ledger = await SqlLedger.open(address, name=name)
     await ledger.claim(service=SERVICE, provider=ProviderAccount(number, name), at=NOW)
-    await ledger.watch(snapshot(connected=frozenset({ALICE})), at=NOW)
-    await ledger.watch(snapshot(connected=frozenset({ALICE, BOB})), at=NOW + DAY)
+    await ledger.reconcile(snapshot(connected=frozenset({ALICE})), at=NOW)
+    await ledger.reconcile(snapshot(connected=frozenset({ALICE, BOB})), at=NOW + DAY)
     await ledger.close()
 
 

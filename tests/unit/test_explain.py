@@ -31,7 +31,7 @@ LIST = """<pendingList><account><accountId>410221</accountId><username>riverside
 TEXT = """\
 connection:410221 of riverside (account 410221)
 verdict  hold by no rule
-because  No rule is true of it, so people decide.
+because  No rule matched; held for review.
 plan     nothing is sent
 tried    tried, which is not enforced, would have said accept
 data     accounts: 1 row, digest DIGEST
@@ -120,8 +120,8 @@ def test_what_a_file_does_not_tell_is_said_where_the_policy_asks_for_it(tmp_path
     asked = ["explain", "--xml", str(tmp_path / "list.xml"), "--policy", str(tmp_path), "--output", output]
     said = CliRunner().invoke(cli, asked, standalone_mode=False, env={"COLUMNS": "300"})
     for part in (
-        "few.csv: it has 1 row, and the policy requires 2 at least",
-        "it lies in a database or at an address, and only files are read here",
+        "few.csv: it has 1 row; the policy requires at least 2",
+        "it is in a database or at a URL, and only local files are read here",
         "a file does not tell since when it has been held",
         "a file does not tell what requests that were accepted say",
     ):

@@ -11,15 +11,15 @@ import pytest
 from pm_autoaccept.limits import has_room
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     History,
     Kind,
+    LastAnswer,
     Limit,
+    LimitUsage,
     PendingRequest,
     Plan,
     ReasonKind,
-    Sent,
-    Standing,
-    Tally,
     Verdict,
 )
 from pm_autoaccept.plan import plan
@@ -30,28 +30,28 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOUSE, METER = property_share(11), meter_share(21, 11)
 
 
-def accepts(at_most: int, *, count: int = 0, frees_from: datetime | None = None) -> Tally:
+def accepts(at_most: int, *, count: int = 0, frees_from: datetime | None = None) -> LimitUsage:
     """A limit of accepts per hour, and what counts for it."""
     limit = Limit(action=Action.ACCEPT, at_most=at_most, period=HOUR)
-    return Tally(limit=limit, count=count, of=count, frees_from=frees_from)
+    return LimitUsage(limit=limit, count=count, of=count, frees_from=frees_from)
 
 
-def rejects(at_most: int, *, count: int = 0) -> Tally:
+def rejects(at_most: int, *, count: int = 0) -> LimitUsage:
     """A limit of rejects per day, and what counts for it."""
-    return Tally(limit=Limit(action=Action.REJECT, at_most=at_most, period=DAY), count=count, of=count)
+    return LimitUsage(limit=Limit(action=Action.REJECT, at_most=at_most, period=DAY), count=count, of=count)
 
 
-def share(percent: str, *, count: int, of: int) -> Tally:
+def share(percent: str, *, count: int, of: int) -> LimitUsage:
     """A limit of the share of rejects per day, and what counts for it."""
-    return Tally(limit=Limit(action=Action.REJECT, percent=Decimal(percent), period=DAY), count=count, of=of)
+    return LimitUsage(limit=Limit(action=Action.REJECT, percent=Decimal(percent), period=DAY), count=count, of=of)
 
 
-def planned(pairs: Iterable[tuple[PendingRequest, Verdict]], *tallies: Tally, **said: object) -> Plan:
+def planned(pairs: Iterable[tuple[PendingRequest, Verdict]], *tallies: LimitUsage, **said: object) -> Plan:
     """Plan these verdicts within these limits."""
     pairs = list(pairs)
     seen = snapshot(*(request for request, _ in pairs), connected=frozenset({ALICE, BOB}))
     decisions = [decided(request, verdict) for request, verdict in pairs]
-    return plan(decisions, snapshot=seen, history=History(tallies=tallies, **said))
+    return plan(decisions, snapshot=seen, history=History(limit_usage=tallies, **said))
 
 
 def sent(made: Plan) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_limit_is_for_its_own_action():
 
 def test_each_of_several_limits_holds():
     """The tighter one of today decides, and is the one that is named."""
-    tight, wide = accepts(1), Tally(limit=Limit(action=Action.ACCEPT, at_most=5, period=DAY), count=1, of=1)
+    tight, wide = accepts(1), LimitUsage(limit=Limit(action=Action.ACCEPT, at_most=5, period=DAY), count=1, of=1)
     made = planned([(each, ACCEPT) for each in owners(2, 1)], wide, tight)
     assert sent(made) == ["connection:1"]
     assert "1 accepts per 1h" in made.kept_back[0].reason.text
@@ -157,14 +157,14 @@ def test_a_child_to_be_accepted_still_waits_where_its_parent_s_reject_waits():
 def test_what_is_kept_back_anyway_takes_no_room():
     """An answer that is done and still listed is not sent again, so that the next one may go."""
     first, second = owners(2, 1)
-    made = planned([(first, ACCEPT), (second, ACCEPT)], accepts(1), standing={first.key: Standing.ACCEPTED})
+    made = planned([(first, ACCEPT), (second, ACCEPT)], accepts(1), answer_states={first.key: AnswerState.ACCEPTED})
     assert sent(made) == ["connection:2"]
 
 
 def test_an_answer_that_is_sent_again_takes_no_room():
     """It counts already, since it was sent; the ledger counts again when it is."""
     first, second = owners(2, 1)
-    said = {"standing": {first.key: Standing.REPEATABLE}, "sent": {first.key: Sent(action=Action.ACCEPT)}}
+    said = {"answer_states": {first.key: AnswerState.REPEATABLE}, "sent": {first.key: LastAnswer(action=Action.ACCEPT)}}
     assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(1, count=1), **said)) == ["connection:1"]
     assert sent(planned([(first, ACCEPT), (second, ACCEPT)], accepts(2, count=1), **said)) == [
         "connection:1",
@@ -211,7 +211,7 @@ def test_the_reason_says_the_limit_the_count_and_when_it_goes_on():
     frees_from = NOW - timedelta(minutes=20, seconds=30)
     made = planned([(each, ACCEPT) for each in owners(2, 1)], accepts(5, count=4, frees_from=frees_from))
     assert _sentence(made) == (
-        "the limit of 5 accepts per 1h is reached (4 sent, 1 more planned); it goes on at 2026-03-04 12:40 UTC, or when"
+        "the limit of 5 accepts per 1h is reached (4 sent, 1 more planned); it resumes at 2026-03-04 12:40 UTC, or when"
         " a person lifts the limit"
     )
 
@@ -220,7 +220,7 @@ def test_where_nothing_was_sent_yet_it_goes_on_a_period_after_this_plan():
     """The plan's own steps fill the limit."""
     made = planned([(each, ACCEPT) for each in owners(2, 1)], accepts(1))
     assert _sentence(made) == (
-        "the limit of 1 accepts per 1h is reached (0 sent, 1 more planned); it goes on at 2026-03-04 13:01 UTC, or when"
+        "the limit of 1 accepts per 1h is reached (0 sent, 1 more planned); it resumes at 2026-03-04 13:01 UTC, or when"
         " a person lifts the limit"
     )
 
@@ -228,7 +228,7 @@ def test_where_nothing_was_sent_yet_it_goes_on_a_period_after_this_plan():
 def test_a_limit_of_none_at_all_leaves_answers_to_people():
     """`0 per 1d` is how a policy says so."""
     assert _sentence(planned([(connection(), REJECT)], rejects(0))) == (
-        "the policy leaves rejects to people: its limit is 0 per 1d"
+        "the policy's limit is 0 rejects per 1d, so a person must answer"
     )
 
 
@@ -236,16 +236,17 @@ def test_a_reject_that_alone_passes_the_limit_says_that_waiting_does_not_help():
     """With all that falls along it never fits."""
     pairs = [(connection(), REJECT), (HOUSE, HOLD), (METER, HOLD)]
     assert _sentence(planned(pairs, rejects(2))) == (
-        "this makes 3 rejects at once, with all that falls along, and the limit is 2 per 1d; a person may lift it"
+        "this would make 3 rejects at once, including the requests below it, and the limit is 2 per 1d; a person can"
+        " lift the limit"
     )
-    assert "it goes on at" in _sentence(planned(pairs, rejects(3, count=1)))
+    assert "it resumes at" in _sentence(planned(pairs, rejects(3, count=1)))
 
 
 def test_a_share_that_is_reached_says_what_it_waits_for():
     """There is no moment to name."""
     assert _sentence(planned([(connection(), REJECT)], share("2.5", count=1, of=30))) == (
-        "rejects are to be at most 2.5% of the answers of 1d (1 of 30 were); it goes on when more is accepted or"
-        " earlier rejects are 1d old, or a person lifts the limit"
+        "the limit of 2.5% rejects per 1d is reached (1 of 30 answers); it resumes when more requests are accepted,"
+        " when earlier rejects are 1d old, or when a person lifts the limit"
     )
 
 

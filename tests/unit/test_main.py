@@ -26,14 +26,14 @@ def said(monkeypatch, capsys, tmp_path):
 def test_several_faults_stand_each_in_a_line_of_its_own(said, tmp_path):
     """Below a line that says what they are faults of; the mark below a quoted line stays below its word."""
     lines, code = said("pending")
-    assert (lines[0], code) == ("pm-autoaccept: the settings cannot be used:", 78)
+    assert (lines[0], code) == ("pm-autoaccept: the settings are invalid:", 78)
     assert [line.split()[0] for line in lines[1:]] == [
         f"PM_AUTOACCEPT_{name}" for name in ("SERVICE", "USERNAME", "PASSWORD", "POLICY")
     ]
     (tmp_path / "policy.yaml").write_text(FAULTY)
     (tmp_path / "list.xml").write_text("<pendingList/>")
     lines, code = said("explain", "--xml", "list.xml", "--policy", ".")
-    assert (lines[0], code) == ("pm-autoaccept: the policy cannot be used:", 78)
+    assert (lines[0], code) == ("pm-autoaccept: the policy is invalid:", 78)
     quoted = next(at for at, line in enumerate(lines) if "filter: always" in line)
     assert lines[quoted + 1].index("^") in (lines[quoted].index("{"), lines[quoted].index("filter"))
 

@@ -11,8 +11,13 @@ from pm_autoaccept.cli.output.tables import print_table
 
 COLUMNS = ("request", "owner", "rule", "why")
 ROWS = [
-    ("connection:410225", "northgate_001", "known-customer", "Rule known-customer says accept: it is one of ours."),
-    ("property:8120056", "summit_003", "", "No rule is true of it, so people decide."),
+    (
+        "connection:410225",
+        "northgate_001",
+        "known-customer",
+        "Rule known-customer matched (accept): it is one of ours.",
+    ),
+    ("property:8120056", "summit_003", "", "No rule matched; held for review."),
 ]
 
 
@@ -40,7 +45,7 @@ def test_all_stands_in_one_line_where_there_is_room(printed):
 def test_a_long_last_column_goes_on_below_itself(printed):
     """It is cut between words only, and what stands before it is whole."""
     lines = printed(90)
-    assert any(all(word in line for word in (*ROWS[0][:3], "Rule known-customer says")) for line in lines)
+    assert any(all(word in line for word in (*ROWS[0][:3], "Rule known-customer matched")) for line in lines)
     assert not any("why: " in line for line in lines)
     assert "of ours." in " ".join(lines)
 

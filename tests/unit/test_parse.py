@@ -941,7 +941,7 @@ def test_the_example_lists_are_read_without_a_fault(kind: Kind, name: str, ids: 
 
 @needs_examples
 def test_the_other_example_documents_are_read() -> None:
-    """Notifications, custom fields and responses of the reference bring what they say."""
+    """Notifications, custom fields and responses of the example documents bring what they say."""
     (notification,) = parse.parse_notifications((EXAMPLES / "notif.xml").read_bytes())
     assert notification.type == "SHAREUPDATE"
     assert parse.parse_custom_field((EXAMPLES / "customfield.xml").read_bytes(), id=1).max_chars == 20

@@ -14,6 +14,7 @@ from pm_autoaccept.model import (
     Action,
     Held,
     Limit,
+    LimitUsage,
     Mode,
     Outcome,
     PendingRequest,
@@ -23,7 +24,6 @@ from pm_autoaccept.model import (
     Receipt,
     RequestKey,
     Step,
-    Tally,
     Verdict,
 )
 from tests.examples import ALICE, BOB, NOW, connection, decided, meter_share, property_share, snapshot
@@ -55,14 +55,14 @@ async def answer(
     within: tuple[Limit, ...] = (),
 ) -> None:
     """See a request and those that fall with it, decide, intend and conclude its answer."""
-    await ledger.see(snapshot(request, *others), at=at)
+    await ledger.record_snapshot(snapshot(request, *others), at=at)
     decisions = [decided(request, verdict), *(decided(each, HOLD) for each in others)]
-    await ledger.decide(decisions, [], mode=Mode.ENFORCE, at=at)
+    await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=at)
     action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
     step = Step(decision=decisions[0], action=action, falls=tuple(each.key for each in others), within=within)
-    intent = await ledger.intend(step, at=at)
+    intent = await ledger.record_intent(step, at=at)
     if outcome is not None:
-        await ledger.conclude(intent, Receipt(step=step, outcome=outcome), at=at)
+        await ledger.record_outcome(intent, Receipt(step=step, outcome=outcome), at=at)
 
 
 async def counted(ledger: SqlLedger, *limits: Limit, at: datetime) -> list[tuple[int, int]]:
@@ -70,9 +70,9 @@ async def counted(ledger: SqlLedger, *limits: Limit, at: datetime) -> list[tuple
     return [(tally.count, tally.of) for tally in await tallies(ledger, *limits, at=at)]
 
 
-async def tallies(ledger: SqlLedger, *limits: Limit, at: datetime) -> tuple[Tally, ...]:
+async def tallies(ledger: SqlLedger, *limits: Limit, at: datetime) -> tuple[LimitUsage, ...]:
     """What the ledger says of these limits."""
-    return (await ledger.history(snapshot(), limits=limits, at=at)).tallies
+    return (await ledger.history(snapshot(), limits=limits, at=at)).limit_usage
 
 
 async def test_answers_count_for_their_period_by_action_whatever_became_of_them(ledger):
@@ -132,7 +132,7 @@ async def test_counts_hold_over_restarts_and_are_each_account_s_own(ledger, ledg
 async def test_an_account_that_the_ledger_does_not_know_yet_has_all_its_room(ledger_address):
     """As `pending` sees it before the first `run`."""
     fresh = await SqlLedger.open(ledger_address)
-    assert await tallies(fresh, ACCEPTS, at=NOW) == (Tally(limit=ACCEPTS),)
+    assert await tallies(fresh, ACCEPTS, at=NOW) == (LimitUsage(limit=ACCEPTS),)
     await fresh.close()
 
 
@@ -154,7 +154,7 @@ async def test_an_intent_that_would_pass_a_limit_is_refused_though_plan_found_ro
 async def test_a_lifted_limit_is_no_limit_until_then(ledger):
     """For one account or for all, for one action only, and what was sent meanwhile counts when it is over."""
     await answer(ledger, connection(1), ACCEPT, at=NOW)
-    lift = pauses.lift
+    lift = pauses.lift_limit
     until = NOW + 10 * MINUTE
     await ledger.database.run(lambda it: lift(it, "default", Action.ACCEPT, until=until, by="ada", at=NOW))
     assert await counted(ledger, ACCEPTS, REJECTS, at=NOW + 9 * MINUTE) == [(0, 1)]
@@ -168,7 +168,9 @@ async def test_a_lift_for_another_account_lifts_nothing_here(ledger, ledger_addr
     other = await SqlLedger.open(ledger_address, name="other")
     await other.claim(service=SERVICE, provider=THEM, at=NOW)
     await other.close()
-    await ledger.database.run(lambda it: pauses.lift(it, "other", Action.ACCEPT, until=NOW + HOUR, by="ada", at=NOW))
+    await ledger.database.run(
+        lambda it: pauses.lift_limit(it, "other", Action.ACCEPT, until=NOW + HOUR, by="ada", at=NOW)
+    )
     assert await counted(ledger, ACCEPTS, at=NOW) == [(0, 0)]
 
 
@@ -176,16 +178,16 @@ async def test_a_lift_for_another_account_lifts_nothing_here(ledger, ledger_addr
 async def test_while_an_account_is_paused_no_intent_is_recorded(ledger, name):
     """So nothing is sent: an intent comes before each answer."""
     await answer(ledger, connection(1), ACCEPT, at=NOW)
-    assert await ledger.database.run(lambda it: pauses.pause(it, name, by="ada", why="new table", at=NOW))
-    assert not await ledger.database.run(lambda it: pauses.pause(it, name, by="bob", why="", at=NOW))
+    assert await ledger.database.run(lambda it: pauses.add_pause(it, name, by="ada", why="new table", at=NOW))
+    assert not await ledger.database.run(lambda it: pauses.add_pause(it, name, by="bob", why="", at=NOW))
     whom = "all accounts" if name is None else "account default"
-    assert await ledger.paused() == f"ada paused {whom} at 2026-03-04 12:00 UTC: new table"
+    assert await ledger.pause_reason() == f"ada paused {whom} at 2026-03-04 12:00 UTC: new table"
     with pytest.raises(Paused, match="ada paused"):
         await answer(ledger, connection(2), ACCEPT, at=NOW)
     assert await counted(ledger, ACCEPTS, at=NOW) == [(1, 1)]
-    assert await ledger.database.run(lambda it: pauses.resume(it, name, by="bob", at=NOW))
-    assert not await ledger.database.run(lambda it: pauses.resume(it, name, by="bob", at=NOW))
-    assert await ledger.paused() is None
+    assert await ledger.database.run(lambda it: pauses.end_pause(it, name, by="bob", at=NOW))
+    assert not await ledger.database.run(lambda it: pauses.end_pause(it, name, by="bob", at=NOW))
+    assert await ledger.pause_reason() is None
     await answer(ledger, connection(2), ACCEPT, at=NOW)
 
 
@@ -193,24 +195,26 @@ async def test_another_account_s_pause_stops_only_that_account(ledger, ledger_ad
     """And what is paused for all is not resumed by resuming one."""
     other = await SqlLedger.open(ledger_address, name="other")
     await other.claim(service=SERVICE, provider=THEM, at=NOW)
-    await ledger.database.run(lambda it: pauses.pause(it, "other", by="ada", why="", at=NOW))
-    assert await other.paused() == "ada paused account other at 2026-03-04 12:00 UTC"
-    assert await ledger.paused() is None
-    await ledger.database.run(lambda it: pauses.pause(it, None, by="ada", why="", at=NOW))
-    await ledger.database.run(lambda it: pauses.resume(it, "other", by="ada", at=NOW))
-    assert await other.paused() == await ledger.paused() == "ada paused all accounts at 2026-03-04 12:00 UTC"
+    await ledger.database.run(lambda it: pauses.add_pause(it, "other", by="ada", why="", at=NOW))
+    assert await other.pause_reason() == "ada paused account other at 2026-03-04 12:00 UTC"
+    assert await ledger.pause_reason() is None
+    await ledger.database.run(lambda it: pauses.add_pause(it, None, by="ada", why="", at=NOW))
+    await ledger.database.run(lambda it: pauses.end_pause(it, "other", by="ada", at=NOW))
+    assert (
+        await other.pause_reason() == await ledger.pause_reason() == "ada paused all accounts at 2026-03-04 12:00 UTC"
+    )
     await other.close()
 
 
 async def test_a_name_that_the_ledger_does_not_know_is_refused(ledger, tmp_path):
     """A brake that stops nobody must not look like one that does."""
     with pytest.raises(ConfigurationError, match="knows no account `defualt`; it knows default"):
-        await ledger.database.run(lambda it: pauses.pause(it, "defualt", by="ada", why="", at=NOW))
+        await ledger.database.run(lambda it: pauses.add_pause(it, "defualt", by="ada", why="", at=NOW))
     with pytest.raises(ConfigurationError, match="knows no account"):
-        await ledger.database.run(lambda it: pauses.resume(it, "defualt", by="ada", at=NOW))
+        await ledger.database.run(lambda it: pauses.end_pause(it, "defualt", by="ada", at=NOW))
     empty = await SqlLedger.open(f"sqlite:///{tmp_path / 'empty.db'}")
-    with pytest.raises(ConfigurationError, match="it knows none yet"):
-        await empty.database.run(lambda it: pauses.lift(it, "x", Action.ACCEPT, until=NOW, by="ada", at=NOW))
+    with pytest.raises(ConfigurationError, match="the ledger has no accounts yet"):
+        await empty.database.run(lambda it: pauses.lift_limit(it, "x", Action.ACCEPT, until=NOW, by="ada", at=NOW))
     await empty.close()
 
 
@@ -228,11 +232,11 @@ class Waiting:
     async def decide(self, hour: int, reason: Reason, rule: str | None = "waits", **said: object) -> Held | None:
         """Decide at this hour, and say who holds it then."""
         at = NOW + hour * HOUR
-        await self._ledger.see(self._seen, at=at)
+        await self._ledger.record_snapshot(self._seen, at=at)
         mode = said.pop("mode", Mode.ENFORCE)
         verdict = said.pop("verdict", REJECT if reason is EXPIRED else HOLD)
         made = replace(decided(connection(), verdict), reason=reason, rule=rule)
-        await self._ledger.decide([made], [], mode=mode, at=at)
+        await self._ledger.record_decisions([made], [], mode=mode, at=at)
         return await self.held(hour)
 
     async def held(self, hour: int) -> Held | None:
@@ -299,7 +303,7 @@ async def test_the_next_time_is_held_anew(ledger, waiting):
     await answer(ledger, connection(), REJECT, at=NOW + HOUR)
     gone, again = snapshot(), snapshot(connection())
     later = {"begun": NOW + 2 * HOUR, "ended": NOW + 2 * HOUR}
-    await ledger.see(replace(gone, connections=replace(gone.connections, **later)), at=NOW + 2 * HOUR)
+    await ledger.record_snapshot(replace(gone, connections=replace(gone.connections, **later)), at=NOW + 2 * HOUR)
     assert (await ledger.history(again, at=NOW + 3 * HOUR)).held == {}
-    await ledger.see(again, at=NOW + 3 * HOUR)
+    await ledger.record_snapshot(again, at=NOW + 3 * HOUR)
     assert (await ledger.history(again, at=NOW + 3 * HOUR)).held == {}

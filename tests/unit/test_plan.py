@@ -9,19 +9,19 @@ import pytest
 
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Change,
     Decision,
     History,
     Kind,
+    LastAnswer,
     NotLearnt,
     PendingRequest,
     Plan,
     Reason,
     ReasonKind,
     RequestKey,
-    Sent,
     Snapshot,
-    Standing,
     Verdict,
 )
 from pm_autoaccept.plan import plan
@@ -137,7 +137,7 @@ def test_a_meter_waits_for_a_property_that_itself_waits():
         "property:11": ReasonKind.CONNECTION_NOT_ACCEPTED,
         "meter:21": ReasonKind.PROPERTY_NOT_ACCEPTED,
     }
-    assert "waits itself" in made.kept_back[1].reason.text
+    assert "is itself kept back" in made.kept_back[1].reason.text
 
 
 def test_a_meter_of_a_shared_property_is_accepted():
@@ -238,17 +238,17 @@ def test_a_reject_is_kept_back_while_what_pends_below_it_is_not_known(request_, 
 def test_a_reject_waits_while_an_answer_to_a_child_is_in_doubt():
     """What became of the child's own answer must be known before its parent takes it along."""
     child = property_share(11)
-    history = History(standing={child.key: Standing.IN_DOUBT})
+    history = History(answer_states={child.key: AnswerState.IN_DOUBT})
     made = planned([(connection(), REJECT), (child, REJECT)], history=history)
     assert why(made) == {"property:11": ReasonKind.IN_DOUBT, "connection:410221": ReasonKind.IN_DOUBT}
 
 
-@pytest.mark.parametrize("standing", [each for each in Standing if each is not Standing.UNANSWERED])
+@pytest.mark.parametrize("standing", [each for each in AnswerState if each is not AnswerState.UNANSWERED])
 @pytest.mark.parametrize("verdict", [ACCEPT, REJECT])
 def test_what_was_answered_is_never_answered_again(standing, verdict):
     """An answer that is done, in doubt, refused, or somebody else's keeps the request back."""
     request = connection()
-    made = planned([(request, verdict)], history=History(standing={request.key: standing}))
+    made = planned([(request, verdict)], history=History(answer_states={request.key: standing}))
     assert not made.steps
     assert list(why(made)) == ["connection:410221"]
 
@@ -256,17 +256,21 @@ def test_what_was_answered_is_never_answered_again(standing, verdict):
 def test_an_accept_that_is_done_but_still_listed_lets_its_children_through():
     """The list lags; the ledger knows that the connection is accepted."""
     parent = connection()
-    history = History(standing={parent.key: Standing.ACCEPTED})
+    history = History(answer_states={parent.key: AnswerState.ACCEPTED})
     made = planned([(parent, ACCEPT), (property_share(11), ACCEPT)], history=history)
     assert sent(made) == [("property:11", "accept")]
     assert needs(made) == {"property:11": []}
 
 
-@pytest.mark.parametrize("standing", [Standing.REJECTED, Standing.SETTLED, Standing.IN_DOUBT, Standing.REFUSED])
+@pytest.mark.parametrize(
+    "standing", [AnswerState.REJECTED, AnswerState.SETTLED, AnswerState.IN_DOUBT, AnswerState.REFUSED]
+)
 def test_any_other_answer_above_keeps_a_child_back(standing):
     """Only an accept of ours that is done lets a child through."""
     parent = connection()
-    made = planned([(parent, ACCEPT), (property_share(11), ACCEPT)], history=History(standing={parent.key: standing}))
+    made = planned(
+        [(parent, ACCEPT), (property_share(11), ACCEPT)], history=History(answer_states={parent.key: standing})
+    )
     assert not made.steps
 
 
@@ -303,7 +307,7 @@ def test_a_plan_is_fresh_for_five_minutes_or_twice_what_all_the_reading_took():
     assert (made.fresh_from, made.fresh_until) == (NOW + timedelta(minutes=1), NOW + timedelta(minutes=3))
 
 
-@pytest.mark.parametrize("standing", [Standing.REFUSED, Standing.REPEATABLE])
+@pytest.mark.parametrize("standing", [AnswerState.REFUSED, AnswerState.REPEATABLE])
 @pytest.mark.parametrize("awaits", [None, *Change])
 @pytest.mark.parametrize("template", ["as before", "another", None])
 def test_what_was_refused_goes_only_if_what_it_waits_for_has_changed(standing, awaits, template):
@@ -313,20 +317,20 @@ def test_what_was_refused_goes_only_if_what_it_waits_for_has_changed(standing, a
     attempt may have been refused: then the same holds, and where it was not, it is sent again.
     """
     request = connection()
-    sent = Sent(action=Action.ACCEPT, note="Sent 1 hour ago.", template="as before", awaits=awaits)
-    history = History(standing={request.key: standing}, sent={request.key: sent})
+    sent = LastAnswer(action=Action.ACCEPT, note="Sent 1 hour ago.", template="as before", awaits=awaits)
+    history = History(answer_states={request.key: standing}, sent={request.key: sent})
     decision = decided(request, ACCEPT, note="Sent 2 hours ago.", template=template)
     made = plan([decision], snapshot=snapshot(request), history=history)
     changed = awaits is Change.NOTE and template != "as before"
-    assert bool(made.steps) is (changed or (standing is Standing.REPEATABLE and awaits is None))
+    assert bool(made.steps) is (changed or (standing is AnswerState.REPEATABLE and awaits is None))
     assert {kept.reason.kind for kept in made.kept_back} == (set() if made.steps else {ReasonKind.REFUSED})
 
 
 def test_another_verdict_does_not_help_what_was_refused():
     """It was not the verdict that was refused."""
     request = connection()
-    sent = Sent(action=Action.ACCEPT, awaits=Change.REQUEST)
-    history = History(standing={request.key: Standing.REFUSED}, sent={request.key: sent})
+    sent = LastAnswer(action=Action.ACCEPT, awaits=Change.REQUEST)
+    history = History(answer_states={request.key: AnswerState.REFUSED}, sent={request.key: sent})
     assert not planned([(request, REJECT)], history=history).steps
 
 
@@ -358,31 +362,31 @@ HOUSE, METER_OF_HOUSE = property_share(11), meter_share(21, 11)
         (
             [(connection(), HOLD), (HOUSE, ACCEPT)],
             {},
-            "accepting this would also accept the connection of account 410221, which is on hold",
+            "accepting this would also accept the connection of account 410221, which is held for review",
             OWNER_KEY,
         ),
         (
             [(connection(), REJECT), (HOUSE, ACCEPT)],
             {},
-            "the connection of account 410221 is being rejected, and this falls with it",
+            "the connection of account 410221 is being rejected, which also rejects this request",
             OWNER_KEY,
         ),
         (
             [(HOUSE, ACCEPT)],
             {"connected": NotLearnt("403")},
-            "whether account 410221 is connected could not be learnt: 403",
+            "it is unknown whether account 410221 is connected: 403",
             OWNER_KEY,
         ),
         (
             [(HOUSE, ACCEPT)],
             {},
-            "account 410221 is not connected and no connection request of it pends; accepting this would connect it",
+            "account 410221 is not connected and has no pending connection request; accepting this would connect it",
             OWNER_KEY,
         ),
         (
             [(HOUSE, HOLD), (METER_OF_HOUSE, ACCEPT)],
             CONNECTED,
-            "accepting this would also accept the share of property 11, which is on hold",
+            "accepting this would also accept the share of property 11, which is held for review",
             HOUSE_KEY,
         ),
         (
@@ -394,34 +398,31 @@ HOUSE, METER_OF_HOUSE = property_share(11), meter_share(21, 11)
         (
             [(METER_OF_HOUSE, ACCEPT)],
             CONNECTED,
-            "whether property 11 is shared with us could not be learnt: the properties of account 410221 were not read",
+            "it is unknown whether property 11 is shared with us: the properties of account 410221 were not read",
             HOUSE_KEY,
         ),
         (
             [(METER_OF_HOUSE, ACCEPT)],
             CONNECTED | {"failed": Kind.PROPERTY},
-            (
-                "whether property 11 is shared with us could not be learnt: "
-                "the list of pending property shares is not whole"
-            ),
+            ("it is unknown whether property 11 is shared with us: the list of pending property shares is incomplete"),
             HOUSE_KEY,
         ),
         (
             [(PendingRequest(kind=Kind.METER, id=21, property_id=11), ACCEPT)],
             CONNECTED,
-            "whether property 11 is shared with us could not be learnt: the document does not name the owner",
+            "it is unknown whether property 11 is shared with us: the document does not name the owner",
             HOUSE_KEY,
         ),
         (
             [(connection(), REJECT)],
             {"failed": Kind.PROPERTY},
-            "rejecting this would also reject its pending property shares, and their list is not whole",
+            "rejecting this would also reject its pending property shares; the list of them is incomplete",
             None,
         ),
         (
             [(HOUSE, REJECT)],
             {"failed": Kind.METER},
-            "rejecting this would also reject its pending meter shares, and their list is not whole",
+            "rejecting this would also reject its pending meter shares; the list of them is incomplete",
             None,
         ),
     ],
@@ -434,17 +435,17 @@ def test_each_reason_names_the_other_and_says_in_a_sentence_what_is_at_stake(pai
 def test_a_child_that_waits_for_one_that_waits_says_so():
     """The nearest cause is named."""
     made = planned([(HOUSE, ACCEPT), (meter_share(21, 11, BOB), ACCEPT)], connected=frozenset({BOB}))
-    text = "accepting this would also accept the share of property 11, which waits itself"
+    text = "accepting this would also accept the share of property 11, which is itself kept back"
     assert _sentences(made)[1] == (text, HOUSE_KEY)
 
 
 def test_a_child_in_doubt_is_named_by_the_parent_that_waits_for_it():
     """Whoever looks at the parent is led to the child."""
-    history = History(standing={HOUSE.key: Standing.IN_DOUBT})
+    history = History(answer_states={HOUSE.key: AnswerState.IN_DOUBT})
     made = planned([(connection(), REJECT), (HOUSE, REJECT)], history=history)
     assert _sentences(made) == [
-        ("an answer was sent, and what became of it is not known yet", None),
-        ("what became of our answer to property:11 is not known yet", HOUSE_KEY),
+        ("an answer was sent, but its outcome is still unknown", None),
+        ("the outcome of our answer to property:11 is still unknown", HOUSE_KEY),
     ]
 
 
@@ -466,7 +467,8 @@ def test_an_answer_of_unknown_fate_is_repeated_word_for_word(verdict):
     request = connection()
     action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
     history = History(
-        standing={request.key: Standing.REPEATABLE}, sent={request.key: Sent(action=action, note="As sent.")}
+        answer_states={request.key: AnswerState.REPEATABLE},
+        sent={request.key: LastAnswer(action=action, note="As sent.")},
     )
     (step,) = planned([(request, verdict)], history=history).steps
     assert (step.action, step.decision.note, step.repeats) == (action, "As sent.", True)
@@ -475,44 +477,52 @@ def test_an_answer_of_unknown_fate_is_repeated_word_for_word(verdict):
 def test_another_verdict_than_the_one_of_unknown_fate_waits_for_a_person():
     """Two different answers to one request would be one too many."""
     request = connection()
-    for standing in (Standing.REPEATABLE, Standing.IN_DOUBT):
-        sent = Sent(action=Action.ACCEPT, awaits=Change.REQUEST)
-        history = History(standing={request.key: standing}, sent={request.key: sent})
+    for standing in (AnswerState.REPEATABLE, AnswerState.IN_DOUBT):
+        sent = LastAnswer(action=Action.ACCEPT, awaits=Change.REQUEST)
+        history = History(answer_states={request.key: standing}, sent={request.key: sent})
         (kept,) = planned([(request, REJECT)], history=history).kept_back
         assert kept.reason.kind is ReasonKind.VERDICT_CHANGED
-        assert "waits for a person" in kept.reason.text
+        assert "a person must review it" in kept.reason.text
 
 
 @pytest.mark.parametrize(("seconds", "goes"), [(-301, False), (-300, True), (0, True), (300, True), (301, False)])
 def test_nothing_is_sent_again_while_the_clocks_do_not_agree(seconds, goes):
     """Nobody can say how long ago it was sent; what was not answered yet is answered all the same."""
     request, new = connection(), connection(BOB)
-    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: Sent(action=Action.ACCEPT)})
+    history = History(
+        answer_states={request.key: AnswerState.REPEATABLE}, sent={request.key: LastAnswer(action=Action.ACCEPT)}
+    )
     seen = snapshot(request, new, clock=timedelta(seconds=seconds))
     made = plan([decided(each, ACCEPT) for each in (request, new)], snapshot=seen, history=history)
     assert {step.key for step in made.steps} == ({request.key, new.key} if goes else {new.key})
-    assert made.clock_apart == (None if goes else timedelta(seconds=seconds))
+    assert made.clock_skew == (None if goes else timedelta(seconds=seconds))
     said = {kept.reason.text for kept in made.kept_back}
-    assert goes or all("while our clock and Portfolio Manager's are 301 seconds apart" in each for each in said)
+    assert goes or all(
+        "while this machine's clock differs from Portfolio Manager's by 301 seconds" in each for each in said
+    )
     assert bool(said) is not goes
 
 
 def test_without_the_service_s_clock_ours_alone_decides():
     """Not every answer has a Date."""
     request = connection()
-    history = History(standing={request.key: Standing.REPEATABLE}, sent={request.key: Sent(action=Action.ACCEPT)})
+    history = History(
+        answer_states={request.key: AnswerState.REPEATABLE}, sent={request.key: LastAnswer(action=Action.ACCEPT)}
+    )
     assert planned([(request, ACCEPT)], history=history, clock=NotLearnt("no Date")).steps
 
 
 def test_a_reject_waits_for_a_child_whose_repeated_answer_is_kept_back():
     """What became of the answer to the child is not known, so its parent's reject must not take it along."""
     parent, child = property_share(11), meter_share(21, 11)
-    sent = {child.key: Sent(action=Action.ACCEPT)}
-    history = History(standing={child.key: Standing.REPEATABLE}, sent=sent)
+    sent = {child.key: LastAnswer(action=Action.ACCEPT)}
+    history = History(answer_states={child.key: AnswerState.REPEATABLE}, sent=sent)
     made = planned([(parent, REJECT), (child, REJECT)], history=history)
     assert not made.steps
     assert {kept.reason.kind for kept in made.kept_back} == {ReasonKind.VERDICT_CHANGED, ReasonKind.IN_DOUBT}
-    history = History(standing={child.key: Standing.REPEATABLE}, sent={child.key: Sent(action=Action.REJECT)})
+    history = History(
+        answer_states={child.key: AnswerState.REPEATABLE}, sent={child.key: LastAnswer(action=Action.REJECT)}
+    )
     steps = planned([(parent, REJECT), (child, REJECT)], history=history).steps
     assert [(step.key, step.needs) for step in steps] == [(child.key, ()), (parent.key, (child.key,))]
 
@@ -530,11 +540,11 @@ def test_a_child_waits_for_a_parent_that_one_read_misses():
     assert "is missing from one read" in made.kept_back[0].reason.text
 
 
-@pytest.mark.parametrize("standing", [Standing.UNANSWERED, Standing.REFUSED])
+@pytest.mark.parametrize("standing", [AnswerState.UNANSWERED, AnswerState.REFUSED])
 def test_a_parent_s_reject_waits_for_a_child_that_one_read_misses(standing):
     """If it pends, it gets its own note first."""
     decisions = [decided(connection(), REJECT), missed(property_share(11))]
-    history = History(standing={key("property", 11): standing})
+    history = History(answer_states={key("property", 11): standing})
     made = plan(decisions, snapshot=snapshot(connection()), history=history)
     assert why(made) == {"connection:410221": ReasonKind.MISSED_ONCE}
     assert made.kept_back[0].reason.other == key("property", 11)
@@ -545,13 +555,13 @@ def test_a_parent_s_reject_waits_for_a_child_that_one_read_misses(standing):
 def test_a_parent_that_we_accepted_counts_only_without_any_doubt(verdict, doubt):
     """It is listed long after our accept, or beside an element whose id nobody can read: that may be another share."""
     pairs = [(property_share(11), verdict), (meter_share(21, 11), ACCEPT)]
-    accepted = {key("property", 11): Standing.ACCEPTED}
-    assert sent(planned(pairs, history=History(standing=accepted), **CONNECTED)) == [("meter:21", "accept")]
+    accepted = {key("property", 11): AnswerState.ACCEPTED}
+    assert sent(planned(pairs, history=History(answer_states=accepted), **CONNECTED)) == [("meter:21", "accept")]
     overdue = frozenset(accepted) if doubt == "overdue" else frozenset()
     strange = Kind.PROPERTY if doubt == "strange" else None
     made = planned(
         pairs,
-        history=History(standing=accepted, overdue=overdue),
+        history=History(answer_states=accepted, overdue=overdue),
         seen=snapshot(*(request for request, _ in pairs), strange=strange, **CONNECTED),
     )
     assert sent(made) == []
@@ -561,6 +571,6 @@ def test_a_parent_that_we_accepted_counts_only_without_any_doubt(verdict, doubt)
 def test_what_is_listed_long_after_its_answer_is_shown_to_people():
     """A list that lags is no explanation any more."""
     history = History(
-        standing={key("connection", ALICE): Standing.REJECTED}, overdue=frozenset({key("connection", ALICE)})
+        answer_states={key("connection", ALICE): AnswerState.REJECTED}, overdue=frozenset({key("connection", ALICE)})
     )
     assert why(planned([(connection(), ACCEPT)], history=history)) == {"connection:410221": ReasonKind.LISTED_AGAIN}

@@ -60,7 +60,7 @@ async def test_the_newest_date_of_a_column(tmp_path):
     assert (await read_source(source(DATED), Places(tmp_path))).dated is None
     write(tmp_path, "n\n1\n")
     learnt = (await read_source(source(DATED), Places(tmp_path))).table
-    assert learnt == NotLearnt("a.csv: the column written stands nowhere in its header (n)")
+    assert learnt == NotLearnt("a.csv: the column written is missing in the header (n)")
 
 
 async def test_several_keys_and_columns(tmp_path):
@@ -98,8 +98,8 @@ async def test_values(tmp_path):
     ("text", "why"),
     [
         ("n\n" + "1" * LONGEST, "line 2 is longer than 1,000,000 characters"),
-        ("n\n" + "1" * 200_000, "it is not a csv file: field larger than field limit"),
-        ("n\n1\0\n", "line 2: a NUL character stands in the key; export the data again"),
+        ("n\n" + "1" * 200_000, "this is not valid CSV: field larger than field limit"),
+        ("n\n1\0\n", "line 2: the key contains a NUL character; export the data again"),
     ],
 )
 def test_what_no_export_has(tmp_path, text, why):

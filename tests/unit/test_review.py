@@ -56,8 +56,8 @@ def say(address):
 async def watch(ledger: SqlLedger, *requests, minute: int, **said) -> None:
     """Record a read and compare it with what was decided."""
     seen, at = read(*requests, minute=minute, **said), NOW + minute * MINUTE + timedelta(seconds=2)
-    await ledger.see(seen, at=at)
-    await ledger.watch(seen, at=at)
+    await ledger.record_snapshot(seen, at=at)
+    await ledger.reconcile(seen, at=at)
 
 
 async def website(ledger: SqlLedger) -> None:
@@ -65,7 +65,7 @@ async def website(ledger: SqlLedger) -> None:
     asked = [property_share(11), property_share(12), meter_share(21, 11)]
     both = {"connected": frozenset({ALICE}), "shared_properties": {ALICE: frozenset()}}
     await watch(ledger, *asked, minute=0, **both)
-    await ledger.decide([decided(each, HOLD) for each in asked], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(each, HOLD) for each in asked], [], mode=Mode.ENFORCE, at=NOW)
     for minute in (1, 2):
         await watch(ledger, minute=minute, **both | {"shared_properties": {ALICE: frozenset({11})}})
 
@@ -80,12 +80,12 @@ def test_what_is_held_is_listed_by_rule_and_for_how_long(fill, say, monkeypatch)
         kept = KeptBack(decided(twice, ACCEPT), Reason(ReasonKind.VERDICT_CHANGED, "another answer was sent before"))
         waits = KeptBack(decided(asked[3], ACCEPT), Reason(ReasonKind.PROPERTY_NOT_ACCEPTED, "it waits"))
         held = [replace(decided(each, HOLD), rule=rule) for each, rule in ((asked[0], "wait"), (missed, None))]
-        await ledger.decide([*held, kept.decision, waits.decision], [kept, waits], mode=Mode.ENFORCE, at=NOW)
+        await ledger.record_decisions([*held, kept.decision, waits.decision], [kept, waits], mode=Mode.ENFORCE, at=NOW)
         await answer(ledger, asked[4], ACCEPT, minute=0)
         await watch(ledger, *(each for each in asked if each is not missed), minute=1)
 
     fill(happen)
-    monkeypatch.setattr("pm_autoaccept.cycle.utc_now", lambda: NOW + timedelta(days=2, hours=3, minutes=5))
+    monkeypatch.setattr("pm_autoaccept.clock.utc_now", lambda: NOW + timedelta(days=2, hours=3, minutes=5))
     text = say("review")
     assert text.exit_code == 0
     assert "3 requests are held for review." in text.output
@@ -142,7 +142,7 @@ def test_what_came_in_undecided_is_acknowledged_once(fill, say, address):
 @pytest.mark.parametrize(
     ("key", "why", "text"),
     [
-        ("property:12", "why not", "did not come in undecided"),
+        ("property:12", "why not", "is not an undecided connection or share"),
         ("11", "why not", "names no request"),
         (KEY, "  ", "--why needs a reason"),
     ],
@@ -161,9 +161,9 @@ def undecided(address: str) -> int:
 
     async def count() -> int:
         ledger = await SqlLedger.open(address, name="oak")
-        await ledger.belongs_to(service=SERVICE, provider=US)
+        await ledger.check_account(service=SERVICE, provider=US)
         try:
-            return await ledger.undecided()
+            return await ledger.count_undecided()
         finally:
             await ledger.close()
 
@@ -176,7 +176,7 @@ def test_every_decision_shows_what_came_of_its_own_answer(fill, say):
 
     async def happen(ledger: SqlLedger) -> None:
         await watch(ledger, request, minute=0)
-        await ledger.decide([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+        await ledger.record_decisions([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
         await answer(ledger, request, ACCEPT, minute=1, outcome=Outcome.REFUSED, text="no")
         await answer(ledger, request, ACCEPT, minute=2)
 

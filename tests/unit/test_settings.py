@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.config import host_and_port, ledger_address, load_accounts, load_settings, policy_folder, said
+from pm_autoaccept.config import (
+    host_and_port,
+    ledger_address,
+    list_settings,
+    load_accounts,
+    load_settings,
+    policy_folder,
+)
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.model import Mode
 
@@ -112,7 +119,7 @@ def test_a_command_for_one_account_says_which_there_are(write):
     assert [each.name for each in load_accounts(settings=file, account="two").accounts] == ["two"]
     with pytest.raises(ConfigurationError, match="--account with one of one, two"):
         load_settings(settings=file)
-    with pytest.raises(ConfigurationError, match="no account `three`; there is one, two"):
+    with pytest.raises(ConfigurationError, match="unknown account `three`; known accounts: one, two"):
         load_settings(settings=file, account="three")
 
 
@@ -132,7 +139,7 @@ def test_an_account_that_is_not_named_may_be_broken(write, monkeypatch):
     """Whoever looks at one account is not kept from it by another's missing password."""
     monkeypatch.delenv("THE_OTHER")
     assert load_settings(settings=write(TWO), account="one").name == "one"
-    with pytest.raises(ConfigurationError, match=r"settings.yaml:13:19: the variable THE_OTHER is not set"):
+    with pytest.raises(ConfigurationError, match=r"settings.yaml:13:19: the environment variable THE_OTHER is not set"):
         load_accounts(settings=write(TWO))
 
 
@@ -140,28 +147,32 @@ def test_an_account_that_is_not_named_may_be_broken(write, monkeypatch):
     ("text", "place", "said"),
     [
         ("", "", "the file is empty"),
-        ("- mode", "1:1", "a settings file is a mapping"),
-        ("mod: observe", "1:1", "has no `mod` (did you mean `mode`?)"),
+        ("- mode", "1:1", "a settings file must be a mapping"),
+        ("mod: observe", "1:1", "unknown setting `mod` in a settings file (did you mean `mode`?)"),
         ("mode: observe\nmode: enforce", "2:1", "already stands in line 1"),
-        ("mode: [observe]", "1:7", "`mode` is one value"),
+        ("mode: [observe]", "1:7", "`mode` must be a single value"),
         ("mode: &a observe", "1:7", "YAML anchor"),
         ("mode: !x observe", "1:7", "YAML tag"),
-        ("mode: on", "1:7", "write observe or enforce"),
-        ("interval: 1 minute", "1:11", "is no duration"),
+        ("mode: on", "1:7", "invalid value; use observe or enforce"),
+        ("interval: 1 minute", "1:11", "invalid duration"),
         ("listen: 9090", "1:9", "HOST:PORT"),
         ("ledger: mysql://x/y", "1:9", "SQLite or PostgreSQL"),
-        ("accounts: one", "1:11", "`accounts` is a mapping"),
+        ("accounts: one", "1:11", "`accounts` must be a mapping"),
         (TWO.replace("  two:", "  one:"), "10:3", "`one` already stands in line 4"),
-        (TWO.replace("  two:", "  Two:"), "10:3", "an account's name"),
-        (TWO.replace("    service: live", "    ledger: x"), "11:5", "`ledger` is the whole program's"),
+        (TWO.replace("  two:", "  Two:"), "10:3", "invalid account name"),
+        (TWO.replace("    service: live", "    ledger: x"), "11:5", "`ledger` applies to the whole program"),
         (TWO.replace("    service: live", "    sevice: live"), "11:5", "did you mean `service`"),
-        (TWO.replace("    username: prairie_power\n    password_env", "    password_env"), "10:3", "`two` lacks `user"),
-        (TWO.replace("    password_env: THE_OTHER\n", ""), "10:3", "`two` lacks `password_file`"),
-        (TWO.replace("mode: observe", "username: x"), "1:11", "has a username of its own"),
-        (TWO.replace("service: live", "service: test"), "", "`one` and `two` are both prairie_power"),
+        (
+            TWO.replace("    username: prairie_power\n    password_env", "    password_env"),
+            "10:3",
+            "`two`: missing `user",
+        ),
+        (TWO.replace("    password_env: THE_OTHER\n", ""), "10:3", "`two`: missing `password_file`"),
+        (TWO.replace("mode: observe", "username: x"), "1:11", "needs a username of its own"),
+        (TWO.replace("service: live", "service: test"), "", "`one` and `two` both sign in as prairie_power"),
         (TWO.replace("interval: 90s", "timeout: 2m"), "4:3", "account `one`: lease"),
         (TWO.replace("interval: 90s", "unknown_wait: 3m"), "10:3", "unknown_wait must be longer"),
-        (TWO.replace("password_file: secret", "password_file: nowhere"), "7:20", "nowhere cannot be read"),
+        (TWO.replace("password_file: secret", "password_file: nowhere"), "7:20", "cannot read the file"),
     ],
 )
 def test_each_fault_in_the_file_is_told_with_its_place(write, text, place, said):
@@ -197,7 +208,7 @@ def test_a_password_in_the_settings_file_is_refused_and_not_repeated(write, line
 
 def test_a_password_in_the_file_is_told_where_it_belongs(write):
     """The message names the key that names a file."""
-    with pytest.raises(ConfigurationError, match="put it into a file of its own and name that with password_file"):
+    with pytest.raises(ConfigurationError, match="put it in a file of its own and set password_file"):
         load_accounts(settings=write("password: x"), **KNOWN)
 
 
@@ -243,7 +254,7 @@ def test_an_address_to_listen_on_is_host_and_port(listen, host, port):
 @pytest.mark.parametrize("listen", ["9090", ":9090", "x:99999", "x:", "http://x:1", "::1:80", "[x]:80", "a b:1"])
 def test_what_is_no_address_to_listen_on_is_refused(listen):
     """The message shows the form."""
-    with pytest.raises(ConfigurationError, match=r"--listen: .* write HOST:PORT"):
+    with pytest.raises(ConfigurationError, match=r"--listen: .* use HOST:PORT"):
         load_settings(**KNOWN, listen=listen)
 
 
@@ -258,7 +269,9 @@ def test_enforce_is_for_epa_s_services_and_simulators():
     """No other host gets the password and the answers, however it was written."""
     for service in ("live", "test", "https://portfoliomanager.energystar.gov/ws/"):
         assert load_settings(**KNOWN | {"service": service}, mode="enforce").mode is Mode.ENFORCE
-    with pytest.raises(ConfigurationError, match="enforce is for EPA's services and for a simulator"):
+    with pytest.raises(
+        ConfigurationError, match="mode enforce is only allowed with EPA's services and with a simulator"
+    ):
         load_settings(**KNOWN | {"service": "https://pm.example/ws"}, mode="enforce")
 
 
@@ -267,7 +280,9 @@ def test_groups_of_people_are_named_with_commas_between_them(monkeypatch):
     assert load_settings(**KNOWN).groups == ()
     assert load_settings(**KNOWN, groups="tenant-forms, supervisors").groups == ("tenant-forms", "supervisors")
     monkeypatch.setenv("PM_AUTOACCEPT_GROUPS", "The Boss")
-    with pytest.raises(ConfigurationError, match="write the names of groups with commas between them"):
+    with pytest.raises(
+        ConfigurationError, match="invalid group name; use lower-case words joined by hyphens, separated by commas"
+    ):
         load_settings(**KNOWN)
 
 
@@ -330,11 +345,11 @@ def test_blanks_in_a_secret_are_part_of_it(write, tmp_path):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"one\ntwo\n", "it holds several lines"),
-        (b"Br\xfccke\n", "it is not UTF-8"),
-        (b"P\0w\0", "it holds a NUL character"),
-        (b"\xef\xbb\xbf\r\n", "it is empty; write the provider account's password"),
-        (b"", "it is empty; write the provider account's password"),
+        (b"one\ntwo\n", "more than one line"),
+        (b"Br\xfccke\n", "not UTF-8"),
+        (b"P\0w\0", "contains a NUL character"),
+        (b"\xef\xbb\xbf\r\n", "empty value; expected the provider account's password"),
+        (b"", "empty value; expected the provider account's password"),
     ],
 )
 def test_a_secret_that_is_no_line_of_text_is_refused_in_words(data, says, write, tmp_path):
@@ -350,21 +365,25 @@ def test_a_secret_that_is_no_line_of_text_is_refused_in_words(data, says, write,
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("mode", "Enforce", "write observe or enforce"),
-        ("log_level", "loud", "write debug, info, warning or error"),
-        ("log_format", "xml", "write auto, text or json"),
-        ("in_flight", "many", "that is no whole number; write one, as 4"),
-        ("in_flight", "1.5", "that is no whole number; write one, as 4"),
-        ("in_flight", "9" * 5000, "that is no whole number; write one, as 4"),
-        ("in_flight", "0", "that is too little; it must be at least 1"),
-        ("in_flight", "999", "that is too much; it must be at most 256"),
-        ("interval", "0s", "that is too little; it must be more than 0s"),
-        ("retention", "0s", "that is too little; it must be more than 0s"),
-        ("timeout", "soon", "that is no duration"),
-        ("rate", "fast", "that is no rate"),
-        ("listen", "here", "that is no address to listen on"),
-        ("ledger", "there", "that is no ledger's address"),
-        ("groups", "A B", "write the names of groups"),
+        ("mode", "Enforce", "invalid value; use observe or enforce"),
+        ("log_level", "loud", "invalid value; use debug, info, warning or error"),
+        ("log_format", "xml", "invalid value; use auto, text or json"),
+        ("in_flight", "many", "invalid number; use a whole number, for example 4"),
+        ("in_flight", "1.5", "invalid number; use a whole number, for example 4"),
+        ("in_flight", "9" * 5000, "invalid number; use a whole number, for example 4"),
+        ("in_flight", "0", "too small; use at least 1"),
+        ("in_flight", "999", "too large; use at most 256"),
+        ("interval", "0s", "too small; use more than 0s"),
+        ("retention", "0s", "too small; use more than 0s"),
+        ("timeout", "soon", "invalid duration; use a number and s, m, h or d, for example 60s"),
+        ("interval", "100000s", "invalid duration"),
+        ("interval", "\u0663\u0660s", "invalid duration"),
+        ("rate", "4 per \u0661s", "invalid rate"),
+        ("rate", "\u0664 per 1s", "invalid rate"),
+        ("rate", "fast", "invalid rate"),
+        ("listen", "here", "invalid listen address"),
+        ("ledger", "there", "invalid ledger address"),
+        ("groups", "A B", "invalid group name"),
     ],
 )
 def test_errors_about_settings_are_in_our_own_words(name, value, says, monkeypatch):
@@ -396,18 +415,18 @@ def test_all_that_is_wrong_with_a_settings_file_is_told_in_one_round(write):
     for says in (
         "did you mean `interval`",
         "did you mean `service`",
-        "1:7: write observe or enforce",
-        "3:9: that is no address to listen on",
+        "1:7: invalid value; use observe or enforce",
+        "3:9: invalid listen address",
         "4:11: ",
-        "6:52: the file",
-        "that is no whole number",
+        "6:52: cannot read the file",
+        "invalid number",
         "account `one`: lease (120s) must be",
         "account `three`: lease (120s) must be",
-        "account `three`: rate none is for a simulator only",
+        "account `three`: rate none is only allowed with a simulator",
         "account `three`: unknown_wait must be longer",
     ):
         assert says in told, f"not told: {says}"
-    assert "`two` lacks `service`" not in told, "it does not lack what it has under a wrong name"
+    assert "`two`: missing `service`" not in told, "it does not lack what it has under a wrong name"
 
 
 def way_of(url: str = "https://pm.example.org/ws", **more: Any) -> str | None:
@@ -438,7 +457,7 @@ def test_each_account_may_have_its_own_proxy(write, tmp_path, monkeypatch):
     one, two = (account.proxies.route(account.base_url).proxy for account in program.accounts)
     assert (str(one), one.credentials) == ("http://ours:2 (PROXY)", b"user:p%40 ss:")
     assert (str(two), two.credentials) == ("http://top:1 (PROXY)", None)
-    shown = {(each.account, each.setting): each.value for each in said(program)}
+    shown = {(each.account, each.setting): each.value for each in list_settings(program)}
     assert shown["one", "proxy"] == "http://ours:2"
     assert shown["one", "proxy_password"] == "***"
     assert "p%40" not in f"{program!r}{shown}"
@@ -447,15 +466,15 @@ def test_each_account_may_have_its_own_proxy(write, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (f"proxy: http://user:{SECRET}@ours:2", "name that with proxy_password_file"),
-        (f"proxy: user:{SECRET}@ours:2", "name that with proxy_password_file"),
-        (f"proxy: 'http://user:{SECRET}#x@ours:2'", "name that with proxy_password_file"),
-        (f"proxy: socks5://user:{SECRET}@ours:2", "name that with proxy_password_file"),
+        (f"proxy: http://user:{SECRET}@ours:2", "set proxy_password_file"),
+        (f"proxy: user:{SECRET}@ours:2", "set proxy_password_file"),
+        (f"proxy: 'http://user:{SECRET}#x@ours:2'", "set proxy_password_file"),
+        (f"proxy: socks5://user:{SECRET}@ours:2", "set proxy_password_file"),
         ("proxy: socks5://ours:2", "a proxy of the kind `socks5` is not supported"),
-        (f"proxy_password: {SECRET}", "name that with proxy_password_file"),
+        (f"proxy_password: {SECRET}", "set proxy_password_file"),
         ("proxy: ours:2\nproxy_password_file: secret", "names no user for this password"),
-        ("proxy_password_file: secret", "proxy_password is the password of proxy"),
-        ("proxy: none\nproxy_password_file: secret", "proxy_password is the password of proxy"),
+        ("proxy_password_file: secret", "proxy_password is set but proxy is not"),
+        ("proxy: none\nproxy_password_file: secret", "proxy_password is set but proxy is not"),
     ],
 )
 def test_what_is_wrong_with_a_proxy_in_the_settings_file_is_told_without_secrets(write, line, says):

@@ -7,8 +7,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_autoaccept.model import Watched
-from pm_autoaccept.watch import AT_ONCE, IN_TURN, owners_to_read
+from pm_autoaccept.model import ShareReads
+from pm_autoaccept.watch import MAX_OWNERS_IN_TURN_PER_CYCLE, MAX_RECENT_OWNERS_PER_CYCLE, owners_to_read
 from tests.examples import NOW
 
 owners = st.frozensets(st.integers(1, 60))
@@ -18,8 +18,8 @@ times = st.dictionaries(st.integers(1, 60), st.integers(0, 9).map(lambda minute:
 @given(times, owners, owners, owners, owners)
 def test_a_cycle_reads_a_bounded_number_of_owners(tried, touched, sharing, connected, pending):
     """Whatever happens with how many of them."""
-    watched = Watched(tried=tried, touched=touched, sharing=sharing)
-    chosen = owners_to_read(watched, connected=connected, pending=pending, in_turn=5, at_once=3)
+    watched = ShareReads(tried=tried, touched=touched, sharing=sharing)
+    chosen = owners_to_read(watched, connected=connected, pending=pending, max_in_turn=5, max_recent=3)
     assert len(chosen) <= 8
     assert chosen <= touched | sharing | connected
 
@@ -30,8 +30,8 @@ def test_each_owner_is_read_in_its_turn(touched, sharing, connected):
     tried = {}
     everybody = sharing | connected
     for minute in range(-(-len(everybody) // 5)):
-        watched = Watched(tried=dict(tried), touched=touched, sharing=sharing)
-        chosen = owners_to_read(watched, connected=connected, pending=touched, in_turn=5, at_once=3)
+        watched = ShareReads(tried=dict(tried), touched=touched, sharing=sharing)
+        chosen = owners_to_read(watched, connected=connected, pending=touched, max_in_turn=5, max_recent=3)
         tried |= dict.fromkeys(chosen, NOW + timedelta(minutes=minute))
     assert everybody <= tried.keys()
 
@@ -39,7 +39,7 @@ def test_each_owner_is_read_in_its_turn(touched, sharing, connected):
 def test_those_with_whom_something_happened_are_read_at_once():
     """Before those who only have something pending, and beside those whose turn it is."""
     many = frozenset(range(100, 200))
-    watched = Watched(tried=dict.fromkeys(range(1, 90), NOW), touched=frozenset({300}))
+    watched = ShareReads(tried=dict.fromkeys(range(1, 90), NOW), touched=frozenset({300}))
     chosen = owners_to_read(watched, connected=many, pending=many)
     assert 300 in chosen
-    assert len(chosen) == IN_TURN + AT_ONCE
+    assert len(chosen) == MAX_OWNERS_IN_TURN_PER_CYCLE + MAX_RECENT_OWNERS_PER_CYCLE

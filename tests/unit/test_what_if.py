@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.replay import recall
+from pm_autoaccept.ledger.replay import load_recorded_requests
 from pm_autoaccept.ledger.retention import mask
 from pm_autoaccept.model import (
     Action,
@@ -29,7 +29,7 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.parse import parse_pending_page
 from pm_autoaccept.policy import load
-from pm_autoaccept.what_if import rejudge
+from pm_autoaccept.what_if import judge_recorded
 from tests.examples import ALICE, BOB, NOW, decided, snapshot
 
 HOUR = timedelta(hours=1)
@@ -74,9 +74,9 @@ async def record(ledger, *requests, hours, verdict=Verdict.HOLD, reason=ReasonKi
     seen = snapshot(*requests)
     lists = {"connections": seen.connections, "properties": seen.properties, "meters": seen.meters}
     seen = replace(seen, **{name: replace(each, begun=at, ended=at) for name, each in lists.items()})
-    await ledger.see(seen, at=at, **said)
+    await ledger.record_snapshot(seen, at=at, **said)
     decisions = [replace(decided(each, verdict), reason=Reason(reason, "so it was")) for each in requests]
-    await ledger.decide(decisions, [], mode=Mode.ENFORCE, at=at)
+    await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=at)
     return decisions
 
 
@@ -93,14 +93,14 @@ async def judged(ledger, *rules, top=""):
     """Request → what a policy of these rules says of it."""
     text = "".join(f"  - {rule}\n" for rule in rules)
     policy = load({"policy.yaml": f"version: 1\n{top}\nrules:\n{text}".encode()})
-    memory = await ledger.database.read(recall)
-    return {str(each.recalled.key): each for each in rejudge(memory, policy=policy, tables={})}
+    memory = await ledger.database.read(load_recorded_requests)
+    return {str(each.recorded.key): each for each in judge_recorded(memory, policy=policy, tables={})}
 
 
 def brief(found):
     """Request → verdict and rule, or what was unknown."""
     return {
-        key: (str(each.verdict), each.why_not or each.judgement.unknown or each.judgement.rule)
+        key: (str(each.verdict), each.not_judged_reason or each.judgement.unknown or each.judgement.rule)
         for key, each in found.items()
     }
 
@@ -139,7 +139,7 @@ async def test_it_is_judged_as_of_the_time_of_its_decision(ledger):
     await record(ledger, asks(ALICE, "1"), hours=48, reason=ReasonKind.UNKNOWN)
     that_day = "{id: that-day, on: connection, when: {held_for: {at_least: 2d}}, then: reject, until: 2026-03-06}"
     assert brief(await judged(ledger, that_day))[f"connection:{ALICE}"] == ("reject", "that-day")
-    memory = await ledger.database.read(recall)
+    memory = await ledger.database.read(load_recorded_requests)
     assert memory.requests[0].held == Held("a-rule", NOW)
 
 
@@ -155,10 +155,10 @@ async def test_a_meter_asks_about_its_property_as_it_then_stood(ledger):
     )
     assert brief(await judged(ledger, *rules))["meter:21"] == ("reject", "falls")
     step = Step(decision=decision, action=Action.ACCEPT)
-    number = await ledger.intend(step, at=NOW + 2 * HOUR)
-    await ledger.conclude(number, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 2 * HOUR)
+    number = await ledger.record_intent(step, at=NOW + 2 * HOUR)
+    await ledger.record_outcome(number, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 2 * HOUR)
     stands = snapshot(meter, connected=frozenset({ALICE}), shared_properties={ALICE: frozenset({11})})
-    await ledger.watch(stands, at=NOW + 2 * HOUR)
+    await ledger.reconcile(stands, at=NOW + 2 * HOUR)
     await record(ledger, meter, hours=3)
     assert brief(await judged(ledger, *rules))["meter:21"] == ("accept", "shared")
     connected = "{id: yes, on: meter, when: {account.connected: true}, then: accept}"
@@ -186,8 +186,8 @@ async def test_what_no_policy_could_decide_stays_as_it_was(ledger):
     await mask(ledger.database, before=NOW + HOUR)
     await record(ledger, asks(BOB, "1"), hours=2, reason=ReasonKind.LIST_NOT_WHOLE)
     assert brief(await judged(ledger, KNOWN)) == {
-        f"connection:{ALICE}": ("hold", "what was asked is masked"),
-        f"connection:{BOB}": ("hold", "it was in doubt whatever the policy: see its reason on record"),
+        f"connection:{ALICE}": ("hold", "its content is masked"),
+        f"connection:{BOB}": ("hold", "it was held whatever the policy; see its recorded reason"),
     }
 
 
@@ -199,7 +199,7 @@ async def test_what_has_a_forbidden_character_is_asked_of_no_policy(ledger):
     assert found == {
         f"connection:{ALICE}": (
             "hold",
-            "it has a character that XML forbids, in account/customFieldList/customField",
+            "it contains a character that XML forbids, in account/customFieldList/customField",
         ),
         "property:11": ("hold", ("connection.custom.Customer Number",)),
     }

@@ -15,12 +15,12 @@ from pm_autoaccept.data_sources import read, read_folder
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import CustomFieldDefinition, Fact, NotLearnt
 from pm_autoaccept.policy import CaseResult, Policy, Table, load, rules_not_decided, run_cases
-from pm_autoaccept.policy.custom_fields.compare import Compared, compare
+from pm_autoaccept.policy.custom_fields.compare import CompareResult, compare
 from pm_autoaccept.policy.lint.warnings import warnings
 from pm_autoaccept.policy.messages import perhaps
 
 if TYPE_CHECKING:
-    from pm_autoaccept.config import ForPolicy
+    from pm_autoaccept.config import PolicyNames
 
 
 class Level(StrEnum):
@@ -88,7 +88,7 @@ class Report:
     tables: Mapping[str, Fact[Table]]
     results: tuple[CaseResult, ...] = ()
     not_decided: tuple[str, ...] = ()
-    compared: Compared | None = None
+    compared: CompareResult | None = None
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def report_on(
     folder: Path,
     *,
     now: datetime,
-    names: ForPolicy | None = None,
+    names: PolicyNames | None = None,
     definitions: Live | None = None,
     require_coverage: bool = False,
 ) -> Report:
@@ -172,7 +172,7 @@ def report_on(
     )
 
 
-def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str, Fact[Table]]:
+def _read(policy: Policy, folder: Path, names: PolicyNames | None) -> Mapping[str, Fact[Table]]:
     """The tables that lie in the folder, and in the databases that the settings name."""
     tables = read(policy.sources, folder)
     asked = [source for source in policy.sources.values() if source.query is not None]
@@ -184,7 +184,7 @@ def _read(policy: Policy, folder: Path, names: ForPolicy | None) -> Mapping[str,
     return {**tables, **{each.name: asyncio.run(read_source(each, places)).table for each in asked}}
 
 
-def _of_groups(folder: Path, policy: Policy, names: ForPolicy) -> Iterator[Finding]:
+def _of_groups(folder: Path, policy: Policy, names: PolicyNames) -> Iterator[Finding]:
     for group in sorted(policy.told - set(names.groups)):
         meant = perhaps(group, names.groups)
         message = f"the policy tells `{group}`{meant}, and `groups` in the settings does not name it"
@@ -226,7 +226,7 @@ def _uncovered(policy: Policy, not_decided: tuple[str, ...]) -> Iterator[Finding
             yield Finding("not-covered", Level.ERROR, fault)
 
 
-def _of_account(folder: Path, compared: Compared) -> Iterator[Finding]:
+def _of_account(folder: Path, compared: CompareResult) -> Iterator[Finding]:
     yield from (Finding("custom-fields", Level.ERROR, fault) for fault in compared.faults)
     for name in compared.never_asked:
         fault = Fault(str(folder), 0, 0, f"customers must fill in `{name}`, and no rule asks for it")

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from pm_autoaccept.cli.output.rows import attributes
 from pm_autoaccept.model import Origin
-from pm_autoaccept.record import TieRow
+from pm_autoaccept.record import InventoryRow
 
-Column: TypeAlias = tuple[str, Callable[[TieRow], object]]
+Column: TypeAlias = tuple[str, Callable[[InventoryRow], object]]
 
 _WORDS = {Origin.BEFORE_US: "before us", Origin.DECIDED: "decided", Origin.UNDECIDED: "not by an answer of ours"}
 

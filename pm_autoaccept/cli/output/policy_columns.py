@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pm_autoaccept.cli.output.rows import attributes, print_rows
-from pm_autoaccept.ledger.policy_history import revisions
+from pm_autoaccept.ledger.policy_history import list_revisions
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from sqlalchemy import Connection
 
-    from pm_autoaccept.record import RevisionRow, Wanted
+    from pm_autoaccept.record import DecisionFilter, RevisionRow
 
 
-def show_policies(connection: Connection, wanted: Wanted, *, output: str, zone: tzinfo) -> None:
+def show_policies(connection: Connection, wanted: DecisionFilter, *, output: str, zone: tzinfo) -> None:
     """Print each policy that came into force or was refused, the oldest first."""
 
     def asked(row: RevisionRow) -> bool:
@@ -23,7 +23,7 @@ def show_policies(connection: Connection, wanted: Wanted, *, output: str, zone: 
         return (since is None or row.at >= since) and (until is None or row.at < until)
 
     print_rows(
-        (row for row in revisions(connection, account=wanted.account) if asked(row)),
+        (row for row in list_revisions(connection, account=wanted.account) if asked(row)),
         output=output,
         zone=zone,
         columns=attributes("account", "at", "digest", "rules", "refused", "files", "program"),

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from pm_autoaccept.cli.output.rows import from_ledger, in_zone
 from pm_autoaccept.cli.output.summary import ending
 from pm_autoaccept.cli.output.tables import coloured, console
-from pm_autoaccept.ledger.audit import wanted_decisions
+from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.model import Kind
-from pm_autoaccept.record import DecisionRow, Wanted
+from pm_autoaccept.record import DecisionFilter, DecisionRow
 from pm_autoaccept.telemetry.terminal import printable
 
 
@@ -27,10 +27,10 @@ def recorded(
     Raises:
         LedgerUnavailable: there is no ledger.
     """
-    wanted = Wanted(kind=Kind(kind), id=number, account=account, every=True)
+    wanted = DecisionFilter(kind=Kind(kind), id=number, account=account, every=True)
 
     def read(connection: Connection) -> Sequence[DecisionRow]:
-        return list(wanted_decisions(connection, wanted))
+        return list(find_decisions(connection, wanted))
 
     return from_ledger(ledger, settings, read, account=account)
 

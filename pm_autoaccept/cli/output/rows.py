@@ -23,9 +23,9 @@ from pm_autoaccept.cli.support.standard_streams import while_read
 from pm_autoaccept.config import ledger_address, policy_folders
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable, PolicyRefused
 from pm_autoaccept.ledger import Database
-from pm_autoaccept.ledger.audit import accounts
+from pm_autoaccept.ledger.audit import account_names
 from pm_autoaccept.policy.durations import read_duration
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 if TYPE_CHECKING:
     from pm_autoaccept.policy import Policy
@@ -48,10 +48,10 @@ def from_ledger(
     """
     address = ledger_address(said, settings=settings)
     if not ledger_exists(address):
-        raise LedgerUnavailable(f"there is no ledger at {shown(address)}; name it with --ledger sqlite:///FILE")
+        raise LedgerUnavailable(f"there is no ledger at {redact_url(address)}; name it with --ledger sqlite:///FILE")
 
     def checked(connection: Connection) -> R:
-        known = accounts(connection)
+        known = account_names(connection)
         if account is not None and account not in known:
             raise click.UsageError(f"the ledger knows no account `{account}`; it knows {', '.join(known) or 'none'}")
         return work(connection)
@@ -100,7 +100,7 @@ def with_account(
     connection: Connection, account: str | None, text: Sequence[tuple[str, Callable[[Any], object]]]
 ) -> Sequence[tuple[str, Callable[[Any], object]]]:
     """The columns of a text list, the account's name before them where the list has several accounts."""
-    several = account is None and len(accounts(connection)) > 1
+    several = account is None and len(account_names(connection)) > 1
     return (("account", lambda row: row.account), *text) if several else text
 
 

@@ -14,7 +14,7 @@ def definitions_of(settings: Settings) -> tuple[CustomFieldDefinition, ...]:
     """Each custom field in full, in the order in which the account lists them. Only reads; a signal ends the command.
 
     Raises:
-        LedgerError, PortfolioManagerError: as `open_account`.
+        LedgerError, PortfolioManagerError: as `sign_in`.
     """
     found: list[CustomFieldDefinition] = []
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pm_autoaccept.account import open_account
+from pm_autoaccept.account import PolicyInForce, cycle_of
 from pm_autoaccept.cli.support.session import say
 from pm_autoaccept.config import Settings
 from pm_autoaccept.model import Fact, Plan, ReasonKind, RequestKey
 from pm_autoaccept.policy import Policy, Table
-from pm_autoaccept.sign_in import only_reading
+from pm_autoaccept.sign_in import passage_to_look, sign_in
+from pm_autoaccept.sign_in_memory import only_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,23 @@ class Looked:
 
 async def look_only(settings: Settings) -> Looked:
     """Read, decide, plan. The ledger is read if there is one; only how signing in ended is written into it."""
+    checked: dict[str, Fact[Table]] = {}
     async with (
         only_reading(settings, tell=say) as (ledger, memory),
-        open_account(settings, ledger=ledger, records=False, memory=memory) as cycle,
+        passage_to_look(settings) as passage,
     ):
-        return Looked(await cycle.look(record=False), cycle.policy, cycle.good_tables(), cycle.dated)
+        in_force = await PolicyInForce.load(settings, passage)
+        async with sign_in(settings, ledger, records=False, memory=memory, passage=passage) as session:
+            cycle = cycle_of(session, settings, in_force, on_tables=checked.update)
+            return Looked(await cycle.look(record=False), in_force.policy, checked, in_force.dated)
 
 
 def notices(plan: Plan) -> list[str]:
     """What people must know beside the plan itself: a pause, clocks that do not agree, a list that is not whole."""
     paused = [f"Nothing is answered now: {plan.paused}."] if plan.paused is not None else []
     open_intents = sum(each.reason.kind is ReasonKind.IN_DOUBT for each in plan.kept_back)
-    if plan.clock_apart is not None and open_intents:
-        apart = f"{abs(plan.clock_apart).total_seconds():,.0f} seconds"
+    if plan.clock_skew is not None and open_intents:
+        apart = f"{abs(plan.clock_skew).total_seconds():,.0f} seconds"
         paused.append(
             f"Our clock and Portfolio Manager's are {apart} apart. No answer of unknown fate is sent again until they"
             f" agree, and {open_intents} {'waits' if open_intents == 1 else 'wait'}. Set this machine's clock by NTP."

@@ -7,15 +7,12 @@ from contextlib import asynccontextmanager
 
 import click
 
-from pm_autoaccept.account import PolicyInForce, open_account
 from pm_autoaccept.config import Settings
 from pm_autoaccept.daemon import Stop
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import PortfolioManager
-from pm_autoaccept.sign_in import Memory, credential, only_reading
-
-_HOLDS_EVERYTHING = b"version: 1\nrules: [{id: hold, on: [connection, property, meter], when: always, then: hold}]\n"
+from pm_autoaccept.sign_in import sign_in
+from pm_autoaccept.sign_in_memory import Memory, credential, only_reading
 
 
 @asynccontextmanager
@@ -23,15 +20,13 @@ async def signed_in(settings: Settings, *, stop: Stop) -> AsyncIterator[tuple[Po
     """A signed-in client and the claimed ledger. A policy with faults does not keep people from ending what it let in.
 
     Raises:
-        LedgerError, PortfolioManagerError: as `open_account`.
+        LedgerError, PortfolioManagerError: as `sign_in`.
     """
     ledger = await SqlLedger.open(settings.ledger, name=settings.name, unknown_wait=settings.unknown_wait)
     try:
-        policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
         memory = Memory(credential=credential(settings, ledger.database, aside=True), tell=say)
-        account = open_account(settings, ledger=ledger, memory=memory, in_force=policy, sleep=stop.sleep)
-        async with account as cycle:
-            yield cycle.pm, ledger
+        async with sign_in(settings, ledger, memory=memory, sleep=stop.sleep) as session:
+            yield session.pm, ledger
     finally:
         await ledger.close()
 
@@ -41,12 +36,13 @@ async def signed_in_to_read(settings: Settings) -> AsyncIterator[PortfolioManage
     """A signed-in client for what only reads. The ledger, if there is one, remembers refused passwords.
 
     Raises:
-        LedgerError, PortfolioManagerError: as `open_account`.
+        LedgerError, PortfolioManagerError: as `sign_in`.
     """
-    async with only_reading(settings, tell=say) as (ledger, memory):
-        policy = PolicyInForce(load({"policy.yaml": _HOLDS_EVERYTHING}), {})
-        async with open_account(settings, ledger=ledger, records=False, memory=memory, in_force=policy) as cycle:
-            yield cycle.pm
+    async with (
+        only_reading(settings, tell=say) as (ledger, memory),
+        sign_in(settings, ledger, records=False, memory=memory) as session,
+    ):
+        yield session.pm
 
 
 def say(text: str) -> None:

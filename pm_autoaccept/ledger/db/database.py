@@ -16,18 +16,18 @@ from sqlalchemy.exc import DBAPIError
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger.db.engines import (
     DATABASE_ERRORS,
-    adding,
-    address,
+    append_engine,
     file_of,
-    only_reading,
-    reading,
-    unavailable,
-    writing,
+    ledger_unavailable,
+    parse_address,
+    read_engine,
+    read_only_engine,
+    write_engine,
 )
-from pm_autoaccept.ledger.db.group_commit import PATIENCE, Writer
-from pm_autoaccept.ledger.db.ledger_identity import Identity
-from pm_autoaccept.ledger.db.migrations import check, is_made, make_ready
-from pm_autoaccept.ledger.db.sqlite_file import OpenFile, beside, give_name, is_there
+from pm_autoaccept.ledger.db.group_commit import TRANSACTION_TIMEOUT_S, Writer
+from pm_autoaccept.ledger.db.ledger_identity import LedgerIdentity
+from pm_autoaccept.ledger.db.migrations import check_version, has_tables, prepare_tables
+from pm_autoaccept.ledger.db.sqlite_file import OpenFile, ledger_file_exists, publish, temporary_file
 
 R = TypeVar("R")
 Item = TypeVar("Item")
@@ -48,13 +48,13 @@ class Database:
         path: of the file in which it is kept; None where it is in none, or is only read.
     """
 
-    def __init__(self, engine: Engine, reading: Engine | None = None, *, path: Path | None = None) -> None:
+    def __init__(self, engine: Engine, read_engine: Engine | None = None, *, path: Path | None = None) -> None:
         self._engine = engine
-        self._reading = reading
-        self._identity = Identity(path or engine.url.database or "")
+        self._reading = read_engine
+        self._identity = LedgerIdentity(path or engine.url.database or "")
         self._files = {
             each: OpenFile(path, each, stands=self._identity.stands)
-            for each in (engine, reading)
+            for each in (engine, read_engine)
             if each is not None and path is not None
         }
         self._writer = Writer(engine, check=lambda: self._check(engine), begun=self._stands)
@@ -83,33 +83,35 @@ class Database:
             LedgerMismatch: there is no ledger in the file, or one that was written by a newer program, or an older one
                 that is not brought up to date here.
         """
-        where = address(url)
-        path, work = file_of(where), prepare or (check if read_only else make_ready)
-        there = path is not None and is_there(path)
+        where = parse_address(url)
+        path, work = file_of(where), prepare or (check_version if read_only else prepare_tables)
+        there = path is not None and ledger_file_exists(path)
         if path is not None and not there and not read_only and await cls._made(where, path, work):
-            work = is_made  # which it is
-        database = cls(only_reading(where)) if read_only else cls(writing(where), reading(where), path=path)
+            work = has_tables  # which it is
+        database = (
+            cls(read_only_engine(where)) if read_only else cls(write_engine(where), read_engine(where), path=path)
+        )
         try:
-            await database.on_tables(partial(database._prepare, work=work, kept_in=path))  # noqa: SLF001 — its own class
+            await database.run_on_schema(partial(database._prepare, work=work, kept_in=path))  # noqa: SLF001 — its own class
         except BaseException:
             await database.close()
             raise
         return database
 
     @classmethod
-    async def open_beside(cls, url: str) -> Self:
+    async def open_to_append(cls, url: str) -> Self:
         """Open a ledger that is there, to add a row to it: it is neither made nor migrated.
 
         Raises:
             ConfigurationError, LedgerUnavailable, LedgerMismatch: as `open`; also where it cannot be written.
         """
-        where = address(url)
+        where = parse_address(url)
         path = file_of(where)
-        if path is not None and not is_there(path):
+        if path is not None and not ledger_file_exists(path):
             raise LedgerUnavailable(f"there is no ledger at {path}")
-        database = cls(adding(where), only_reading(where))
+        database = cls(append_engine(where), read_only_engine(where))
         try:
-            await database.run(partial(database._prepare, work=check, kept_in=path))
+            await database.run(partial(database._prepare, work=check_version, kept_in=path))
         except BaseException:
             await database.close()
             raise
@@ -118,16 +120,16 @@ class Database:
     @classmethod
     async def _made(cls, where: URL, path: Path, work: Callable[[Connection], object]) -> bool:
         """Make a new ledger; False where another process did in the same moment."""
-        with beside(path) as new:
-            database = cls(writing(where.set(database=str(new))))
+        with temporary_file(path) as new:
+            database = cls(write_engine(where.set(database=str(new))))
             try:
-                await database.on_tables(work)
+                await database.run_on_schema(work)
             finally:
                 await database.close()
-            return give_name(new, path)
+            return publish(new, path)
 
     def _prepare(self, connection: Connection, *, work: Callable[[Connection], object], kept_in: Path | None) -> None:
-        if kept_in is not None and not is_made(connection):
+        if kept_in is not None and not has_tables(connection):
             raise LedgerMismatch(
                 f"{kept_in} is no ledger: it is a database without a ledger's tables. If it was one, restore a copy; "
                 "else name another file with --ledger"
@@ -153,12 +155,12 @@ class Database:
         result: R = await self._writer.run(_each, work)
         return result
 
-    async def together(self, handler: Callable[[Connection, Sequence[Item]], Sequence[Any]], item: Item) -> Any:  # noqa: ANN401 — the handler's own type
+    async def run_grouped(self, handler: Callable[[Connection, Sequence[Item]], Sequence[Any]], item: Item) -> Any:  # noqa: ANN401 — the handler's own type
         """Do one item's work, as `run`, together with others that wait for the same handler.
 
         The handler returns a result for each of its items; an exception is raised to that item's caller alone.
         """
-        return await self._writer.run(handler, item, gathers=True)
+        return await self._writer.run(handler, item, may_wait=True)
 
     async def read(self, work: Callable[[Connection], R]) -> R:
         """Run work that only reads, beside the work that writes: it sees all that had been written before it began."""
@@ -175,7 +177,7 @@ class Database:
         except DATABASE_ERRORS as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated and not reconnected:
                 return self._read(engine, work, reconnected=True)
-            raise unavailable(engine.url, error) from None
+            raise ledger_unavailable(engine.url, error) from None
 
     def _stands(self, connection: Connection) -> None:
         """Raise `LedgerUnavailable` unless it is the ledger that was opened, with our last intent in it.
@@ -187,7 +189,7 @@ class Database:
             try:
                 seen = raw, raw.execute("PRAGMA data_version").fetchone()
             except sqlite3.Error as error:
-                raise unavailable(self._engine.url, error) from None
+                raise ledger_unavailable(self._engine.url, error) from None
         if seen is None or seen != self._seen:
             self._identity.stands(connection)
             self._seen = seen
@@ -198,19 +200,19 @@ class Database:
             self._files[engine].check()
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> LedgerIdentity:
         """Which ledger it is, how long it has existed, and what this process has recorded in it last."""
         return self._identity
 
-    async def on_tables(self, work: Callable[[Connection], R]) -> R:
+    async def run_on_schema(self, work: Callable[[Connection], R]) -> R:
         """Run work on the tables themselves. SQLite rebuilds one to change it, which foreign keys must not notice."""
-        self._writer.patience = None  # a long table takes its time
+        self._writer.transaction_timeout_s = None  # a long table takes its time
         try:
-            return await self._on_tables(work)
+            return await self._run_on_schema(work)
         finally:
-            self._writer.patience = PATIENCE
+            self._writer.transaction_timeout_s = TRANSACTION_TIMEOUT_S
 
-    async def _on_tables(self, work: Callable[[Connection], R]) -> R:
+    async def _run_on_schema(self, work: Callable[[Connection], R]) -> R:
         if self._engine.dialect.name != "sqlite":
             return await self.run(work)
         await self._writer.on_thread(lambda: self._foreign_keys(on=False))
@@ -220,7 +222,7 @@ class Database:
             await self._writer.on_thread(lambda: self._foreign_keys(on=True))
 
     @property
-    def is_a_file(self) -> bool:
+    def is_sqlite(self) -> bool:
         """Whether it is SQLite's: a file, or in memory; else a server's."""
         return self._engine.dialect.name == "sqlite"
 
@@ -233,7 +235,7 @@ class Database:
         Raises:
             LedgerUnavailable: the file cannot be rewritten.
         """
-        return self.is_a_file and bool(await self._writer.on_thread(self._compact))
+        return self.is_sqlite and bool(await self._writer.on_thread(self._compact))
 
     def _compact(self) -> bool:
         self._check(self._engine)
@@ -247,7 +249,7 @@ class Database:
                 busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not busy
         except (sqlite3.Error, *DATABASE_ERRORS) as error:
-            raise unavailable(self._engine.url, error) from None
+            raise ledger_unavailable(self._engine.url, error) from None
 
     def _foreign_keys(self, *, on: bool) -> None:
         try:
@@ -256,7 +258,7 @@ class Database:
                 if isinstance(raw, sqlite3.Connection):
                     raw.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
         except DATABASE_ERRORS as error:
-            raise unavailable(self._engine.url, error) from None
+            raise ledger_unavailable(self._engine.url, error) from None
 
 
 def _each(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:

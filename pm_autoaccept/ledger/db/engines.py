@@ -18,13 +18,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, StaticPool
 
 from pm_autoaccept.errors import ConfigurationError, LedgerUnavailable
-from pm_autoaccept.redaction import redacted, shown
+from pm_autoaccept.redaction import redact_message, redact_url
 
 DATABASE_ERRORS = (SQLAlchemyError, UnicodeError, OverflowError)
 """What work in a database may raise. sqlite3 and psycopg raise the latter two themselves: a text that is none, a number
 beyond 64 bits."""
 
-_LOCKED = 10
+_LOCK_TIMEOUT_S = 10
 """Seconds that SQLite waits for another process that is writing."""
 
 _DURABLE = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
@@ -41,7 +41,7 @@ _WRITING = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_s
 _READING = "-c statement_timeout=5min -c idle_in_transaction_session_timeout=5min"
 
 
-def address(text: str) -> URL:
+def parse_address(text: str) -> URL:
     """Read a ledger's address: `sqlite:///FILE`, `sqlite://` for one in memory, or `postgresql://…`.
 
     Raises:
@@ -87,19 +87,19 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database) if _is_sqlite(url) and url.database and url.database != ":memory:" else None
 
 
-def writing(url: URL) -> Engine:
+def write_engine(url: URL) -> Engine:
     """An engine with one connection, whose transactions begin at once and are durable when they return."""
     return _sqlite(url, begin="BEGIN IMMEDIATE") if _is_sqlite(url) else _postgres(url, _WRITING)
 
 
-def reading(url: URL) -> Engine | None:
+def read_engine(url: URL) -> Engine | None:
     """A second engine, for long reads beside the writing; None for a ledger in memory: it has but one connection."""
     if not _is_sqlite(url):
         return _postgres(url, _READING).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return _sqlite(url, begin="BEGIN") if file_of(url) is not None else None
 
 
-def only_reading(url: URL) -> Engine:
+def read_only_engine(url: URL) -> Engine:
     """An engine that writes, makes and locks nothing. In a folder that cannot be written to nobody else writes."""
     if not _is_sqlite(url):
         return _postgres(url, _READING).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -111,7 +111,7 @@ def only_reading(url: URL) -> Engine:
     return _sqlite(url, begin="BEGIN", pragmas=())
 
 
-def adding(url: URL) -> Engine:
+def append_engine(url: URL) -> Engine:
     """An engine that writes rows into a ledger that is there, and neither makes nor changes the file itself."""
     if not _is_sqlite(url):
         return _postgres(url, _WRITING)
@@ -120,15 +120,17 @@ def adding(url: URL) -> Engine:
     return _sqlite(there, begin="BEGIN IMMEDIATE", pragmas=("synchronous = FULL",))
 
 
-def through_path(path: Path) -> Engine:
+def path_engine(path: Path) -> Engine:
     """An engine that only reads, and opens anew what a path leads to for each connection."""
-    address = f"file:{quote(str(path))}?mode=ro"
+    parse_address = f"file:{quote(str(path))}?mode=ro"
     return create_engine(
-        "sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(address, uri=True, timeout=_LOCKED)
+        "sqlite://",
+        poolclass=NullPool,
+        creator=lambda: sqlite3.connect(parse_address, uri=True, timeout=_LOCK_TIMEOUT_S),
     )
 
 
-def hang_up(connection: object) -> None:
+def shut_down_socket(connection: object) -> None:
     """End a connection to PostgreSQL from another thread than the one that waits for it, which then gets an error."""
     if isinstance(connection, sqlite3.Connection):
         return
@@ -138,7 +140,7 @@ def hang_up(connection: object) -> None:
             line.shutdown(socket.SHUT_RDWR)
 
 
-def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
+def ledger_unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
     """The database's error in words, without what may not be shown of its address.
 
     To be raised `from None`: the driver's own error may repeat parts of the address, and a traceback would show it.
@@ -148,8 +150,8 @@ def unavailable(url: URL, error: BaseException) -> LedgerUnavailable:
         file = unquote(url.database.removeprefix("file:")) if url.database else ""
         return LedgerUnavailable(f"the ledger sqlite:///{file} cannot be used: {reason}")
     where = url.render_as_string(hide_password=False)
-    words = redacted(str(reason), where) or f"{type(reason).__name__}, and its text holds a part of the address"
-    return LedgerUnavailable(f"the ledger {shown(where)} cannot be used: {words}")
+    words = redact_message(str(reason), where) or f"{type(reason).__name__}, and its text holds a part of the address"
+    return LedgerUnavailable(f"the ledger {redact_url(where)} cannot be used: {words}")
 
 
 def _is_sqlite(url: URL) -> bool:
@@ -166,7 +168,7 @@ def _postgres(url: URL, options: str) -> Engine:
 
 def _sqlite(url: URL, *, begin: str, pragmas: tuple[str, ...] = _DURABLE) -> Engine:
     # A ledger in memory lives in its one connection; a file gets one too, since each engine is used by one thread.
-    connect_args = {"check_same_thread": False, "timeout": _LOCKED}
+    connect_args = {"check_same_thread": False, "timeout": _LOCK_TIMEOUT_S}
     engine = create_engine(url, poolclass=StaticPool, hide_parameters=True, connect_args=connect_args)
 
     @event.listens_for(engine, "connect")

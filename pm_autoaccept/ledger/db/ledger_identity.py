@@ -17,13 +17,13 @@ from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import ledger as ledger_table
 
 
-def steady() -> float:
+def monotonic_seconds() -> float:
     """Seconds of a clock that nobody sets, and that goes on while the machine sleeps, as leases do in the database."""
     clock: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
-class Identity:
+class LedgerIdentity:
     """The ledger that was opened, to be found again in each transaction.
 
     Args:
@@ -37,7 +37,7 @@ class Identity:
         name: object,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        clock: Callable[[], float] = steady,
+        clock: Callable[[], float] = monotonic_seconds,
     ) -> None:
         self._name = name
         self._now = now
@@ -79,7 +79,7 @@ class Identity:
         if self._id is None:
             return
         last, at = self._last
-        row = connection.execute(_STANDS, {"last": last}).one_or_none()
+        row = connection.execute(_ID_AND_LAST_INTENT, {"last": last}).one_or_none()
         if row is None or row.id != self._id:
             raise LedgerUnavailable(
                 f"another ledger has taken the place of {self._name} while it was open, so nothing is sent. Stop every "
@@ -93,5 +93,5 @@ class Identity:
             )
 
 
-_LAST = select(intent_table.c.intended_at).where(intent_table.c.id == bindparam("last")).scalar_subquery()
-_STANDS = select(ledger_table.c.id, _LAST.label("intended_at"))
+_LAST_INTENT = select(intent_table.c.intended_at).where(intent_table.c.id == bindparam("last")).scalar_subquery()
+_ID_AND_LAST_INTENT = select(ledger_table.c.id, _LAST_INTENT.label("intended_at"))

@@ -20,12 +20,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger.db.engines import DATABASE_ERRORS, through_path
+from pm_autoaccept.ledger.db.engines import DATABASE_ERRORS, path_engine
 
-LOG, INDEX = "-wal", "-shm"
+WAL_SUFFIX, SHM_SUFFIX = "-wal", "-shm"
 """The endings of the two files that belong to a ledger while it is open: what is not in the file yet, and where."""
 
-PRIVATE = 0o600
+PRIVATE_MODE = 0o600
 
 WHAT_TO_DO = "Stop every `run` and `once`, put the ledger or a copy of it back, and start again: docs/operations.md"
 
@@ -38,13 +38,13 @@ _KINDS = {
 }
 
 
-def is_there(path: Path) -> bool:
+def ledger_file_exists(path: Path) -> bool:
     """Whether a ledger's file is there. Nothing is opened: opening a named pipe would wait for ever.
 
     Raises:
         LedgerUnavailable: what is there is no regular file, or is empty, which a ledger never is.
     """
-    for ending in (LOG, INDEX):
+    for ending in (WAL_SUFFIX, SHM_SUFFIX):
         with suppress(FileNotFoundError):
             _regular(path.with_name(path.name + ending))
     try:
@@ -60,22 +60,22 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def temporary_file(path: Path) -> Iterator[Path]:
     """An empty private file in the ledger's own folder, in which a new ledger is made; gone afterwards."""
     real = Path(os.path.realpath(path))
     try:
         folder = Path(mkdtemp(prefix=f".{real.name}.", dir=real.parent))
     except OSError as error:
-        raise _not_made(path, error) from error
+        raise _cannot_create(path, error) from error
     try:
         made = folder / real.name
-        made.touch(mode=PRIVATE)
+        made.touch(mode=PRIVATE_MODE)
         yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def give_name(made: Path, path: Path) -> bool:
+def publish(made: Path, path: Path) -> bool:
     """Give a ledger that is whole its name, durably. False where another process was faster: its ledger stays."""
     real = Path(os.path.realpath(path))
     try:
@@ -93,11 +93,11 @@ def give_name(made: Path, path: Path) -> bool:
         finally:
             os.close(folder)
     except OSError as error:
-        raise _not_made(path, error) from error
+        raise _cannot_create(path, error) from error
     return True
 
 
-def _not_made(path: Path, error: OSError) -> LedgerUnavailable:
+def _cannot_create(path: Path, error: OSError) -> LedgerUnavailable:
     return LedgerUnavailable(f"the ledger {path} cannot be made: {error.strerror}; see that its folder can be written")
 
 
@@ -116,7 +116,7 @@ def _regular(path: Path) -> os.stat_result:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FileState:
     """How a ledger looks from outside: which file it is, which log and index belong to it, when it last changed."""
 
     file: tuple[int, int]
@@ -142,7 +142,7 @@ class OpenFile:
         self._path = path
         self._engine = engine
         self._stands = stands
-        self._opened: _Look | None = None
+        self._opened: _FileState | None = None
         self._log = self._index = path
         event.listen(engine, "do_connect", self._connecting)
         event.listen(engine, "connect", self._connected)
@@ -161,7 +161,7 @@ class OpenFile:
         if now == self._opened:
             return
         try:
-            there = now is not None and is_there(self._path)
+            there = now is not None and ledger_file_exists(self._path)
         except LedgerUnavailable as error:
             raise LedgerUnavailable(f"{error}. It came there while the ledger was open, so nothing is sent") from None
         if now is None or not there:
@@ -188,17 +188,17 @@ class OpenFile:
     def _connected(self, _connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         before = self._opened
         real = os.path.realpath(self._path)
-        self._log, self._index = Path(f"{real}{LOG}"), Path(f"{real}{INDEX}")
+        self._log, self._index = Path(f"{real}{WAL_SUFFIX}"), Path(f"{real}{SHM_SUFFIX}")
         self._opened = self._look()
         if before is None or self._opened is None or before.file != self._opened.file:
             raise LedgerUnavailable(f"the ledger {self._path} was replaced while it was being opened; try again")
 
-    def _look(self) -> _Look | None:
+    def _look(self) -> _FileState | None:
         try:
             found = self._path.stat()
         except OSError:
             return None
-        return _Look(
+        return _FileState(
             file=(found.st_dev, found.st_ino),
             log=_number(self._log),
             index=_number(self._index),
@@ -207,7 +207,7 @@ class OpenFile:
 
     def _demand_the_same(self) -> None:
         """Raise `LedgerUnavailable` unless the path leads to this ledger: looked at as another process would."""
-        engine = through_path(self._path)
+        engine = path_engine(self._path)
         try:
             with engine.connect() as connection:
                 self._stands(connection)

@@ -71,8 +71,8 @@ request = Table(
     _provider_id(),
     Column("kind", String(10), nullable=False),
     Column("pm_id", BigInteger, nullable=False),
-    Column("asked", String(64), nullable=False),
-    Column("time", Integer, nullable=False),
+    Column("content_digest", String(64), nullable=False),
+    Column("occurrence", Integer, nullable=False),
     Column("account_id", BigInteger),
     Column("username", Text),
     Column("sender_id", BigInteger),
@@ -88,10 +88,10 @@ request = Table(
     Column("absent_since", UtcDateTime),
     Column("absent_reads", Integer, nullable=False, default=0),
     # The unreadable elements, by their digests, that it was once read beside: they are not this request.
-    Column("beside", JSON),
-    # The intent whose reject may take this request along: the last of those in `fall` that may have been done. No
-    # foreign key, since intents point back here.
-    Column("falls_with", Integer),
+    Column("seen_with", JSON),
+    # The intent whose reject may also reject this request: the last one in `cascaded_reject` that may have taken
+    # effect. Not a foreign key, because intents point back here.
+    Column("cascade_intent_id", Integer),
     # How many whole reads, begun after its open answer was sent last, showed it pending still.
     Column("present_reads", Integer, nullable=False, default=0),
     # The rule that holds it in enforce mode, and since when: what `expire` counts from.
@@ -100,16 +100,16 @@ request = Table(
     Column("outcome", String(20)),
     Column("outcome_at", UtcDateTime),
     Column("outcome_text", Text, nullable=False, default=""),
-    Column("again_after", UtcDateTime),
+    Column("retry_not_before", UtcDateTime),
     # When it was noted that what our accept brought has ended, and when a read began with that known: what pends from
     # then on is the next time. Within a cycle it stays what it was when the cycle's lists were recorded.
     Column("end_noted_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     # When names, e-mail addresses, phone numbers and what was typed were taken out of it for good.
     Column("masked_at", UtcDateTime),
-    UniqueConstraint("provider_id", "kind", "pm_id", "asked", "time"),
+    UniqueConstraint("provider_id", "kind", "pm_id", "content_digest", "occurrence"),
     Index(None, "outcome"),
-    Index(None, "falls_with"),
+    Index(None, "cascade_intent_id"),
 )
 
 # Append-only: a new row when verdict, rule or kind of reason changes.
@@ -169,8 +169,8 @@ intent = Table(
 )
 
 # What Portfolio Manager will, or may, reject along with a reject.
-fall = Table(
-    "fall",
+cascaded_reject = Table(
+    "cascaded_reject",
     metadata,
     Column("intent_id", Integer, ForeignKey("intent.id"), primary_key=True),
     Column("request_id", Integer, ForeignKey("request.id"), primary_key=True, index=True),
@@ -212,8 +212,8 @@ unreadable = Table(
 )
 
 # What is connected and shared, as far as we know, and whether we decided it.
-tie = Table(
-    "tie",
+inventory = Table(
+    "inventory",
     metadata,
     Column("id", Integer, primary_key=True),
     _provider_id(),
@@ -323,8 +323,8 @@ pause = Table(
 )
 
 # Each time that somebody lifted a limit, until when.
-lift = Table(
-    "lift",
+lifted_limit = Table(
+    "lifted_limit",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String(60)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from pm_autoaccept.ledger.db.database import Database
-from pm_autoaccept.ledger.db.migrations import newest, upgrade, version
+from pm_autoaccept.ledger.db.migrations import newest_version, schema_version, upgrade
 
 
 async def migrate(address: str, *, check_only: bool = False) -> tuple[str | None, str]:
@@ -23,10 +23,10 @@ async def migrate(address: str, *, check_only: bool = False) -> tuple[str | None
 
     def look(connection: Connection) -> None:
         nonlocal found
-        found = version(connection)
+        found = schema_version(connection)
         if not check_only:
             upgrade(connection)
 
     database = await Database.open(address, read_only=check_only, prepare=look)
     await database.close()
-    return found, newest()
+    return found, newest_version()

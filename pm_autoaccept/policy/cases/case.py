@@ -10,7 +10,7 @@ from pm_autoaccept.model import Fact, Facts, PendingRequest, Verdict
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.parser.source_text import Place
 
-NOT_SAID = "the case does not say it"
+NOT_STATED = "the case does not say it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, NotLearnt, Verdict
 from pm_autoaccept.policy import synonyms
-from pm_autoaccept.policy.cases.case import NOT_SAID, Case, Expectation
+from pm_autoaccept.policy.cases.case import NOT_STATED, Case, Expectation
 from pm_autoaccept.policy.cases.data import read_data
 from pm_autoaccept.policy.cases.facts import read_facts
 from pm_autoaccept.policy.cases.requests import read_request
@@ -108,14 +108,14 @@ class CaseReader:
 
     def _now(self, node: Node | None) -> Fact[datetime]:
         if node is None or isinstance(node, Broken):
-            return NotLearnt(NOT_SAID)
+            return NotLearnt(NOT_STATED)
         try:
             now = read_value(node.value, FieldType.MOMENT) if isinstance(node, Text) else None
         except NotAValue:
             now = None
         if not isinstance(now, datetime) or not _EARLIEST <= now.year <= _LATEST:
             self._refuse(node, "`now` is a date and time with its zone, as 2026-03-04T12:00:00Z")
-            return NotLearnt(NOT_SAID)
+            return NotLearnt(NOT_STATED)
         return now
 
     def _expect(self, node: Node) -> Expectation | None:

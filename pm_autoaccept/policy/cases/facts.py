@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Facts, Kind, NotLearnt, PropertyShare, Verdict
-from pm_autoaccept.policy.cases.case import NOT_SAID
-from pm_autoaccept.policy.cases.requests import FACTS, WORKED_OUT, account_info, is_fact
+from pm_autoaccept.policy.cases.case import NOT_STATED
+from pm_autoaccept.policy.cases.requests import DERIVED_FIELDS, FACT_FIELDS, account_info, is_fact
 from pm_autoaccept.policy.cases.taken import TAKEN, read_taken
-from pm_autoaccept.policy.cases.values import Said, read_said
+from pm_autoaccept.policy.cases.values import CaseValues, read_case_values
 from pm_autoaccept.policy.messages import listed
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node
 
-_UNSAID = NotLearnt(NOT_SAID)
+_UNSAID = NotLearnt(NOT_STATED)
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class CaseFacts:
     """What is known around a request: facts, for how long it has been held (None: it is new), and what is taken.
 
     All else is unknown.
@@ -30,9 +30,9 @@ class Around:
     taken: Mapping[str, bool] = field(default_factory=dict)
 
 
-def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: list[Fault]) -> Around:
+def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: list[Fault]) -> CaseFacts:
     """What stands there; nothing of it where nothing does."""
-    said, taken = Said(), {}
+    said, taken = CaseValues(), {}
     if isinstance(node, Entries):
         taken = {
             key: read
@@ -41,7 +41,7 @@ def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: li
             for key, read in read_taken(value, faults).items()
         }
         others = tuple(entry for entry in node.entries if entry[0].value != TAKEN)
-        said = read_said(replace(node, entries=others), kind=kind, faults=faults)
+        said = read_case_values(replace(node, entries=others), kind=kind, faults=faults)
         _check(said, kind, faults)
     elif node is not None and not isinstance(node, Broken):
         faults.append(node.place.fault("`facts` is a mapping of fields, as {property.share: pending}"))
@@ -51,7 +51,7 @@ def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: li
     share, verdict = _property(said, faults)
     connected = said.values.get("account.connected")
     of_owner = {name: value for name, value in said.values.items() if name.startswith("account.")}
-    for name in ("account.connected", *WORKED_OUT):
+    for name in ("account.connected", *DERIVED_FIELDS):
         of_owner.pop(name, None)
     facts = Facts(
         now=now,
@@ -64,21 +64,21 @@ def read_facts(node: Node | None, *, kind: Kind, now: Fact[datetime], faults: li
         property_share=share,
         property_verdict=verdict,
     )
-    return Around(facts, held_for if isinstance(held_for, timedelta) else None, taken)
+    return CaseFacts(facts, held_for if isinstance(held_for, timedelta) else None, taken)
 
 
-def _check(said: Said, kind: Kind, faults: list[Fault]) -> None:
+def _check(said: CaseValues, kind: Kind, faults: list[Fault]) -> None:
     for name, place in said.places.items():
-        if name in WORKED_OUT:
-            faults.append(place.fault(f"`{name}` follows from {WORKED_OUT[name]}; say that"))
+        if name in DERIVED_FIELDS:
+            faults.append(place.fault(f"`{name}` follows from {DERIVED_FIELDS[name]}; say that"))
         elif not is_fact(name, kind):
             facts = listed(
-                f"`{each}NAME`" if each.endswith(".") else f"`{each}`" for each in (*FACTS, TAKEN, "account.")
+                f"`{each}NAME`" if each.endswith(".") else f"`{each}`" for each in (*FACT_FIELDS, TAKEN, "account.")
             )
             faults.append(place.fault(f"`{name}` stands under `request:`; facts are {facts} (of shares)"))
 
 
-def _property(said: Said, faults: list[Fault]) -> tuple[Fact[PropertyShare], Fact[Verdict | None]]:
+def _property(said: CaseValues, faults: list[Fault]) -> tuple[Fact[PropertyShare], Fact[Verdict | None]]:
     """How the meter's property stands: what has a verdict, or came with a share, is pending; what is not, has none."""
     written, verdict = said.values.get("property.share"), said.values.get("property.verdict")
     pending = verdict is not None or "property.custom." in said.custom

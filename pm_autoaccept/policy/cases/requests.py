@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pm_autoaccept.errors import DocumentRefused, Fault
 from pm_autoaccept.model import AccountInfo, Address, Kind, MeterInfo, PendingRequest, PropertyInfo
 from pm_autoaccept.policy import synonyms
-from pm_autoaccept.policy.cases.case import NOT_SAID
-from pm_autoaccept.policy.cases.values import Said, read_said
+from pm_autoaccept.policy.cases.case import NOT_STATED
+from pm_autoaccept.policy.cases.values import CaseValues, read_case_values
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES
 from pm_autoaccept.policy.messages import listed, perhaps, some
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Place, Text
@@ -24,13 +24,13 @@ _DIRECTLY = {
     "property.id": "property_id",
 }
 """Fields that are attributes of a request itself."""
-WORKED_OUT = {
+DERIVED_FIELDS = {
     "account.email_domain": "`account.email`",
     "forwarded": "`account.id` and `sender.id`",
     "age": "`requested_at`, and `now` beside the request",
 }
 """Fields that follow from others."""
-FACTS = (
+FACT_FIELDS = (
     "account.connected",
     "held_for",
     "property.share",
@@ -45,7 +45,7 @@ _OF_EVERY_OWNER = ("account.id", "account.username")
 def is_fact(name: str, kind: Kind) -> bool:
     """Whether a field of this kind of request stands under `facts:`, because the request itself does not carry it."""
     told_by_connection = kind is not Kind.CONNECTION and name.startswith("account.") and name not in _OF_EVERY_OWNER
-    return name.startswith(FACTS) or told_by_connection
+    return name.startswith(FACT_FIELDS) or told_by_connection
 
 
 def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) -> PendingRequest | None:
@@ -71,15 +71,15 @@ def read_request(node: Node, files: Mapping[str, bytes], faults: list[Fault]) ->
             faults.append((kind or node).place.fault(f"say of which `kind` the request is: {listed(Kind)}{meant}"))
         return None
     before = len(faults)
-    said = read_said(node, kind=Kind(kind.value), faults=faults)
+    said = read_case_values(node, kind=Kind(kind.value), faults=faults)
     _check(said, Kind(kind.value), node.place, faults)
-    return made(Kind(kind.value), said) if len(faults) == before else None
+    return build_request(Kind(kind.value), said) if len(faults) == before else None
 
 
-def _check(said: Said, kind: Kind, where: Place, faults: list[Fault]) -> None:
+def _check(said: CaseValues, kind: Kind, where: Place, faults: list[Fault]) -> None:
     for name, place in said.places.items():
-        if name in WORKED_OUT:
-            faults.append(place.fault(f"`{name}` follows from {WORKED_OUT[name]}; say that"))
+        if name in DERIVED_FIELDS:
+            faults.append(place.fault(f"`{name}` follows from {DERIVED_FIELDS[name]}; say that"))
         elif is_fact(name, kind):
             faults.append(place.fault(f"a {kind} request does not carry `{name}`; state it under `facts:`"))
     if "sender.id" in said.values and "account.id" not in said.values:
@@ -93,7 +93,7 @@ def _check(said: Said, kind: Kind, where: Place, faults: list[Fault]) -> None:
         faults.append(said.places["id"].fault(f"the `id` of a {kind} request is its `{own}`; keep one of them"))
 
 
-def made(kind: Kind, said: Said) -> PendingRequest:
+def build_request(kind: Kind, said: CaseValues) -> PendingRequest:
     """A request that carries what was said, and lacks all else."""
     values = dict(said.values)
     own = {Kind.CONNECTION: "account.id", Kind.PROPERTY: "property.id"}.get(kind)
@@ -111,7 +111,7 @@ def made(kind: Kind, said: Said) -> PendingRequest:
         account_info=None if share else account_info(values),
         property_info=PropertyInfo(**_within("property.", values)) if share else None,  # type: ignore[arg-type] # the table of fields has their types
         meter_info=MeterInfo(**_within("meter.", values)) if meter else None,  # type: ignore[arg-type] # likewise
-        faults={} if id_ is not None else {"id": NOT_SAID},
+        faults={} if id_ is not None else {"id": NOT_STATED},
         **carries,  # type: ignore[arg-type] # likewise
     )
 
@@ -133,7 +133,7 @@ def _within(prefix: str, values: Mapping[str, Value]) -> dict[str, object]:
     attributes: dict[str, object] = {
         name: value
         for name, value in said.items()
-        if not name.startswith("address.") and f"{prefix}{name}" not in {*_DIRECTLY, *FACTS}
+        if not name.startswith("address.") and f"{prefix}{name}" not in {*_DIRECTLY, *FACT_FIELDS}
     }
     if address:
         attributes["address"] = Address(**address)  # type: ignore[arg-type] # an address is all text

@@ -9,7 +9,7 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Held, NotLearnt, ReasonKind, Truth
 from pm_autoaccept.policy.cases.case import Case
 from pm_autoaccept.policy.cases.case_files import DEFAULT
-from pm_autoaccept.policy.cases.requests import WORKED_OUT, is_fact
+from pm_autoaccept.policy.cases.requests import DERIVED_FIELDS, is_fact
 from pm_autoaccept.policy.cases.taken import claims_of
 from pm_autoaccept.policy.evaluation.judgement import Judgement, look_at
 from pm_autoaccept.policy.evaluation.request_view import Circumstances
@@ -152,4 +152,4 @@ def _to_say(name: str, case: Case) -> str:
     if field_named(name) is None:
         return f"`{name}` under `data`"
     where = "facts" if is_fact(name, case.request.kind) else "request"
-    return WORKED_OUT.get(name, f"`{name}` under `{where}`")
+    return DERIVED_FIELDS.get(name, f"`{name}` under `{where}`")

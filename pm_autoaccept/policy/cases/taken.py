@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.model import Claim, Claimed, Claims, Facts, Kind, PendingRequest, RequestKey
+from pm_autoaccept.model import Claim, Claims, Facts, FieldClaims, Kind, PendingRequest, RequestKey
 from pm_autoaccept.policy.conditions import Comparison
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.evaluation.taken import Made, asked_of
@@ -47,7 +47,7 @@ def claims_of(tests: Iterable[Comparison], taken: Mapping[str, bool], request: P
             by_value[value] = tuple(
                 sorted((*by_value.get(value, ()), *claims), key=lambda each: each.doubt is not None)
             )
-    return Claims({asked: Claimed(by_value) for asked, by_value in found.items()})
+    return Claims({asked: FieldClaims(by_value) for asked, by_value in found.items()})
 
 
 def _claimed(

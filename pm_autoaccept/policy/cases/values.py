@@ -12,12 +12,12 @@ from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Place, Text
 from pm_autoaccept.policy.values import NotAValue, Relative, Value, read_value
 
-NOTHING = "none"
+NO_ANSWERS = "none"
 """What stands after `connection.custom` or `property.custom` where nothing was answered."""
 
 
 @dataclass(slots=True)
-class Said:
+class CaseValues:
     """What a case says of a request, or of what is around it.
 
     Attributes:
@@ -41,9 +41,9 @@ def flat(node: Entries, before: str = "") -> Iterator[tuple[Text, str, Node]]:
             yield key, name, value
 
 
-def read_said(node: Entries, *, kind: Kind, faults: list[Fault]) -> Said:
+def read_case_values(node: Entries, *, kind: Kind, faults: list[Fault]) -> CaseValues:
     """What stands after `request:` or `facts:`."""
-    said = Said()
+    said = CaseValues()
     for key, name, value in flat(node):
         if name in {prefix.removesuffix(".") for prefix in CUSTOM}:
             _nothing(name, value, said, faults)
@@ -69,7 +69,7 @@ def _field(key: Text, name: str, kind: Kind, faults: list[Fault]) -> Field | Non
     return found
 
 
-def _read(found: Field, value: Node, said: Said, faults: list[Fault]) -> None:
+def _read(found: Field, value: Node, said: CaseValues, faults: list[Fault]) -> None:
     prefix = next((each for each in CUSTOM if found.name.startswith(each)), None)
     texts = value.items if prefix and isinstance(value, Items) else (value,)
     for text in texts:
@@ -83,7 +83,7 @@ def _read(found: Field, value: Node, said: Said, faults: list[Fault]) -> None:
             _read_value(found, text, said, faults)
 
 
-def _read_value(found: Field, text: Text, said: Said, faults: list[Fault]) -> None:
+def _read_value(found: Field, text: Text, said: CaseValues, faults: list[Fault]) -> None:
     try:
         read = read_value(text.value, found.type, found.members)
     except NotAValue as error:
@@ -95,10 +95,10 @@ def _read_value(found: Field, text: Text, said: Said, faults: list[Fault]) -> No
     said.values[found.name] = read
 
 
-def _nothing(name: str, value: Node, said: Said, faults: list[Fault]) -> None:
+def _nothing(name: str, value: Node, said: CaseValues, faults: list[Fault]) -> None:
     """`connection.custom: none`: nothing was answered, and that is known."""
-    if isinstance(value, Text) and value.value == NOTHING:
+    if isinstance(value, Text) and value.value == NO_ANSWERS:
         said.custom.setdefault(f"{name}.", ())
         said.places[f"{name}."] = value.place
     elif not isinstance(value, Broken):
-        faults.append(value.place.fault(f"`{name}` is followed by names and what was answered, or by `{NOTHING}`"))
+        faults.append(value.place.fault(f"`{name}` is followed by names and what was answered, or by `{NO_ANSWERS}`"))

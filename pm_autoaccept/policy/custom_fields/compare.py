@@ -9,9 +9,8 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import CustomFieldDefinition, Kind
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
-from pm_autoaccept.policy.custom_fields.characters import ANY, DIGITS
-from pm_autoaccept.policy.custom_fields.field_uses import Use, custom_uses
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.field_uses import CustomFieldUse, custom_field_uses
+from pm_autoaccept.policy.custom_fields.possible_answers import ANY, DIGITS, PossibleAnswers
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.messages import listed, perhaps, some
 from pm_autoaccept.policy.parser.source_text import Entries, Items, Node, Text
@@ -40,7 +39,7 @@ _PARTS = frozenset({"starts_with", "ends_with", "contains"})
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class CompareResult:
     """What came of laying a policy beside the account's custom fields.
 
     Attributes:
@@ -52,22 +51,22 @@ class Compared:
     never_asked: tuple[str, ...]
 
 
-def compare(files: Mapping[str, bytes], definitions: tuple[CustomFieldDefinition, ...]) -> Compared:
+def compare(files: Mapping[str, bytes], definitions: tuple[CustomFieldDefinition, ...]) -> CompareResult:
     """Lay a policy that loads beside all custom fields that the account defines, each read in full.
 
     Args:
         files: the policy's, by name.
         definitions: the account's.
     """
-    uses = tuple(custom_uses(files))
+    uses = tuple(custom_field_uses(files))
     asked = {name_key(use.name) for use in uses}
-    return Compared(
+    return CompareResult(
         faults=tuple(fault for use in uses for fault in _faults(use, definitions)),
         never_asked=tuple(each.name for each in definitions if each.required and name_key(each.name) not in asked),
     )
 
 
-def _faults(use: Use, definitions: tuple[CustomFieldDefinition, ...]) -> Iterator[Fault]:
+def _faults(use: CustomFieldUse, definitions: tuple[CustomFieldDefinition, ...]) -> Iterator[Fault]:
     definition = next((each for each in definitions if name_key(each.name) == name_key(use.name)), None)
     if definition is None:
         names = [each.name for each in definitions]
@@ -80,10 +79,10 @@ def _faults(use: Use, definitions: tuple[CustomFieldDefinition, ...]) -> Iterato
     if (elsewhere := _asked_elsewhere(use, definition)) is not None:
         yield use.place.fault(elsewhere)
     if use.test is not None:
-        yield from _impossible(use.test, definition, Answers.of(definition))
+        yield from _impossible(use.test, definition, PossibleAnswers.of(definition))
 
 
-def _asked_elsewhere(use: Use, definition: CustomFieldDefinition) -> str | None:
+def _asked_elsewhere(use: CustomFieldUse, definition: CustomFieldDefinition) -> str | None:
     """That on some kind of request the field is never there, and how to reach it; None where it always may be."""
     asked, how = _ASKED.get(definition.when_to_prompt or "", (None, ""))
     carried = _CARRIED[use.prefix]
@@ -100,7 +99,7 @@ def _asked_elsewhere(use: Use, definition: CustomFieldDefinition) -> str | None:
     return f"{where}; write {written} there{apart}"
 
 
-def _impossible(test: Node, definition: CustomFieldDefinition, answers: Answers) -> Iterator[Fault]:
+def _impossible(test: Node, definition: CustomFieldDefinition, answers: PossibleAnswers) -> Iterator[Fault]:
     """Each literal, and each pattern, that no answer can be, or can fit."""
     clean: tuple[Cleaning, ...] = ()
     tests = {"equals": test}
@@ -136,7 +135,7 @@ def _then(clean: tuple[Cleaning, ...]) -> str:
     return ", and the answer is cleaned before it is compared" if clean else ""
 
 
-def _described(answers: Answers) -> str:
+def _described(answers: PossibleAnswers) -> str:
     least, most = answers.shortest, answers.longest
     of = {DIGITS: "digits", ANY: "characters"}.get(answers.allowed, "letters and digits")
     if most is None:

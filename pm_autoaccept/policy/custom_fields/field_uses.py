@@ -17,7 +17,7 @@ _IN_A_NOTE = re.compile(r"\{([^{}|]*)(?:\|[^{}]*)?\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class CustomFieldUse:
     """One place where a policy names a custom field.
 
     Attributes:
@@ -39,7 +39,7 @@ class Use:
         return fold(self.field[len(self.prefix) :])
 
 
-def custom_uses(files: Mapping[str, bytes]) -> Iterator[Use]:
+def custom_field_uses(files: Mapping[str, bytes]) -> Iterator[CustomFieldUse]:
     """Every use in a policy that loads, by file and line; tests are left aside."""
     unheeded: list[Fault] = []
     for name in sorted(name for name in files if name.endswith(".yaml") and not name.endswith(".test.yaml")):
@@ -53,14 +53,14 @@ def custom_uses(files: Mapping[str, bytes]) -> Iterator[Use]:
                 yield from (_use(text, ALL) for text in _texts(node) if _is_custom(text))
 
 
-def _of_rule(rule: Node) -> Iterator[Use]:
+def _of_rule(rule: Node) -> Iterator[CustomFieldUse]:
     keys = dict(_entries(rule))
     kinds = frozenset(Kind(text.value) for text in _texts(keys.get("on")))
     yield from _in_conditions(keys.get("when"), kinds, columns=False)
     yield from _in_notes(rule, kinds)
 
 
-def _in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) -> Iterator[Use]:
+def _in_conditions(node: Node | None, kinds: frozenset[Kind], *, columns: bool) -> Iterator[CustomFieldUse]:
     """What conditions name; where they are on `columns`, the left side is none of the request's fields."""
     if not isinstance(node, Entries):
         return
@@ -89,11 +89,11 @@ def _same_as(test: Node) -> Iterator[Node]:
             yield from _same_as(node)
 
 
-def _named(nodes: Iterator[Node], kinds: frozenset[Kind]) -> Iterator[Use]:
+def _named(nodes: Iterator[Node], kinds: frozenset[Kind]) -> Iterator[CustomFieldUse]:
     yield from (_use(node, kinds) for node in nodes if isinstance(node, Text) and _is_custom(node))
 
 
-def _in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[Use]:
+def _in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[CustomFieldUse]:
     """What the note of a rule or of the default names, and the note of its `expire`."""
     for key, node in _entries(holder):
         if key == "expire":
@@ -103,9 +103,9 @@ def _in_notes(holder: Node, kinds: frozenset[Kind]) -> Iterator[Use]:
                 yield from _named(iter([Text(node.place, found[1].strip())]), kinds)
 
 
-def _use(text: Text, kinds: frozenset[Kind], test: Node | None = None) -> Use:
+def _use(text: Text, kinds: frozenset[Kind], test: Node | None = None) -> CustomFieldUse:
     prefix = next(prefix for prefix in CUSTOM if text.value.startswith(prefix))
-    return Use(place=text.place, field=text.value, prefix=prefix, kinds=kinds, test=test)
+    return CustomFieldUse(place=text.place, field=text.value, prefix=prefix, kinds=kinds, test=test)
 
 
 def _is_custom(text: Text) -> bool:

@@ -1,1 +1,1 @@
-"""Our own tables: what declares them, what they hold, and what guards them."""
+"""Data tables of a policy: declared sources, table contents, guards (`require`) and remarks."""

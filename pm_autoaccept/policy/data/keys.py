@@ -1,4 +1,4 @@
-"""Keys of our tables: how one is cleaned, and which ones a spreadsheet or a script has changed."""
+"""Cleans the keys of data tables, and refuses keys that a spreadsheet has changed (1.23E+11, #N/A, 7.00)."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from pm_autoaccept.policy.number_texts import garbling, with_points
 
 _BY_EXCEL = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+|#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)", re.IGNORECASE)
 _WITH_ZEROS = re.compile(r"[0-9]+\.0+")
-"""What a script makes of a key that it takes for a number; nobody types it."""
+"""How a script writes a key that it mistakes for a number; nobody types it."""
 
 
 class GarbledKey(ValueError):
-    """A key that is no longer what it was; the message says why, and what to do."""
+    """A spreadsheet or a script has changed a key; the message says how, and what to do."""
 
 
 def key_reader(cleanings: tuple[Cleaning, ...]) -> Callable[[str], str]:
-    """What cleans a key as it was written; it raises `GarbledKey`."""
+    """A function that cleans a key and raises `GarbledKey` if it was changed."""
     clean, garbles = cleaner(cleanings), garbling(cleanings)
     names = ", ".join(cleaning.written for cleaning in cleanings)
     points = any(cleaning.name == "points" for cleaning in cleanings)
 
     def read(written: str) -> str:
         key = fold(written)
-        # Most keys are digits, and nothing is wrong with those.
+        # Most keys consist of digits, which are always fine.
         if not key.isdigit():
             if garbles(key):
                 raise GarbledKey(
-                    f"a spreadsheet wrote {key} over the key, and `clean: {names}` would make another key of it; "
-                    "format the column as text, or, if the keys really have a point, write "
+                    f"a spreadsheet changed the key to {key}, and `clean: {names}` would turn it into a different key; "
+                    "format the column as text or, if the keys really contain a point, write "
                     f"`{with_points(cleanings)}`"
                 )
             if _BY_EXCEL.fullmatch(key) or (not points and _WITH_ZEROS.fullmatch(key)):
-                raise GarbledKey(f"a spreadsheet wrote {key} over the key; format the column as text")
+                raise GarbledKey(f"a spreadsheet changed the key to {key}; format the column as text")
         return clean(key)
 
     return read

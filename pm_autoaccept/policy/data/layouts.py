@@ -1,4 +1,4 @@
-"""How csv files and lists of lines are written: what separates their cells, their encoding, the order of a date."""
+"""Layout of CSV files and line lists: separators, encodings, byte order marks and date formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMA = ","
 SEPARATORS: Mapping[str, str] = MappingProxyType(
     {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons", "^": "carets", "~": "tildes"}
 )
-"""What may separate cells, and what several are called."""
+"""The allowed separators and their names in the plural."""
 
 UTF_8 = "utf-8"
 ENCODINGS = (
@@ -28,27 +28,27 @@ ENCODINGS = (
     "cp437",
     "cp850",
 )
-"""The encodings of data that a policy may name: those of spreadsheets and of older billing systems."""
+"""The encodings that a policy may name: those of spreadsheets and older billing systems."""
 _BY_CODEC = MappingProxyType({codecs.lookup(name).name: name for name in ENCODINGS})
 MARKS: Mapping[bytes, str] = MappingProxyType(
     {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 )
-"""What a file may begin with, and the encoding that it says."""
+"""Byte order mark → encoding."""
 
 
 def read_separator(text: str) -> str | None:
-    """The character that a policy names; None where it names none that may separate cells."""
+    """The separator that a policy names; None if it is not allowed."""
     named = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(text.casefold(), text)
     return named if named in SEPARATORS else None
 
 
 def written_separator(separator: str) -> str:
-    """How a policy says it."""
+    """The separator as a policy writes it."""
     return "separator: tab" if separator == "\t" else f"separator: '{separator}'"
 
 
 def read_encoding(text: str) -> str | None:
-    """The encoding that a policy or a server names, by any of its names; None for one that is not among `ENCODINGS`."""
+    """The encoding that a policy or a server names, by any of its aliases; None if it is not in `ENCODINGS`."""
     try:
         return _BY_CODEC.get(codecs.lookup(text.strip()).name)
     except (LookupError, ValueError):
@@ -60,12 +60,12 @@ _MIDNIGHT = r"(?:[ T]0?0:00(?::00(?:\.0+)?)?|[ ]12:00(?::00)?[ ]AM)?"
 _WORD = re.compile("year|month|day")
 _PARTS = {"year": "(?P<year>[0-9]{4})", "month": "(?P<month>[0-9]{1,2})", "day": "(?P<day>[0-9]{1,2})"}
 ORDERS = ("month/day/year", "day/month/year", "year/month/day")
-"""In which order the parts of a date may come; a dot or a hyphen may stand instead of the slash."""
+"""The allowed date formats; a dot or a hyphen may replace the slash."""
 
 
 @dataclass(frozen=True, slots=True)
 class DateOrder:
-    """How dates are written, as `month/day/year`."""
+    """A date format, for example `month/day/year`."""
 
     written: str
     _cell: re.Pattern[str] = field(init=False, repr=False, compare=False)
@@ -79,14 +79,14 @@ class DateOrder:
 
     @classmethod
     def of(cls, text: str) -> DateOrder | None:
-        """The order that a policy names; None where it names none."""
+        """The date format that a policy names; None if it is not allowed."""
         parts = _ORDER.fullmatch(text.strip().casefold())
         return cls(parts[0]) if parts and parts[0].replace(parts[2], "/") in ORDERS else None
 
     def read(self, text: str) -> date | None:
-        """The day that a cell says so, at most with the time at which a day begins; None where it says none.
+        """The date in a cell, with no time or with midnight; None if it is not a date.
 
-        The year has four digits: with two nobody can say which century is meant.
+        The year must have four digits, because the century of a two-digit year is unknown.
         """
         found = self._cell.fullmatch(text)
         try:

@@ -1,8 +1,8 @@
-"""Contents of large tables, packed: millions of keys in little more memory than their characters take.
+"""Packed contents of large tables: millions of keys in little more memory than their characters take.
 
-Entries lie side by side in short strings of bytes, and a key's checksum says in which one to look. A look-up compares
-whole keys, so it is exact. Next to a set it takes a fifth of the memory, and nothing that the garbage collector
-would have to walk through; tests/bench/tables.py measures it beside other structures.
+Entries are stored next to each other in short byte strings (boxes), and a key's checksum selects the box. A look-up
+compares whole keys, so it is exact. Compared to a set, this takes a fifth of the memory and gives the garbage collector
+nothing to walk through; tests/bench/tables.py compares it with other structures.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from zlib import crc32
 from pm_autoaccept.policy.data.contents import REPEATED, Cells
 
 _ENTRY, _CELL, _DIFFERS = b"\xff", b"\xfe", b"\xfd"
-"""Before each entry, after its key and between its cells, and instead of the cells of a key that repeats with others:
-bytes that UTF-8 never has, so that nothing in a key or a cell is taken for them."""
+"""Markers before each entry, after its key and between its cells, and for a key that repeats with different cells:
+bytes that never occur in UTF-8, so that they cannot be part of a key or a cell."""
 
 _HALVES = "surrogatepass"
-"""Half a character is kept as it is: it equals itself only."""
+"""The error handler that preserves lone surrogates."""
 
 _SHELVES = 256
-"""Into how many strings entries are sorted while nobody knows yet how many will come: few, so that each of a
-large table is large enough to be given back to the system once it is cleared away."""
+"""The number of shelves that collect entries while their count is unknown: few, so that each shelf of a large table is
+large enough for its memory to return to the system."""
 _TOGETHER = 16
-"""Entries in one string, about: with fewer the strings cost more memory, with more the search takes longer."""
+"""Entries per box, on average: fewer cost more memory, more make the search slower."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Contents that are packed into boxes."""
+    """Packed contents."""
 
     boxes: tuple[bytes, ...] = field(repr=False)
     with_cells: bool = False
@@ -39,7 +39,7 @@ class Packed:
         return _ENTRY + written + _CELL in self.boxes[crc32(written) % len(self.boxes)]
 
     def cells(self, key: str) -> Cells | None:
-        """What stands beside the key."""
+        """The cells of the key."""
         written = _written(key)
         box = self.boxes[crc32(written) % len(self.boxes)]
         sought = _ENTRY + written + _CELL
@@ -53,13 +53,13 @@ class Packed:
 
     @property
     def listed(self) -> Iterable[str]:
-        """None of so many."""
+        """Always empty, because there are too many keys to list."""
         return ()
 
 
 @dataclass(slots=True)
 class Packing:
-    """Contents on their way into boxes, entry by entry: all with cells, or none."""
+    """Builds packed contents entry by entry: all with cells, or none."""
 
     with_cells: bool
     shelves: int = _SHELVES
@@ -70,14 +70,14 @@ class Packing:
         self._shelves = [bytearray() for _ in range(self.shelves)]
 
     def add(self, key: str, cells: Cells) -> None:
-        """Add what stands beside a key; a key may come again."""
+        """Add a key and its cells; a key may repeat."""
         written = _written(key)
         beside = _DIFFERS if cells == REPEATED else _CELL.join(map(_written, cells))
         self._shelves[crc32(written) % self.shelves] += _ENTRY + written + _CELL + beside
         self._entries += 1
 
     def packed(self) -> Packed:
-        """All that was added; the shelves are cleared away meanwhile, so that it is never held twice."""
+        """The packed contents; shelves are freed along the way, so that nothing is held twice."""
         boxes = [_ENTRY] * (self.shelves * max(1, self._entries // (self.shelves * _TOGETHER)))
         for number, shelf in enumerate(self._shelves):
             self._shelves[number] = bytearray()
@@ -94,7 +94,7 @@ def _written(text: str) -> bytes:
 
 
 def _once(entries: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Each key and what stands beside it."""
+    """Each key once, with its cells."""
     found: dict[bytes, bytes] = {}
     for entry in entries:
         key, _, beside = entry.partition(_CELL)

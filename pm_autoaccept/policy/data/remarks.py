@@ -1,4 +1,4 @@
-"""What is remarkable about the rows of a table that was read: cells that are no value of their column, short keys."""
+"""Warnings about a data table's rows: unreadable cells, and keys that are too short (lost leading zeros)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from types import MappingProxyType
 
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy.cleaning import Cleaning
-from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.messages import counted, listed
 from pm_autoaccept.policy.values import FieldType
 
 _FEWEST, _USUAL = 20, 95
-"""From how many keys on a usual length means something, and how many percent of them must have it."""
+"""How many keys a usual length needs to be meaningful, and how many percent of them must have it."""
 _CELLS = 10_000
-"""Cells of which it is remembered whether they can be read: dates and small numbers come again and again."""
+"""The size of the cache of readable cells; dates and small numbers repeat often."""
 
 
 class RemarkKind(StrEnum):
-    """What a remark is about."""
+    """The subject of a remark."""
 
     UNREADABLE_CELLS = "unreadable-cells"
     SHORT_KEYS = "short-keys"
@@ -31,10 +31,10 @@ class RemarkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One remark.
+    """One remark about a table.
 
     Attributes:
-        grave: most cells of a column cannot be read, so that rules which test it hold most requests.
+        grave: most cells of a column cannot be read, so rules that test it hold most requests.
     """
 
     kind: RemarkKind
@@ -49,7 +49,7 @@ _PLAIN: Mapping[FieldType, re.Pattern[str]] = MappingProxyType(
         FieldType.NUMBER: re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?"),
     }
 )
-"""What most cells of a type look like, so that a large table is read quickly."""
+"""Fast patterns for the usual cells of a type, so that a large table is read quickly."""
 
 
 @lru_cache(maxsize=_CELLS)
@@ -59,12 +59,12 @@ def _is_readable(cell: str, kind: FieldType, dates: DateOrder | None) -> bool:
 
 @dataclass(slots=True)
 class CellCount:
-    """Counts the cells of one column that say nothing.
+    """Counts the blank and unreadable cells of one column.
 
     Attributes:
-        kinds: the types of which its cells may be.
+        kinds: the types that its cells may have.
         dates: how dates are written.
-        plain: whether a cell looks as most do, and so says something.
+        plain: a fast check for cells that are certainly readable.
     """
 
     column: str
@@ -81,7 +81,7 @@ class CellCount:
         self.plain = _PLAIN[kind].fullmatch if kind in _PLAIN else partial(_is_readable, kind=kind, dates=self.dates)
 
     def reads(self, cell: str, at: int) -> bool:
-        """Whether a cell can be read; otherwise it is counted."""
+        """Whether a cell can be read; if not, count it."""
         if self.plain(cell) or any(_is_readable(cell, kind, self.dates) for kind in self.kinds):
             return True
         if cell:
@@ -92,7 +92,7 @@ class CellCount:
         return False
 
     def remarks(self, rows: int) -> Iterator[Remark]:
-        """What is to be said of the column, in a table of so many rows."""
+        """The remarks about the column, in a table with this number of rows."""
         if self.unreadable:
             filled = rows - self.blank
             said = f"{self.unreadable:,} of {counted(filled, 'cell')} in the column {self.column}"
@@ -104,7 +104,7 @@ class CellCount:
 
 @dataclass(slots=True)
 class KeyLengths:
-    """Counts the lengths of the keys in one key column, as they are after cleaning."""
+    """Counts the lengths of the cleaned keys in one key column."""
 
     column: str
     clean: tuple[Cleaning, ...]
@@ -121,7 +121,7 @@ class KeyLengths:
             self._counts[length], self._first[length] = 1, (key, at)
 
     def remarks(self) -> Iterator[Remark]:
-        """That some keys are shorter than nearly all: a spreadsheet takes zeros off at the beginning."""
+        """A remark if a few keys are shorter than nearly all others, because spreadsheets drop leading zeros."""
         total = sum(self._counts.values())
         usual = max(self._counts, key=lambda length: self._counts[length], default=0)
         shorter = [length for length in self._counts if length < usual]
@@ -135,6 +135,6 @@ class KeyLengths:
         yield Remark(
             RemarkKind.SHORT_KEYS,
             f"{count:,} of {counted(total, 'key')} in the column {self.column} are shorter than the others, which have "
-            f"{usual} characters; the first is {key}{where}. If a spreadsheet took zeros off at the beginning, format "
-            f"the column as text and export it again, or write `clean: [{fill}]`",
+            f"{usual} characters; the first is {key}{where}. If a spreadsheet removed leading zeros, format the column "
+            f"as text and export it again, or write `clean: [{fill}]`",
         )

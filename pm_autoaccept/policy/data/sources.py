@@ -1,4 +1,4 @@
-"""Data that a policy declares: where its rows stand, what its columns are, how its keys are cleaned, what guards it."""
+"""Declaration of a data source in a policy: kind, columns, key, cleaning, guards and refresh interval."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pm_autoaccept.policy.cleaning import Cleaning, cleaned
 from pm_autoaccept.policy.data.layouts import COMMA, DateOrder
 from pm_autoaccept.policy.parser.source_text import Place
 from pm_autoaccept.policy.values import FieldType
-from pm_autoaccept.redaction import shown
+from pm_autoaccept.redaction import redact_url
 
 VALUE = "value"
-"""What the one column is called where rows are keys and nothing else."""
+"""The name of the only column of a source whose rows are just keys."""
 
 REFRESH = timedelta(minutes=15)
 
 
 class Form(StrEnum):
-    """Where a table's rows stand: in the policy, one a line in a file, in a csv file, in a database, at an address."""
+    """The kind of a source: inline values, one key per line in a file, a CSV file, a database query, a URL."""
 
     VALUES = "values"
     LINES = "lines"
@@ -32,7 +32,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What brings the rows of an `sql` source: the name of a connection in the settings, and the query."""
+    """The query of an `sql` source, and the name of its connection in the settings."""
 
     connection: str
     query: str
@@ -40,13 +40,13 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What must be true of a table, or what depends on it is unknown; None is not asked for.
+    """The conditions that a table must meet, or every test on it is unknown. None means not required.
 
     Attributes:
-        rows: it has at least so many.
-        age: its contents are no older.
-        shrink: it has at most so many percent fewer rows than it had in the last 7 days.
-        grow: likewise more.
+        rows: the minimum number of rows.
+        age: the maximum age of its contents.
+        shrink: by how many percent its rows may decrease, compared to the last 7 days.
+        grow: by how many percent its rows may increase.
     """
 
     rows: int | None = None
@@ -60,24 +60,24 @@ NO_GUARD = Guard()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A declared table.
+    """A declared data source.
 
     Attributes:
         values: the keys themselves, for `values`.
-        places: where each of them stands in the policy.
-        path: the file, relative to the policy's folder, for `lines` and `csv`.
+        places: the position of each of them in the policy.
+        path: the file, relative to the policy folder, for `lines` and `csv`.
         query: for `sql`.
         url: for `url`.
-        plain: what is at the address is one key a line, since no key column is named.
-        key: the names of the key columns; `("value",)` where rows are keys and nothing else.
-        columns: name → type of the declared columns beyond the key.
-        clean: key column → how it, and what is looked up there, is cleaned; a column that is not cleaned is not in it.
-        require: what guards it.
-        refresh: how long it is good before it is read again.
-        dated: the column that says when a row was written.
-        separator: what separates the cells of csv.
-        encoding: of a file, or of what is at an address; None where nobody said it, which is UTF-8.
-        dates: how dates are written, beside 2026-01-31.
+        plain: the URL holds one key per line, because no key column is named.
+        key: the names of the key columns; `("value",)` if rows are just keys.
+        columns: name → type of the declared columns other than the key.
+        clean: key column → how its keys, and the values looked up in it, are cleaned; only columns with cleaning.
+        require: its guards.
+        refresh: the interval after which it is read again.
+        dated: the column with the date of each row.
+        separator: the separator of CSV cells.
+        encoding: of a file or download; None if not declared, which means UTF-8.
+        dates: how dates are written, in addition to 2026-01-31.
     """
 
     name: str
@@ -100,22 +100,22 @@ class Source:
 
     @property
     def guarded(self) -> bool:
-        """Whether anything is required of it."""
+        """Whether it has any guard."""
         return self.require != NO_GUARD
 
     @property
     def has_header(self) -> bool:
-        """Whether its rows have named columns, of which `key` names some."""
+        """Whether its rows have named columns."""
         return self.form in {Form.CSV, Form.SQL} or (self.form is Form.URL and not self.plain)
 
     @property
     def where(self) -> str:
-        """Where its rows stand, for people, without what may be secret."""
+        """Where its rows come from, for messages, without secrets."""
         if self.query is not None:
             return f"connection {self.query.connection}"
-        return self.path or (shown(self.url).partition("?")[0] if self.url else "the policy")
+        return self.path or (redact_url(self.url).partition("?")[0] if self.url else "the policy")
 
     def cleaned(self, key: tuple[str, ...]) -> tuple[str, ...] | None:
-        """One text for each key column, cleaned as the column is; None where nothing is left of one."""
+        """One cleaned text for each key column; None if one of them is empty after cleaning."""
         parts = tuple(cleaned(part, self.clean.get(name, ())) for name, part in zip(self.key, key, strict=True))
         return parts if all(parts) else None

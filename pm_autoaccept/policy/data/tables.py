@@ -1,4 +1,4 @@
-"""Tables of our own data, as conditions ask them: is this a key, and what stands in its row."""
+"""Data tables that conditions look up: whether a key exists, and the cells of its row; also builds them from rows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from pm_autoaccept.model import Fact, NotLearnt
-from pm_autoaccept.policy.data.cells import read_cell
-from pm_autoaccept.policy.data.contents import REPEATED, Cells, Contents, Keys, Rows
+from pm_autoaccept.policy.data.contents import REPEATED, Cells, Contents, Keys, Rows, read_cell
 from pm_autoaccept.policy.data.keys import GarbledKey, key_reader
 from pm_autoaccept.policy.data.layouts import DateOrder
 from pm_autoaccept.policy.data.packed import Packing
@@ -19,34 +18,34 @@ from pm_autoaccept.policy.parser.source_text import Place
 from pm_autoaccept.policy.values import FieldType, Value
 
 Row: TypeAlias = Mapping[str, Fact[Value]]
-"""Column → what stands there: every key column (cleaned text) and every declared one; not learnt where our table
-leaves it blank, or where it cannot be read as the column's type."""
+"""Column → value, for every key column (cleaned text) and declared column; not learnt if the cell is blank or cannot be
+read as the column's type."""
 
-_REPEATED = NotLearnt("the key stands in several rows with different contents")
+_REPEATED = NotLearnt("the key appears in several rows with different contents")
 
 LARGE = 100_000
-"""Keys from which on contents are packed: below, a set takes some 10 MB and finds a key ten times as fast."""
+"""The number of keys above which contents are packed. A smaller set takes about 10 MB and is ten times as fast."""
 
 _PLACES = 100_000
-"""Rows with a cell that says nothing of which it is remembered where they stand."""
+"""How many rows with blank or unreadable cells are remembered by their number."""
 
 _SEPARATOR = "\0"
-"""Between the parts of a key: neither XML nor a table that was read whole brings this character."""
+"""Joins the parts of a key; neither XML nor a table can contain this character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table as it was read. New contents are another table, with another digest.
+    """An immutable data table. New contents are a new table with another digest.
 
     Attributes:
-        rows: how many rows had a key.
+        rows: the number of rows with a key.
         digest: of what was read.
         key: the names of its key columns.
         columns: its declared columns.
         dates: how its dates are written.
-        unit: what the numbers of rows count, `line` or `row`.
-        places: key → the number of its row, for rows with a cell that says nothing, as far as they were noted.
-        remarks: what is remarkable about its rows.
+        unit: what row numbers count, `line` or `row`.
+        places: key → row number, for the remembered rows with blank or unreadable cells.
+        remarks: warnings about its rows.
     """
 
     name: str
@@ -60,16 +59,10 @@ class Table:
     places: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     remarks: tuple[Remark, ...] = field(default=(), repr=False, compare=False)
 
-    @classmethod
-    def of_keys(cls, name: str, keys: Iterable[str], *, digest: str = "", rows: int | None = None) -> Table:
-        """A table of cleaned keys, without columns."""
-        found = frozenset(keys)
-        return cls(name=name, rows=len(found) if rows is None else rows, digest=digest, contents=Keys(found))
-
     def has(self, key: tuple[str, ...]) -> Fact[bool]:
-        """Whether a row has this key, one cleaned text for each key column.
+        """Whether a row has this key: one cleaned text for each key column.
 
-        Not learnt where the key repeats with other contents.
+        Not learnt if the key appears in several rows with different contents.
         """
         if not self.columns:
             return _joined(key) in self.contents
@@ -78,13 +71,13 @@ class Table:
 
     @property
     def keys(self) -> Iterator[tuple[str, ...]]:
-        """Every key, one cleaned text for each key column; none of a large table."""
+        """Every key, one cleaned text for each key column; empty for a large table."""
         return (tuple(key.split(_SEPARATOR)) for key in self.contents.listed)
 
     def row(self, key: tuple[str, ...]) -> Fact[Row | None]:
-        """The row of this key; None where there is none.
+        """The row of this key; None if the key does not exist.
 
-        Not learnt where the key repeats with other contents.
+        Not learnt if the key appears in several rows with different contents.
         """
         cells = self._cells(key)
         if cells is None or isinstance(cells, NotLearnt):
@@ -102,19 +95,19 @@ class Table:
 
 
 def _joined(key: tuple[str, ...]) -> str:
-    """A key as one text. No part may have the separator in it: of a request none has, and of a table none was taken."""
+    """A key as one text. No part contains the separator: requests cannot, and such rows of a table are dropped."""
     return key[0] if len(key) == 1 else _SEPARATOR.join(key)
 
 
 @dataclass(slots=True)
 class Tabulation:
-    """A table in the making, row by row.
+    """Builds a table row by row.
 
     Attributes:
-        rows: how many rows had a key.
-        dropped: how many had none, or a part of one that was blank after cleaning.
-        large: from how many keys on they are packed.
-        unit: what the numbers of rows count, `line` or `row`.
+        rows: the number of rows with a key.
+        dropped: the number of rows without a key, or with a part that is blank after cleaning.
+        large: the number of keys above which they are packed.
+        unit: what row numbers count, `line` or `row`.
     """
 
     source: Source
@@ -139,15 +132,15 @@ class Tabulation:
         self._plain = [count.plain for count in self._counts]
 
     def add(self, key: Sequence[str], cells: Iterable[str] = (), *, at: int = 0) -> None:
-        """Add a row: one text for each key column, and one for each declared column, as they were written.
+        """Add a row.
 
         Args:
-            key: the former.
-            cells: the latter.
-            at: the number of the row where it was read; 0 where it has none.
+            key: one text for each key column, as written.
+            cells: one text for each declared column, as written.
+            at: the row number; 0 if it has none.
 
         Raises:
-            GarbledKey: a part of the key is no longer what it was.
+            GarbledKey: a spreadsheet or a script has changed a part of the key.
         """
         joined = self._joined(key, at)
         if not joined:
@@ -170,15 +163,15 @@ class Tabulation:
             self._found.clear()
 
     def _look_at(self, joined: str, written: Cells, at: int) -> None:
-        """Count the cells of a row, and note where it stands if one of them says nothing."""
+        """Count the cells of a row, and note its number if a cell is blank or unreadable."""
         silent = [cell for count, cell in zip(self._counts, written, strict=True) if not count.reads(cell, at)]
-        # In a large table many cells may rightly be blank.
+        # In a large table, many cells may be blank for good reasons.
         noted = any(silent) or (silent and self._packing is None)
         if at and noted and len(self._places) < _PLACES:
             self._places.setdefault(joined, at)
 
     def _joined(self, key: Sequence[str], at: int) -> str:
-        """The cleaned key as one text; empty where nothing is left of a part of it."""
+        """The cleaned key as one text; empty if a part is empty after cleaning."""
         parts = [clean(part) for part, clean in zip(key, self._clean, strict=True)]
         if not all(parts):
             return ""
@@ -188,7 +181,7 @@ class Tabulation:
         return joined if joined.count(_SEPARATOR) == len(parts) - 1 else ""
 
     def table(self, digest: str) -> Table:
-        """The table of what was added; it can be asked for once."""
+        """The table of all added rows; can be called once."""
         source = self.source
         return Table(
             name=source.name,
@@ -218,9 +211,9 @@ class Tabulation:
 def tabulate(
     source: Source, rows: Iterable[Sequence[str]], *, digest: str = "", places: Sequence[Place] = ()
 ) -> Fact[Table]:
-    """The table of these rows: each has a text for every key column and then for every declared column.
+    """Build a table from rows: each has one text for every key column, then one for every declared column.
 
-    Not learnt where a key is no longer what it was; `places` say where each row stands, otherwise its number does.
+    Not learnt if a spreadsheet has changed a key. `places` gives the position of each row; the default is its number.
     """
     made = Tabulation(source)
     count = len(source.key)

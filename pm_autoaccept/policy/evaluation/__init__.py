@@ -1,1 +1,1 @@
-"""How a request is judged: conditions made ready to be asked, the rule that decides found, and why it does."""
+"""Evaluates a policy for one request: compiled conditions, the first rule that matches, and the explanation."""

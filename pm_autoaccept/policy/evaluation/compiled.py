@@ -1,7 +1,6 @@
-"""Conditions, made ready to be asked: each decides quickly whether it is true, and shows at leisure why.
+"""Compiled conditions: `came` evaluates one quickly, `outcome` evaluates it again with evidence for the explanation.
 
-What decides is `came`. What shows, `outcome`, asks the same tests again, so that no reason can differ from what
-decided; what had to be read for it has been read already.
+Both run the same tests, so that the explanation cannot differ from the decision. Values are cached in the view.
 """
 
 from __future__ import annotations
@@ -15,37 +14,37 @@ from pm_autoaccept.policy.conditions import Lookup, Test
 from pm_autoaccept.policy.data.tables import Row
 from pm_autoaccept.policy.evaluation.request_view import Reading, Told, View
 from pm_autoaccept.policy.evaluation.truth import Came, Gap, Outcome, combine, truth_of
-from pm_autoaccept.policy.private import instead
+from pm_autoaccept.policy.private import private_evidence
 from pm_autoaccept.policy.values import Value, text_of
 
 Decides: TypeAlias = Callable[[View], Came]
 
 Necessary: TypeAlias = frozenset[tuple[Reading, Value]]
-"""Readings and values of which one must be: where all of these readings bring something else, the condition is false.
-One that is not learnt may yet be."""
+"""Field values of which at least one is required: if every field has another value, the condition is false. A field
+that is not learnt may still match."""
 
 
 class Asked(Protocol):
-    """A condition, ready to be asked."""
+    """A compiled condition."""
 
     @property
     def came(self) -> Decides:
-        """How it comes out."""
+        """Evaluates it, without evidence."""
         ...
 
     @property
     def necessary(self) -> tuple[Necessary, ...]:
-        """What it cannot do without."""
+        """The values that it requires."""
         ...
 
     def outcome(self, view: View) -> Outcome:
-        """How it comes out, with each of its tests."""
+        """Evaluate it with the evidence of each test."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What evidence shows of a test: what was read, the field's name, what was expected; not what is private."""
+    """What the evidence of a test shows: value, field name and expectation. Private values are hidden."""
 
     given: Reading
     name: str
@@ -53,20 +52,20 @@ class Shown:
     private: bool = False
 
     def evidence(self, view: View, truth: Truth) -> Evidence:
-        """What was found, and how the test came out."""
+        """The value that was found, and the result of the test."""
         found: Told = view[self.given]
         if found is None or isinstance(found, NotLearnt):
             return Evidence(self.name, self.expected, None, truth)
-        return Evidence(self.name, self.expected, instead(truth) if self.private else text_of(found), truth)
+        return Evidence(self.name, self.expected, private_evidence(truth) if self.private else text_of(found), truth)
 
 
 @dataclass(frozen=True, slots=True)
 class AskedTest:
-    """One test.
+    """One compiled test.
 
     Attributes:
-        grounds: what rests on it where it is true.
-        claim: for `taken`: brings the other owner's request, None where there is none.
+        grounds: the tests that support a true result.
+        claim: for `taken`: the other owner's request, None if there is none.
     """
 
     came: Decides
@@ -76,7 +75,7 @@ class AskedTest:
     claim: Reading | None = None
 
     def outcome(self, view: View) -> Outcome:
-        """How it comes out, and what was found."""
+        """Evaluate it with evidence."""
         came = self.came(view)
         truth = truth_of(came)
         evidence = tuple(each.evidence(view, truth) for each in self.shown)
@@ -84,7 +83,7 @@ class AskedTest:
         others: tuple[Claim, ...] = ()
         if isinstance(claim, Claim):
             others = (claim,)
-            also = f", as {claim.key} of {claim.username or claim.owner} says too"
+            also = f", also in {claim.key} of {claim.username or claim.owner}"
             evidence = tuple(replace(each, found=f"{each.found}{also}") for each in evidence)
         return Outcome(
             truth=truth,
@@ -97,7 +96,7 @@ class AskedTest:
 
 @dataclass(frozen=True, slots=True)
 class AskedGroup:
-    """Several conditions: `every` one must be true, or any."""
+    """A compiled `all` or `any`: `every` part must be true, or at least one."""
 
     parts: tuple[Asked, ...]
     every: bool
@@ -106,7 +105,7 @@ class AskedGroup:
 
     @classmethod
     def of(cls, parts: tuple[Asked, ...], *, every: bool) -> Asked:
-        """The group of these; of one part, that part."""
+        """The group of these parts; a single part is returned as it is."""
         if len(parts) == 1:
             return parts[0]
         settling = not every
@@ -125,26 +124,26 @@ class AskedGroup:
         if every:
             necessary = tuple(each for part in parts for each in part.necessary)
         else:
-            # One of the parts must be true, and each of them cannot do without something.
+            # At least one part must be true, and each part requires a value.
             least = [min(part.necessary, key=len) for part in parts if part.necessary]
             necessary = (frozenset[tuple[Reading, Value]]().union(*least),) if len(least) == len(parts) else ()
         return cls(parts, every, came, necessary)
 
     def outcome(self, view: View) -> Outcome:
-        """How it comes out; every part is looked at."""
+        """Evaluate every part, with evidence."""
         return combine((part.outcome(view) for part in self.parts), every=self.every)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedParts:
-    """Every part of an answer, or some, each asked the same; negated, `not` is carried into both.
+    """A compiled `split`: every part of an answer, or some part, must pass a test. `not` is carried into both.
 
     Attributes:
         name: of the field that is split.
-        parts: brings its parts; None where there are none.
-        every: whether every part must pass, or one.
+        parts: its parts; None if there are none.
+        every: whether every part must pass, or at least one.
         test: what a part must pass.
-        shown: what is shown where there is no part to show.
+        shown: the evidence if there are no parts.
     """
 
     name: str
@@ -156,7 +155,7 @@ class AskedParts:
     necessary: ClassVar[tuple[Necessary, ...]] = ()
 
     def came(self, view: View) -> Came:
-        """How it comes out; what has no part makes it false."""
+        """Evaluate it; an answer without parts makes it false."""
         parts: Fact[tuple[str, ...] | None] = view[self.parts]
         if parts is None:
             return False
@@ -173,7 +172,7 @@ class AskedParts:
         return came
 
     def outcome(self, view: View) -> Outcome:
-        """How it comes out; every part is looked at."""
+        """Evaluate every part, with evidence."""
         parts: Fact[tuple[str, ...] | None] = view[self.parts]
         if parts is not None and not isinstance(parts, NotLearnt):
             return combine((self.test.outcome(view.at(part)) for part in parts), every=self.every)
@@ -188,12 +187,12 @@ class AskedParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedLookup:
-    """A row of a table, which must be there and pass; negated, `not` is carried into `where`.
+    """A compiled `lookup`: a row with this key must exist and pass `where`. `not` is carried into `where`.
 
     Attributes:
-        parts: the key's parts, cleaned.
-        row: brings the row of that key; None where there is none.
-        where: what it must pass; None for nothing.
+        parts: the cleaned parts of the key.
+        row: the row with this key; None if there is none.
+        where: what the row must pass; None for nothing.
     """
 
     lookup: Lookup
@@ -206,14 +205,14 @@ class AskedLookup:
     necessary: ClassVar[tuple[Necessary, ...]] = ()
 
     def came(self, view: View) -> Came:
-        """Whether the row is there and passes; of a row that is not there nothing is asked."""
+        """Evaluate whether the row exists and passes `where`."""
         found = self.found(view)
         if isinstance(found, bool | tuple):
             return found
         return not self.negated if self.where is None else self.where.came(view.beside(found))
 
     def outcome(self, view: View) -> Outcome:
-        """How it comes out, with what was looked for, and with each test of the row."""
+        """Evaluate it with evidence: the key, and each test of the row."""
         found = self.found(view)
         came = found if isinstance(found, bool | tuple) else not self.negated
         looked = Outcome(
@@ -229,7 +228,7 @@ class AskedLookup:
         return replace(passed, evidence=(*looked.evidence, *passed.evidence), grounds=grounds)
 
     def found(self, view: View) -> Came | Row:
-        """The row; or how it comes out, where there is none or that is not known."""
+        """The row; or the result, if the row does not exist or is unknown."""
         parts = [view[each] for each in self.parts]
         if None in parts:
             return False

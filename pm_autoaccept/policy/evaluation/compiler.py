@@ -1,7 +1,7 @@
-"""From conditions as they were read to conditions that can be asked: once, when the policy is read.
+"""Compiles the parsed conditions of a policy, once, when the policy is loaded.
 
-`not` is carried inward to the tests here. A test, plain or negated, needs a value: where the customer gave none it is
-false, but for `present`.
+`not` is carried inward to the tests here. A test, plain or negated, needs a value: if the customer gave none, it is
+false. The only exception is `present`.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from pm_autoaccept.policy.operators import Takes
 from pm_autoaccept.policy.values import Relative, Value
 
 _DIGITS = 60
-"""More than two numbers that can be read, or their difference, ever have."""
+"""Decimal precision: more digits than two readable numbers, or their difference, can have."""
 
 Asks = Callable[[Any, View], Fact[bool]]
-"""Whether a value passes a plain test; not learnt where what it is compared with is not."""
+"""Whether a value passes a plain test; not learnt if what it is compared with is not learnt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Makes the conditions of one policy ready to be asked."""
+    """Compiles the conditions of one policy; fields that are used in several places are read once."""
 
     readings: Readings = field(default_factory=Readings)
 
     def of(self, condition: Condition, *, negated: bool = False) -> Asked:
-        """A condition, or what stands against it."""
+        """Compile a condition or its negation."""
         if isinstance(condition, Comparison):
             return self._comparison(condition, negated=negated)
         if isinstance(condition, SameAs):
@@ -63,7 +63,7 @@ class Preparation:
         return AskedGroup.of(parts, every=isinstance(condition, AllOf) is not negated)
 
     def until(self, last: date) -> Asked:
-        """That this is a rule's last day, or one before it."""
+        """Compile a rule's `until`: today is at most its last day."""
         today = self.readings.one(_today, _today)
 
         def came(view: View) -> Came:
@@ -106,7 +106,7 @@ class Preparation:
         return AskedTest(came, (shown,), (test,), necessary, claim)
 
     def _sameness(self, test: SameAs, *, negated: bool) -> Asked:
-        """Both need a value. If one is absent the test is false, whatever may be learnt of the other."""
+        """Both fields need a value. If one has none, the test is false, even if the other is unknown."""
         one, other = (self.readings.comparable(each, test.clean, test.read_as) for each in (test.field, test.other))
         names = (_gap_of(test.field), _gap_of(test.other))
 
@@ -121,7 +121,7 @@ class Preparation:
         how = f"{'not ' if negated else ''}the same as"
         within = f" within {test.within:f}" if test.within is not None else ""
         within += _of_parts(test.field, negated=negated)
-        # Whoever saw one of the two would know the other.
+        # Showing one of two equal values would disclose the other.
         private = test.field.private or test.other.private
         shown = tuple(
             Shown(self.readings.given(each), each.name, f"{how} {than.name}{within}", private)
@@ -130,7 +130,7 @@ class Preparation:
         return AskedTest(came, shown, (test,))
 
     def lookup(self, lookup: Lookup, *, negated: bool) -> AskedLookup:
-        """A lookup, ready to be asked."""
+        """Compile a lookup."""
         source = lookup.source
         cleaned = [(field, source.clean.get(column, ())) for field, column in zip(lookup.by, source.key, strict=True)]
         parts = tuple(self.readings.as_key(*each) for each in cleaned)
@@ -160,24 +160,24 @@ class Preparation:
 
 
 def parts_of(split: Split, circumstances: Circumstances) -> tuple[str, ...]:
-    """The parts of an answer that are looked at one by one; none where there are none, or that is not known."""
+    """The parts of an answer for `split`; empty if there are none or they are unknown."""
     parts: Fact[tuple[str, ...] | None] = circumstances.view[Readings().parts(split.field, split.part_of.separators)]
     return () if parts is None or isinstance(parts, NotLearnt) else parts
 
 
 def row_of(lookup: Lookup, circumstances: Circumstances) -> Row | None:
-    """The row that a lookup finds; None where there is none, or that is not known."""
+    """The row that a lookup finds; None if there is none or it is unknown."""
     found = Preparation().lookup(lookup, negated=False).found(circumstances.view)
     return None if isinstance(found, bool | tuple) else found
 
 
 def judge(condition: Condition, circumstances: Circumstances, *, negated: bool = False) -> Outcome:
-    """How one condition comes out by itself."""
+    """Evaluate one condition by itself, with evidence."""
     return Preparation().of(condition, negated=negated).outcome(circumstances.view)
 
 
 def still_applies(until: date, circumstances: Circumstances) -> Outcome:
-    """Whether this is a rule's last day, or one before it."""
+    """Whether a rule still applies: today is at most its last day."""
     return Preparation().until(until).outcome(circumstances.view)
 
 
@@ -210,7 +210,7 @@ def _holding(value: Reading, holds: Callable[[Any, Any], bool], literal: Any, ga
 
 
 def _asking(value: Reading, asks: Asks, gap: str, other: str, *, negated: bool) -> Decides:
-    """`gap` is what is not learnt where the value is not, `other` where what it is compared with is not."""
+    """`gap` names what is unknown if the value is not learnt, `other` if what it is compared with is not."""
 
     def came(view: View) -> Came:
         found = view[value]
@@ -232,12 +232,12 @@ def _passes(test: Comparison) -> Asks:
 
 
 def _moves(test: Comparison) -> bool:
-    """Whether it names `today` or `now`."""
+    """Whether the result depends on the time, because it names `today` or `now`."""
     return any(isinstance(literal, Relative) for literal in test.literals)
 
 
 def _at_this_time(test: Comparison, value: Value, view: View) -> Fact[bool]:
-    """Compared with `today` and `now` as they are at the decision."""
+    """Compare with `today` and `now` at the time of the decision."""
     now = view.facts.now
     if isinstance(now, NotLearnt):
         return now
@@ -279,19 +279,19 @@ def _is_taken(claim: Reading, wanted: bool, _: Any, view: View) -> Fact[bool]:  
 
 
 def _expected(test: Asked) -> str:
-    """What is expected of a part, for people."""
+    """What is expected of a part, for the evidence."""
     if isinstance(test, AskedGroup):
         return (" and " if test.every else " or ").join(map(_expected, test.parts))
     return test.shown[0].expected if isinstance(test, AskedTest) else ""
 
 
 def _of_parts(field: Field | Column, *, negated: bool) -> str:
-    """Which parts of an answer must pass, for people; nothing where it is asked as a whole."""
+    """Which parts of an answer must pass, for the evidence; empty if it is tested as a whole."""
     if field.part_of is None:
         return ""
     return f" ({'every' if field.part_of.every is not negated else 'some'} part)"
 
 
 def _gap_of(field: Field | Column) -> str:
-    """What cannot be learnt: a field, or the data in which a cell says nothing."""
+    """The name of what is unknown: the field, or the data source of the cell."""
     return field.source if isinstance(field, Column) else field.name

@@ -1,4 +1,4 @@
-"""What customers answered in custom fields, found by their names."""
+"""Finds a customer's answer to a custom field by the field's name."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pm_autoaccept.model import CustomField, Fact, Facts, NotLearnt, PendingRequ
 from pm_autoaccept.policy.cleaning import fold
 
 Answers: TypeAlias = Mapping[str, Fact[str]]
-"""Name, as names are compared → what was answered there."""
+"""Normalized name → answer."""
 
-_TWICE = NotLearnt("it stands twice with different values")
-_LEFT_OUT = NotLearnt("it was left out, and our account's custom fields could not be learnt")
-_UNDEFINED = NotLearnt("our account defines no custom field of this name")
+_TWICE = NotLearnt("it appears twice with different values")
+_LEFT_OUT = NotLearnt("it was left out, and the custom fields of our account could not be read")
+_UNDEFINED = NotLearnt("our account defines no custom field with this name")
 
 
 @lru_cache(maxsize=1_000)
 def name_key(name: str) -> str:
-    """A name of a custom field as names are compared: without regard to case, outer blanks and kind of dash."""
+    """A custom field's name, normalized for comparison: case, outer blanks and kinds of dash are ignored."""
     return name.strip().lower() if name.isascii() else fold(name).casefold()
 
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Which answer a custom field is: those among which it stands, and its name as names are compared."""
+    """Refers to a custom field: where its answers are, and its normalized name."""
 
     among: Callable[[PendingRequest, Facts], Fact[tuple[CustomField, ...]]]
     key: str
 
 
 def by_name(given: Iterable[CustomField]) -> Answers:
-    """The answers by their names, as they were typed; not learnt where one stands twice with different values."""
+    """The answers by normalized name, as typed; not learnt if a field appears twice with different values."""
     answers: dict[str, Fact[str]] = {}
     for field in given:
         key, value = name_key(field.name), field.value
@@ -46,12 +46,12 @@ def _same(one: Fact[str], other: str) -> bool:
 
 
 def answer(key: str, answers: Answers, defined: Fact[frozenset[str]]) -> Fact[str | None]:
-    """What was answered in the custom field of this name, folded; None where it was left out or blank.
+    """The answer to a custom field, folded; None if it was left out or blank.
 
     Args:
-        key: its name as names are compared.
-        answers: everything that was answered.
-        defined: the names of the custom fields that our account defines, at best as names are compared.
+        key: its normalized name.
+        answers: all answers.
+        defined: the names of the custom fields that our account defines, preferably normalized.
     """
     value = answers.get(key, "")
     if not isinstance(value, NotLearnt):

@@ -1,4 +1,4 @@
-"""How each rule comes out for one request, clause by clause: made by the same code that decides, for people to read."""
+"""Explains how each rule evaluates for one request, clause by clause, with the same code that decides."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from pm_autoaccept.policy.rules import Rule
 
 
 class CameOut(StrEnum):
-    """How a rule came out."""
+    """How a rule was evaluated."""
 
     TRUE = "true"
     FALSE = "false"
     UNKNOWN = "unknown"
     NOT_ON = "not on such requests"
     OVER = "over"
-    """Its last day has passed."""
+    """Its last day (`until`) has passed."""
     NOT_ASKED = "not asked"
-    """A rule above it had decided, or stopped the search."""
+    """An earlier rule decided or stopped the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One test, or a group of clauses, and how it came out.
+    """One test or a group of clauses, with its result.
 
     Attributes:
         group: `all of` or `one of`; None for a test.
-        parts: what the group is made of.
-        tests: the evidence of a test: more than one piece where several fields are looked at together.
-        gaps: for unknown: what could not be learnt, and why.
-        missing: how many tests would have to come out otherwise to make it true, at the least.
+        parts: the clauses of the group.
+        tests: the evidence of a test; several pieces if it compares several fields.
+        gaps: if unknown: what is unknown, and why.
+        missing: the minimum number of tests that would have to change to make it true.
     """
 
     truth: Truth
@@ -49,7 +49,7 @@ class Clause:
 
     @property
     def lacking(self) -> tuple[Clause, ...]:
-        """The tests that would have to come out otherwise: of a group of which one suffices, those of the nearest."""
+        """The tests that would have to change; for `one of`, those of the nearest part."""
         if self.truth is Truth.TRUE:
             return ()
         if self.group is None:
@@ -63,13 +63,13 @@ ALL, ONE = "all of", "one of"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleLookedAt:
-    """One rule as it was looked at.
+    """The explanation of one rule.
 
     Attributes:
-        then: what it says where it is true.
+        then: its verdict if it matches.
         enforce: whether it decides anything.
-        clauses: all of which must be true; none where it was not asked.
-        missing: how many tests would have to come out otherwise, at the least.
+        clauses: all of them must be true; empty if the rule was not evaluated.
+        missing: the minimum number of tests that would have to change.
     """
 
     id: str
@@ -82,12 +82,12 @@ class RuleLookedAt:
 
     @property
     def lacking(self) -> tuple[Clause, ...]:
-        """The tests that would have to come out otherwise."""
+        """The tests that would have to change."""
         return tuple(test for clause in self.clauses for test in clause.lacking)
 
 
 def look_through(rules: Iterable[Rule], circumstances: Circumstances) -> tuple[RuleLookedAt, ...]:
-    """Every rule in order: how it came out, or why it was not asked."""
+    """Every rule in order: its result, or why it was not evaluated."""
     looked: list[RuleLookedAt] = []
     ended = False
     for rule in rules:
@@ -98,9 +98,9 @@ def look_through(rules: Iterable[Rule], circumstances: Circumstances) -> tuple[R
 
 
 def nearest(looked: Iterable[RuleLookedAt]) -> RuleLookedAt | None:
-    """Of the rules that were false the one that lacks fewest tests, the first of them; one that accepts before others.
+    """The false rule that lacks the fewest tests; rules that accept come first, and then the order of rules decides.
 
-    People who ask why a request is held ask what it lacks to be let in.
+    People who ask why a request is held want to know what it lacks to be accepted.
     """
     false = [each for each in looked if each.came is CameOut.FALSE and each.enforce]
     return min(false, key=lambda each: (each.then is not Verdict.ACCEPT, each.missing), default=None)
@@ -126,7 +126,7 @@ def _look(rule: Rule, circumstances: Circumstances, *, kind: Kind, ended: bool) 
 
 
 def _clauses(rule: Rule, circumstances: Circumstances) -> Iterator[Clause]:
-    """What must be true for a rule to be: its conditions, and last that it still applies."""
+    """The clauses of a rule: its conditions, and last its `until`."""
     whole = _clause(rule.when, circumstances)
     yield from whole.parts if whole.group == ALL else (whole,)
     if rule.until is not None:
@@ -158,7 +158,7 @@ def _clause(condition: Condition, circumstances: Circumstances, *, negated: bool
 
 
 def _looked_up(lookup: Lookup, circumstances: Circumstances, row: Row | None, *, negated: bool) -> tuple[Clause, ...]:
-    """That the row is there, and what it must pass, as that was written; nothing of a row that is not there."""
+    """The clauses of a lookup: the row exists, and what it must pass, as written; empty if there is no row."""
     if row is None:
         return ()
     there = _test(judge(replace(lookup, where=ALWAYS), circumstances, negated=negated))

@@ -1,4 +1,4 @@
-"""How one rule comes out, and what it then says; and what is said where none is true."""
+"""The judgement of a rule or of the default: verdict, reason, note and evidence; also `expire` of held requests."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pm_autoaccept.policy.rules import Default, Rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What a policy says of one request.
+    """What a policy decides for one request.
 
     Attributes:
         rule: the id of the rule that decided or stopped the search; None for the default.
-        evidence: each test of that rule.
-        unknown: the names of what could not be learnt.
-        note: the note, rendered; None for none.
-        template: names what the note was made from.
-        accepts_unshared_property: this accepts, and rests on a plain test that `property.share` is `none`.
-        tell: the group of people to be told, None for nobody.
-        shadows: what rules with `enforce: false` that were looked at would have decided.
+        evidence: the result of each test of that rule.
+        unknown: the names of the fields and data sources that are unknown.
+        note: the rendered note; None for none.
+        template: identifies the template of the note.
+        accepts_unshared_property: this accepts because of a plain test that `property.share` is `none`.
+        tell: the group of people to notify, None for nobody.
+        shadows: what the evaluated rules with `enforce: false` would have decided.
     """
 
     verdict: Verdict
@@ -44,25 +44,25 @@ class Judgement:
 
 
 def look_at(rule: Rule, circumstances: Circumstances) -> Outcome:
-    """How one rule comes out: its conditions, and that its last day has not passed."""
+    """Evaluate one rule: its conditions and its `until`."""
     return AskedRule.of(rule, Preparation()).when.outcome(circumstances.view)
 
 
 def by_default(default: Default, view: View) -> Judgement:
-    """What is said where no rule is true."""
+    """The judgement if no rule matches."""
     if (expired := _expired(default, None, view)) is not None:
         return expired
-    text = "so people decide" if default.then is Verdict.HOLD else f"and the default says {default.then}"
+    text = "held for review" if default.then is Verdict.HOLD else f"the default is {default.then}"
     return Judgement(
         verdict=default.then,
-        reason=Reason(ReasonKind.DEFAULT, f"No rule is true of it, {text}."),
+        reason=Reason(ReasonKind.DEFAULT, f"No rule matched; {text}."),
         note=default.note.render(view.request, view.facts) if default.note else None,
         template=default.note.digest if default.note else None,
     )
 
 
 def said_of(rule: Rule, outcome: Outcome, view: View) -> Judgement:
-    """What a rule says that is true, or unknown: then it holds."""
+    """The judgement of a rule that is true or unknown. An unknown rule holds."""
     return _stopped(rule, outcome) if outcome.truth is Truth.UNKNOWN else _decided(rule, outcome, view)
 
 
@@ -70,7 +70,7 @@ def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
     names = tuple(dict.fromkeys(gap.name for gap in outcome.gaps))
     first = outcome.gaps[0]
     more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-    text = f"Rule {rule.id} cannot be judged, because {first.name}{more} could not be learnt: {first.why}."
+    text = f"Rule {rule.id} could not be evaluated because {first.name}{more} is unknown: {first.why}."
     return Judgement(
         verdict=Verdict.HOLD,
         reason=Reason(ReasonKind.UNKNOWN, text),
@@ -85,17 +85,17 @@ def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
         return replace(expired, evidence=outcome.evidence, tell=rule.tell)
     request, facts = view.request, view.facts
     true = [f"{each.field} is {each.expected}" for each in outcome.evidence if each.truth is Truth.TRUE]
-    why = rule.about or " and ".join(dict.fromkeys(true)) or "it is true of every such request"
+    why = rule.about or " and ".join(dict.fromkeys(true)) or "it matches every request of this kind"
     other = next(iter(outcome.others), None)
-    # The other owner's id stays when the ledger masks names.
-    also = f" The same stands in {other.key} of account {other.owner}." if other is not None else ""
-    # A negated test that names `none` is never true of a property that is not shared.
+    # The owner's id, because it is kept when the ledger masks personal data.
+    also = f" The same value is in {other.key} of account {other.owner}." if other is not None else ""
+    # A negated test that names `none` is never true for a property that is not shared.
     unshared = any(map(_says_none, outcome.grounds)) and facts.property_share is PropertyShare.NONE
     return Judgement(
         verdict=rule.then,
         reason=Reason(
             ReasonKind.RULE,
-            f"Rule {rule.id} says {rule.then}: {why.rstrip('.')}.{also}",
+            f"Rule {rule.id} matched ({rule.then}): {why.rstrip('.')}.{also}",
             other=other.key if other is not None else None,
         ),
         rule=rule.id,
@@ -108,9 +108,9 @@ def _decided(rule: Rule, outcome: Outcome, view: View) -> Judgement:
 
 
 def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement | None:
-    """The reject of what just this rule (None: the default) has held for long enough; None where it has not.
+    """The reject by `expire`, if this rule (None: the default) has held the request long enough; None otherwise.
 
-    Where it is not known for how long, it goes on being held: doubt is hold.
+    If it is unknown for how long, the request stays held: doubt means hold.
     """
     expire, facts = holder.expire, view.facts
     if expire is None or facts.held is None or isinstance(facts.held, NotLearnt) or facts.held.rule != rule:
@@ -120,7 +120,7 @@ def _expired(holder: Rule | Default, rule: str | None, view: View) -> Judgement 
         return None
     who = "The default" if rule is None else f"Rule {rule}"
     length = written_duration(expire.after)
-    text = f"{who} has held it for {written_duration(held)}, and rejects what it held for {length}."
+    text = f"{who} has held the request for {written_duration(held)}; it rejects requests held for {length}."
     return Judgement(
         verdict=Verdict.REJECT,
         reason=Reason(ReasonKind.EXPIRED, text),

@@ -1,4 +1,4 @@
-"""A request as the conditions of a policy see it: whatever they ask of it is found out once, when it is first asked."""
+"""The values of a request that conditions test (fields, custom fields, table cells), each read once and cached."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from pm_autoaccept.policy.split_answers import Separators
 from pm_autoaccept.policy.values import FieldType, Value, read_answer, text_of
 
 Told: TypeAlias = Fact[Value | None]
-"""A value; None: their gap; or what hindered us."""
+"""A value; None if the customer gave none; not learnt if we could not read it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """One thing that can be found out of a request. Within a policy, what is asked in many places is one reading."""
+    """Reads one value from a request. Conditions of a policy that use the same value share one reading."""
 
     find: Callable[[View], Any]
 
 
 class View(dict[Reading, Any]):
-    """What conditions are asked of; as a mapping, what each reading brings.
+    """A request with its facts and tables; as a mapping, a cache from reading to value.
 
     Attributes:
-        zone: the time zone in which days are days.
+        zone: the time zone of dates.
         row: inside `where`: the row that was found.
-        part: beside `split`: the part of an answer that is looked at.
+        part: inside `split`: the current part of the answer.
     """
 
     __slots__ = ("facts", "part", "request", "row", "tables", "zone")
@@ -61,25 +61,25 @@ class View(dict[Reading, Any]):
         return found
 
     def table(self, name: str) -> Fact[Table]:
-        """A table of ours."""
+        """A data table of the policy."""
         return self.tables.get(name, NotLearnt("it was not read"))
 
     def beside(self, row: Row) -> View:
-        """The same, inside a lookup that found this row."""
+        """The same view, inside a lookup that found this row."""
         return View(self.request, self.facts, self.tables, self.zone, row)
 
     def at(self, part: str) -> View:
-        """The same, at one part of an answer."""
+        """The same view, for one part of an answer."""
         return View(self.request, self.facts, self.tables, self.zone, part=part)
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a policy is asked of: a request, the facts and the tables around it, and where days begin and end.
+    """What a policy is evaluated for: a request with its facts, tables and time zone.
 
     Attributes:
         row: inside a lookup: the row that it found.
-        part: beside `split`: the part of an answer that is looked at.
+        part: inside `split`: the current part of the answer.
     """
 
     request: PendingRequest
@@ -91,7 +91,7 @@ class Circumstances:
 
     @property
     def view(self) -> View:
-        """A view of which nothing has been found out yet."""
+        """A view with an empty cache."""
         return View(self.request, self.facts, self.tables, self.zone, self.row, part=self.part)
 
 
@@ -102,11 +102,11 @@ class Readings:
     _made: dict[Hashable, Reading] = field(default_factory=dict)
 
     def one(self, what: Hashable, find: Callable[[View], Any]) -> Reading:
-        """The one reading for this."""
+        """The shared reading for this."""
         return self._made.setdefault(what, Reading(find))
 
     def given(self, field: Field | Column) -> Reading:
-        """What the request, the facts, or the row say: a `Told`."""
+        """The value of a field or column as given: a `Told`."""
         if isinstance(field, Column):
             return self.one(field, lambda view: _cell(field, view))
         if field.part_of is not None:
@@ -124,7 +124,7 @@ class Readings:
         return self.one(field.name, find)
 
     def parts(self, field: Field, separators: Separators) -> Reading:
-        """The parts of a field's text; None where it has none."""
+        """The parts of a field's text; None if it has none."""
         given = self.given(field)
 
         def find(view: View) -> Fact[tuple[str, ...] | None]:
@@ -138,7 +138,7 @@ class Readings:
     def comparable(
         self, field: Field | Column, clean: tuple[Cleaning, ...] = (), read_as: FieldType | None = None
     ) -> Reading:
-        """What a field says, as it is compared: cleaned, or read as a type; None where nothing is left of it."""
+        """The value of a field for comparison: cleaned, or read as a type; None if nothing is left of it."""
         given = self.given(field)
         if not clean and read_as is None:
             return given
@@ -160,7 +160,7 @@ class Readings:
         return self.one((given, clean, read_as), find)
 
     def as_key(self, field: Field | Column, clean: tuple[Cleaning, ...]) -> Reading:
-        """What a field says, as a key of a table: text, cleaned as the table's keys are."""
+        """The value of a field as a table key: text, cleaned like the table's keys."""
         given, change, garbles = self.given(field), cleaner(clean), garbling(clean)
 
         def find(view: View) -> Fact[str | None]:
@@ -174,7 +174,7 @@ class Readings:
 
 
 def _plainly(field: Field) -> Callable[[View], Told]:
-    """`Field.value`, without the calls that most requests do not need: this is what deciding waits for."""
+    """A fast version of `Field.value` that skips calls most requests do not need."""
     read = field.read
 
     def find(view: View) -> Told:
@@ -204,16 +204,16 @@ def _among(custom: Custom) -> Callable[[View], Fact[Answers]]:
 
 
 def _nothing_left(field: Field | Column) -> NotLearnt | None:
-    """What is said where nothing is left of a text: a cell that says nothing is our gap, not the customer's."""
+    """The value of a text that is empty after cleaning: unknown for a cell of our table, none for an answer."""
     if isinstance(field, Column):
-        return NotLearnt(f"nothing is left of what our table says in {field.column}")
+        return NotLearnt(f"the cell in column {field.column} of our table is empty after cleaning")
     return None
 
 
 def _garbled(clean: tuple[Cleaning, ...]) -> NotLearnt:
-    """What is said of an answer that cleaning would make another's. The answer is not repeated: it may be private."""
+    """The reason for an answer that cleaning would turn into another's. It does not quote the answer, for privacy."""
     names = ", ".join(cleaning.written for cleaning in clean)
     return NotLearnt(
-        f"it is a number with a decimal part or an exponent, and `clean: {names}` would make another number of it; "
-        f"if your numbers really have a point, write `{with_points(clean)}`"
+        f"it is a number with a decimal part or an exponent, and `clean: {names}` would turn it into a different "
+        f"number; if your numbers really contain a point, write `{with_points(clean)}`"
     )

@@ -1,7 +1,7 @@
-"""Finding the rule that decides, among very many, without asking each of them.
+"""Index of rules by the values they require, so that a policy with thousands of rules decides quickly.
 
-Most rules of a long policy name somebody: an account, a number, a domain. Such a rule cannot do without that value, so
-it is asked only of requests that have it, or of which that could not be learnt. What is left is asked in order.
+Most rules of a long policy name an account, a number or a domain. Such a rule can match only requests with that value,
+so it is evaluated only for those, and where the value is unknown. All other rules are evaluated in order.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pm_autoaccept.policy.rules import Rule
 from pm_autoaccept.policy.values import Value
 
 Places = tuple[int, ...]
-"""Where rules stand in the order."""
+"""Positions of rules in the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedRule:
-    """A rule, and what is asked of a request: its conditions, and that its last day has not passed."""
+    """A rule with its compiled conditions and `until`."""
 
     rule: Rule
     when: Asked
 
     @classmethod
     def of(cls, rule: Rule, preparation: Preparation) -> AskedRule:
-        """A rule, ready to be asked."""
+        """Compile a rule."""
         when = preparation.of(rule.when)
         if rule.until is not None:
             when = AskedGroup.of((when, preparation.until(rule.until)), every=True)
@@ -38,17 +38,18 @@ class AskedRule:
 
 
 Named = tuple[Reading, Mapping[Value, Places], Places]
-"""A reading; value → the rules that cannot do without it; all of these rules: where it is not learnt, each may be
-unknown."""
+"""A reading; value → the rules that require it; and all of these rules, which may all be unknown if the value is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The rules on one kind of request, in order.
+    """The index of the rules for one kind of request.
 
     Attributes:
-        asks: how each comes out.
-        always: where those stand that are asked of every request.
+        rules: in order.
+        asks: evaluates each of them.
+        always: the positions of rules that are evaluated for every request.
+        named: the positions of the other rules, by value.
     """
 
     rules: tuple[AskedRule, ...]
@@ -58,7 +59,7 @@ class Search:
 
     @classmethod
     def among(cls, rules: Iterable[AskedRule]) -> Search:
-        """What finds the first of these rules."""
+        """Build the index of these rules."""
         rules = tuple(rules)
         chosen = _chosen([rule.when.necessary for rule in rules])
         found: dict[Reading, dict[Value, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -76,7 +77,7 @@ class Search:
         )
 
     def first(self, view: View) -> tuple[AskedRule | None, tuple[AskedRule, ...]]:
-        """The first rule that is not false and is enforced, None where there is none; those above it that are not."""
+        """The first enforced rule that is not false, or None; and the rules with `enforce: false` before it."""
         passed: tuple[AskedRule, ...] = ()
         asks = self.asks
         for place in self._places(view):
@@ -88,10 +89,10 @@ class Search:
         return None, passed
 
     def _places(self, view: View) -> Iterable[int]:
-        """Where the rules stand that may not be false, in order."""
+        """The positions of the rules that may not be false, in order."""
         found: Places = ()
         for reading, by_value, every in self.named:
-            # No rule has been asked yet. Of what no rule names, the view need not know.
+            # No rule has been evaluated yet. A value that no rule names need not be cached.
             value = reading.find(view)
             places = by_value.get(value)
             if places is None:
@@ -108,7 +109,7 @@ def _all_of(places: Iterable[Sequence[int]]) -> Places:
 
 
 def _chosen(necessary: Sequence[tuple[Necessary, ...]]) -> Sequence[Necessary | None]:
-    """Of what each rule cannot do without, that which the fewest rules name; None where there is nothing."""
+    """For each rule, the required values that the fewest rules share; None if it requires none."""
     named = Counter(pair for each in necessary for pairs in each for pair in pairs)
 
     def crowd(pairs: Necessary) -> int:

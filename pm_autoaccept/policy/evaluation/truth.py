@@ -1,7 +1,7 @@
-"""How conditions come out: true, false, or unknown; with what was seen of each test, and what was not learnt.
+"""Three-valued results of conditions (true, false, unknown), with evidence and with what was not learnt.
 
-Their gap is false, plain or negated: a test needs a value, so `not` is carried inward to the tests. Our gap is
-unknown. `present` asks whether there is a value, so it alone needs none.
+If the customer gave no value, a test is false, plain or negated, which is why `not` is carried inward to the tests. If
+we could not learn a value, the test is unknown. Only `present` needs no value, because it tests whether there is one.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from pm_autoaccept.policy.conditions import Test
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What could not be learnt, a field or a data source, and why."""
+    """A field or data source that could not be learnt, and why."""
 
     name: str
     why: str
 
 
 Came: TypeAlias = bool | tuple[Gap, ...]
-"""True, false, or unknown: then what could not be learnt, at least one."""
+"""True, false, or, for unknown, at least one gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a condition came out.
+    """The result of a condition, with evidence.
 
     Attributes:
-        evidence: every test that was looked at, in order.
-        gaps: for unknown: what made it so.
-        grounds: for true: the tests, plain or negated, that it rests on.
-        others: for true: the other owners' requests by which a value is taken.
+        evidence: every evaluated test, in order.
+        gaps: if unknown: the cause.
+        grounds: if true: the tests, plain or negated, that support it.
+        others: if true: the other owners' requests that have the same value.
     """
 
     truth: Truth
@@ -45,14 +45,14 @@ class Outcome:
 
 
 def truth_of(came: Came) -> Truth:
-    """Which of the three it is."""
+    """The result as a `Truth`."""
     if came is True:
         return Truth.TRUE
     return Truth.FALSE if came is False else Truth.UNKNOWN
 
 
 def combine(outcomes: Iterable[Outcome], *, every: bool) -> Outcome:
-    """`every`: false if any is false, else unknown if any is, else true; otherwise the dual."""
+    """`every`: false if any is false, else unknown if any is unknown, else true. Not `every`: the dual."""
     outcomes = tuple(outcomes)
     settling, settled = (Truth.FALSE, Truth.TRUE) if every else (Truth.TRUE, Truth.FALSE)
     truths = {outcome.truth for outcome in outcomes}

@@ -53,7 +53,7 @@ def _mapping(
 def _request() -> dict[str, Any]:
     fields = _nested(())
     fields["properties"] |= {
-        "kind": described(one_of(*Kind), words.field_means("kind")),
+        "kind": described(one_of(*Kind), words.field_meaning("kind")),
         "custom": described(_ANSWERS, words.CUSTOM_FIELDS["custom."]),
         "xml": described(SCALAR, "A pending list as Portfolio Manager sends it, as requests/x.xml."),
     }
@@ -84,7 +84,7 @@ def _nested(within: tuple[str, ...]) -> dict[str, Any]:
             properties.setdefault(parts[depth], _nested((*within, parts[depth])))
         else:
             value = one_of(*field.members) if field.members else value_of(field.type)
-            properties[parts[depth]] = described(value, words.field_means(name))
+            properties[parts[depth]] = described(value, words.field_meaning(name))
     either = {"anyOf": [one_or_list(SCALAR), MAPPING]}
     return {
         "type": "object",

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pm_autoaccept.model import Limit
 from pm_autoaccept.policy import split_answers
-from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.contents import COLUMN_TYPES
 from pm_autoaccept.policy.data.sources import REFRESH
 from pm_autoaccept.policy.durations import AS_WRITTEN, written_duration
 from pm_autoaccept.policy.enumerations import ENERGY_METER_TYPES, WASTE_METER_TYPES
-from pm_autoaccept.policy.fields import CUSTOM, FIELDS, FORMS, Field, field_named
+from pm_autoaccept.policy.fields import CUSTOM, FIELDS, VALUE_FORMATS, Field, field_named
 from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.limits import DEFAULT_LIMITS
 from pm_autoaccept.policy.messages import listed
-from pm_autoaccept.policy.notes import LONGEST
+from pm_autoaccept.policy.notes import MAX_NOTE_CHARACTERS
 from pm_autoaccept.policy.operators import OPERATORS, Operator
 from pm_autoaccept.policy.parser import source_text
 from pm_autoaccept.policy.values import FieldType
@@ -38,7 +38,7 @@ def _lines() -> Iterator[str]:
     for title, keys in _SECTIONS.items():
         yield from _section(title, ("key", "what it says"), ((f"`{key}`", text) for key, text in keys.items()))
     yield from _section("Fields", ("field", "type", "on", "says who", "what it is"), map(_field, _fields()))
-    rows = ((f"`{name}`", form.says) for name, form in FORMS.items())
+    rows = ((f"`{name}`", form.says) for name, form in VALUE_FORMATS.items())
     yield from _section("What fields can hold", ("field", "each value is"), rows)
     yield from _section("Operators", ("operator", "for", "takes", "true if"), map(_operator, OPERATORS.values()))
     yield from _of_names("What may stand beside an operator", words.MODIFIERS)
@@ -99,7 +99,7 @@ def _fields() -> Iterator[Field]:
 
 def _field(field: Field) -> tuple[str, ...]:
     kinds = ", ".join(sorted(field.kinds))
-    return (f"`{field.name}`", field.type, kinds, "yes" if field.asks_who else "", words.field_means(field.name))
+    return (f"`{field.name}`", field.type, kinds, "yes" if field.asks_who else "", words.field_meaning(field.name))
 
 
 def _operator(operator: Operator) -> tuple[str, ...]:
@@ -120,10 +120,10 @@ def _choices() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _sizes() -> Iterator[tuple[str, str]]:
-    yield "a file of a policy", f"{source_text.LARGEST:,} bytes"
-    yield "mappings and lists inside one another", f"{source_text.DEEPEST}"
-    yield "a note, with the values put in", f"{LONGEST:,} characters"
-    yield "parts of an answer beside `split`", f"{split_answers.MOST}; what has more is unknown"
+    yield "a file of a policy", f"{source_text.MAX_FILE_BYTES:,} bytes"
+    yield "mappings and lists inside one another", f"{source_text.MAX_NESTING}"
+    yield "a note, with the values put in", f"{MAX_NOTE_CHARACTERS:,} characters"
+    yield "parts of an answer beside `split`", f"{split_answers.MAX_PARTS}; what has more is unknown"
     yield "`limits`, unless said", ", ".join(map(_limit, DEFAULT_LIMITS))
     yield "`refresh`, unless said", written_duration(REFRESH)
     yield "types of columns", listed(f"`{kind}`" for kind in COLUMN_TYPES)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy.cleaning import CLEANINGS
-from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.contents import COLUMN_TYPES
 from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field
 from pm_autoaccept.policy.language import words
 from pm_autoaccept.policy.language.case_schema import test_file_properties
@@ -119,7 +119,7 @@ def _literal(field: Field) -> Schema:
 
 def _conditions() -> Schema:
     fields = {
-        name: described({"$ref": f"#/definitions/{_test_name(field)}"}, words.field_means(name))
+        name: described({"$ref": f"#/definitions/{_test_name(field)}"}, words.field_meaning(name))
         for name, field in FIELDS.items()
     }
     custom = described({"$ref": "#/definitions/test of any value"}, words.CUSTOM_FIELDS["custom."])

@@ -225,7 +225,7 @@ CUSTOM_FIELDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def field_means(name: str) -> str:
+def field_meaning(name: str) -> str:
     """What a field is, in a few words."""
     prefix = next((each for each in CUSTOM if name.startswith(each)), None)
     if prefix:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pm_autoaccept.policy.conditions import AllOf, Comparison, Condition, Lookup, Not, SameAs, Split, Test
 
-MOST_CASES = 256
+MAX_CASES_PER_RULE = 256
 """Cases of one rule that are looked into one by one."""
 
 
@@ -52,8 +52,8 @@ def normal(condition: Condition, *, negated: bool = False) -> Normal:
 
 def cases_of(condition: Normal, *, one_by_one: bool = False) -> tuple[Case, ...]:
     """The ways in which it can hold, lists of values taken one by one if asked for; none where they are too many."""
-    found = tuple(islice(_cases(condition, one_by_one=one_by_one), MOST_CASES + 1))
-    return found if len(found) <= MOST_CASES else ()
+    found = tuple(islice(_cases(condition, one_by_one=one_by_one), MAX_CASES_PER_RULE + 1))
+    return found if len(found) <= MAX_CASES_PER_RULE else ()
 
 
 def _cases(condition: Normal, *, one_by_one: bool) -> Iterator[Case]:
@@ -65,7 +65,7 @@ def _cases(condition: Normal, *, one_by_one: bool) -> Iterator[Case]:
             yield from _cases(part, one_by_one=one_by_one)
     else:
         # Materialised part by part, each no further than the whole may go.
-        parts = [tuple(islice(_cases(part, one_by_one=one_by_one), MOST_CASES + 1)) for part in condition.parts]
+        parts = [tuple(islice(_cases(part, one_by_one=one_by_one), MAX_CASES_PER_RULE + 1)) for part in condition.parts]
         for chosen in product(*parts):
             yield tuple(atom for case in chosen for atom in case)
 

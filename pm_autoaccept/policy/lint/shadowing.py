@@ -11,7 +11,7 @@ from pm_autoaccept.policy.conditions import Comparison, Split
 from pm_autoaccept.policy.lint.implication import follows, named_values
 from pm_autoaccept.policy.lint.normal_form import All, Atom, Case, Normal, cases_of
 
-MOST_COMPARED = 500
+MAX_RULES_COMPARED = 500
 """Rules above with which one case of a rule is compared; more are hardly ever left after the arrangement."""
 
 
@@ -25,7 +25,7 @@ class _Known:
 
 
 @dataclass(slots=True)
-class Above:
+class RulesAbove:
     """The rules above, of one kind of request, that stop whatever they are true of.
 
     Each stands under one test that it cannot do without: under each value that the test names, or under its field. What
@@ -73,7 +73,7 @@ class Above:
             candidates |= {known.number: known for known in self._by_field.get(_field(atom), ())}
             for value in (_plain_values(atom) or ())[:1]:
                 candidates |= {known.number: known for known in self._by_value.get((_field(atom), value), ())}
-        for number in islice(sorted(candidates), MOST_COMPARED):
+        for number in islice(sorted(candidates), MAX_RULES_COMPARED):
             if follows(case, candidates[number].condition):
                 yield candidates[number]
 

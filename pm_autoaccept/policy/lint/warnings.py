@@ -10,13 +10,13 @@ from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Fact, Kind, NotLearnt, Verdict
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.conditions import Comparison, Condition, Lookup, Not, SameAs, Split
-from pm_autoaccept.policy.custom_fields.possible_answers import Answers
+from pm_autoaccept.policy.custom_fields.possible_answers import PossibleAnswers
 from pm_autoaccept.policy.data.tables import Table
 from pm_autoaccept.policy.fields import Field
 from pm_autoaccept.policy.lint.implication import never_true
 from pm_autoaccept.policy.lint.normal_form import Normal, normal
-from pm_autoaccept.policy.lint.shadowing import Above
-from pm_autoaccept.policy.lookup_keys import in_vain, looked_up, never_found
+from pm_autoaccept.policy.lint.shadowing import RulesAbove
+from pm_autoaccept.policy.lookup_keys import describe_lookups, impossible_key_check, lookups_by_source
 from pm_autoaccept.policy.messages import counted, listed
 from pm_autoaccept.policy.parser.source_text import Place
 from pm_autoaccept.policy.policy import Policy
@@ -27,14 +27,14 @@ _NOWHERE = Place("", 0, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class LintWarning:
     """One warning: its kind, as `never-reached`, and where it stands with what to do."""
 
     code: str
     fault: Fault
 
 
-def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime) -> tuple[Warned, ...]:
+def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime) -> tuple[LintWarning, ...]:
     """Everything that is to be said of a policy without faults, in the order of its rules.
 
     Args:
@@ -42,8 +42,8 @@ def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime
         tables: its data as read; what is not among them is not spoken of.
         now: the time, for `until`.
     """
-    above = {kind: Above() for kind in Kind}
-    told: list[Warned] = []
+    above = {kind: RulesAbove() for kind in Kind}
+    told: list[LintWarning] = []
     for rule in policy.rules:
         condition = normal(rule.when)
         told.extend(_of_conditions(rule, condition, above))
@@ -55,18 +55,18 @@ def warnings(policy: Policy, *, tables: Mapping[str, Fact[Table]], now: datetime
     return tuple(told)
 
 
-def _warn(code: str, place: Place | None, message: str) -> Warned:
-    return Warned(code, (place or _NOWHERE).fault(message))
+def _warn(code: str, place: Place | None, message: str) -> LintWarning:
+    return LintWarning(code, (place or _NOWHERE).fault(message))
 
 
-def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, Above]) -> Iterator[Warned]:
+def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, RulesAbove]) -> Iterator[LintWarning]:
     """One warning of a rule is enough: what is never true is never reached either."""
-    in_vain = tuple(_patterns_in_vain(rule.when))
-    for test in in_vain:
+    describe_lookups = tuple(_patterns_in_vain(rule.when))
+    for test in describe_lookups:
         shown = test.literals[0].pattern
-        message = f"no value that `{test.field.name}` can have here fits `{shown}`; see `clean`, capitals and anchors"
+        message = f"no value of `{test.field.name}` can match `{shown}` here; check `clean`, capitals and length"
         yield _warn("pattern-matches-nothing", test.place, message)
-    if in_vain:
+    if describe_lookups:
         return
     if never_true(condition):
         yield _warn("never-true", rule.place, f"rule {rule.id} is never true: what it asks for excludes itself")
@@ -79,7 +79,7 @@ def _of_conditions(rule: Rule, condition: Normal, above: Mapping[Kind, Above]) -
         yield _warn("never-reached", rule.place, message)
 
 
-def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[Warned]:
+def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[LintWarning]:
     if rule.enforce and rule.then is Verdict.HOLD and rule.expire is None:
         message = (
             f"what rule {rule.id} holds waits for people, however long, and its customer cannot send a corrected "
@@ -91,22 +91,22 @@ def _of_time(rule: Rule, policy: Policy, now: datetime) -> Iterator[Warned]:
         yield _warn("until-passed", rule.place, message)
 
 
-def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[Warned]:
+def _of_data(policy: Policy, tables: Mapping[str, Fact[Table]]) -> Iterator[LintWarning]:
     for name, table in tables.items():
         if not isinstance(table, NotLearnt) and not table.rows:
             yield _warn("empty-table", None, f"data {name} has no rows, so nobody is found there")
-    used = looked_up(policy.rules)
+    used = lookups_by_source(policy.rules)
     for name, source in policy.sources.items():
         if name not in used:
             yield _warn("unused-data", None, f"data {name} is declared, and no rule looks there")
             continue
         read = tables.get(name)
         if isinstance(read, Table):
-            never = never_found(source, used[name])
+            never = impossible_key_check(source, used[name])
             keys = sorted(filter(never, read.keys))
             if keys:
                 message = f"data {name}: {counted(len(keys), 'key')} can never be found, as {' '.join(keys[0])}"
-                yield _warn("key-in-vain", None, f"{message}: {in_vain(used[name])}")
+                yield _warn("key-in-vain", None, f"{message}: {describe_lookups(used[name])}")
 
 
 def _tests(condition: Condition) -> Iterator[Comparison | SameAs | Lookup]:
@@ -135,6 +135,7 @@ def _patterns_in_vain(condition: Condition) -> Iterator[Comparison]:
         else:
             clean = (*test.clean, *([Cleaning("fold_case")] if test.field.lower_case else []))
             form = test.field.form if isinstance(test.field, Field) else None
-            fits = (form.texts if form is not None else Answers.anything()).after(clean).may_fit(pattern.pattern)
+            texts = form.texts if form is not None else PossibleAnswers.anything()
+            fits = texts.after(clean).may_fit(pattern.pattern)
         if not fits:
             yield test

@@ -18,7 +18,7 @@ from pm_autoaccept.policy.operators import KEYED, MODIFIERS, OPERATORS, Operator
 from pm_autoaccept.policy.parser.field_names import FieldNames
 from pm_autoaccept.policy.parser.literals import LiteralReader
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Place, Text
-from pm_autoaccept.policy.parser.types import ReadingAs, beside
+from pm_autoaccept.policy.parser.types import TypeReader, comparison_type
 from pm_autoaccept.policy.private import HIDDEN
 from pm_autoaccept.policy.split_answers import PartOf, Separators, read_separators
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
@@ -123,7 +123,7 @@ class ComparisonReader:
 
     def _how(self, field: Field | Column, node: Entries) -> _How:
         found = {key.value: (key, value) for key, value in node.entries}
-        read_as = ReadingAs(self.faults).of(field, node)
+        read_as = TypeReader(self.faults).of(field, node)
         kind = read_as or field.type
         return _How(
             type=kind,
@@ -173,7 +173,7 @@ class ComparisonReader:
         if len(literals) < len(texts) or not texts:
             return None
         if operator.takes is Takes.YES_OR_NO:
-            expected = operators.SAID[operator.name][literals[0]]
+            expected = operators.YES_NO_WORDS[operator.name][literals[0]]
         else:
             shown = HIDDEN if field.private else some(text.value for text in texts)
             expected = operator.reads + ("one of " if len(texts) > 1 else "") + shown
@@ -238,8 +238,9 @@ class ComparisonReader:
         if other.name.casefold() == field.name.casefold():
             self._refuse(node.place, f"`{other.name}` is always the same as itself; name another field")
             return None
-        read_as = how.read_as or beside(other, how.type)
-        if operators.likeness(how.type) != operators.likeness(beside(other, how.type) or other.type):
+        read_as = how.read_as or comparison_type(other, how.type)
+        other_type = comparison_type(other, how.type) or other.type
+        if operators.comparable_types(how.type) != operators.comparable_types(other_type):
             what = f"`{other.name}` is {_a(other.type, other)}, and `{field.name}` is {_a(how.type, field)}"
             self._refuse(node.place, f"{what}; the two can never be the same")
             return None

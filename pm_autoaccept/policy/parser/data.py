@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy import synonyms
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, read_cleanings
-from pm_autoaccept.policy.data.cells import COLUMN_TYPES
+from pm_autoaccept.policy.data.contents import COLUMN_TYPES
 from pm_autoaccept.policy.data.guards import read_guard
 from pm_autoaccept.policy.data.layouts import COMMA, ENCODINGS, ORDERS, DateOrder, read_encoding, read_separator
 from pm_autoaccept.policy.data.sources import NO_GUARD, REFRESH, VALUE, Form, Query, Source

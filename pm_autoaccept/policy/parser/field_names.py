@@ -11,7 +11,7 @@ from pm_autoaccept.policy.fields import CUSTOM, FIELDS, Field, field_named
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.operators import OPERATORS
 from pm_autoaccept.policy.parser.source_text import Text
-from pm_autoaccept.policy.private import as_declared
+from pm_autoaccept.policy.private import with_privacy
 
 GROUPS = ("all", "any", "not")
 
@@ -44,4 +44,4 @@ class FieldNames:
         elif lacking := sorted(self.kinds - field.kinds):
             where = f"it stands on {listed(sorted(field.kinds))} requests only: make a rule of its own for those"
             self.faults.append(key.place.fault(f"a {lacking[0]} request never has `{name}`; {where}"))
-        return field and as_declared(field, self.private)
+        return field and with_privacy(field, self.private)

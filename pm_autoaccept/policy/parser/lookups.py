@@ -22,7 +22,7 @@ _EXAMPLE = "lookup: {in: TABLE, by: {COLUMN: FIELD}, where: {COLUMN: TEST}}"
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LookupHead:
     """A lookup but for its `where`: `by` has a field for each key column of the source, in the source's order."""
 
     source: Source
@@ -46,7 +46,7 @@ class LookupReader:
     all_declared: bool
     faults: list[Fault]
 
-    def head(self, node: Node) -> Head | None:
+    def head(self, node: Node) -> LookupHead | None:
         """What stands there; None where it has faults."""
         if not isinstance(node, Entries):
             if not isinstance(node, Broken):
@@ -63,12 +63,12 @@ class LookupReader:
         by = self._by(found["by"], source) if "by" in found else {}
         if source is None:
             # Its declaration is refused, and with it the policy: nothing more is said of columns.
-            return Head(Source(name="", form=Form.VALUES), tuple(filter(None, by.values())), None)
+            return LookupHead(Source(name="", form=Form.VALUES), tuple(filter(None, by.values())), None)
         if any(by.get(column) is None for column in source.key):
             return None
         for column in source.key:
             self._check(by[column], column, source, node.place)
-        return Head(source, tuple(field for column in source.key if (field := by[column])), found.get("where"))
+        return LookupHead(source, tuple(field for column in source.key if (field := by[column])), found.get("where"))
 
     def _check(self, field: Field | None, column: str, source: Source, place: Place) -> None:
         """Refuse a field whose values are not written as the keys are."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.model import Kind, Verdict
 from pm_autoaccept.policy import synonyms
-from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
+from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
 from pm_autoaccept.policy.conditions import ALWAYS, Condition
 from pm_autoaccept.policy.data.sources import Source
 from pm_autoaccept.policy.durations import AS_WRITTEN, read_duration
@@ -72,7 +72,7 @@ class RuleReader:
         # What follows from conditions is said only of conditions that could be read.
         sound = not self.faults or (len(self.faults) == before and is_sound(node))
         then = self._then(keys)
-        sure = ensured(when) if sound else None
+        sure = guaranteed_fields(when) if sound else None
         note = self._note(keys, on, sure) if on else None
         expire = self._expire(keys, then, on, sure)
         about = self._text(keys, "about", "`about` is one line of text")

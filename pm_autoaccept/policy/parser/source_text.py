@@ -15,11 +15,11 @@ import yaml
 
 from pm_autoaccept.errors import Fault
 from pm_autoaccept.policy.messages import shown
-from pm_autoaccept.policy.parser.yaml_faults import explain, quoted
+from pm_autoaccept.policy.parser.yaml_faults import explain_yaml_error, quoted
 
-LARGEST = 250_000
+MAX_FILE_BYTES = 250_000
 """Bytes in one file of a policy: a person writes a few thousand, and more would keep the daemon from its work."""
-DEEPEST = 20
+MAX_NESTING = 20
 """Mappings and lists inside one another."""
 
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -117,9 +117,9 @@ def read(
     `empty` is what to say of a file with nothing in it. With `blanks` a text in quotes may be blank, as `''`: where a
     file tells of what a customer typed, and not of what is wanted.
     """
-    if len(data) > LARGEST:
-        line, column = _where(data, LARGEST)
-        message = f"the file is larger than {LARGEST:,} bytes; keep long lists in a csv file"
+    if len(data) > MAX_FILE_BYTES:
+        line, column = _where(data, MAX_FILE_BYTES)
+        message = f"the file is larger than {MAX_FILE_BYTES:,} bytes; keep long lists in a csv file"
         faults.append(Fault(file, line, column, message))
         return None
     try:
@@ -142,13 +142,13 @@ def read(
     try:
         return builder.document(yaml.parse(text, Loader=yaml.BaseLoader), empty)
     except yaml.MarkedYAMLError as error:
-        fault = explain(error, file=file, lines=lines)
+        fault = explain_yaml_error(error, file=file, lines=lines)
         # What was said of that line before came of the same mistake.
         faults[:] = [each for each in faults if (each.file, each.line) != (file, fault.line)] + [fault]
     except (ValueError, OverflowError):  # of PyYAML: an escape beyond U+10FFFF, a version of thousands of digits
         faults.append(Fault(file, 0, 0, "an escape (as \\U…) in this file stands for no character; take it out"))
     except _TooDeep as error:
-        message = f"lists and mappings stand more than {DEEPEST} deep inside one another; write it flatter"
+        message = f"lists and mappings stand more than {MAX_NESTING} deep inside one another; write it flatter"
         faults.append(error.place.fault(message))
     return None
 
@@ -214,7 +214,7 @@ class _Builder:
         return Broken(place)
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
-        if depth > DEEPEST:
+        if depth > MAX_NESTING:
             raise _TooDeep(self._place(event))
         refused: Broken | None = None
         if isinstance(event, yaml.AliasEvent):

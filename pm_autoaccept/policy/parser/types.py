@@ -15,7 +15,7 @@ from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingAs:
+class TypeReader:
     """Finds out how the operators of one test want a field read. What is wrong is added to `faults`."""
 
     faults: list[Fault]
@@ -36,7 +36,7 @@ class ReadingAs:
         return next(_compared_with(field, node), None) if is_custom(field) else None
 
 
-def beside(field: Field | Column, kind: FieldType) -> FieldType | None:
+def comparison_type(field: Field | Column, kind: FieldType) -> FieldType | None:
     """What a field's text is read as where it is compared with a value of this type; None where it stays as it is."""
     if not is_custom(field):
         return None
@@ -48,7 +48,8 @@ def _compared_with(field: Field | Column, node: Entries) -> Iterator[FieldType]:
         if key.value == "within":
             yield FieldType.NUMBER
         elif isinstance(value, Text) and key.value == "same_as":
-            if (other := field_named(value.value)) is not None and (kind := beside(field, other.type)) is not None:
+            other = field_named(value.value)
+            if other is not None and (kind := comparison_type(field, other.type)) is not None:
                 yield kind
         elif isinstance(value, Text) and key.value in OPERATORS and FieldType.TEXT not in OPERATORS[key.value].types:
             yield from (kind for kind in READ_AS.values() if _is_a(value.value, kind))

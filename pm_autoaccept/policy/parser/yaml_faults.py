@@ -21,7 +21,7 @@ def quoted(text: str) -> str:
     return f"'{doubled}'"
 
 
-def put_right(line: str, column: int = 0) -> str:
+def corrected_line(line: str, column: int = 0) -> str:
     """The line with what follows its key, or its dash, in single quotes; inside braces with what begins there."""
     if _inside(line[:column]) and (word := _ENTRY.match(line, column)):
         return f"{line[:column]}{quoted(word.group().strip())}{line[word.end() :]}".strip()
@@ -95,7 +95,7 @@ _MEANINGS = (
 """The first that fits is what is said; the last one always does."""
 
 
-def explain(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -> Fault:
+def explain_yaml_error(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -> Fault:
     """A fault that says what stands where YAML gave up, and what to write instead."""
     said = f"{error.context} {error.problem}"
     row, column, line = _spot(error.problem_mark, lines)
@@ -112,7 +112,7 @@ def explain(error: yaml.MarkedYAMLError, *, file: str, lines: tuple[str, ...]) -
     found = _WORD.match(line, column)
     word = found.group() if found else line[column : column + 1]
     message = meaning.message.format(
-        first=word[:1], word=quoted(word), right=put_right(line, column), problem=error.problem
+        first=word[:1], word=quoted(word), right=corrected_line(line, column), problem=error.problem
     )
     return Fault(file, row + 1, column + 1, message, shown(line))
 

@@ -132,7 +132,7 @@ async def test_it_reads_every_pending_request_through_all_pages(simulator: Simul
 
 
 async def test_it_reads_an_empty_list_as_empty(drive: Drive) -> None:
-    """Lists in which nothing pends, whose form is inferred (reference §10), are empty to the foreign client."""
+    """Lists in which nothing pends (docs/protocol.md#empty-list) are empty to the foreign client."""
     async with Simulator(world_from_seed(seed=5, pending=0, now=NOW)) as simulator:
         assert await listed(simulator, drive) == {kind: [] for kind in Kind}
 

@@ -42,7 +42,7 @@ async def see(ledger: SqlLedger, *requests: PendingRequest, minute: float, **sai
     """Record a read of this minute and say how its requests stand."""
     seen = read(*requests, minute=minute, **said)
     at = NOW + minute * MINUTE + timedelta(seconds=2)
-    await ledger.see(seen, at=at)
+    await ledger.record_snapshot(seen, at=at)
     return await ledger.history(seen, at=at)
 
 
@@ -58,12 +58,12 @@ async def answer(
     """Decide, intend and conclude one answer at this minute."""
     at = NOW + minute * MINUTE + timedelta(seconds=3)
     decision = decided(request, verdict)
-    await ledger.decide([decision], [], mode=Mode.ENFORCE, at=at)
+    await ledger.record_decisions([decision], [], mode=Mode.ENFORCE, at=at)
     action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
     step = Step(decision=decision, action=action, falls=said.pop("falls", ()))
-    intent = await ledger.intend(step, at=at)
+    intent = await ledger.record_intent(step, at=at)
     if outcome is not Outcome.OPEN:
-        await ledger.conclude(intent, Receipt(step=step, outcome=outcome, **said), at=at)
+        await ledger.record_outcome(intent, Receipt(step=step, outcome=outcome, **said), at=at)
 
 
 async def outcomes(ledger: SqlLedger) -> dict[str, Outcome | None]:

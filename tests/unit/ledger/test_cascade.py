@@ -10,11 +10,11 @@ from sqlalchemy import select
 from pm_autoaccept.ledger.db.tables import request
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Kind,
     Limit,
     Mode,
     Outcome,
-    Standing,
     Step,
 )
 from tests.examples import ALICE, NOW, connection, decided, key, meter_share, property_share, snapshot
@@ -25,7 +25,7 @@ async def test_what_falls_with_a_reject_is_recorded_when_it_is_seen_to_be_gone(l
     """The world is asked before the ledger claims it; the cause is named."""
     parent, child = connection(), property_share(11)
     await see(ledger, parent, child, minute=0)
-    await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await answer(ledger, parent, REJECT, minute=0, falls=(child.key,))
     assert (await outcomes(ledger))["property:11/1"] is None
     await see(ledger, minute=1)
@@ -40,7 +40,7 @@ async def test_a_meter_falls_with_its_property_before_their_connection(ledger):
     top, parent, child = connection(), property_share(11), meter_share(21, 11)
     for minute, cause in ((0, parent.key), (10, top.key)):
         await see(ledger, top, parent, child, minute=minute)
-        await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+        await ledger.record_decisions([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
         await answer(ledger, parent, REJECT, minute=minute, falls=(child.key,))
         if cause == top.key:
             await see(ledger, top, child, minute=minute + 1)
@@ -55,9 +55,9 @@ async def test_what_may_fall_and_does_not_stays_open(ledger):
     """Rejecting a property need not take its meters along."""
     parent, child = property_share(11), meter_share(21, 11)
     await see(ledger, parent, child, minute=0)
-    await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await answer(ledger, parent, REJECT, minute=0, falls=(child.key,))
-    assert (await see(ledger, child, minute=1)).standing[child.key] is Standing.UNANSWERED
+    assert (await see(ledger, child, minute=1)).answer_states[child.key] is AnswerState.UNANSWERED
     assert (await outcomes(ledger))["meter:21/1"] is None
 
 
@@ -71,21 +71,21 @@ async def test_a_fulfilled_answer_that_a_step_of_ours_explains_is_fallen(ledger)
     found = await outcomes(ledger)
     assert (found["property:11/1"], found["property:12/1"]) == (Outcome.FALLEN, Outcome.SETTLED_ELSEWHERE)
     history = await see(ledger, child, minute=0)
-    assert history.standing[child.key] is Standing.SETTLED
+    assert history.answer_states[child.key] is AnswerState.SETTLED
 
 
 async def test_what_falls_is_noted_before_the_reject_leaves(ledger):
     """A kill between the POST and its record leaves the explanation behind; a refused reject takes it back."""
     parent, child = connection(), property_share(11)
     await see(ledger, parent, child, minute=0)
-    await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await answer(ledger, parent, REJECT, minute=0, outcome=Outcome.OPEN, falls=(child.key,))
     for minute in (1, 2):
         await see(ledger, minute=minute)
     assert (await outcomes(ledger))["property:11/1"] is Outcome.GONE
     again, spared = connection(9), property_share(19, 9)
     await see(ledger, again, spared, minute=10)
-    await ledger.decide([decided(spared, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(spared, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await answer(ledger, again, REJECT, minute=10, outcome=Outcome.REFUSED, falls=(spared.key,))
     for minute in (11, 12):
         await see(ledger, again, minute=minute)
@@ -97,7 +97,7 @@ async def test_where_a_later_reject_was_not_done_the_earlier_one_is_the_cause_ag
     """A property's reject is done, its meter pends still, and their connection's reject takes over, and fails."""
     top, parent, child = connection(), property_share(11), meter_share(21, 11)
     await see(ledger, top, parent, child, minute=0)
-    await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await answer(ledger, parent, REJECT, minute=0, falls=(child.key,))
     await see(ledger, top, child, minute=1)
     if how == "refused":
@@ -105,19 +105,19 @@ async def test_where_a_later_reject_was_not_done_the_earlier_one_is_the_cause_ag
     else:
         await withdrawn(ledger, top, child.key)
     limit = Limit(action=Action.REJECT, at_most=9, period=timedelta(hours=1))
-    (tally,) = (await ledger.history(snapshot(), limits=[limit], at=NOW)).tallies
+    (tally,) = (await ledger.history(snapshot(), limits=[limit], at=NOW)).limit_usage
     assert tally.count == (3 if how == "refused" else 2)
     for minute in (2, 3):
         await see(ledger, top, minute=minute)
     (row,) = [row for row in await ledger.decisions() if row.kind is Kind.METER]
-    assert (row.outcome, "by our reject of the request above" in row.outcome_text) == (Outcome.GONE, True)
+    assert (row.outcome, "by our reject of its parent request" in row.outcome_text) == (Outcome.GONE, True)
 
 
 async def test_of_several_rejects_that_were_not_done_none_is_a_cause(ledger):
     """Three took over from each other; when the last two come to nothing the first is the cause, and then none."""
     top, parent, child = connection(), property_share(11), meter_share(21, 11)
     await see(ledger, top, parent, child, minute=0)
-    await ledger.decide([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(child, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await answer(ledger, parent, REJECT, minute=0, falls=(child.key,))
     causes = []
     for minute in (1, 2):
@@ -136,11 +136,13 @@ async def test_of_several_rejects_that_were_not_done_none_is_a_cause(ledger):
 async def withdrawn(ledger, request, *falls) -> None:
     """Intend a reject of which nothing is sent."""
     decision = decided(request, REJECT)
-    await ledger.decide([decision], [], mode=Mode.ENFORCE, at=NOW)
-    await ledger.withdraw(await ledger.intend(Step(decision=decision, action=Action.REJECT, falls=falls), at=NOW))
+    await ledger.record_decisions([decision], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.withdraw_intent(
+        await ledger.record_intent(Step(decision=decision, action=Action.REJECT, falls=falls), at=NOW)
+    )
 
 
 async def cause_of(ledger, key) -> int | None:
     """The intent that may have taken a request along."""
-    one = select(request.c.falls_with).where(request.c.kind == key.kind, request.c.pm_id == key.id)
+    one = select(request.c.cascade_intent_id).where(request.c.kind == key.kind, request.c.pm_id == key.id)
     return await ledger.database.read(lambda it: it.execute(one).scalar_one())

@@ -30,7 +30,7 @@ async def test_what_was_accepted(ledger, verdict, outcome, doubted):
     asked = connection(BOB, username="bob", custom=NUMBER)
     await see(ledger, asked, connection(ALICE, custom=NUMBER), minute=0)
     await answer(ledger, asked, verdict, minute=0, outcome=outcome)
-    claims = await ledger.accepted()
+    claims = await ledger.accepted_claims()
     assert [(each.key, each.owner, each.username, each.custom, each.doubt is not None) for each in claims] == (
         [] if doubted is None else [(asked.key, BOB, "bob", NUMBER, doubted)]
     )
@@ -42,7 +42,7 @@ async def test_what_people_answered_elsewhere(ledger):
     await see(ledger, asked, minute=0)
     for minute in (1, 2):
         await see(ledger, minute=minute)
-    (claim,) = await ledger.accepted()
+    (claim,) = await ledger.accepted_claims()
     assert (claim.key, claim.custom) == (asked.key, NUMBER)
     assert claim.doubt is not None
     assert "answered elsewhere" in claim.doubt
@@ -53,7 +53,7 @@ async def test_requests_without_custom_fields_claim_nothing(ledger):
     asked = property_share(5)
     await see(ledger, asked, minute=0)
     await answer(ledger, asked, ACCEPT, minute=0)
-    assert await ledger.accepted() == ()
+    assert await ledger.accepted_claims() == ()
 
 
 async def test_what_was_masked_is_known_no_more(ledger):
@@ -62,14 +62,14 @@ async def test_what_was_masked_is_known_no_more(ledger):
     await see(ledger, asked, minute=0)
     await answer(ledger, asked, ACCEPT, minute=0)
     await mask(ledger.database, before=NOW + timedelta(days=1))
-    (claim,) = await ledger.accepted()
+    (claim,) = await ledger.accepted_claims()
     assert (claim.key, claim.custom, claim.unread) == (RequestKey(Kind.CONNECTION, BOB), (), {"number"})
 
 
 async def test_what_is_private_is_not_known(ledger):
     """A digest is no value: whoever asks for it once it is private no more must not take it for free."""
     request = connection(custom=(CustomField("Key", "s3cret"), CustomField("Parcel", "R-1")))
-    await ledger.see(read(request, minute=0), at=NOW, private=frozenset({"key"}))
+    await ledger.record_snapshot(read(request, minute=0), at=NOW, private=frozenset({"key"}))
     await answer(ledger, request, ACCEPT, minute=0)
-    (claim,) = await ledger.accepted()
+    (claim,) = await ledger.accepted_claims()
     assert (claim.unread, claim.custom) == ({"key"}, (CustomField("Parcel", "R-1"),))

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pm_autoaccept.ledger.elapsed_time import Clocks, Moment
-from pm_autoaccept.model import NotLearnt, Outcome, Standing
+from pm_autoaccept.model import AnswerState, NotLearnt, Outcome
 from tests.examples import NOW, connection
 from tests.unit.ledger.acting import ACCEPT, MINUTE, answer, see
 
@@ -87,6 +87,6 @@ async def test_within_a_process_a_clock_that_nobody_sets_is_asked_where_the_serv
         machine.up = seconds
         minute = (timedelta(seconds=seconds) + set_by) / MINUTE
         seen = await see(ledger, *([request] if shown else []), minute=minute, **no_date)
-        standing.append(seen.standing[request.key])
-    doubt = Standing.IN_DOUBT
-    assert standing == [doubt, doubt, Standing.REPEATABLE, Standing.REPEATABLE]
+        standing.append(seen.answer_states[request.key])
+    doubt = AnswerState.IN_DOUBT
+    assert standing == [doubt, doubt, AnswerState.REPEATABLE, AnswerState.REPEATABLE]

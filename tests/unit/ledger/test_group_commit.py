@@ -14,7 +14,7 @@ from sqlalchemy import event, func, select
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
 from pm_autoaccept.ledger import Database
 from pm_autoaccept.ledger.db.tables import notification, provider
-from pm_autoaccept.ledger.intents import Answer
+from pm_autoaccept.ledger.intents import PlannedAnswer
 from pm_autoaccept.model import Action, Outcome, Receipt, Step
 from tests.examples import NOW, connection, decided
 from tests.unit.ledger.acting import ACCEPT, SERVICE, outcomes, see
@@ -148,12 +148,12 @@ async def test_intents_that_wait_are_recorded_together_each_with_its_own_number(
     await see(ledger, *requests, minute=0)
     steps = [Step(decision=decided(request, ACCEPT), action=Action.ACCEPT) for request in requests]
     held = Held(ledger.database)
-    intents = await held.during(*(ledger.intend(step, at=NOW) for step in steps))
+    intents = await held.during(*(ledger.record_intent(step, at=NOW) for step in steps))
     assert held.commits == 2
     ends = [Outcome.DONE, Outcome.REFUSED, Outcome.OPEN]
     receipts = [Receipt(step=step, outcome=ends[number % 3]) for number, step in enumerate(steps)]
     await asyncio.gather(
-        *(ledger.conclude(intent, receipt, at=NOW) for intent, receipt in zip(intents, receipts, strict=True))
+        *(ledger.record_outcome(intent, receipt, at=NOW) for intent, receipt in zip(intents, receipts, strict=True))
     )
     assert await outcomes(ledger) == {f"connection:{number}/1": ends[(number - 1) % 3] for number in range(1, 31)}
 
@@ -163,7 +163,7 @@ async def test_of_two_intents_for_one_request_that_wait_together_one_is_recorded
     first, other = connection(1), connection(2)
     await see(ledger, first, other, minute=0)
     steps = [Step(decision=decided(request, ACCEPT), action=Action.ACCEPT) for request in (first, first, other)]
-    results = await Held(ledger.database).during(*(ledger.intend(step, at=NOW) for step in steps))
+    results = await Held(ledger.database).during(*(ledger.record_intent(step, at=NOW) for step in steps))
     assert [type(result) for result in results] == [int, AlreadyAnswered, int]
 
 
@@ -180,7 +180,7 @@ async def test_of_two_replicas_without_a_lease_one_records_the_intent(ledger, le
 
     def slowly(bound):
         try:
-            (intent,) = ledger._intend(bound, [Answer(step, ledger._patience(NOW, None))])
+            (intent,) = ledger._intend(bound, [PlannedAnswer(step, ledger._patience(NOW, None))])
         finally:
             in_hand.set()
         looked.wait(60)
@@ -188,7 +188,7 @@ async def test_of_two_replicas_without_a_lease_one_records_the_intent(ledger, le
 
     mine = asyncio.ensure_future(ledger.database.run(slowly))
     await asyncio.to_thread(in_hand.wait, 60)
-    second = asyncio.ensure_future(theirs.intend(step, at=NOW))
+    second = asyncio.ensure_future(theirs.record_intent(step, at=NOW))
     await _until_somebody_waits_for_a_lock(ledger, unless=mine)
     looked.set()
     assert isinstance(await mine, int)
@@ -208,14 +208,14 @@ async def test_a_text_that_no_database_can_hold_is_refused_for_that_work_only(le
     good, bad = connection(1), replace(connection(2), username="\ud800")
     results = await Held(ledger.database).during(see(ledger, good, minute=0), see(ledger, bad, minute=0))
     assert isinstance(results[1], LedgerUnavailable)
-    assert good.key in results[0].standing
+    assert good.key in results[0].answer_states
 
 
 @pytest.mark.parametrize("ledger_address", ["postgresql"], indirect=True)
 async def test_a_server_that_is_frozen_does_not_keep_the_ledger_waiting_for_ever(database):
     """It keeps none of its own timeouts then: we hang up, say so, and connect anew."""
     pid = await database.run(lambda bound: bound.exec_driver_sql("SELECT pg_backend_pid()").scalar())
-    database._writer.patience = 0.3
+    database._writer.transaction_timeout_s = 0.3
     os.kill(pid, signal.SIGSTOP)
     try:
         assert await database.run(add(1)) == 1
@@ -231,9 +231,9 @@ async def test_what_is_done_together_waits_a_moment_for_more(database):
     def each(bound, handed):
         return [add(number)(bound) for number in handed]
 
-    for late in (database.together(each, 2), database.run(add(4))):
+    for late in (database.run_grouped(each, 2), database.run(add(4))):
         number = 3 if held.commits else 1
-        first = asyncio.ensure_future(database.together(each, number))
+        first = asyncio.ensure_future(database.run_grouped(each, number))
         await asyncio.sleep(0)
         assert await asyncio.gather(first, late) == [number, number + 1]
     assert held.commits == 2
@@ -242,7 +242,7 @@ async def test_what_is_done_together_waits_a_moment_for_more(database):
 async def test_closing_finishes_what_waits_for_more(ledger_address):
     """Its caller gets its result, and it is durable."""
     closing = await Database.open(ledger_address)
-    last = asyncio.ensure_future(closing.together(lambda bound, _items: [add(1)(bound)], None))
+    last = asyncio.ensure_future(closing.run_grouped(lambda bound, _items: [add(1)(bound)], None))
     await asyncio.sleep(0)
     await closing.close()
     assert await asyncio.wait_for(last, 30) == 1

@@ -10,15 +10,15 @@ import pytest
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Change,
     KeptBack,
+    LastAnswer,
     Mode,
     Outcome,
     Reason,
     ReasonKind,
     Receipt,
-    Sent,
-    Standing,
     Step,
 )
 from tests.examples import NOW, connection, decided, property_share
@@ -38,9 +38,9 @@ async def test_an_intent_needs_a_recorded_decision(ledger):
     """Nothing is sent that the ledger could not explain."""
     step = Step(decision=decided(connection(), ACCEPT), action=Action.ACCEPT)
     with pytest.raises(LedgerUnavailable, match="before it was recorded"):
-        await ledger.intend(step, at=NOW)
+        await ledger.record_intent(step, at=NOW)
     with pytest.raises(LedgerUnavailable, match="before it was recorded"):
-        await ledger.decide([step.decision], [], mode=Mode.ENFORCE, at=NOW)
+        await ledger.record_decisions([step.decision], [], mode=Mode.ENFORCE, at=NOW)
 
 
 async def test_a_refused_answer_is_tried_again_only_when_its_time_has_come(ledger):
@@ -48,10 +48,10 @@ async def test_a_refused_answer_is_tried_again_only_when_its_time_has_come(ledge
     for number, hour in ((11, NOW + timedelta(hours=1)), (12, None)):
         request = property_share(number)
         await see(ledger, request, minute=0)
-        await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="403", again_after=hour)
-        assert (await see(ledger, request, minute=30)).standing[request.key] is Standing.REFUSED
-        again = (await see(ledger, request, minute=61)).standing[request.key]
-        assert again is (Standing.REFUSED if hour is None else Standing.UNANSWERED)
+        await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="403", retry_not_before=hour)
+        assert (await see(ledger, request, minute=30)).answer_states[request.key] is AnswerState.REFUSED
+        again = (await see(ledger, request, minute=61)).answer_states[request.key]
+        assert again is (AnswerState.REFUSED if hour is None else AnswerState.UNANSWERED)
     await answer(ledger, property_share(11), ACCEPT, minute=61)
     assert (await outcomes(ledger))["property:11/1"] is Outcome.DONE
 
@@ -62,10 +62,10 @@ async def test_a_refused_answer_is_known_as_what_was_refused(ledger, monkeypatch
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.REFUSED, text="400/-100")
     history = await see(ledger, request, minute=1)
-    assert history.standing[request.key] is Standing.REFUSED
-    assert history.sent == {request.key: Sent(action=Action.ACCEPT, awaits=Change.REQUEST)}
+    assert history.answer_states[request.key] is AnswerState.REFUSED
+    assert history.sent == {request.key: LastAnswer(action=Action.ACCEPT, awaits=Change.REQUEST)}
     monkeypatch.setattr("pm_autoaccept.ledger.history.__version__", "99.0")
-    assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.UNANSWERED
+    assert (await see(ledger, request, minute=2)).answer_states[request.key] is AnswerState.UNANSWERED
 
 
 async def test_the_wait_after_a_refusal_doubles_to_a_day(ledger):
@@ -76,10 +76,12 @@ async def test_the_wait_after_a_refusal_doubles_to_a_day(ledger):
         at = NOW + minute * MINUTE + timedelta(seconds=3)
         await see(ledger, request, minute=minute)
         hour = at + timedelta(hours=1)
-        await answer(ledger, request, ACCEPT, minute=minute, outcome=Outcome.REFUSED, text="403", again_after=hour)
-        assert (await see(ledger, request, minute=minute + hours * 60 - 1)).standing[request.key] is Standing.REFUSED
+        await answer(ledger, request, ACCEPT, minute=minute, outcome=Outcome.REFUSED, text="403", retry_not_before=hour)
+        assert (await see(ledger, request, minute=minute + hours * 60 - 1)).answer_states[
+            request.key
+        ] is AnswerState.REFUSED
         minute += hours * 60 + 1
-        assert (await see(ledger, request, minute=minute)).standing[request.key] is Standing.UNANSWERED
+        assert (await see(ledger, request, minute=minute)).answer_states[request.key] is AnswerState.UNANSWERED
 
 
 async def test_a_decision_is_a_new_row_only_when_verdict_rule_or_kind_of_reason_changes(ledger):
@@ -96,7 +98,7 @@ async def test_a_decision_is_a_new_row_only_when_verdict_rule_or_kind_of_reason_
         ([back.decision], [back]),
         ([back.decision], [back]),
     ):
-        await ledger.decide(decisions, kept, mode=Mode.OBSERVE, at=NOW)
+        await ledger.record_decisions(decisions, kept, mode=Mode.OBSERVE, at=NOW)
     rows = await ledger.decisions(every=True)
     assert [(row.verdict, row.rule, row.kept_back) for row in rows] == [
         (HOLD, "a-rule", None),
@@ -112,12 +114,12 @@ async def test_the_decision_behind_an_answer_is_on_record_as_it_was_made(ledger)
     request = connection()
     await see(ledger, request, minute=0)
     earlier = decided(request, ACCEPT, policy_digest="old")
-    await ledger.decide([earlier], [], mode=Mode.OBSERVE, at=NOW)
-    await ledger.decide([decided(request, REJECT, policy_digest="theirs")], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.record_decisions([earlier], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.record_decisions([decided(request, REJECT, policy_digest="theirs")], [], mode=Mode.OBSERVE, at=NOW)
     step = Step(decision=decided(request, ACCEPT, policy_digest="ours"), action=Action.ACCEPT)
-    intent = await ledger.intend(step, at=NOW)
-    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
-    await ledger.decide([decided(request, REJECT, policy_digest="later")], [], mode=Mode.ENFORCE, at=NOW)
+    intent = await ledger.record_intent(step, at=NOW)
+    await ledger.record_outcome(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
+    await ledger.record_decisions([decided(request, REJECT, policy_digest="later")], [], mode=Mode.ENFORCE, at=NOW)
     (row,) = await ledger.decisions()
     assert (row.verdict, row.mode, row.policy_digest, row.answer) == (ACCEPT, Mode.ENFORCE, "ours", "Accept")
     answers = {row.policy_digest: row.answer for row in await ledger.decisions(every=True)}

@@ -54,15 +54,15 @@ def replica(database, machine):
 async def test_one_replica_holds_an_account_until_it_frees_it(replica):
     """Another gets it at once then, and need not wait for answers on the way."""
     one, two = replica("one"), replica("two")
-    tenure = await one.take("north")
-    assert (tenure.name, tenure.epoch, tenure.settle_from) == ("north", 1, None)
+    held_lease = await one.take("north")
+    assert (held_lease.name, held_lease.epoch, held_lease.settle_from) == ("north", 1, None)
     assert await two.take("north") is None
     assert (await two.take("south")).epoch == 1
     assert {name: holding.holder for name, holding in (await two.holders()).items()} == {
         "north": one.holder,
         "south": two.holder,
     }
-    await one.release(tenure)
+    await one.release(held_lease)
     assert set(await two.holders()) == {"south"}
     taken = await two.take("north")
     assert (taken.epoch, taken.settle_from) == (2, None)
@@ -88,12 +88,12 @@ async def test_a_holder_that_is_not_heard_of_is_followed_by_another_when_its_tim
 async def test_a_lease_that_is_renewed_lasts(replica, machine):
     """Its deadline is the holder's own clock, read before the database was asked; its epoch stays."""
     one, two = replica("one"), replica("two")
-    tenure = await one.take("north")
-    assert tenure.deadline == 1060
+    held_lease = await one.take("north")
+    assert held_lease.deadline == 1060
     for _ in range(3):
         machine.pass_by(MINUTE * 0.9)
-        tenure = await one.renew(tenure)
-        assert (tenure.epoch, tenure.deadline) == (1, machine.steady + 60)
+        held_lease = await one.renew(held_lease)
+        assert (held_lease.epoch, held_lease.deadline) == (1, machine.steady + 60)
         assert await two.take("north") is None
 
 
@@ -112,13 +112,13 @@ async def test_a_lease_that_another_took_cannot_be_renewed_nor_freed(replica, ma
 async def test_a_lease_that_has_run_out_is_renewed_if_nobody_took_it(replica, machine):
     """Nobody else can have answered meanwhile."""
     one = replica("one")
-    tenure = await one.take("north")
+    held_lease = await one.take("north")
     machine.pass_by(MINUTE * 2)
-    assert (await one.renew(tenure)).epoch == tenure.epoch
+    assert (await one.renew(held_lease)).epoch == held_lease.epoch
 
 
 async def test_what_a_replica_holds_and_takes_again_begins_anew(replica):
-    """An answer of its earlier tenure may be on the way still, and what that tenure writes is refused."""
+    """An answer of its earlier held_lease may be on the way still, and what that held_lease writes is refused."""
     one = replica("one")
     first = await one.take("north")
     second = await one.take("north")
@@ -137,13 +137,13 @@ async def test_replicas_of_one_name_are_not_the_same(replica):
 async def test_the_replicas_that_live_are_counted(replica, machine):
     """One that is silent for longer than its time is not, nor one that has left."""
     one, two, three = replica("one"), replica("two"), replica("three")
-    assert [await each.alive() for each in (one, two, three)] == [1, 2, 3]
-    await three.leave()
-    assert await one.alive() == 2
+    assert [await each.send_heartbeat() for each in (one, two, three)] == [1, 2, 3]
+    await three.remove_heartbeat()
+    assert await one.send_heartbeat() == 2
     machine.pass_by(MINUTE * 0.9)
-    assert await one.alive() == 2
+    assert await one.send_heartbeat() == 2
     machine.pass_by(MINUTE * 0.2)
-    assert await one.alive() == 1
+    assert await one.send_heartbeat() == 1
 
 
 async def test_nothing_is_seen_decided_or_intended_under_a_lost_lease_and_outcomes_are_recorded(database, replica):
@@ -152,19 +152,19 @@ async def test_nothing_is_seen_decided_or_intended_under_a_lost_lease_and_outcom
     ledger = SqlLedger(database, name="north")
     await ledger.claim(service="https://pm.example/ws", provider=ProviderAccount(1, "provider"), at=NOW)
     first, second = connection(7), connection(8)
-    ledger.tenure = await one.take("north")
-    await ledger.see(snapshot(first, second), at=NOW)
+    ledger.held_lease = await one.take("north")
+    await ledger.record_snapshot(snapshot(first, second), at=NOW)
     step = Step(decision=decided(first, Verdict.ACCEPT), action=Action.ACCEPT)
-    intent = await ledger.intend(step, at=NOW)
-    await one.release(ledger.tenure)
+    intent = await ledger.record_intent(step, at=NOW)
+    await one.release(ledger.held_lease)
     await two.take("north")
     with pytest.raises(LeaseLost):
-        await ledger.see(snapshot(first, second), at=NOW)
+        await ledger.record_snapshot(snapshot(first, second), at=NOW)
     with pytest.raises(LeaseLost):
-        await ledger.decide([decided(second, Verdict.HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+        await ledger.record_decisions([decided(second, Verdict.HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     with pytest.raises(LeaseLost):
-        await ledger.intend(Step(decision=decided(second, Verdict.ACCEPT), action=Action.ACCEPT), at=NOW)
-    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
+        await ledger.record_intent(Step(decision=decided(second, Verdict.ACCEPT), action=Action.ACCEPT), at=NOW)
+    await ledger.record_outcome(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
     assert [(row.id, row.outcome) for row in await ledger.decisions(every=True)] == [(7, Outcome.DONE)]
 
 
@@ -174,13 +174,13 @@ async def test_a_wall_clock_set_forward_makes_an_account_change_hands_early_and_
     one, two = replica("one"), replica("two")
     ledger = SqlLedger(database, name="north")
     await ledger.claim(service="https://pm.example/ws", provider=ProviderAccount(1, "provider"), at=NOW)
-    await ledger.see(snapshot(connection(7)), at=NOW)
-    ledger.tenure = await one.take("north")
+    await ledger.record_snapshot(snapshot(connection(7)), at=NOW)
+    ledger.held_lease = await one.take("north")
     machine.wall += timedelta(hours=1)
     assert (await two.take("north")).epoch == 2
-    assert ledger.tenure.deadline > machine.steady
+    assert ledger.held_lease.deadline > machine.steady
     with pytest.raises(LeaseLost):
-        await ledger.intend(Step(decision=decided(connection(7), Verdict.ACCEPT), action=Action.ACCEPT), at=NOW)
+        await ledger.record_intent(Step(decision=decided(connection(7), Verdict.ACCEPT), action=Action.ACCEPT), at=NOW)
 
 
 @pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)
@@ -188,12 +188,12 @@ async def test_a_wall_clock_set_back_does_not_keep_an_account_from_changing_hand
     """A lease that then seems to last for a day lasts for its usual time; a replica that seems to live does not."""
     one, two = replica("one"), replica("two")
     await one.take("north")
-    await one.alive()
+    await one.send_heartbeat()
     machine.wall -= timedelta(days=1)
     assert await two.take("north") is None
     machine.pass_by(MINUTE * 1.1)
     assert (await two.take("north")).epoch == 2
-    assert await two.alive() == 1
+    assert await two.send_heartbeat() == 1
 
 
 async def test_two_replicas_that_ask_at_the_same_time_do_not_both_get_it(ledger_address, replica):
@@ -203,6 +203,6 @@ async def test_two_replicas_that_ask_at_the_same_time_do_not_both_get_it(ledger_
         one, two = replica("one"), Leases(other, holder="two", ttl=MINUTE)
         for name in ("a", "b", "c", "d"):
             taken = await asyncio.gather(one.take(name), two.take(name))
-            assert [tenure is None for tenure in taken].count(False) == 1
+            assert [held_lease is None for held_lease in taken].count(False) == 1
     finally:
         await other.close()

@@ -8,12 +8,12 @@ from datetime import timedelta, timezone
 import pytest
 
 from pm_autoaccept.model import (
+    AnswerState,
     CustomField,
     Kind,
     Mode,
     Notification,
     Outcome,
-    Standing,
 )
 from tests.examples import NOW, connection, decided, key, meter_share, property_share
 from tests.unit.ledger.acting import ACCEPT, HOLD, REJECT, answer, outcomes, see
@@ -22,9 +22,9 @@ from tests.unit.ledger.acting import ACCEPT, HOLD, REJECT, answer, outcomes, see
 async def test_an_accept_that_is_done_and_still_listed_is_lag(ledger):
     """It is waited for, never answered again."""
     request = connection()
-    assert (await see(ledger, request, minute=0)).standing[request.key] is Standing.UNANSWERED
+    assert (await see(ledger, request, minute=0)).answer_states[request.key] is AnswerState.UNANSWERED
     await answer(ledger, request, ACCEPT, minute=0)
-    assert (await see(ledger, request, minute=1)).standing[request.key] is Standing.ACCEPTED
+    assert (await see(ledger, request, minute=1)).answer_states[request.key] is AnswerState.ACCEPTED
 
 
 async def test_a_reject_that_is_done_and_still_listed_is_lag_and_keeps_its_property_s_meters_back(ledger):
@@ -33,7 +33,7 @@ async def test_a_reject_that_is_done_and_still_listed_is_lag_and_keeps_its_prope
     await see(ledger, request, meter, minute=0)
     await answer(ledger, request, REJECT, minute=0)
     history = await see(ledger, request, meter, minute=1)
-    assert history.standing[request.key] is Standing.REJECTED
+    assert history.answer_states[request.key] is AnswerState.REJECTED
     assert history.rejected_properties == {11}
     for minute in (2, 3):
         await see(ledger, meter, minute=minute)
@@ -48,10 +48,10 @@ async def test_without_a_created_date_an_answered_request_that_was_absent_and_ap
     await see(ledger, request, minute=0)
     await answer(ledger, request, REJECT, minute=0)
     await see(ledger, minute=1)
-    assert (await see(ledger, request, minute=2)).standing[request.key] is Standing.REJECTED
+    assert (await see(ledger, request, minute=2)).answer_states[request.key] is AnswerState.REJECTED
     for minute in (3, 4):
         await see(ledger, minute=minute)
-    assert (await see(ledger, request, minute=5)).standing[request.key] is Standing.UNANSWERED
+    assert (await see(ledger, request, minute=5)).answer_states[request.key] is AnswerState.UNANSWERED
     await answer(ledger, request, ACCEPT, minute=5)
     assert await outcomes(ledger) == {"connection:410221/1": Outcome.DONE, "connection:410221/2": Outcome.DONE}
 
@@ -71,26 +71,26 @@ async def test_a_request_that_asks_otherwise_is_another_request(ledger, otherwis
     second = replace(first, **otherwise)
     await see(ledger, first, minute=0)
     await answer(ledger, first, REJECT, minute=0)
-    assert (await see(ledger, second, minute=1)).standing[second.key] is Standing.UNANSWERED
+    assert (await see(ledger, second, minute=1)).answer_states[second.key] is AnswerState.UNANSWERED
 
 
 async def test_a_request_that_nobody_answered_is_gone_after_two_whole_reads(ledger):
     """One read without it may be a page that shifted; after two it was settled elsewhere, and may come back."""
     request = connection()
     await see(ledger, request, minute=0)
-    await ledger.decide([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     await see(ledger, minute=1)
     assert await outcomes(ledger) == {"connection:410221/1": None}
     await see(ledger, minute=2)
     assert await outcomes(ledger) == {"connection:410221/1": Outcome.SETTLED_ELSEWHERE}
-    assert (await see(ledger, request, minute=3)).standing[request.key] is Standing.UNANSWERED
+    assert (await see(ledger, request, minute=3)).answer_states[request.key] is AnswerState.UNANSWERED
 
 
 async def test_a_request_that_was_missed_once_and_is_seen_again_is_the_same(ledger):
     """Two reads must miss it in a row."""
     request = connection()
     await see(ledger, request, minute=0)
-    await ledger.decide([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     for minute in (1, 3, 5):
         await see(ledger, minute=minute)
         await see(ledger, request, minute=minute + 1)
@@ -102,7 +102,7 @@ async def test_a_list_that_is_not_whole_proves_nothing(ledger, doubt):
     """What is not seen in half a list, or in one with an unreadable element, may pend all the same."""
     request = connection()
     await see(ledger, request, minute=0)
-    await ledger.decide([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decided(request, HOLD)], [], mode=Mode.ENFORCE, at=NOW)
     for minute in (1, 2, 3):
         await see(ledger, minute=minute, **doubt)
     assert await outcomes(ledger) == {"connection:410221/1": None}
@@ -114,7 +114,7 @@ async def test_a_read_that_began_before_the_answer_proves_no_absence(ledger):
     await see(ledger, request, minute=5)
     await answer(ledger, request, ACCEPT, minute=5)
     await see(ledger, minute=5)
-    assert (await see(ledger, request, minute=6)).standing[request.key] is Standing.ACCEPTED
+    assert (await see(ledger, request, minute=6)).answer_states[request.key] is AnswerState.ACCEPTED
 
 
 async def test_the_same_moment_in_another_zone_is_the_same_request(ledger):
@@ -123,7 +123,7 @@ async def test_the_same_moment_in_another_zone_is_the_same_request(ledger):
     await see(ledger, first, minute=0)
     await answer(ledger, first, ACCEPT, minute=0)
     second = replace(first, requested_at=NOW.astimezone(timezone(timedelta(hours=-5))))
-    assert (await see(ledger, second, minute=1)).standing[first.key] is Standing.ACCEPTED
+    assert (await see(ledger, second, minute=1)).answer_states[first.key] is AnswerState.ACCEPTED
 
 
 async def test_of_a_request_that_was_asked_twice_the_latest_time_is_told(ledger):

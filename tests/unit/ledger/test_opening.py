@@ -16,8 +16,8 @@ import pytest
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import (
+    AnswerState,
     ProviderAccount,
-    Standing,
 )
 from tests.acceptance.processes import run
 from tests.examples import NOW, connection
@@ -44,7 +44,7 @@ async def test_an_account_has_one_name_in_a_ledger(ledger):
     request = connection()
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0)
-    assert (await see(other, request, minute=1)).standing[request.key] is Standing.UNANSWERED
+    assert (await see(other, request, minute=1)).answer_states[request.key] is AnswerState.UNANSWERED
     assert [row.account for row in await SqlLedger(ledger.database).decisions()] == ["default"]
 
 
@@ -85,11 +85,11 @@ async def test_a_ledger_that_is_only_read_is_not_touched(tmp_path):
         other.execute("BEGIN IMMEDIATE")
         reading = await SqlLedger.open(f"sqlite:///{path}", read_only=True)
         assert await reading.decisions() == []
-        await reading.belongs_to(service="http://127.0.0.1/wstest", provider=ours)
+        await reading.check_account(service="http://127.0.0.1/wstest", provider=ours)
         with pytest.raises(LedgerMismatch):
-            await reading.belongs_to(service="http://127.0.0.1/ws", provider=ours)
+            await reading.check_account(service="http://127.0.0.1/ws", provider=ours)
     with pytest.raises(LedgerUnavailable, match="readonly"):
-        await reading.see(read(connection(), minute=0), at=NOW)
+        await reading.record_snapshot(read(connection(), minute=0), at=NOW)
     await reading.close()
     await writing.close()
 

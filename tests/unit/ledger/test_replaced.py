@@ -174,7 +174,7 @@ async def said(work: Awaitable[object]) -> str:
 
 def intend(ledger: SqlLedger) -> Awaitable[int]:
     """Record the third answer's intent: whoever has done so sends it."""
-    return ledger.intend(Step(decision=decided(THIRD, ACCEPT), action=Action.ACCEPT), at=NOW + 2 * MINUTE)
+    return ledger.record_intent(Step(decision=decided(THIRD, ACCEPT), action=Action.ACCEPT), at=NOW + 2 * MINUTE)
 
 
 @pytest.mark.parametrize("happens", HAPPENINGS)
@@ -191,7 +191,7 @@ async def test_nothing_else_is_recorded_or_read_there_either(opened, path, tmp_p
     """Also whether somebody has paused answering is not asked of a file that is gone."""
     happens(path, tmp_path / "copy.db")
     assert "nothing is sent" in await said(see(opened, THIRD, minute=2))
-    assert "nothing is sent" in await said(opened.paused())
+    assert "nothing is sent" in await said(opened.pause_reason())
 
 
 async def another_ledger(path: Path) -> None:
@@ -262,7 +262,7 @@ async def test_what_happens_to_every_ledger_is_no_failure(opened, path, tmp_path
     path.chmod(0o640)
     (tmp_path / "another-name").hardlink_to(path)
     number = await intend(opened)
-    await opened.withdraw(number)
+    await opened.withdraw_intent(number)
     assert await said(intend(opened)) == ""
 
 
@@ -270,7 +270,7 @@ async def test_what_happens_to_every_ledger_is_no_failure(opened, path, tmp_path
 async def test_a_ledger_that_has_forgotten_our_lease_is_an_older_copy(ledger, ledger_address):
     """Before anything was answered it is known by the lease: another replica's is later than ours, never earlier."""
     leases = Leases(ledger.database, holder="us", ttl=10 * MINUTE)
-    ledger.tenure = await leases.take("default")
+    ledger.held_lease = await leases.take("default")
     await see(ledger, FIRST, minute=0)
     forgets = "DELETE FROM lease"
     if ledger_address.startswith("sqlite"):
@@ -281,7 +281,7 @@ async def test_a_ledger_that_has_forgotten_our_lease_is_an_older_copy(ledger, le
         with psycopg.connect(ledger_address) as other:
             other.execute(forgets)
     assert "older copy" in await said(see(ledger, FIRST, minute=1))
-    assert "older copy" in await said(leases.renew(ledger.tenure))
+    assert "older copy" in await said(leases.renew(ledger.held_lease))
 
 
 @pytest.mark.parametrize("ledger_address", ["postgresql"], indirect=True)

@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.db.tables import metadata
-from pm_autoaccept.ledger.retention import MASKED, count, keep_retention, mask
+from pm_autoaccept.ledger.retention import MASKED, apply_retention, count_maskable, mask
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     CustomField,
     Evidence,
     Kind,
@@ -27,7 +28,6 @@ from pm_autoaccept.model import (
     Receipt,
     Removal,
     RequestKey,
-    Standing,
     Step,
     Truth,
     Unreadable,
@@ -62,7 +62,7 @@ async def ledger(ledger_address):
     seen = snapshot(ASKED, notifications=(said,))
     strange = Unreadable(Kind.METER, "'Okafor' is no id", SOURCE)
     seen = replace(seen, meters=pending_list(Kind.METER, unreadable=(strange,)))
-    await made.see(seen, at=NOW)
+    await made.record_snapshot(seen, at=NOW)
     decision = decided(
         ASKED,
         Verdict.REJECT,
@@ -74,13 +74,13 @@ async def ledger(ledger_address):
         ),
     )
     doubted = replace(decision, reason=Reason(ReasonKind.UNKNOWN, "account.phone: '503-555-0142' is strange."))
-    await made.decide([doubted], [], mode=Mode.ENFORCE, at=NOW)
+    await made.record_decisions([doubted], [], mode=Mode.ENFORCE, at=NOW)
     step = Step(decision=decision, action=Action.REJECT)
-    number = await made.intend(step, at=NOW)
-    await made.conclude(number, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
+    number = await made.record_intent(step, at=NOW)
+    await made.record_outcome(number, Receipt(step=step, outcome=Outcome.DONE), at=NOW)
     removal = Removal(RequestKey(Kind.METER, 7), note="Sorry, Ines.")
-    number = await made.intend_removal(removal, by="operator", at=NOW)
-    await made.conclude_removal(number, Outcome.DONE, "", at=NOW)
+    number = await made.record_removal_intent(removal, by="operator", at=NOW)
+    await made.record_removal_outcome(number, Outcome.DONE, "", at=NOW)
     yield made
     await made.close()
 
@@ -96,9 +96,11 @@ async def test_nothing_that_names_people_is_left_in_any_table(ledger):
     """Requests, decisions, answers, notifications, unreadable elements, removals."""
     before = await everything(ledger)
     assert all(secret in before for secret in SECRETS)
-    assert await ledger.database.read(lambda connection: count(connection, before=NOW + DAY, account=None)) == 4
+    assert (
+        await ledger.database.read(lambda connection: count_maskable(connection, before=NOW + DAY, account=None)) == 4
+    )
     done = await mask(ledger.database, before=NOW + DAY)
-    assert (done.requests, done.others, done.erased) == (1, 3, ledger.database.is_a_file)
+    assert (done.requests, done.others, done.erased) == (1, 3, ledger.database.is_sqlite)
     after = await everything(ledger)
     assert [secret for secret in SECRETS if secret in after] == []
     assert (await mask(ledger.database, before=NOW + DAY)).requests == 0
@@ -106,12 +108,12 @@ async def test_nothing_that_names_people_is_left_in_any_table(ledger):
 
 async def test_not_one_byte_of_it_is_left_in_the_file_or_its_log(ledger, tmp_path):
     """What SQLite frees it does not erase, and its log keeps old pages."""
-    if not ledger.database.is_a_file:
+    if not ledger.database.is_sqlite:
         pytest.skip("about SQLite files only; there is nothing to test on PostgreSQL")
     # Some builds of SQLite overwrite what they free; most do not.
     await ledger.database.run(lambda connection: connection.exec_driver_sql("PRAGMA secure_delete = OFF").all())
     other = connection(BOB, username="bob", source=SOURCE * 40)
-    await ledger.see(snapshot(other), at=NOW)
+    await ledger.record_snapshot(snapshot(other), at=NOW)
     files = [tmp_path / "ledger.db", tmp_path / "ledger.db-wal"]
     assert b"Okafor" in b"".join(file.read_bytes() for file in files)
     await mask(ledger.database, before=NOW + DAY)
@@ -121,7 +123,7 @@ async def test_not_one_byte_of_it_is_left_in_the_file_or_its_log(ledger, tmp_pat
 
 async def test_while_somebody_reads_the_file_it_is_said_that_it_is_not_erased_yet(ledger, tmp_path):
     """And it is tried again."""
-    if not ledger.database.is_a_file:
+    if not ledger.database.is_sqlite:
         pytest.skip("about SQLite files only; there is nothing to test on PostgreSQL")
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -146,16 +148,16 @@ async def test_a_masked_request_is_still_known_when_it_pends_again(ledger):
     """Its identity is a digest of what was asked."""
     await mask(ledger.database, before=NOW + DAY)
     seen = snapshot(ASKED)
-    await ledger.see(seen, at=NOW + 2 * DAY)
-    assert (await ledger.history(seen, at=NOW + 2 * DAY)).standing[ASKED.key] is Standing.REJECTED
+    await ledger.record_snapshot(seen, at=NOW + 2 * DAY)
+    assert (await ledger.history(seen, at=NOW + 2 * DAY)).answer_states[ASKED.key] is AnswerState.REJECTED
 
 
 async def test_what_is_younger_or_of_unknown_fate_stays_as_it_is(ledger):
     """An open intent is settled by its own answer, word for word."""
     other = connection(BOB, username="bob")
-    await ledger.see(snapshot(ASKED, other), at=NOW + timedelta(hours=1))
+    await ledger.record_snapshot(snapshot(ASKED, other), at=NOW + timedelta(hours=1))
     step = Step(decision=decided(other, Verdict.REJECT, note="Dear bob"), action=Action.REJECT)
-    await ledger.intend(step, at=NOW + timedelta(hours=1))
+    await ledger.record_intent(step, at=NOW + timedelta(hours=1))
     assert (await mask(ledger.database, before=NOW)).requests == 0
     assert (await mask(ledger.database, before=NOW + DAY)).requests == 1
     assert "Dear bob" in await everything(ledger)
@@ -164,12 +166,12 @@ async def test_what_is_younger_or_of_unknown_fate_stays_as_it_is(ledger):
 async def test_the_setting_masks_once_a_day_and_only_its_own_account(ledger):
     """For the daemon: without the setting never, with it at most once a day."""
     database, at = ledger.database, NOW + 400 * DAY
-    assert await keep_retention(database, None, account="default", at=at) is None
-    other = await keep_retention(database, 399 * DAY, account="another", at=at)
+    assert await apply_retention(database, None, account="default", at=at) is None
+    other = await apply_retention(database, 399 * DAY, account="another", at=at)
     assert other is not None
     assert other.requests == 0
-    first = await keep_retention(database, 399 * DAY, account="default", at=at)
+    first = await apply_retention(database, 399 * DAY, account="default", at=at)
     assert first is not None
     assert first.requests == 1
-    assert await keep_retention(database, 399 * DAY, account="default", at=at + DAY / 2) is None
-    assert await keep_retention(database, 399 * DAY, account="default", at=at + DAY) is not None
+    assert await apply_retention(database, 399 * DAY, account="default", at=at + DAY / 2) is None
+    assert await apply_retention(database, 399 * DAY, account="default", at=at + DAY) is not None

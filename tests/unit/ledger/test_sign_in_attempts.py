@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pm_autoaccept.ledger.sign_in_attempts import SigningIn
+from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
 from tests.examples import NOW
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -17,9 +17,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def start(database):
     """Start a process that knows a password, on the ledger of all."""
 
-    def begin(password="wrong", **other) -> SigningIn:  # noqa: S107 — a simulated account's
+    def begin(password="wrong", **other) -> SignInAttempts:  # noqa: S107 — a simulated account's
         said = {"name": "north", "service": "https://pm.example/ws", "username": "provider", "password": password}
-        return SigningIn(database=database, **said | other)
+        return SignInAttempts(database=database, **said | other)
 
     return begin
 

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from pm_autoaccept.ledger import SqlLedger, source_history
 from pm_autoaccept.ledger.db.tables import source_count
-from pm_autoaccept.ledger.policy_history import revisions
-from pm_autoaccept.model import PolicyRevision, Remembered, SourceUse
+from pm_autoaccept.ledger.policy_history import list_revisions
+from pm_autoaccept.model import PolicyRevision, SourceHistory, SourceUse
 from tests.examples import NOW
 from tests.unit.ledger.acting import SERVICE, US
 
@@ -18,19 +18,19 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 async def note(ledger, *rows, at, name="accounts"):
     """Note that the source held so many rows."""
-    await ledger.remember([SourceUse(name, each, f"digest of {each}") for each in rows], at=at)
+    await ledger.record_sources([SourceUse(name, each, f"digest of {each}") for each in rows], at=at)
 
 
 async def range_of(ledger, at, name="accounts"):
     """The most and least rows that are remembered."""
-    found = (await ledger.remembered(at=at)).get(name, Remembered())
+    found = (await ledger.source_histories(at=at)).get(name, SourceHistory())
     return found.most, found.least
 
 
 async def confirm(ledger, rows, at):
     """Somebody takes these contents as good."""
     use = SourceUse("accounts", rows, f"digest of {rows}")
-    await ledger.database.run(lambda bound: source_history.confirm(bound, ledger.name, use, by="ann", at=at))
+    await ledger.database.run(lambda bound: source_history.confirm_source(bound, ledger.name, use, by="ann", at=at))
 
 
 async def test_the_most_and_the_least_rows_of_the_last_seven_days_are_remembered(ledger):
@@ -64,7 +64,7 @@ async def test_a_confirmation_begins_the_memory_anew(ledger):
     await note(ledger, 102, at=NOW + 2 * DAY)
     assert await range_of(ledger, NOW + 2 * DAY) == (102, 100)
     assert await range_of(ledger, NOW + 20 * DAY) == (102, 102)
-    found = await ledger.remembered(at=NOW + 20 * DAY)
+    found = await ledger.source_histories(at=NOW + 20 * DAY)
     assert found["accounts"].confirmed == {"digest of 100": NOW + DAY}
 
 
@@ -91,8 +91,8 @@ async def test_a_policy_is_on_record_once_however_often_the_program_starts(ledge
     first = PolicyRevision(digest="a", rules=1, files={"policy.yaml": "0" * 64})
     refused = PolicyRevision(digest="a", rules=1, refused="policy.yaml:3:1: no")
     for minute, revision in enumerate((first, first, refused, refused, first, PolicyRevision(digest="b", rules=2))):
-        await ledger.revise(revision, at=NOW + timedelta(minutes=minute))
-    rows = await ledger.database.read(lambda bound: list(revisions(bound)))
+        await ledger.record_policy_revision(revision, at=NOW + timedelta(minutes=minute))
+    rows = await ledger.database.read(lambda bound: list(list_revisions(bound)))
     assert [(row.digest, row.refused is None, (row.at - NOW).seconds // 60) for row in rows] == [
         ("a", True, 0),
         ("a", False, 2),
@@ -100,4 +100,4 @@ async def test_a_policy_is_on_record_once_however_often_the_program_starts(ledge
         ("b", True, 5),
     ]
     assert rows[0].files == {"policy.yaml": "0" * 64}
-    assert await ledger.database.read(lambda bound: list(revisions(bound, account="another"))) == []
+    assert await ledger.database.read(lambda bound: list(list_revisions(bound, account="another"))) == []

@@ -20,7 +20,7 @@ async def again(ledger):
     times = iter(range(100))
 
     async def decide(decision):
-        return await ledger.decide([decision], [], mode=Mode.OBSERVE, at=NOW + next(times) * MINUTE)
+        return await ledger.record_decisions([decision], [], mode=Mode.OBSERVE, at=NOW + next(times) * MINUTE)
 
     return decide
 

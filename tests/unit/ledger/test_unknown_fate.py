@@ -11,15 +11,15 @@ import pytest
 
 from pm_autoaccept.errors import AlreadyAnswered
 from pm_autoaccept.ledger import Leases, SqlLedger
-from pm_autoaccept.ledger.db.engines import address, writing
-from pm_autoaccept.ledger.outcomes import Conclusion, conclude
+from pm_autoaccept.ledger.db.engines import parse_address, write_engine
+from pm_autoaccept.ledger.outcomes import IntentOutcome, record_outcomes
 from pm_autoaccept.model import (
     Action,
+    AnswerState,
     Kind,
     Mode,
     Outcome,
     Receipt,
-    Standing,
     Step,
 )
 from pm_autoaccept.plan import plan
@@ -61,7 +61,7 @@ async def test_a_request_with_an_answer_in_doubt_is_not_answered_again_even_if_i
     second = replace(first, sender_id=7)
     await see(ledger, first, minute=0)
     await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
-    assert (await see(ledger, second, minute=1)).standing[second.key] is Standing.IN_DOUBT
+    assert (await see(ledger, second, minute=1)).answer_states[second.key] is AnswerState.IN_DOUBT
     with pytest.raises(AlreadyAnswered, match="answered already"):
         await answer(ledger, second, ACCEPT, minute=1)
 
@@ -72,25 +72,25 @@ async def test_the_owners_of_properties_in_doubt_are_named(ledger):
     await see(ledger, first, second, minute=0)
     await answer(ledger, first, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await answer(ledger, second, ACCEPT, minute=0)
-    assert await ledger.owners_in_doubt() == {ALICE}
+    assert await ledger.owners_with_open_answers() == {ALICE}
 
 
 async def test_answers_of_unknown_fate_are_counted_until_they_are_settled(ledger):
     """What is done, or was refused, is not in doubt; what is gone is not any more."""
     requests = [property_share(11), property_share(12), property_share(13)]
     await see(ledger, *requests, minute=0)
-    assert await ledger.open_intents() == 0
+    assert await ledger.count_open_intents() == 0
     for request, outcome in zip(requests, (Outcome.OPEN, Outcome.DONE, Outcome.REFUSED), strict=True):
         await answer(ledger, request, ACCEPT, minute=0, outcome=outcome)
-    assert await ledger.open_intents() == 1
+    assert await ledger.count_open_intents() == 1
     for minute in (6, 7):
         await see(ledger, *requests[1:], minute=minute)
-    assert await ledger.open_intents() == 0
+    assert await ledger.count_open_intents() == 0
 
 
-async def repeatable(ledger, request, *, minutes: tuple[int, ...]) -> list[Standing]:
+async def repeatable(ledger, request, *, minutes: tuple[int, ...]) -> list[AnswerState]:
     """How an accept of unknown fate stands after reads at these minutes."""
-    return [(await see(ledger, request, minute=minute)).standing[request.key] for minute in minutes]
+    return [(await see(ledger, request, minute=minute)).answer_states[request.key] for minute in minutes]
 
 
 async def test_an_answer_of_unknown_fate_may_be_repeated_after_two_whole_reads(ledger):
@@ -98,12 +98,12 @@ async def test_an_answer_of_unknown_fate_may_be_repeated_after_two_whole_reads(l
     request = connection()
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
-    doubt, again = Standing.IN_DOUBT, Standing.REPEATABLE
+    doubt, again = AnswerState.IN_DOUBT, AnswerState.REPEATABLE
     assert await repeatable(ledger, request, minutes=(1, 2, 4)) == [doubt, doubt, doubt]
     assert await repeatable(ledger, request, minutes=(6,)) == [again]
     broken = read(request, minute=7, failed=Kind.CONNECTION)
-    await ledger.see(broken, at=NOW + 7 * MINUTE)
-    assert (await ledger.history(broken, at=NOW + 7 * MINUTE)).standing[request.key] is doubt
+    await ledger.record_snapshot(broken, at=NOW + 7 * MINUTE)
+    assert (await ledger.history(broken, at=NOW + 7 * MINUTE)).answer_states[request.key] is doubt
 
 
 async def test_one_read_late_enough_is_not_two(ledger):
@@ -111,7 +111,7 @@ async def test_one_read_late_enough_is_not_two(ledger):
     request = connection()
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
-    assert await repeatable(ledger, request, minutes=(9, 10)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+    assert await repeatable(ledger, request, minutes=(9, 10)) == [AnswerState.IN_DOUBT, AnswerState.REPEATABLE]
 
 
 async def test_reads_on_both_sides_of_an_absence_are_not_two(ledger):
@@ -121,7 +121,7 @@ async def test_reads_on_both_sides_of_an_absence_are_not_two(ledger):
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await see(ledger, request, minute=1)
     await see(ledger, minute=6)
-    assert await repeatable(ledger, request, minutes=(7, 8)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+    assert await repeatable(ledger, request, minutes=(7, 8)) == [AnswerState.IN_DOUBT, AnswerState.REPEATABLE]
 
 
 BEFORE_THE_ANSWER = 2.5 / 60
@@ -134,7 +134,7 @@ async def test_a_read_begun_before_an_answer_does_not_show_that_it_pends_still(l
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await see(ledger, request, minute=BEFORE_THE_ANSWER)
-    assert await repeatable(ledger, request, minutes=(6, 7)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
+    assert await repeatable(ledger, request, minutes=(6, 7)) == [AnswerState.IN_DOUBT, AnswerState.REPEATABLE]
 
 
 async def test_a_read_begun_before_an_answer_does_not_show_its_absence(ledger):
@@ -143,7 +143,7 @@ async def test_a_read_begun_before_an_answer_does_not_show_its_absence(ledger):
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0)
     await see(ledger, minute=BEFORE_THE_ANSWER)
-    assert (await see(ledger, request, minute=1)).standing[request.key] is Standing.ACCEPTED
+    assert (await see(ledger, request, minute=1)).answer_states[request.key] is AnswerState.ACCEPTED
 
 
 async def again_(ledger, request, verdict, *, minute: int, note: str | None = None) -> tuple[Step, int]:
@@ -151,7 +151,7 @@ async def again_(ledger, request, verdict, *, minute: int, note: str | None = No
     decision = replace(decided(request, verdict), note=note)
     action = Action.ACCEPT if verdict is ACCEPT else Action.REJECT
     step = Step(decision=decision, action=action, repeats=True)
-    return step, await ledger.intend(step, at=NOW + minute * MINUTE)
+    return step, await ledger.record_intent(step, at=NOW + minute * MINUTE)
 
 
 async def test_a_second_attempt_is_of_the_same_intent_and_waits_longer_for_a_third(ledger):
@@ -160,18 +160,18 @@ async def test_a_second_attempt_is_of_the_same_intent_and_waits_longer_for_a_thi
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await repeatable(ledger, request, minutes=(1, 6))
-    with pytest.raises(AlreadyAnswered, match="answered otherwise"):
+    with pytest.raises(AlreadyAnswered, match="different answer"):
         await again_(ledger, request, REJECT, minute=6)
-    with pytest.raises(AlreadyAnswered, match="answered otherwise"):
+    with pytest.raises(AlreadyAnswered, match="different answer"):
         await again_(ledger, request, ACCEPT, minute=6, note="another")
     await again_(ledger, request, ACCEPT, minute=6)
-    with pytest.raises(AlreadyAnswered, match="sent again already"):
+    with pytest.raises(AlreadyAnswered, match="already answered again"):
         await again_(ledger, request, ACCEPT, minute=6)
-    doubt = Standing.IN_DOUBT
+    doubt = AnswerState.IN_DOUBT
     assert await repeatable(ledger, request, minutes=(7, 12, 15)) == [doubt, doubt, doubt]
-    assert await repeatable(ledger, request, minutes=(17,)) == [Standing.REPEATABLE]
+    assert await repeatable(ledger, request, minutes=(17,)) == [AnswerState.REPEATABLE]
     step, intent = await again_(ledger, request, ACCEPT, minute=17)
-    await ledger.conclude(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 18 * MINUTE)
+    await ledger.record_outcome(intent, Receipt(step=step, outcome=Outcome.DONE), at=NOW + 18 * MINUTE)
     (row,) = await ledger.decisions()
     assert (row.outcome, row.attempts) == (Outcome.DONE, 3)
 
@@ -184,7 +184,7 @@ async def test_a_second_attempt_that_finds_the_request_fulfilled_claims_nothing(
     await repeatable(ledger, request, minutes=(1, 6))
     step, intent = await again_(ledger, request, ACCEPT, minute=6)
     receipt = Receipt(step=step, outcome=Outcome.SETTLED_ELSEWHERE)
-    await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
+    await ledger.record_outcome(intent, receipt, at=NOW + 6 * MINUTE)
     assert (await ledger.decisions())[0].outcome is Outcome.OPEN
     for minute in (7, 12):
         await see(ledger, minute=minute, connected=frozenset({request.id}))
@@ -198,13 +198,16 @@ async def test_a_second_attempt_that_did_not_arrive_leaves_the_first_one_s_fate_
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await repeatable(ledger, request, minutes=(1, 6))
     step, intent = await again_(ledger, request, ACCEPT, minute=6)
-    receipt = Receipt(step=step, outcome=Outcome.REFUSED, again_after=NOW + 6 * MINUTE)
-    await ledger.conclude(intent, receipt, at=NOW + 6 * MINUTE)
+    receipt = Receipt(step=step, outcome=Outcome.REFUSED, retry_not_before=NOW + 6 * MINUTE)
+    await ledger.record_outcome(intent, receipt, at=NOW + 6 * MINUTE)
     assert (await ledger.decisions())[0].outcome is Outcome.OPEN
-    assert await repeatable(ledger, request, minutes=(7, 12, 17)) == [*[Standing.IN_DOUBT] * 2, Standing.REPEATABLE]
+    assert await repeatable(ledger, request, minutes=(7, 12, 17)) == [
+        *[AnswerState.IN_DOUBT] * 2,
+        AnswerState.REPEATABLE,
+    ]
 
 
-LATER = {"again_after": NOW + 66 * MINUTE}
+LATER = {"retry_not_before": NOW + 66 * MINUTE}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ async def test_whatever_a_further_attempt_brings_the_first_stays_of_unknown_fate
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await repeatable(ledger, request, minutes=(1, 6))
     step, intent = await again_(ledger, request, ACCEPT, minute=6)
-    await ledger.conclude(intent, Receipt(step=step, outcome=brought, **said), at=NOW + 6 * MINUTE)
+    await ledger.record_outcome(intent, Receipt(step=step, outcome=brought, **said), at=NOW + 6 * MINUTE)
     (row,) = await ledger.decisions()
     assert (row.outcome, row.attempts) == (Outcome.OPEN, 2)
     assert said["text"] in row.outcome_text
@@ -256,10 +259,10 @@ async def test_what_a_further_attempt_waits_for_doubles_as_ever(ledger):
     for minute, hours in ((6, 1), (67, 2)):
         step, intent = await again_(ledger, request, ACCEPT, minute=minute)
         at = NOW + minute * MINUTE
-        refused = Receipt(step=step, outcome=Outcome.REFUSED, again_after=at + 60 * MINUTE)
-        await ledger.conclude(intent, refused, at=at)
+        refused = Receipt(step=step, outcome=Outcome.REFUSED, retry_not_before=at + 60 * MINUTE)
+        await ledger.record_outcome(intent, refused, at=at)
         early, late = minute + hours * 60 - 1, minute + hours * 60 + 1
-        doubt, repeats = Standing.IN_DOUBT, Standing.REPEATABLE
+        doubt, repeats = AnswerState.IN_DOUBT, AnswerState.REPEATABLE
         assert await repeatable(ledger, request, minutes=(early - 1, early, late)) == [doubt, doubt, repeats]
 
 
@@ -268,19 +271,19 @@ async def test_what_came_of_an_attempt_before_the_last_changes_nothing(ledger, l
     request = connection()
     await see(ledger, request, minute=0)
     decision = decided(request, ACCEPT)
-    await ledger.decide([decision], [], mode=Mode.ENFORCE, at=NOW)
+    await ledger.record_decisions([decision], [], mode=Mode.ENFORCE, at=NOW)
     first = Step(decision=decision, action=Action.ACCEPT)
-    intent = await ledger.intend(first, at=NOW)
+    intent = await ledger.record_intent(first, at=NOW)
     new = await SqlLedger.open(ledger_address)
     await new.claim(service=SERVICE, provider=US, at=NOW)
     await repeatable(new, request, minutes=(1, 6))
     await again_(new, request, ACCEPT, minute=6)
     late = Receipt(step=first, outcome=Outcome.REFUSED, text="405")
-    await ledger.conclude(intent, late, at=NOW + 7 * MINUTE)
+    await ledger.record_outcome(intent, late, at=NOW + 7 * MINUTE)
     (row,) = await new.decisions()
     assert (row.outcome, row.outcome_text) == (Outcome.OPEN, "")
-    assert await repeatable(new, request, minutes=(17, 18)) == [Standing.IN_DOUBT, Standing.REPEATABLE]
-    await ledger.conclude(intent, replace(late, outcome=Outcome.DONE), at=NOW + 19 * MINUTE)
+    assert await repeatable(new, request, minutes=(17, 18)) == [AnswerState.IN_DOUBT, AnswerState.REPEATABLE]
+    await ledger.record_outcome(intent, replace(late, outcome=Outcome.DONE), at=NOW + 19 * MINUTE)
     assert (await new.decisions())[0].outcome is Outcome.DONE
     await new.close()
 
@@ -290,11 +293,11 @@ async def test_reads_before_an_attempt_do_not_count_for_it(ledger):
     request = connection()
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
-    doubt, repeats = Standing.IN_DOUBT, Standing.REPEATABLE
+    doubt, repeats = AnswerState.IN_DOUBT, AnswerState.REPEATABLE
     assert await repeatable(ledger, request, minutes=(1, 2)) == [doubt, doubt]
     step = Step(decision=decided(request, ACCEPT), action=Action.ACCEPT)
-    late = Receipt(step=step, outcome=Outcome.REFUSED, again_after=NOW + 3 * MINUTE)
-    await ledger.conclude(1, late, at=NOW + 2 * MINUTE)
+    late = Receipt(step=step, outcome=Outcome.REFUSED, retry_not_before=NOW + 3 * MINUTE)
+    await ledger.record_outcome(1, late, at=NOW + 2 * MINUTE)
     await see(ledger, request, minute=4)
     await answer(ledger, request, ACCEPT, minute=4, outcome=Outcome.OPEN)
     assert await repeatable(ledger, request, minutes=(10, 11)) == [doubt, repeats]
@@ -310,9 +313,9 @@ async def test_an_outcome_that_is_recorded_while_a_read_settles_it_stands(ledger
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     await see(ledger, minute=1)
     done = Receipt(step=Step(decision=decided(request, ACCEPT), action=Action.ACCEPT), outcome=Outcome.DONE)
-    old = writing(address(ledger_address))
+    old = write_engine(parse_address(ledger_address))
     with old.begin() as transaction:
-        conclude(transaction, [Conclusion(1, done, NOW + 7 * MINUTE)])
+        record_outcomes(transaction, [IntentOutcome(1, done, NOW + 7 * MINUTE)])
         settling = asyncio.create_task(see(ledger, minute=7))
         with psycopg.connect(ledger_address, autocommit=True) as watching:
             waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
@@ -333,7 +336,7 @@ async def test_what_was_settled_meanwhile_is_known_better_only_by_who_did_it(led
         await see(ledger, minute=minute)
     step = Step(decision=decided(request, ACCEPT), action=Action.ACCEPT)
     for outcome, kept in ((Outcome.REFUSED, Outcome.GONE), (Outcome.DONE, Outcome.DONE)):
-        await ledger.conclude(1, Receipt(step=step, outcome=outcome), at=NOW + 7 * MINUTE)
+        await ledger.record_outcome(1, Receipt(step=step, outcome=outcome), at=NOW + 7 * MINUTE)
         assert (await ledger.decisions())[0].outcome is kept
 
 
@@ -342,7 +345,7 @@ async def test_holders_that_never_stay_long_settle_what_one_that_was_killed_left
     request = connection()
     wall = datetime.now(UTC) - 60 * MINUTE
     killed = Leases(ledger.database, holder="killed", ttl=MINUTE, now=lambda: wall)
-    ledger.tenure = await killed.take(ledger.name)
+    ledger.held_lease = await killed.take(ledger.name)
     await see(ledger, request, minute=0)
     await answer(ledger, request, ACCEPT, minute=0, outcome=Outcome.OPEN)
     if ledger_address.startswith("postgresql"):
@@ -352,18 +355,18 @@ async def test_holders_that_never_stay_long_settle_what_one_that_was_killed_left
     for minute in (10, 20, 30):
         now = wall + minute * MINUTE
         leases = Leases(ledger.database, holder=f"once at {minute}", ttl=MINUTE, now=lambda now=now: now)
-        ledger.tenure = await leases.take(ledger.name)
-        assert ledger.tenure is not None
+        ledger.held_lease = await leases.take(ledger.name)
+        assert ledger.held_lease is not None
         stands += await repeatable(ledger, request, minutes=(minute,))
-        await leases.release(ledger.tenure)
-    assert stands == [Standing.IN_DOUBT, Standing.REPEATABLE, Standing.REPEATABLE]
+        await leases.release(ledger.held_lease)
+    assert stands == [AnswerState.IN_DOUBT, AnswerState.REPEATABLE, AnswerState.REPEATABLE]
 
 
 async def test_a_new_holder_settles_nothing_before_the_last_answer_of_the_old_one_must_be_over(ledger):
     """It waits by its own steady clock, whatever the wall clocks of two machines say; then reads settle as ever."""
     request, other = connection(), property_share(11)
     old = await Leases(ledger.database, holder="old", ttl=MINUTE, now=lambda: NOW).take(ledger.name)
-    ledger.tenure = old
+    ledger.held_lease = old
     for each in (request, other):
         await see(ledger, request, other, minute=0)
         await answer(ledger, each, ACCEPT, minute=0, outcome=Outcome.OPEN)
@@ -374,10 +377,10 @@ async def test_a_new_holder_settles_nothing_before_the_last_answer_of_the_old_on
     await taking.release(old)
     taken = await taking.take(ledger.name)
     assert taken is not None
-    new.tenure = replace(taken, settle_from=NOW + MINUTE)
-    doubt = Standing.IN_DOUBT
+    new.held_lease = replace(taken, settle_from=NOW + MINUTE)
+    doubt = AnswerState.IN_DOUBT
     assert await repeatable(new, request, minutes=(30, 31, 40)) == [doubt, doubt, doubt]
     assert set((await outcomes(new)).values()) == {Outcome.OPEN}
     clock[0] = 300.0
-    assert await repeatable(new, request, minutes=(41,)) == [Standing.REPEATABLE]
+    assert await repeatable(new, request, minutes=(41,)) == [AnswerState.REPEATABLE]
     assert sorted(filter(None, (await outcomes(new)).values())) == [Outcome.GONE, Outcome.OPEN]

@@ -19,7 +19,7 @@ from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.model import Facts, Kind, NotLearnt, PendingRequest, Verdict
 from pm_autoaccept.policy import Case, CaseResult, load, load_checked, rules_not_decided, run_cases
 from pm_autoaccept.policy.cases.case_files import CASE_KEYS, EXPECT_KEYS
-from pm_autoaccept.policy.cases.requests import FACTS, is_fact
+from pm_autoaccept.policy.cases.requests import FACT_FIELDS, is_fact
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.values import FieldType
 
@@ -134,8 +134,8 @@ def test_a_file_of_cases_is_read_whole():
             ),
             "verdict",
             (
-                "case `a case`: expected accept by rule known-customer; came out hold by the default: No rule is true "
-                "of it, so people decide. Rule known-customer is false: custom.Utility Customer Number was to be in "
+                "case `a case`: expected accept by rule known-customer; came out hold by the default: No rule matched; "
+                "held for review. Rule known-customer is false: custom.Utility Customer Number was to be in "
                 "billing_accounts, and is 1."
             ),
         ),
@@ -148,8 +148,8 @@ def test_a_file_of_cases_is_read_whole():
             "request: {kind: property, account.username: a}, expect: {verdict: hold, rule: default}",
             "rule",
             (
-                "came out hold by rule read-only with access_level unknown: Rule read-only cannot be judged, because "
-                "access_level could not be learnt: the document lacks it, though EPA's schema requires it. A case says "
+                "came out hold by rule read-only with access_level unknown: Rule read-only could not be evaluated "
+                "because access_level is unknown: the document lacks it, though EPA's schema requires it. A case says "
                 "all that its rules ask for: give `access_level` under `request`."
             ),
         ),
@@ -157,15 +157,15 @@ def test_a_file_of_cases_is_read_whole():
             f"request: {{{HOUSE}, requested_at: '2026-01-01T00:00:00Z'}}, expect: {{verdict: reject, rule: late}}",
             "verdict",
             (
-                "came out hold by rule late with age unknown: Rule late cannot be judged, because age could not be "
-                "learnt: the case does not say it. A case says all that its rules ask for: give `requested_at`, and "
+                "came out hold by rule late with age unknown: Rule late could not be evaluated because age is "
+                "unknown: the case does not say it. A case says all that its rules ask for: give `requested_at`, and "
                 "`now` beside the request."
             ),
         ),
         (
             f"request: {{{HOUSE}, sender.username: green_consult}}, expect: {{verdict: accept, rule: late}}",
             "rule",
-            "came out accept by rule friend: Rule friend says accept: sender.username is in friends.",
+            "came out accept by rule friend: Rule friend matched (accept): sender.username is in friends.",
         ),
         (
             "request: {kind: meter, account.username: spam_one}, expect: {verdict: hold, rule: friend}",
@@ -348,7 +348,7 @@ def test_rows_of_a_table(read):
     table = read(HOUSE, f"data: {{points: [{row}]}},").tables["points"]
     found = table.row(("a", "7"))
     assert (found["meter_number"], found["until"]) == ("7", date(2026, 1, 31))
-    assert found["tenants"] == NotLearnt("our table leaves tenants blank there")
+    assert found["tenants"] == NotLearnt("the cell in column tenants of our table is blank")
     assert table.row(("a", "8")) is None
 
 
@@ -547,9 +547,9 @@ def test_the_page_on_tests():
     page = (Path(__file__).parents[3] / "docs" / "policy-tests.md").read_text()
     (shown,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(load_checked({"policy.yaml": POLICY.encode(), "a.test.yaml": shown.encode()}).cases) == 2
-    table = re.findall(r"^\| `(\w+)` \|", page.partition("## What `check`")[0], re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)` \|", page.partition("## Default values in a case")[0], re.MULTILINE)
     assert tuple(table) == (*CASE_KEYS, *EXPECT_KEYS)
-    assert {name.removesuffix(".") for name in FACTS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
+    assert {name.removesuffix(".") for name in FACT_FIELDS} <= set(re.findall(r"`([a-z_.]+?)(?:\.NAME)?`", page))
 
 
 def test_what_a_customer_left_blank_is_written_as_two_quotes(run):

@@ -37,7 +37,7 @@ def test_what_its_own_rule_has_held_for_long_enough_is_rejected(policy, connecti
     judged = policy.judge(connection, facts, {})
     assert (judged.verdict, judged.reason.kind, judged.rule) == (Verdict.REJECT, ReasonKind.EXPIRED, "waits")
     assert judged.note == "Waited 30d."
-    assert judged.reason.text == "Rule waits has held it for 30d, and rejects what it held for 30d."
+    assert judged.reason.text == "Rule waits has held the request for 30d; it rejects requests held for 30d."
     assert [each.field for each in judged.evidence] == ["account.username"]
 
 
@@ -84,7 +84,7 @@ def test_the_default_expires_too(policy, connection, facts, now):
     judged = policy.judge(other, replace(facts, held=Held(None, now - 2 * DAY)), {})
     assert (judged.verdict, judged.reason.kind, judged.rule) == (Verdict.REJECT, ReasonKind.EXPIRED, None)
     assert judged.note == "Ines, send your form."
-    assert judged.reason.text == "The default has held it for 2d, and rejects what it held for 2d."
+    assert judged.reason.text == "The default has held the request for 2d; it rejects requests held for 2d."
     held = policy.judge(other, replace(facts, held=Held("waits", now - 99 * DAY)), {})
     assert (held.verdict, held.reason.kind) == (Verdict.HOLD, ReasonKind.DEFAULT)
 

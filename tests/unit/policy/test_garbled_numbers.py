@@ -73,7 +73,7 @@ def test_a_key_that_went_through_a_number_is_not_taken_for_another(key, clean):
     )
     table = tabulate(loaded.sources["known"], [["41001234"], [key]])
     assert isinstance(table, NotLearnt), f"{key} became a key: {table}"
-    assert table.why.startswith("row 2: a spreadsheet wrote ")
+    assert table.why.startswith("row 2: a spreadsheet changed the key to ")
     assert "write `clean: [points, " in table.why
     assert isinstance(tabulate(loaded.sources["rows"], [["1", "4"], [key, "4"]]), NotLearnt)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, PropertyShare, Truth, Verdict
-from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
+from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
 from pm_autoaccept.policy.data.tables import tabulate
 
 DATA = """
@@ -126,16 +126,16 @@ def test_why_it_is_not_known(rule, meter, facts):
     policy = rule(f"{{lookup: {{in: points, {BY}, where: {{owner: Acme, until: {{at_least: today}}}}}}}}", data=DATA)
     table = tabulate(policy.sources["points"], ROWS)
     for answer, tables, why in (
-        ("7", {}, "because points could not be learnt: it was not read."),
-        ("7", {"points": NotLearnt("gone")}, "because points could not be learnt: gone."),
-        ("9", {"points": table}, "because points could not be learnt: the key stands in several rows"),
-        ("8", {"points": table}, "because points could not be learnt: our table leaves owner blank there."),
+        ("7", {}, "because points is unknown: it was not read."),
+        ("7", {"points": NotLearnt("gone")}, "because points is unknown: gone."),
+        ("9", {"points": table}, "because points is unknown: the key appears in several rows"),
+        ("8", {"points": table}, "because points is unknown: the cell in column owner of our table is blank."),
     ):
         judgement = policy.judge(replace(meter, custom=(CustomField("Key", answer),)), facts, tables)
         assert why in judgement.reason.text
     blind = replace(facts, connection_custom=NotLearnt("500"))
     judgement = policy.judge(replace(meter, custom=(CustomField("Key", "7"),)), blind, {"points": table})
-    assert "because connection.custom.Utility Customer Number could not be learnt: 500." in judgement.reason.text
+    assert "because connection.custom.Utility Customer Number is unknown: 500." in judgement.reason.text
 
 
 def test_days_in_where_are_days_of_the_policy_s_time_zone(load, meter, facts):
@@ -158,7 +158,7 @@ def test_a_lookup_that_holds_is_told(rule, meter, facts):
     request = replace(meter, custom=(CustomField("Key", "7"),))
     judgement = policy.judge(request, facts, {"points": tabulate(policy.sources["points"], ROWS)})
     assert judgement.reason.text == (
-        "Rule asked says hold: connection.custom.Utility Customer Number is in points as account "
+        "Rule asked matched (hold): connection.custom.Utility Customer Number is in points as account "
         "and custom.Key is in points as meter and tenants in points is 5."
     )
 
@@ -174,7 +174,7 @@ def test_a_cell_of_which_nothing_is_left_as_a_key(load, meter, facts):
     tables = {"points": tabulate(policy.sources["points"], ROWS), "known": tabulate(policy.sources["known"], [["7"]])}
     judgement = policy.judge(replace(meter, custom=(CustomField("Key", "7"),)), facts, tables)
     assert judgement.unknown == ("points",)
-    assert "nothing is left of what our table says in owner" in judgement.reason.text
+    assert "the cell in column owner of our table is empty after cleaning" in judgement.reason.text
 
 
 def test_lookups_of_one_policy_do_not_mix_up(load, meter, facts):
@@ -224,8 +224,8 @@ def test_what_follows_from_it(load):
     condition = policy.rules[0].when
     assert asks_who(condition)
     keys = {"connection.custom.Utility Customer Number", "custom.Key"}
-    assert ensured(condition) == keys | {"property.name"}
-    assert ensured(condition, negated=True) == keys
+    assert guaranteed_fields(condition) == keys | {"property.name"}
+    assert guaranteed_fields(condition, negated=True) == keys
     assert {field.name for field in fields_tested(condition)} == keys | {"property.name"}
 
 

@@ -51,7 +51,7 @@ def test_evidence_says_that_it_matched_and_not_what(evidence, when, expected):
 def test_the_reason_says_so_too(load, keyed, facts):
     """The sentence that is recorded and shown names the test without its value."""
     policy = load("private: [custom.Key]\n" + RULE.format(on="connection", when=f"{{custom.Key: {SECRET}}}", more=""))
-    assert policy.judge(keyed, facts, {}).reason.text == "Rule a says hold: custom.Key is (private)."
+    assert policy.judge(keyed, facts, {}).reason.text == "Rule a matched (hold): custom.Key is (private)."
 
 
 def test_where_two_fields_are_compared_neither_is_shown(load, keyed, facts):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import CustomField, NotLearnt, Truth
-from pm_autoaccept.policy.analysis import asks_who, ensured, fields_tested
+from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
 
 
 def answered(meter, **values):
@@ -140,7 +140,7 @@ def test_gaps_of_two_fields(ask, meter, rule, facts):
     when = "{account.organization: {same_as: property.custom.Parcel}}"
     judgement = rule(when).judge(meter, blind, {})
     assert judgement.unknown == ("account.organization", "property.custom.Parcel")
-    assert "account.organization (and 1 more) could not be learnt: 404" in judgement.reason.text
+    assert "account.organization (and 1 more) is unknown: 404" in judgement.reason.text
     assert ask(f"{{not: {when}}}", meter, given=replace(blind, account=facts.account)) == "false"
     request = answered(meter, Key="x")
     assert ask("{custom.Key: {same_as: account.organization}}", request, given=blind) == "unknown"
@@ -163,7 +163,7 @@ def test_what_follows_from_it(load):
     accept = "rules: [{id: a, on: meter, when: {property.name: {same_as: property.custom.Parcel}}, then: accept}]"
     condition = load(accept).rules[0].when
     assert asks_who(condition)
-    assert ensured(condition) == {"property.name", "property.custom.Parcel"}
+    assert guaranteed_fields(condition) == {"property.name", "property.custom.Parcel"}
     assert [field.name for field in fields_tested(condition)] == ["property.name", "property.custom.Parcel"]
     the_other_way = accept.replace(
         "property.name: {same_as: property.custom.Parcel}", "custom.A: {same_as: connection.custom.A}"

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pm_autoaccept.model import CustomField, Kind, NotLearnt
-from pm_autoaccept.policy import Table
 from pm_autoaccept.policy.evaluation.request_view import View
+from tests.key_tables import key_table
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_keys_of_our_data(asked):
     """A rule on the keys of a table is asked of those who stand there, and of everybody while it cannot be read."""
     data, rule = "data: {ids: {lines: ids.txt}}", "{account.id: {in: ids}}"
     for keys, found in (({"410221"}, [0]), ({"1"}, [])):
-        assert asked(rule, data=data, tables={"ids": Table.of_keys("ids", keys)}) == found
+        assert asked(rule, data=data, tables={"ids": key_table("ids", keys)}) == found
     assert asked(rule, data=data, tables={"ids": NotLearnt("x")}) == [0]
 
 

@@ -21,7 +21,7 @@ from pm_autoaccept.model import (
     RequestKey,
 )
 from pm_autoaccept.policy import tabulate
-from pm_autoaccept.policy.analysis import ensured
+from pm_autoaccept.policy.analysis import guaranteed_fields
 from pm_autoaccept.policy.cleaning import Cleaning
 from pm_autoaccept.policy.custom_fields.compare import compare
 from pm_autoaccept.policy.data.sources import Form, Source
@@ -245,7 +245,7 @@ def test_taken_asks_whether_another_owner_has_one_of_the_parts(rule, connection,
         assert {"rule": "true", "default": "false"}.get(judgement.reason.kind, "unknown") == expected
         if (asked, expected) == (when, "true"):
             assert judgement.reason.other == OTHER
-            assert [each.found for each in judgement.evidence] == ["1", f"2, as {OTHER} of 2 says too"]
+            assert [each.found for each in judgement.evidence] == ["1", f"2, also in {OTHER} of 2"]
 
 
 def test_the_same_field_is_taken_as_a_whole_and_by_its_parts(rule, connection, facts):
@@ -298,7 +298,7 @@ def test_of_several_operators_an_answer_without_a_part_shows_all(rule, connectio
 
 def test_what_is_unknown_of_a_part_names_the_field(rule, connection, facts):
     """Whether of one part, or since there are too many; what decides says the same as what is shown."""
-    for value, why in ((";".join("1" * 21), "more than 20 parts"), ("1; 1.2E3", "make another number of it")):
+    for value, why in ((";".join("1" * 21), "more than 20 parts"), ("1; 1.2E3", "turn it into a different number")):
         request = replace(connection, custom=(CustomField(NUMBER, value),))
         made = rule(split("{in: listed}"), on="connection", then="reject", data=DATA)
         judgement = made.judge(request, facts, {"listed": LISTED})
@@ -331,7 +331,7 @@ def test_the_reason_says_each_thing_once(rule, connection, facts):
     request = replace(connection, custom=(CustomField(NUMBER, "1; 2; 1"),))
     made = rule(split("{in: listed}"), on="connection", then="reject", data=DATA)
     text = made.judge(request, facts, {"listed": LISTED}).reason.text
-    assert text == f"Rule asked says reject: custom.{NUMBER} is in listed (every part)."
+    assert text == f"Rule asked matched (reject): custom.{NUMBER} is in listed (every part)."
 
 
 def test_no_part_of_a_private_answer_is_shown(rule, connection, facts):
@@ -390,11 +390,11 @@ def test_a_tested_part_says_that_the_answer_is_there(load):
     nothing_left = split("{clean: digits, present: false}")
     for when in (split("'4'"), f"{{not: {split('[4, 5]', 'some')}}}", nothing_left):
         (condition,) = conditions(load, when)
-        assert ensured(condition) == {f"custom.{NUMBER}"}
+        assert guaranteed_fields(condition) == {f"custom.{NUMBER}"}
     (condition,) = conditions(load, f"{{not: {split('{same_as: account.job_title, ends_with: [a]}')}}}")
-    assert ensured(condition) == {f"custom.{NUMBER}"}
+    assert guaranteed_fields(condition) == {f"custom.{NUMBER}"}
     (condition,) = conditions(load, split("{same_as: account.job_title}"))
-    assert ensured(condition) == {f"custom.{NUMBER}", "account.job_title"}
+    assert guaranteed_fields(condition) == {f"custom.{NUMBER}", "account.job_title"}
 
 
 def test_a_pattern_that_no_part_fits_is_warned_of(load):

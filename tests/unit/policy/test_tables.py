@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from pm_autoaccept.model import NotLearnt
-from pm_autoaccept.policy import Source, Table, tabulate
-from pm_autoaccept.policy.data.cells import read_cell
+from pm_autoaccept.policy import Source, tabulate
+from pm_autoaccept.policy.data.contents import read_cell
 from pm_autoaccept.policy.values import FieldType
 
 POINTS = """
@@ -39,7 +39,6 @@ def test_keys(load):
     assert table.has(("",)) is False
     assert table.row(("2",)) == {"value": "2"}
     assert table.row(("3",)) is None
-    assert Table.of_keys("n", ["1", "1"]).rows == 1
 
 
 def test_rows(points):
@@ -60,9 +59,9 @@ def test_rows(points):
     assert table.row(("2", "m")) == {
         "account": "2",
         "meter": "m",
-        "tenants": NotLearnt("our table leaves tenants blank there"),
-        "share": NotLearnt("what our table says in share is no number"),
-        "until": NotLearnt("what our table says in until is no date"),
+        "tenants": NotLearnt("the cell in column tenants of our table is blank"),
+        "share": NotLearnt("the cell in column share of our table is not a valid number"),
+        "until": NotLearnt("the cell in column until of our table is not a valid date"),
     }
     assert table.row(("3", "m")) is None
 
@@ -73,7 +72,7 @@ def test_a_key_that_repeats(points):
     assert tabulate(points, [same, same]).has(("1", "m")) is True
     table = tabulate(points, [same, other, same])
     assert table.rows == 3
-    why = NotLearnt("the key stands in several rows with different contents")
+    why = NotLearnt("the key appears in several rows with different contents")
     assert table.has(("1", "m")) == why
     assert table.row(("1", "m")) == why
 
@@ -94,10 +93,10 @@ def test_parts_of_a_key_do_not_run_together(points):
         ("f", FieldType.BOOLEAN, False),
         ("1", FieldType.BOOLEAN, True),
         ("-7", FieldType.INTEGER, -7),
-        ("4.5", FieldType.INTEGER, NotLearnt("what our table says in c is no integer")),
-        ("maybe", FieldType.BOOLEAN, NotLearnt("what our table says in c is no boolean")),
-        ("2026-02-30", FieldType.DATE, NotLearnt("what our table says in c is no date")),
-        ("now", FieldType.MOMENT, NotLearnt("what our table says in c is no date-time")),
+        ("4.5", FieldType.INTEGER, NotLearnt("the cell in column c of our table is not a valid integer")),
+        ("maybe", FieldType.BOOLEAN, NotLearnt("the cell in column c of our table is not a valid boolean")),
+        ("2026-02-30", FieldType.DATE, NotLearnt("the cell in column c of our table is not a valid date")),
+        ("now", FieldType.MOMENT, NotLearnt("the cell in column c of our table is not a valid date-time")),
         ("–1", FieldType.TEXT, "-1"),  # noqa: RUF001 - a dash as people paste it
     ],
 )

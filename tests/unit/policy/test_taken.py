@@ -9,7 +9,7 @@ import pytest
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
 from pm_autoaccept.policy import load, run_cases
-from pm_autoaccept.policy.analysis import asks_who, ensured
+from pm_autoaccept.policy.analysis import asks_who, guaranteed_fields
 from pm_autoaccept.policy.evaluation.taken import collect
 
 NUMBER = "Utility Customer Number"
@@ -90,7 +90,7 @@ def test_what_was_not_learnt(rule, ask, connection, facts):
     judgement = rule(WHEN, on="connection").judge(connection, given, {})
     assert judgement.unknown == (f"custom.{NUMBER}",)
     assert "the ledger is away" in judgement.reason.text
-    assert "whether another owner has the same could not be learnt" in judgement.reason.text
+    assert "another owner may have the same value" in judgement.reason.text
     others = rule("{custom.Parcel: {taken: true}}", on="connection")
     assert ask(WHEN, connection, given=replace(facts, claims=collect(others.taken, [claim()]))) == "unknown"
 
@@ -102,11 +102,11 @@ def test_the_other_is_named(rule, connection, facts):
     judgement = policy.judge(connection, given, {})
     assert judgement.reason.other == OTHER
     assert judgement.reason.text == (
-        "Rule asked says hold: This number is bound already. The same stands in meter:7 of account 2."
+        "Rule asked matched (hold): This number is bound already. The same value is in meter:7 of account 2."
     )
     (evidence,) = judgement.evidence
     assert (evidence.expected, evidence.truth) == ("taken by another owner", Truth.TRUE)
-    assert evidence.found == "00-998-17, as meter:7 of harbor_realty says too"
+    assert evidence.found == "00-998-17, also in meter:7 of harbor_realty"
 
 
 def test_the_other_is_named_beside_other_conditions(rule, connection, facts):
@@ -145,12 +145,12 @@ def test_two_fields_and_two_cleanings_do_not_mix_up(load, connection, facts):
 @pytest.mark.parametrize(
     ("claims", "why"),
     [
-        ([claim(doubt="nobody knows")], "meter:7 may have the same: nobody knows"),
-        ([claim(owner=None)], "meter:7 may have the same: its owner is not known"),
-        ([claim("1", unread=frozenset({""}))], "what meter:7 says there is not known"),
+        ([claim(doubt="nobody knows")], "meter:7 may have the same value: nobody knows"),
+        ([claim(owner=None)], "meter:7 may have the same value: its owner is unknown"),
+        ([claim("1", unread=frozenset({""}))], "the value of this field in meter:7 is unknown"),
         (
             [Claim(key=OTHER, owner=2, custom=(CustomField(NUMBER, "0099817"), CustomField(NUMBER, "5")))],
-            "meter:7 may have the same: it says two different things there",
+            "meter:7 may have the same value: it has two different values for this field",
         ),
     ],
 )
@@ -158,11 +158,11 @@ def test_why_it_is_not_known(rule, connection, facts, claims, why):
     """The reason says which request is in the way, or what is missing."""
     policy = rule(WHEN, on="connection")
     judgement = policy.judge(connection, replace(facts, claims=collect(policy.taken, claims)), {})
-    assert f"could not be learnt: {why}." in judgement.reason.text
+    assert f"is unknown: {why}." in judgement.reason.text
     assert judgement.reason.other is None
     missing = collect(policy.taken, [claim("1")], missing="a list is not whole")
     judgement = policy.judge(connection, replace(facts, claims=missing), {})
-    assert "could not be learnt: another owner may have the same: a list is not whole." in judgement.reason.text
+    assert "is unknown: another owner may have the same value: a list is not whole." in judgement.reason.text
 
 
 def test_fields_of_the_requests_above(rule, meter, facts):
@@ -178,7 +178,7 @@ def test_what_follows_from_it(rule, refused):
     policy = rule(WHEN, on="connection")
     assert policy.needs == {Need.CLAIMS, Need.CUSTOM_FIELDS}
     condition = policy.rules[0].when
-    assert ensured(condition) == {f"custom.{NUMBER}"}
+    assert guaranteed_fields(condition) == {f"custom.{NUMBER}"}
     assert not asks_who(condition)
     for when, message in {
         "{meter.name: {taken: true}}": "`taken` is for custom fields",

@@ -18,7 +18,8 @@ from pm_autoaccept.model import (
     Truth,
     Verdict,
 )
-from pm_autoaccept.policy import Table, tabulate
+from pm_autoaccept.policy import tabulate
+from tests.key_tables import key_table
 
 NUMBER = "custom.Utility Customer Number"
 
@@ -152,14 +153,14 @@ DATA = "data: {accounts: {csv: accounts.csv, key: number, clean: [digits, zero_f
 
 def test_looking_up(ask, connection):
     """What is looked up is cleaned as the table's keys are."""
-    table = Table.of_keys("accounts", {"0000099817"}, digest="d")
+    table = key_table("accounts", {"0000099817"}, digest="d")
     when = f"{{{NUMBER}: {{in: accounts}}}}"
     assert ask(when, connection, data=DATA, tables={"accounts": table}) == "true"
     assert ask(f"{{not: {when}}}", connection, data=DATA, tables={"accounts": table}) == "false"
-    other = Table.of_keys("accounts", {"99817"}, digest="d")
+    other = key_table("accounts", {"99817"}, digest="d")
     assert ask(when, connection, data=DATA, tables={"accounts": other}) == "false"
     assert ask("{account.id: {in: accounts}}", connection, data=DATA, tables={"accounts": table}) == "false"
-    by_id = Table.of_keys("accounts", {"0000410221"}, digest="d")
+    by_id = key_table("accounts", {"0000410221"}, digest="d")
     assert ask("{account.id: {in: accounts}}", connection, data=DATA, tables={"accounts": by_id}) == "true"
 
 
@@ -170,7 +171,7 @@ def test_a_table_that_was_not_learnt(rule, connection, facts):
     assert judgement.verdict is Verdict.HOLD
     assert (judgement.rule, judgement.unknown) == ("asked", ("accounts",))
     assert judgement.reason.text == (
-        "Rule asked cannot be judged, because accounts could not be learnt: accounts.csv: no such file."
+        "Rule asked could not be evaluated because accounts is unknown: accounts.csv: no such file."
     )
     assert [each.truth for each in judgement.evidence] == [Truth.UNKNOWN]
     assert policy.judge(connection, facts, {}).unknown == ("accounts",)
@@ -203,7 +204,7 @@ def test_the_field_that_was_not_learnt_is_named(rule, connection, facts, test):
     policy = rule(f"{{custom.Unheard Of: {test}}}", on="connection", data="data: {one: {values: [x]}}")
     judgement = policy.judge(connection, replace(facts, now=NotLearnt("in doubt")), {})
     assert judgement.unknown == ("custom.Unheard Of",)
-    assert "our account defines no custom field of this name" in judgement.reason.text
+    assert "our account defines no custom field with this name" in judgement.reason.text
 
 
 def test_tests_of_one_policy_do_not_mix_up(load, connection, facts):
@@ -373,7 +374,7 @@ def test_the_first_rule_that_is_true_decides(load, meter, facts):
     """
     judgement = load(text).judge(meter, facts, {})
     assert (judgement.verdict, judgement.rule, judgement.note) == (Verdict.ACCEPT, "true-one", "Hello")
-    assert judgement.reason.text == "Rule true-one says accept: It is ours."
+    assert judgement.reason.text == "Rule true-one matched (accept): It is ours."
     stopped = load(text.replace("access_level: Read", "custom.Unheard: x")).judge(meter, facts, {})
     assert (stopped.verdict, stopped.rule) == (Verdict.HOLD, "false-one")
 
@@ -381,18 +382,16 @@ def test_the_first_rule_that_is_true_decides(load, meter, facts):
 def test_reasons(rule, load, meter, facts):
     """A reason is one sentence: what is true of the request, or that nothing is."""
     assert rule("{access_level: Read Write, meter.name: [Main electric, x]}").judge(meter, facts, {}).reason.text == (
-        "Rule asked says hold: access_level is Read Write and meter.name is one of Main electric, x."
+        "Rule asked matched (hold): access_level is Read Write and meter.name is one of Main electric, x."
     )
     assert rule("always").judge(meter, facts, {}).reason.text == (
-        "Rule asked says hold: it is true of every such request."
+        "Rule asked matched (hold): it matches every request of this kind."
     )
-    assert (
-        rule("{access_level: Read}").judge(meter, facts, {}).reason.text == "No rule is true of it, so people decide."
-    )
+    assert rule("{access_level: Read}").judge(meter, facts, {}).reason.text == "No rule matched; held for review."
     text = "rules: [{id: a, on: property, when: always, then: hold}]\ndefault: {then: reject, note: 'No {kind}'}"
     judgement = load(text).judge(meter, facts, {})
     assert (judgement.verdict, judgement.note) == (Verdict.REJECT, "No meter")
-    assert judgement.reason.text == "No rule is true of it, and the default says reject."
+    assert judgement.reason.text == "No rule matched; the default is reject."
 
 
 def test_evidence(rule, meter, facts):

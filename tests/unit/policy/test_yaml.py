@@ -13,7 +13,7 @@ from pm_autoaccept import policy
 from pm_autoaccept.errors import Fault, PolicyRefused
 from pm_autoaccept.policy.parser import source_text
 from pm_autoaccept.policy.parser.source_text import Entries, Items, Text
-from pm_autoaccept.policy.parser.yaml_faults import explain, put_right
+from pm_autoaccept.policy.parser.yaml_faults import corrected_line, explain_yaml_error
 
 
 def test_scalars_stay_what_was_written():
@@ -98,7 +98,7 @@ def test_a_file_that_is_too_large():
 
 def test_an_error_without_a_place():
     """Should YAML not say where, the file is named all the same."""
-    fault = explain(yaml.MarkedYAMLError(problem="it broke"), file="p.yaml", lines=())
+    fault = explain_yaml_error(yaml.MarkedYAMLError(problem="it broke"), file="p.yaml", lines=())
     assert (fault.line, fault.column) == (1, 1)
     assert "it broke" in fault.message
 
@@ -114,7 +114,7 @@ def test_an_error_without_a_place():
 )
 def test_a_line_put_right(line, right):
     """What is proposed is itself good YAML."""
-    assert put_right(line) == right
+    assert corrected_line(line) == right
     assert yaml.safe_load(right)
 
 

@@ -45,10 +45,10 @@ def too_fast(times: int | None, retry_after: str | None = None) -> Fault:
     return Fault(kind=FaultKind.STATUS, status=429, times=times, headers=headers)
 
 
-async def accept(pm: PortfolioManager, *, id_: int = 1, note: str | None = None, still_good=lambda: None) -> None:
+async def accept(pm: PortfolioManager, *, id_: int = 1, note: str | None = None, blocked_reason=lambda: None) -> None:
     """Accept a meter share within a turn."""
     async with pm.turn():
-        await pm.answer(Kind.METER, id_, Action.ACCEPT, note, still_good=still_good)
+        await pm.answer(Kind.METER, id_, Action.ACCEPT, note, blocked_reason=blocked_reason)
 
 
 async def test_retry_after_is_waited_for_and_a_little_longer(simulate, sign_in) -> None:
@@ -114,7 +114,7 @@ async def test_an_answer_in_its_turn_waits_for_what_another_call_was_asked(simul
     async with pm.turn():
         pm.pace.too_fast(seen=0, retry_after=20)
         with pytest.raises(AlreadyFulfilled):
-            await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None)
+            await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None)
     assert time() == 20
 
 
@@ -133,7 +133,7 @@ async def test_an_answer_is_repeated_only_while_it_is_still_good(simulate, sign_
     simulator.faults.add(too_fast(None))
     pm = await sign_in(simulator)
     with pytest.raises(TooFast) as raised:
-        await accept(pm, still_good=lambda: "paused" if len(simulator.log.calls) == 2 else None)
+        await accept(pm, blocked_reason=lambda: "paused" if len(simulator.log.calls) == 2 else None)
     assert raised.value.__notes__ == ["not repeated: paused"]
     assert len(simulator.log.calls) == 2
 
@@ -151,7 +151,7 @@ async def test_whoever_must_take_their_time_is_asked_before_a_repetition_only(si
     pm = await sign_in(simulator)
     async with pm.turn():
         with pytest.raises(TooFast) as raised:
-            await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None, may_repeat=may_repeat)
+            await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None, may_repeat=may_repeat)
     assert raised.value.__notes__ == ["not repeated: paused"]
     assert asked == [1, 2]
     assert len(simulator.log.calls) == 2
@@ -161,7 +161,7 @@ async def test_an_answer_does_not_leave_if_it_is_no_longer_good(simulate, sign_i
     """While a turn was waited for and the intent recorded, a lease may have ended."""
     simulator = await simulate()
     with pytest.raises(NotSent, match="not sent: the lease has ended"):
-        await accept(await sign_in(simulator), still_good=lambda: "the lease has ended")
+        await accept(await sign_in(simulator), blocked_reason=lambda: "the lease has ended")
     assert simulator.log.calls == []
 
 
@@ -169,14 +169,14 @@ async def test_each_attempt_is_told_once(simulate, sign_in) -> None:
     """Whoever counts hears of what came, of what went wrong, and of what was given up; of what stays here, nothing."""
     made: list[CallMade] = []
     simulator = await simulate()
-    pm = await sign_in(simulator, told=made.append)
+    pm = await sign_in(simulator, on_call=made.append)
     simulator.faults.add(too_fast(1))
     simulator.faults.add(Fault(kind=FaultKind.RESET, times=1))
     await pm.account()
     with pytest.raises(AlreadyFulfilled):
         await accept(pm)
     with pytest.raises(NotSent):
-        await accept(pm, still_good=lambda: "paused")
+        await accept(pm, blocked_reason=lambda: "paused")
     simulator.faults.add(Fault(kind=FaultKind.DELAY))
     given_up = asyncio.create_task(pm.customers())
     await simulator.faults.until_withheld(1)
@@ -522,5 +522,5 @@ async def test_what_was_kept_back_by_a_rest_is_not_sent_while_somebody_has_pause
         return "ada has paused answering"
 
     with pytest.raises(TooFast, match="not sent"):
-        await pm.answer(Kind.METER, 1, Action.ACCEPT, None, still_good=lambda: None, may_repeat=paused)
+        await pm.answer(Kind.METER, 1, Action.ACCEPT, None, blocked_reason=lambda: None, may_repeat=paused)
     assert simulator.log.calls == []

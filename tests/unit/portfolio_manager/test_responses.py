@@ -1,4 +1,4 @@
-"""What an answer means: design.md's failure table, row by row, without a socket."""
+"""What an answer means: docs/architecture.md#failures, row by row, without a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lifecycle of reference §6, row by row, on worlds without a socket."""
+"""The lifecycle of docs/protocol.md#lifecycle, row by row, on worlds without a socket."""
 
 from __future__ import annotations
 

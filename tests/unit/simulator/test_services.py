@@ -17,7 +17,7 @@ RIVERSIDE = ("riverside", "Sim-riverside-1")
 PROLOG = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 FULFILLED = ("-200", "The pending request doesn't exist or has been fulfilled")
 
-# Reference §4, §8 and §5, typed out here a second time, so that a slip in the table shows.
+# The services of docs/protocol.md, typed out here a second time, so that a slip in the table shows.
 WRITTEN_OUT = """
 GET /connect/account/pending/list?page - pendingList
 POST /connect/account/{accountId} sharingResponse response
@@ -51,7 +51,7 @@ PUT /meter/{meterId}/customFieldList/recipient/{dxAccountId} customFieldList res
 
 
 def test_table_is_the_reference() -> None:
-    """The table of services is the reference's list, and each service has somebody who answers it."""
+    """The table of services is the protocol page's list, and each service has somebody who answers it."""
     shown = [
         f"{each.method} {each.path}{''.join(f'?{name}' for name in each.query)} {each.receives or '-'} {each.answers}"
         for each in SERVICES
@@ -320,7 +320,7 @@ async def test_notifications(serve: Serve, world: World) -> None:
 
 
 async def test_what_stands_beside(serve: Serve, world: World) -> None:
-    """Customers, their properties, values and hierarchy are shown as the reference says."""
+    """Customers, their properties, values and hierarchy are shown as the protocol page says."""
     put(world, "connection", 1, State.ACTIVE)
     put(world, "property", 10, State.ACTIVE)
     put(world, "meter", 100, State.PENDING)

@@ -29,8 +29,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("kind", sa.String(10), nullable=False),
         sa.Column("pm_id", sa.BigInteger, nullable=False),
-        sa.Column("asked", sa.String(64), nullable=False),
-        sa.Column("time", sa.Integer, nullable=False),
+        sa.Column("content_digest", sa.String(64), nullable=False),
+        sa.Column("occurrence", sa.Integer, nullable=False),
         sa.Column("account_id", sa.BigInteger),
         sa.Column("username", sa.Text),
         sa.Column("sender_id", sa.BigInteger),
@@ -44,13 +44,15 @@ def upgrade() -> None:
         sa.Column("last_seen", UtcDateTime, nullable=False),
         sa.Column("absent_since", UtcDateTime),
         sa.Column("absent_reads", sa.Integer, nullable=False),
-        sa.Column("falls_with", sa.Integer),
+        sa.Column("cascade_intent_id", sa.Integer),
         sa.Column("outcome", sa.String(20)),
         sa.Column("outcome_at", UtcDateTime),
         sa.Column("outcome_text", sa.Text, nullable=False),
-        sa.Column("again_after", UtcDateTime),
+        sa.Column("retry_not_before", UtcDateTime),
         sa.PrimaryKeyConstraint("id", name="pk_request"),
-        sa.UniqueConstraint("kind", "pm_id", "asked", "time", name="uq_request_kind_pm_id_asked_time"),
+        sa.UniqueConstraint(
+            "kind", "pm_id", "content_digest", "occurrence", name="uq_request_kind_pm_id_content_digest_occurrence"
+        ),
     )
     op.create_index("ix_request_kind_pm_id", "request", ["kind", "pm_id"])
     op.create_index("ix_request_outcome", "request", ["outcome"])

@@ -19,7 +19,7 @@ def upgrade() -> None:
     _request()
     _intent()
     _belongings()
-    _tie()
+    _inventory()
     _running()
 
 
@@ -44,12 +44,13 @@ def _request() -> None:
         table.alter_column("provider_id", nullable=False, existing_type=sa.Integer)
         table.alter_column("present_reads", server_default=None, existing_type=sa.Integer, existing_nullable=False)
         table.create_foreign_key("fk_request_provider_id", "provider", ["provider_id"], ["id"])
-        table.drop_constraint("uq_request_kind_pm_id_asked_time", type_="unique")
+        table.drop_constraint("uq_request_kind_pm_id_content_digest_occurrence", type_="unique")
         table.create_unique_constraint(
-            "uq_request_provider_id_kind_pm_id_asked_time", ["provider_id", "kind", "pm_id", "asked", "time"]
+            "uq_request_provider_id_kind_pm_id_content_digest_occurrence",
+            ["provider_id", "kind", "pm_id", "content_digest", "occurrence"],
         )
         table.drop_index("ix_request_kind_pm_id")
-        table.create_index("ix_request_falls_with", ["falls_with"])
+        table.create_index("ix_request_cascade_intent_id", ["cascade_intent_id"])
 
 
 def _intent() -> None:
@@ -89,9 +90,9 @@ def _give_to_the_one_account(table: str) -> None:
     op.execute(f"UPDATE {table} SET provider_id = (SELECT min(id) FROM provider)")  # noqa: S608 — our own table names
 
 
-def _tie() -> None:
+def _inventory() -> None:
     op.create_table(
-        "tie",
+        "inventory",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("provider_id", sa.Integer, nullable=False),
         sa.Column("kind", sa.String(10), nullable=False),
@@ -105,11 +106,11 @@ def _tie() -> None:
         sa.Column("last_seen", UtcDateTime, nullable=False),
         sa.Column("ended_at", UtcDateTime),
         sa.Column("ended_by", sa.Text),
-        sa.ForeignKeyConstraint(["provider_id"], ["provider.id"], name="fk_tie_provider_id"),
-        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_tie_request_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_tie"),
+        sa.ForeignKeyConstraint(["provider_id"], ["provider.id"], name="fk_inventory_provider_id"),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_inventory_request_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_inventory"),
     )
-    op.create_index("ix_tie_provider_id_kind_pm_id", "tie", ["provider_id", "kind", "pm_id"])
+    op.create_index("ix_inventory_provider_id_kind_pm_id", "inventory", ["provider_id", "kind", "pm_id"])
 
 
 def _running() -> None:
@@ -153,12 +154,12 @@ def _running() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_pause"),
     )
     op.create_table(
-        "lift",
+        "lifted_limit",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("name", sa.String(60)),
         sa.Column("action", sa.String(10), nullable=False),
         sa.Column("lifted_at", UtcDateTime, nullable=False),
         sa.Column("lifted_by", sa.Text, nullable=False),
         sa.Column("until", UtcDateTime, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_lift"),
+        sa.PrimaryKeyConstraint("id", name="pk_lifted_limit"),
     )

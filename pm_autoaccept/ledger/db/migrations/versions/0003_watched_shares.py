@@ -18,8 +18,8 @@ def upgrade() -> None:
     op.add_column("provider", sa.Column("watched_at", UtcDateTime))
     op.add_column("provider", sa.Column("masked_at", UtcDateTime))
     op.add_column("request", sa.Column("masked_at", UtcDateTime))
-    op.add_column("tie", sa.Column("absent_since", UtcDateTime))
-    op.create_index("ix_tie_request_id", "tie", ["request_id"])
+    op.add_column("inventory", sa.Column("absent_since", UtcDateTime))
+    op.create_index("ix_inventory_request_id", "inventory", ["request_id"])
     op.create_table(
         "owner",
         sa.Column("provider_id", sa.Integer, nullable=False),

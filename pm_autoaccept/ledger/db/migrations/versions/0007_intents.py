@@ -20,15 +20,15 @@ def upgrade() -> None:
     op.add_column("intent", sa.Column("awaits", sa.String(10)))
     op.create_index("ix_intent_service_sent_at", "intent", ["service_sent_at"])
     op.create_table(
-        "fall",
+        "cascaded_reject",
         sa.Column("intent_id", sa.Integer, nullable=False),
         sa.Column("request_id", sa.Integer, nullable=False),
-        sa.ForeignKeyConstraint(["intent_id"], ["intent.id"], name="fk_fall_intent_id"),
-        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_fall_request_id"),
-        sa.PrimaryKeyConstraint("intent_id", "request_id", name="pk_fall"),
+        sa.ForeignKeyConstraint(["intent_id"], ["intent.id"], name="fk_cascaded_reject_intent_id"),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name="fk_cascaded_reject_request_id"),
+        sa.PrimaryKeyConstraint("intent_id", "request_id", name="pk_cascaded_reject"),
     )
-    op.create_index("ix_fall_request_id", "fall", ["request_id"])
+    op.create_index("ix_cascaded_reject_request_id", "cascaded_reject", ["request_id"])
     op.execute(
-        "INSERT INTO fall (intent_id, request_id) SELECT falls_with, request.id FROM request"
-        " JOIN intent ON intent.id = request.falls_with"
+        "INSERT INTO cascaded_reject (intent_id, request_id) SELECT cascade_intent_id, request.id FROM request"
+        " JOIN intent ON intent.id = request.cascade_intent_id"
     )

@@ -17,7 +17,7 @@ def upgrade() -> None:
     """Say what decides whether a request that is listed again is the next time, and what proves that it is absent."""
     op.add_column("request", sa.Column("end_noted_at", UtcDateTime))
     op.add_column("request", sa.Column("ended_at", UtcDateTime))
-    op.add_column("request", sa.Column("beside", sa.JSON))
-    op.add_column("tie", sa.Column("acknowledged_at", UtcDateTime))
-    op.add_column("tie", sa.Column("acknowledged_by", sa.Text))
-    op.add_column("tie", sa.Column("acknowledged_why", sa.Text))
+    op.add_column("request", sa.Column("seen_with", sa.JSON))
+    op.add_column("inventory", sa.Column("acknowledged_at", UtcDateTime))
+    op.add_column("inventory", sa.Column("acknowledged_by", sa.Text))
+    op.add_column("inventory", sa.Column("acknowledged_why", sa.Text))

@@ -8,40 +8,41 @@ from decimal import Decimal
 
 import pytest
 
-from pm_autoaccept.model import NotLearnt, Remembered
-from pm_autoaccept.policy import Form, Guard, Source, Table, weigh
+from pm_autoaccept.model import NotLearnt, SourceHistory
+from pm_autoaccept.policy import Form, Guard, Source, weigh
+from tests.key_tables import key_table
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 FILE = Source(name="accounts", form=Form.CSV, path="data/accounts.csv", key=("number",))
-CONFIRM = "If that is right, say `pm-autoaccept data confirm accounts`"
+CONFIRM = "If this is correct, run `pm-autoaccept data confirm accounts`"
 
 
 def weighed(guard: Guard, *, rows: int = 100, dated=NOW, time=NOW, remembered=None):
     """What comes of a table of so many rows: the table, or why it is not good."""
     known = remembered if isinstance(remembered, NotLearnt) else {"accounts": remembered} if remembered else {}
-    table = Table.of_keys("accounts", {"1"}, rows=rows, digest="now")
+    table = key_table("accounts", {"1"}, rows=rows, digest="now")
     sources = {"accounts": replace(FILE, require=guard)}
     found = weigh(sources, {"accounts": table}, dated={"accounts": dated}, remembered=known, time=time)["accounts"]
     return "good" if found is table else found.why
 
 
-HAD = Remembered(most=200, least=50)
+HAD = SourceHistory(most=200, least=50)
 
 
 @pytest.mark.parametrize(
     ("guard", "rows", "remembered", "says"),
     [
         (Guard(rows=100), 100, None, "good"),
-        (Guard(rows=101), 100, None, "data/accounts.csv: it has 100 rows, and the policy requires 101 at least"),
+        (Guard(rows=101), 100, None, "data/accounts.csv: it has 100 rows; the policy requires at least 101"),
         (Guard(shrink=Decimal(20)), 160, HAD, "good"),
-        (Guard(shrink=Decimal(20)), 159, HAD, "it has 159 rows and had 200, and the policy allows 20% fewer at most"),
+        (Guard(shrink=Decimal(20)), 159, HAD, "it has 159 rows, down from 200; the policy allows at most 20% fewer"),
         (Guard(shrink=Decimal(20)), 1, None, "good"),
         (Guard(grow=Decimal(50)), 75, HAD, "good"),
-        (Guard(grow=Decimal(50)), 76, HAD, "it has 76 rows and had 50, and the policy allows 50% more at most"),
+        (Guard(grow=Decimal(50)), 76, HAD, "it has 76 rows, up from 50; the policy allows at most 50% more"),
         (Guard(shrink=Decimal("0.5")), 199, HAD, "good"),
-        (Guard(shrink=Decimal("0.4")), 199, HAD, "allows 0.4% fewer at most"),
-        (Guard(grow=Decimal(0)), 51, HAD, "allows 0% more at most"),
+        (Guard(shrink=Decimal("0.4")), 199, HAD, "allows at most 0.4% fewer"),
+        (Guard(grow=Decimal(0)), 51, HAD, "allows at most 0% more"),
     ],
 )
 def test_rows_are_counted_and_compared_with_what_is_remembered(guard, rows, remembered, says):
@@ -55,10 +56,13 @@ def test_rows_are_counted_and_compared_with_what_is_remembered(guard, rows, reme
     ("dated", "says"),
     [
         (NOW - 2 * DAY, "good"),
-        (NOW - 2 * DAY - timedelta(seconds=1), "its contents are from 2026-03-02 11:59 UTC, and may be 2d old at most"),
+        (
+            NOW - 2 * DAY - timedelta(seconds=1),
+            "its contents are from 2026-03-02 11:59 UTC; the policy allows at most 2d",
+        ),
         (NOW + DAY, "good"),
-        (NOW + DAY + timedelta(seconds=1), "its contents are dated 2026-03-05, which is yet to come"),
-        (None, "nobody says when its contents are from; name the column that does, as `dated: COLUMN`"),
+        (NOW + DAY + timedelta(seconds=1), "its contents are dated 2026-03-05, which is in the future"),
+        (None, "the date of its contents is unknown; name the column that contains it with `dated: COLUMN`"),
     ],
 )
 def test_contents_grow_old(dated, says):
@@ -69,13 +73,13 @@ def test_contents_grow_old(dated, says):
 def test_how_old_contents_are_is_not_known_while_our_clock_is_not_to_be_trusted():
     """A clock that is set back would make an old table new; only what asks for an age hangs on it."""
     wrong = NotLearnt("our clock and Portfolio Manager's are 400 seconds apart")
-    assert f"how old it is cannot be said: {wrong.why}" in weighed(Guard(age=DAY), time=wrong)
+    assert f"its age is unknown: {wrong.why}" in weighed(Guard(age=DAY), time=wrong)
     assert weighed(Guard(rows=1), time=wrong) == "good"
 
 
 def test_nothing_that_is_guarded_is_good_while_the_memory_cannot_be_asked():
     """What is not guarded does not need it."""
-    assert "what it held before is not known: nobody was asked" in weighed(
+    assert "its earlier contents are unknown: nobody was asked" in weighed(
         Guard(rows=1), remembered=NotLearnt("nobody was asked")
     )
     assert weighed(Guard(), remembered=NotLearnt("nobody was asked")) == "good"
@@ -86,8 +90,10 @@ def test_contents_that_somebody_confirmed_are_good_until_they_are_others_or_old(
     guard = Guard(rows=1_000, shrink=Decimal(1), age=2 * DAY)
     confirmed = replace(HAD, confirmed={"now": NOW - DAY})
     assert weighed(guard, dated=NOW - 9 * DAY, remembered=confirmed) == "good"
-    assert "may be 2d old at most" in weighed(guard, dated=NOW - 9 * DAY, time=NOW + 2 * DAY, remembered=confirmed)
-    assert "requires 1,000 at least" in weighed(guard, remembered=replace(HAD, confirmed={"before": NOW - DAY}))
+    assert "the policy allows at most 2d" in weighed(
+        guard, dated=NOW - 9 * DAY, time=NOW + 2 * DAY, remembered=confirmed
+    )
+    assert "requires at least 1,000" in weighed(guard, remembered=replace(HAD, confirmed={"before": NOW - DAY}))
 
 
 def test_a_table_that_was_not_read_is_told_as_it_is():
