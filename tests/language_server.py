@@ -10,20 +10,26 @@ from typing import Any
 
 import pytest
 
+from tests.once import once_per_run
+
 PACKAGE = "yaml-language-server@1.19.2"
 MISSING = "needs yaml-language-server, an npm package"
 """How the reason begins for which tests that need one are skipped."""
 
 
-def installed(folder: Path) -> list[str]:
-    """The command that starts one, installed into this folder; the test is skipped where that cannot be done."""
+def installed(folders: pytest.TempPathFactory) -> list[str]:
+    """The command that starts one, installed once per run; the test is skipped where that cannot be done."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         pytest.skip(f"{MISSING}: install Node.js to run it")
-    install = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
-    made = subprocess.run(install, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own
-    if made.returncode != 0:
-        pytest.skip(f"{MISSING}: npm could not install it: {made.stderr.strip()[-200:]}")
+
+    def install(folder: Path) -> None:
+        words = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
+        made = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own
+        if made.returncode != 0:
+            pytest.skip(f"{MISSING}: npm could not install it: {made.stderr.strip()[-200:]}")
+
+    folder = once_per_run(folders, "yaml-language-server", install)
     return [node, str(folder / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"), "--stdio"]
 
 

@@ -39,6 +39,9 @@ FORGET_AFTER = timedelta(days=30)
 MAX_REST = timedelta(days=1)
 """The longest Retry-After that is respected. A longer rest was written before the clock was set back."""
 
+COST = 2**14
+"""What a digest costs to make, by scrypt: doubling it doubles the time for each password that a thief tries."""
+
 _SALT_ALONE = b""
 """The credential of the row with an account's salt. Replicas must agree on one salt before any of them signs in."""
 
@@ -177,7 +180,7 @@ class SignInAttempts:
 
     def _slowly(self, salt: bytes) -> bytes:
         what = f"{self.service}\0{self.username}\0{self.password}".encode()
-        return hashlib.scrypt(what, salt=salt, n=2**14, r=8, p=1)
+        return hashlib.scrypt(what, salt=salt, n=COST, r=8, p=1)
 
 
 def wait_after(refusals: int) -> timedelta:

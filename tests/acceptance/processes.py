@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.warm import Warm, fits
+
 PROGRAM = (sys.executable, "-m", "pm_autoaccept")
+WARM = Warm()
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -24,10 +27,12 @@ def environment(**more: str) -> dict[str, str]:
 
 def run(*arguments: str, cwd: Path, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
+    if fits(variables := environment(**variables)):
+        return WARM.run(arguments, cwd=cwd, variables=variables, timeout=timeout)
     return subprocess.run(  # noqa: S603 — our own program
         [*PROGRAM, *arguments],
         cwd=cwd,
-        env=environment(**variables),
+        env=variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
     folder = tmp_path_factory.mktemp("editor")
     printed = CliRunner().invoke(cli, ["check", "--schema"], standalone_mode=False)
     (folder / "policy.schema.json").write_text(printed.stdout)
-    running = LanguageServer(installed(folder / "npm"), folder)
+    running = LanguageServer(installed(tmp_path_factory), folder)
     yield running
     running.close()
 

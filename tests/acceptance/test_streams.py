@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -157,8 +157,18 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
-@pytest.mark.parametrize("command", COMMANDS)
+def each_once(commands: Collection[str], places: Sequence[str]) -> pytest.MarkDecorator:
+    """Every command in one place, and one command in every place; all others in the long form."""
+    first = next(iter(commands))
+    cases = [
+        pytest.param(command, where, marks=() if first == command or where == places[0] else pytest.mark.long)
+        for command in commands
+        for where in places
+    ]
+    return pytest.mark.parametrize(("command", "where"), cases)
+
+
+@each_once(COMMANDS, (">/dev/full", ">&-"))
 def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(command, where, ledger, tmp_path):
     """Never a traceback, and never exit code 0: half a list is no list."""
     done = shell(COMMANDS[command], where, tmp_path, PM_AUTOACCEPT_LEDGER=ledger)
@@ -168,8 +178,7 @@ def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(command, whe
     assert done.returncode == 74
 
 
-@pytest.mark.parametrize("where", ["| head -1", "2>/dev/full", "2>&-", "<&-"])
-@pytest.mark.parametrize("command", COMMANDS)
+@each_once(COMMANDS, ("| head -1", "2>/dev/full", "2>&-", "<&-"))
 def test_whoever_leaves_early_or_hears_no_messages_is_no_failure(command, where, ledger, tmp_path):
     """The exit code is that of the work, and nothing is said about it."""
     done = shell(COMMANDS[command], where, tmp_path, PM_AUTOACCEPT_LEDGER=ledger)
@@ -177,9 +186,8 @@ def test_whoever_leaves_early_or_hears_no_messages_is_no_failure(command, where,
     assert done.stdout
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-16"])
-@pytest.mark.parametrize("command", ["explain", "decisions", "decisions csv", "check"])
-def test_characters_that_the_output_has_no_bytes_for_are_escaped(command, encoding, ledger, tmp_path):
+@each_once(["explain", "decisions", "decisions csv", "check"], ("ascii", "latin-1", "cp1252", "utf-16"))
+def test_characters_that_the_output_has_no_bytes_for_are_escaped(command, where, ledger, tmp_path):
     """A list with a name in Cyrillic is read on a terminal that has no Cyrillic."""
     words = COMMANDS.get(command)
     if words is None:
@@ -189,7 +197,7 @@ def test_characters_that_the_output_has_no_bytes_for_are_escaped(command, encodi
             encoding="utf-8",
         )
         words = ("explain", "--xml", "list.xml", "--policy", str(example_policy("utility")))
-    done = shell(words, "| cat", tmp_path, PM_AUTOACCEPT_LEDGER=ledger, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    done = shell(words, "| cat", tmp_path, PM_AUTOACCEPT_LEDGER=ledger, PYTHONIOENCODING=where, PYTHONUTF8="0")
     assert "Traceback" not in done.stderr, done.stderr.splitlines()[-1]
     assert done.returncode == 0
     assert done.stdout

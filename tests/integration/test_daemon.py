@@ -57,7 +57,7 @@ async def test_it_repeats_the_cycle_at_its_interval_and_touches_the_heartbeat(si
 async def test_a_wrong_password_is_tried_rarely_and_does_not_end_it(simulate, settings_of):
     """15 minutes, an hour, two, four, eight, sixteen, then once a day: an account must not lock."""
     simulator = await simulate()
-    stop = Rounds(after=10_000)
+    stop = Rounds(after=1_000, faster=10)
     tried: list[datetime] = []
     simulator.before_processing = lambda _call: tried.append(stop.now())
     with structlog.testing.capture_logs() as logged:

@@ -193,12 +193,13 @@ def free_port() -> int:
 @pytest.mark.parametrize(
     ("service", "says"),
     [
-        (f"http://127.0.0.1:{free_port()}/ws", "nothing is listening there"),
+        ("http://127.0.0.1:{port}/ws", "nothing is listening there"),
         ("https://nowhere.invalid/ws", "cannot be resolved"),
     ],
 )
 async def test_a_host_that_cannot_be_reached_is_told_by_its_cause(simulate, said, service, says):
     """Nothing else is asked of it."""
+    service = service.format(port=free_port())
     found = await found_by(**said(await simulate(clock=utc_now), service=service, rate="4 per 1s"))
     assert found["host"].state is State.PROBLEM
     assert says in found["host"].found
@@ -237,7 +238,9 @@ async def test_no_fault_of_the_service_brings_out_the_password(simulate, said, k
     simulator = await simulate(clock=utc_now)
     simulator.faults.add(Fault(kind=kind, seconds=0.0, status=503))
     password = "Wrong/Meter@1"
-    found = repr(await found_by(**said(simulator, password=password)))
+    # What never ends is waited for until the time is up: a short time, for each of the calls.
+    patience = {"timeout": "1s"} if kind is FaultKind.TRICKLE else {}
+    found = repr(await found_by(**said(simulator, password=password, **patience)))
     pair = f"{simulator.username}:{password}".encode()
     for secret in (password, base64.b64encode(pair).decode(), base64.b64encode(password.encode()).decode()):
         assert secret not in found

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests.acceptance.processes import PROGRAM, environment, run, simulating
 from tests.killing.customers import Customers
 from tests.killing.harness import POLICY, SETTINGS, spoil
 from tests.killing.judge import judge
 
 
+@pytest.mark.long
 def test_once_beside_run(tmp_path):
     """Each is killed three times while the other goes on: nothing is lost or answered twice, none ends with a fault."""
     with simulating("--pending", "150", "--seed", "5") as served:

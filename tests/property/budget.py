@@ -1,10 +1,11 @@
-"""How many stories a run tries, always the same ones: few in CI, more by hand."""
+"""How many stories a run tries, always the same ones: few in a plain run, more in `.ci/run`, many by hand."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,12 @@ ASKED = "PM_AUTOACCEPT_STORIES"
 
 AT_ONCE = 20
 """Hypothesis varies what it tried before: many runs of few stories meet more than one run of many."""
+
+
+def short_and_long(short: int, long: int) -> pytest.MarkDecorator:
+    """Give a test its `tries`: few in a plain run, many in the long form."""
+    forms = [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.long)]
+    return pytest.mark.parametrize("tries", forms)
 
 
 def try_stories(
@@ -29,13 +36,14 @@ def try_stories(
     A story that it does not like is made small, then raised.
     """
     sorts = among if isinstance(among, Sequence) else (among,)
-    for number in range(1, stories // AT_ONCE + 1):
-        seed(number)(_few(shrink=shrink)(given(sorts[(number - 1) % len(sorts)])(test)))()
+    at_once = min(AT_ONCE, max(1, stories // len(sorts)))
+    for number in range(1, stories // at_once + 1):
+        seed(number)(_few(at_once, shrink=shrink)(given(sorts[(number - 1) % len(sorts)])(test)))()
 
 
-def _few(*, shrink: bool) -> settings:
+def _few(at_once: int, *, shrink: bool) -> settings:
     return settings(
-        max_examples=AT_ONCE,
+        max_examples=at_once,
         database=None,
         deadline=None,
         report_multiple_bugs=False,

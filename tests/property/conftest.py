@@ -1,4 +1,4 @@
-"""One event loop for all stories of a module, and a summary of what they met, in every run's output."""
+"""One event loop for all stories of a module, and a way to say in every run's output what they met."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.property.story import Stories
-
-SUMMARY = pytest.StashKey[list[str]]()
+from tests.summary import LINE
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +18,7 @@ def happen() -> Iterator[Stories]:
     stories.close()
 
 
-@pytest.fixture(scope="module")
-def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Adds a line to the summary at the end of the run."""
-    return pytestconfig.stash.setdefault(SUMMARY, []).append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what the stories met."""
-    lines = config.stash.get(SUMMARY, [])
-    if lines:
-        terminalreporter.section("property tests")
-    for line in lines:
-        terminalreporter.write_line(line)
+    return lambda text: record_property(LINE, text)

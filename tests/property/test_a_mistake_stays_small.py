@@ -23,7 +23,7 @@ from pm_autoaccept.model import Action, Limit, Mode, Outcome, ReasonKind
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.simulator import Call, Simulator, State
-from tests.property.budget import asked_for, try_stories
+from tests.property.budget import asked_for, short_and_long, try_stories
 from tests.property.limits_kept import A_CYCLE, too_many
 from tests.property.policies_made import MINUTE, MadePolicy, limits_written, policies
 from tests.property.small_worlds import SmallWorld, small_worlds
@@ -263,7 +263,8 @@ def wrong(drawn: Braked, told: Told) -> list[str]:
     return found
 
 
-def test_a_mistake_stays_small(braking_story, tell):
+@short_and_long(20, 60)
+def test_a_mistake_stays_small(braking_story, tell, tries):
     """A mistake stays small: no period holds more accepts or rejects than its limit, and none leaves after a pause.
 
     Not by the ledger's intents, and not by what the world took of them, cascades included; over restarts, lists and
@@ -282,7 +283,7 @@ def test_a_mistake_stays_small(braking_story, tell):
         met["restarted and answered"] += any(drawn.restarts[1:]) and bool(told.taken)
         met["taken along"] += bool(told.cascaded)
 
-    try_stories(holds, braked, stories=asked_for(60))
+    try_stories(holds, braked, stories=asked_for(tries))
     tell("a mistake stays small: " + ", ".join(f"{what} {count}" for what, count in met.items()))
     rare = {what for what, count in met.items() if count < met["stories"] * 0.05}
     assert not rare, met
@@ -292,6 +293,7 @@ class Broken(Exception):
     """A story in which the promise does not hold."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("where", "name", "instead", "among"),
     [

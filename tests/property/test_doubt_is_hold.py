@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from pm_autoaccept.simulator import Fault, FaultKind
-from tests.property.budget import asked_for, try_stories
+from tests.property.budget import asked_for, short_and_long, try_stories
 from tests.property.story import Drawn, Story, stories
 
 READ = (
@@ -51,7 +51,8 @@ def sent(story: Story) -> dict[object, tuple[str, str | None]]:
     return {posted.key: (posted.action, posted.note) for _, posted in story.posts if posted.look == 0}
 
 
-def test_doubt_is_hold(happen, tell):
+@short_and_long(40, 100)
+def test_doubt_is_hold(happen, tell, tries):
     """Doubt is hold: a list that is not whole, or a fact that could not be learnt, withholds answers and changes none.
 
     The same world is answered twice, once with a service that answers nothing believable. Every answer that is sent in
@@ -73,7 +74,7 @@ def test_doubt_is_hold(happen, tell):
 
     doubts = st.builds(Doubt, st.sampled_from(READ), st.integers(0, len(WAYS) - 1))
     doubting = st.builds(lambda drawn, doubt: replace(drawn, failed=doubt, acts=()), stories, doubts)
-    try_stories(holds, doubting, stories=asked_for(100))
+    try_stories(holds, doubting, stories=asked_for(tries))
     for what, count in met.items():
         tell(f"doubt is hold: {what}: {count}")
     assert min(met.values()) >= 0.1 * met["stories"], met

@@ -14,6 +14,9 @@ from tests.property.agreement import wrong
 from tests.property.budget import try_stories
 from tests.property.story import Drawn, doubted, flapping, lists_failing, returning, stories, stories_where
 
+pytestmark = pytest.mark.long
+"""Every check takes up to 400 stories, and the promises themselves are tried without them."""
+
 LEDGER = "pm_autoaccept.ledger"
 CHECKS = [("BEFORE_ACCEPT", check) for check in plan.BEFORE_ACCEPT]
 CHECKS += [("BEFORE_REJECT", check) for check in plan.BEFORE_REJECT]

@@ -10,10 +10,10 @@ from hypothesis import given, seed, settings
 from pm_autoaccept.model import Evidence, Truth
 from pm_autoaccept.policy import Clause, RuleResult
 from tests.property.asked_of import Case, cases
-from tests.property.budget import asked_for
+from tests.property.budget import asked_for, short_and_long
 
-TRIED = 300
-"""Cases, the same ones each time; more by hand, as for stories."""
+ALL_MET = 300
+"""So many cases meet all that a rule may come out as; fewer cannot show that nothing is missing."""
 
 NOT_LOOKED_AT = (RuleResult.NOT_ON, RuleResult.NOT_ASKED)
 
@@ -25,12 +25,13 @@ def evidence_of(clause: Clause) -> Iterator[Evidence]:
         yield from evidence_of(part)
 
 
-def test_the_rule_that_decides_is_the_first_one_that_is_explained_so(tell: Callable[[str], None]) -> None:
+@short_and_long(100, ALL_MET)
+def test_the_rule_that_decides_is_the_first_one_that_is_explained_so(tell: Callable[[str], None], tries: int) -> None:
     """Rules above it were false or not enforced; its tests are the decision's evidence; what lacks is counted."""
     met: Counter[str] = Counter()
 
     @seed(7)
-    @settings(max_examples=asked_for(TRIED), database=None, deadline=None)
+    @settings(max_examples=asked_for(tries), database=None, deadline=None)
     @given(cases())
     def the_same(case: Case) -> None:
         judged = case.policy.judge(case.request, case.facts, case.tables)
@@ -53,4 +54,4 @@ def test_the_rule_that_decides_is_the_first_one_that_is_explained_so(tell: Calla
 
     the_same()
     tell(f"explained: {', '.join(f'{count:,} {what}' for what, count in met.items())}")
-    assert min(met[each] for each in ("true", "false", "unknown", "not looked at")) >= 10
+    assert tries < ALL_MET or min(met[each] for each in ("true", "false", "unknown", "not looked at")) >= 10

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from tests.property.agreement import told, wrong
-from tests.property.budget import asked_for, try_stories
+from tests.property.budget import asked_for, short_and_long, try_stories
 from tests.property.dying import Boundary, Death
 from tests.property.story import Drawn, stories
 
@@ -21,7 +21,8 @@ deaths = st.builds(
 )
 
 
-def test_each_request_is_answered_at_most_once_and_the_ledger_says_what_happened(happen, tell):
+@short_and_long(40, 120)
+def test_each_request_is_answered_at_most_once_and_the_ledger_says_what_happened(happen, tell, tries):
     """Each request is answered at most once, and the ledger says what happened.
 
     The process dies at any boundary of a cycle: before or after it records what it saw, what it decided, an intent, an
@@ -41,7 +42,7 @@ def test_each_request_is_answered_at_most_once_and_the_ledger_says_what_happened
         met["an answer was sent again"] += any(row.attempts > 1 for row in story.rows)
 
     dying = st.builds(lambda drawn, death: replace(drawn, death=death, failed=None), stories, deaths)
-    try_stories(holds, dying, stories=asked_for(120))
+    try_stories(holds, dying, stories=asked_for(tries))
     for what, count in met.items():
         tell(f"killed at any moment: {what}: {count}")
     assert min(met.values()) >= 0.05 * met["stories"], met

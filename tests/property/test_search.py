@@ -13,10 +13,7 @@ from pm_autoaccept.policy.evaluation.judgement import rule_outcome
 from pm_autoaccept.policy.evaluation.request_view import RequestContext, RequestView
 from pm_autoaccept.policy.evaluation.rule_index import CompiledRule, RuleIndex
 from tests.property.asked_of import Case, cases
-from tests.property.budget import asked_for
-
-TRIED = 300
-"""Cases, the same ones each time; more by hand, as for stories."""
+from tests.property.budget import asked_for, short_and_long
 
 
 def plain(search: RuleIndex) -> RuleIndex:
@@ -42,12 +39,13 @@ def ids(found: tuple[CompiledRule | None, tuple[CompiledRule, ...]]) -> tuple[st
     return None if first is None else first.rule.id, [each.rule.id for each in passed]
 
 
-def test_the_likely_rules_are_all_that_may_be_true(tell: Callable[[str], None]) -> None:
+@short_and_long(100, 300)
+def test_the_likely_rules_are_all_that_may_be_true(tell: Callable[[str], None], tries: int) -> None:
     """With the index and without it the same rule decides, and the same ones that are not enforced would have."""
     met: Counter[str] = Counter()
 
     @seed(7)
-    @settings(max_examples=asked_for(TRIED), database=None, deadline=None)
+    @settings(max_examples=asked_for(tries), database=None, deadline=None)
     @given(cases())
     def the_same(case: Case) -> None:
         search = case.policy._indexes[case.request.kind]

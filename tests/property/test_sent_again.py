@@ -25,7 +25,7 @@ from pm_autoaccept.model import Mode, Outcome, ReasonKind, RequestKey
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from pm_autoaccept.simulator import Call, Fault, FaultKind, Inferred, Simulator, State, World
-from tests.property.budget import asked_for, try_stories
+from tests.property.budget import asked_for, short_and_long, try_stories
 from tests.property.small_worlds import FIELDS, START, Owner, Said, SmallWorld, Standing
 from tests.property.story import Stories
 
@@ -355,13 +355,18 @@ def not_said(told: Told, intents: Sequence[Sequence[Post]]) -> Iterator[str]:
                 yield f"another verdict than the one in doubt is shown as {look.kept}"
 
 
+ALL_MET = 80
+"""So many stories meet all that may happen; fewer cannot show that nothing is missing."""
+
+
 @pytest.fixture
 def sent_again(happen: Stories):
     """Runs one story."""
     return lambda plot: happen._runner.run(happen_again(happen, plot))
 
 
-def test_what_is_sent_again_and_when(sent_again, tell):
+@short_and_long(20, ALL_MET)
+def test_what_is_sent_again_and_when(sent_again, tell, tries):
     """No row of the table lets anything out before its time, or without its change; what is in doubt stays so.
 
     Whatever the policy's notes, ages, rules and verdicts become, whatever the customer types, over restarts and clocks
@@ -385,7 +390,7 @@ def test_what_is_sent_again_and_when(sent_again, tell):
         met["a limit was reached"] += any(ReasonKind.OVER_LIMIT in look.kept for look in told.looks)
         met["answered in the end"] += told.state in (State.ACTIVE, State.REJECTED)
 
-    try_stories(holds, plots, stories=asked_for(80), shrink=False)
+    try_stories(holds, plots, stories=asked_for(tries), shrink=False)
     for what, count in met.items():
         tell(f"sent again: {what}: {count}")
-    assert min(met.values()) >= 0.05 * met["stories"], met
+    assert tries < ALL_MET or min(met.values()) >= 0.05 * met["stories"], met

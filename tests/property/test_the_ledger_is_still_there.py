@@ -18,7 +18,7 @@ from pm_autoaccept.errors import LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Action, Step
 from tests.examples import NOW, connection, decided
-from tests.property.budget import asked_for, try_stories
+from tests.property.budget import asked_for, short_and_long, try_stories
 from tests.unit.ledger.acting import ACCEPT, SERVICE, US, see
 from tests.unit.ledger.test_replaced import ENDINGS, backup, move
 
@@ -121,7 +121,8 @@ stories = st.lists(st.none() | st.sampled_from(HAPPENINGS), min_size=2, max_size
 """None: something is answered."""
 
 
-def test_whatever_happens_to_its_file_each_answer_stands_in_the_ledger_that_people_find(tell):
+@short_and_long(20, 60)
+def test_whatever_happens_to_its_file_each_answer_stands_in_the_ledger_that_people_find(tell, tries):
     """An intent that was recorded is found by another process, and with it each one that was recorded before.
 
     Where nothing but what is usual has happened, each can be recorded.
@@ -132,7 +133,7 @@ def test_whatever_happens_to_its_file_each_answer_stands_in_the_ledger_that_peop
         with TemporaryDirectory() as folder:
             asyncio.run(_live(Files(Path(folder)), story, met))
 
-    try_stories(holds, stories, stories=asked_for(60))
+    try_stories(holds, stories, stories=asked_for(tries))
     for what, count in met.items():
         tell(f"the ledger is still there: {what}: {count}")
     assert min(met.values()) >= 0.05 * met["stories"], met

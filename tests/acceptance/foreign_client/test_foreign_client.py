@@ -21,6 +21,7 @@ import pytest
 
 from pm_autoaccept.model import Kind
 from pm_autoaccept.simulator import Simulator, world_from_seed
+from tests.once import once_per_run
 
 PACKAGE = "portfolio-manager@2.0.0"
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -54,18 +55,21 @@ def foreign_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("needs a client from npm; install Node.js and npm to run it")
-    folder = tmp_path_factory.mktemp("foreign-client")
     flags = ("--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--engine-strict=false")
-    installed = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
-        (npm, "install", "--prefix", folder, *flags, PACKAGE),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if any(code in installed.stderr for code in UNREACHABLE):
-        pytest.skip(f"needs {PACKAGE} from the npm registry, which cannot be reached from here")
-    assert installed.returncode == 0, installed.stderr
-    return Path(shutil.copy(Path(__file__).with_name("drive.mjs"), folder))
+
+    def install(folder: Path) -> None:
+        installed = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
+            (npm, "install", "--prefix", folder, *flags, PACKAGE),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if any(code in installed.stderr for code in UNREACHABLE):
+            pytest.skip(f"needs {PACKAGE} from the npm registry, which cannot be reached from here")
+        assert installed.returncode == 0, installed.stderr
+        shutil.copy(Path(__file__).with_name("drive.mjs"), folder)
+
+    return once_per_run(tmp_path_factory, "foreign-client", install) / "drive.mjs"
 
 
 @pytest.fixture

@@ -120,6 +120,21 @@ async def test_the_migrations_make_just_the_tables_that_the_program_uses(ledger)
     assert await ledger.database.run(differences) == []
 
 
+async def test_what_tests_copy_is_what_the_migrations_make(tmp_path):
+    """Tests copy the tables of new SQLite ledgers; table for table and column for column they are the migrated ones."""
+    copied = tmp_path / "copied.db"
+    await (await Database.open(f"sqlite:///{copied}")).close()
+    migrated = tmp_path / "migrated.db"
+    await (await Database.open(f"sqlite:///{migrated}", prepare=upgrade)).close()
+
+    def tables(path: Path) -> tuple[object, ...]:
+        with closing(sqlite3.connect(path)) as database:
+            made = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name").fetchall()
+            return made, database.execute("SELECT * FROM alembic_version").fetchall()
+
+    assert tables(copied) == tables(migrated)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def first_version(request, tmp_path) -> str:
     """The address of a ledger that the first version has written, with a row in every table."""

@@ -16,18 +16,10 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 @pytest.fixture
 def start(database):
     """Start a process that knows a password, on the ledger of all."""
-    digests: dict[tuple[object, ...], bytes] = {}
-
-    class Process(SignInAttempts):
-        """Makes each digest once in a test, since it is slow to make on purpose."""
-
-        def _slowly(self, salt: bytes) -> bytes:
-            known = (salt, self.service, self.username, self.password)
-            return digests.get(known) or digests.setdefault(known, super()._slowly(salt))
 
     def begin(password="wrong", **other) -> SignInAttempts:  # noqa: S107 — a simulated account's
         said = {"name": "north", "service": "https://pm.example/ws", "username": "provider", "password": password}
-        return Process(database=database, **said | other)
+        return SignInAttempts(database=database, **said | other)
 
     return begin
 
@@ -46,6 +38,11 @@ async def test_a_wrong_password_waits_a_quarter_of_an_hour_then_an_hour_doubling
         assert await process.refused(at=at) == at + wait
         assert await start().trying(at=at + wait - MINUTE) == at + wait
         at += wait
+
+
+def test_a_digest_is_slow_to_make(cost_of_a_digest):
+    """Whoever finds a ledger cannot try millions of passwords. Tests make cheaper digests."""
+    assert cost_of_a_digest >= 2**14
 
 
 async def test_of_replicas_that_ask_at_once_one_may_try(start):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -27,7 +28,10 @@ def prepare_tables(connection: Connection) -> None:
     A ledger in PostgreSQL may be in use by replicas of the previous version, so people decide when to migrate it.
     """
     _lock_schema(connection)
-    if connection.dialect.name == "sqlite" or not schema_version(connection):
+    found = schema_version(connection)
+    if found == newest_version():
+        return
+    if found is None or connection.dialect.name == "sqlite":
         upgrade(connection)
     else:
         check_version(connection)
@@ -58,7 +62,7 @@ def schema_version(connection: Connection) -> str | None:
     Raises:
         LedgerMismatch: this program does not know the version.
     """
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known, _ = _revisions()
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found not in known:
         raise LedgerMismatch(
@@ -75,7 +79,15 @@ def has_tables(connection: Connection) -> bool:
 
 def newest_version() -> str:
     """The schema version of this program."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    _, last = _revisions()
+    return last
+
+
+@cache
+def _revisions() -> tuple[frozenset[str], str]:
+    """All versions of the schema that this program knows, and the newest. Alembic runs every script to find out."""
+    scripts = ScriptDirectory.from_config(_config())
+    return frozenset(script.revision for script in scripts.walk_revisions()), scripts.get_current_head() or ""
 
 
 def _lock_schema(connection: Connection) -> None:
