@@ -34,6 +34,7 @@ def test_sigterm_finishes_what_is_in_hand(command, tmp_path):
         with process:
             while len(served.posts()) < 8:
                 assert process.poll() is None, process.stderr.read() if process.stderr else ""
+                time.sleep(0.05)
             asked = time.monotonic()
             process.send_signal(signal.SIGTERM)
             code = process.wait(timeout=30)

@@ -69,6 +69,7 @@ def answering(served: Served, process: subprocess.Popen[bytes], *, answers: int)
     while len(served.posts()) < answers:
         assert process.poll() is None, f"it ended with {process.returncode}"
         assert time.monotonic() < late, "it stands still"
+        time.sleep(0.05)
 
 
 def works_until_stopped(served: Served, cwd, stderr: int | None, **more: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 
 import pytest
@@ -212,6 +213,7 @@ def test_a_doctor_that_is_killed_half_way_keeps_run_from_nothing(served, known, 
         with process:
             while len(calls(served, before)) <= number:
                 assert process.poll() is None
+                time.sleep(0.05)
             process.send_signal(signal.SIGKILL)
     served.clear_faults()
     third = run("doctor", "--policy", UTILITY, cwd=tmp_path, **served.settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -16,12 +15,6 @@ ASKED = "PM_AUTOACCEPT_STORIES"
 
 AT_ONCE = 20
 """Hypothesis varies what it tried before: many runs of few stories meet more than one run of many."""
-
-
-def short_and_long(short: int, long: int) -> pytest.MarkDecorator:
-    """Give a test its `tries`: few in a plain run, many in the long form."""
-    forms = [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.long)]
-    return pytest.mark.parametrize("tries", forms)
 
 
 def try_stories(

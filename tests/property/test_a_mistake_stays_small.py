@@ -23,7 +23,8 @@ from pm_autoaccept.model import Action, Limit, Mode, Outcome, ReasonKind
 from pm_autoaccept.policy import Policy, load
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.simulator import Call, Simulator, State
-from tests.property.budget import asked_for, short_and_long, try_stories
+from tests.forms import short_and_long
+from tests.property.budget import asked_for, try_stories
 from tests.property.limits_kept import A_CYCLE, too_many
 from tests.property.policies_made import MINUTE, MadePolicy, limits_written, policies
 from tests.property.small_worlds import SmallWorld, small_worlds

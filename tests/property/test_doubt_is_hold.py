@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from pm_autoaccept.simulator import Fault, FaultKind
-from tests.property.budget import asked_for, short_and_long, try_stories
+from tests.forms import short_and_long
+from tests.property.budget import asked_for, try_stories
 from tests.property.story import Drawn, Story, stories
 
 READ = (

@@ -9,8 +9,9 @@ from hypothesis import given, seed, settings
 
 from pm_autoaccept.model import Evidence, Truth
 from pm_autoaccept.policy import Clause, RuleResult
+from tests.forms import short_and_long
 from tests.property.asked_of import Case, cases
-from tests.property.budget import asked_for, short_and_long
+from tests.property.budget import asked_for
 
 ALL_MET = 300
 """So many cases meet all that a rule may come out as; fewer cannot show that nothing is missing."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from tests.forms import short_and_long
 from tests.property.agreement import told, wrong
-from tests.property.budget import asked_for, short_and_long, try_stories
+from tests.property.budget import asked_for, try_stories
 from tests.property.dying import Boundary, Death
 from tests.property.story import Drawn, stories
 

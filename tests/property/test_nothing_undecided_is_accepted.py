@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pm_autoaccept.model import Mode
+from tests.forms import short_and_long
 from tests.property.agreement import told, wrong
-from tests.property.budget import asked_for, short_and_long, try_stories
+from tests.property.budget import asked_for, try_stories
 from tests.property.cascades_seen import Tally
 from tests.property.story import EVERY, Drawn, stories
 
@@ -34,7 +35,8 @@ def test_nothing_is_accepted_that_was_not_decided_and_the_ledger_says_what_happe
     assert tries < ALL_MET or not tally.rare(below=0.05), tally.table()
 
 
-def test_observing_sends_nothing_and_decides_the_same(happen):
+@short_and_long(8, 20)
+def test_observing_sends_nothing_and_decides_the_same(happen, tries):
     """In observe mode the same looks send no POST at all, and the first decides and plans just what enforce would."""
 
     def holds(drawn: Drawn) -> None:
@@ -51,4 +53,4 @@ def test_observing_sends_nothing_and_decides_the_same(happen):
         ]
         assert [(each.key, each.action) for each in first.steps] == [(each.key, each.action) for each in same.steps]
 
-    try_stories(holds, stories, stories=20)
+    try_stories(holds, stories, stories=tries)

@@ -12,8 +12,9 @@ from pm_autoaccept.model import Truth
 from pm_autoaccept.policy.evaluation.judgement import rule_outcome
 from pm_autoaccept.policy.evaluation.request_view import RequestContext, RequestView
 from pm_autoaccept.policy.evaluation.rule_index import CompiledRule, RuleIndex
+from tests.forms import short_and_long
 from tests.property.asked_of import Case, cases
-from tests.property.budget import asked_for, short_and_long
+from tests.property.budget import asked_for
 
 
 def plain(search: RuleIndex) -> RuleIndex:

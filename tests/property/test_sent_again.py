@@ -25,7 +25,8 @@ from pm_autoaccept.model import Mode, Outcome, ReasonKind, RequestKey
 from pm_autoaccept.policy import load
 from pm_autoaccept.portfolio_manager import PortfolioManager, RateLimiter
 from pm_autoaccept.simulator import Call, Fault, FaultKind, Inferred, Simulator, State, World
-from tests.property.budget import asked_for, short_and_long, try_stories
+from tests.forms import short_and_long
+from tests.property.budget import asked_for, try_stories
 from tests.property.small_worlds import FIELDS, START, Owner, Said, SmallWorld, Standing
 from tests.property.story import Stories
 

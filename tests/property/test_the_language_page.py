@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pm_autoaccept.model import NotLearnt
 from pm_autoaccept.policy import build_table, collect_claims, load
 from pm_autoaccept.policy.operators import OPERATORS
+from tests.forms import short_and_long
 from tests.property import page
-from tests.property.budget import asked_for, short_and_long
+from tests.property.budget import asked_for
 from tests.property.page_drawn import Question, questions
 from tests.property.page_worlds import WHY
 

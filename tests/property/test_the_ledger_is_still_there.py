@@ -18,7 +18,8 @@ from pm_autoaccept.errors import LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Action, Step
 from tests.examples import NOW, connection, decided
-from tests.property.budget import asked_for, short_and_long, try_stories
+from tests.forms import short_and_long
+from tests.property.budget import asked_for, try_stories
 from tests.unit.ledger.acting import ACCEPT, SERVICE, US, see
 from tests.unit.ledger.test_replaced import ENDINGS, backup, move
 

@@ -25,6 +25,7 @@ from pm_autoaccept.policy.lint.implication import never_true
 from pm_autoaccept.policy.lint.normal_form import normal
 from pm_autoaccept.policy.lint.shadowing import RulesAbove
 from pm_autoaccept.policy.lint.warnings import warnings
+from tests.forms import short_and_long
 from tests.key_tables import key_table
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -299,23 +300,29 @@ def _requests() -> list[PendingRequest]:
 REQUESTS = _requests()
 
 
-@settings(max_examples=400, deadline=None)
-@given(CONDITIONS, CONDITIONS)
-def test_no_warning_is_false(above, below):
+@short_and_long(100, 400)
+def test_no_warning_is_false(tries):
     """Whatever is proved of two conditions holds for each request of a world that tells all their tests apart."""
-    rules = [{"id": f"r{n}", "on": "meter", "when": when, "then": "reject"} for n, when in enumerate((above, below))]
-    loaded = policy.load({"p.yaml": json.dumps({"version": "1", "rules": rules}).encode()})
-    one, other = (each.when for each in loaded.rules)
-    rules_above = RulesAbove()
-    rules_above.add("above", normal(one))
-    stops, never = rules_above.stopping(normal(other)), never_true(normal(other))
-    if stops or never:
-        for request in REQUESTS:
+
+    @settings(max_examples=tries, deadline=None)
+    @given(CONDITIONS, CONDITIONS)
+    def holds(above, below):
+        rules = [
+            {"id": f"r{n}", "on": "meter", "when": when, "then": "reject"} for n, when in enumerate((above, below))
+        ]
+        loaded = policy.load({"p.yaml": json.dumps({"version": "1", "rules": rules}).encode()})
+        one, other = (each.when for each in loaded.rules)
+        rules_above = RulesAbove()
+        rules_above.add("above", normal(one))
+        stops, never = rules_above.stopping(normal(other)), never_true(normal(other))
+        for request in REQUESTS if stops or never else ():
             circumstances = RequestContext(request, Facts(), {})
             truth = judge(other, circumstances).truth
             assert not (never and truth is Truth.TRUE), request
             if stops and truth is not Truth.FALSE:
                 assert judge(one, circumstances).truth is not Truth.FALSE, request
+
+    holds()
 
 
 TEXTS = [
