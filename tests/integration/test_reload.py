@@ -245,7 +245,7 @@ def said(tmp_path, said_of):
 @pytest.fixture
 def quickly(monkeypatch):
     """Files are looked at much more often than every second."""
-    monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
+    monkeypatch.setattr(policy_watch, "FILE_CHECK_INTERVAL", timedelta(milliseconds=5))
 
 
 @pytest.mark.usefixtures("quickly")
