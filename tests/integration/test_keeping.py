@@ -58,7 +58,7 @@ def fill(file: Path, names: list[str]) -> None:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     """Files are looked at much more often than every second, and none is waited for."""
-    monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
+    monkeypatch.setattr(policy_watch, "FILE_CHECK_INTERVAL", timedelta(milliseconds=5))
     monkeypatch.setattr("pm_autoaccept.data_sources.file_stamps.SETTLE_TIME", timedelta(0))
 
 

@@ -245,7 +245,7 @@ def said(tmp_path, said_of):
 @pytest.fixture
 def quickly(monkeypatch):
     """Files are looked at much more often than every second."""
-    monkeypatch.setattr(policy_watch, "LOOKS_EVERY", timedelta(milliseconds=5))
+    monkeypatch.setattr(policy_watch, "FILE_CHECK_INTERVAL", timedelta(milliseconds=5))
 
 
 @pytest.mark.usefixtures("quickly")
@@ -312,7 +312,7 @@ async def test_a_refusal_is_seen_by_everybody(simulate, said, tmp_path):
     assert ["decided_hold" in cycle for cycle in cycles] == [True, True, False, False]
     assert [(refused, total) for _, refused, total in seen] == [(0, 0), (1, 1), (0, 1)]
     assert seen[0][0] == seen[2][0] == ""
-    assert "(1 fault, the first in policy.yaml:3:76), and the policy before it stays in force" in seen[1][0]
+    assert "(1 fault, the first in policy.yaml:3:76). The previous policy stays in effect" in seen[1][0]
 
     rows = json.loads(await say("decisions", "--policies", "--ledger", settings["ledger"], "--output", "json"))
     where = [(row["refused"] or "").partition(": ")[0] for row in rows]
