@@ -484,7 +484,7 @@ async def test_beyond_the_table_a_day_of_rest_that_is_asked_for_is_kept(ground) 
     calls = len(made.simulator.log.calls)
     planned = await made.cycle.look()
     assert len(planned.not_whole) == 3
-    assert all("rest of 86400 s" in (each.failed or "") for each in planned.not_whole)
+    assert all("wait 86400 s" in (each.failed or "") for each in planned.not_whole)
     assert len(made.simulator.log.calls) == calls
     made.later(days=1, minutes=1)
     made.waited.seconds += 86_460

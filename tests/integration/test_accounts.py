@@ -225,7 +225,7 @@ async def test_no_answer_leaves_that_could_outlive_the_lease():
     clock[0] = 160.0
     assert hold.blocked_reason() is None
     clock[0] = 160.1
-    assert "could run out" in (hold.blocked_reason() or "")
+    assert "could expire" in (hold.blocked_reason() or "")
     clock[0] = 500.0
     await hold.renew()
     assert hold.blocked_reason() is None

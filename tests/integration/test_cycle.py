@@ -253,7 +253,7 @@ async def test_a_next_page_that_brings_nothing_new_ends_the_list(sign_in, simula
     read = [call for call in simulator.log.calls if call.service == "list_pending_connections"]
     assert len(read) <= 2 * 12
     assert not snapshot.connections.whole
-    assert "shows only what those before it showed" in (snapshot.connections.failed or "")
+    assert "shows only requests of earlier pages" in (snapshot.connections.failed or "")
     assert snapshot.properties.whole
     assert snapshot.meters.whole
 
@@ -636,7 +636,7 @@ async def test_nothing_leaves_while_the_pause_file_is_there(make_cycle, tmp_path
 
 async def test_a_pause_file_that_nobody_can_look_at_pauses(tmp_path):
     """Doubt is hold."""
-    assert "nobody can say" in (pause_file_reason(tmp_path / ("x" * 300)) or "")
+    assert "cannot be checked" in (pause_file_reason(tmp_path / ("x" * 300)) or "")
     assert pause_file_reason(tmp_path / "pause") is None
     assert pause_file_reason(None) is None
 

@@ -302,7 +302,7 @@ async def test_an_address_in_use_is_an_error_that_says_what_to_do(telemetry):
     """Two daemons on one machine need two ports."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match="name another HOST:PORT in PM_AUTOACCEPT_LISTEN"):
+        with pytest.raises(ConfigurationError, match="set PM_AUTOACCEPT_LISTEN to another HOST:PORT"):
             async with serve_probes(telemetry, host="127.0.0.1", port=port):
                 pass
 
