@@ -1,11 +1,10 @@
-"""Supervisor: runs one worker per account side by side, and shares accounts evenly among replicas."""
+"""Supervisor: runs one worker per account side by side, and reports that this replica is alive."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -16,6 +15,7 @@ from pm_autoaccept.config import Program, Settings, host_and_port
 from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.daemon.account_worker import AccountWorker
 from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
+from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
@@ -25,28 +25,6 @@ from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _FairShare:
-    """How many accounts this replica should hold: live replicas share them evenly."""
-
-    accounts: list[AccountWorker]
-    replicas: int = 1
-
-    @property
-    def fair_count(self) -> int:
-        return -(-len(self.accounts) // max(self.replicas, 1))
-
-    @property
-    def held(self) -> int:
-        return sum(each.held for each in self.accounts)
-
-    def wants_account(self) -> bool:
-        return self.held < self.fair_count
-
-    def should_release(self) -> bool:
-        return self.held > self.fair_count
 
 
 async def run(
@@ -71,7 +49,7 @@ async def run(
     """
     telemetry = telemetry or Telemetry(version=__version__, now=now)
     async with AsyncExitStack() as stack:
-        share = _FairShare([])
+        share = ReplicaShare([])
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
         proxy_guard = proxy_guard_in_ledger(database, now=now)
@@ -115,7 +93,7 @@ async def _load_policies(accounts: list[AccountWorker]) -> None:
         raise faults[0]
 
 
-async def _run_workers(share: _FairShare, leases: Leases, stop: Stop, *, every: float) -> None:
+async def _run_workers(share: ReplicaShare, leases: Leases, stop: Stop, *, every: float) -> None:
     # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
         share.replicas = await leases.send_heartbeat()
@@ -148,7 +126,7 @@ async def _run_worker(each: AccountWorker) -> Exception | None:
     return None
 
 
-async def _report_alive(share: _FairShare, leases: Leases, *, every: float) -> None:
+async def _report_alive(share: ReplicaShare, leases: Leases, *, every: float) -> None:
     """Record periodically that this replica is alive, and count the live replicas."""
     while True:
         await asyncio.sleep(every)

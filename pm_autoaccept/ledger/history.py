@@ -15,11 +15,11 @@ from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import last_decisions
 from pm_autoaccept.ledger.elapsed_time import UnknownWait
 from pm_autoaccept.ledger.holds import current_hold
-from pm_autoaccept.ledger.intents import may_repeat
 from pm_autoaccept.ledger.limit_usage import limit_usage
 from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
 from pm_autoaccept.ledger.refusals import blocking_refusal, last_answer
 from pm_autoaccept.ledger.request_rows import MatchedRow, RequestRow, last_intent, match_row, rows_by_key
+from pm_autoaccept.ledger.unknown_outcomes import may_repeat
 from pm_autoaccept.model import (
     Action,
     AnswerState,

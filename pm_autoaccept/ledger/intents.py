@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam
+from sqlalchemy import Connection, bindparam
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
@@ -16,28 +15,14 @@ from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import decision_values, last_decisions
-from pm_autoaccept.ledger.elapsed_time import Moment, UnknownWait, is_due
+from pm_autoaccept.ledger.elapsed_time import Moment, UnknownWait
 from pm_autoaccept.ledger.limit_usage import count_answers
 from pm_autoaccept.ledger.pauses import check_not_paused
 from pm_autoaccept.ledger.refusals import last_answer
 from pm_autoaccept.ledger.request_rows import RequestRow, last_intent, match_row, rows_by_key
+from pm_autoaccept.ledger.unknown_outcomes import may_repeat
 from pm_autoaccept.limits import has_room
 from pm_autoaccept.model import MAX_CLOCK_SKEW, Mode, Outcome, RequestKey, Step
-
-READS_UNTIL_REPEATED = 2
-"""Whole reads after an answer of unknown outcome that must still show its request pending before it is repeated."""
-
-
-def may_repeat(row: RequestRow, sent: Row[Any], *, read: datetime, unknown_wait: UnknownWait) -> bool:
-    """Whether an open answer may be sent again, by the rule of unknowns.
-
-    Two whole reads must still show the request pending. The second one (begun at `read`) must be so long after the
-    answer was sent that it can no longer take effect, and after any retry time that the last attempt's refusal gave.
-    """
-    # While this answer has no result, the retry time is that of an earlier one, and has passed.
-    waited = None in (row.retry_not_before, sent.outcome_at) or is_due(sent, row.retry_not_before, unknown_wait.now)
-    shown = row.present_reads >= READS_UNTIL_REPEATED
-    return bool(waited and shown and unknown_wait.allows_retry(sent, read=read))
 
 
 class PlannedAnswer(NamedTuple):

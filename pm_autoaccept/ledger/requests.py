@@ -1,8 +1,7 @@
-"""Records requests from each snapshot: new, still pending, reopened or gone; settles answers of unknown outcome.
+"""Records the requests of each snapshot: new, still pending, reopened, missed, or gone.
 
 A request is gone only after two whole reads without it, even if it fell with one of our rejects
-(docs/architecture.md#reading). An answer of unknown outcome is settled by two whole reads, the second at least
-`unknown_wait` after the POST by every clock (docs/architecture.md#rule-of-unknowns).
+(docs/architecture.md#reading).
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, or_, select
 
 from pm_autoaccept.ledger.absence import proves_absence, unreadable_digest, unreadable_seen_with
-from pm_autoaccept.ledger.cascade import cascade_outcome
 from pm_autoaccept.ledger.db.queries import chunks, insert
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
@@ -28,17 +26,15 @@ from pm_autoaccept.ledger.request_rows import (
     RequestRow,
     RowMatch,
     answers_to,
-    last_intent,
     match_row,
     rows_by_key,
     with_zone,
 )
+from pm_autoaccept.ledger.unknown_outcomes import settled_outcome
 from pm_autoaccept.model import (
-    Action,
     Kind,
     NotLearnt,
     Outcome,
-    PendingList,
     PendingRequest,
     Snapshot,
     Unreadable,
@@ -196,7 +192,7 @@ def _record_absences(
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
             continue
         reads = row.absent_reads + 1
-        settled = _settle(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
+        settled = settled_outcome(connection, row, pending, snapshot, reads=reads, unknown_wait=unknown_wait)
         values: dict[str, object] = {
             "absent_since": row.absent_since or pending.begun,
             "absent_reads": reads,
@@ -213,39 +209,3 @@ def _record_absences(
         # A newer record by another process, such as a former lease holder, takes precedence.
         unchanged = table.outcome.is_not_distinct_from(row.outcome)
         connection.execute(request_table.update().where(table.id == row.id, unchanged).values(**values))
-
-
-def _settle(
-    connection: Connection,
-    row: RequestRow,
-    pending: PendingList,
-    snapshot: Snapshot,
-    *,
-    reads: int,
-    unknown_wait: UnknownWait,
-) -> tuple[Outcome, str] | None:
-    """The outcome of a request that is no longer pending; None if it is already known or cannot be known yet."""
-    if row.outcome == Outcome.OPEN:
-        sent = last_intent(connection, row.id)
-        if reads < READS_UNTIL_GONE or not unknown_wait.is_over(sent, read=pending.begun):
-            return None
-        return _infer(row, sent.action, snapshot)
-    if row.outcome is not None and row.outcome not in UNSETTLED:
-        return None
-    if reads < READS_UNTIL_GONE:
-        return None
-    unexplained = Outcome.SETTLED_ELSEWHERE, "it is no longer pending, and none of our answers explains it"
-    return cascade_outcome(connection, row) or unexplained
-
-
-def _infer(row: RequestRow, action: str, snapshot: Snapshot) -> tuple[Outcome, str]:
-    """Infer the outcome of an open answer from whether Portfolio Manager shows the connection or share."""
-    shown = False
-    if action == Action.ACCEPT and row.kind == Kind.CONNECTION:
-        shown = not isinstance(snapshot.connected, NotLearnt) and row.pm_id in snapshot.connected
-    elif action == Action.ACCEPT and row.kind == Kind.PROPERTY:
-        shared = snapshot.shared_properties.get(row.account_id)
-        shown = shared is not None and not isinstance(shared, NotLearnt) and row.pm_id in shared
-    if shown:
-        return Outcome.DONE_INFERRED, "our accept got no response, but Portfolio Manager shows its effect"
-    return Outcome.GONE, "our answer got no response; the request is no longer pending, because of us or somebody else"

@@ -20,7 +20,7 @@ from pm_autoaccept.parse.answers import (
 )
 from pm_autoaccept.parse.document import MAX_BYTES, MAX_DEPTH, MAX_MARKS
 from pm_autoaccept.parse.pending import parse_pending_page, replace_answers
-from pm_autoaccept.parse.response import Link, Response, ServiceError, parse_response
+from pm_autoaccept.parse.response_envelope import Link, Response, ServiceError, parse_response
 
 __all__ = [
     "MAX_BYTES",

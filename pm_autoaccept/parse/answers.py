@@ -22,7 +22,7 @@ from pm_autoaccept.parse.element_reader import (
     read_positive_id,
 )
 from pm_autoaccept.parse.pending import read_account_info, read_custom_fields
-from pm_autoaccept.parse.response import Link, read_response
+from pm_autoaccept.parse.response_envelope import Link, read_response
 
 _CUSTOMER = re.compile(r"/customer/([^/?#]+)/?")
 _PROPERTY = re.compile(r"/(?:building|property)/([^/?#]+)/?")

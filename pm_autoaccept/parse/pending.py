@@ -41,7 +41,7 @@ from pm_autoaccept.parse.element_reader import (
     read_positive_id,
 )
 from pm_autoaccept.parse.forbidden_characters import MARK, is_marked
-from pm_autoaccept.parse.response import read_links
+from pm_autoaccept.parse.response_envelope import read_links
 
 _ELEMENTS: Mapping[str, Kind] = MappingProxyType(
     {"account": Kind.CONNECTION, "property": Kind.PROPERTY, "meter": Kind.METER}
