@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pm_autoaccept.config.display import ListedSetting, list_settings
 from pm_autoaccept.config.formats import host_and_port, ledger_exists, ledger_file, password_in
-from pm_autoaccept.config.load import (
+from pm_autoaccept.config.origins import PREFIX, Origin, read_variable
+from pm_autoaccept.config.precedence import (
     ENVIRONMENT_SETTINGS,
     PolicyNames,
     Program,
@@ -16,7 +17,6 @@ from pm_autoaccept.config.load import (
     policy_folders,
     policy_names,
 )
-from pm_autoaccept.config.origins import PREFIX, Origin, read_variable
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
 
 __all__ = [

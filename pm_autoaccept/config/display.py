@@ -10,7 +10,7 @@ from fractions import Fraction
 from pydantic import SecretStr
 
 from pm_autoaccept.config.formats import redact_proxy
-from pm_autoaccept.config.load import ENVIRONMENT_SETTINGS, Program
+from pm_autoaccept.config.precedence import ENVIRONMENT_SETTINGS, Program
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.config.settings_file import ACCOUNT_SETTINGS
 from pm_autoaccept.redaction import HIDDEN, redact_url

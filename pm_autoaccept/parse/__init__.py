@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from pm_autoaccept.parse.answers import (
+from pm_autoaccept.parse.document import MAX_BYTES, MAX_DEPTH, MAX_MARKS
+from pm_autoaccept.parse.facts import (
     Hierarchy,
     parse_account,
     parse_custom_field,
@@ -18,7 +19,6 @@ from pm_autoaccept.parse.answers import (
     parse_notifications,
     parse_property_links,
 )
-from pm_autoaccept.parse.document import MAX_BYTES, MAX_DEPTH, MAX_MARKS
 from pm_autoaccept.parse.pending import parse_pending_page, replace_answers
 from pm_autoaccept.parse.response_envelope import Link, Response, ServiceError, parse_response
 

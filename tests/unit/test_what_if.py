@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.replay import load_recorded_requests
+from pm_autoaccept.ledger.recorded_requests import load_recorded_requests
 from pm_autoaccept.ledger.retention import mask
 from pm_autoaccept.model import (
     Action,

@@ -14,7 +14,7 @@ from pm_autoaccept.cli.output.tables import colored, console, print_table
 from pm_autoaccept.cli.support.ledger_access import read_ledger
 from pm_autoaccept.cli.support.moments import format_moment
 from pm_autoaccept.data_sources import not_read, read
-from pm_autoaccept.ledger.replay import load_recorded_requests
+from pm_autoaccept.ledger.recorded_requests import load_recorded_requests
 from pm_autoaccept.policy import Policy
 from pm_autoaccept.what_if import WhatIfResult, judge_recorded
 
