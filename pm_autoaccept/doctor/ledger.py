@@ -204,7 +204,7 @@ def _names(path: Path) -> Iterator[Finding]:
         yield warning(
             "ledger's names",
             f"{path} has {names} hard links; a process that opens it by another name damages it",
-            "keep one of the names; make copies as docs/operations.md describes",
+            "keep one of the names; make copies as docs/ledger.md describes",
         )
 
 

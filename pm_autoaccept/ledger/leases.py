@@ -233,6 +233,6 @@ def _lost(connection: Connection, held_lease: HeldLease) -> LedgerError:
         return LedgerUnavailable(
             f"the ledger has no lease on account `{held_lease.name}`: an older copy was restored while it "
             "was open, so nothing is sent. Stop every `run` and `once`, then start again as for any restored copy; see "
-            "docs/operations.md"
+            "docs/ledger.md"
         )
     return LeaseLost(f"another replica has taken over account `{held_lease.name}` and continues there")

@@ -83,13 +83,13 @@ class LedgerIdentity:
         if row is None or row.id != self._id:
             raise LedgerUnavailable(
                 f"{self._name} was replaced by another ledger while it was open, so nothing is sent. Stop every `run` "
-                "and `once`, put the right ledger back, then start again; see docs/operations.md"
+                "and `once`, put the right ledger back, then start again; see docs/ledger.md"
             )
         if at is not None and row.intended_at != at:
             raise LedgerUnavailable(
                 f"the ledger {self._name} does not contain the answer that this process recorded at "
                 f"{at:%Y-%m-%d %H:%M:%S} UTC: an older copy was restored while it was open, so nothing is sent. "
-                "Stop every `run` and `once`, then start again as for any restored copy; see docs/operations.md"
+                "Stop every `run` and `once`, then start again as for any restored copy; see docs/ledger.md"
             )
 
 

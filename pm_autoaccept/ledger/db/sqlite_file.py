@@ -27,7 +27,7 @@ WAL_SUFFIX, SHM_SUFFIX = "-wal", "-shm"
 
 PRIVATE_MODE = 0o600
 
-WHAT_TO_DO = "Stop every `run` and `once`, put the ledger or a copy back, then start again; see docs/operations.md"
+WHAT_TO_DO = "Stop every `run` and `once`, put the ledger or a copy back, then start again; see docs/ledger.md"
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
