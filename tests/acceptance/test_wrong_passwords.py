@@ -61,7 +61,7 @@ def known(served, tmp_path_factory):
 
 
 @pytest.fixture
-def say(served, known, tmp_path, monkeypatch):
+def say(served, known, tmp_path, monkeypatch, real_digests):  # noqa: ARG001 — for what it does
     """Give a command in a folder with such a ledger; returns what it printed."""
     shutil.copy(known, tmp_path / "pm-autoaccept.db")
     monkeypatch.chdir(tmp_path)

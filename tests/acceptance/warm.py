@@ -29,8 +29,8 @@ from typing import Any
 MOST = 1 << 17
 """Bytes of one message, which holds a whole environment."""
 
-OF_THE_INTERPRETER = ("PYTHON", "LANG", "LC_")
-"""What these variables say is heeded when Python starts, so a fork is too late."""
+OF_THE_START = ("PYTHON", "LANG", "LC_", "SSL_")
+"""What these variables say is heeded when Python starts or a library is imported, so a fork is too late."""
 
 
 def fits(variables: Mapping[str, str]) -> bool:
@@ -40,7 +40,7 @@ def fits(variables: Mapping[str, str]) -> bool:
 
 
 def _heeded(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name.startswith(OF_THE_INTERPRETER)}
+    return {name: value for name, value in variables.items() if name.startswith(OF_THE_START)}
 
 
 class Warm:
