@@ -198,7 +198,7 @@ class AnswerSender:
         return Receipt(step=step, outcome=Outcome.DONE), None
 
     def _failed_receipt(self, step: Step, error: PortfolioManagerError) -> Receipt:
-        """The row of `OUTCOMES`. What no row names is of unknown fate, the careful reading."""
+        """The receipt by `OUTCOMES`. An error without a row there counts as an unknown outcome, the careful reading."""
         for kind, outcome, again in OUTCOMES:
             if isinstance(error, kind):
                 if isinstance(error, TooFast) and error.retry_after is not None:

@@ -60,12 +60,6 @@ def cost_of_a_digest() -> Iterator[int]:
         yield real
 
 
-@pytest.fixture
-def real_digests(cost_of_a_digest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests cost here what they cost in the program: processes and this one read them in the same ledger."""
-    monkeypatch.setattr(sign_in_attempts, "COST", cost_of_a_digest)
-
-
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting stands in the environment by chance."""

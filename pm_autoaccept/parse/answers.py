@@ -1,4 +1,6 @@
-"""Everything that is read beside the pending lists (docs/protocol.md#notifications, docs/protocol.md#other-services).
+"""Parses accounts, customers, properties, custom fields, hierarchies and notifications.
+
+Sources: docs/protocol.md#notifications, docs/protocol.md#other-services.
 
 These documents contain facts, and a partly read fact would look complete. So an unreadable value refuses the document.
 Only a notification without an id is skipped, because no decision depends on it.

@@ -1,4 +1,4 @@
-"""What customers can do to a world: ask, share, change, take back (docs/protocol.md#lifecycle).
+"""Actions of customers: connect, share, change access, unshare, withdraw, transfer (docs/protocol.md#lifecycle).
 
 Each function changes the world and returns what changed, or raises `Refusal` and changes nothing.
 """
@@ -95,7 +95,7 @@ def change_access(world: World, key: RequestKey, *, by: int, access: Access, now
 
 
 def unshare(world: World, key: RequestKey, *, now: datetime) -> tuple[Effect, ...]:
-    """Take back a property with its meters, or a meter; each is notified for itself (docs/protocol.md#notifications).
+    """End the share of a property with its meters, or of a meter; each is notified (docs/protocol.md#notifications).
 
     Raises:
         Refusal: it is not shared.
@@ -118,7 +118,7 @@ def _end_and_tell(world: World, key: RequestKey, *, now: datetime, cascade: bool
 
 
 def withdraw(world: World, key: RequestKey) -> tuple[Effect, ...]:
-    """Take back what still pends, without a word.
+    """Withdraw a pending request, without a notification.
 
     Whether Portfolio Manager lets them is not known (docs/protocol.md#not-known).
 
@@ -180,7 +180,7 @@ def transfer(
 
 
 def add_meter(world: World, meter: Meter, *, access: Access, now: datetime, inferred: Inferred) -> tuple[Effect, ...]:
-    """Add a meter to a property and share it: one new pending meter share comes of it (docs/protocol.md#later-changes).
+    """Add a meter to a property and share it, which creates a pending meter share (docs/protocol.md#later-changes).
 
     Raises:
         Refusal: like `share`.

@@ -1,4 +1,4 @@
-"""What the provider can do to a world: accept, reject, unshare, disconnect, with docs/protocol.md#cascades.
+"""Actions of the provider: accept, reject, unshare, disconnect, with every cascade (docs/protocol.md#cascades).
 
 Each function changes the world and returns what changed, or raises `Refusal` and changes nothing.
 """

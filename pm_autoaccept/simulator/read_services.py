@@ -1,4 +1,4 @@
-"""The services that only read: pending lists, notifications and the others (docs/protocol.md#services)."""
+"""Read-only services: pending lists, notifications, accounts, custom fields (docs/protocol.md#services)."""
 
 from __future__ import annotations
 

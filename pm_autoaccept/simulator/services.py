@@ -1,4 +1,4 @@
-"""The services that the simulator offers: its own table, written from docs/protocol.md#services."""
+"""Table of the simulator's services: method, path, bodies; written from docs/protocol.md#services."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ _ID = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 def matches(path: str) -> list[Match]:
     """The services with this path, for any method.
 
-    A double or trailing slash is tolerated, and a bad number is no such path: docs/protocol.md#paths.
+    A double or trailing slash is tolerated; a path with an invalid number does not match: docs/protocol.md#paths.
     """
     parts = [part for part in path.split("/") if part]
     return [match for service in SERVICES if (match := _match(service, parts)) is not None]

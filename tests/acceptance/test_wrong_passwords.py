@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
 from pm_autoaccept.data_sources import example_policy
+from pm_autoaccept.ledger import sign_in_attempts
 from tests.acceptance.processes import PROGRAM, environment, run, simulating
 
 UTILITY = str(example_policy("utility"))
@@ -61,9 +62,11 @@ def known(served, tmp_path_factory):
 
 
 @pytest.fixture
-def say(served, known, tmp_path, monkeypatch, real_digests):  # noqa: ARG001 — for what it does
+def say(served, known, tmp_path, monkeypatch, cost_of_a_digest):
     """Give a command in a folder with such a ledger; returns what it printed."""
     shutil.copy(known, tmp_path / "pm-autoaccept.db")
+    # The ledger was written by a process of its own, at the real cost.
+    monkeypatch.setattr(sign_in_attempts, "COST", cost_of_a_digest)
     monkeypatch.chdir(tmp_path)
     served.clear_faults()
     settings = served.settings | {"PM_AUTOACCEPT_POLICY": UTILITY, "PM_AUTOACCEPT_MODE": "enforce"}

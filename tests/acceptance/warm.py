@@ -29,8 +29,8 @@ from typing import Any
 MOST = 1 << 17
 """Bytes of one message, which holds a whole environment."""
 
-OF_THE_START = ("PYTHON", "LANG", "LC_", "SSL_")
-"""What these variables say is heeded when Python starts or a library is imported, so a fork is too late."""
+READ_AT_START = ("PYTHON", "LANG", "LC_", "SSL_")
+"""Variables that Python, or a library while it is imported, reads once: a fork is too late for them."""
 
 
 def fits(variables: Mapping[str, str]) -> bool:
@@ -40,7 +40,7 @@ def fits(variables: Mapping[str, str]) -> bool:
 
 
 def _heeded(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name.startswith(OF_THE_START)}
+    return {name: value for name, value in variables.items() if name.startswith(READ_AT_START)}
 
 
 class Warm:

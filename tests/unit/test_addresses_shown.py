@@ -263,4 +263,4 @@ async def test_a_password_that_is_a_common_word_is_not_told_by_a_gap(password, n
         await SqlLedger.open(f"postgresql://{USER}:{password}@127.0.0.1:1/{name}")
     address, _, words = str(raised.value).partition(" cannot be used: ")
     assert f"127.0.0.1:1/{name}" in address
-    assert words == "OperationalError, and its text holds a part of the address"
+    assert words == "OperationalError (its text contains part of the address)"

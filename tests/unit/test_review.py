@@ -142,7 +142,7 @@ def test_what_came_in_undecided_is_acknowledged_once(fill, say, address):
 @pytest.mark.parametrize(
     ("key", "why", "text"),
     [
-        ("property:12", "why not", "did not come in undecided"),
+        ("property:12", "why not", "is not an undecided connection or share"),
         ("11", "why not", "invalid request key"),
         (KEY, "  ", "--why is empty; give a reason"),
     ],

@@ -180,7 +180,7 @@ async def test_of_two_replicas_without_a_lease_one_records_the_intent(ledger, le
 
     def slowly(bound):
         try:
-            (intent,) = ledger._intend(bound, [PlannedAnswer(step, ledger._patience(NOW, None))])
+            (intent,) = ledger._intend(bound, [PlannedAnswer(step, ledger._current_wait(NOW, None))])
         finally:
             in_hand.set()
         looked.wait(60)
