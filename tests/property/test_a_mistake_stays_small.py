@@ -299,7 +299,7 @@ class Broken(Exception):
     ("where", "name", "instead", "among"),
     [
         (intents, "check_not_paused", lambda *_: None, stories_with(unlimited, at_once(by_file=False))),
-        (cycle_module, "paused_by", lambda *_: None, stories_with(unlimited, at_once(by_file=True))),
+        (cycle_module, "pause_file_reason", lambda *_: None, stories_with(unlimited, at_once(by_file=True))),
         (history, "limit_usage", lambda *_, **__: (), stories_with(some_limits, st.none())),
     ],
     ids=["pause", "pause file", "counts"],
