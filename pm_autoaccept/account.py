@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Settings
-from pm_autoaccept.cycle import Cycle
+from pm_autoaccept.cycle import Cycle, Tables
 from pm_autoaccept.data_sources import read_folder
 from pm_autoaccept.data_sources.fetch import SourceAccess
 from pm_autoaccept.data_sources.refresh import READ_TIMEOUT, SourceRefresher
 from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
-from pm_autoaccept.model import Decision, Fact, PolicyRevision, Receipt
-from pm_autoaccept.policy import Policy, Table, load_checked
+from pm_autoaccept.model import Decision, PolicyRevision, Receipt
+from pm_autoaccept.policy import Policy, load_checked
 from pm_autoaccept.record import RETRY_WITHIN
 from pm_autoaccept.sign_in import Session
 from pm_autoaccept.telemetry.events import log_notify_group
@@ -33,7 +33,7 @@ class ActivePolicy:
     """
 
     policy: Policy
-    tables: Mapping[str, Fact[Table]]
+    tables: Tables
     files: Mapping[str, str] = field(default_factory=dict)
     refused: str | None = None
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class ActivePolicy:
     async def load(cls, settings: Settings, proxy_guard: ProxyPasswordGuard | None = None) -> ActivePolicy:
         """Load a policy, run its tests, and read its data once; raises `PolicyRefused` or `ConfigurationError`."""
         loaded = load_policy(settings.policy)
-        keeper = SourceRefresher(
+        refresher = SourceRefresher(
             sources=loaded.policy.sources,
             places=data_places(settings, proxy_guard),
             now=utc_now,
             cycle_wait=READ_TIMEOUT,
             logs_reads=False,
         )
-        await keeper.start()
-        await keeper.close()
-        return loaded.with_data(keeper)
+        await refresher.start()
+        await refresher.close()
+        return loaded.with_data(refresher)
 
-    def with_data(self, keeper: SourceRefresher) -> ActivePolicy:
-        """The same policy with this data, which the keeper keeps up to date."""
-        return replace(self, tables=keeper.tables, dated=keeper.dated)
+    def with_data(self, refresher: SourceRefresher) -> ActivePolicy:
+        """The same policy with this data, which the refresher keeps up to date."""
+        return replace(self, tables=refresher.tables, dated=refresher.dated)
 
     @property
     def revision(self) -> PolicyRevision:
@@ -89,7 +89,7 @@ def build_cycle(
     blocked_reason: Callable[[], str | None] = lambda: None,
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
     on_decision: Callable[[Decision], None] = log_notify_group,
-    on_tables: Callable[[Mapping[str, Fact[Table]]], None] = lambda _tables: None,
+    on_tables: Callable[[Tables], None] = lambda _tables: None,
     now: Callable[[], datetime] = utc_now,
 ) -> Cycle:
     """Build the cycle of a signed-in account from its policy and settings.

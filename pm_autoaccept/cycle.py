@@ -69,7 +69,7 @@ class Cycle:
     provider: ProviderAccount
     ledger: Ledger
     policy: Policy
-    tables: Mapping[str, Fact[Table]]
+    tables: Tables
     mode: Mode
     now: Callable[[], datetime] = utc_now
     blocked_reason: Callable[[], str | None] = lambda: None
@@ -89,7 +89,7 @@ class Cycle:
     def replace_policy(
         self,
         policy: Policy,
-        tables: Mapping[str, Fact[Table]],
+        tables: Tables,
         dated: Mapping[str, datetime | None] = MappingProxyType({}),
     ) -> None:
         """Use another policy from now on. Steps planned by the old policy are dropped."""

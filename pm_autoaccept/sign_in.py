@@ -18,7 +18,7 @@ from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.errors import NotAuthorised, PortfolioManagerError, ProxyNotAuthorised
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.elapsed_time import PROCESS_CLOCKS
-from pm_autoaccept.ledger.proxy_passwords import proxy_guard_for_reader, proxy_guard_in_ledger
+from pm_autoaccept.ledger.proxy_passwords import open_proxy_guard, proxy_guard_in_ledger
 from pm_autoaccept.model import ProviderAccount
 from pm_autoaccept.portfolio_manager import CallMade, PortfolioManager, RateLimiter
 from pm_autoaccept.sign_in_memory import SignInMemory, sign_in_attempts
@@ -44,7 +44,7 @@ async def proxy_guard_for_reading(*accounts: Settings) -> AsyncIterator[ProxyPas
     """The proxy password guard of a read-only command. It still records refused proxy passwords in the ledger."""
     ledger = accounts[0].ledger
     if ledger_exists(ledger) and any(account.proxies.may_sign_in for account in accounts):
-        async with proxy_guard_for_reader(ledger) as proxy_guard:
+        async with open_proxy_guard(ledger) as proxy_guard:
             yield proxy_guard
     else:
         yield ProxyPasswordGuard()

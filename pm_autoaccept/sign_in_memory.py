@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import Settings, ledger_exists
+from pm_autoaccept.config import SQLITE_IN_MEMORY, Settings, ledger_exists
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
 from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
 from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
 
-_IN_MEMORY = "sqlite://"
 _NO_LEDGER_WARNING = (
     "there is no ledger yet to record that this password was refused, so every further command tries it again; "
     "Portfolio Manager may lock the account"
@@ -158,7 +157,7 @@ async def open_read_only(
     there_is = ledger_exists(settings.ledger)
     async with AsyncExitStack() as stack:
         ledger = await SqlLedger.open(
-            settings.ledger if there_is else "sqlite://", name=settings.name, read_only=there_is
+            settings.ledger if there_is else SQLITE_IN_MEMORY, name=settings.name, read_only=there_is
         )
         stack.push_async_callback(ledger.close)
         if not there_is:

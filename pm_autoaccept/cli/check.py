@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +60,7 @@ def check(
         return 0
 
     from pm_autoaccept.cli.check_report.report import report_on
+    from pm_autoaccept.clock import utc_now
 
     named = options.policy_folder(folder, settings=overrides["settings"], account=overrides["account"])
     definitions = None
@@ -71,7 +71,7 @@ def check(
         definitions = read_custom_fields(load_settings(policy=named, **overrides))
     report = report_on(
         named,
-        now=datetime.now(UTC),
+        now=utc_now(),
         names=_policy_names(overrides["settings"]),
         definitions=definitions,
         require_coverage=require_coverage,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.help_page import Command
-from pm_autoaccept.cli.support.moments import MomentType
+from pm_autoaccept.cli.support.moments import MomentType, format_moment
 
 
 @click.command(cls=Command)
@@ -44,7 +44,7 @@ def mask(before: datetime, *, name: str | None, yes: bool, settings: Path | None
         account=name,
     )
     # Even if there is nothing left to mask: an earlier run may not have erased the old data from the file.
-    confirm(f"Permanently mask {old} rows last seen before {before:%Y-%m-%d %H:%M:%S %Z}?", yes=yes)
+    confirm(f"Permanently mask {old} rows last seen before {format_moment(before, UTC)}?", yes=yes)
 
     async def work() -> retention.Masked:
         database = await Database.open(ledger_address(ledger, settings=settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pm_autoaccept.config.display import ListedSetting, list_settings
-from pm_autoaccept.config.formats import host_and_port, ledger_exists, ledger_file, password_in
+from pm_autoaccept.config.formats import SQLITE_IN_MEMORY, host_and_port, ledger_exists, ledger_file, password_in
 from pm_autoaccept.config.origins import PREFIX, Origin, read_variable
 from pm_autoaccept.config.precedence import (
     ENVIRONMENT_SETTINGS,
@@ -25,6 +25,7 @@ __all__ = [
     "EPA_HOST",
     "PREFIX",
     "SERVICES",
+    "SQLITE_IN_MEMORY",
     "ListedSetting",
     "Origin",
     "PolicyNames",

@@ -18,7 +18,9 @@ from pm_autoaccept.policy.durations import read_duration
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
 _LARGEST_PORT = 65535
-_SQLITE = "sqlite://"
+SQLITE_IN_MEMORY = "sqlite://"
+"""The address of a ledger in memory, with which the address of every SQLite file begins."""
+
 _POSTGRESQL = frozenset({"postgresql", "postgres"})
 
 
@@ -122,7 +124,7 @@ def redact_proxy(address: str) -> str:
 
 def is_database(address: str) -> bool:
     """Whether it is the address of a SQLite file or a PostgreSQL database."""
-    return address.startswith(_SQLITE) or _is_postgresql(address)
+    return address.startswith(SQLITE_IN_MEMORY) or _is_postgresql(address)
 
 
 def _is_postgresql(address: str) -> bool:
@@ -141,7 +143,7 @@ def ledger_file(address: str) -> str | None:
 def ledger_exists(address: str) -> bool:
     """Whether there is a ledger file; True for a database server, which reports a missing database itself."""
     file = ledger_file(address)
-    return address != _SQLITE and (file is None or Path(file).exists())
+    return address != SQLITE_IN_MEMORY and (file is None or Path(file).exists())
 
 
 def password_in(address: str) -> str:

@@ -51,7 +51,7 @@ class PolicyWatch:
     refusal: Refusal | None = None
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: FileStamps
-    _keeper: SourceRefresher
+    _refresher: SourceRefresher
 
     @classmethod
     async def begin(
@@ -68,12 +68,12 @@ class PolicyWatch:
         # File stamps are taken before reading, so that a change in between is detected.
         seen = policy_stamps(places.folder)
         loaded = await _load_in_thread(places.folder)
-        keeper = SourceRefresher(
+        refresher = SourceRefresher(
             sources=loaded.policy.sources, places=places, now=now, cycle_wait=patience, logs_reads=tells
         )
-        await keeper.start()
-        active = loaded.with_data(keeper)
-        return cls(places=places, now=now, active=active, stirred=keeper.updated, _seen=seen, _keeper=keeper)
+        await refresher.start()
+        active = loaded.with_data(refresher)
+        return cls(places=places, now=now, active=active, stirred=refresher.updated, _seen=seen, _refresher=refresher)
 
     @property
     def folder(self) -> Path:
@@ -88,13 +88,13 @@ class PolicyWatch:
         """
         if known_policy_stamps(self.folder, stamped_documents(self._seen)) != self._seen:
             return "the policy's files have changed"
-        return self._keeper.changed_reason()
+        return self._refresher.changed_reason()
 
     async def apply_changes(self) -> bool:
         """Load what has changed. Returns whether the policy was replaced; one with faults never replaces it."""
         replaced = policy_stamps(self.folder) != self._seen and await self._load()
         if not replaced:
-            await self._keeper.refresh()
+            await self._refresher.refresh()
         self.stirred.clear()  # the cycle that begins now uses everything loaded so far
         return replaced
 
@@ -105,15 +105,15 @@ class PolicyWatch:
             if policy_stamps(self.folder) != self._seen:
                 self.stirred.set()
             else:
-                self._keeper.start_due_reads()
+                self._refresher.start_due_reads()
 
     def replace_places(self, places: SourceAccess) -> None:
         """Change where data is read from, or through which proxy, from the next read on."""
-        self.places = self._keeper.places = places
+        self.places = self._refresher.places = places
 
     async def close(self) -> None:
         """Stop waiting for data."""
-        await self._keeper.close()
+        await self._refresher.close()
 
     async def _load(self) -> bool:
         for _ in range(_MAX_LOAD_ATTEMPTS):
@@ -143,13 +143,13 @@ class PolicyWatch:
         self._seen, self.refusal = seen, None
         if loaded.revision == self.active.revision:
             return False
-        before = self._keeper
-        self._keeper = SourceRefresher(
+        before = self._refresher
+        self._refresher = SourceRefresher(
             sources=loaded.policy.sources, places=self.places, now=self.now, updated=self.stirred
         )
-        await self._keeper.start(before)
+        await self._refresher.start(before)
         await before.close()
-        self.active = loaded.with_data(self._keeper)
+        self.active = loaded.with_data(self._refresher)
         log.info("policy_loaded", digest=loaded.policy.digest, rules=len(loaded.policy.rules))
         return True
 

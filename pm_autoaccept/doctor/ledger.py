@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from pm_autoaccept.config import Program, Settings, ledger_exists, ledger_file
+from pm_autoaccept.config import SQLITE_IN_MEMORY, Program, Settings, ledger_exists, ledger_file
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerMismatch
 from pm_autoaccept.ledger import Database, SqlLedger
@@ -36,7 +36,6 @@ AND NOT (has_table_privilege(s || '.' || t, 'INSERT') AND has_table_privilege(s 
 
 _UNUSABLE = "check the ledger's address, and that this program's user has access to it"
 
-IN_MEMORY = "sqlite://"
 
 PROBLEM_BELOW_BYTES, WARNING_BELOW_BYTES = 100_000_000, 1_000_000_000
 """Limits for the free space on the ledger's disk."""
@@ -45,7 +44,7 @@ PROBLEM_BELOW_BYTES, WARNING_BELOW_BYTES = 100_000_000, 1_000_000_000
 async def check_ledger(program: Program) -> AsyncIterator[Finding]:
     """Check that the ledger can be read and written, its schema version, permissions and disk space."""
     shown, file = program.accounts[0].ledger_shown, ledger_file(program.ledger)
-    if program.ledger == IN_MEMORY:
+    if program.ledger == SQLITE_IN_MEMORY:
         yield warning("ledger", "it is in memory and is lost when the program ends", "pass --ledger with a file")
         return
     path = None if file is None else Path(file)

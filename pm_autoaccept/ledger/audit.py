@@ -1,4 +1,4 @@
-"""Audit queries: who was accepted, when, by which rule of which policy, on which data, with which note."""
+"""Audit queries: who was accepted and when, with the rule, the policy, the data and the note."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.errors import LeaseLost, LedgerError, LedgerUnavailable
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
@@ -82,7 +83,7 @@ class Leases:
         *,
         holder: str,
         ttl: timedelta,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = monotonic_seconds,
     ) -> None:
         self.holder = f"{holder}/{uuid4().hex[:12]}"

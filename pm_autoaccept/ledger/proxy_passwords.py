@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.egress import Proxy
 from pm_autoaccept.egress.proxy_password import ProxyPasswordGuard, ProxyPasswordStore
 from pm_autoaccept.errors import ConfigurationError, LedgerError
@@ -20,11 +21,7 @@ PROXY_ROW = "(proxy)"
 """Used instead of an account's name. No account can have this name."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def proxy_guard_in_ledger(database: Database, *, now: Callable[[], datetime] = _utc_now) -> ProxyPasswordGuard:
+def proxy_guard_in_ledger(database: Database, *, now: Callable[[], datetime] = utc_now) -> ProxyPasswordGuard:
     """Proxy password attempts of this process, recorded in a ledger."""
 
     def remembers(proxy: Proxy) -> ProxyPasswordStore:
@@ -37,9 +34,7 @@ def proxy_guard_in_ledger(database: Database, *, now: Callable[[], datetime] = _
 
 
 @asynccontextmanager
-async def proxy_guard_for_reader(
-    address: str, *, now: Callable[[], datetime] = _utc_now
-) -> AsyncIterator[ProxyPasswordGuard]:
+async def open_proxy_guard(address: str, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[ProxyPasswordGuard]:
     """The same for a command that otherwise only reads its ledger. It must record attempts, or a password could lock.
 
     If no ledger can be used, only this process remembers the attempts.

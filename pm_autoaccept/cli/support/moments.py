@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from pm_autoaccept.clock import utc_now
+
 SYNTAX = "a date, a date and time, a time of day or a duration; UTC unless it has an offset"
 """For the help text of options."""
 
@@ -37,7 +39,7 @@ class MomentType(click.ParamType[datetime]):
         *,
         whole_day: bool = False,
         future: bool = False,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._whole_day, self._future, self._clock = whole_day, future, clock
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select
 
+from pm_autoaccept.clock import utc_now
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import ledger as ledger_table
@@ -36,7 +37,7 @@ class LedgerIdentity:
         self,
         name: object,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = monotonic_seconds,
     ) -> None:
         self._name = name
