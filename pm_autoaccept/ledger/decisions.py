@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
-from pm_autoaccept.ledger.db.queries import chunks
+from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
+from pm_autoaccept.ledger.db.id_lists import in_ids
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.holds import DecidedRow, record_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
 from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
+
+
+class AppendedDecision(NamedTuple):
+    """A decision that was appended, its row number, and the row number of its request."""
+
+    decision: Decision
+    number: int
+    request: int
 
 
 def record_decisions(
@@ -24,7 +33,7 @@ def record_decisions(
     *,
     mode: Mode,
     at: datetime,
-) -> list[Decision]:
+) -> list[AppendedDecision]:
     """Append the decisions that changed, to requests that `record_snapshot` recorded; returns those appended."""
     why = {kept.decision.key: kept.reason for kept in kept_back}
     rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
@@ -35,7 +44,8 @@ def record_decisions(
             raise LedgerUnavailable(f"internal error: {decision.key} was decided before it was recorded")
         requests.append((row, decision))
     last = last_decisions(connection, [row.id for row, _ in requests])
-    new, decided, appended = [], [], []
+    new, decided = [], []
+    appended: dict[int, Decision] = {}
     for row, decision in requests:
         back = why.get(decision.key)
         before = last.get(row.id)
@@ -44,12 +54,12 @@ def record_decisions(
         changed = before is None or (_what_counts(before), _tried(before)) != (now, tried)
         if changed:
             new.append(decision_values(decision, row.id, back, mode=mode, at=at))
-            appended.append(decision)
+            appended[row.id] = decision
         decided.append(DecidedRow(row, before, decision, changed))
     record_holds(connection, decided, mode=mode, at=at)
-    if new:
-        connection.execute(decision_table.insert(), new)
-    return appended
+    _APPENDED.run(connection, new)
+    numbers = last_numbers(connection, appended)
+    return [AppendedDecision(decision, numbers[request], request) for request, decision in appended.items()]
 
 
 def _what_counts(row: Row[Any]) -> tuple[object, ...]:
@@ -85,18 +95,22 @@ def decision_values(
     }
 
 
+def last_numbers(connection: Connection, requests: Iterable[int]) -> dict[int, int]:
+    """Request row number → the row number of its last decision."""
+    rows = connection.execute(_NEWEST_OF, {"requests": list(requests)})
+    return {request: number for number, request in rows}
+
+
 def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int, Row[Any]]:
     """Request row number → its last decision."""
-    found: dict[int, Row[Any]] = {}
-    for some in chunks(list(requests)):
-        for row in connection.execute(_LAST, {"requests": some}):
-            found[row.request_id] = row
-    return found
+    return {row.request_id: row for row in connection.execute(_LAST, {"requests": list(requests)})}
 
 
+_APPENDED = BulkStatement(decision_table.insert(), [each.name for each in decision_table.c if each.name != "id"])
 _NEWEST = (
     select(func.max(decision_table.c.id))
-    .where(decision_table.c.request_id.in_(bindparam("requests", expanding=True)))
+    .where(in_ids(decision_table.c.request_id, "requests"))
     .group_by(decision_table.c.request_id)
 )
+_NEWEST_OF = _NEWEST.add_columns(decision_table.c.request_id)
 _LAST = select(decision_table).where(decision_table.c.id.in_(_NEWEST))

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
 from pm_autoaccept.ledger.cascade import explained_by_cascade, note_cascade
+from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
+from pm_autoaccept.ledger.db.id_lists import in_ids
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.decisions import decision_values, last_decisions
+from pm_autoaccept.ledger.decisions import AppendedDecision, decision_values, last_decisions
 from pm_autoaccept.ledger.elapsed_time import Moment, UnknownWait
 from pm_autoaccept.ledger.limit_usage import count_answers
 from pm_autoaccept.ledger.pauses import check_not_paused
 from pm_autoaccept.ledger.refusals import last_answer
-from pm_autoaccept.ledger.request_rows import RequestRow, last_intent, match_row, rows_by_key
+from pm_autoaccept.ledger.request_rows import RequestRow, last_intent, lock_rows, match_row, rows_by_key
 from pm_autoaccept.ledger.unknown_outcomes import may_repeat
 from pm_autoaccept.limits import has_room
 from pm_autoaccept.model import MAX_CLOCK_SKEW, Mode, Outcome, RequestKey, Step
+
+AppendedDecisions: TypeAlias = Mapping[int, AppendedDecision]
+"""Request row number → the decision that this process last appended for it in enforce mode."""
 
 
 class PlannedAnswer(NamedTuple):
@@ -59,8 +64,15 @@ class RecordedIntent(NamedTuple):
     request_before: Mapping[str, object] = MappingProxyType({})
 
 
-def record_intents(connection: Connection, provider: int, answers: Sequence[PlannedAnswer]) -> list[RecordedIntent]:
+def record_intents(
+    connection: Connection,
+    provider: int,
+    answers: Sequence[PlannedAnswer],
+    appended: AppendedDecisions = MappingProxyType({}),
+) -> list[RecordedIntent]:
     """Record that these answers are about to be sent, with their decisions and cascades: all or none.
+
+    The decisions in `appended` need not be read back and compared.
 
     Raises:
         AlreadyAnswered: one of the requests was already answered, for example by another process.
@@ -69,7 +81,7 @@ def record_intents(connection: Connection, provider: int, answers: Sequence[Plan
         LedgerUnavailable: one of the requests was never recorded.
     """
     check_not_paused(connection, provider)
-    rows = rows_by_key(connection, provider, (step.key for step, _ in answers), lock=True)
+    rows = lock_rows(connection, provider, (step.key for step, _ in answers))
     intents: dict[RequestKey, RecordedIntent] = {}
     first: dict[RequestKey, tuple[PlannedAnswer, RequestRow]] = {}
     for answer in answers:
@@ -85,7 +97,7 @@ def record_intents(connection: Connection, provider: int, answers: Sequence[Plan
             raise AlreadyAnswered(f"{step.key} was already answered by another process that uses this ledger")
         else:
             first[step.key] = answer, row
-    intents |= _intend_first(connection, first)
+    intents |= _intend_first(connection, first, appended)
     for step, _ in answers:
         if step.falls:
             _may_fall(connection, provider, step, intents[step.key].number)
@@ -99,12 +111,14 @@ def _answered(row: RequestRow, known: Sequence[RequestRow]) -> bool:
 
 
 def _intend_first(
-    connection: Connection, first: Mapping[RequestKey, tuple[PlannedAnswer, RequestRow]]
+    connection: Connection,
+    first: Mapping[RequestKey, tuple[PlannedAnswer, RequestRow]],
+    appended: AppendedDecisions,
 ) -> dict[RequestKey, RecordedIntent]:
     """Insert the intents of requests that were not answered yet."""
     if not first:
         return {}
-    decisions = _decisions_of(connection, list(first.values()))
+    decisions = _decisions_of(connection, list(first.values()), appended)
     new = [
         {
             "request_id": row.id,
@@ -114,20 +128,38 @@ def _intend_first(
             "intended_at": answer.now.at,
             "attempts": 1,
             "outcome": Outcome.OPEN,
+            "outcome_text": "",
             **answer.sent,
         }
         for answer, row in first.values()
     ]
-    made = connection.execute(_INTENDED, new)
-    connection.execute(_OPENED, [{"request": row.id, "at": answer.now.at} for answer, row in first.values()])
-    return dict(zip(first, map(RecordedIntent, made.scalars()), strict=True))
+    _INTENDED.run(connection, new)
+    _OPENED.run(connection, [{"request": row.id, "at": answer.now.at} for answer, row in first.values()])
+    numbers = _last_numbers(connection, [row.id for _, row in first.values()])
+    return {key: RecordedIntent(numbers[row.id]) for key, (_, row) in first.items()}
 
 
-_INTENDED = intent_table.insert().returning(intent_table.c.id, sort_by_parameter_order=True)
-_OPENED = (
+def _last_numbers(connection: Connection, requests: list[int]) -> dict[int, int]:
+    """Request row number → the number of its last intent, which no other transaction can add to: the row is locked."""
+    return {request: number for number, request in connection.execute(_LAST_NUMBERS, {"requests": requests})}
+
+
+_INTENDED = BulkStatement(
+    intent_table.insert(),
+    [
+        *("request_id", "decision_id", "action", "note", "template", "program", "intended_at", "attempts"),
+        *("sent_at", "service_sent_at", "outcome", "outcome_text", "awaits"),
+    ],
+)
+_OPENED = BulkStatement(
     request_table.update()
     .where(request_table.c.id == bindparam("request"))
     .values(outcome=Outcome.OPEN, outcome_at=bindparam("at"), present_reads=0)
+)
+_LAST_NUMBERS = (
+    select(func.max(intent_table.c.id), intent_table.c.request_id)
+    .where(in_ids(intent_table.c.request_id, "requests"))
+    .group_by(intent_table.c.request_id)
 )
 
 
@@ -172,8 +204,22 @@ def _within_limits(connection: Connection, provider: int, answers: Sequence[Plan
             raise OverLimit(f"another process has answered meanwhile, and a limit on {limit.action}s is reached")
 
 
-def _decisions_of(connection: Connection, first: Sequence[tuple[PlannedAnswer, RequestRow]]) -> dict[int, int]:
+def _decisions_of(
+    connection: Connection, first: Sequence[tuple[PlannedAnswer, RequestRow]], appended: AppendedDecisions
+) -> dict[int, int]:
     """Request row number → the decision behind its answer: the last recorded one if it is the same, or a new row."""
+    found, others = {}, []
+    for answer, row in first:
+        own = appended.get(row.id)
+        if own is not None and own.decision is answer.step.decision and own.number == row.last_decision:
+            found[row.id] = own.number
+        else:
+            others.append((answer, row))
+    return found | _recorded_decisions(connection, others) if others else found
+
+
+def _recorded_decisions(connection: Connection, first: Sequence[tuple[PlannedAnswer, RequestRow]]) -> dict[int, int]:
+    """Request row number → its last recorded decision if that is the one behind its answer, or a new row."""
     last = last_decisions(connection, [row.id for _, row in first])
     found = {}
     for answer, row in first:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
 
 from pm_autoaccept.ledger.cascade import cascade_outcome, undo_cascade
+from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
+from pm_autoaccept.ledger.db.id_lists import in_ids
 from pm_autoaccept.ledger.db.queries import by_number, numbered
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
@@ -51,9 +53,8 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
         )
         if outcome not in (Outcome.DONE, Outcome.OPEN):
             not_done.append(intent)
-    if ended:
-        connection.execute(_INTENT_ENDED, ended)
-        connection.execute(_REQUEST_ENDED, ended)
+    _INTENT_ENDED.run(connection, ended)
+    _REQUEST_ENDED.run(connection, ended)
     for intent in not_done:
         # It was not processed, so no other request was rejected with it.
         undo_cascade(connection, intent)
@@ -74,7 +75,7 @@ def withdraw_intents(connection: Connection, intents: Sequence[RecordedIntent]) 
     Attempts that reads or another replica have settled, or sent again, stay as they are.
     """
     sent = by_number(connection, _SENT, [intent.number for intent in intents])
-    requests = request_table.select().where(request_table.c.id.in_(row.request_id for row in sent.values()))
+    requests = request_table.select().where(in_ids(request_table.c.id, [row.request_id for row in sent.values()]))
     connection.execute(requests.with_for_update())
     taken_back = []
     for intent in intents:
@@ -108,10 +109,10 @@ _ENDED: dict[str, BindParameter[Any]] = {
     "outcome_at": bindparam("at"),
     "outcome_text": bindparam("text"),
 }
-_INTENT_ENDED = (
+_INTENT_ENDED = BulkStatement(
     intent_table.update().where(intent_table.c.id == bindparam("intent")).values(**_ENDED, awaits=bindparam("change"))
 )
-_REQUEST_ENDED = (
+_REQUEST_ENDED = BulkStatement(
     request_table.update()
     .where(request_table.c.id == bindparam("request"))
     .values(**_ENDED, retry_not_before=bindparam("retry_not_before"))

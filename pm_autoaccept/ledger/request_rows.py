@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, select, true
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, select, true
 
-from pm_autoaccept.ledger.db.queries import chunks
+from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
@@ -58,29 +59,54 @@ _BY_KEY = (
     .where(
         request_table.c.provider_id == bindparam("provider"),
         request_table.c.kind == bindparam("kind"),
-        request_table.c.pm_id.in_(bindparam("numbers", expanding=True)),
+        in_ids(request_table.c.pm_id, "numbers"),
     )
     .order_by(request_table.c.id)
 )
-_BY_KEY_LOCKED = _BY_KEY.with_for_update()
+_LAST_DECISION = (
+    select(func.max(decision_table.c.id))
+    .where(decision_table.c.request_id == request_table.c.id)
+    .correlate(request_table)
+    .scalar_subquery()
+    .label("last_decision")
+)
+_LOCKED_COLUMNS = (
+    *("id", "pm_id", "content_digest", "sender_id", "requested_at", "absent_reads", "present_reads"),
+    *("outcome", "outcome_at", "retry_not_before", "ended_at"),
+)
+_BY_KEY_LOCKED = (
+    _BY_KEY.with_only_columns(
+        *(request_table.c[name] for name in _LOCKED_COLUMNS), _MAY_HAVE_TAKEN_EFFECT, _LAST_DECISION
+    )
+).with_for_update()
 
 
 def rows_by_key(
-    connection: Connection, provider: int, keys: Iterable[RequestKey], *, lock: bool = False
+    connection: Connection, provider: int, keys: Iterable[RequestKey]
 ) -> dict[RequestKey, list[RequestRow]]:
-    """All rows of these keys of a provider account, oldest first.
+    """All rows of these keys of a provider account, oldest first, with `STATE_COLUMNS`."""
+    return _rows_by_key(connection, _BY_KEY, provider, keys)
 
-    With `lock`, no other transaction can change them until this one ends.
+
+def lock_rows(connection: Connection, provider: int, keys: Iterable[RequestKey]) -> dict[RequestKey, list[RequestRow]]:
+    """All rows of these keys, oldest first, which no other transaction can change until this one ends.
+
+    They have only the columns that tell whether a request was answered, because they are read for every answer, and
+    the row number of the last decision.
     """
+    return _rows_by_key(connection, _BY_KEY_LOCKED, provider, keys)
+
+
+def _rows_by_key(
+    connection: Connection, query: Select[Any], provider: int, keys: Iterable[RequestKey]
+) -> dict[RequestKey, list[RequestRow]]:
     ids: dict[Kind, list[int]] = defaultdict(list)
     for key in set(keys):
         ids[key.kind].append(key.id)
     found: dict[RequestKey, list[RequestRow]] = defaultdict(list)
     for kind, numbers in ids.items():
-        for some in chunks(numbers):
-            said = {"provider": provider, "kind": kind, "numbers": some}
-            for row in connection.execute(_BY_KEY_LOCKED if lock else _BY_KEY, said):
-                found[RequestKey(kind, row.pm_id)].append(row)
+        for row in connection.execute(query, {"provider": provider, "kind": kind, "numbers": numbers}):
+            found[RequestKey(kind, row.pm_id)].append(row)
     return found
 
 

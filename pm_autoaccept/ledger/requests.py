@@ -6,13 +6,15 @@ A request is gone only after two whole reads without it, even if it fell with on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, or_, select
 
 from pm_autoaccept.ledger.absence import proves_absence, unreadable_digest, unreadable_seen_with
-from pm_autoaccept.ledger.db.queries import chunks, insert
+from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
+from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import unreadable as unreadable_table
@@ -84,8 +86,7 @@ def record_snapshot(
         for element in pending.unreadable:
             _record_unreadable(connection, provider, element, at=at, private_fields=private_fields)
     _record_absences(connection, provider, snapshot, still=still, strange=strange, unknown_wait=unknown_wait)
-    if new:
-        connection.execute(request_table.insert(), new)
+    _INSERTED.run(connection, new)
     if not isinstance(snapshot.notifications, NotLearnt):
         store_notifications(connection, provider, snapshot.notifications, at=at)
 
@@ -99,9 +100,9 @@ def _reopen(connection: Connection, request: int) -> None:
     _update(connection, [request], {**stood, "outcome_text": text})
 
 
-def _update(connection: Connection, requests: Iterable[int], values: Mapping[str, object]) -> None:
-    for some in chunks(list(requests)):
-        connection.execute(request_table.update().where(request_table.c.id.in_(some)).values(values))
+def _update(connection: Connection, requests: Collection[int], values: Mapping[str, object]) -> None:
+    if requests:
+        connection.execute(request_table.update().where(in_ids(request_table.c.id, list(requests))).values(values))
 
 
 def _note_unreadable_seen_with(
@@ -129,8 +130,8 @@ def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Coll
         in_doubt = select(table.id, table.outcome_at).where(table.kind == pending.kind, table.outcome == Outcome.OPEN)
         rows = connection.execute(in_doubt) if pending.whole else ()
         shown = [row.id for row in rows if row.id in still and pending.begun > row.outcome_at]
-        for some in chunks(shown):
-            counted = request_table.update().where(table.id.in_(some))
+        if shown:
+            counted = request_table.update().where(in_ids(table.id, shown))
             connection.execute(counted.values(present_reads=table.present_reads + 1))
 
 
@@ -154,7 +155,20 @@ def _new_row(
         "source": private_fields.source(request.source),
         "first_seen": at,
         "last_seen": at,
+        "absent_reads": 0,
+        "present_reads": 0,
+        "outcome_text": "",
     }
+
+
+_INSERTED = BulkStatement(
+    request_table.insert(),
+    [
+        *("provider_id", "kind", "pm_id", "content_digest", "occurrence", "account_id", "username", "sender_id"),
+        *("sender_username", "property_id", "access_level", "custom", "requested_at", "source", "first_seen"),
+        *("last_seen", "absent_reads", "present_reads", "seen_with", "outcome_text"),
+    ],
+)
 
 
 def _record_unreadable(

@@ -17,7 +17,7 @@ from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
 from pm_autoaccept.ledger.decisions import record_decisions
 from pm_autoaccept.ledger.elapsed_time import Clocks, UnknownWait
 from pm_autoaccept.ledger.history import count_open_intents, load_history, owners_with_open_answers
-from pm_autoaccept.ledger.intents import PlannedAnswer, RecordedIntent, record_intents
+from pm_autoaccept.ledger.intents import AppendedDecisions, PlannedAnswer, RecordedIntent, record_intents
 from pm_autoaccept.ledger.leases import HeldLease, fence
 from pm_autoaccept.ledger.notifications import store_notifications
 from pm_autoaccept.ledger.outcomes import IntentOutcome, record_outcomes, withdraw_intents
@@ -99,6 +99,7 @@ class SqlLedger:
         self._clock = clock
         self._provider: int | None = None
         self._under_way: dict[int, RecordedIntent] = {}
+        self._appended: AppendedDecisions = {}
         self.clocks = Clocks()
 
     @classmethod
@@ -136,6 +137,7 @@ class SqlLedger:
     async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
         """Record which requests are pending and which are not any more, and settle earlier answers accordingly."""
         wait = self._current_wait(at, snapshot.clock)
+        self._appended = {}  # so that an old plan is not kept
 
         def record(connection: Connection, provider: int) -> None:
             private_fields = (
@@ -181,9 +183,11 @@ class SqlLedger:
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
     ) -> Sequence[Decision]:
         """Append the decisions that differ from the request's last decision; returns those."""
-        return await self._write(
+        appended = await self._write(
             lambda connection, provider: record_decisions(connection, provider, decisions, kept_back, mode=mode, at=at)
         )
+        self._appended = {each.request: each for each in appended} if mode is Mode.ENFORCE else {}
+        return [each.decision for each in appended]
 
     async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force or was refused, unless the last record says the same."""
@@ -211,7 +215,7 @@ class SqlLedger:
         fence(connection, self.held_lease)
         if (why := self._too_new()) is not None:
             raise Paused(why)
-        return record_intents(connection, self._claimed_provider(), answers)
+        return record_intents(connection, self._claimed_provider(), answers, self._appended)
 
     async def record_outcome(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably the outcome of an intent."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Row, Select, Table, bindparam, select
+from sqlalchemy import Connection, CursorResult, Row, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+from pm_autoaccept.ledger.db.id_lists import in_ids
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
@@ -20,15 +22,12 @@ MAX_IDS_PER_QUERY = 500
 def numbered(table: Table, *names: str) -> Select[Any]:
     """Build a query for these columns of the rows with given numbers; run it with `by_number`."""
     columns = [table.c[name] for name in ("id", *names)]
-    return select(*columns).where(table.c.id.in_(bindparam("numbers", expanding=True)))
+    return select(*columns).where(in_ids(table.c.id, "numbers"))
 
 
 def by_number(connection: Connection, query: Select[Any], numbers: list[int]) -> dict[int, Row[Any]]:
     """Run a `numbered` query; returns number → row."""
-    found: dict[int, Row[Any]] = {}
-    for some in chunks(numbers):
-        found |= {row.id: row for row in connection.execute(query, {"numbers": some})}
-    return found
+    return {row.id: row for row in connection.execute(query, {"numbers": numbers})} if numbers else {}
 
 
 def chunks(numbers: list[int]) -> Iterator[list[int]]:
