@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ MAX_JOBS_PER_COMMIT = 256
 
 GATHER_S = 0.002
 """How long a job that may wait does so for others to share its commit, in seconds. Most commits take longer."""
+
+GATHERED_COMMITS = 8
+"""Gathering ends early once as many jobs wait as the largest of so many last ones gathered: hardly more will come."""
 
 TRANSACTION_TIMEOUT_S = 15.0
 """How long one transaction may take in PostgreSQL, in seconds. Longer than the server's own timeouts, which a frozen
@@ -74,6 +78,7 @@ class Writer:
         self._running: asyncio.Future[list[Any]] | None = None
         self._transaction: tuple[float, Any] | None = None
         self._gather_timer: asyncio.TimerHandle | None = None
+        self._gathered: deque[int] = deque(maxlen=GATHERED_COMMITS)
         self._watch_timer: asyncio.TimerHandle | None = None
         self.transaction_timeout_s: float | None = TRANSACTION_TIMEOUT_S
 
@@ -103,7 +108,7 @@ class Writer:
         self._thread.shutdown(wait=False)
 
     def _begin_soon(self, *, may_wait: bool) -> None:
-        if not may_wait:
+        if not may_wait or len(self._queue) >= max(self._gathered, default=MAX_JOBS_PER_COMMIT):
             self._begin()
         elif self._gather_timer is None:
             self._gather_timer = asyncio.get_running_loop().call_later(GATHER_S, self._begin)
@@ -113,6 +118,8 @@ class Writer:
             self._gather_timer.cancel()
             self._gather_timer = None
         jobs, self._queue = self._queue[:MAX_JOBS_PER_COMMIT], self._queue[MAX_JOBS_PER_COMMIT:]
+        if all(job.may_wait for job in jobs):
+            self._gathered.append(len(jobs))
         self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, jobs)
         self._running.add_done_callback(lambda done: self._hand_out(jobs, done))
         self._watch()

@@ -13,6 +13,7 @@ from sqlalchemy import event, func, select
 
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
 from pm_autoaccept.ledger import Database
+from pm_autoaccept.ledger.db import group_commit
 from pm_autoaccept.ledger.db.tables import notification, provider
 from pm_autoaccept.ledger.intents import PlannedAnswer
 from pm_autoaccept.model import Action, Outcome, Receipt, Step
@@ -227,16 +228,31 @@ async def test_a_server_that_is_frozen_does_not_keep_the_ledger_waiting_for_ever
 async def test_what_is_done_together_waits_a_moment_for_more(database):
     """Two that come one after the other share a commit; what cannot be shared does not wait, and takes them along."""
     held = Held(database)
-
-    def each(bound, handed):
-        return [add(number)(bound) for number in handed]
-
-    for late in (database.run_grouped(each, 2), database.run(add(4))):
+    for late in (database.run_grouped(_each_number, 2), database.run(add(4))):
         number = 3 if held.commits else 1
-        first = asyncio.ensure_future(database.run_grouped(each, number))
+        first = asyncio.ensure_future(database.run_grouped(_each_number, number))
         await asyncio.sleep(0)
         assert await asyncio.gather(first, late) == [number, number + 1]
     assert held.commits == 2
+
+
+async def test_gathering_ends_when_as_many_wait_as_were_gathered_before(database, monkeypatch):
+    """Nothing waits for the rest of the moment then; where more came before, one that comes alone does wait."""
+    monkeypatch.setattr(group_commit, "GATHER_S", 0)
+    both = [asyncio.ensure_future(database.run_grouped(_each_number, number)) for number in (1, 2)]
+    assert await asyncio.gather(*both) == [1, 2]
+    monkeypatch.setattr(group_commit, "GATHER_S", 3600)
+    again = [asyncio.ensure_future(database.run_grouped(_each_number, number)) for number in (3, 4)]
+    assert await asyncio.wait_for(asyncio.gather(*again), 60) == [3, 4]
+    alone = asyncio.ensure_future(database.run_grouped(_each_number, 5))
+    await asyncio.sleep(0)
+    assert not database._writer._running
+    await database.run(add(6))
+    assert await alone == 5
+
+
+def _each_number(bound, handed):
+    return [add(number)(bound) for number in handed]
 
 
 async def test_closing_finishes_what_waits_for_more(ledger_address):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, select
 
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable
+from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import intent as intent_table
+from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.model import (
     Action,
     AnswerState,
@@ -107,6 +113,37 @@ async def test_a_decision_is_a_new_row_only_when_verdict_rule_or_kind_of_reason_
         (ACCEPT, "a-rule", ReasonKind.IN_DOUBT),
     ]
     assert len(await ledger.decisions()) == 1
+
+
+async def test_a_decision_that_is_not_the_last_any_more_is_recorded_again_behind_its_answer(ledger):
+    """This process remembers what it appended; another one, or a copy that was restored, may have changed what is last.
+
+    The answer then has a row of its own, with the decision that led to it, and never another decision's number.
+    """
+    first, second, third = (connection(number) for number in (1, 2, 3))
+    await see(ledger, first, second, third, minute=0)
+    decisions = [decided(request, ACCEPT, policy_digest="ours") for request in (first, second, third)]
+    await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=NOW)
+    other = SqlLedger(ledger.database)
+    other._provider = ledger._provider
+    await other.record_decisions([decided(second, REJECT, policy_digest="theirs")], [], mode=Mode.OBSERVE, at=NOW)
+    await ledger.database.run(lambda bound: bound.execute(delete(decision_table).where(_decision_of(third))))
+    steps = [Step(decision=decision, action=Action.ACCEPT) for decision in decisions]
+    await asyncio.gather(*(ledger.record_intent(step, at=NOW) for step in steps))
+    behind = (
+        select(request_table.c.pm_id, decision_table.c.policy_digest)
+        .join(intent_table, intent_table.c.request_id == request_table.c.id)
+        .join(decision_table, decision_table.c.id == intent_table.c.decision_id)
+        .where(decision_table.c.request_id == request_table.c.id)
+    )
+    recorded = await ledger.database.read(lambda bound: bound.execute(behind).all())
+    assert sorted(map(tuple, recorded)) == [(1, "ours"), (2, "ours"), (3, "ours")]
+    assert [row.policy_digest for row in await ledger.decisions(every=True, keys=[first.key])] == ["ours"]
+
+
+def _decision_of(request):
+    row = select(request_table.c.id).where(request_table.c.pm_id == request.id).scalar_subquery()
+    return decision_table.c.request_id == row
 
 
 async def test_the_decision_behind_an_answer_is_on_record_as_it_was_made(ledger):
