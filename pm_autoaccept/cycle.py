@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import is_not
 from pathlib import Path
 from types import MappingProxyType
 
@@ -38,6 +39,9 @@ Tables = Mapping[str, Fact[Table]]
 
 TABLE_NOTE_INTERVAL = timedelta(hours=1)
 """How often the row counts of unchanged tables are recorded again."""
+
+GUARD_RECHECK = timedelta(milliseconds=50)
+"""How long a check of the guards is trusted. Contents grow old later by this much; new contents count at once."""
 
 
 def pause_file_reason(file: Path | None) -> str | None:
@@ -104,7 +108,7 @@ class Cycle:
         """
         snapshot = await self._read(record=record)
         guards = await self._guard_facts(snapshot)
-        tables = self._checked_tables(guards)
+        tables = self.checked_tables(guards, now=self.now())
         self.on_tables(tables)
         planned = replace(await self._judge(snapshot, tables), guards=guards, paused=await self.pause_reason())
         if record:
@@ -118,16 +122,16 @@ class Cycle:
                 self.on_decision(decision)
         return planned
 
+    def checked_tables(self, guards: GuardFacts, *, now: datetime) -> Tables:
+        """The policy's tables as they are now, checked against their guards."""
+        time = trusted_time(guards.clock, now)
+        return apply_guards(self.policy.sources, self.tables, dated=self.dated, remembered=guards.remembered, time=time)
+
     async def _guard_facts(self, snapshot: Snapshot) -> GuardFacts:
         """The clock difference and earlier row counts that the guards are checked against."""
         if any(source.guarded for source in self.policy.sources.values()):
             return GuardFacts(snapshot.clock, await self.ledger.source_histories(at=self.now()))
         return GuardFacts(snapshot.clock, {})
-
-    def _checked_tables(self, guards: GuardFacts) -> Tables:
-        """The policy's tables as they are now, checked against their guards."""
-        time = trusted_time(guards.clock, self.now())
-        return apply_guards(self.policy.sources, self.tables, dated=self.dated, remembered=guards.remembered, time=time)
 
     async def _judge(self, snapshot: Snapshot, tables: Tables) -> Plan:
         """Decide the requests of a snapshot, and plan the answers."""
@@ -153,14 +157,16 @@ class Cycle:
         if self.mode is not Mode.ENFORCE or await self.pause_reason() is not None:
             return ()
 
+        basis = _Basis(self, planned.guards)
+
         def blocked_reason(step: Step) -> str | None:
             if (why := self.blocked_reason() or pause_file_reason(self.pause_file)) is not None:
                 return why
+            now = self.now()
             # Checked again before each answer: a table may have been replaced or become too old since.
-            in_force = self.policy.digest, sources_in_use(self.policy, self._checked_tables(planned.guards))
-            if in_force != (step.decision.policy_digest, step.decision.sources):
+            if not basis.is_that_of(step.decision, now=now):
                 return "the policy or its data has changed since this was decided"
-            if not planned.fresh_from <= self.now() <= planned.fresh_until:
+            if not planned.fresh_from <= now <= planned.fresh_until:
                 return "the list that showed it is too old, the day has ended, or the clock was set back"
             return None
 
@@ -198,3 +204,32 @@ class Cycle:
         for finding in await self.ledger.reconcile(snapshot, at=self.now()):
             self.on_finding(finding)
         return snapshot
+
+
+class _Basis:
+    """The policy and the data that answers are sent by. Asked several times for each answer, so it compares objects.
+
+    A policy or a table that was replaced is another object. Only the guards also depend on the time, so they are
+    checked again after `GUARD_RECHECK`.
+    """
+
+    def __init__(self, cycle: Cycle, guards: GuardFacts) -> None:
+        self._cycle, self._guards = cycle, guards
+        self._policy: Policy | None = None
+        self._tables: tuple[Fact[Table] | None, ...] = ()
+        self._sources: tuple[SourceUse, ...] = ()
+        self._checked_at: datetime | None = None
+
+    def is_that_of(self, decision: Decision, *, now: datetime) -> bool:
+        """Whether the decision was made by the policy and the data that are in force now."""
+        policy = self._cycle.policy
+        tables = tuple(map(self._cycle.tables.get, policy.sources))
+        if (
+            self._checked_at is None
+            or not timedelta() <= now - self._checked_at <= GUARD_RECHECK
+            or policy is not self._policy
+            or any(map(is_not, tables, self._tables))
+        ):
+            self._sources = sources_in_use(policy, self._cycle.checked_tables(self._guards, now=now))
+            self._policy, self._tables, self._checked_at = policy, tables, now
+        return decision.policy_digest == policy.digest and decision.sources == self._sources

@@ -63,20 +63,25 @@ def decide(
     sources = sources_in_use(policy, tables)
     pending = {each.kind: _Pending.of(each, missed) for each in snapshot.lists}
     claims = _claims(policy, pending, accepted, missed)
-    known = Facts(now=time, defined=_defined(snapshot), claims=claims)
+    common = _CommonFacts(time, _defined(snapshot), claims)
     decisions: list[Decision] = []
     properties: dict[int, Verdict] = {}
     for kind in Kind:
         for request in (*pending[kind].first.values(), *pending[kind].missed.values()):
             doubt = _hold_reason(request, pending[kind])
             if doubt is not None:
-                decision = Decision(request=request, verdict=Verdict.HOLD, reason=doubt)
+                decision = Decision(
+                    request=request,
+                    verdict=Verdict.HOLD,
+                    reason=doubt,
+                    policy_digest=policy.digest,
+                    sources=sources,
+                )
             else:
                 since = held if isinstance(held, NotLearnt) else held.get(request.key)
-                facts = _facts(request, snapshot, known=known, pending=pending, properties=properties)
-                facts = replace(facts, held=since)
-                decision = _judge(policy, request, facts=facts, tables=tables)
-            decisions.append(replace(decision, policy_digest=policy.digest, sources=sources))
+                facts = _facts(request, snapshot, common=common, held=since, pending=pending, properties=properties)
+                decision = _judge(policy, request, facts=facts, tables=tables, sources=sources)
+            decisions.append(decision)
             if kind is Kind.PROPERTY:
                 properties[request.id] = decision.verdict
     return tuple(decisions)
@@ -86,6 +91,15 @@ def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[S
     """The tables that the decisions used, by name, with rows and digest; tables that could not be read are left out."""
     available = [(name, table) for name in sorted(policy.sources) if isinstance(table := tables.get(name), Table)]
     return tuple(SourceUse(name, table.rows, table.digest) for name, table in available)
+
+
+@dataclass(frozen=True, slots=True)
+class _CommonFacts:
+    """The facts that are the same for every request."""
+
+    now: Fact[datetime]
+    defined: Fact[frozenset[str]]
+    claims: Fact[Claims]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ class _Pending:
         for request in pending.requests:
             earlier = first.setdefault(request.id, request)
             # The bytes may differ although the content is the same.
-            if replace(earlier, source=b"") != replace(request, source=b""):
+            if earlier is not request and replace(earlier, source=b"") != replace(request, source=b""):
                 contradictory.add(request.id)
         absent = {each.request.id: each.request for each in missed if each.request.kind is pending.kind}
         unseen = {id_: request for id_, request in absent.items() if id_ not in first}
@@ -170,7 +184,14 @@ def _garbled(request: PendingRequest) -> str:
     return f"The {request.kind} request {request.id} contains a character that XML does not allow, in {request.garbled}"
 
 
-def _judge(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Mapping[str, Fact[Table]]) -> Decision:
+def _judge(
+    policy: Policy,
+    request: PendingRequest,
+    *,
+    facts: Facts,
+    tables: Mapping[str, Fact[Table]],
+    sources: tuple[SourceUse, ...],
+) -> Decision:
     judgement = policy.judge(request, facts, tables)
     return Decision(
         request=request,
@@ -181,6 +202,8 @@ def _judge(policy: Policy, request: PendingRequest, *, facts: Facts, tables: Map
         unknown=judgement.unknown,
         note=judgement.note,
         template=judgement.template,
+        policy_digest=policy.digest,
+        sources=sources,
         accepts_unshared_property=judgement.accepts_unshared_property,
         tell=judgement.tell,
         facts=facts,
@@ -251,31 +274,28 @@ def _facts(
     request: PendingRequest,
     snapshot: Snapshot,
     *,
-    known: Facts,
+    common: _CommonFacts,
+    held: Fact[Held | None],
     pending: Mapping[Kind, _Pending],
     properties: Mapping[int, Verdict],
 ) -> Facts:
-    """The facts about one request whose owner and property are known; `known` holds facts that all share."""
-    owner = request.account_id or 0
-    connected = snapshot.connected
-    facts = replace(known, connected=connected if isinstance(connected, NotLearnt) else owner in connected)
-    if request.kind is Kind.CONNECTION:
-        return facts
-    connection = pending[Kind.CONNECTION]
-    facts = replace(
-        facts,
-        account=_account(owner, connection, snapshot),
-        connection_custom=_answers_at_connection(owner, connection, snapshot),
-    )
-    if request.kind is Kind.PROPERTY:
-        return facts
-    shares = pending[Kind.PROPERTY]
-    share = shares.clear(request.property_id or 0)
-    return replace(
-        facts,
-        property_custom=NotLearnt("the share of its property is not pending") if share is None else _custom(share),
-        property_share=_property_share(request, owner, shares=shares, snapshot=snapshot),
-        property_verdict=_property_verdict(request, shares=shares, properties=properties),
+    """The facts about one request, of which the owner and the property are known."""
+    owner, connected = request.account_id or 0, snapshot.connected
+    connections, shares = pending[Kind.CONNECTION], pending[Kind.PROPERTY]
+    of_share, of_meter = request.kind is not Kind.CONNECTION, request.kind is Kind.METER
+    return Facts(
+        now=common.now,
+        held=held,
+        connected=connected if isinstance(connected, NotLearnt) else owner in connected,
+        account=_account(owner, connections, snapshot) if of_share else NOT_ASKED_FOR,
+        defined=common.defined,
+        connection_custom=_answers_at_connection(owner, connections, snapshot) if of_share else NOT_ASKED_FOR,
+        property_custom=_answers_at_property(request, shares) if of_meter else NOT_ASKED_FOR,
+        property_share=_property_share(request, owner, shares=shares, snapshot=snapshot) if of_meter else NOT_ASKED_FOR,
+        property_verdict=(
+            _property_verdict(request, shares=shares, properties=properties) if of_meter else NOT_ASKED_FOR
+        ),
+        claims=common.claims,
     )
 
 
@@ -305,6 +325,11 @@ def _answers_at_connection(owner: int, connections: _Pending, snapshot: Snapshot
     if connection is None:
         return NotLearnt("there is more than one version of the owner's connection request")
     return _custom(connection)
+
+
+def _answers_at_property(request: PendingRequest, shares: _Pending) -> Fact[tuple[CustomField, ...]]:
+    share = shares.clear(request.property_id or 0)
+    return NotLearnt("the share of its property is not pending") if share is None else _custom(share)
 
 
 def _property_share(

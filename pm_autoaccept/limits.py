@@ -48,7 +48,9 @@ def keep_within(
         else:
             kept_back.append(KeptBack(step.decision, room.reason(step, exceeded)))
     going = (step for step in steps.values() if step.key in rooms[step.action].going)
-    return tuple(replace(step, within=rooms[step.action].limits) for step in going), tuple(kept_back)
+    limits = {action: room.limits for action, room in rooms.items()}
+    within = (replace(step, within=limits[step.action]) if limits[step.action] else step for step in going)
+    return tuple(within), tuple(kept_back)
 
 
 @dataclass(slots=True)

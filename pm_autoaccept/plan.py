@@ -11,7 +11,8 @@ it, leaf first, so that each request gets its own note. Each cascade has its che
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -62,7 +63,7 @@ class _PlanState:
     snapshot: Snapshot
     history: History
     decisions: Mapping[RequestKey, Decision]
-    children: Mapping[RequestKey, tuple[Decision, ...]]
+    children: Mapping[RequestKey, Sequence[Decision]]
     steps: dict[RequestKey, Step] = field(default_factory=dict)
 
     def standing(self, key: RequestKey) -> AnswerState:
@@ -167,8 +168,8 @@ def _accept_of_parent(parent: RequestKey, state: _PlanState, *, otherwise: Reaso
     It counts as already accepted only if everything listed under its id is certainly the request that we accepted. An
     element without a readable id could be another request, and so could one that is listed long after our accept.
     """
-    lists = {pending.kind: pending for pending in state.snapshot.lists}
     if state.standing(parent) is AnswerState.ACCEPTED:
+        lists = {pending.kind: pending for pending in state.snapshot.lists}
         if lists[parent.kind].shows_absence and parent not in state.history.overdue:
             return ()
         text = f"we accepted {what} {parent.id}, but the list may now show a different request with this id"
@@ -273,9 +274,9 @@ def _cascaded(key: RequestKey, state: _PlanState) -> tuple[RequestKey, ...]:
     return tuple(child.key for child in state.children.get(key, ()) if child.key not in state.steps)
 
 
-def _children(decisions: Iterable[Decision]) -> dict[RequestKey, tuple[Decision, ...]]:
+def _children(decisions: Iterable[Decision]) -> Mapping[RequestKey, Sequence[Decision]]:
     """Parent → the pending requests below it: a connection's shares, a property's meters."""
-    children: dict[RequestKey, tuple[Decision, ...]] = {}
+    children: dict[RequestKey, list[Decision]] = defaultdict(list)
     for decision in decisions:
         request = decision.request
         above = [_property_of(decision)]
@@ -283,7 +284,7 @@ def _children(decisions: Iterable[Decision]) -> dict[RequestKey, tuple[Decision,
             above.append(RequestKey(Kind.CONNECTION, request.account_id))
         for parent in above:
             if parent is not None:
-                children[parent] = (*children.get(parent, ()), decision)
+                children[parent].append(decision)
     return children
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from importlib.util import find_spec
 from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -68,6 +69,13 @@ def parse_listen(text: object) -> object:
         return None
     host, port = host_and_port(text.strip())
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_event_loop(name: str) -> str:
+    """The name of an event loop, if it is installed."""
+    if name != "asyncio" and find_spec(name) is None:
+        raise ValueError(f"{name} is not installed; install pm-autoaccept[{name}] (not on Windows), or use asyncio")
+    return name
 
 
 def host_and_port(listen: str) -> tuple[str, int]:

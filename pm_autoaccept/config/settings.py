@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from pm_autoaccept.config.formats import (
+    check_event_loop,
     parse_duration,
     parse_groups,
     parse_ledger,
@@ -37,6 +38,7 @@ Rate = Annotated[float | None, BeforeValidator(parse_rate)]
 Listen = Annotated[str | None, BeforeValidator(parse_listen)]
 Groups = Annotated[tuple[str, ...], BeforeValidator(parse_groups)]
 ProxyAddress = Annotated[SecretStr | None, BeforeValidator(parse_proxy_setting)]
+EventLoop = Annotated[Literal["asyncio", "uvloop"], AfterValidator(check_event_loop)]
 LedgerAddress = Annotated[str, BeforeValidator(parse_ledger)]
 
 
@@ -95,6 +97,7 @@ class Settings(BaseModel):
         default={}, repr=False, description="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
     )
     log_format: Literal["auto", "text", "json"] = Field(default="auto", description="the format of log lines")
+    event_loop: EventLoop = Field(default="asyncio", description="the event loop of the program")
 
     @property
     def base_url(self) -> str:

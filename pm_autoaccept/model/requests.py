@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 REPLACEMENT_CHARACTER = "\ufffd"
 """Replaces a character that XML forbids in a request's texts."""
@@ -19,9 +20,11 @@ class Kind(StrEnum):
     PROPERTY = "property"
     METER = "meter"
 
+    # As its text, which it also equals. `Enum` hashes the name, in Python, and kinds are part of every `RequestKey`.
+    __hash__ = str.__hash__
 
-@dataclass(frozen=True, slots=True, order=True)
-class RequestKey:
+
+class RequestKey(NamedTuple):
     """Identifies a request in a POST: its kind and Portfolio Manager's id of the account, property or meter."""
 
     kind: Kind

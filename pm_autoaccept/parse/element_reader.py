@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -33,9 +32,9 @@ class UnreadableText(ValueError):
 def read_id(text: str) -> int:
     """A whole number within xs:long; blanks around it are allowed."""
     written = text.strip(_BLANKS)
-    if not _DIGITS.fullmatch(written) or not -_LONG <= int(written) < _LONG:
-        raise UnreadableText(f"is not a whole number: {_shown(text)}")
-    return int(written)
+    if _DIGITS.fullmatch(written) and -_LONG <= (number := int(written)) < _LONG:
+        return number
+    raise UnreadableText(f"is not a whole number: {_shown(text)}")
 
 
 def read_positive_id(text: str) -> int:
@@ -114,15 +113,19 @@ class ElementReader:
     as None and is recorded in `faults` under the name given as `field`.
     """
 
-    __slots__ = ("_children", "_doubt", "_element", "faults")
+    __slots__ = ("_children", "_doubt", "_element", "_repeated", "faults")
 
     def __init__(self, element: Element | None, faults: dict[str, str], *, doubt: str | None = None) -> None:
         self._element = element
         self._doubt = doubt
         self.faults = faults
-        self._children = defaultdict[str, list[Element]](list)
+        # Name → the first child with this name, and name → the others, which hardly any element has.
+        self._children: dict[str, Element] = {}
+        self._repeated: dict[str, list[Element]] = {}
         for child in () if element is None else element:
-            self._children[local_name(child)].append(child)
+            name = local_name(child)
+            if self._children.setdefault(name, child) is not child:
+                self._repeated.setdefault(name, []).append(child)
 
     def group(self, name: str) -> ElementReader:
         """A reader for the child with this name."""
@@ -133,21 +136,32 @@ class ElementReader:
 
     def value(self, name: str, field: str, read: Callable[[str], T]) -> T | None:
         """The text of the child with this name, converted by `read`."""
-
-        def found() -> T | None:
+        if self._doubt is not None:
+            self.note(field, self._doubt)
+            return None
+        try:
             child = self._only(name)
             return None if child is None else read(own_text(child))
-
-        return self._noting(name, field, found)
+        except UnreadableText as error:
+            self.note(field, f"{name} {error}")
+            return None
 
     def attribute(self, name: str, field: str, read: Callable[[str], T]) -> T | None:
         """The element's own attribute with this name, converted by `read`."""
-
-        def found() -> T | None:
+        if self._doubt is not None:
+            self.note(field, self._doubt)
+            return None
+        try:
             text = None if self._element is None else attribute(self._element, name)
             return None if text is None else read(text)
+        except UnreadableText as error:
+            self.note(field, f"{name} {error}")
+            return None
 
-        return self._noting(name, field, found)
+    def all(self, name: str) -> list[Element]:
+        """Every child with this name, in document order."""
+        first = self._children.get(name)
+        return [] if first is None else [first, *self._repeated.get(name, ())]
 
     def present(self) -> bool:
         """Whether there is an element to read, trusted or not."""
@@ -157,22 +171,14 @@ class ElementReader:
         """Record a fault, unless the field already has one."""
         self.faults.setdefault(field, why)
 
-    def _noting(self, name: str, field: str, found: Callable[[], T | None]) -> T | None:
-        if self._doubt is not None:
-            self.note(field, self._doubt)
-            return None
-        try:
-            return found()
-        except UnreadableText as error:
-            self.note(field, f"{name} {error}")
-            return None
-
     def _only(self, name: str) -> Element | None:
         """The one child with this name; identical repetitions count as one."""
-        found = self._children.get(name, ())
-        if len(found) > 1 and len({own_bytes(child) for child in found}) > 1:
-            raise UnreadableText("appears more than once with different contents")
-        return found[0] if found else None
+        first = self._children.get(name)
+        if first is not None and name in self._repeated:
+            content = own_bytes(first)
+            if any(own_bytes(other) != content for other in self._repeated[name]):
+                raise UnreadableText("appears more than once with different contents")
+        return first
 
 
 def _shown(text: str) -> str:

@@ -148,7 +148,7 @@ def _request(kind: Kind, element: Element) -> PendingRequest | Unreadable:
         sender_username=audit.value("createdBy", "sender.username", as_written),
         requested_at=audit.value("createdDate", "requested_at", read_moment),
         access_level=reading.value("accessLevel", "access_level", read_access_level) if share else None,
-        custom=read_custom_fields(list(children(element, "customFieldList")), faults),
+        custom=read_custom_fields(reading.all("customFieldList"), faults),
         account_info=None if share or not account.present() else read_account_info(account),
         property_id=reading.value("propertyId", "property.id", read_positive_id) if share else None,
         property_info=_property_info(property_) if share and property_.present() else None,
@@ -208,16 +208,13 @@ def _meter_info(meter: ElementReader) -> MeterInfo:
 
 
 def _address(address: ElementReader, field: str) -> Address:
-    def part(name: str, own_name: str) -> str | None:
-        return address.attribute(name, f"{field}.{own_name}", as_written)
-
     return Address(
-        line1=part("address1", "line1"),
-        line2=part("address2", "line2"),
-        city=part("city", "city"),
-        county=part("county", "county"),
-        postal_code=part("postalCode", "postal_code"),
-        state=part("state", "state"),
-        other_state=part("otherState", "other_state"),
-        country=part("country", "country"),
+        line1=address.attribute("address1", f"{field}.line1", as_written),
+        line2=address.attribute("address2", f"{field}.line2", as_written),
+        city=address.attribute("city", f"{field}.city", as_written),
+        county=address.attribute("county", f"{field}.county", as_written),
+        postal_code=address.attribute("postalCode", f"{field}.postal_code", as_written),
+        state=address.attribute("state", f"{field}.state", as_written),
+        other_state=address.attribute("otherState", f"{field}.other_state", as_written),
+        country=address.attribute("country", f"{field}.country", as_written),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.parse.document import Element, attribute, children, open_document
@@ -49,13 +50,24 @@ class Response:
         return self.status == "Error" and bool(self.errors)
 
 
+MAX_REMEMBERED_BYTES = 500
+"""The maximum size of a document whose `Response` is remembered: nearly every reply to an answer has the same bytes."""
+
+
 def parse_response(body: bytes) -> Response:
     """Parse a `response`.
 
     Raises:
         DocumentRefused: it is something else.
     """
+    return _parse_remembered(body) if len(body) <= MAX_REMEMBERED_BYTES else _parse(body)
+
+
+def _parse(body: bytes) -> Response:
     return read_response(open_document(body, "response"))
+
+
+_parse_remembered = lru_cache(maxsize=64)(_parse)
 
 
 def read_response(root: Element) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from lxml import etree
 
 from pm_autoaccept.model import Action
@@ -11,8 +13,11 @@ MAX_NOTE_CHARACTERS = 1000
 """The longest note that EPA's schema allows. The shortest has one character."""
 
 
+@lru_cache(maxsize=64)
 def sharing_response(action: Action, note: str | None) -> bytes:
     """The XML body of an accept or reject. Without a note there is no `note` element.
+
+    Most answers of a cycle have one of a few notes, so their bodies are kept.
 
     Raises:
         ValueError: the note is empty, is too long, or contains a character that XML does not allow.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -123,9 +124,12 @@ def clock_difference(headers: Mapping[str, str], *, now: datetime) -> Fact[timed
 
 def _header(headers: Mapping[str, str], name: str) -> str:
     """The value of a header; empty if there is none."""
-    return next((value for each, value in headers.items() if each.casefold() == name.casefold()), "").strip()
+    wanted = name.casefold()
+    return next((value for each, value in headers.items() if each.casefold() == wanted), "").strip()
 
 
+# Every reply has a Date, and all replies of one second have the same.
+@lru_cache(maxsize=16)
 def _http_date(said: str) -> datetime | None:
     """An HTTP date with its offset; None if it is invalid."""
     try:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from importlib.util import find_spec
 
 import pytest
 
@@ -16,8 +17,14 @@ WITHHELD = 2.0
 """Seconds for which the simulator withholds each answer."""
 
 
+UVLOOP = pytest.param(
+    "uvloop", marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed; it is an extra")
+)
+
+
+@pytest.mark.parametrize("event_loop", ["asyncio", UVLOOP])
 @pytest.mark.parametrize("command", ["run", "once"])
-def test_sigterm_finishes_what_is_in_hand(command, tmp_path):
+def test_sigterm_finishes_what_is_in_hand(command, event_loop, tmp_path):
     """Eight POSTs are in flight and withheld for 2 s: all eight are recorded done, and no ninth begins."""
     with simulating("--pending", "200", "--seed", "7") as served:
         for service in ("answer_connection", "answer_property", "answer_meter"):
@@ -26,7 +33,7 @@ def test_sigterm_finishes_what_is_in_hand(command, tmp_path):
         process = subprocess.Popen(  # noqa: S603 — our own program
             [*PROGRAM, command, "--mode", "enforce", "--policy", str(example_policy("utility"))],
             cwd=tmp_path,
-            env=environment(**served.settings),
+            env=environment(**served.settings, PM_AUTOACCEPT_EVENT_LOOP=event_loop),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pm_autoaccept.cycle import Cycle, pause_file_reason
+from pm_autoaccept.cycle import GUARD_RECHECK, Cycle, pause_file_reason
 from pm_autoaccept.errors import LedgerUnavailable, NotAuthorised, PortfolioManagerError
 from pm_autoaccept.ledger import SqlLedger, pauses
 from pm_autoaccept.model import (
@@ -26,7 +26,7 @@ from pm_autoaccept.model import (
     Receipt,
     Verdict,
 )
-from pm_autoaccept.policy import load
+from pm_autoaccept.policy import apply_guards, load
 from pm_autoaccept.poll import MAX_PAGES, Poller
 from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.simulator import Fault, FaultKind, customer_actions
@@ -334,6 +334,87 @@ async def test_steps_of_a_replaced_policy_or_of_old_lists_are_dropped(make_cycle
     assert {receipt.outcome for receipt in (*receipts, *late)} == {None}
     assert any("too old" in receipt.text for receipt in late)
     assert posts(simulator) == []
+
+
+LISTED = b"""\
+version: 1
+limits: {accept: none, reject: none}
+data:
+  customers: {csv: customers.csv, key: username, require: {age: 2d}}
+rules:
+  - id: everybody-else
+    on: [connection, property, meter]
+    when: {not: {account.username: {in: customers}}}
+    then: reject
+    note: You are not on our list.
+"""
+
+
+@pytest.fixture
+def make_guarded_cycle(make_cycle, now):
+    """Make a cycle with many steps that depend on a table with a guard. The clock moves only if a test moves it."""
+
+    async def make() -> tuple[Any, Cycle]:
+        simulator, cycle = await make_cycle(LISTED, pending=60)
+        cycle.tables, cycle.dated = {"customers": key_table("customers", {"x"}, digest="old")}, {"customers": now}
+        cycle.now = cycle._poller.now = lambda: now
+        return simulator, cycle
+
+    return make
+
+
+async def test_the_guards_are_checked_once_for_all_answers_of_a_moment(make_guarded_cycle, monkeypatch):
+    """The check before each POST compares objects, so that it does not sort and weigh all tables four times each."""
+    simulator, cycle = await make_guarded_cycle()
+    planned = await cycle.look()
+    checked = []
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        checked.append(args)
+        return apply_guards(*args, **kwargs)
+
+    monkeypatch.setattr("pm_autoaccept.cycle.apply_guards", counting)
+    await cycle.answer(planned)
+    assert len(posts(simulator)) == len(planned.steps) > 2 * IN_FLIGHT
+    assert len(checked) == 1
+
+
+async def test_a_table_that_was_replaced_stops_answers_at_once(make_guarded_cycle):
+    """Not even a clock that stands still lets an answer leave that another table led to."""
+    simulator, cycle = await make_guarded_cycle()
+    planned = await cycle.look()
+
+    before: list[int] = []
+
+    def replaced(_: Receipt) -> None:
+        cycle.tables = {"customers": key_table("customers", {"x"}, digest="new")}
+        before.append(len(posts(simulator)))
+
+    cycle.on_receipt = replaced
+    receipts = await cycle.answer(planned)
+    assert len(posts(simulator)) <= before[0] + IN_FLIGHT < len(planned.steps)
+    dropped = {receipt.text for receipt in receipts if receipt.outcome is None}
+    assert "the policy or its data has changed since this was decided" in dropped
+
+
+@pytest.mark.parametrize(("passes", "all_are_sent"), [(GUARD_RECHECK, True), (2 * GUARD_RECHECK, False)])
+async def test_a_table_that_grows_too_old_stops_answers_soon(make_guarded_cycle, now, passes, all_are_sent):
+    """Its age is checked again after a twentieth of a second."""
+    simulator, cycle = await make_guarded_cycle()
+    cycle.dated = {"customers": now - timedelta(days=2)}
+    planned = await cycle.look()
+
+    before: list[int] = []
+
+    def later(_: Receipt) -> None:
+        cycle.now = lambda: now + passes
+        before.append(len(posts(simulator)))
+
+    cycle.on_receipt = later
+    await cycle.answer(planned)
+    sent = len(posts(simulator))
+    assert (sent == len(planned.steps)) is all_are_sent
+    assert all_are_sent or sent <= before[0] + IN_FLIGHT
 
 
 async def test_what_was_decided_of_one_day_is_not_answered_on_the_next(make_cycle, now):

@@ -406,6 +406,16 @@ def test_two_hundred_levels_are_read() -> None:
     assert not parse.parse_pending_page(Kind.METER, b"<pendingList>" * 200 + b"</pendingList>" * 200).requests
 
 
+def test_only_short_responses_are_remembered_and_refusals_never():
+    """Nearly every reply to an answer has the same bytes; a long one is of interest once."""
+    short, long = b'<response status="Ok"/>', b'<response status="Ok">%s</response>' % (b" " * 500)
+    assert parse.parse_response(short) is parse.parse_response(short)
+    assert parse.parse_response(long) is not parse.parse_response(long)
+    for _ in range(2):
+        with pytest.raises(DocumentRefused):
+            parse.parse_response(b"<nothing/>")
+
+
 def test_a_response_says_ok_or_what_is_wrong() -> None:
     """Only status Ok without an error is Ok."""
     assert parse.parse_response(b'<response status="Ok"/>') == parse.Response(ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
@@ -574,3 +575,32 @@ def test_what_is_listed_long_after_its_answer_is_shown_to_people():
         answer_states={key("connection", ALICE): AnswerState.REJECTED}, overdue=frozenset({key("connection", ALICE)})
     )
     assert why(planned([(connection(), ACCEPT)], history=history)) == {"connection:410221": ReasonKind.LISTED_AGAIN}
+
+
+@pytest.mark.parametrize("verdict", [ACCEPT, REJECT])
+def test_planning_many_shares_of_one_owner_takes_no_longer_for_each(verdict):
+    """Four times the shares make four times the calls: no request looks through the others of its owner."""
+
+    def calls(properties: int) -> int:
+        requests = [
+            connection(),
+            *(property_share(number) for number in range(1, properties + 1)),
+            *(meter_share(1_000 + number, number) for number in range(1, properties + 1)),
+        ]
+        decisions, seen = [decided(request, verdict) for request in requests], snapshot(*requests)
+        count = 0
+
+        def counting(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        before = sys.getprofile()
+        sys.setprofile(counting)
+        try:
+            made = plan(decisions, snapshot=seen, history=History())
+        finally:
+            sys.setprofile(before)
+        assert len(made.steps) == len(requests)
+        return count
+
+    assert calls(200) < 4.2 * calls(50)

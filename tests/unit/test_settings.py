@@ -368,6 +368,7 @@ def test_a_secret_that_is_no_line_of_text_is_refused_in_words(data, says, write,
         ("mode", "Enforce", "invalid value; use observe or enforce"),
         ("log_level", "loud", "invalid value; use debug, info, warning or error"),
         ("log_format", "xml", "invalid value; use auto, text or json"),
+        ("event_loop", "trio", "invalid value; use asyncio or uvloop"),
         ("in_flight", "many", "invalid number; use a whole number, for example 4"),
         ("in_flight", "1.5", "invalid number; use a whole number, for example 4"),
         ("in_flight", "9" * 5000, "invalid number; use a whole number, for example 4"),
@@ -393,6 +394,16 @@ def test_errors_about_settings_are_in_our_own_words(name, value, says, monkeypat
         load_settings(**KNOWN)
     assert str(refused.value).startswith(f"PM_AUTOACCEPT_{name.upper()}: {says}")
     assert not re.search("(?i)input|value should|valid (int|string)|instance|timedelta|pydantic", str(refused.value))
+
+
+def test_an_event_loop_that_is_not_installed_is_refused(monkeypatch):
+    """Where uvloop is missing, the error names the extra; where it is installed, the setting is accepted."""
+    monkeypatch.setenv("PM_AUTOACCEPT_EVENT_LOOP", "uvloop")
+    monkeypatch.setattr("pm_autoaccept.config.formats.find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"PM_AUTOACCEPT_EVENT_LOOP: .*install pm-autoaccept\[uvloop\]"):
+        load_settings(**KNOWN)
+    monkeypatch.setattr("pm_autoaccept.config.formats.find_spec", lambda _: object())
+    assert load_settings(**KNOWN).event_loop == "uvloop"
 
 
 MANY = """\

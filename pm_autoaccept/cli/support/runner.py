@@ -46,4 +46,15 @@ def _run(work: Callable[[Stop], Coroutine[Any, Any, int]], stop: Stop, settings:
             configure_logs()
         else:
             configure_logs(LogLevel(settings.log_level), LogFormat(settings.log_format))
-        return asyncio.run(main())
+        with asyncio.Runner(loop_factory=None if settings is None else _loop_factory(settings)) as runner:
+            return runner.run(main())
+
+
+def _loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop that the settings name; None for Python's own."""
+    if settings.event_loop == "asyncio":
+        return None
+    import uvloop
+
+    make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return make

@@ -173,6 +173,18 @@ async def test_a_rate_rises_while_calls_wait() -> None:
     assert left[-1] < 22 * QUIET_S
 
 
+async def test_a_turn_that_fails_while_it_waits_for_the_rate_frees_its_place() -> None:
+    """Whether it is cancelled or its check fails, the next call finds the place free."""
+    rate_limiter = Paced(in_flight=1, rate=1.0)
+
+    def fails() -> bool:
+        raise RuntimeError("the check failed")
+
+    with pytest.raises(RuntimeError):
+        await rate_limiter.turn(unless=fails).__aenter__()
+    assert await rate_limiter.leave(1) == [0.0]
+
+
 async def test_what_is_no_longer_wanted_does_not_wait_to_its_end() -> None:
     """A stop is noticed within a second, also in the middle of a day that was asked for."""
     rate_limiter = Paced(in_flight=2, rate=4)
