@@ -12,10 +12,12 @@ import csv
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from io import TextIOWrapper
+from string import ascii_letters, digits
+from typing import Any
 
 from pm_autoaccept.cli.output.json_rows import plain
 from pm_autoaccept.cli.support.standard_streams import until_closed
@@ -25,26 +27,51 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 _BLANKS = ("\t", "\r", "\n")
 """How a text may not start: with a sign that begins a formula, or with white space at which a spreadsheet splits."""
 
+_HARMLESS = frozenset({"", *ascii_letters, *digits, *"[{"})
+"""How almost every text starts: with nothing that begins a formula."""
+
 _INVISIBLE = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 """Unicode categories of spaces, controls and invisible marks such as the zero-width space."""
 
 
 def cell(value: object) -> str | int:
     """One value as a cell."""
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, RequestKey | StrEnum):
-        return str(value)
-    text = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
+    kind = type(value)
+    write = _WRITERS.get(kind)
+    if write is None:
+        write = _WRITERS[kind] = _writer(kind)
+    return write(value)
+
+
+def _writer(kind: type) -> Callable[[Any], str | int]:
+    """How to write the values of a type. It is found once for each type, because an export has millions of cells."""
+    if issubclass(kind, int):
+        return lambda value: value
+    if issubclass(kind, datetime):
+        return kind.isoformat
+    if issubclass(kind, RequestKey | StrEnum):
+        return str
+    if issubclass(kind, str):
+        return _protected
+    if issubclass(kind, list | tuple):
+        return lambda value: _ENCODE(plain(value)) if value else "[]"
+    return lambda value: _protected(_ENCODE(plain(value)))
+
+
+_WRITERS: dict[type, Callable[[Any], str | int]] = {type(None): lambda _value: ""}
+"""Type → its writer, for the types that were written so far."""
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _protected(text: str) -> str:
     return f"'{text}" if _is_formula(text) else text
 
 
 def _is_formula(text: str) -> bool:
     """Whether a spreadsheet may run the text as a formula; in some locales full-width signs begin one too."""
+    if text[:1] in _HARMLESS:
+        return False
     if text.startswith((*_FORMULA_SIGNS, *_BLANKS)):
         return True
     seen = next((each for each in text if unicodedata.category(each) not in _INVISIBLE), "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from pm_autoaccept.cli.support.standard_streams import until_closed
 from pm_autoaccept.model import RequestKey
@@ -16,29 +17,45 @@ from pm_autoaccept.model import RequestKey
 
 def plain(value: object) -> object:
     """The value converted to types that JSON has."""
-    simple: object
-    if isinstance(value, RequestKey | StrEnum | Decimal):
-        simple = str(value)
-    elif isinstance(value, datetime | date):
-        simple = value.isoformat()
-    elif isinstance(value, Mapping):
-        simple = {str(key): plain(each) for key, each in value.items()}
-    elif isinstance(value, tuple | list | frozenset):
-        simple = [plain(each) for each in value]
-    elif is_dataclass(value) and not isinstance(value, type):
-        simple = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    else:
-        simple = value
-    return simple
+    kind = type(value)
+    if kind in _UNCHANGED:
+        return value
+    convert = _CONVERTERS.get(kind)
+    if convert is None:
+        convert = _CONVERTERS[kind] = _converter(kind)
+    return convert(value)
+
+
+def _converter(kind: type) -> Callable[[Any], object]:
+    """How to convert the values of a type. It is found once for each type, because an export has millions of values."""
+    if issubclass(kind, RequestKey | StrEnum | Decimal):
+        return str
+    if issubclass(kind, date):
+        return kind.isoformat
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): plain(each) for key, each in value.items()}
+    if issubclass(kind, tuple | list | frozenset):
+        return lambda value: [plain(each) for each in value]
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        return lambda value: {name: plain(getattr(value, name)) for name in names}
+    return lambda value: value
+
+
+_UNCHANGED = frozenset({str, int, float, bool, type(None)})
+"""The types that JSON has."""
+
+_CONVERTERS: dict[type, Callable[[Any], object]] = {}
+"""Type → its converter, for the types that were converted so far."""
 
 
 def print_json_rows(rows: Iterable[object]) -> int:
-    """Print an array one element at a time; returns the number of elements. Escaped like `print_json`."""
+    """Print an array, each element on a line of its own; returns the number of elements. Escaped like `print_json`."""
     count = 0
     sys.stdout.write("[")
     for row in until_closed(rows):
         sys.stdout.write(",\n" if count else "\n")
-        sys.stdout.write(json.dumps(plain(row), indent=2))
+        sys.stdout.write(json.dumps(plain(row)))
         count += 1
     sys.stdout.write("\n]\n" if count else "]\n")
     sys.stdout.flush()
