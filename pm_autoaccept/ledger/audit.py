@@ -145,7 +145,7 @@ def _decisions(*, every: bool) -> Select[Any]:
         .outerjoin(cause_request, cause_request.c.id == cause_intent.c.request_id)
         .order_by(decision_table.c.id)
     )
-    return query if every else query.where(decision_table.c.id == _shown())
+    return query if every else query.where(decision_table.c.id == shown_decision())
 
 
 def _answer() -> ColumnElement[int]:
@@ -191,7 +191,7 @@ def _narrowed(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
     return query
 
 
-def _shown() -> ColumnElement[int]:
+def shown_decision() -> ColumnElement[int]:
     """The number of the decision behind the answer that ended a request, or of its last decision."""
     mine = decision_table.alias("mine")
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)

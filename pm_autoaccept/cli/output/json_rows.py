@@ -49,6 +49,28 @@ _CONVERTERS: dict[type, Callable[[Any], object]] = {}
 """Type → its converter, for the types that were converted so far."""
 
 
+def print_json_with_rows(
+    before: Mapping[str, object], name: str, rows: Iterable[object], after: Callable[[], Mapping[str, object]]
+) -> None:
+    """Print an object that has a long array among its values.
+
+    Args:
+        before: the values in front of the array.
+        name: the array's key.
+        rows: its elements, printed as they come.
+        after: returns the values behind it, called once all elements are printed.
+    """
+    sys.stdout.write("{\n" + "".join(f"{_member(key, value)},\n" for key, value in before.items()))
+    sys.stdout.write(f"{json.dumps(name)}: ")
+    print_json_rows(rows)
+    sys.stdout.write("".join(f",\n{_member(key, value)}" for key, value in after().items()) + "\n}\n")
+    sys.stdout.flush()
+
+
+def _member(key: str, value: object) -> str:
+    return f"{json.dumps(key)}: {json.dumps(plain(value))}"
+
+
 def print_json_rows(rows: Iterable[object]) -> int:
     """Print an array, each element on a line of its own; returns the number of elements. Escaped like `print_json`."""
     count = 0
