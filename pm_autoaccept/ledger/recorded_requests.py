@@ -175,5 +175,7 @@ def _request(kind: Kind, source: bytes) -> tuple[PendingRequest | None, frozense
         return None, frozenset()
     (request,) = page.requests
     hidden = frozenset(each.name for each in request.custom if each.value.startswith(DIGEST_PREFIX))
+    if not hidden:
+        return request, hidden
     why = {f"custom.{name}": "the field was private, so the ledger has only a digest of its value" for name in hidden}
     return replace(request, faults={**request.faults, **why}), hidden

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, CursorResult, Row, Select, Table, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
-Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 ROWS_PER_FETCH = 500
 """Rows of a long result that are in memory at a time."""
@@ -45,4 +48,8 @@ def number_of(inserted: CursorResult[Any]) -> int:
 
 def insert(connection: Connection, table: Table) -> Insert:
     """An INSERT that supports ON CONFLICT, which SQLAlchemy provides separately for each database."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 — SQLite does not need it, and it starts slowly
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
