@@ -36,15 +36,18 @@ _INVISIBLE = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
 def cell(value: object) -> str | int:
     """One value as a cell."""
-    kind = type(value)
-    write = _WRITERS.get(kind)
-    if write is None:
-        write = _WRITERS[kind] = _writer(kind)
-    return write(value)
+    return _WRITERS[type(value)](value)
+
+
+class _Writers(dict[type, Callable[[Any], str | int]]):
+    """Type → how to write its values. It is found once for each type, because an export has millions of cells."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], str | int]:
+        self[kind] = _writer(kind)
+        return self[kind]
 
 
 def _writer(kind: type) -> Callable[[Any], str | int]:
-    """How to write the values of a type. It is found once for each type, because an export has millions of cells."""
     if issubclass(kind, int):
         return lambda value: value
     if issubclass(kind, datetime):
@@ -53,25 +56,22 @@ def _writer(kind: type) -> Callable[[Any], str | int]:
         return str
     if issubclass(kind, str):
         return _protected
-    if issubclass(kind, list | tuple):
-        return lambda value: _ENCODE(plain(value)) if value else "[]"
-    return lambda value: _protected(_ENCODE(plain(value)))
+    return lambda value: "[]" if value == [] else _protected(_ENCODE(plain(value)))
 
 
-_WRITERS: dict[type, Callable[[Any], str | int]] = {type(None): lambda _value: ""}
-"""Type → its writer, for the types that were written so far."""
+_WRITERS = _Writers({type(None): lambda _value: ""})
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _protected(text: str) -> str:
+    if text[:1] in _HARMLESS:
+        return text
     return f"'{text}" if _is_formula(text) else text
 
 
 def _is_formula(text: str) -> bool:
     """Whether a spreadsheet may run the text as a formula; in some locales full-width signs begin one too."""
-    if text[:1] in _HARMLESS:
-        return False
     if text.startswith((*_FORMULA_SIGNS, *_BLANKS)):
         return True
     seen = next((each for each in text if unicodedata.category(each) not in _INVISIBLE), "")

@@ -18,16 +18,18 @@ from pm_autoaccept.model import RequestKey
 def plain(value: object) -> object:
     """The value converted to types that JSON has."""
     kind = type(value)
-    if kind in _UNCHANGED:
-        return value
-    convert = _CONVERTERS.get(kind)
-    if convert is None:
-        convert = _CONVERTERS[kind] = _converter(kind)
-    return convert(value)
+    return value if kind in _UNCHANGED else _CONVERTERS[kind](value)
+
+
+class _Converters(dict[type, Callable[[Any], object]]):
+    """Type → how to convert its values. It is found once for each type, because an export has millions of values."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], object]:
+        self[kind] = _converter(kind)
+        return self[kind]
 
 
 def _converter(kind: type) -> Callable[[Any], object]:
-    """How to convert the values of a type. It is found once for each type, because an export has millions of values."""
     if issubclass(kind, RequestKey | StrEnum | Decimal):
         return str
     if issubclass(kind, date):
@@ -45,8 +47,7 @@ def _converter(kind: type) -> Callable[[Any], object]:
 _UNCHANGED = frozenset({str, int, float, bool, type(None)})
 """The types that JSON has."""
 
-_CONVERTERS: dict[type, Callable[[Any], object]] = {}
-"""Type → its converter, for the types that were converted so far."""
+_CONVERTERS = _Converters()
 
 
 def print_json_with_rows(
