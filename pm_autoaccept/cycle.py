@@ -97,8 +97,9 @@ class Cycle:
         dated: Mapping[str, datetime | None] = MappingProxyType({}),
     ) -> None:
         """Use another policy from now on. Steps planned by the old policy are dropped."""
+        if policy is not self.policy:
+            self._poller.needs = policy.needs
         self.policy, self.tables, self.dated = policy, tables, dated
-        self._poller.needs = policy.needs
 
     async def look(self, *, record: bool = True) -> Plan:
         """Poll, decide and plan. Sends nothing but GETs.
@@ -135,8 +136,10 @@ class Cycle:
 
     async def _judge(self, snapshot: Snapshot, tables: Tables) -> Plan:
         """Decide the requests of a snapshot, and plan the answers."""
-        history = await self.ledger.history(snapshot, limits=self.policy.limits, at=self.now())
-        claims = Need.CLAIMS in self.policy.needs and any(pending.requests for pending in snapshot.lists)
+        # Most cycles of most accounts find nothing pending, so they skip what only an answer needs.
+        pending = any(each.requests for each in snapshot.lists)
+        history = await self.ledger.history(snapshot, limits=self.policy.limits if pending else (), at=self.now())
+        claims = pending and Need.CLAIMS in self.policy.needs
         accepted = await self.ledger.accepted_claims() if claims else NOT_ASKED_FOR
         now = self.now()
         decisions = decide(

@@ -6,8 +6,7 @@ does not have are not learnt, so a rule that needs one holds the request.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,7 +19,7 @@ from pm_autoaccept.model import (
     NotLearnt,
     PropertyShare,
     ReasonKind,
-    RecordedHistory,
+    RecordedBatch,
     RecordedRequest,
     RequestKey,
     Verdict,
@@ -46,24 +45,34 @@ class WhatIfResult:
 
 
 def judge_recorded(
-    memory: RecordedHistory, *, policy: Policy, tables: Mapping[str, Fact[Table]]
+    batches: Iterable[RecordedBatch],
+    *,
+    defined: Mapping[str, frozenset[str]],
+    policy: Policy,
+    tables: Mapping[str, Fact[Table]],
 ) -> Iterator[WhatIfResult]:
-    """Judge each recorded request: connections, properties, then meters, which may test their property's verdict."""
-    past = _Past(memory, policy)
-    properties: dict[tuple[str, RequestKey], list[WhatIfResult]] = defaultdict(list)
-    for kind in Kind:
-        for each in memory.requests:
-            if each.key.kind is kind:
-                judged = _rejudge(each, past, properties, policy=policy, tables=tables)
-                if kind is Kind.PROPERTY:
-                    properties[each.account, each.key].append(judged)
-                yield judged
+    """Judge each recorded request. Only one batch is in memory at a time.
+
+    Args:
+        batches: connections first, then properties, then meters, which may test their property's verdict.
+        defined: account → the names of its custom fields.
+        policy: the other policy.
+        tables: its data.
+    """
+    verdicts: dict[int, Verdict] = {}  # of the property requests, by number
+    for batch in batches:
+        past = _Past(batch, defined, policy)
+        for each in batch.requests:
+            judged = _rejudge(each, past, verdicts, policy=policy, tables=tables)
+            if each.key.kind is Kind.PROPERTY:
+                verdicts[each.number] = judged.verdict
+            yield judged
 
 
 def _rejudge(
     each: RecordedRequest,
     past: _Past,
-    properties: Mapping[tuple[str, RequestKey], list[WhatIfResult]],
+    verdicts: Mapping[int, Verdict],
     *,
     policy: Policy,
     tables: Mapping[str, Fact[Table]],
@@ -82,46 +91,38 @@ def _rejudge(
     facts = past.facts(each, request.account_id)
     if request.kind is Kind.METER:
         key = RequestKey(Kind.PROPERTY, request.property_id or 0)
-        share = past.share(each, key)
-        waiting = [
-            one for one in properties.get((each.account, key), ()) if one.recorded.was_pending_at(each.decided_at)
-        ]
+        share, waiting = past.share(each, key), past.pending(each, key)
         unknown = share if isinstance(share, NotLearnt) else None
         facts = replace(
             facts,
             property_share=share,
-            property_verdict=unknown or (waiting[-1].verdict if waiting else None),
-            property_custom=past.answers(waiting[-1].recorded if waiting else None, "property share"),
+            property_verdict=unknown or (None if waiting is None else verdicts[waiting.number]),
+            property_custom=past.answers(waiting, "property share"),
         )
     return WhatIfResult(recorded=each, judgement=policy.judge(request, facts, tables))
 
 
 class _Past:
-    """The facts that the ledger recorded at any moment."""
+    """The facts that the ledger recorded at any moment about the owners and properties of a batch."""
 
-    def __init__(self, memory: RecordedHistory, policy: Policy) -> None:
-        self._memory = memory
+    def __init__(self, batch: RecordedBatch, defined: Mapping[str, frozenset[str]], policy: Policy) -> None:
+        self._batch = batch
+        # A field that any request contains is one of ours. About other fields nothing is known.
+        self._defined = defined
         self._asked = {name_key(name.rpartition("custom.")[2]) for name in policy.fields if "custom." in name}
-        self._requests: dict[tuple[str, RequestKey], list[RecordedRequest]] = defaultdict(list)
-        self._defined: dict[str, set[str]] = defaultdict(set)
-        for each in memory.requests:
-            self._requests[each.account, each.key].append(each)
-            if each.request is not None:
-                self._defined[each.account].update(custom.name for custom in each.request.custom)
 
     def facts(self, each: RecordedRequest, owner: int) -> Facts:
         """The facts about a request beyond its own content, without those about a meter's property."""
         moment, connection = each.decided_at, RequestKey(Kind.CONNECTION, owner)
         asked = self._last(each.account, connection, moment)
-        connected: Fact[bool] = self._memory.existed_at(each.account, connection, moment)
+        connected: Fact[bool] = self._batch.existed_at(each.account, connection, moment)
         if not connected and (asked is None or not asked.was_pending_at(moment)):
             connected = NotLearnt("the ledger does not show whether the owner was connected then")
         facts = Facts(
             now=moment,
             held=each.held,
             connected=connected,
-            # A field that any request contains is one of ours. About other fields nothing is known.
-            defined=frozenset(self._defined[each.account]),
+            defined=self._defined.get(each.account, frozenset()),
             claims=NotLearnt("the ledger is not searched for what others had entered by then"),
         )
         if each.key.kind is Kind.CONNECTION:
@@ -130,11 +131,16 @@ class _Past:
 
     def share(self, each: RecordedRequest, key: RequestKey) -> Fact[PropertyShare]:
         """Whether a meter's property was shared, pending or neither."""
-        if any(one.was_pending_at(each.decided_at) for one in self._requests.get((each.account, key), ())):
+        if self.pending(each, key) is not None:
             return PropertyShare.PENDING
-        if self._memory.existed_at(each.account, key, each.decided_at):
+        if self._batch.existed_at(each.account, key, each.decided_at):
             return PropertyShare.SHARED
         return NotLearnt("the ledger does not show whether its property was shared then")
+
+    def pending(self, each: RecordedRequest, key: RequestKey) -> RecordedRequest | None:
+        """The request for a meter's property that was pending then; None if there was none."""
+        found = self._batch.related.get((each.account, key), ())
+        return next((one for one in reversed(found) if one.was_pending_at(each.decided_at)), None)
 
     def answers(self, asked: RecordedRequest | None, what: str) -> Fact[tuple[CustomField, ...]]:
         """The custom fields of another request. A private one is unknown, which matters only if the policy tests it."""
@@ -146,7 +152,7 @@ class _Past:
 
     def _last(self, account: str, key: RequestKey, moment: datetime) -> RecordedRequest | None:
         """The last request with this key that had been seen by then."""
-        seen = [each for each in self._requests.get((account, key), ()) if each.first_seen <= moment]
+        seen = [each for each in self._batch.related.get((account, key), ()) if each.first_seen <= moment]
         return max(seen, key=lambda each: each.first_seen, default=None)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    LABEL_STYLE_TABLENAME_PLUS_COL,
     ColumnElement,
     Connection,
     Label,
+    Result,
     Select,
     Text,
     and_,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    null,
     or_,
     select,
 )
@@ -45,8 +47,30 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.record import DecisionFilter, DecisionRow, Elsewhere
 
-_COLUMNS = [column for column in request_table.c if column.name != "source"]
-"""All columns but the element's bytes, which no query here needs."""
+_COLUMNS = {
+    "account": provider_table.c.name,
+    "request": request_table.c.id,
+    "id": request_table.c.pm_id,
+    "time": request_table.c.occurrence,
+    **{
+        name: request_table.c[name]
+        for name in (
+            *("kind", "account_id", "username", "sender_id", "sender_username", "property_id", "access_level"),
+            *("custom", "requested_at", "first_seen", "last_seen"),
+        )
+    },
+    **{
+        name: decision_table.c[name]
+        for name in (
+            *("decided_at", "mode", "verdict", "rule", "reason", "reason_text", "kept_back", "kept_back_text"),
+            *("evidence", "unknown", "note", "policy_digest", "sources", "tell", "shadows"),
+        )
+    },
+    "answer": intent_table.c.action,
+    "answered_at": intent_table.c.intended_at,
+    "attempts": intent_table.c.attempts,
+}
+"""Attribute of a `DecisionRow` → the column with its value, or the value from which it is made."""
 
 LARGEST_ID = 2**63 - 1
 
@@ -66,18 +90,17 @@ def list_decisions(
     if provider is not None:
         query = query.where(request_table.c.provider_id == provider)
     if keys is None or provider is None:
-        return [_decision_row(row, every=every) for row in connection.execute(query)]
+        return list(_decision_rows(connection.execute(query)))
     # The latest occurrence of each request.
     numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
     found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
-    return [_decision_row(row, every=every) for rows in found for row in rows]
+    return [row for some in found for row in _decision_rows(some)]
 
 
 def find_decisions(connection: Connection, wanted: DecisionFilter) -> Iterator[DecisionRow]:
-    """Yield the decisions that match the filter, oldest first. Only a few hundred rows are in memory at a time."""
+    """The decisions that match the filter, oldest first. Only a few hundred rows are in memory at a time."""
     query = _narrowed(_decisions(every=wanted.every), wanted)
-    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
-        yield _decision_row(row, every=wanted.every)
+    return _decision_rows(connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)))
 
 
 def custom_field_names(connection: Connection, wanted: DecisionFilter) -> list[str]:
@@ -92,8 +115,10 @@ def custom_field_names(connection: Connection, wanted: DecisionFilter) -> list[s
 def rule_ids(connection: Connection) -> set[str]:
     """The ids of all rules that ever decided, or would have decided with `enforce: false`."""
     decided = connection.execute(select(decision_table.c.rule).where(decision_table.c.rule.is_not(None)).distinct())
-    tried = connection.execute(select(decision_table.c.shadows).where(decision_table.c.shadows.is_not(None)))
-    return {*decided.scalars(), *(each[0] for shadows in tried.scalars() for each in shadows or ())}
+    # Most decisions have no shadows, and others repeat the same ones.
+    text = cast(decision_table.c.shadows, Text)
+    tried = connection.execute(select(text).where(text != "[]").distinct())
+    return {*decided.scalars(), *(each[0] for shadows in tried.scalars() for each in json.loads(shadows) or ())}
 
 
 def account_names(connection: Connection) -> list[str]:
@@ -103,10 +128,15 @@ def account_names(connection: Connection) -> list[str]:
 
 def _decisions(*, every: bool) -> Select[Any]:
     cause_intent, cause_request = intent_table.alias("cause_intent"), request_table.alias("cause_request")
-    cause = cause_request.c.kind, cause_request.c.pm_id
+    # Of every decision, what came of its own answer, if it sent one; of a request's one decision, its end.
+    end = intent_table.c if every else request_table.c
     query = (
-        select(*_COLUMNS, decision_table, intent_table, *cause, provider_table.c.name, _not_sent())
-        .add_columns(_shown_since().label("shown"), _looked_since().label("looked"))
+        select(
+            *(column.label(name) for name, column in _COLUMNS.items()),
+            *(end.outcome, end.outcome_at, end.outcome_text, _not_sent()),
+            *(intent_table.c.note.label("sent_note"), null().label("elsewhere") if every else _elsewhere()),
+            *(cause_request.c.kind.label("cause_kind"), cause_request.c.pm_id.label("cause_id")),
+        )
         .select_from(decision_table)
         .join(request_table, request_table.c.id == decision_table.c.request_id)
         .join(provider_table, provider_table.c.id == request_table.c.provider_id)
@@ -114,9 +144,8 @@ def _decisions(*, every: bool) -> Select[Any]:
         .outerjoin(cause_intent, cause_intent.c.id == request_table.c.cascade_intent_id)
         .outerjoin(cause_request, cause_request.c.id == cause_intent.c.request_id)
         .order_by(decision_table.c.id)
-        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
     )
-    return query if every else query.where(decision_table.c.id == _shown())
+    return query if every else query.where(decision_table.c.id == shown_decision())
 
 
 def _answer() -> ColumnElement[int]:
@@ -162,7 +191,7 @@ def _narrowed(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
     return query
 
 
-def _shown() -> ColumnElement[int]:
+def shown_decision() -> ColumnElement[int]:
     """The number of the decision behind the answer that ended a request, or of its last decision."""
     mine = decision_table.alias("mine")
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request_table.c.id)
@@ -204,65 +233,46 @@ def _looked_since() -> ColumnElement[bool]:
     return func.coalesce(read >= ended, false())
 
 
-def _elsewhere(row: Any) -> Elsewhere | None:  # noqa: ANN401 — a row of the joined tables
-    if row.request_outcome != Outcome.SETTLED_ELSEWHERE:
-        return None
-    if row.shown:
-        return Elsewhere.ACCEPTED
-    return Elsewhere.NOT_ACCEPTED if row.looked else Elsewhere.NOT_KNOWN
+def _elsewhere() -> Label[str | None]:
+    """For a request that was settled elsewhere, what reads show about it."""
+    found = case(
+        (_shown_since(), Elsewhere.ACCEPTED.value),
+        (_looked_since(), Elsewhere.NOT_ACCEPTED.value),
+        else_=Elsewhere.NOT_KNOWN.value,
+    )
+    return case((request_table.c.outcome == Outcome.SETTLED_ELSEWHERE, found)).label("elsewhere")
 
 
-def _decision_row(row: Any, *, every: bool) -> DecisionRow:  # noqa: ANN401 — a row of the joined tables
-    """One row. Of every decision, what came of its own answer, if it sent one; of a request's one decision, its end."""
-    of = "intent" if every else "request"
-    outcome, outcome_at, outcome_text = (
-        getattr(row, f"{of}_{name}") for name in ("outcome", "outcome_at", "outcome_text")
-    )
-    fallen = outcome == Outcome.FALLEN
-    return DecisionRow(
-        account=row.provider_name,
-        request=row.request_id,
-        kind=Kind(row.request_kind),
-        id=row.request_pm_id,
-        time=row.request_occurrence,
-        account_id=row.request_account_id,
-        username=row.request_username,
-        sender_id=row.request_sender_id,
-        sender_username=row.request_sender_username,
-        property_id=row.request_property_id,
-        access_level=row.request_access_level,
-        custom=[(name, value) for name, value in row.request_custom],
-        requested_at=row.request_requested_at,
-        first_seen=row.request_first_seen,
-        last_seen=row.request_last_seen,
-        decided_at=row.decision_decided_at,
-        mode=Mode(row.decision_mode),
-        verdict=Verdict(row.decision_verdict),
-        rule=row.decision_rule,
-        reason=ReasonKind(row.decision_reason),
-        reason_text=row.decision_reason_text,
-        kept_back=ReasonKind(row.decision_kept_back) if row.decision_kept_back else None,
-        kept_back_text=row.decision_kept_back_text,
-        evidence=[
-            Evidence(field, expected, found, Truth(truth)) for field, expected, found, truth in row.decision_evidence
+def _decision_rows(found: Result[Any]) -> Iterator[DecisionRow]:
+    names = tuple(found.keys())
+    for row in found:
+        yield _decision_row(dict(zip(names, row, strict=True)))
+
+
+def _decision_row(values: dict[str, Any]) -> DecisionRow:
+    """One row from the values of the query's columns."""
+    outcome, elsewhere, kept_back = values["outcome"], values["elsewhere"], values["kept_back"]
+    cause_kind, cause_id, sent_note = values.pop("cause_kind"), values.pop("cause_id"), values.pop("sent_note")
+    if values["answer"]:
+        values["note"] = sent_note
+    values |= {
+        "kind": Kind(values["kind"]),
+        "custom": [(name, value) for name, value in values["custom"]],
+        "mode": Mode(values["mode"]),
+        "verdict": Verdict(values["verdict"]),
+        "reason": ReasonKind(values["reason"]),
+        "kept_back": ReasonKind(kept_back) if kept_back else None,
+        "evidence": [
+            Evidence(field, expected, found, Truth(truth)) for field, expected, found, truth in values["evidence"]
         ],
-        unknown=list(row.decision_unknown),
-        policy_digest=row.decision_policy_digest,
-        sources=[SourceUse(name, rows, digest) for name, rows, digest in row.decision_sources],
-        tell=row.decision_tell,
-        shadows=[
-            Shadow(rule, Verdict(verdict), tuple(unknown)) for rule, verdict, unknown in row.decision_shadows or ()
+        "sources": [SourceUse(name, rows, digest) for name, rows, digest in values["sources"]],
+        "shadows": [
+            Shadow(rule, Verdict(verdict), tuple(unknown)) for rule, verdict, unknown in values["shadows"] or ()
         ],
-        answer=row.intent_action,
-        note=row.intent_note if row.intent_action else row.decision_note,
-        answered_at=row.intent_intended_at,
-        attempts=row.intent_attempts or 0,
-        not_sent=row.not_sent,
-        outcome=Outcome(outcome) if outcome else None,
-        outcome_at=outcome_at,
-        outcome_text=outcome_text or "",
-        cause=RequestKey(Kind(row.cause_request_kind), row.cause_request_pm_id)
-        if fallen and row.cause_request_kind
-        else None,
-        elsewhere=None if every else _elsewhere(row),
-    )
+        "attempts": values["attempts"] or 0,
+        "outcome": Outcome(outcome) if outcome else None,
+        "outcome_text": values["outcome_text"] or "",
+        "cause": RequestKey(Kind(cause_kind), cause_id) if outcome == Outcome.FALLEN and cause_kind else None,
+        "elsewhere": Elsewhere(elsewhere) if elsewhere else None,
+    }
+    return DecisionRow(**values)

@@ -37,7 +37,7 @@ from pm_autoaccept.model.plans import (
     Receipt,
     Step,
 )
-from pm_autoaccept.model.recorded_requests import RecordedHistory, RecordedRequest
+from pm_autoaccept.model.recorded_requests import RecordedBatch, RecordedRequest
 from pm_autoaccept.model.requests import (
     REPLACEMENT_CHARACTER,
     AccountInfo,
@@ -113,7 +113,7 @@ __all__ = [
     "Reason",
     "ReasonKind",
     "Receipt",
-    "RecordedHistory",
+    "RecordedBatch",
     "RecordedRequest",
     "Removal",
     "RequestKey",

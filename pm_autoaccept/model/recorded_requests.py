@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ class RecordedRequest:
     """One recorded request and its decision.
 
     Attributes:
+        number: its number in the ledger, which tells the occurrences of a key apart.
         account: the provider account's name in the settings.
         username: the owner's.
         request: as its document described it; None if that was masked.
@@ -24,6 +25,7 @@ class RecordedRequest:
         held: the rule that held it then, and since when; None if it was not held.
     """
 
+    number: int
     account: str
     key: RequestKey
     username: str | None = None
@@ -43,18 +45,21 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedHistory:
-    """All recorded requests, and the inventory of connections and shares over time.
+class RecordedBatch:
+    """Some recorded requests, with what the ledger has about their owners and properties.
+
+    A ledger has more requests than fit in memory, so they are judged in batches.
 
     Attributes:
-        requests: oldest decision first.
+        requests: all of one kind, oldest decision first.
+        related: account and key → the connection requests of the owners, and the property requests of the meters;
+            oldest decision first.
         inventory: account and key → the periods in which the connection or share existed; an end of None means now.
     """
 
-    requests: tuple[RecordedRequest, ...] = ()
-    inventory: Mapping[tuple[str, RequestKey], tuple[tuple[datetime, datetime | None], ...]] = field(
-        default_factory=dict
-    )
+    requests: Sequence[RecordedRequest] = ()
+    related: Mapping[tuple[str, RequestKey], Sequence[RecordedRequest]] = field(default_factory=dict)
+    inventory: Mapping[tuple[str, RequestKey], Sequence[tuple[datetime, datetime | None]]] = field(default_factory=dict)
 
     def existed_at(self, account: str, key: RequestKey, moment: datetime) -> bool:
         """Whether the connection or share existed then, according to the reads."""

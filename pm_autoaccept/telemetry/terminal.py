@@ -10,4 +10,7 @@ _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs"})
 
 def printable(text: object, *, keep: str = "") -> str:
     """The text with a visible mark for each character that could control a terminal, except those in `keep`."""
-    return "".join(char if char in keep or unicodedata.category(char) not in _NOT_SHOWN else "�" for char in str(text))
+    shown = str(text)
+    if shown.isprintable():  # no character of any of these categories
+        return shown
+    return "".join(char if char in keep or unicodedata.category(char) not in _NOT_SHOWN else "�" for char in shown)

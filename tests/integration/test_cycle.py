@@ -102,6 +102,21 @@ def posts(simulator) -> list[Any]:
     return [call for call in simulator.log.calls if call.method == "POST"]
 
 
+@pytest.mark.parametrize(("pending", "counted"), [(0, 0), (20, 2)])
+async def test_limits_are_counted_only_if_something_may_be_answered(make_cycle, monkeypatch, pending, counted):
+    """Most cycles of most accounts find nothing pending."""
+    asked, history = [], SqlLedger.history
+
+    async def spy(self, snapshot, *, limits, at):
+        asked.append(len(limits))
+        return await history(self, snapshot, limits=limits, at=at)
+
+    monkeypatch.setattr(SqlLedger, "history", spy)
+    _, cycle = await make_cycle(EVERYBODY.partition(b"limits:")[0], pending=pending)
+    await cycle.look()
+    assert asked == [counted]
+
+
 async def test_every_page_of_every_list_is_read(make_cycle):
     """150 requests stand on several pages; each is read once, although pages beyond the last are asked for."""
     simulator, cycle = await make_cycle(pending=150)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from pm_autoaccept.cli.output.tables import print_table
+from pm_autoaccept.cli.output.json_rows import print_json_rows, print_json_with_rows
+from pm_autoaccept.cli.output.tables import ROWS_PER_HEADING, print_table
 
 COLUMNS = ("request", "owner", "rule", "why")
 ROWS = [
@@ -78,3 +80,60 @@ def test_a_long_name_stays_whole_beside_a_sentence_that_goes_on_below(printed):
     lines = printed(18 + 38 + 32 + 2 * 3 + 2, ("request", "rule", "why"), [("connection:410225", name, "word " * 30)])
     assert sum(name in line for line in lines) == 1
     assert not any("why: " in line for line in lines)
+
+
+def test_a_pipe_gets_one_heading_and_one_line_for_each_row(printed):
+    """Columns are aligned, numbers on the right, and nothing follows the last cell of a line."""
+    count = 2 * ROWS_PER_HEADING + 5
+    lines = printed(None, ("request", "rows", "why"), [(f"meter:{at}", at, "x") for at in range(count)])
+    assert len(lines) == count + 1
+    assert lines[:3] == ["request    rows  why", "meter:0       0  x", "meter:1       1  x"]
+    assert sum("request" in line for line in lines) == 1
+    assert lines[-1] == f"meter:{count - 1}  {count - 1}  x"
+
+
+def test_a_very_wide_cell_in_a_pipe_moves_only_its_own_line(printed):
+    """It is printed in full. A line break in it does not begin another line."""
+    lines = printed(None, ("owner", "why"), [("a", "because"), ("y" * 199 + "\n", "because"), ("客户", "because")])
+    assert lines[1].startswith("a  ")
+    assert len(lines[1]) == len("a" + "because") + 81
+    assert lines[2].startswith("y" * 199)
+    assert lines[2].endswith("  because")
+    assert lines[3] == "客户" + " " * (80 - 4) + "  because"
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("width", [None, 140, 40])
+def test_a_long_table_is_printed_as_its_rows_come(width):
+    """At most the rows below one heading are in memory."""
+    drawn, most = 0, 0
+
+    class Out(StringIO):
+        def write(self, text):
+            nonlocal most
+            most = max(most, drawn - text.count("a-row") - self.getvalue().count("a-row"))
+            return super().write(text)
+
+    def rows():
+        nonlocal drawn
+        for at in range(3 * ROWS_PER_HEADING):
+            drawn += 1
+            yield f"meter:{at}", "a-row"
+
+    out = Out()
+    to = Console(file=out, width=width or 1_000, force_terminal=width is not None, color_system=None)
+    assert print_table(to, ("request", "why"), rows()) == 3 * ROWS_PER_HEADING
+    assert out.getvalue().count("a-row") == 3 * ROWS_PER_HEADING
+    assert most <= ROWS_PER_HEADING
+    assert out.getvalue().count("request") == (1 if width is None else 3)
+
+
+def test_json_has_one_line_for_each_row(capsys):
+    """A program reads it as a whole, and a person with `grep`."""
+    print_json_rows([{"a": 1}, {"a": 2}])
+    assert capsys.readouterr().out == '[\n{"a": 1},\n{"a": 2}\n]\n'
+    counted = []
+    rows = (counted.append(at) or at for at in range(3))
+    print_json_with_rows({"before": [1]}, "rows", rows, lambda: {"count": len(counted)})
+    said = capsys.readouterr().out
+    assert json.loads(said) == {"before": [1], "rows": [0, 1, 2], "count": 3}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.ledger.recorded_requests import load_recorded_requests
+from pm_autoaccept.ledger import SqlLedger, recorded_requests
+from pm_autoaccept.ledger.recorded_requests import read_recorded_requests, recorded_field_names
 from pm_autoaccept.ledger.retention import mask
 from pm_autoaccept.model import (
     Action,
@@ -93,8 +94,12 @@ async def judged(ledger, *rules, top=""):
     """Request → what a policy of these rules says of it."""
     text = "".join(f"  - {rule}\n" for rule in rules)
     policy = load({"policy.yaml": f"version: 1\n{top}\nrules:\n{text}".encode()})
-    memory = await ledger.database.read(load_recorded_requests)
-    return {str(each.recorded.key): each for each in judge_recorded(memory, policy=policy, tables={})}
+
+    def judge(connection):
+        defined, batches = recorded_field_names(connection), read_recorded_requests(connection)
+        return list(judge_recorded(batches, defined=defined, policy=policy, tables={}))
+
+    return {str(each.recorded.key): each for each in await ledger.database.read(judge)}
 
 
 def brief(found):
@@ -139,8 +144,8 @@ async def test_it_is_judged_as_of_the_time_of_its_decision(ledger):
     await record(ledger, asks(ALICE, "1"), hours=48, reason=ReasonKind.UNKNOWN)
     that_day = "{id: that-day, on: connection, when: {held_for: {at_least: 2d}}, then: reject, until: 2026-03-06}"
     assert brief(await judged(ledger, that_day))[f"connection:{ALICE}"] == ("reject", "that-day")
-    memory = await ledger.database.read(load_recorded_requests)
-    assert memory.requests[0].held == Held("a-rule", NOW)
+    (batch,) = await ledger.database.read(lambda connection: list(read_recorded_requests(connection)))
+    assert batch.requests[0].held == Held("a-rule", NOW)
 
 
 async def test_a_meter_asks_about_its_property_as_it_then_stood(ledger):
@@ -205,6 +210,44 @@ async def test_what_has_a_forbidden_character_is_asked_of_no_policy(ledger):
     }
     by_state = "{id: state, on: property, when: {account.address.state: OR}, then: accept}"
     assert brief(await judged(ledger, by_state))["property:11"] == ("hold", ("account.address.state",))
+
+
+async def test_the_size_of_a_batch_changes_no_judgement(ledger, monkeypatch):
+    """What a batch needs to know about owners and properties comes with it, wherever it is cut."""
+    owners = range(1, 8)
+    asked = [asks(owner, "1") for owner in owners]
+    shared = [each for owner in owners for each in (shares(10 + owner, owner), measures(20 + owner, 10 + owner, owner))]
+    await record(ledger, *asked, *shared, hours=0)
+    rules = (KNOWN, OF_KNOWN, "{id: falls, on: meter, when: {property.verdict: accept}, then: reject}")
+    whole = await judged(ledger, *rules)
+    assert len(whole) == 21
+    monkeypatch.setattr(recorded_requests, "MAX_IDS_PER_QUERY", 2)
+    batches = await ledger.database.read(lambda connection: list(read_recorded_requests(connection)))
+    assert [len(batch.requests) for batch in batches] == [2, 2, 2, 1] * 3
+    assert await judged(ledger, *rules) == whole
+
+
+async def test_the_memory_it_needs_does_not_grow_with_the_ledger(ledger, monkeypatch):
+    """Ten times as many requests, and hardly more memory."""
+    for name in ("MAX_IDS_PER_QUERY", "ROWS_PER_FETCH"):
+        monkeypatch.setattr(recorded_requests, name, 20)
+    policy = load({"policy.yaml": f"version: 1\nrules:\n  - {KNOWN}\n".encode()})
+
+    def judge(connection):
+        tracemalloc.start()
+        batches = read_recorded_requests(connection)
+        count = sum(1 for _ in judge_recorded(batches, defined={}, policy=policy, tables={}))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return count, peak
+
+    await record(ledger, *(asks(owner, "1") for owner in range(1, 61)), hours=0)
+    await ledger.database.read(judge)  # fills the caches
+    _, few = await ledger.database.read(judge)
+    await record(ledger, *(asks(owner, "1") for owner in range(1, 601)), hours=1)
+    count, many = await ledger.database.read(judge)
+    assert count == 600
+    assert many < 2 * few
 
 
 @pytest.fixture

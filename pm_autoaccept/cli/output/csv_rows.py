@@ -12,10 +12,12 @@ import csv
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from io import TextIOWrapper
+from string import ascii_letters, digits
+from typing import Any
 
 from pm_autoaccept.cli.output.json_rows import plain
 from pm_autoaccept.cli.support.standard_streams import until_closed
@@ -25,21 +27,46 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 _BLANKS = ("\t", "\r", "\n")
 """How a text may not start: with a sign that begins a formula, or with white space at which a spreadsheet splits."""
 
+_HARMLESS = frozenset({"", *ascii_letters, *digits, *"[{"})
+"""How almost every text starts: with nothing that begins a formula."""
+
 _INVISIBLE = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 """Unicode categories of spaces, controls and invisible marks such as the zero-width space."""
 
 
 def cell(value: object) -> str | int:
     """One value as a cell."""
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, RequestKey | StrEnum):
-        return str(value)
-    text = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
+    return _WRITERS[type(value)](value)
+
+
+class _Writers(dict[type, Callable[[Any], str | int]]):
+    """Type → how to write its values. It is found once for each type, because an export has millions of cells."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], str | int]:
+        self[kind] = _writer(kind)
+        return self[kind]
+
+
+def _writer(kind: type) -> Callable[[Any], str | int]:
+    if issubclass(kind, int):
+        return lambda value: value
+    if issubclass(kind, datetime):
+        return kind.isoformat
+    if issubclass(kind, RequestKey | StrEnum):
+        return str
+    if issubclass(kind, str):
+        return _protected
+    return lambda value: "[]" if value == [] else _protected(_ENCODE(plain(value)))
+
+
+_WRITERS = _Writers({type(None): lambda _value: ""})
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _protected(text: str) -> str:
+    if text[:1] in _HARMLESS:
+        return text
     return f"'{text}" if _is_formula(text) else text
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pm_autoaccept.policy import Policy
 
 Row = TypeVar("Row")
-
-ROWS_PER_TABLE = 1_000
-"""Rows below one heading of a text table; the column widths are computed from them."""
 
 
 def text_zone(settings: Path | None, account: str | None) -> tzinfo:
@@ -83,10 +80,11 @@ def print_rows(
         cells = ([read(row) for _, read in columns] for row in rows)
         print_csv([name for name, _ in columns], cells, bom=output == "csv-bom")
         return
-    out, count = console(), 0
-    for some in _batches(until_closed(rows)):
-        print_table(out, [name for name, _ in text], [[_cell(read(row), zone) for _, read in text] for row in some])
-        count += len(some)
+    out, remaining, count = console(), until_closed(rows), 0
+    first = list(islice(remaining, 1))
+    if first:  # without rows there is no heading
+        cells = ([_cell(read(row), zone) for _, read in text] for row in chain(first, remaining))
+        count = print_table(out, [name for name, _ in text], cells)
     out.print(f"{count} {what[count != 1]}.")
 
 
@@ -94,9 +92,3 @@ def _cell(value: object, zone: tzinfo) -> object:
     if isinstance(value, datetime):
         return format_moment(value, zone)
     return "" if value is None else value
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while some := list(islice(remaining, ROWS_PER_TABLE)):
-        yield some

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, CursorResult, Row, Select, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from pm_autoaccept.ledger.db.id_lists import in_ids
 
-Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 ROWS_PER_FETCH = 500
 """Rows of a long result that are in memory at a time."""
@@ -44,4 +47,8 @@ def number_of(inserted: CursorResult[Any]) -> int:
 
 def insert(connection: Connection, table: Table) -> Insert:
     """An INSERT that supports ON CONFLICT, which SQLAlchemy provides separately for each database."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 — SQLite does not need it, and it starts slowly
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +13,16 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, MetaData, inspect, select
 
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable
 from pm_autoaccept.ledger import Database, SqlLedger
+from pm_autoaccept.ledger.db import migrations
 from pm_autoaccept.ledger.db.column_types import UtcDateTime
-from pm_autoaccept.ledger.db.migrations import upgrade
+from pm_autoaccept.ledger.db.migrations import newest_version, upgrade
 from pm_autoaccept.ledger.db.tables import metadata
 from pm_autoaccept.ledger.db.upgrade import migrate
 from pm_autoaccept.model import Outcome
@@ -244,3 +249,36 @@ async def test_asking_for_the_version_makes_nothing(tmp_path, postgres):
     address = postgres.database()
     assert await migrate(address, check_only=True) == (None, NEWEST)
     assert await migrate(address, check_only=True) == (None, NEWEST)
+
+
+def test_every_migration_is_in_a_file_named_after_its_version():
+    """The program reads its schema versions from these names, and so need not import Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == newest_version() == NEWEST
+    for script in scripts.walk_revisions():
+        assert Path(script.path).name.startswith(f"{script.revision}_")
+
+
+def test_run_imports_no_alembic_for_a_ledger_that_needs_no_migration(tmp_path):
+    """Alembic is slow to import, and so is the dialect of a database that is not used."""
+    address = f"sqlite:///{tmp_path / 'ledger.db'}"
+    program = (
+        "import asyncio, sys\n"
+        "import pm_autoaccept.__main__, pm_autoaccept.cli.run, pm_autoaccept.daemon, pm_autoaccept.cli.support.runner\n"
+        "from pm_autoaccept.ledger import SqlLedger\n"
+        "async def work():\n"
+        f"    ledger = await SqlLedger.open({address!r})\n"
+        "    await ledger.close()\n"
+        "asyncio.run(work())\n"
+        "names = ('alembic', 'mako', 'sqlalchemy.dialects.postgresql')\n"
+        "print([name for name in names if name in sys.modules])\n"
+    )
+
+    def loaded() -> str:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 — our own program
+        return done.stdout.strip()
+
+    assert "alembic" in loaded()  # it creates the ledger
+    assert loaded() == "[]"
