@@ -107,6 +107,7 @@ def _intend_first(
     decisions = _decisions_of(connection, list(first.values()))
     new = [
         {
+            "provider_id": row.provider_id,
             "request_id": row.id,
             "decision_id": decisions[row.id],
             "action": answer.step.action,
