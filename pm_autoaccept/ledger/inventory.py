@@ -15,6 +15,7 @@ from pm_autoaccept.ledger.db.tables import CURRENT_ITEM, METER_REQUEST
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
+from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT, TOOK_EFFECT
 from pm_autoaccept.ledger.request_rows import account_option
@@ -84,6 +85,14 @@ def current_item(connection: Connection, provider: int, key: RequestKey) -> Inve
         table.provider_id == provider, table.kind == key.kind, table.pm_id == key.id, table.ended_at.is_(None)
     )
     return connection.execute(query).one_or_none()
+
+
+def last_seen(item: InventoryItem, connections_seen_at: datetime | None) -> datetime:
+    """When a read last showed an item. For a connection, the account's row may know a later time."""
+    seen: datetime = item.last_seen
+    if connections_seen_at is None or item.kind != Kind.CONNECTION or item.ended_at or item.absent_since:
+        return seen
+    return max(seen, connections_seen_at)
 
 
 def begin_items(
@@ -193,6 +202,10 @@ def end_items(connection: Connection, items: Iterable[InventoryItem], *, at: dat
     table = inventory_table.c
     for item in items:
         which = [item.id]
+        if item.kind == Kind.CONNECTION:
+            seen_at = select(provider_table.c.connections_seen_at).where(provider_table.c.id == item.provider_id)
+            seen = last_seen(item, connection.execute(seen_at).scalar())
+            connection.execute(inventory_table.update().where(table.id == item.id).values(last_seen=seen))
         if item.kind == Kind.PROPERTY:
             meters = select(table.id).where(
                 table.provider_id == item.provider_id,

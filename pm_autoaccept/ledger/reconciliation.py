@@ -33,6 +33,7 @@ from pm_autoaccept.ledger.inventory import (
     current_properties_of,
     end_items,
     ended_findings,
+    last_seen,
 )
 from pm_autoaccept.ledger.notifications import apply_notifications, owners_of_unapplied
 from pm_autoaccept.ledger.removals import end_shares_removed_with, settle_removals
@@ -83,7 +84,8 @@ def reconcile(connection: Connection, provider: int, snapshot: Snapshot, *, at: 
     """
     ours = _provider(connection, provider)
     begin_accepted_meter_shares(connection, provider, since=_look_back_from(ours.watched_at))
-    look = _Comparison(connection, provider, begun=min(pending.begun for pending in snapshot.lists), at=at)
+    begun, seen_at = min(pending.begun for pending in snapshot.lists), ours.connections_seen_at
+    look = _Comparison(connection, provider, begun=begun, at=at, connections_seen_at=seen_at)
     changed: dict[str, object] = {"watched_at": at}
     findings: list[Finding] = []
     if not isinstance(snapshot.connected, NotLearnt):
@@ -106,21 +108,24 @@ def count_undecided(connection: Connection, provider: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """One comparison: its provider account, when the reads began, and the current time."""
+    """One comparison: its provider account, when the reads began, the current time, and the account's last record.
+
+    Attributes:
+        connections_seen_at: see the table `provider`, as it was before this comparison.
+    """
 
     connection: Connection
     provider: int
     begun: datetime
     at: datetime
+    connections_seen_at: datetime | None
 
     def connections(self, shown: frozenset[int], *, first: bool) -> list[Finding]:
         """Compare who is connected. Connections in the first read existed before us."""
         known = current_ids(self.connection, self.provider, Kind.CONNECTION)
-        missing = known - shown
-        table = inventory_table.c
-        all_others = table.provider_id == self.provider, table.kind == Kind.CONNECTION, CURRENT_ITEM
-        self._still(*all_others, *([is_none_of(table.pm_id, missing)] if missing else []))
-        gone = self._missed(current_items(self.connection, self.provider, Kind.CONNECTION, missing).values())
+        missing = current_items(self.connection, self.provider, Kind.CONNECTION, known - shown)
+        gone = self._missed(missing.values())
+        self._still_connected(missing)
         for item in gone:
             end_shares_removed_with(self.connection, item, at=self.at)
         return [*ended_findings(gone), *self._begin(Kind.CONNECTION, shown - known, owner=None, baseline=first)]
@@ -149,6 +154,22 @@ class _Comparison:
             self.connection, self.provider, kind, ids, owner=owner, baseline=baseline, begun=self.begun, at=self.at
         )
 
+    def _still_connected(self, missing: Mapping[int, InventoryItem]) -> None:
+        """Note when all connections but these were seen: in the account's row, because there may be very many."""
+        table = inventory_table.c
+        ours = table.provider_id == self.provider, table.kind == Kind.CONNECTION
+        others = [is_none_of(table.pm_id, missing)] if missing else []
+        if any(item.absent_since is None and self._last_seen(item) >= self.begun for item in missing.values()):
+            # One of them is neither seen nor absent, which the account's row cannot say.
+            self._still(*ours, CURRENT_ITEM, *others)
+            return
+        self._still(*ours, ABSENT_ITEM, *others)
+        seen = provider_table.update().where(provider_table.c.id == self.provider)
+        self.connection.execute(seen.values(connections_seen_at=self.at))
+
+    def _last_seen(self, item: InventoryItem) -> datetime:
+        return last_seen(item, self.connections_seen_at)
+
     def _still(self, *which: ColumnElement[bool] | TextClause) -> None:
         seen = inventory_table.update().where(*which)
         self.connection.execute(seen.values(last_seen=self.at, absent_since=None))
@@ -157,11 +178,11 @@ class _Comparison:
         """Note the items that this read misses; end and return those that the previous read missed too."""
         over = []
         for item in items:
-            if item.last_seen >= self.begun:
+            if self._last_seen(item) >= self.begun:
                 continue  # this read began before the item was last seen, so it proves nothing
             if item.absent_since is None:
                 missed = inventory_table.update().where(inventory_table.c.id == item.id)
-                self.connection.execute(missed.values(absent_since=self.begun))
+                self.connection.execute(missed.values(absent_since=self.begun, last_seen=self._last_seen(item)))
             elif item.absent_since < self.begun:
                 over.append(item)
         end_items(self.connection, over, at=self.at, by="two reads that did not show it")

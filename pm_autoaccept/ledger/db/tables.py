@@ -54,6 +54,9 @@ provider = Table(
     Column("watched_since", UtcDateTime),
     # When they were last compared.
     Column("watched_at", UtcDateTime),
+    # When a read last showed all current connections, except those that have an `absent_since`. So that a read of many
+    # connections need not change them all, this counts as their `last_seen` if it is later than the one in their rows.
+    Column("connections_seen_at", UtcDateTime),
     # The time before which personal data was last masked.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("service", "account_id"),

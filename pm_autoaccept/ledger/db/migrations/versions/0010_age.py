@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from pm_autoaccept.ledger.db.column_types import UtcDateTime
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -67,7 +69,8 @@ END $$"""
 
 
 def upgrade() -> None:
-    """Add the column, replace the indexes, and create the table with its triggers."""
+    """Add the columns, replace the indexes, and create the table with its triggers."""
+    op.add_column("provider", sa.Column("connections_seen_at", UtcDateTime))
     with op.batch_alter_table("intent") as table:
         table.add_column(sa.Column("provider_id", sa.Integer))
     op.execute(
