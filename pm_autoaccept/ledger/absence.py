@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, or_, select
 
 from pm_autoaccept.ledger.claims import known_answers
+from pm_autoaccept.ledger.db.tables import MAY_STILL_GO_MISSING
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE, STATE_COLUMNS, RequestRow, same_request
@@ -70,6 +71,7 @@ def missed_once(
         waiting = select(*STATE_COLUMNS, *_ASKED).where(
             table.provider_id == provider,
             table.kind == pending.kind,
+            MAY_STILL_GO_MISSING,  # implied by the next condition; names the index
             or_(table.outcome.is_(None), table.outcome.in_(UNSETTLED)),
             # An optimization: a request that this read shows, and that is recorded, was seen later.
             table.last_seen <= pending.ended,

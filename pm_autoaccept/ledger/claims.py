@@ -1,11 +1,20 @@
-"""Loads the custom fields of accepted requests, so that policies with `taken` can find duplicate claims."""
+"""Loads the custom fields of accepted requests, so that policies with `taken` can find duplicate claims.
+
+An old ledger has very many of them, so a process loads them once and keeps them (`KeptClaims`). A kept copy must never
+miss a claim, because a duplicate could then be accepted. So triggers in the database note every change that may change
+a claim in the table `claim_change`, whatever process makes it.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import BigInteger, Connection, Row, Text, and_, bindparam, cast, delete, func, or_, select
 
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.tables import claim_change as change_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.outcome_groups import NO_EFFECT, TOOK_EFFECT
@@ -20,23 +29,115 @@ _DOUBTS = {
 }
 """Outcomes after which a request may have been accepted, and what is uncertain about each."""
 
+KEPT_TRANSACTIONS = 100_000
+"""The changes of so many transactions are kept at least. A process that has not looked for longer loads all claims."""
 
-def accepted_claims(connection: Connection, provider: int) -> tuple[Claim, ...]:
-    """Load every request with custom fields that was accepted, or may have been, even if it has ended since.
+
+class KeptClaims:
+    """The claims of one account: loaded once, and brought up to date with each further look.
+
+    Two rules make sure that no change is missed:
+
+    - a look reads every change of a transaction that the previous look's snapshot could not see. In PostgreSQL a
+      transaction with a lower number may commit after one with a higher number, so the look begins with the oldest
+      transaction that was in progress then. In SQLite transactions commit in the order of their numbers;
+    - if those changes may have been deleted, or if the database is an older copy, everything is loaded again.
+    """
+
+    def __init__(self) -> None:
+        self._by_request: dict[int, tuple[Claim, ...]] = {}
+        self._unseen_from: int | None = None
+
+    def look(self, connection: Connection, provider: int) -> tuple[Claim, ...]:
+        """The claims of every request that was accepted, or may have been, even if it has ended since. Reads only."""
+        unseen_from, known = first_unseen_transaction(connection), self._unseen_from
+        self._unseen_from = None  # if this fails halfway, the next look loads everything
+        if known is None or unseen_from < known or _may_have_been_deleted(connection, known):
+            self._by_request = dict(sorted(_claims(connection, provider, None).items()))
+        else:
+            changes = select(change_table.c.request_id).where(change_table.c.tx >= known).distinct()
+            self._replace(connection, provider, list(connection.execute(changes).scalars()))
+        self._unseen_from = unseen_from
+        return tuple(claim for claims in self._by_request.values() for claim in claims)
+
+    def _replace(self, connection: Connection, provider: int, changed: list[int]) -> None:
+        if not changed:
+            return
+        found = _claims(connection, provider, changed)
+        for request in changed:
+            if request in found and request in self._by_request:
+                self._by_request[request] = found.pop(request)
+            elif request not in found:
+                self._by_request.pop(request, None)
+        if found:
+            self._by_request = dict(sorted((self._by_request | found).items()))
+
+
+def first_unseen_transaction(connection: Connection) -> int:
+    """The lowest number of a transaction that may have changes this transaction does not see. Reads only."""
+    if connection.dialect.name == "postgresql":
+        return _as_number(connection, func.pg_snapshot_xmin(func.pg_current_snapshot()))
+    return int(connection.execute(select(func.coalesce(func.max(change_table.c.tx), 0))).scalar_one()) + 1
+
+
+def prune_changes(connection: Connection) -> None:
+    """Delete changes that every process has seen long ago, once there are many."""
+    oldest, newest = connection.execute(_OLDEST).scalar(), connection.execute(_NEWEST).scalar()
+    if oldest is None or newest is None:
+        return
+    now, table = first_unseen_transaction(connection), change_table.c
+    if oldest < now - 2 * KEPT_TRANSACTIONS:
+        connection.execute(delete(change_table).where(table.tx < now - KEPT_TRANSACTIONS))
+    if connection.dialect.name == "postgresql":
+        # Numbers that do not exist yet come from another server, whose data was restored here.
+        next_number = _as_number(connection, func.pg_snapshot_xmax(func.pg_current_snapshot()))
+        if newest >= next_number:
+            connection.execute(delete(change_table).where(table.tx >= next_number))
+
+
+_OLDEST = select(func.min(change_table.c.tx))
+_NEWEST = select(func.max(change_table.c.tx))
+
+
+def _as_number(connection: Connection, transaction: Any) -> int:  # noqa: ANN401 — a function of PostgreSQL
+    return int(connection.execute(select(cast(cast(transaction, Text), BigInteger))).scalar_one())
+
+
+def _may_have_been_deleted(connection: Connection, first: int) -> bool:
+    """Whether changes from this transaction on may have been deleted: not while an older one is still there."""
+    oldest = connection.execute(_OLDEST).scalar()
+    return oldest is not None and oldest > first
+
+
+def _claims(connection: Connection, provider: int, requests: Iterable[int] | None) -> dict[int, tuple[Claim, ...]]:
+    """Request row number → its claims, for these requests or for all.
 
     A request that we did not answer may have been accepted by people in Portfolio Manager's own pages.
     """
+    said = {"provider": provider} | ({} if requests is None else {"requests": requests})
+    found: dict[int, list[Claim]] = defaultdict(list)
+    for row in connection.execute(_ALL if requests is None else _SOME, said):
+        if row.custom:
+            found[row.id].append(_claim(row))
+    return {request: tuple(claims) for request, claims in found.items()}
+
+
+def _query() -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
     request, intent = request_table.c, intent_table.c
     by_us = and_(intent.action == Action.ACCEPT, intent.outcome.in_((*TOOK_EFFECT, *_DOUBTS)))
     by_others = and_(intent.id.is_(None), request.outcome == Outcome.SETTLED_ELSEWHERE)
-    query = (
-        select(request.kind, request.pm_id, request.account_id, request.username, request.custom, request.masked_at)
-        .add_columns(func.coalesce(intent.outcome, request.outcome).label("outcome"))
+    return (
+        select(request.id, request.kind, request.pm_id, request.account_id, request.username, request.custom)
+        .add_columns(request.masked_at, func.coalesce(intent.outcome, request.outcome).label("outcome"))
         .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(NO_EFFECT)))
-        .where(request.provider_id == provider, or_(by_us, by_others))
-        .order_by(request.id)
+        .where(request.provider_id == bindparam("provider"), or_(by_us, by_others))
+        # Many requests have no custom fields, and need not be read.
+        .where(cast(request.custom, Text) != "[]")
     )
-    return tuple(_claim(row) for row in connection.execute(query) if row.custom)
+
+
+_ALL = _query()
+_SOME = _ALL.where(is_one_of(request_table.c.id, id_list("requests")))
 
 
 def known_answers(row: Row[Any]) -> tuple[tuple[CustomField, ...], frozenset[str]]:
@@ -44,7 +145,10 @@ def known_answers(row: Row[Any]) -> tuple[tuple[CustomField, ...], frozenset[str
     masked = row.masked_at is not None
     gone = {name for name, value in row.custom if masked or value.startswith(DIGEST_PREFIX)}
     known = tuple(CustomField(name, value) for name, value in row.custom if name not in gone)
-    return known, frozenset(map(name_key, gone))
+    return known, frozenset(map(name_key, gone)) if gone else _NONE
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _claim(row: Row[Any]) -> Claim:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.holds import DecidedRow, record_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
@@ -109,7 +109,7 @@ def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int,
 _APPENDED = BulkStatement(decision_table.insert(), [each.name for each in decision_table.c if each.name != "id"])
 _NEWEST = (
     select(func.max(decision_table.c.id))
-    .where(in_ids(decision_table.c.request_id, "requests"))
+    .where(is_one_of(decision_table.c.request_id, id_list("requests")))
     .group_by(decision_table.c.request_id)
 )
 _NEWEST_OF = _NEWEST.add_columns(decision_table.c.request_id)

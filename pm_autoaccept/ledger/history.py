@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept import __version__
 from pm_autoaccept.ledger.absence import missed_once
-from pm_autoaccept.ledger.db.queries import chunks
+from pm_autoaccept.ledger.db.id_lists import is_one_of
+from pm_autoaccept.ledger.db.tables import OPEN_REQUEST
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import last_decisions
@@ -18,7 +20,7 @@ from pm_autoaccept.ledger.holds import current_hold
 from pm_autoaccept.ledger.limit_usage import limit_usage
 from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
 from pm_autoaccept.ledger.refusals import blocking_refusal, last_answer
-from pm_autoaccept.ledger.request_rows import MatchedRow, RequestRow, last_intent, match_row, rows_by_key
+from pm_autoaccept.ledger.request_rows import MatchedRow, RequestRow, match_row, rows_by_key
 from pm_autoaccept.ledger.unknown_outcomes import may_repeat
 from pm_autoaccept.model import (
     Action,
@@ -65,11 +67,12 @@ def load_history(
     sent, held_rows = {}, {}
     overdue, shown = set(), set()
     now = unknown_wait.now
+    answers = _last_answers(connection, list(_perhaps_answered(rows.values())))
     for request in requests:
         known, read = rows.get(request.key, []), begun.get(request.kind)
         listed = match_row(known, request)
         row = listed.row
-        state, before = _answer_state(connection, listed, known, read=read, unknown_wait=unknown_wait)
+        state, before = _answer_state(listed, known, answers=answers, read=read, unknown_wait=unknown_wait)
         states[request.key] = min(state, states.get(request.key, state), key=_WEAKEST_FIRST.index)
         if before is not None:
             sent[request.key] = before
@@ -113,20 +116,36 @@ def _with_rows(
     return ((each, rows[each.request.key]) for each in missed)
 
 
+def _perhaps_answered(rows: Iterable[Sequence[RequestRow]]) -> Iterator[int]:
+    """The row numbers with an answer that matters: not those of the many ids with one row that nobody answered."""
+    for known in rows:
+        yield from (row.id for row in known if row.outcome is not None or len(known) > 1)
+
+
+def _last_answers(connection: Connection, requests: list[int]) -> dict[int, Row[Any]]:
+    """Request row number → the last answer to it that was sent or may have been."""
+    if not requests:
+        return {}
+    table = intent_table.c
+    sent = is_one_of(table.request_id, requests), table.outcome != Outcome.NOT_SENT
+    newest = select(func.max(table.id)).where(*sent).group_by(table.request_id)
+    return {row.request_id: row for row in connection.execute(select(intent_table).where(table.id.in_(newest)))}
+
+
 def _answer_state(
-    connection: Connection,
     listed: MatchedRow,
     known: Sequence[RequestRow],
     *,
+    answers: Mapping[int, Row[Any]],
     read: datetime | None,
     unknown_wait: UnknownWait,
 ) -> tuple[AnswerState, LastAnswer | None]:
     """The answer state of one pending request, and the last answer if that keeps it back.
 
     Args:
-        connection: within a transaction.
         listed: its matched row.
         known: all rows of its id.
+        answers: row number → its last answer.
         read: when the whole read that shows it began; None if the read was not whole.
         unknown_wait: how long to wait for an answer of unknown outcome.
     """
@@ -134,20 +153,20 @@ def _answer_state(
     if any(each.outcome == Outcome.OPEN and each is not row for each in known):
         return AnswerState.IN_DOUBT, None
     if row is not None and row.outcome == Outcome.OPEN:
-        last = last_intent(connection, row.id)
+        last = answers[row.id]
         repeatable = read is not None and may_repeat(row, last, read=read, unknown_wait=unknown_wait)
         return (AnswerState.REPEATABLE if repeatable else AnswerState.IN_DOUBT), last_answer(last, program=__version__)
     if row is not None and listed.ended:
-        return _answered(connection, row), None
-    refused = blocking_refusal(connection, row, known, program=__version__, now=unknown_wait.now)
+        return _answered(row, answers), None
+    refused = blocking_refusal(row, known, answers=answers, program=__version__, now=unknown_wait.now)
     return (AnswerState.UNANSWERED, None) if refused is None else (AnswerState.REFUSED, refused)
 
 
-def _answered(connection: Connection, row: RequestRow) -> AnswerState:
+def _answered(row: RequestRow, answers: Mapping[int, Row[Any]]) -> AnswerState:
     """The state of an answered request that is still listed."""
     if row.outcome != Outcome.DONE:
         return AnswerState.SETTLED
-    return AnswerState.ACCEPTED if last_intent(connection, row.id).action == Action.ACCEPT else AnswerState.REJECTED
+    return AnswerState.ACCEPTED if answers[row.id].action == Action.ACCEPT else AnswerState.REJECTED
 
 
 def owners_with_open_answers(connection: Connection, provider: int) -> frozenset[int]:
@@ -155,33 +174,31 @@ def owners_with_open_answers(connection: Connection, provider: int) -> frozenset
     query = select(request_table.c.account_id).where(
         request_table.c.provider_id == provider,
         request_table.c.kind == Kind.PROPERTY,
-        request_table.c.outcome == Outcome.OPEN,
-        request_table.c.account_id.is_not(None),
+        OPEN_REQUEST,
     )
-    return frozenset(connection.execute(query).scalars())
+    return frozenset(owner for owner in connection.execute(query).scalars() if owner is not None)
 
 
 def count_open_intents(connection: Connection, provider: int) -> int:
     """Count the answers whose outcome is unknown."""
-    query = select(func.count()).where(request_table.c.provider_id == provider, request_table.c.outcome == Outcome.OPEN)
+    query = select(func.count()).select_from(request_table).where(request_table.c.provider_id == provider, OPEN_REQUEST)
     return connection.execute(query).scalar_one()
 
 
 def _rejected(connection: Connection, provider: int, properties: list[int]) -> frozenset[int]:
     """The properties among these whose share we last answered with a reject."""
-    last: dict[int, str] = {}
-    for some in chunks(properties):
-        query = (
-            select(request_table.c.pm_id, intent_table.c.action)
-            .join(intent_table, intent_table.c.request_id == request_table.c.id)
-            .where(
-                request_table.c.provider_id == provider,
-                request_table.c.kind == Kind.PROPERTY,
-                request_table.c.pm_id.in_(some),
-                intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
-            )
-            .order_by(intent_table.c.id)
+    if not properties:
+        return frozenset()
+    query = (
+        select(request_table.c.pm_id, intent_table.c.action)
+        .join(intent_table, intent_table.c.request_id == request_table.c.id)
+        .where(
+            request_table.c.provider_id == provider,
+            request_table.c.kind == Kind.PROPERTY,
+            is_one_of(request_table.c.pm_id, properties),
+            intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
         )
-        for row in connection.execute(query):
-            last[row.pm_id] = row.action
+        .order_by(intent_table.c.id)
+    )
+    last = {row.pm_id: row.action for row in connection.execute(query)}
     return frozenset(number for number, action in last.items() if action == Action.REJECT)

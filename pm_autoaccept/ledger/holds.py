@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row
 
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.request_rows import RequestRow
 from pm_autoaccept.model import Decision, Held, Mode, ReasonKind, Verdict
@@ -56,7 +56,7 @@ def record_holds(connection: Connection, decided: Iterable[DecidedRow], *, mode:
             changed[now].append(each.row.id)
     for now, numbers in changed.items():
         values = {"held_rule": now and now.rule, "held_since": now and now.since}
-        connection.execute(request_table.update().where(in_ids(request_table.c.id, numbers)).values(**values))
+        connection.execute(request_table.update().where(is_one_of(request_table.c.id, numbers)).values(**values))
 
 
 def _hold_after(decided: DecidedRow, *, mode: Mode, at: datetime) -> Held | None:

@@ -12,7 +12,7 @@ from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
 from pm_autoaccept.ledger.cascade import explained_by_cascade, note_cascade
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
@@ -121,6 +121,7 @@ def _intend_first(
     decisions = _decisions_of(connection, list(first.values()), appended)
     new = [
         {
+            "provider_id": row.provider_id,
             "request_id": row.id,
             "decision_id": decisions[row.id],
             "action": answer.step.action,
@@ -158,7 +159,7 @@ _OPENED = BulkStatement(
 )
 _LAST_NUMBERS = (
     select(func.max(intent_table.c.id), intent_table.c.request_id)
-    .where(in_ids(intent_table.c.request_id, "requests"))
+    .where(is_one_of(intent_table.c.request_id, id_list("requests")))
     .group_by(intent_table.c.request_id)
 )
 

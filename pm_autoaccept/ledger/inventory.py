@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
-from pm_autoaccept.ledger.db.queries import chunks
+from pm_autoaccept.ledger.db.id_lists import is_one_of
+from pm_autoaccept.ledger.db.tables import CURRENT_ITEM, METER_REQUEST
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
+from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT, TOOK_EFFECT
 from pm_autoaccept.ledger.request_rows import account_option
@@ -47,11 +49,33 @@ class OurAccept:
     access_level: str | None
 
 
-def current_items(connection: Connection, provider: int, kind: Kind) -> dict[int, InventoryItem]:
-    """Id → the current item of this kind."""
+def current_ids(connection: Connection, provider: int, kind: Kind) -> frozenset[int]:
+    """The ids of all current items of this kind. A provider may have a hundred thousand."""
     table = inventory_table.c
-    query = select(inventory_table).where(table.provider_id == provider, table.kind == kind, table.ended_at.is_(None))
+    query = select(table.pm_id).where(table.provider_id == provider, table.kind == kind, CURRENT_ITEM)
+    return frozenset(connection.execute(query).scalars())
+
+
+def current_items(connection: Connection, provider: int, kind: Kind, ids: Collection[int]) -> dict[int, InventoryItem]:
+    """Id → the current item of this kind, for those of these ids that have one."""
+    if not ids:
+        return {}
+    table = inventory_table.c
+    query = select(inventory_table).where(
+        table.provider_id == provider, table.kind == kind, is_one_of(table.pm_id, ids), table.ended_at.is_(None)
+    )
     return {row.pm_id: row for row in connection.execute(query)}
+
+
+def current_properties_of(connection: Connection, provider: int, owners: Collection[int]) -> list[InventoryItem]:
+    """The current property shares of these owners."""
+    if not owners:
+        return []
+    table = inventory_table.c
+    query = select(inventory_table).where(
+        table.provider_id == provider, table.kind == Kind.PROPERTY, is_one_of(table.owner_id, owners), CURRENT_ITEM
+    )
+    return list(connection.execute(query.order_by(table.id)))
 
 
 def current_item(connection: Connection, provider: int, key: RequestKey) -> InventoryItem | None:
@@ -61,6 +85,14 @@ def current_item(connection: Connection, provider: int, key: RequestKey) -> Inve
         table.provider_id == provider, table.kind == key.kind, table.pm_id == key.id, table.ended_at.is_(None)
     )
     return connection.execute(query).one_or_none()
+
+
+def last_seen(item: InventoryItem, connections_seen_at: datetime | None) -> datetime:
+    """When a read last showed an item. For a connection, the account's row may know a later time."""
+    seen: datetime = item.last_seen
+    if connections_seen_at is None or item.kind != Kind.CONNECTION or item.ended_at or item.absent_since:
+        return seen
+    return max(seen, connections_seen_at)
 
 
 def begin_items(
@@ -140,7 +172,7 @@ def accepts_since(provider: int, since: datetime | None) -> Any:  # noqa: ANN401
 
     It can match very many rows, so narrow it down before you run it.
     """
-    query = _accepts_with(*TOOK_EFFECT).where(request_table.c.provider_id == provider)
+    query = _accepts_with(*TOOK_EFFECT).where(intent_table.c.provider_id == provider)
     if since is not None:
         # Uses an index: the outcome of an unknown answer is known within this time.
         query = query.where(intent_table.c.sent_at >= since - MAX_SETTLING_TIME, intent_table.c.outcome_at >= since)
@@ -155,7 +187,7 @@ def begin_accepted_meter_shares(connection: Connection, provider: int, *, since:
         .where(request_table.c.kind == Kind.METER, inventory_table.c.id.is_(None))
     )
     meters = {row.pm_id: row for row in connection.execute(without_item)}
-    known = current_items(connection, provider, Kind.METER) if meters else {}
+    known = current_items(connection, provider, Kind.METER, meters)
     for number, row in meters.items():
         if number in known:  # it was pending again, so the earlier share had ended
             end_items(connection, [known[number]], at=row.sent_at, by="a later accept")
@@ -169,55 +201,64 @@ def end_items(connection: Connection, items: Iterable[InventoryItem], *, at: dat
     """End items, and with a property its meter shares. What was accepted may then be requested again."""
     table = inventory_table.c
     for item in items:
-        which = table.id == item.id
+        which = [item.id]
+        if item.kind == Kind.CONNECTION:
+            seen_at = select(provider_table.c.connections_seen_at).where(provider_table.c.id == item.provider_id)
+            seen = last_seen(item, connection.execute(seen_at).scalar())
+            connection.execute(inventory_table.update().where(table.id == item.id).values(last_seen=seen))
         if item.kind == Kind.PROPERTY:
-            live_meters = and_(
+            meters = select(table.id).where(
                 table.provider_id == item.provider_id,
                 table.kind == Kind.METER,
                 table.property_id == item.pm_id,
-                table.ended_at.is_(None),
+                CURRENT_ITEM,
             )
-            which = or_(which, live_meters)
-        grounds = select(table.request_id).where(which, table.request_id.is_not(None))
+            which += connection.execute(meters).scalars()
+        grounds = select(table.request_id).where(is_one_of(table.id, which), table.request_id.is_not(None))
         asked = request_table.update().where(request_table.c.id.in_(grounds), request_table.c.end_noted_at.is_(None))
         connection.execute(asked.values(end_noted_at=at))
-        connection.execute(inventory_table.update().where(which).values(ended_at=at, ended_by=by))
+        connection.execute(inventory_table.update().where(is_one_of(table.id, which)).values(ended_at=at, ended_by=by))
 
 
 def note_accepts_ended(
-    connection: Connection, provider: int, *which: ColumnElement[bool], at: datetime, accepted_before: datetime
+    connection: Connection,
+    provider: int,
+    which: Iterable[ColumnElement[bool]],
+    *,
+    at: datetime,
+    accepted_before: datetime,
 ) -> None:
     """Record that what we accepted has ended, whether or not a read ever showed it. It may be requested again.
 
     Args:
         connection: within a transaction.
         provider: the provider account.
-        which: conditions on the requests.
+        which: conditions on the requests; those that meet one of them. Each can use an index of its own.
         at: when this became known.
         accepted_before: when it ended; later accepts are not affected.
     """
-    accepts = select(intent_table.c.request_id).where(
+    table = request_table.c
+    accepts = select(intent_table.c.id).where(
+        intent_table.c.request_id == table.id,
         intent_table.c.action == Action.ACCEPT,
         intent_table.c.outcome.in_(MAY_HAVE_TAKEN_EFFECT),
         intent_table.c.sent_at < accepted_before,
     )
-    table = request_table.c
-    ended = request_table.update().where(table.provider_id == provider, table.end_noted_at.is_(None), *which)
-    connection.execute(ended.where(table.id.in_(accepts)).values(end_noted_at=at))
+    for each in which:
+        ended = request_table.update().where(table.provider_id == provider, table.end_noted_at.is_(None), each)
+        connection.execute(ended.where(accepts.correlate(request_table).exists()).values(end_noted_at=at))
 
 
-def requests_of(key: RequestKey) -> ColumnElement[bool]:
-    """A condition for the requests for one connection or share; for a property, also those for its meters."""
+def requests_of(key: RequestKey) -> list[ColumnElement[bool]]:
+    """Conditions for the requests for one connection or share; for a property, also for those for its meters."""
     table = request_table.c
     itself = and_(table.kind == key.kind, table.pm_id == key.id)
-    if key.kind is not Kind.PROPERTY:
-        return itself
-    return or_(itself, and_(table.kind == Kind.METER, table.property_id == key.id))
+    return [itself] if key.kind is not Kind.PROPERTY else [itself, and_(METER_REQUEST, table.property_id == key.id)]
 
 
-def requests_of_owner(owner: int) -> ColumnElement[bool]:
+def requests_of_owner(owner: int) -> list[ColumnElement[bool]]:
     """A condition for all requests of one owner."""
-    return request_table.c.account_id == owner
+    return [request_table.c.account_id == owner]
 
 
 def ended_findings(items: Iterable[InventoryItem]) -> list[Finding]:
@@ -268,32 +309,34 @@ def _explaining_accepts(
 
 def _accepts(connection: Connection, provider: int, kind: Kind, ids: Collection[int]) -> Mapping[int, list[OurAccept]]:
     found: dict[int, list[OurAccept]] = defaultdict(list)
-    for some in chunks(sorted(ids)):
-        query = _accepts_with(*MAY_HAVE_TAKEN_EFFECT).where(
-            request_table.c.provider_id == provider, request_table.c.kind == kind, request_table.c.pm_id.in_(some)
-        )
-        for row in connection.execute(query):
-            found[row.pm_id].append(_our_accept(row))
+    if not ids:
+        return found
+    query = _accepts_with(*MAY_HAVE_TAKEN_EFFECT).where(
+        request_table.c.provider_id == provider, request_table.c.kind == kind, is_one_of(request_table.c.pm_id, ids)
+    )
+    for row in connection.execute(query):
+        found[row.pm_id].append(_our_accept(row))
     return found
 
 
 def _accepts_by_meter(connection: Connection, provider: int, properties: list[int]) -> dict[int, OurAccept]:
     """Property → the accept of a meter that shared it read-only, by a rule that tests `property.share: none`."""
-    found = {}
-    for some in chunks(properties):
-        query = (
-            _accepts_with(*MAY_HAVE_TAKEN_EFFECT)
-            .add_columns(decision_table.c.evidence)
-            .join(decision_table, decision_table.c.id == intent_table.c.decision_id)
-            .where(
-                request_table.c.provider_id == provider,
-                request_table.c.kind == Kind.METER,
-                request_table.c.property_id.in_(some),
-            )
+    if not properties:
+        return {}
+    query = (
+        _accepts_with(*MAY_HAVE_TAKEN_EFFECT)
+        .add_columns(decision_table.c.evidence)
+        .join(decision_table, decision_table.c.id == intent_table.c.decision_id)
+        .where(
+            request_table.c.provider_id == provider,
+            is_one_of(request_table.c.property_id, properties),
+            METER_REQUEST,
         )
-        for row in connection.execute(query):
-            if any(_says_none(*each) for each in row.evidence):
-                found[row.property_id] = replace(_our_accept(row), access_level="Read")
+    )
+    found = {}
+    for row in connection.execute(query):
+        if any(_says_none(*each) for each in row.evidence):
+            found[row.property_id] = replace(_our_accept(row), access_level="Read")
     return found
 
 
@@ -324,25 +367,23 @@ def _says_none(field: str, _expected: str, found: str | None, truth: str) -> boo
 
 def _last_existed(connection: Connection, provider: int, kind: Kind, ids: Collection[int]) -> dict[int, datetime]:
     """Id → when its last item certainly existed: when it was last seen or, if earlier, when it ended."""
-    table, found = inventory_table.c, {}
-    for some in chunks(sorted(ids)):
-        query = select(table.pm_id, table.last_seen, table.ended_at).where(
-            table.provider_id == provider, table.kind == kind, table.pm_id.in_(some), table.ended_at.is_not(None)
-        )
-        for row in connection.execute(query.order_by(table.id)):
-            found[row.pm_id] = min(row.last_seen, row.ended_at)
-    return found
+    if not ids:
+        return {}
+    table = inventory_table.c
+    query = select(table.pm_id, table.last_seen, table.ended_at).where(
+        table.provider_id == provider, table.kind == kind, is_one_of(table.pm_id, ids), table.ended_at.is_not(None)
+    )
+    return {row.pm_id: min(row.last_seen, row.ended_at) for row in connection.execute(query.order_by(table.id))}
 
 
 def _seen_pending(
     connection: Connection, provider: int, kind: Kind, ids: Collection[int], *, before: datetime
 ) -> frozenset[int]:
     """The ids that the ledger saw pending before this read, which therefore did not exist before us."""
+    if not ids:
+        return frozenset()
     table = request_table.c
-    found: set[int] = set()
-    for some in chunks(sorted(ids)):
-        query = select(table.pm_id).where(
-            table.provider_id == provider, table.kind == kind, table.pm_id.in_(some), table.first_seen < before
-        )
-        found.update(connection.execute(query).scalars())
-    return frozenset(found)
+    query = select(table.pm_id).where(
+        table.provider_id == provider, table.kind == kind, is_one_of(table.pm_id, ids), table.first_seen < before
+    )
+    return frozenset(connection.execute(query).scalars())

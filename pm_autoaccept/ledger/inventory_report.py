@@ -15,6 +15,7 @@ from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.inventory import last_seen
 from pm_autoaccept.model import Action, Kind, Origin, Outcome, RequestKey, removal_command
 from pm_autoaccept.record import InventoryRow, NotificationRow
 
@@ -41,6 +42,7 @@ def list_inventory(
     )
     query = (
         select(inventory_table, provider_table.c.name, decision_table.c.rule, _accepted_at())
+        .add_columns(provider_table.c.connections_seen_at)
         .join(provider_table, provider_table.c.id == inventory_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == answer)
         .outerjoin(decision_table, decision_table.c.id == intent_table.c.decision_id)
@@ -63,7 +65,7 @@ def list_inventory(
             access_level=row.access_level,
             origin=Origin(row.origin),
             since=row.accepted_at if row.origin == Origin.DECIDED and row.accepted_at else row.first_seen,
-            last_seen=row.last_seen,
+            last_seen=last_seen(row, row.connections_seen_at),
             absent_since=row.absent_since,
             rule=row.rule,
             command=removal_command(RequestKey(Kind(row.kind), row.pm_id), account=row.name if several else None),

@@ -85,7 +85,7 @@ class _Context:
         connected = self.snapshot.connected
         return key.kind is not Kind.METER and (isinstance(connected, NotLearnt) or owner in connected)
 
-    def ends(self, requests: ColumnElement[bool]) -> None:
+    def ends(self, requests: Iterable[ColumnElement[bool]]) -> None:
         """Record that what we accepted before it has ended. Without a date nobody knows what came before it."""
         created = self.note.created_at
         if created is not None:

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select
 
 from pm_autoaccept.ledger.cascade import cascade_outcome, undo_cascade
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.queries import by_number, numbered
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
@@ -75,7 +75,7 @@ def withdraw_intents(connection: Connection, intents: Sequence[RecordedIntent]) 
     Attempts that reads or another replica have settled, or sent again, stay as they are.
     """
     sent = by_number(connection, _SENT, [intent.number for intent in intents])
-    requests = request_table.select().where(in_ids(request_table.c.id, [row.request_id for row in sent.values()]))
+    requests = request_table.select().where(is_one_of(request_table.c.id, [row.request_id for row in sent.values()]))
     connection.execute(requests.with_for_update())
     taken_back = []
     for intent in intents:

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, or_, select
 
-from pm_autoaccept.ledger.db.queries import chunks, insert
+from pm_autoaccept.ledger.claims import prune_changes
+from pm_autoaccept.ledger.db.id_lists import is_none_of, is_one_of
+from pm_autoaccept.ledger.db.queries import insert
+from pm_autoaccept.ledger.db.tables import ABSENT_ITEM, CURRENT_ITEM, UNDECIDED_ITEM
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import owner as owner_table
@@ -25,9 +28,12 @@ from pm_autoaccept.ledger.inventory import (
     accepts_since,
     begin_accepted_meter_shares,
     begin_items,
+    current_ids,
     current_items,
+    current_properties_of,
     end_items,
     ended_findings,
+    last_seen,
 )
 from pm_autoaccept.ledger.notifications import apply_notifications, owners_of_unapplied
 from pm_autoaccept.ledger.removals import end_shares_removed_with, settle_removals
@@ -38,19 +44,19 @@ LOOK_BACK = timedelta(hours=1)
 
 
 def share_reads(connection: Connection, provider: int) -> ShareReads:
-    """When each owner's shares were last read, and which owners may have changed since. Reads only."""
-    standing = select(inventory_table.c.owner_id).where(
-        inventory_table.c.provider_id == provider,
-        inventory_table.c.ended_at.is_(None),
-        inventory_table.c.kind == Kind.PROPERTY,
-    )
-    going = connection.execute(standing.where(inventory_table.c.absent_since.is_not(None))).scalars()
+    """Whose shares were read longest ago, and whose may have changed since they were read. Reads only."""
+    table = inventory_table.c
+    current = select(table.owner_id).where(table.provider_id == provider, CURRENT_ITEM)
+    absent = select(table.owner_id).where(table.provider_id == provider, ABSENT_ITEM, table.kind == Kind.PROPERTY)
+    going = connection.execute(absent).scalars()
     new = _not_read_since_an_accept(connection, provider)
     touched = _readable_owners([*new, *owners_of_unapplied(connection, provider), *going])
+    sharing = connection.execute(current.where(table.kind == Kind.PROPERTY).distinct()).scalars()
+    known = or_(owner_table.c.account_id.in_(current), is_one_of(owner_table.c.account_id, touched))
+    tried = select(owner_table.c.account_id).where(owner_table.c.provider_id == provider, known)
+    in_order = tried.order_by(owner_table.c.tried_at, owner_table.c.account_id)
     return ShareReads(
-        tried=_tried(connection, provider, touched),
-        touched=touched,
-        sharing=_readable_owners(connection.execute(standing.distinct()).scalars()),
+        tried=tuple(connection.execute(in_order).scalars()), touched=touched, sharing=_readable_owners(sharing)
     )
 
 
@@ -70,20 +76,6 @@ def _not_read_since_an_accept(connection: Connection, provider: int) -> Iterable
     return owners
 
 
-def _tried(connection: Connection, provider: int, touched: Collection[int]) -> dict[int, datetime]:
-    """Owner → when its shares were last asked for: these owners, and those with a current connection or share."""
-    table = owner_table.c
-    standing = select(inventory_table.c.owner_id).where(
-        inventory_table.c.provider_id == provider, inventory_table.c.ended_at.is_(None)
-    )
-    queries = [table.account_id.in_(standing), *(table.account_id.in_(some) for some in chunks(sorted(touched)))]
-    found = {}
-    for among in queries:
-        for row in connection.execute(select(owner_table).where(table.provider_id == provider, among)):
-            found[row.account_id] = row.tried_at
-    return found
-
-
 def reconcile(connection: Connection, provider: int, snapshot: Snapshot, *, at: datetime) -> tuple[Finding, ...]:
     """Update the inventory from a snapshot, and apply each notification once.
 
@@ -92,7 +84,8 @@ def reconcile(connection: Connection, provider: int, snapshot: Snapshot, *, at: 
     """
     ours = _provider(connection, provider)
     begin_accepted_meter_shares(connection, provider, since=_look_back_from(ours.watched_at))
-    look = _Comparison(connection, provider, begun=min(pending.begun for pending in snapshot.lists), at=at)
+    begun, seen_at = min(pending.begun for pending in snapshot.lists), ours.connections_seen_at
+    look = _Comparison(connection, provider, begun=begun, at=at, connections_seen_at=seen_at)
     changed: dict[str, object] = {"watched_at": at}
     findings: list[Finding] = []
     if not isinstance(snapshot.connected, NotLearnt):
@@ -101,6 +94,7 @@ def reconcile(connection: Connection, provider: int, snapshot: Snapshot, *, at: 
     findings += look.properties(snapshot.shared_properties)
     findings += apply_notifications(connection, provider, snapshot, begun=look.begun, at=at)
     settle_removals(connection, provider, at=at)
+    prune_changes(connection)
     connection.execute(provider_table.update().where(provider_table.c.id == provider).values(**changed))
     return tuple(findings)
 
@@ -109,35 +103,42 @@ def count_undecided(connection: Connection, provider: int) -> int:
     """Count the current items that we did not decide and nobody acknowledged. Reads only."""
     table = inventory_table.c
     standing = select(func.count()).select_from(inventory_table).where(table.provider_id == provider)
-    query = standing.where(table.origin == Origin.UNDECIDED, table.ended_at.is_(None), table.acknowledged_at.is_(None))
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(standing.where(UNDECIDED_ITEM)).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """One comparison: its provider account, when the reads began, and the current time."""
+    """One comparison: its provider account, when the reads began, the current time, and the account's last record.
+
+    Attributes:
+        connections_seen_at: see the table `provider`, as it was before this comparison.
+    """
 
     connection: Connection
     provider: int
     begun: datetime
     at: datetime
+    connections_seen_at: datetime | None
 
     def connections(self, shown: frozenset[int], *, first: bool) -> list[Finding]:
         """Compare who is connected. Connections in the first read existed before us."""
-        known = current_items(self.connection, self.provider, Kind.CONNECTION)
-        self._still(known[number] for number in shown & known.keys())
-        gone = self._missed(item for number, item in known.items() if number not in shown)
+        known = current_ids(self.connection, self.provider, Kind.CONNECTION)
+        missing = current_items(self.connection, self.provider, Kind.CONNECTION, known - shown)
+        gone = self._missed(missing.values())
+        self._still_connected(missing)
         for item in gone:
             end_shares_removed_with(self.connection, item, at=self.at)
-        return [*ended_findings(gone), *self._begin(Kind.CONNECTION, shown - known.keys(), owner=None, baseline=first)]
+        return [*ended_findings(gone), *self._begin(Kind.CONNECTION, shown - known, owner=None, baseline=first)]
 
     def properties(self, shared: Mapping[int, Fact[frozenset[int]]]) -> list[Finding]:
         """Compare what owners share. For an owner connected before us, shares in the first read existed before us."""
-        known = current_items(self.connection, self.provider, Kind.PROPERTY)
         read = {owner: fact for owner, fact in shared.items() if not isinstance(fact, NotLearnt)}
         shown = frozenset().union(*read.values())
-        self._still(known[number] for number in shown & known.keys())
-        gone = self._missed(item for number, item in known.items() if item.owner_id in read and number not in shown)
+        known = current_items(self.connection, self.provider, Kind.PROPERTY, shown)
+        if known:
+            self._still(is_one_of(inventory_table.c.id, [item.id for item in known.values()]))
+        owned = current_properties_of(self.connection, self.provider, read)
+        gone = self._missed(item for item in owned if item.pm_id not in shown)
         findings = ended_findings(gone)
         met = set(known)
         first_time = self._never_read(list(read))
@@ -153,20 +154,35 @@ class _Comparison:
             self.connection, self.provider, kind, ids, owner=owner, baseline=baseline, begun=self.begun, at=self.at
         )
 
-    def _still(self, items: Iterable[InventoryItem]) -> None:
-        for some in chunks([item.id for item in items]):
-            seen = inventory_table.update().where(inventory_table.c.id.in_(some))
-            self.connection.execute(seen.values(last_seen=self.at, absent_since=None))
+    def _still_connected(self, missing: Mapping[int, InventoryItem]) -> None:
+        """Note when all connections but these were seen: in the account's row, because there may be very many."""
+        table = inventory_table.c
+        ours = table.provider_id == self.provider, table.kind == Kind.CONNECTION
+        others = [is_none_of(table.pm_id, missing)] if missing else []
+        if any(item.absent_since is None and self._last_seen(item) >= self.begun for item in missing.values()):
+            # One of them is neither seen nor absent, which the account's row cannot say.
+            self._still(*ours, CURRENT_ITEM, *others)
+            return
+        self._still(*ours, ABSENT_ITEM, *others)
+        seen = provider_table.update().where(provider_table.c.id == self.provider)
+        self.connection.execute(seen.values(connections_seen_at=self.at))
+
+    def _last_seen(self, item: InventoryItem) -> datetime:
+        return last_seen(item, self.connections_seen_at)
+
+    def _still(self, *which: ColumnElement[bool] | TextClause) -> None:
+        seen = inventory_table.update().where(*which)
+        self.connection.execute(seen.values(last_seen=self.at, absent_since=None))
 
     def _missed(self, items: Iterable[InventoryItem]) -> list[InventoryItem]:
         """Note the items that this read misses; end and return those that the previous read missed too."""
         over = []
         for item in items:
-            if item.last_seen >= self.begun:
+            if self._last_seen(item) >= self.begun:
                 continue  # this read began before the item was last seen, so it proves nothing
             if item.absent_since is None:
                 missed = inventory_table.update().where(inventory_table.c.id == item.id)
-                self.connection.execute(missed.values(absent_since=self.begun))
+                self.connection.execute(missed.values(absent_since=self.begun, last_seen=self._last_seen(item)))
             elif item.absent_since < self.begun:
                 over.append(item)
         end_items(self.connection, over, at=self.at, by="two reads that did not show it")
@@ -174,20 +190,20 @@ class _Comparison:
 
     def _never_read(self, owners: list[int]) -> frozenset[int]:
         """Owners whose shares were never read, and who were connected before us or are not known to be connected."""
-        table = owner_table.c
-        since_us: set[int] = set()
-        for some in chunks(owners):
-            read = select(table.account_id).where(
-                table.provider_id == self.provider, table.account_id.in_(some), table.read_at.is_not(None)
-            )
-            connected = select(inventory_table.c.pm_id).where(
-                inventory_table.c.provider_id == self.provider,
-                inventory_table.c.kind == Kind.CONNECTION,
-                inventory_table.c.pm_id.in_(some),
-                inventory_table.c.origin != Origin.BEFORE_US,
-            )
-            since_us.update(self.connection.execute(read).scalars(), self.connection.execute(connected).scalars())
-        return frozenset(owners) - since_us
+        if not owners:
+            return frozenset()
+        table, item = owner_table.c, inventory_table.c
+        read = select(table.account_id).where(
+            table.provider_id == self.provider, is_one_of(table.account_id, owners), table.read_at.is_not(None)
+        )
+        connected = select(item.pm_id).where(
+            item.provider_id == self.provider,
+            item.kind == Kind.CONNECTION,
+            is_one_of(item.pm_id, owners),
+            item.origin != Origin.BEFORE_US,
+        )
+        since_us = [*self.connection.execute(read).scalars(), *self.connection.execute(connected).scalars()]
+        return frozenset(owners).difference(since_us)
 
     def _note_reads(self, shared: Mapping[int, Fact[frozenset[int]]]) -> None:
         for owner, fact in shared.items():

@@ -7,14 +7,14 @@ or of the request (any other 4xx).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from pm_autoaccept.ledger.elapsed_time import Moment, is_due
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
-from pm_autoaccept.ledger.request_rows import RequestRow, answers_to
+from pm_autoaccept.ledger.request_rows import RequestRow
 from pm_autoaccept.model import Action, Change, LastAnswer, Outcome
 
 
@@ -25,14 +25,19 @@ def last_answer(answer: Row[Any], *, program: str) -> LastAnswer:
 
 
 def blocking_refusal(
-    connection: Connection, row: RequestRow | None, known: Sequence[RequestRow], *, program: str, now: Moment
+    row: RequestRow | None,
+    known: Sequence[RequestRow],
+    *,
+    answers: Mapping[int, Row[Any]],
+    program: str,
+    now: Moment,
 ) -> LastAnswer | None:
     """Find the refused answer that keeps a request back; None if there is none.
 
     Args:
-        connection: within a transaction.
         row: the request's row; None if it has none yet.
         known: all rows of its id, because a refusal also counts for an edited version of the request.
+        answers: row number → the last answer that was sent; no entry if there is none.
         program: the version of this program.
         now: the current time by every clock.
     """
@@ -43,7 +48,7 @@ def blocking_refusal(
         later = each
         if own and each.outcome != Outcome.REFUSED:
             continue
-        answer = connection.execute(answers_to(each.id).limit(1)).one_or_none()
+        answer = answers.get(each.id)
         if answer is None or answer.outcome != Outcome.REFUSED:
             continue
         sent = last_answer(answer, program=program)

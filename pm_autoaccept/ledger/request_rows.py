@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, select, true
 
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
@@ -59,7 +59,7 @@ _BY_KEY = (
     .where(
         request_table.c.provider_id == bindparam("provider"),
         request_table.c.kind == bindparam("kind"),
-        in_ids(request_table.c.pm_id, "numbers"),
+        is_one_of(request_table.c.pm_id, id_list("numbers")),
     )
     .order_by(request_table.c.id)
 )

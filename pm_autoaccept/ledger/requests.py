@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, select
 
 from pm_autoaccept.ledger.absence import proves_absence, unreadable_digest, unreadable_seen_with
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.queries import insert
+from pm_autoaccept.ledger.db.tables import END_JUST_NOTED, MAY_STILL_GO_MISSING, OPEN_REQUEST
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import unreadable as unreadable_table
 from pm_autoaccept.ledger.elapsed_time import UnknownWait
 from pm_autoaccept.ledger.notifications import store_notifications
-from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.private_values import PrivateFields
 from pm_autoaccept.ledger.request_rows import (
-    READS_UNTIL_GONE,
     STATE_COLUMNS,
     RequestRow,
     RowMatch,
@@ -55,7 +54,7 @@ def record_snapshot(
 ) -> None:
     """Record one snapshot. Requests with the same key but different content each get a row; decide holds them."""
     table = request_table.c
-    known_to_end = table.provider_id == provider, table.end_noted_at.is_not(None), table.ended_at.is_(None)
+    known_to_end = table.provider_id == provider, END_JUST_NOTED
     connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
     present = {
         (request.key, request_digest(request)): request for pending in snapshot.lists for request in pending.requests
@@ -81,7 +80,7 @@ def record_snapshot(
     for number in back:
         _reopen(connection, number)
     _note_unreadable_seen_with(connection, still, strange)
-    _count_pending_reads(connection, snapshot, still)
+    _count_pending_reads(connection, provider, snapshot, still)
     for pending in snapshot.lists:
         for element in pending.unreadable:
             _record_unreadable(connection, provider, element, at=at, private_fields=private_fields)
@@ -102,7 +101,7 @@ def _reopen(connection: Connection, request: int) -> None:
 
 def _update(connection: Connection, requests: Collection[int], values: Mapping[str, object]) -> None:
     if requests:
-        connection.execute(request_table.update().where(in_ids(request_table.c.id, list(requests))).values(values))
+        connection.execute(request_table.update().where(is_one_of(request_table.c.id, list(requests))).values(values))
 
 
 def _note_unreadable_seen_with(
@@ -123,15 +122,17 @@ _SET_SEEN_WITH = (
 )
 
 
-def _count_pending_reads(connection: Connection, snapshot: Snapshot, still: Collection[int]) -> None:
+def _count_pending_reads(connection: Connection, provider: int, snapshot: Snapshot, still: Collection[int]) -> None:
     """Count the whole reads that show a request pending after an answer of unknown outcome was sent."""
     table = request_table.c
     for pending in snapshot.lists:
-        in_doubt = select(table.id, table.outcome_at).where(table.kind == pending.kind, table.outcome == Outcome.OPEN)
+        in_doubt = select(table.id, table.outcome_at).where(
+            table.provider_id == provider, table.kind == pending.kind, OPEN_REQUEST
+        )
         rows = connection.execute(in_doubt) if pending.whole else ()
         shown = [row.id for row in rows if row.id in still and pending.begun > row.outcome_at]
         if shown:
-            counted = request_table.update().where(in_ids(table.id, shown))
+            counted = request_table.update().where(is_one_of(table.id, shown))
             connection.execute(counted.values(present_reads=table.present_reads + 1))
 
 
@@ -198,9 +199,8 @@ def _record_absences(
 ) -> None:
     """Record each request that a whole read misses, and settle it if the rules say so."""
     table = request_table.c
-    waiting = or_(table.absent_reads < READS_UNTIL_GONE, table.outcome.is_(None), table.outcome.in_(UNSETTLED))
     lists = {pending.kind: pending for pending in snapshot.lists if pending.whole}
-    query = select(*STATE_COLUMNS).where(table.provider_id == provider, table.kind.in_(lists), waiting)
+    query = select(*STATE_COLUMNS).where(table.provider_id == provider, table.kind.in_(lists), MAY_STILL_GO_MISSING)
     for row in connection.execute(query).all():
         pending = lists[Kind(row.kind)]
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):

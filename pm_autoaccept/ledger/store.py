@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pm_autoaccept.errors import LedgerUnavailable, Paused
 from pm_autoaccept.ledger.audit import list_decisions
-from pm_autoaccept.ledger.claims import accepted_claims
+from pm_autoaccept.ledger.claims import KeptClaims
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
 from pm_autoaccept.ledger.decisions import record_decisions
@@ -100,6 +100,7 @@ class SqlLedger:
         self._provider: int | None = None
         self._under_way: dict[int, RecordedIntent] = {}
         self._appended: AppendedDecisions = {}
+        self._claims = KeptClaims()
         self.clocks = Clocks()
 
     @classmethod
@@ -158,7 +159,7 @@ class SqlLedger:
 
     async def accepted_claims(self) -> Sequence[Claim]:
         """Load the custom fields of every request that was accepted, or may have been. Reads only."""
-        return () if self._provider is None else await self._read(accepted_claims)
+        return () if self._provider is None else await self._read(self._claims.look)
 
     async def pause_reason(self) -> str | None:
         """Why nothing may be answered: a pause, or a ledger that is too new; None if neither. Reads only."""

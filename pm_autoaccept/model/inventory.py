@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pm_autoaccept.model.requests import Kind, RequestKey
@@ -62,15 +60,15 @@ def removal_command(key: RequestKey, *, account: str | None = None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareReads:
-    """When each owner's shares were last read, from the ledger.
+    """Whose shares were read longest ago, from the ledger.
 
     Attributes:
-        tried: owner → when a read of the shares was last tried; no entry means never.
+        tried: the known owners whose shares were ever asked for, in the order of the last attempts, oldest first.
         touched: owners whose shares have changed, or may have changed, since they were read.
         sharing: owners with known shares, whether or not they are connected.
     """
 
-    tried: Mapping[int, datetime] = field(default_factory=dict)
+    tried: tuple[int, ...] = ()
     touched: frozenset[int] = frozenset()
     sharing: frozenset[int] = frozenset()
 

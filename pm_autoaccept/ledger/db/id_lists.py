@@ -1,64 +1,85 @@
-"""Id lists: `column IN (these ids)` with one parameter for any number of ids, so that its SQL is always the same.
+"""Conditions on a list of ids of any length, as one SQL text with one parameter.
 
-With a parameter for each id, each length of a list is a statement of its own: SQLAlchemy compiles it, the database
-plans it, and sqlite3 keeps it. SQLite takes the list as JSON, PostgreSQL as an array.
+`IN (?, ?, …)` is another statement for each length. Each one takes memory in the database driver's statement cache, and
+on SQLite the number of parameters is limited.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any, Self, cast
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Dialect, Text, TypeDecorator, bindparam
+from sqlalchemy import ARRAY, BigInteger, BindParameter, Boolean, ColumnElement, Dialect, Text, TypeDecorator, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeEngine
 
 
-class _IdList(TypeDecorator[Any]):
-    """A list of ids as one parameter."""
+class IdList(TypeDecorator[Iterable[int]]):
+    """A list of ids as one parameter: an array in PostgreSQL, JSON text in SQLite."""
 
     impl = Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """An array where there are arrays."""
+        """Choose the type of the parameter."""
         return dialect.type_descriptor(ARRAY(BigInteger) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Collection[int] | None, dialect: Dialect) -> Any:  # noqa: ANN401 — SQLAlchemy's signature
-        """The ids as the driver takes them."""
+    def process_bind_param(self, value: Iterable[int] | None, dialect: Dialect) -> Any:  # noqa: ANN401 — SQLAlchemy's signature
+        """Convert the ids for the driver."""
         ids = list(value or ())
         return ids if dialect.name == "postgresql" else json.dumps(ids)
 
 
-class in_ids(FunctionElement[bool]):  # noqa: N801 — used like a function, as SQLAlchemy names them
-    """The condition that an integer column has one of these ids: a collection, or the name of a parameter with one.
+class _IsOneOf(FunctionElement[bool]):
+    """A column and a list of ids."""
 
-    An empty collection matches no row.
-    """
-
-    name = "in_ids"
     type = Boolean()
     inherit_cache = True
 
-    def __init__(self, column: Column[Any], ids: str | Collection[int]) -> None:
-        name, value = (ids, None) if isinstance(ids, str) else (None, ids)
-        super().__init__(column, bindparam(name, value, type_=_IdList(), required=value is None))
-
-    def self_group(self, against: Any = None) -> Self:  # noqa: ANN401, ARG002 — SQLAlchemy's signature
-        """Itself: SQLite has no booleans, so SQLAlchemy would add `= 1`, for which SQLite uses no index."""
+    def self_group(self, against: OperatorType | None = None) -> Self:  # noqa: ARG002 — SQLAlchemy's signature
+        """Stay a plain condition. Otherwise SQLAlchemy compares it with 1 on SQLite, which then uses no index."""
         return self
 
 
-@compiles(in_ids, "sqlite")
-def _in_json(element: in_ids, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 — SQLAlchemy's signature
-    column, ids = (compiler.process(each, **options) for each in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 — SQLAlchemy's own parts
+class _IsNoneOf(_IsOneOf):
+    """The opposite."""
+
+    inherit_cache = True
 
 
-@compiles(in_ids, "postgresql")
-def _in_array(element: in_ids, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 — SQLAlchemy's signature
+@compiles(_IsOneOf, "postgresql")
+def _array(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 — SQLAlchemy's signature
     column, ids = (compiler.process(each, **options) for each in element.clauses)
-    return f"{column} = ANY ({ids})"
+    return f"{column} <> ALL ({ids})" if isinstance(element, _IsNoneOf) else f"{column} = ANY ({ids})"
+
+
+@compiles(_IsOneOf, "sqlite")
+def _json(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 — SQLAlchemy's signature
+    column, ids = (compiler.process(each, **options) for each in element.clauses)
+    among = "NOT IN" if isinstance(element, _IsNoneOf) else "IN"
+    return f"{column} {among} (SELECT value FROM json_each({ids}))"  # noqa: S608 — compiled parts
+
+
+def id_list(name: str) -> BindParameter[Iterable[int]]:
+    """A parameter for a list of ids, for a query that is built once; the list is given when it runs."""
+    return bindparam(name, type_=IdList())
+
+
+def is_one_of(column: ColumnElement[Any], ids: Iterable[int] | BindParameter[Iterable[int]]) -> ColumnElement[bool]:
+    """A condition: the column's value is one of these ids."""
+    return cast("ColumnElement[bool]", _IsOneOf(column, _parameter(ids)))
+
+
+def is_none_of(column: ColumnElement[Any], ids: Iterable[int]) -> ColumnElement[bool]:
+    """A condition: the column's value is none of these ids."""
+    return cast("ColumnElement[bool]", _IsNoneOf(column, _parameter(ids)))
+
+
+def _parameter(ids: Iterable[int] | BindParameter[Iterable[int]]) -> BindParameter[Iterable[int]]:
+    if isinstance(ids, BindParameter):
+        return ids
+    return bindparam(None, list(ids), type_=IdList(), unique=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import Connection, CursorResult, Row, Select, Table, select
 from sqlalchemy.dialects import sqlite
 
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -25,7 +25,7 @@ MAX_IDS_PER_QUERY = 500
 def numbered(table: Table, *names: str) -> Select[Any]:
     """Build a query for these columns of the rows with given numbers; run it with `by_number`."""
     columns = [table.c[name] for name in ("id", *names)]
-    return select(*columns).where(in_ids(table.c.id, "numbers"))
+    return select(*columns).where(is_one_of(table.c.id, id_list("numbers")))
 
 
 def by_number(connection: Connection, query: Select[Any], numbers: list[int]) -> dict[int, Row[Any]]:

@@ -15,7 +15,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
+    text,
 )
 
 from pm_autoaccept.ledger.db.column_types import UtcDateTime
@@ -52,10 +54,30 @@ provider = Table(
     Column("watched_since", UtcDateTime),
     # When they were last compared.
     Column("watched_at", UtcDateTime),
+    # When a read last showed all current connections, except those that have an `absent_since`. So that a read of many
+    # connections need not change them all, this counts as their `last_seen` if it is later than the one in their rows.
+    Column("connections_seen_at", UtcDateTime),
     # The time before which personal data was last masked.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("service", "account_id"),
 )
+
+
+# Conditions of partial indexes. A query that should use such an index repeats the condition as it stands here: neither
+# database uses a partial index if the query's condition contains parameters instead of values.
+OPEN_REQUEST = text("outcome = 'open'")
+MAY_STILL_GO_MISSING = text("(absent_reads < 2 OR outcome IS NULL OR outcome IN ('open', 'refused'))")
+END_JUST_NOTED = text("(end_noted_at IS NOT NULL AND ended_at IS NULL)")
+METER_REQUEST = text("kind = 'meter'")
+WAITING_NOTIFICATION = text("effect IS NULL")
+CURRENT_ITEM = text("ended_at IS NULL")
+ABSENT_ITEM = text("(ended_at IS NULL AND absent_since IS NOT NULL)")
+UNDECIDED_ITEM = text("(origin = 'undecided' AND ended_at IS NULL AND acknowledged_at IS NULL)")
+
+
+def _partial_index(name: str, *columns: str, where: TextClause) -> Index:
+    """An index of the rows that meet a condition, so that it stays small however old the ledger is."""
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 def _provider_id(*, primary_key: bool = False) -> Column[int]:
@@ -108,8 +130,12 @@ request = Table(
     # When its personal data was permanently masked.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "content_digest", "occurrence"),
-    Index(None, "outcome"),
+    Index(None, "provider_id", "account_id"),
     Index(None, "cascade_intent_id"),
+    _partial_index("ix_request_open", "provider_id", "kind", where=OPEN_REQUEST),
+    _partial_index("ix_request_may_still_go_missing", "provider_id", "kind", where=MAY_STILL_GO_MISSING),
+    _partial_index("ix_request_end_just_noted", "provider_id", where=END_JUST_NOTED),
+    _partial_index("ix_request_meter_of_property", "provider_id", "property_id", where=METER_REQUEST),
 )
 
 # Append-only: a new row when verdict, rule or kind of reason changes.
@@ -142,6 +168,8 @@ intent = Table(
     "intent",
     metadata,
     Column("id", Integer, primary_key=True),
+    # The request's, repeated here so that limits count an account's answers by their times without reading requests.
+    _provider_id(),
     Column("request_id", Integer, ForeignKey("request.id"), nullable=False, index=True),
     Column("decision_id", Integer, ForeignKey("decision.id"), nullable=False, index=True),
     Column("action", String(10), nullable=False),
@@ -163,9 +191,18 @@ intent = Table(
     Column("outcome_text", Text, nullable=False, default=""),
     # What must change before the same answer may be sent again, if the last attempt was refused.
     Column("awaits", String(10)),
-    Index(None, "outcome"),
-    Index(None, "sent_at"),
-    Index(None, "service_sent_at"),
+    # More columns than they search by, so that counting a limit reads few rows for what it leaves out.
+    Index("ix_intent_sent", "provider_id", "sent_at", "action"),
+    Index("ix_intent_service_sent", "provider_id", "service_sent_at", "sent_at", "action"),
+)
+
+# Which requests have changed in a way that may change the claims of accepted requests, and in which transaction.
+# Triggers write it, so that no process can change a claim unnoticed (`ledger/claims.py`).
+claim_change = Table(
+    "claim_change",
+    metadata,
+    Column("tx", BigInteger, primary_key=True, autoincrement=False),
+    Column("request_id", Integer, primary_key=True, autoincrement=False),
 )
 
 # The requests that Portfolio Manager will or may reject together with a reject.
@@ -193,6 +230,7 @@ notification = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     # What it changed in the ledger, in words, even if nothing; NULL until that is known. Each is applied once.
     Column("effect", Text),
+    _partial_index("ix_notification_waiting", "provider_id", where=WAITING_NOTIFICATION),
 )
 
 # Elements without a readable id, stored so that people can look at them.
@@ -237,6 +275,11 @@ inventory = Table(
     Column("acknowledged_by", Text),
     Column("acknowledged_why", Text),
     Index(None, "provider_id", "kind", "pm_id"),
+    # With `ended_at`, SQLite reads owners and ids from the index alone.
+    _partial_index("ix_inventory_current", "provider_id", "kind", "owner_id", "pm_id", "ended_at", where=CURRENT_ITEM),
+    _partial_index("ix_inventory_current_property", "provider_id", "property_id", where=CURRENT_ITEM),
+    _partial_index("ix_inventory_absent", "provider_id", "kind", where=ABSENT_ITEM),
+    _partial_index("ix_inventory_undecided", "provider_id", where=UNDECIDED_ITEM),
 )
 
 # When a read of each owner's shares was last tried, and when it last succeeded.
@@ -247,6 +290,7 @@ owner = Table(
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tried_at", UtcDateTime, nullable=False),
     Column("read_at", UtcDateTime),
+    Index(None, "provider_id", "tried_at", "account_id"),
 )
 
 # Removals by command (disconnect, unshare): an intent before the POST, and its outcome.

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import in_ids
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
 from pm_autoaccept.ledger.db.tables import policy_revision, provider
 from tests.examples import NOW
 from tests.unit.ledger.acting import SERVICE
@@ -99,10 +99,10 @@ async def test_a_list_of_ids_finds_those_rows(stored, ids):
 
 async def _found(database, ids):
     table = policy_revision.c
-    named = select(table.id).where(in_ids(table.id, "ids")).order_by(table.id)
+    named = select(table.id).where(is_one_of(table.id, id_list("ids"))).order_by(table.id)
     by_name = await database.read(lambda bound: bound.execute(named, {"ids": ids}).scalars().all())
     by_value = await database.read(
-        lambda bound: bound.execute(select(table.id).where(in_ids(table.id, ids)).order_by(table.id)).scalars().all()
+        lambda bound: bound.execute(select(table.id).where(is_one_of(table.id, ids)).order_by(table.id)).scalars().all()
     )
     assert by_name == by_value
     return by_name
@@ -113,7 +113,7 @@ async def test_lists_of_any_length_are_one_statement_that_uses_an_index(stored):
     table = policy_revision.c
     texts = set()
     for ids in ([], [1], [1, 2, 3]):
-        query = select(table.id).where(in_ids(table.id, ids))
+        query = select(table.id).where(is_one_of(table.id, ids))
         texts.add(str(query.compile(dialect=stored._engine.dialect)))
     assert len(texts) == 1
     if stored.is_sqlite:
@@ -125,6 +125,6 @@ async def test_lists_of_any_length_are_one_statement_that_uses_an_index(stored):
 
 async def test_a_list_must_be_said(stored):
     """A forgotten parameter is a fault of the program, not an empty list."""
-    query = select(policy_revision.c.id).where(in_ids(policy_revision.c.id, "ids"))
+    query = select(policy_revision.c.id).where(is_one_of(policy_revision.c.id, id_list("ids")))
     with pytest.raises(LedgerUnavailable):
         await stored.read(lambda bound: bound.execute(query).all())
