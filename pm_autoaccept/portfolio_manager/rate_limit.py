@@ -64,7 +64,8 @@ class RateLimiter:
         self._maximum = None if rate is None else rate / period
         self._current = self._maximum
         self._held_until = self._quiet_since = clock()
-        self._departures = deque[float](maxlen=max(1, int(rate or 1)))
+        self._most_per_period = max(1, int(rate or 1))
+        self._departures = deque[float](maxlen=self._most_per_period)
 
     @property
     def rate(self) -> float | None:
@@ -131,7 +132,7 @@ class RateLimiter:
         if rate is None:
             return wait
         # The number of whole calls that fit into a period. If none fits, one call fits into a longer period.
-        fit = max(1, int(rate * self._period + 1e-9))
+        fit = min(max(1, int(rate * self._period + 1e-9)), self._most_per_period)
         if len(self._departures) < fit:
             return wait
         return max(wait, self._departures[-fit] + max(self._period, 1 / rate) - now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -224,8 +225,7 @@ class RetryingSender:
         `slow_downs` is the rate limiter's count when the call was ready: a 429 to a call ahead of it has already
         lowered the rate for it too.
         """
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = time.monotonic()
         status: int | None = None
         error: str | None = CANCELLED
         try:
@@ -247,7 +247,7 @@ class RetryingSender:
             self._last_success = self.rate_limiter.clock()
             return brought
         finally:
-            seconds = loop.time() - begun
+            seconds = time.monotonic() - begun
             service = call.service
             self.on_call(
                 CallMade(service=service.name, method=service.method, status=status, error=error, seconds=seconds)

@@ -17,11 +17,13 @@ import structlog
 from pm_autoaccept.cli.support.preview import load_preview
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import load_accounts
+from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.daemon import Stop, hold_lease
 from pm_autoaccept.daemon import run as run_daemon
 from pm_autoaccept.doctor import examine
 from pm_autoaccept.errors import LedgerMismatch, LedgerUnavailable, PolicyRefused, TooFast, Transient
 from pm_autoaccept.ledger import Database, Leases, SignInAttempts, SqlLedger
+from pm_autoaccept.model import Decision, PendingRequest, Plan, Step
 from pm_autoaccept.simulator import Fault, FaultKind
 from pm_autoaccept.telemetry.telemetry import Telemetry
 from tests.reloading import events
@@ -52,6 +54,27 @@ async def test_it_repeats_the_cycle_at_its_interval_and_touches_the_heartbeat(si
     assert events(logged) == ["signed_in", *["cycle_finished"] * 3]
     assert stop.waits == [timedelta(seconds=7)] * 3
     assert (tmp_path / "heartbeat").exists()
+
+
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+async def test_nothing_of_the_last_plan_is_left_when_the_next_look_begins(simulate, settings_of, monkeypatch, mode):
+    """Otherwise twice the memory is needed. Reference counting alone frees it: the collector may come much later."""
+    settings = settings_of(await simulate(pending=20), mode=mode)
+    left: list[int] = []
+    look = Cycle.look
+
+    async def counting(self: Cycle) -> Plan:
+        left.append(sum(isinstance(each, PendingRequest | Decision | Step | Plan) for each in gc.get_objects()))
+        return await look(self)
+
+    monkeypatch.setattr(Cycle, "look", counting)
+    gc.collect()
+    gc.disable()
+    try:
+        await run(settings, stop=Rounds(after=3))
+    finally:
+        gc.enable()
+    assert left == [left[0]] * 3
 
 
 async def test_a_wrong_password_is_tried_rarely_and_does_not_end_it(simulate, settings_of):

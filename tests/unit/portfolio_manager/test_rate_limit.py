@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pm_autoaccept.errors import ConfigurationError
@@ -78,6 +78,7 @@ async def test_a_repetition_counts_as_another_call() -> None:
 
 
 @given(rate=st.floats(0.1, 20), period=st.floats(0.5, 100), gaps=st.lists(st.floats(0, 30), min_size=1, max_size=40))
+@example(rate=1.9999999999999964, period=1.0, gaps=[0.0])
 def test_whatever_comes_when_no_period_sees_more_than_its_rate(rate: float, period: float, gaps: list[float]) -> None:
     """Over every stretch of a period, not only from the first call on."""
 
