@@ -130,14 +130,16 @@ def _query() -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
         select(request.id, request.kind, request.pm_id, request.account_id, request.username, request.custom)
         .add_columns(request.masked_at, func.coalesce(intent.outcome, request.outcome).label("outcome"))
         .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(NO_EFFECT)))
-        .where(request.provider_id == bindparam("provider"), or_(by_us, by_others))
+        .where(or_(by_us, by_others))
         # Many requests have no custom fields, and need not be read.
         .where(cast(request.custom, Text) != "[]")
     )
 
 
-_ALL = _query()
-_SOME = _ALL.where(is_one_of(request_table.c.id, id_list("requests")))
+_OURS = request_table.c.provider_id == bindparam("provider")
+_ALL = _query().where(_OURS)
+# With IS, SQLite does not search by the account, but by the requests' numbers.
+_SOME = _query().where(is_one_of(request_table.c.id, id_list("requests")), _OURS.is_(True))
 
 
 def known_answers(row: Row[Any]) -> tuple[tuple[CustomField, ...], frozenset[str]]:

@@ -230,6 +230,7 @@ notification = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     # What it changed in the ledger, in words, even if nothing; NULL until that is known. Each is applied once.
     Column("effect", Text),
+    Index(None, "provider_id", "property_id"),
     _partial_index("ix_notification_waiting", "provider_id", where=WAITING_NOTIFICATION),
 )
 

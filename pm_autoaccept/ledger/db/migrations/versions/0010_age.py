@@ -85,6 +85,7 @@ def upgrade() -> None:
         table.create_index("ix_intent_service_sent", ["provider_id", "service_sent_at", "sent_at", "action"])
     op.drop_index("ix_request_outcome", "request")
     op.create_index("ix_request_provider_id_account_id", "request", ["provider_id", "account_id"])
+    op.create_index("ix_notification_provider_id_property_id", "notification", ["provider_id", "property_id"])
     op.create_index("ix_owner_provider_id_tried_at_account_id", "owner", ["provider_id", "tried_at", "account_id"])
     for name, owner, columns, where in _PARTIAL_INDEXES:
         op.create_index(name, owner, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
