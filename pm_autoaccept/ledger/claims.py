@@ -46,6 +46,7 @@ class KeptClaims:
 
     def __init__(self) -> None:
         self._by_request: dict[int, tuple[Claim, ...]] = {}
+        self._claims: tuple[Claim, ...] = ()
         self._unseen_from: int | None = None
 
     def look(self, connection: Connection, provider: int) -> tuple[Claim, ...]:
@@ -53,24 +54,22 @@ class KeptClaims:
         unseen_from, known = first_unseen_transaction(connection), self._unseen_from
         self._unseen_from = None  # if this fails halfway, the next look loads everything
         if known is None or unseen_from < known or _may_have_been_deleted(connection, known):
-            self._by_request = dict(sorted(_claims(connection, provider, None).items()))
+            self._keep(_claims(connection, provider, None))
         else:
             changes = select(change_table.c.request_id).where(change_table.c.tx >= known).distinct()
-            self._replace(connection, provider, list(connection.execute(changes).scalars()))
+            changed = list(connection.execute(changes).scalars())
+            found = _claims(connection, provider, changed) if changed else {}
+            if found != {request: self._by_request[request] for request in changed if request in self._by_request}:
+                for request in changed:
+                    self._by_request.pop(request, None)
+                self._keep(self._by_request | found)
         self._unseen_from = unseen_from
-        return tuple(claim for claims in self._by_request.values() for claim in claims)
+        return self._claims
 
-    def _replace(self, connection: Connection, provider: int, changed: list[int]) -> None:
-        if not changed:
-            return
-        found = _claims(connection, provider, changed)
-        for request in changed:
-            if request in found and request in self._by_request:
-                self._by_request[request] = found.pop(request)
-            elif request not in found:
-                self._by_request.pop(request, None)
-        if found:
-            self._by_request = dict(sorted((self._by_request | found).items()))
+    def _keep(self, by_request: dict[int, tuple[Claim, ...]]) -> None:
+        """Keep these claims, in the order of their requests."""
+        self._by_request = dict(sorted(by_request.items()))
+        self._claims = tuple(claim for claims in self._by_request.values() for claim in claims)
 
 
 def first_unseen_transaction(connection: Connection) -> int:
