@@ -46,6 +46,7 @@ class KeptClaims:
 
     def __init__(self) -> None:
         self._by_request: dict[int, tuple[Claim, ...]] = {}
+        self._claims: tuple[Claim, ...] = ()
         self._unseen_from: int | None = None
 
     def look(self, connection: Connection, provider: int) -> tuple[Claim, ...]:
@@ -53,24 +54,22 @@ class KeptClaims:
         unseen_from, known = first_unseen_transaction(connection), self._unseen_from
         self._unseen_from = None  # if this fails halfway, the next look loads everything
         if known is None or unseen_from < known or _may_have_been_deleted(connection, known):
-            self._by_request = dict(sorted(_claims(connection, provider, None).items()))
+            self._keep(_claims(connection, provider, None))
         else:
             changes = select(change_table.c.request_id).where(change_table.c.tx >= known).distinct()
-            self._replace(connection, provider, list(connection.execute(changes).scalars()))
+            changed = list(connection.execute(changes).scalars())
+            found = _claims(connection, provider, changed) if changed else {}
+            if found != {request: self._by_request[request] for request in changed if request in self._by_request}:
+                for request in changed:
+                    self._by_request.pop(request, None)
+                self._keep(self._by_request | found)
         self._unseen_from = unseen_from
-        return tuple(claim for claims in self._by_request.values() for claim in claims)
+        return self._claims
 
-    def _replace(self, connection: Connection, provider: int, changed: list[int]) -> None:
-        if not changed:
-            return
-        found = _claims(connection, provider, changed)
-        for request in changed:
-            if request in found and request in self._by_request:
-                self._by_request[request] = found.pop(request)
-            elif request not in found:
-                self._by_request.pop(request, None)
-        if found:
-            self._by_request = dict(sorted((self._by_request | found).items()))
+    def _keep(self, by_request: dict[int, tuple[Claim, ...]]) -> None:
+        """Keep these claims, in the order of their requests."""
+        self._by_request = dict(sorted(by_request.items()))
+        self._claims = tuple(claim for claims in self._by_request.values() for claim in claims)
 
 
 def first_unseen_transaction(connection: Connection) -> int:
@@ -130,14 +129,16 @@ def _query() -> Any:  # noqa: ANN401 — a query of SQLAlchemy's own long type
         select(request.id, request.kind, request.pm_id, request.account_id, request.username, request.custom)
         .add_columns(request.masked_at, func.coalesce(intent.outcome, request.outcome).label("outcome"))
         .outerjoin(intent_table, and_(intent.request_id == request.id, intent.outcome.not_in(NO_EFFECT)))
-        .where(request.provider_id == bindparam("provider"), or_(by_us, by_others))
+        .where(or_(by_us, by_others))
         # Many requests have no custom fields, and need not be read.
         .where(cast(request.custom, Text) != "[]")
     )
 
 
-_ALL = _query()
-_SOME = _ALL.where(is_one_of(request_table.c.id, id_list("requests")))
+_OURS = request_table.c.provider_id == bindparam("provider")
+_ALL = _query().where(_OURS)
+# With IS, SQLite does not search by the account, but by the requests' numbers.
+_SOME = _query().where(is_one_of(request_table.c.id, id_list("requests")), _OURS.is_(True))
 
 
 def known_answers(row: Row[Any]) -> tuple[tuple[CustomField, ...], frozenset[str]]:

@@ -76,7 +76,10 @@ def record_snapshot(
         still[row.id] = row
         if which is RowMatch.REOPENED:
             back.append(row.id)
-    _update(connection, still, {"last_seen": at, "absent_since": None, "absent_reads": 0})
+    _update(connection, still, {"last_seen": at})
+    # Indexes contain what says that a request was missed, so it is only changed where it has to be.
+    missed = [row.id for row in still.values() if row.absent_reads or row.absent_since is not None]
+    _update(connection, missed, {"absent_since": None, "absent_reads": 0})
     for number in back:
         _reopen(connection, number)
     _note_unreadable_seen_with(connection, still, strange)

@@ -76,8 +76,8 @@ def one_by_one(path: Path, steps: list[Step]) -> float:
             assert outcome is None
             (decision,) = database.execute("SELECT max(id) FROM decision WHERE request_id = ?", (request,)).fetchone()
             intent = database.execute(
-                "INSERT INTO intent (request_id, decision_id, action, note, program, intended_at, attempts, sent_at, "
-                "outcome, outcome_text) VALUES (?, ?, ?, NULL, ?, ?, 1, ?, 'open', '')",
+                "INSERT INTO intent (provider_id, request_id, decision_id, action, note, program, intended_at, "
+                "attempts, sent_at, outcome, outcome_text) VALUES (1, ?, ?, ?, NULL, ?, ?, 1, ?, 'open', '')",
                 (request, decision, step.action, __version__, moment, moment),
             ).lastrowid
             database.execute(

@@ -130,7 +130,6 @@ request = Table(
     # When its personal data was permanently masked.
     Column("masked_at", UtcDateTime),
     UniqueConstraint("provider_id", "kind", "pm_id", "content_digest", "occurrence"),
-    Index(None, "provider_id", "account_id"),
     Index(None, "cascade_intent_id"),
     _partial_index("ix_request_open", "provider_id", "kind", where=OPEN_REQUEST),
     _partial_index("ix_request_may_still_go_missing", "provider_id", "kind", where=MAY_STILL_GO_MISSING),
@@ -203,6 +202,7 @@ claim_change = Table(
     metadata,
     Column("tx", BigInteger, primary_key=True, autoincrement=False),
     Column("request_id", Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 # The requests that Portfolio Manager will or may reject together with a reject.
@@ -230,6 +230,7 @@ notification = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     # What it changed in the ledger, in words, even if nothing; NULL until that is known. Each is applied once.
     Column("effect", Text),
+    Index(None, "provider_id", "property_id"),
     _partial_index("ix_notification_waiting", "provider_id", where=WAITING_NOTIFICATION),
 )
 

@@ -84,7 +84,7 @@ def upgrade() -> None:
         table.create_index("ix_intent_sent", ["provider_id", "sent_at", "action"])
         table.create_index("ix_intent_service_sent", ["provider_id", "service_sent_at", "sent_at", "action"])
     op.drop_index("ix_request_outcome", "request")
-    op.create_index("ix_request_provider_id_account_id", "request", ["provider_id", "account_id"])
+    op.create_index("ix_notification_provider_id_property_id", "notification", ["provider_id", "property_id"])
     op.create_index("ix_owner_provider_id_tried_at_account_id", "owner", ["provider_id", "tried_at", "account_id"])
     for name, owner, columns, where in _PARTIAL_INDEXES:
         op.create_index(name, owner, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("tx", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("request_id", sa.Integer, nullable=False, autoincrement=False),
         sa.PrimaryKeyConstraint("tx", "request_id", name="pk_claim_change"),
+        sqlite_with_rowid=False,
     )
     _create_triggers(postgresql=op.get_bind().dialect.name == "postgresql")
 
@@ -111,5 +112,5 @@ def _create_triggers(*, postgresql: bool) -> None:
             op.execute(f"{trigger} EXECUTE FUNCTION note_claim_change()")
         else:
             changed = "NEW.request_id" if event.endswith("ON intent") else "NEW.id"
-            noted = f"INSERT INTO claim_change SELECT coalesce(max(tx), 0) + 1, {changed} FROM claim_change"  # noqa: S608 — our own names
-            op.execute(f"{trigger} BEGIN {noted}; END")
+            next_number = "(SELECT coalesce(max(tx), 0) + 1 FROM claim_change)"
+            op.execute(f"{trigger} BEGIN INSERT INTO claim_change VALUES ({next_number}, {changed}); END")  # noqa: S608 — our own names
