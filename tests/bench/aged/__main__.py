@@ -91,12 +91,14 @@ def _measure(said: argparse.Namespace, aged: ledgers.Aged, folder: Path, new: Ne
             if said.only != "commands":
                 _progress(f"{side}: cycles")
                 found["cycles"][side] = _in_a_fresh_process(url, service, folder, said.repeats)
+                _progress(f"    peak {found['cycles'][side]['peak_mb']:.0f} MB")
             service.show("pending")
             if said.only == "commands":  # the cycles would have recorded what pends
                 commands.run("once, observe", url, service, str(folder / "limited"), newcomer=FIRST_NEWCOMER)
             for name in said.commands if said.only != "cycles" else ():
                 _progress(f"{side}: {name}")
                 ran = commands.run(name, url, service, str(folder / "limited"), newcomer=FIRST_NEWCOMER)
+                _progress(f"    {ran}")
                 found["commands"].setdefault(name, {})[side] = ran
     found["load_at_the_end"] = os.getloadavg()[0]
     if said.output == "json":

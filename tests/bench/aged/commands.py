@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "account list, json": "account list --output json",
     "account notifications": "account notifications",
     "review": "review",
-    "review acknowledge": f"review acknowledge property:{FIRST_PROPERTY + 1007} --why phone",
+    "review acknowledge": f"review acknowledge property:{FIRST_PROPERTY + 7} --why phone",
     "data": "data",
     "doctor": "doctor",
     "pause": "pause --why bench",

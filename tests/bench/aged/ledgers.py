@@ -324,9 +324,9 @@ STATEMENTS = (
         CASE part WHEN 0 THEN $at $now $at_end
             WHEN 1 THEN $at $now - 3 * (c * 7919 % $customers) $at_end ELSE $at asked + 862 $at_end END,
         CASE WHEN finished THEN $at asked + 90000 $at_end END, CASE WHEN finished THEN 'notification ' || n END,
-        CASE WHEN action IS NULL AND c % 2000 = 7 THEN $at asked + 172800 $at_end END,
-        CASE WHEN action IS NULL AND c % 2000 = 7 THEN 'dana' END,
-        CASE WHEN action IS NULL AND c % 2000 = 7 THEN 'accepted by phone' END
+        CASE WHEN action IS NULL AND c % 2000 = 1007 THEN $at asked + 172800 $at_end END,
+        CASE WHEN action IS NULL AND c % 2000 = 1007 THEN 'dana' END,
+        CASE WHEN action IS NULL AND c % 2000 = 1007 THEN 'accepted by phone' END
     FROM made WHERE c % 100 <> 99 AND (action IS NOT NULL OR part < 2)
     """,
     # Shares are read owner by owner, in turn, twenty in a minute.
