@@ -97,7 +97,7 @@ def record_intents(
             raise AlreadyAnswered(f"{step.key} was already answered by another process that uses this ledger")
         else:
             first[step.key] = answer, row
-    intents |= _intend_first(connection, first, appended)
+    intents |= _intend_first(connection, provider, first, appended)
     for step, _ in answers:
         if step.falls:
             _may_fall(connection, provider, step, intents[step.key].number)
@@ -112,6 +112,7 @@ def _answered(row: RequestRow, known: Sequence[RequestRow]) -> bool:
 
 def _intend_first(
     connection: Connection,
+    provider: int,
     first: Mapping[RequestKey, tuple[PlannedAnswer, RequestRow]],
     appended: AppendedDecisions,
 ) -> dict[RequestKey, RecordedIntent]:
@@ -121,7 +122,7 @@ def _intend_first(
     decisions = _decisions_of(connection, list(first.values()), appended)
     new = [
         {
-            "provider_id": row.provider_id,
+            "provider_id": provider,
             "request_id": row.id,
             "decision_id": decisions[row.id],
             "action": answer.step.action,
@@ -148,7 +149,17 @@ def _last_numbers(connection: Connection, requests: list[int]) -> dict[int, int]
 _INTENDED = BulkStatement(
     intent_table.insert(),
     [
-        *("request_id", "decision_id", "action", "note", "template", "program", "intended_at", "attempts"),
+        *(
+            "request_id",
+            "provider_id",
+            "decision_id",
+            "action",
+            "note",
+            "template",
+            "program",
+            "intended_at",
+            "attempts",
+        ),
         *("sent_at", "service_sent_at", "outcome", "outcome_text", "awaits"),
     ],
 )
