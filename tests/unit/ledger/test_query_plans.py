@@ -13,10 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
 from pm_autoaccept.ledger import SqlLedger
+from pm_autoaccept.ledger.db.tables import metadata
+from pm_autoaccept.ledger.outcome_groups import UNSETTLED
+from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
 from pm_autoaccept.model import (
     Action,
     CustomField,
@@ -142,6 +145,27 @@ async def test_no_statement_of_a_cycle_reads_all_that_there_ever_was(ledger_addr
         if not (LOADED_ONCE in statement and "json_each" not in statement) and any(_grows(line) for line in plan)
     }
     assert bad == {}
+
+
+@pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)
+async def test_the_conditions_of_partial_indexes_are_the_same_everywhere(ledger):
+    """In the tables, in the migrations, and in what the rest of the program understands by them."""
+
+    def conditions(bound: Connection) -> dict[str, str]:
+        made = bound.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%'")
+        return {name: sql.partition(" WHERE ")[2] for name, sql in made}
+
+    said = {
+        str(index.name): str(where)
+        for table in metadata.tables.values()
+        for index in table.indexes
+        if (where := index.dialect_options["sqlite"]["where"]) is not None
+    }
+    assert await ledger.database.run(conditions) == said
+    assert said.keys() > SMALL
+    unsettled = ", ".join(f"'{outcome}'" for outcome in UNSETTLED)
+    missing = f"(absent_reads < {READS_UNTIL_GONE} OR outcome IS NULL OR outcome IN ({unsettled}))"
+    assert said["ix_request_may_still_go_missing"] == missing
 
 
 def _grows(line: str) -> bool:
