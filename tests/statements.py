@@ -31,6 +31,8 @@ _ALIAS = re.compile(r"\b(\w+) AS (\w+)")
 _SCAN = re.compile(r"SCAN (\w+)")
 _STEPS = 50
 """How many instructions SQLite runs between two reports."""
+_CUSTOM_PLANS = 5
+"""How often PostgreSQL plans a prepared statement with its parameters before it may do without."""
 
 
 @dataclass(slots=True)
@@ -140,33 +142,39 @@ def scans_on_sqlite(path: str, statements: Statements) -> dict[str, set[str]]:
 def scans_on_postgresql(url: str, statements: Statements, *, rows: int) -> dict[str, set[str]]:
     """Place → what PostgreSQL reads sequentially, and where it looks at more rows than so many, of these tables.
 
-    psycopg prepares what it sends often, and PostgreSQL then plans it without its parameters if that looks as good. So
-    each statement is planned both ways, and run, in a transaction that is rolled back.
+    psycopg prepares what it sends often. PostgreSQL plans a prepared statement with its parameters at first, and after
+    five times without them, if that looks as good. So each statement is run with its first and with its later plan, in
+    a transaction that is rolled back.
     """
     found: dict[str, set[str]] = {}
     with psycopg.connect(url, autocommit=True) as connection:
-        for mode in ("force_custom_plan", "force_generic_plan"):
-            connection.execute(f"SET plan_cache_mode = {mode}")  # type: ignore[arg-type]
-            for number, each in enumerate(statements):
-                if not _is_query(each.text):
-                    continue
-                for reading in _read_by(_explained(connection, f"s{number}", each), rows):
-                    found.setdefault(each.place, set()).add(f"{reading}, {mode.removeprefix('force_')}")
-                connection.execute(f"DEALLOCATE s{number}")  # type: ignore[arg-type]
+        for number, each in enumerate(statements):
+            if not _is_query(each.text):
+                continue
+            execute = _prepared(connection, f"s{number}", each)
+            # What inserts may not do so twice.
+            how = "FORMAT JSON" if _verb(each.text) == "INSERT" else "ANALYZE, FORMAT JSON"
+            for when in ("at first", *[None] * _CUSTOM_PLANS, "prepared"):
+                plan = _plan(connection, execute, "FORMAT JSON" if when is None else how)
+                for reading in _read_by(plan, rows):
+                    found.setdefault(each.place, set()).add(f"{reading}, {when}")
+            connection.execute(f"DEALLOCATE s{number}")  # type: ignore[arg-type]
     return found
 
 
-def _explained(connection: psycopg.Connection[Any], name: str, statement: Statement) -> Mapping[str, Any]:
+def _prepared(connection: psycopg.Connection[Any], name: str, statement: Statement) -> bytes:
+    """Prepare a statement as psycopg would; returns the text that executes it."""
     query = PostgresQuery(Transformer(connection))
     query.convert(statement.text, statement.parameters or None)
     types = ", ".join(_type(connection, oid) for oid in query.types)
     connection.execute(f"PREPARE {name}{f' ({types})' if types else ''} AS ".encode() + query.query)  # type: ignore[arg-type]
     values = b", ".join(Literal(statement.parameters[each]).as_bytes(connection) for each in query._order or ())
-    execute = f"EXECUTE {name}".encode() + (b"(" + values + b")" if values else b"")
+    return f"EXECUTE {name}".encode() + (b"(" + values + b")" if values else b"")
+
+
+def _plan(connection: psycopg.Connection[Any], execute: bytes, how: str) -> Mapping[str, Any]:
     with connection.transaction(force_rollback=True):
-        # What inserts may not do so twice.
-        how = b"FORMAT JSON" if _verb(statement.text) == "INSERT" else b"ANALYZE, FORMAT JSON"
-        answer = connection.execute(b"EXPLAIN (" + how + b") " + execute).fetchone()  # type: ignore[arg-type]
+        answer = connection.execute(f"EXPLAIN ({how}) ".encode() + execute).fetchone()  # type: ignore[arg-type]
     assert answer is not None
     plan: Mapping[str, Any] = answer[0][0]["Plan"]
     return plan
