@@ -7,12 +7,14 @@ import sys
 import click
 
 from pm_autoaccept.cli import cli
+from pm_autoaccept.cli.support.garbage_collection import collect_less_often
 from pm_autoaccept.cli.support.standard_streams import exit_code, make_safe
 from pm_autoaccept.errors import ConfigurationError, PmAutoacceptError, PolicyRefused
 
 
 def main() -> None:
     """Run the command line. docs/operations.md lists the exit codes."""
+    collect_less_often()  # before the commands import their libraries
     make_safe()
     try:
         code = cli.main(prog_name="pm-autoaccept", standalone_mode=False)

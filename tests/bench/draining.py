@@ -29,6 +29,7 @@ import click
 from pydantic import SecretStr
 
 from pm_autoaccept.account import ActivePolicy, build_cycle
+from pm_autoaccept.cli.support.garbage_collection import collect_less_often
 from pm_autoaccept.config import Settings
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.model import Mode, Outcome
@@ -82,6 +83,7 @@ class Turn:
 
 def program(served: Served, folder: Path, in_flight: int) -> Turn:
     """One cycle, with sign-in; the ledger is made and the policy loaded before."""
+    collect_less_often()  # as the program's own entry point does
     return asyncio.run(_program(served, folder, in_flight))
 
 
