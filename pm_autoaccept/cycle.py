@@ -28,7 +28,7 @@ from pm_autoaccept.model import (
     Step,
 )
 from pm_autoaccept.plan import plan
-from pm_autoaccept.policy import Policy, Table, apply_guards, end_of_day
+from pm_autoaccept.policy import AcceptedClaims, Policy, Table, apply_guards, end_of_day
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import RETRY_WITHIN, Ledger
@@ -85,6 +85,7 @@ class Cycle:
     on_tables: Callable[[Tables], None] = lambda _tables: None
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
     _poller: Poller = field(init=False)
+    _claims: AcceptedClaims = field(default_factory=AcceptedClaims, init=False)
     _last_noted: tuple[tuple[SourceUse, ...], datetime] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -150,6 +151,7 @@ class Cycle:
             held=history.held,
             accepted=accepted,
             missed=history.missed,
+            kept_claims=self._claims,
         )
         planned = plan(decisions, snapshot=snapshot, history=history)
         # `today` and `until` may mean something else on the next day.

@@ -35,7 +35,7 @@ from pm_autoaccept.model import (
     SourceUse,
     Verdict,
 )
-from pm_autoaccept.policy import Policy, Table, collect_claims, name_key
+from pm_autoaccept.policy import AcceptedClaims, Policy, Table, collect_claims, name_key
 
 
 def decide(
@@ -47,6 +47,7 @@ def decide(
     held: Fact[Mapping[RequestKey, Held]] = NOT_ASKED_FOR,
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
     missed: Sequence[MissedRequest] = (),
+    kept_claims: AcceptedClaims | None = None,
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -58,11 +59,12 @@ def decide(
         held: which rule has held which pending request since when, from the ledger; others are not held yet.
         accepted: the custom fields of accepted requests, from the ledger; needed only if `policy.needs` says so.
         missed: requests that are pending in the ledger but missing from this read for the first time. They are held.
+        kept_claims: the `accepted` of the last cycle by their values, so that only new ones need be read.
     """
     time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
     pending = {each.kind: _Pending.of(each, missed) for each in snapshot.lists}
-    claims = _claims(policy, pending, accepted, missed)
+    claims = _claims(policy, pending, accepted, missed, kept_claims)
     common = _CommonFacts(time, _defined(snapshot), claims)
     decisions: list[Decision] = []
     properties: dict[int, Verdict] = {}
@@ -216,6 +218,7 @@ def _claims(
     pending: Mapping[Kind, _Pending],
     accepted: Fact[Sequence[Claim]],
     missed: Sequence[MissedRequest],
+    kept: AcceptedClaims | None,
 ) -> Fact[Claims]:
     """The values of all requests in the custom fields that the policy tests with `taken`."""
     tests = policy.taken
@@ -225,7 +228,7 @@ def _claims(
     missing = f"the list of pending {unseen[0]} requests is incomplete" if unseen else None
     waiting = (_claim(request, each) for each in pending.values() for request in each.list.requests)
     unseen_once = (each.claim for each in missed)
-    return collect_claims(tests, (*accepted, *waiting, *unseen_once), missing=missing)
+    return collect_claims(tests, (*waiting, *unseen_once), missing=missing, accepted=accepted, kept=kept)
 
 
 def _claim(request: PendingRequest, pending: _Pending) -> Claim:

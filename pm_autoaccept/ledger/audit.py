@@ -23,7 +23,8 @@ from sqlalchemy import (
     select,
 )
 
-from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, chunks
+from pm_autoaccept.ledger.db.id_lists import is_one_of
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
@@ -93,8 +94,7 @@ def list_decisions(
         return list(_decision_rows(connection.execute(query)))
     # The latest occurrence of each request.
     numbers = [max(row.id for row in rows) for rows in rows_by_key(connection, provider, keys).values()]
-    found = [connection.execute(query.where(request_table.c.id.in_(some))) for some in chunks(numbers)]
-    return [row for some in found for row in _decision_rows(some)]
+    return list(_decision_rows(connection.execute(query.where(is_one_of(request_table.c.id, numbers)))))
 
 
 def find_decisions(connection: Connection, wanted: DecisionFilter) -> Iterator[DecisionRow]:
@@ -175,6 +175,11 @@ def _narrowed(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
         provider_table.c.name: wanted.account,
     }
     query = query.where(*(column == value for column, value in tests.items() if value is not None))
+    if wanted.id is not None:
+        # Its index begins with the account.
+        ids = request.provider_id.in_(select(provider_table.c.id)), request.pm_id == wanted.id
+        kinds = request.kind.in_(Kind if wanted.kind is None else (wanted.kind,))
+        query = query.where(decision.request_id.in_(select(request.id).where(*ids, kinds)))
     if wanted.rule is not None:
         tried = cast(decision.shadows, Text).contains(f'["{wanted.rule}", ', autoescape=True)
         query = query.where(or_(decision.rule == wanted.rule, tried))

@@ -10,12 +10,13 @@ from pm_autoaccept.policy.data.tables import Row, Table, TableBuilder, build_tab
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 from pm_autoaccept.policy.evaluation.explanation import Clause, RuleExplanation, RuleResult, nearest_rule
 from pm_autoaccept.policy.evaluation.judgement import Judgement
-from pm_autoaccept.policy.evaluation.taken import collect_claims
+from pm_autoaccept.policy.evaluation.taken import AcceptedClaims, collect_claims
 from pm_autoaccept.policy.load import load, load_checked
 from pm_autoaccept.policy.policy import Policy
 from pm_autoaccept.policy.time_zone import end_of_day
 
 __all__ = [
+    "AcceptedClaims",
     "Case",
     "CaseResult",
     "Clause",

@@ -46,9 +46,17 @@ class Database:
         engine: for writes, and for reads if there is no other.
         reading: the engine for reads; None for a ledger in memory.
         path: the ledger's file; None if it has none or is only read.
+        read_only: nothing is written, so a read may take long: nobody waits for it.
     """
 
-    def __init__(self, engine: Engine, read_engine: Engine | None = None, *, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        read_engine: Engine | None = None,
+        *,
+        path: Path | None = None,
+        read_only: bool = False,
+    ) -> None:
         self._engine = engine
         self._reading = read_engine
         self._identity = LedgerIdentity(path or engine.url.database or "")
@@ -57,7 +65,12 @@ class Database:
             for each in (engine, read_engine)
             if each is not None and path is not None
         }
-        self._writer = Writer(engine, check=lambda: self._check_file(engine), begun=self._check_identity)
+        self._writer = Writer(
+            engine,
+            check=lambda: self._check_file(engine),
+            begun=self._check_identity,
+            timeout_s=None if read_only else TRANSACTION_TIMEOUT_S,
+        )
         self._seen: tuple[sqlite3.Connection, object] | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reads")
 
@@ -89,7 +102,9 @@ class Database:
         if path is not None and not there and not read_only and await cls._made(where, path, work):
             work = has_tables  # the tables were just created
         database = (
-            cls(read_only_engine(where)) if read_only else cls(write_engine(where), read_engine(where), path=path)
+            cls(read_only_engine(where), read_only=True)
+            if read_only
+            else cls(write_engine(where), read_engine(where), path=path)
         )
         try:
             await database.run_on_schema(partial(database._prepare, work=work, kept_in=path))  # noqa: SLF001 — its own class
@@ -206,11 +221,11 @@ class Database:
 
     async def run_on_schema(self, work: Callable[[Connection], R]) -> R:
         """Run work that changes the schema. SQLite rebuilds a table to change it, so foreign keys are off meanwhile."""
-        self._writer.transaction_timeout_s = None  # a large table takes a while
+        before, self._writer.transaction_timeout_s = self._writer.transaction_timeout_s, None  # a table takes a while
         try:
             return await self._run_on_schema(work)
         finally:
-            self._writer.transaction_timeout_s = TRANSACTION_TIMEOUT_S
+            self._writer.transaction_timeout_s = before
 
     async def _run_on_schema(self, work: Callable[[Connection], R]) -> R:
         if self._engine.dialect.name != "sqlite":

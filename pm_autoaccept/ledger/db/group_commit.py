@@ -61,6 +61,7 @@ class Writer:
         check: called before each transaction and after its commit. If it raises `LedgerUnavailable`, every job gets
             that error.
         begun: called in each transaction before the jobs; may raise `LedgerUnavailable` too.
+        timeout_s: how long one transaction may take in PostgreSQL, in seconds; None for any time.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Writer:
         *,
         check: Callable[[], None] = lambda: None,
         begun: Callable[[Connection], None] = lambda _connection: None,
+        timeout_s: float | None = TRANSACTION_TIMEOUT_S,
     ) -> None:
         self._engine = engine
         self._check = check
@@ -80,7 +82,7 @@ class Writer:
         self._gather_timer: asyncio.TimerHandle | None = None
         self._gathered: deque[int] = deque(maxlen=GATHERED_COMMITS)
         self._watch_timer: asyncio.TimerHandle | None = None
-        self.transaction_timeout_s: float | None = TRANSACTION_TIMEOUT_S
+        self.transaction_timeout_s = timeout_s
 
     async def run(self, handler: Handler, item: Any, *, may_wait: bool = False) -> Any:  # noqa: ANN401 — the handler's own types
         """Run a handler with this item and others that wait for the same handler. `may_wait` lets more items gather.

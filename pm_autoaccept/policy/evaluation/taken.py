@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pm_autoaccept.model import ANY_FIELD, Claim, Claims, Fact, Facts, FieldClaims, NotLearnt, PendingRequest
 from pm_autoaccept.policy.cleaning import Cleaning, cleaned, fold
@@ -40,38 +40,112 @@ def claim_query(test: Comparison) -> tuple[str, Normalization]:
     return name_key(test.field.name.removeprefix(prefix)), Normalization(test.clean, separators)
 
 
-def collect_claims(tests: Iterable[Comparison], claims: Iterable[Claim], *, missing: str | None = None) -> Claims:
+class AcceptedClaims:
+    """The claims of accepted requests by their values, kept between cycles: there are many, and few change."""
+
+    def __init__(self) -> None:
+        self._claims: dict[int, Claim] = {}
+        self._values: dict[tuple[str, Normalization], _Values] = {}
+
+    def values(self, asked: Collection[tuple[str, Normalization]], claims: Iterable[Claim]) -> Mapping[Any, _Values]:
+        """The values of these claims in the fields asked for. A claim that is the same object is not read again."""
+        # They are kept here, so no other object can have their identity.
+        before, self._claims = self._claims, {id(claim): claim for claim in claims}
+        gone = [claim for number, claim in before.items() if number not in self._claims]
+        new = [claim for number, claim in self._claims.items() if number not in before]
+        values, self._values = self._values, {}
+        for each in asked:
+            if each in values:
+                self._values[each] = values[each]
+                self._values[each].replace(gone, new)
+            else:
+                self._values[each] = _Values(*each, self._claims.values())
+        return self._values
+
+
+def collect_claims(
+    tests: Iterable[Comparison],
+    claims: Iterable[Claim],
+    *,
+    missing: str | None = None,
+    accepted: Iterable[Claim] = (),
+    kept: AcceptedClaims | None = None,
+) -> Claims:
     """Collect the values that the `taken` tests of a policy compare with.
 
     Args:
         tests: the `taken` tests.
-        claims: the custom fields of accepted and pending requests.
+        claims: the custom fields of pending requests, or of all.
         missing: why there may be requests that are not among them.
+        accepted: the custom fields of accepted requests.
+        kept: those of the last cycle, brought up to date here. The result is valid until the next one.
     """
-    claims = tuple(claims)
-    return Claims({asked: _claimed(*asked, claims, missing) for asked in {claim_query(test) for test in tests}})
+    claims, asked = tuple(claims), {claim_query(test) for test in tests}
+    earlier = (kept or AcceptedClaims()).values(asked, accepted)
+    return Claims({each: _field_claims(earlier[each], _Values(*each, claims), missing) for each in asked})
 
 
-def _claimed(name: str, made: Normalization, claims: tuple[Claim, ...], missing: str | None) -> FieldClaims:
-    found: dict[str, list[Claim]] = defaultdict(list)
-    garbled = list[Claim]()
-    for claim in claims:
-        for value, doubt in _said(name, claim):
-            keys, all_read = made.of(value)
-            if not all_read:
-                garbled.append(claim)
-            for key in keys:
-                found[key].append(claim if doubt is None else replace(claim, doubt=doubt))
-    by_value = {value: tuple(sorted(each, key=_sure_first)) for value, each in found.items()}
-    unread = (*(claim for claim in claims if not claim.unread.isdisjoint({name, ANY_FIELD})), *garbled)
-    return FieldClaims(by_value, unread, missing)
+def _field_claims(accepted: _Values, pending: _Values, missing: str | None) -> FieldClaims:
+    by_value = _Layers(accepted.by_value, pending.by_value)
+    return FieldClaims(by_value, (*accepted.unread.values(), *pending.unread.values()), missing)
 
 
-def _said(name: str, claim: Claim) -> Iterator[tuple[str, str | None]]:
-    """The values of a request in this field, and why they are in doubt."""
-    values = {fold(each.value) for each in claim.custom if name_key(each.name) == name}
-    doubt = claim.doubt or ("it has two different values for this field" if len(values) > 1 else None)
-    yield from ((value, doubt) for value in values)
+class _Values:
+    """The values of claims to one custom field, normalized in one way.
+
+    Attributes:
+        by_value: normalized value → the claims to it.
+        unread: the claims whose value is unknown, by identity.
+    """
+
+    def __init__(self, name: str, made: Normalization, claims: Iterable[Claim]) -> None:
+        self._name, self._made = name, made
+        self.by_value: dict[str, list[Claim]] = {}
+        self.unread: dict[int, Claim] = {}
+        self.replace((), claims)
+
+    def replace(self, gone: Iterable[Claim], new: Iterable[Claim]) -> None:
+        """Take some claims out, and others in."""
+        for claim in gone:
+            self.unread.pop(id(claim), None)
+            for value, said in self._read(claim)[0]:
+                self.by_value[value].remove(said)
+                if not self.by_value[value]:
+                    del self.by_value[value]
+        for claim in new:
+            values, complete = self._read(claim)
+            for value, said in values:
+                self.by_value.setdefault(value, []).append(said)
+            if not complete or not claim.unread.isdisjoint({self._name, ANY_FIELD}):
+                self.unread[id(claim)] = claim
+
+    def _read(self, claim: Claim) -> tuple[list[tuple[str, Claim]], bool]:
+        """The values of a claim, each with the claim as it stands for this value, and whether all could be read."""
+        texts = {fold(each.value) for each in claim.custom if name_key(each.name) == self._name}
+        if len(texts) > 1 and claim.doubt is None:
+            claim = replace(claim, doubt="it has two different values for this field")
+        read = [self._made.of(text) for text in texts]
+        return [(value, claim) for values, _ in read for value in values], all(complete for _, complete in read)
+
+
+class _Layers(Mapping[str, tuple[Claim, ...]]):
+    """Value → the claims to it in both layers, certain ones first."""
+
+    def __init__(self, *layers: Mapping[str, Sequence[Claim]]) -> None:
+        self._layers = layers
+
+    def __getitem__(self, value: str) -> tuple[Claim, ...]:
+        """Raise `KeyError` if nobody claims this value."""
+        found = [claim for layer in self._layers for claim in layer.get(value, ())]
+        if not found:
+            raise KeyError(value)
+        return tuple(sorted(found, key=_sure_first))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(itertools.chain(*self._layers)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _sure_first(claim: Claim) -> tuple[bool, str, int]:

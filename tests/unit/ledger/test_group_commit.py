@@ -225,6 +225,17 @@ async def test_a_server_that_is_frozen_does_not_keep_the_ledger_waiting_for_ever
     assert await numbers(database) == {1}
 
 
+@pytest.mark.parametrize("ledger_address", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("database")
+async def test_a_command_that_only_reads_is_not_cut_off(ledger_address, monkeypatch):
+    """An export of a large ledger takes minutes, or its reader pages through it; nobody waits for the connection."""
+    monkeypatch.setattr("pm_autoaccept.ledger.db.database.TRANSACTION_TIMEOUT_S", 0.05)
+    reading = await Database.open(ledger_address, read_only=True)
+    slow = "SELECT count(*) FROM pg_sleep(0.5)"
+    assert await reading.read(lambda bound: bound.exec_driver_sql(slow).scalar()) == 1
+    await reading.close()
+
+
 async def test_what_is_done_together_waits_a_moment_for_more(database):
     """Two that come one after the other share a commit; what cannot be shared does not wait, and takes them along."""
     held = Held(database)

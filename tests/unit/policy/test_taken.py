@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pm_autoaccept.errors import PolicyRefused
-from pm_autoaccept.model import Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
+from pm_autoaccept.model import ANY_FIELD, Claim, CustomField, Kind, Need, NotLearnt, RequestKey, Truth
 from pm_autoaccept.policy import load, run_cases
 from pm_autoaccept.policy.analysis import asks_who, guaranteed_fields
-from pm_autoaccept.policy.evaluation.taken import collect_claims
+from pm_autoaccept.policy.evaluation import taken
+from pm_autoaccept.policy.evaluation.taken import AcceptedClaims, collect_claims
 
 NUMBER = "Utility Customer Number"
 WHEN = f"{{custom.{NUMBER}: {{taken: true, clean: digits}}}}"
@@ -240,3 +244,79 @@ def test_faults_of_what_a_case_says_is_taken(facts, message):
     case = CASE.format(value=7, facts=facts, verdict="hold", rule="default")
     with pytest.raises(PolicyRefused, match=message):
         load({"p.yaml": RULES, "p.test.yaml": case.encode()})
+
+
+FIELDS = ("Account Number", "Key")
+
+
+@st.composite
+def _claims(draw) -> Claim:
+    said = st.builds(CustomField, st.sampled_from(FIELDS), st.sampled_from(["1", "2", "1;2", "A 1", "1.0", ""]))
+    return Claim(
+        key=RequestKey(Kind.CONNECTION, draw(st.integers(1, 3))),
+        owner=draw(st.sampled_from([None, 1, 2])),
+        custom=tuple(draw(st.lists(said, max_size=3))),
+        unread=draw(st.sampled_from([frozenset(), frozenset({"key"}), frozenset({ANY_FIELD})])),
+        doubt=draw(st.sampled_from([None, "in doubt"])),
+    )
+
+
+def _found(claims) -> dict[object, object]:
+    """What can be found in claims, whatever the order of equals."""
+    return {
+        asked: (
+            {value: Counter(map(repr, each)) for value, each in said.by_value.items()},
+            {
+                value: [(claim.doubt is not None or claim.owner is None) for claim in each]
+                for value, each in said.by_value.items()
+            },
+            Counter(map(repr, said.unread)),
+        )
+        for asked, said in claims.of.items()
+    }
+
+
+TESTS = {
+    field: load({"policy.yaml": rules.encode()}).taken
+    for field, rules in {
+        "number": "version: 1\nrules:\n"
+        "  - {id: a, on: [connection], when: {custom.Account Number: {taken: true}}, then: hold}\n",
+        "key": "version: 1\nrules:\n"
+        "  - {id: a, on: [connection], when: {custom.Key: {taken: true, clean: [digits]}}, then: hold}\n",
+    }.items()
+}
+
+
+@given(
+    cycles=st.lists(
+        st.tuples(
+            st.lists(_claims(), max_size=6), st.sets(st.integers(0, 5)), st.sampled_from(["number", "key", "both"])
+        ),
+        max_size=5,
+    )
+)
+def test_kept_claims_are_what_reading_all_claims_would_give(cycles):
+    """Claims come, go and change from one cycle to the next, and so does the policy."""
+    kept, standing = AcceptedClaims(), list[Claim]()
+    for new, going, which in cycles:
+        standing = [claim for place, claim in enumerate(standing) if place not in going] + new
+        tests = [test for field, taken in TESTS.items() if which in (field, "both") for test in taken]
+        pending = [replace(each) for each in new[:1]]
+        found = _found(collect_claims(tests, pending, accepted=standing, kept=kept))
+        assert found == _found(collect_claims(tests, [*pending, *standing]))
+
+
+def test_a_claim_that_is_kept_is_not_read_again(monkeypatch):
+    """A policy that compares with a hundred thousand claims reads those that are new."""
+    read = []
+    monkeypatch.setattr(taken, "fold", lambda text: read.append(text) or text)
+    kept, earlier = AcceptedClaims(), claim("1")
+    for accepted in ([earlier], [earlier, claim("2")], [earlier]):
+        collect_claims(TESTS["number"], [], accepted=accepted, kept=kept)
+    assert read == []
+    number = [
+        replace(each, custom=(CustomField("Account Number", each.custom[0].value),)) for each in (earlier, claim("2"))
+    ]
+    for accepted in (number[:1], number, number[:1], number[:1]):
+        collect_claims(TESTS["number"], [], accepted=accepted, kept=kept)
+    assert read == ["1", "2", "2"]
