@@ -24,6 +24,8 @@ _NUMBER = re.compile(
     r")[-+]?",
     re.IGNORECASE,
 )
+_ANY_POINT_OR_EXPONENT = re.compile(f"[{re.escape(POINTS)}ex*\N{MULTIPLICATION SIGN}]", re.IGNORECASE)
+"""One of these characters is in every text that `_NUMBER` matches. Most answers have none."""
 _DECIMAL = str.maketrans(dict.fromkeys(set(POINTS) - {","}, "."))
 _MARKS = frozenset({*POINTS, *"eEx*^\N{MULTIPLICATION SIGN}"})
 """Characters without which such a number has another value."""
@@ -32,6 +34,8 @@ _TAKES_AWAY = frozenset({"digits", "letters_digits", "first", "last"})
 
 def is_fraction_or_power(text: str) -> bool:
     """Whether the whole folded text is one number with a decimal part or an exponent."""
+    if _ANY_POINT_OR_EXPONENT.search(text) is None:
+        return False
     bare = "".join(each for each in text if each not in _ASIDE and unicodedata.category(each) not in _ASIDE_TOO)
     return _NUMBER.fullmatch(_CURRENCY.sub("", bare.translate(_DECIMAL))) is not None
 

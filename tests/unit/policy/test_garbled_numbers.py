@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pm_autoaccept import policy
 from pm_autoaccept.errors import PolicyRefused
 from pm_autoaccept.model import Claim, CustomField, Facts, Kind, NotLearnt, PendingRequest, RequestKey
-from pm_autoaccept.policy import build_table, collect_claims
+from pm_autoaccept.policy import build_table, collect_claims, number_texts
 
 GARBLED = (
     "4.1001234E7", "4.1001234e+07", "4,1001234E7", "4.1001234E\u22127", "4.1 E 7", "4E7", "12E45", "4.1x10^7",
@@ -222,3 +223,13 @@ def test_no_key_becomes_another_by_way_of_a_number(number, digits, way):
     written = _written(number, digits)[way]
     table = build_table(loaded.sources["known"], [[written]])
     assert isinstance(table, NotLearnt) or table.has((str(number),)) is True, f"{number} as {written} is another key"
+
+
+@given(text=st.text("0123456789.,eExX*^+-%$ \u00b7\u00d7\u066b\u066c\u2396USDCAD", max_size=14))
+@example(text="\u00d710^1")
+def test_the_quick_look_at_a_text_overlooks_no_number(text: str) -> None:
+    """Without a point or an exponent somewhere in it, no text is such a number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(number_texts, "_ANY_POINT_OR_EXPONENT", re.compile(""))
+        looked_at_in_full = number_texts.is_fraction_or_power(text)
+    assert number_texts.is_fraction_or_power(text) is looked_at_in_full
