@@ -182,7 +182,9 @@ def _plan(connection: psycopg.Connection[Any], execute: bytes, how: str) -> Mapp
 
 def _type(connection: psycopg.Connection[Any], oid: int) -> str:
     found = connection.adapters.types.get(oid) if oid else None
-    return found.regtype if found is not None else "unknown"
+    if found is None:
+        return "unknown"
+    return f"{found.regtype}[]" if oid == found.array_oid else found.regtype
 
 
 def _read_by(plan: Mapping[str, Any], rows: int) -> Iterator[str]:

@@ -11,7 +11,6 @@ import asyncio
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,14 +25,14 @@ from pm_autoaccept.cli import cli
 from pm_autoaccept.config import Settings
 from pm_autoaccept.decide import decide
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import History, Mode, PendingRequest, Verdict
+from pm_autoaccept.model import Mode, PendingRequest
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import load
 from pm_autoaccept.sign_in import sign_in
 from tests.bench.aged.cycles import write_policy
 from tests.bench.aged.ledgers import FIRST_METER, FIRST_OWNER, FIRST_PROPERTY, Aged, make
 from tests.bench.aged.service import AgedService
-from tests.examples import NOW, connection, decided, meter_share, property_share, snapshot
+from tests.examples import NOW, connection, meter_share, property_share, snapshot
 from tests.statements import Statement, Statements, scans_on_postgresql, scans_on_sqlite, watched
 
 SMALL, LARGE = 4_000, 20_000
@@ -42,45 +41,15 @@ SMALL, LARGE = 4_000, 20_000
 PENDING = 100
 
 BY_DESIGN: Mapping[str, str] = {
-    "inventory.current_items": "compares all connections with the customers that the service lists in every cycle",
-    "reconciliation._tried": "finds the owners not read for the longest time, among all who are connected",
-    "reconciliation.share_reads": "the same: it asks who shares something",
+    "inventory.current_ids": "compares all connections with the customers that the service lists in every cycle",
+    "reconciliation.share_reads": "lists who shares something, in the order in which they were read",
 }
 """What a cycle may read more of, the more customers are connected, whatever the ledger's age; and why."""
 
 FIRST_TIME: Mapping[str, str] = {
-    "claims.accepted_claims": "a policy with `taken` compares with all that was ever accepted; `run` reads it once",
+    "claims._claims": "a policy with `taken` compares with all that was ever accepted; `run` reads it once",
 }
 """What may grow with age, and why."""
-
-NOT_YET: Mapping[str, frozenset[str]] = {
-    "sqlite": frozenset(
-        {
-            "absence.missed_once",
-            "inventory._accepts_by_meter",
-            "inventory.begin_accepted_meter_shares",
-            "limit_usage._usage_of.<locals>.oldest",
-            "limit_usage.count_answers",
-            "notifications.apply_notifications",
-            "notifications.owners_of_unapplied",
-            "reconciliation._not_read_since_an_accept",
-            "reconciliation.count_undecided",
-            "requests._record_absences",
-            "requests.record_snapshot",
-        }
-    ),
-    "postgresql": frozenset(
-        {
-            "inventory._accepts_by_meter",
-            "notifications.apply_notifications",
-            "notifications.owners_of_unapplied",
-            "reconciliation.count_undecided",
-            "requests._record_absences",
-            "requests.record_snapshot",
-        }
-    ),
-}
-"""What grows with age today, and must not."""
 
 
 @dataclass(slots=True)
@@ -181,7 +150,7 @@ def test_on_sqlite_no_statement_of_a_cycle_works_more_in_an_older_ledger(live) -
     """SQLite runs as many instructions for it in a ledger that is five times as old."""
     grown = set(_grown(live(requests=SMALL).asked, live(requests=LARGE).asked))
 
-    assert grown == {*BY_DESIGN, *FIRST_TIME, *NOT_YET["sqlite"]}
+    assert grown == {*BY_DESIGN, *FIRST_TIME}
 
 
 def test_on_sqlite_no_statement_of_a_cycle_reads_a_table_from_end_to_end(live) -> None:
@@ -200,7 +169,7 @@ def test_on_postgresql_no_statement_looks_at_all_rows(policies, postgres) -> Non
     others = _told(life, COMMANDS.keys() - READ_ALL)
     told = {name: scans_on_postgresql(life.address, asked, rows=LARGE // 10) for name, asked in others.items()}
 
-    assert set(read) == {*BY_DESIGN, *FIRST_TIME, *NOT_YET["postgresql"]}, read
+    assert set(read) == {*BY_DESIGN, *FIRST_TIME}, read
     assert {name for name, places in told.items() if places} == set(), told
 
 
@@ -227,8 +196,8 @@ STATEMENTS_PER_REQUEST: Mapping[str, float] = {
     # Each is written once: that it is gone; meters, which no list shows, as shares.
     "gone from one read": 3,
     "gone": 1.5,
-    # N + 1 today: h-age makes it one.
-    "listed again": 1.5,
+    # The shares of each owner who is new are read for the first time.
+    "listed again": 0.5,
 }
 """How many more statements one more request may need, in each part of its life. Elsewhere it is none."""
 
@@ -269,12 +238,8 @@ READ_ALL: Mapping[str, str] = {
     "undecided": "it goes through all who are connected and their shares, and looks for their names",
     "inventory": "it lists all who are connected and their shares",
     "notifications": "it lists every notification that ever arrived",
-    "review": "it looks through all requests for those that wait for a person",
 }
 """The commands that may read more of an older ledger, and why. All others cost the same however old it is."""
-
-COMMANDS_NOT_YET = frozenset({"one request", "acknowledge"})
-"""What reads more of an older ledger today on SQLite, and must not: it looks for an id in all accounts, by no index."""
 
 
 def _told(life: Life, names: Iterable[str]) -> dict[str, Statements]:
@@ -290,7 +255,7 @@ def _told(life: Life, names: Iterable[str]) -> dict[str, Statements]:
 
 def test_on_sqlite_commands_that_ask_for_one_thing_work_as_much_in_an_older_ledger(live) -> None:
     """They answer at once, however old the ledger is."""
-    assert _grown_commands(live, COMMANDS.keys() - READ_ALL) == COMMANDS_NOT_YET
+    assert _grown_commands(live, COMMANDS.keys() - READ_ALL) == set()
 
 
 @pytest.mark.long
@@ -385,21 +350,3 @@ def _asked_by(owner: int) -> Iterator[PendingRequest]:
     yield property_share(share, number, **named)
     yield meter_share(90_000 + 2 * owner, of=share, owner=number, **named)
     yield meter_share(90_001 + 2 * owner, of=share, owner=number, **named)
-
-
-@pytest.mark.long
-@pytest.mark.xfail(reason="h-pure: the shares of one owner are copied for each of them", strict=False)
-def test_planning_for_an_owner_with_eight_times_the_shares_takes_about_eight_times_as_long() -> None:
-    """Planning is linear in the shares of one owner."""
-    # A copy is no call, so this is measured: 8 if it is linear, about 30 if each share copies the others.
-    few, many = (min(_seconds_to_plan(shares) for _ in range(3)) for shares in (2_000, 16_000))
-
-    assert many < 18 * few
-
-
-def _seconds_to_plan(shares: int) -> float:
-    shown = snapshot(connection(), *(property_share(number + 1) for number in range(shares)))
-    decisions = [decided(each, Verdict.ACCEPT) for pending in shown.lists for each in pending.requests]
-    begun = time.process_time()
-    plan(decisions, snapshot=shown, history=History())
-    return time.process_time() - begun

@@ -293,15 +293,15 @@ STATEMENTS = (
     """,
     # Answers. One in fifty was first withdrawn, or refused.
     """
-    INSERT INTO intent (id, request_id, decision_id, action, note, template, program, intended_at, attempts, sent_at,
-        service_sent_at, outcome, outcome_at, outcome_text)
+    INSERT INTO intent (id, provider_id, request_id, decision_id, action, note, template, program, intended_at,
+        attempts, sent_at, service_sent_at, outcome, outcome_at, outcome_text)
     $series $requests $series_end $what_became_of_requests
-    SELECT 2 * n, n, (n - 1) / 200 * 1000 + 800 + (n - 1) % 200 + 1, action, 'Welcome! We matched your account.',
+    SELECT 2 * n, 1, n, (n - 1) / 200 * 1000 + 800 + (n - 1) % 200 + 1, action, 'Welcome! We matched your account.',
         $digest 3 $digest_end, '$program', $at asked + 862 $at_end, 1, $at asked + 862 $at_end,
         $at asked + 862 $at_end, outcome, $at asked + 865 $at_end, ''
     FROM made WHERE action IS NOT NULL
     UNION ALL
-    SELECT 2 * n - 1, n, (n - 1) / 200 * 1000 + 800 + (n - 1) % 200 + 1, action, 'Welcome! We matched your account.',
+    SELECT 2 * n - 1, 1, n, (n - 1) / 200 * 1000 + 800 + (n - 1) % 200 + 1, action, 'Welcome! We matched your account.',
         $digest 3 $digest_end, '$program', $at asked + 861 $at_end, 1, $at asked + 861 $at_end,
         $at asked + 861 $at_end, CASE WHEN c % 100 = 20 THEN 'not_sent' ELSE 'refused' END,
         $at asked + 861 $at_end, ''
