@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from pm_autoaccept.ledger.claims import known_answers
 from pm_autoaccept.ledger.db.tables import MAY_STILL_GO_MISSING
@@ -63,20 +63,12 @@ def missed_once(
         snapshot: the read, recorded or not.
         shown: the row numbers of the requests that it shows. A request that a customer has edited has another row.
     """
-    table = request_table.c
     found: list[MissedRequest] = []
     for pending in snapshot.lists:
         edited = _by_id(pending.requests)
         strange = [unreadable_digest(element) for element in pending.unreadable]
-        waiting = select(*STATE_COLUMNS, *_ASKED).where(
-            table.provider_id == provider,
-            table.kind == pending.kind,
-            MAY_STILL_GO_MISSING,  # implied by the next condition; names the index
-            or_(table.outcome.is_(None), table.outcome.in_(UNSETTLED)),
-            # An optimization: a request that this read shows, and that is recorded, was seen later.
-            table.last_seen <= pending.ended,
-        )
-        rows: Sequence[Any] = connection.execute(waiting.order_by(table.id)).all()
+        which = {"provider": provider, "kind": pending.kind, "ended": pending.ended}
+        rows: Sequence[Any] = connection.execute(_WAITING, which).all()
         missed = (row for row in rows if _reads(row, pending, strange=strange) < READS_UNTIL_GONE)
         unseen = (row for row in missed if row.id not in shown)
         found.extend(_missed(row) for row in unseen if not any(same_request(row, each) for each in edited[row.pm_id]))
@@ -89,6 +81,20 @@ _ASKED = (
     request_table.c.access_level,
     request_table.c.custom,
     request_table.c.masked_at,
+)
+
+
+_WAITING = (
+    select(*STATE_COLUMNS, *_ASKED)
+    .where(
+        request_table.c.provider_id == bindparam("provider"),
+        request_table.c.kind == bindparam("kind"),
+        MAY_STILL_GO_MISSING,  # implied by the next condition; names the index
+        or_(request_table.c.outcome.is_(None), request_table.c.outcome.in_(UNSETTLED)),
+        # An optimization: a request that this read shows, and that is recorded, was seen later.
+        request_table.c.last_seen <= bindparam("ended"),
+    )
+    .order_by(request_table.c.id)
 )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, bindparam, func, or_, select
 
 from pm_autoaccept.ledger.claims import prune_changes
-from pm_autoaccept.ledger.db.id_lists import is_none_of, is_one_of
+from pm_autoaccept.ledger.db.id_lists import id_list, is_none_of, is_one_of
 from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import ABSENT_ITEM, CURRENT_ITEM, UNDECIDED_ITEM
 from pm_autoaccept.ledger.db.tables import intent as intent_table
@@ -45,19 +45,30 @@ LOOK_BACK = timedelta(hours=1)
 
 def share_reads(connection: Connection, provider: int) -> ShareReads:
     """Whose shares were read longest ago, and whose may have changed since they were read. Reads only."""
-    table = inventory_table.c
-    current = select(table.owner_id).where(table.provider_id == provider, CURRENT_ITEM)
-    absent = select(table.owner_id).where(table.provider_id == provider, ABSENT_ITEM, table.kind == Kind.PROPERTY)
-    going = connection.execute(absent).scalars()
+    ours = {"provider": provider}
+    going = connection.execute(_OWNERS_OF_ABSENT, ours).scalars()
     new = _not_read_since_an_accept(connection, provider)
     touched = _readable_owners([*new, *owners_of_unapplied(connection, provider), *going])
-    sharing = connection.execute(current.where(table.kind == Kind.PROPERTY).distinct()).scalars()
-    known = or_(owner_table.c.account_id.in_(current), is_one_of(owner_table.c.account_id, touched))
-    tried = select(owner_table.c.account_id).where(owner_table.c.provider_id == provider, known)
-    in_order = tried.order_by(owner_table.c.tried_at, owner_table.c.account_id)
-    return ShareReads(
-        tried=tuple(connection.execute(in_order).scalars()), touched=touched, sharing=_readable_owners(sharing)
+    sharing = connection.execute(_SHARING_OWNERS, ours).scalars()
+    tried = connection.execute(_TRIED_OWNERS, ours | {"touched": touched}).scalars()
+    return ShareReads(tried=tuple(tried), touched=touched, sharing=_readable_owners(sharing))
+
+
+# The queries of each cycle are built once: SQLAlchemy takes longer to build one than a database to run it.
+_OURS = inventory_table.c.provider_id == bindparam("provider")
+_CURRENT_OWNERS = select(inventory_table.c.owner_id).where(_OURS, CURRENT_ITEM)
+_SHARING_OWNERS = _CURRENT_OWNERS.where(inventory_table.c.kind == Kind.PROPERTY).distinct()
+_OWNERS_OF_ABSENT = select(inventory_table.c.owner_id).where(
+    _OURS, ABSENT_ITEM, inventory_table.c.kind == Kind.PROPERTY
+)
+_TRIED_OWNERS = (
+    select(owner_table.c.account_id)
+    .where(
+        owner_table.c.provider_id == bindparam("provider"),
+        or_(owner_table.c.account_id.in_(_CURRENT_OWNERS), is_one_of(owner_table.c.account_id, id_list("touched"))),
     )
+    .order_by(owner_table.c.tried_at, owner_table.c.account_id)
+)
 
 
 def _not_read_since_an_accept(connection: Connection, provider: int) -> Iterable[int | None]:
