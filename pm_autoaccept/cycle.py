@@ -118,10 +118,10 @@ class Cycle:
             # The decision on a request stays in effect while a read misses it; its row in the ledger says so.
             shown = {request.key for pending in snapshot.lists for request in pending.requests}
             decisions = [decision for decision in planned.decisions if decision.key in shown]
-            for decision in await self.ledger.record_decisions(
-                decisions, planned.kept_back, mode=self.mode, at=self.now()
-            ):
-                self.on_decision(decision)
+            appended = await self.ledger.record_decisions(decisions, planned.kept_back, mode=self.mode, at=self.now())
+            for each in appended:
+                self.on_decision(each.decision)
+            planned = replace(planned, decision_numbers={each.decision.key: each.number for each in appended})
         return planned
 
     def checked_tables(self, guards: GuardFacts, *, now: datetime) -> Tables:

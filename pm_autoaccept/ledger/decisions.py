@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -15,14 +15,7 @@ from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.holds import DecidedRow, record_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
 from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
-
-
-class AppendedDecision(NamedTuple):
-    """A decision that was appended, its row number, and the row number of its request."""
-
-    decision: Decision
-    number: int
-    request: int
+from pm_autoaccept.record import AppendedDecision
 
 
 def record_decisions(
@@ -59,7 +52,7 @@ def record_decisions(
     record_holds(connection, decided, mode=mode, at=at)
     _APPENDED.run(connection, new)
     numbers = last_numbers(connection, appended)
-    return [AppendedDecision(decision, numbers[request], request) for request, decision in appended.items()]
+    return [AppendedDecision(decision, numbers[request]) for request, decision in appended.items()]
 
 
 def _what_counts(row: Row[Any]) -> tuple[object, ...]:

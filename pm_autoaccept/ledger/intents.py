@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
@@ -16,7 +16,7 @@ from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.decisions import AppendedDecision, decision_values, last_decisions
+from pm_autoaccept.ledger.decisions import decision_values, last_decisions
 from pm_autoaccept.ledger.elapsed_time import Moment, UnknownWait
 from pm_autoaccept.ledger.limit_usage import count_answers
 from pm_autoaccept.ledger.pauses import check_not_paused
@@ -25,9 +25,6 @@ from pm_autoaccept.ledger.request_rows import RequestRow, last_intent, lock_rows
 from pm_autoaccept.ledger.unknown_outcomes import may_repeat
 from pm_autoaccept.limits import has_room
 from pm_autoaccept.model import MAX_CLOCK_SKEW, Mode, Outcome, RequestKey, Step
-
-AppendedDecisions: TypeAlias = Mapping[int, AppendedDecision]
-"""Request row number → the decision that this process last appended for it in enforce mode."""
 
 
 class PlannedAnswer(NamedTuple):
@@ -64,15 +61,8 @@ class RecordedIntent(NamedTuple):
     request_before: Mapping[str, object] = MappingProxyType({})
 
 
-def record_intents(
-    connection: Connection,
-    provider: int,
-    answers: Sequence[PlannedAnswer],
-    appended: AppendedDecisions = MappingProxyType({}),
-) -> list[RecordedIntent]:
+def record_intents(connection: Connection, provider: int, answers: Sequence[PlannedAnswer]) -> list[RecordedIntent]:
     """Record that these answers are about to be sent, with their decisions and cascades: all or none.
-
-    The decisions in `appended` need not be read back and compared.
 
     Raises:
         AlreadyAnswered: one of the requests was already answered, for example by another process.
@@ -97,7 +87,7 @@ def record_intents(
             raise AlreadyAnswered(f"{step.key} was already answered by another process that uses this ledger")
         else:
             first[step.key] = answer, row
-    intents |= _intend_first(connection, provider, first, appended)
+    intents |= _intend_first(connection, provider, first)
     for step, _ in answers:
         if step.falls:
             _may_fall(connection, provider, step, intents[step.key].number)
@@ -114,12 +104,11 @@ def _intend_first(
     connection: Connection,
     provider: int,
     first: Mapping[RequestKey, tuple[PlannedAnswer, RequestRow]],
-    appended: AppendedDecisions,
 ) -> dict[RequestKey, RecordedIntent]:
     """Insert the intents of requests that were not answered yet."""
     if not first:
         return {}
-    decisions = _decisions_of(connection, list(first.values()), appended)
+    decisions = _decisions_of(connection, list(first.values()))
     new = [
         {
             "provider_id": provider,
@@ -216,15 +205,12 @@ def _within_limits(connection: Connection, provider: int, answers: Sequence[Plan
             raise OverLimit(f"another process has answered meanwhile, and a limit on {limit.action}s is reached")
 
 
-def _decisions_of(
-    connection: Connection, first: Sequence[tuple[PlannedAnswer, RequestRow]], appended: AppendedDecisions
-) -> dict[int, int]:
+def _decisions_of(connection: Connection, first: Sequence[tuple[PlannedAnswer, RequestRow]]) -> dict[int, int]:
     """Request row number → the decision behind its answer: the last recorded one if it is the same, or a new row."""
     found, others = {}, []
     for answer, row in first:
-        own = appended.get(row.id)
-        if own is not None and own.decision is answer.step.decision and own.number == row.last_decision:
-            found[row.id] = own.number
+        if row.last_decision is not None and row.last_decision == answer.step.decision_number:
+            found[row.id] = row.last_decision
         else:
             others.append((answer, row))
     return found | _recorded_decisions(connection, others) if others else found

@@ -17,7 +17,7 @@ from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
 from pm_autoaccept.ledger.decisions import record_decisions
 from pm_autoaccept.ledger.elapsed_time import Clocks, UnknownWait
 from pm_autoaccept.ledger.history import count_open_intents, load_history, owners_with_open_answers
-from pm_autoaccept.ledger.intents import AppendedDecisions, PlannedAnswer, RecordedIntent, record_intents
+from pm_autoaccept.ledger.intents import PlannedAnswer, RecordedIntent, record_intents
 from pm_autoaccept.ledger.leases import HeldLease, fence
 from pm_autoaccept.ledger.notifications import store_notifications
 from pm_autoaccept.ledger.outcomes import IntentOutcome, record_outcomes, withdraw_intents
@@ -53,7 +53,7 @@ from pm_autoaccept.model import (
     SourceUse,
     Step,
 )
-from pm_autoaccept.record import DecisionRow
+from pm_autoaccept.record import AppendedDecision, DecisionRow
 
 R = TypeVar("R")
 
@@ -99,7 +99,6 @@ class SqlLedger:
         self._clock = clock
         self._provider: int | None = None
         self._under_way: dict[int, RecordedIntent] = {}
-        self._appended: AppendedDecisions = {}
         self._claims = KeptClaims()
         self.clocks = Clocks()
 
@@ -138,7 +137,6 @@ class SqlLedger:
     async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
         """Record which requests are pending and which are not any more, and settle earlier answers accordingly."""
         wait = self._current_wait(at, snapshot.clock)
-        self._appended = {}  # so that an old plan is not kept
 
         def record(connection: Connection, provider: int) -> None:
             private_fields = (
@@ -182,13 +180,11 @@ class SqlLedger:
 
     async def record_decisions(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
-    ) -> Sequence[Decision]:
+    ) -> Sequence[AppendedDecision]:
         """Append the decisions that differ from the request's last decision; returns those."""
-        appended = await self._write(
+        return await self._write(
             lambda connection, provider: record_decisions(connection, provider, decisions, kept_back, mode=mode, at=at)
         )
-        self._appended = {each.request: each for each in appended} if mode is Mode.ENFORCE else {}
-        return [each.decision for each in appended]
 
     async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force or was refused, unless the last record says the same."""
@@ -216,7 +212,7 @@ class SqlLedger:
         fence(connection, self.held_lease)
         if (why := self._too_new()) is not None:
             raise Paused(why)
-        return record_intents(connection, self._claimed_provider(), answers, self._appended)
+        return record_intents(connection, self._claimed_provider(), answers)
 
     async def record_outcome(self, intent: int, receipt: Receipt, *, at: datetime) -> None:
         """Record durably the outcome of an intent."""

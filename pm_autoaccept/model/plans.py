@@ -57,6 +57,7 @@ class Step:
         within: the limits that must still have room when its intent is recorded.
         repeats: whether this sends an answer of unknown outcome again, unchanged, by the rule of unknowns.
         clock_skew: the service's clock minus ours at the time of sending; None if unknown.
+        decision_number: the number of the decision's row in the ledger, if this cycle appended it.
     """
 
     decision: Decision
@@ -66,6 +67,7 @@ class Step:
     within: tuple[Limit, ...] = ()
     repeats: bool = False
     clock_skew: timedelta | None = None
+    decision_number: int | None = None
 
     @property
     def key(self) -> RequestKey:
@@ -108,6 +110,7 @@ class Plan:
         not_whole: the lists that could not be read to the end.
         paused: who or what paused answering; None if it is not paused.
         clock_skew: the service's clock minus ours, if it is so large that nothing is sent again; otherwise None.
+        decision_numbers: the row numbers of the decisions that this cycle appended to the ledger.
         guards: what the guards of the data sources were checked against.
     """
 
@@ -120,6 +123,7 @@ class Plan:
     paused: str | None = None
     clock_skew: timedelta | None = None
     guards: GuardFacts = field(default_factory=GuardFacts)
+    decision_numbers: Mapping[RequestKey, int] = field(default_factory=dict)
 
 
 class Outcome(StrEnum):

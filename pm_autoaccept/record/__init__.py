@@ -5,6 +5,7 @@ from __future__ import annotations
 from pm_autoaccept.record.protocol import RETRY_WITHIN, Ledger
 from pm_autoaccept.record.request_identity import request_digest
 from pm_autoaccept.record.rows import (
+    AppendedDecision,
     DecisionFilter,
     DecisionRow,
     Elsewhere,
@@ -16,6 +17,7 @@ from pm_autoaccept.record.rows import (
 
 __all__ = [
     "RETRY_WITHIN",
+    "AppendedDecision",
     "DecisionFilter",
     "DecisionRow",
     "Elsewhere",

@@ -24,7 +24,7 @@ from pm_autoaccept.model import (
     SourceUse,
     Step,
 )
-from pm_autoaccept.record.rows import DecisionRow
+from pm_autoaccept.record.rows import AppendedDecision, DecisionRow
 
 RETRY_WITHIN = timedelta(minutes=2)
 """How long after its intent an answer that was not processed may be retried. Reads settle an answer of unknown outcome
@@ -80,7 +80,7 @@ class Ledger(Protocol):
 
     async def record_decisions(
         self, decisions: Sequence[Decision], kept_back: Sequence[KeptBack], *, mode: Mode, at: datetime
-    ) -> Sequence[Decision]:
+    ) -> Sequence[AppendedDecision]:
         """Append the decisions that differ from the request's last decision; returns those.
 
         A decision differs if its verdict, rule, kind of reason, notified group or shadows (what rules with

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from pm_autoaccept.model import (
+    Decision,
     Evidence,
     Kind,
     Mode,
@@ -30,6 +32,13 @@ class Elsewhere(StrEnum):
     """A read that would show it does not show it."""
     NOT_KNOWN = "not known"
     """No read shows meters, and the property's owner may not have been read since."""
+
+
+class AppendedDecision(NamedTuple):
+    """A decision that was appended to the ledger, and the number of its row."""
+
+    decision: Decision
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from typing import Any
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Decision, Kind, Receipt, RequestKey, Step
+from pm_autoaccept.model import Kind, Receipt, RequestKey, Step
 from pm_autoaccept.portfolio_manager import PortfolioManager
+from pm_autoaccept.record import AppendedDecision
 
 
 class Killed(BaseException):
@@ -84,7 +85,7 @@ class MortalLedger:
         """As the ledger's, or die."""
         await self._life.passing(Boundary.SEE, lambda: self._ledger.record_snapshot(*args, **said))
 
-    async def record_decisions(self, *args: Any, **said: Any) -> Sequence[Decision]:
+    async def record_decisions(self, *args: Any, **said: Any) -> Sequence[AppendedDecision]:
         """As the ledger's, or die."""
         return await self._life.passing(Boundary.DECIDE, lambda: self._ledger.record_decisions(*args, **said))
 

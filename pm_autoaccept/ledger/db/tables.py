@@ -76,8 +76,11 @@ UNDECIDED_ITEM = text("(origin = 'undecided' AND ended_at IS NULL AND acknowledg
 
 
 def _partial_index(name: str, *columns: str, where: TextClause) -> Index:
-    """An index of the rows that meet a condition, so that it stays small however old the ledger is."""
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+    """An index of the rows that meet a condition, so that it stays small however old the ledger is.
+
+    The migration names the condition for PostgreSQL too. Here SQLAlchemy would load that dialect to check its name.
+    """
+    return Index(name, *columns, sqlite_where=where)
 
 
 def _provider_id(*, primary_key: bool = False) -> Column[int]:

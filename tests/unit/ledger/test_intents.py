@@ -116,19 +116,19 @@ async def test_a_decision_is_a_new_row_only_when_verdict_rule_or_kind_of_reason_
 
 
 async def test_a_decision_that_is_not_the_last_any_more_is_recorded_again_behind_its_answer(ledger):
-    """This process remembers what it appended; another one, or a copy that was restored, may have changed what is last.
+    """The plan knows what this cycle appended; another process, or a copy that was restored, may have changed it since.
 
     The answer then has a row of its own, with the decision that led to it, and never another decision's number.
     """
     first, second, third = (connection(number) for number in (1, 2, 3))
     await see(ledger, first, second, third, minute=0)
     decisions = [decided(request, ACCEPT, policy_digest="ours") for request in (first, second, third)]
-    await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=NOW)
+    appended = await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=NOW)
     other = SqlLedger(ledger.database)
     other._provider = ledger._provider
     await other.record_decisions([decided(second, REJECT, policy_digest="theirs")], [], mode=Mode.OBSERVE, at=NOW)
     await ledger.database.run(lambda bound: bound.execute(delete(decision_table).where(_decision_of(third))))
-    steps = [Step(decision=decision, action=Action.ACCEPT) for decision in decisions]
+    steps = [Step(decision=made, action=Action.ACCEPT, decision_number=number) for made, number in appended]
     await asyncio.gather(*(ledger.record_intent(step, at=NOW) for step in steps))
     behind = (
         select(request_table.c.pm_id, decision_table.c.policy_digest)

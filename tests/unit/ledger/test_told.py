@@ -20,7 +20,8 @@ async def again(ledger):
     times = iter(range(100))
 
     async def decide(decision):
-        return await ledger.record_decisions([decision], [], mode=Mode.OBSERVE, at=NOW + next(times) * MINUTE)
+        appended = await ledger.record_decisions([decision], [], mode=Mode.OBSERVE, at=NOW + next(times) * MINUTE)
+        return [each.decision for each in appended]
 
     return decide
 
