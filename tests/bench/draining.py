@@ -8,6 +8,8 @@ policy with a table, and answers with its ledger on the disk (`enforce`, WAL, sy
 loop reads the three lists, several pages at once, and posts as many accepts at once; the script, on `requests`, follows
 the next links and posts one accept after the other. Neither decides, checks, remembers or repeats anything.
 
+The command `once`, from its start to its end, and both on uvloop can be measured beside them (`--sides`).
+
 They take turns within one run, so that a busy machine slows all; what counts is the median of the ratios of neighbours.
 At 0 ms the simulator itself is what the loop waits for: the loop's own figure is the simulator's ceiling.
 """
@@ -17,7 +19,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import os
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -87,6 +93,43 @@ def program(served: Served, folder: Path, in_flight: int) -> Turn:
     return asyncio.run(_program(served, folder, in_flight))
 
 
+def program_with_uvloop(served: Served, folder: Path, in_flight: int) -> Turn:
+    """The same, on uvloop."""
+    import uvloop  # noqa: PLC0415 — an extra
+
+    collect_less_often()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_program(served, folder, in_flight))
+
+
+def once(served: Served, folder: Path, in_flight: int, *, event_loop: str = "asyncio") -> Turn:
+    """The command `once` from its start to its end: a new ledger, the policy loaded, and all answered."""
+    with TemporaryDirectory(dir=folder) as here:
+        said = {
+            "SERVICE": served.url,
+            "USERNAME": served.username,
+            "PASSWORD": served.password,
+            "POLICY": str(folder / "policy"),
+            "LEDGER": f"sqlite:///{here}/ledger.db",
+            "MODE": "enforce",
+            "IN_FLIGHT": str(in_flight),
+            "RATE": "none",
+            "EVENT_LOOP": event_loop,
+        }
+        environment = os.environ | {f"PM_AUTOACCEPT_{name}": value for name, value in said.items()}
+        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        command = [sys.executable, "-m", "pm_autoaccept", "once"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603 — our own program
+        seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Turn(seconds, processor, sum(served.pending.values()))
+
+
+def once_with_uvloop(served: Served, folder: Path, in_flight: int) -> Turn:
+    """The same, on uvloop."""
+    return once(served, folder, in_flight, event_loop="uvloop")
+
+
 async def _program(served: Served, folder: Path, in_flight: int) -> Turn:
     calls = 0
 
@@ -133,7 +176,13 @@ def script(served: Served, _: Path, __: int) -> Turn:
     return Turn(seconds, time.process_time() - processor, calls)
 
 
-SIDES: dict[str, Callable[[Served, Path, int], Turn]] = {"program": program, "loop": loop, "script": script}
+OURS: dict[str, Callable[[Served, Path, int], Turn]] = {
+    "program": program,
+    "program-uvloop": program_with_uvloop,
+    "once": once,
+    "once-uvloop": once_with_uvloop,
+}
+SIDES = OURS | {"loop": loop, "script": script}
 
 
 def take_turn(side: str, *, world: Path, latency: int, in_flight: int) -> Turn:
@@ -160,11 +209,15 @@ def measure(world: Path, *, pending: int, latency: int, rounds: int, in_flight: 
     click.echo(f"medians of {rounds}, {pending} requests at {latency} ms, {in_flight} in flight:")
     for side in sides:
         seconds = [turn.seconds for turn in turns[side]]
-        ratios = [other / ours.seconds for ours, other in zip(turns["program"], seconds, strict=True)]
-        beside = "" if side == "program" else f"; the program drains {statistics.median(ratios):.2f} times as fast"
+        beside = "" if side in OURS else "".join(_ratio(ours, turns[ours], seconds) for ours in sides if ours in OURS)
         median = statistics.median(seconds)
         processor = statistics.median(turn.processor for turn in turns[side])
         click.echo(f"{side}: {median:.2f} s, {pending / median:.0f}/s, {processor:.2f} s of processor{beside}")
+
+
+def _ratio(ours: str, turns: list[Turn], others: list[float]) -> str:
+    ratios = [other / turn.seconds for turn, other in zip(turns, others, strict=True)]
+    return f"; {ours} drains {statistics.median(ratios):.2f} times as fast"
 
 
 def _shown(side: str, turn: Turn, pending: int) -> str:
@@ -178,7 +231,7 @@ def main() -> None:
     parser.add_argument("--latency", type=int, default=0, help="milliseconds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--in-flight", type=int, default=16)
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=["program", "loop", "script"])
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"))  # noqa: S108 — on a disk, unlike /tmp
     said = parser.parse_args()
     with TemporaryDirectory(dir=said.folder) as folder:
