@@ -17,7 +17,6 @@ from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT, UNSETTLED
 from pm_autoaccept.model import Kind, Outcome, PendingRequest, RequestKey
-from pm_autoaccept.record import request_digest
 
 RequestRow: TypeAlias = Row[Any]
 
@@ -151,8 +150,7 @@ def match_row(rows: Iterable[RequestRow], request: PendingRequest) -> MatchedRow
             return MatchedRow(lag, RowMatch.SAME)
         if lag is not None:
             rows = rows[rows.index(lag) + 1 :]
-    digest = request_digest(request)
-    row = next((row for row in reversed(rows) if row.content_digest == digest), None)
+    row = next((row for row in reversed(rows) if row.content_digest == request.content_digest), None)
     if row is None:
         return MatchedRow(None, RowMatch.NEW)
     if row.outcome is None or row.outcome in UNSETTLED or row.absent_reads < READS_UNTIL_GONE:

@@ -40,7 +40,6 @@ from pm_autoaccept.model import (
     Snapshot,
     Unreadable,
 )
-from pm_autoaccept.record import request_digest
 
 
 def record_snapshot(
@@ -57,7 +56,7 @@ def record_snapshot(
     known_to_end = table.provider_id == provider, END_JUST_NOTED
     connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
     present = {
-        (request.key, request_digest(request)): request for pending in snapshot.lists for request in pending.requests
+        (request.key, request.content_digest): request for pending in snapshot.lists for request in pending.requests
     }
     strange = {
         pending.kind: [unreadable_digest(element) for element in pending.unreadable] for pending in snapshot.lists

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from pm_autoaccept.model.request_identity import request_digest
+
 REPLACEMENT_CHARACTER = "\ufffd"
 """Replaces a character that XML forbids in a request's texts."""
 
@@ -139,6 +141,8 @@ class PendingRequest:
         faults: policy field name (for example `property.year_built`) → why its element could not be read. Elements
             that are merely absent have no entry.
         source: the element's own bytes, so that people can look at a request that was not understood.
+        content_digest: tells whether two pending elements are the same request (`request_identity`). It is made once,
+            because each part of a cycle compares requests with the ledger's rows.
     """
 
     kind: Kind
@@ -157,6 +161,11 @@ class PendingRequest:
     garbled: str | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     source: bytes = b""
+    content_digest: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the digest."""
+        object.__setattr__(self, "content_digest", request_digest(self))
 
     @property
     def key(self) -> RequestKey:

@@ -1,9 +1,8 @@
-"""The ledger's interface: its protocol, its rows, and the identity of a request. `ledger` implements it."""
+"""The ledger's interface: its protocol and its rows. `ledger` implements it."""
 
 from __future__ import annotations
 
 from pm_autoaccept.record.protocol import RETRY_WITHIN, Ledger
-from pm_autoaccept.record.request_identity import request_digest
 from pm_autoaccept.record.rows import (
     AppendedDecision,
     DecisionFilter,
@@ -26,5 +25,4 @@ __all__ = [
     "Ledger",
     "NotificationRow",
     "RevisionRow",
-    "request_digest",
 ]

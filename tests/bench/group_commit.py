@@ -32,9 +32,9 @@ async def prepare(path: Path, answers: int) -> list[Step]:
     requests = [connection(1000 + number) for number in range(answers)]
     await ledger.record_snapshot(snapshot(*requests), at=NOW)
     decisions = [decided(request, Verdict.ACCEPT) for request in requests]
-    await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=NOW)
+    appended = await ledger.record_decisions(decisions, [], mode=Mode.ENFORCE, at=NOW)
     await ledger.close()
-    return [Step(decision=decision, action=Action.ACCEPT) for decision in decisions]
+    return [Step(decision=made, action=Action.ACCEPT, decision_number=number) for made, number in appended]
 
 
 async def _open(path: Path) -> SqlLedger:

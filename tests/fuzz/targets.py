@@ -13,7 +13,6 @@ from pm_autoaccept.errors import DocumentRefused, Fault, PolicyRefused
 from pm_autoaccept.model import Kind, PendingList, PendingPage, ProviderAccount, Snapshot
 from pm_autoaccept.parse.forbidden_characters import MARK
 from pm_autoaccept.policy import Policy, load
-from pm_autoaccept.record import request_digest
 
 BETWEEN_FILES, AFTER_A_NAME = b"\x0c", b"\x0b"
 """An input is one policy folder: files stand apart by a form feed, and a vertical tab ends a file's name.
@@ -56,7 +55,7 @@ def _is_sound(page: PendingPage) -> None:
     for request in page.requests:
         assert 0 < request.id < 2**63
         assert request.requested_at is None or request.requested_at.tzinfo is not None
-        assert request_digest(request)
+        assert request.content_digest
         assert (request.garbled is not None) == (MARK.encode() in request.source)
         _can_be_shown(repr(request))
     for element in page.unreadable:

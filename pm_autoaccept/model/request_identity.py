@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from pm_autoaccept.model import PendingRequest
+if TYPE_CHECKING:
+    from pm_autoaccept.model.requests import PendingRequest
 
 
 def request_digest(request: PendingRequest) -> str:
@@ -27,7 +29,7 @@ def request_digest(request: PendingRequest) -> str:
         request.property_id,
         sorted((custom.name, custom.value) for custom in request.custom),
     ]
-    return hashlib.sha256(_WRITTEN(what).encode()).hexdigest()
+    return hashlib.sha256(_WRITTEN(what).encode(errors="surrogatepass")).hexdigest()
 
 
 _WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
