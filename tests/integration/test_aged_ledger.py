@@ -270,14 +270,14 @@ def _grown_commands(live: Callable[..., Life], names: Iterable[str]) -> set[str]
 
 
 CALLS_PER_REQUEST: Mapping[str, int] = {
-    "record what a read showed": 140,
-    "load what is known": 240,
-    "decide": 300,
-    "plan": 250,
-    "record decisions": 230,
-    "record the same again": 210,
-    "load it again": 240,
-    "record the same decisions": 240,
+    "record what a read showed": 80,
+    "load what is known": 170,
+    "decide": 140,
+    "plan": 140,
+    "record decisions": 170,
+    "record the same again": 115,
+    "load it again": 170,
+    "record the same decisions": 180,
 }
 """How many functions may be called for one more request that pends: half as many again as in 0.1.0."""
 
