@@ -80,13 +80,16 @@ def first_unseen_transaction(connection: Connection) -> int:
 
 
 def prune_changes(connection: Connection) -> None:
-    """Delete changes that every process has seen long ago, once there are many."""
+    """Delete changes that every process has seen long ago, once there are many. The newest one always stays.
+
+    It shows a process that has not looked for long that changes may have been deleted.
+    """
     oldest, newest = connection.execute(_OLDEST).scalar(), connection.execute(_NEWEST).scalar()
     if oldest is None or newest is None:
         return
     now, table = first_unseen_transaction(connection), change_table.c
     if oldest < now - 2 * KEPT_TRANSACTIONS:
-        connection.execute(delete(change_table).where(table.tx < now - KEPT_TRANSACTIONS))
+        connection.execute(delete(change_table).where(table.tx < min(now - KEPT_TRANSACTIONS, newest)))
     if connection.dialect.name == "postgresql":
         # Numbers that do not exist yet come from another server, whose data was restored here.
         next_number = _as_number(connection, func.pg_snapshot_xmax(func.pg_current_snapshot()))

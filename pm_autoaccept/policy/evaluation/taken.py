@@ -49,18 +49,20 @@ class AcceptedClaims:
 
     def values(self, asked: Collection[tuple[str, Normalization]], claims: Iterable[Claim]) -> Mapping[Any, _Values]:
         """The values of these claims in the fields asked for. A claim that is the same object is not read again."""
-        # They are kept here, so no other object can have their identity.
-        before, self._claims = self._claims, {id(claim): claim for claim in claims}
-        gone = [claim for number, claim in before.items() if number not in self._claims]
-        new = [claim for number, claim in self._claims.items() if number not in before]
+        # Nothing is kept if this fails halfway. Claims are kept with their values, so that no other object can have
+        # their identity.
+        before, self._claims = self._claims, {}
         values, self._values = self._values, {}
+        now = {id(claim): claim for claim in claims}
+        gone = [claim for number, claim in before.items() if number not in now]
+        new = [claim for number, claim in now.items() if number not in before]
+        found = {}
         for each in asked:
             if each in values:
-                self._values[each] = values[each]
-                self._values[each].replace(gone, new)
-            else:
-                self._values[each] = _Values(*each, self._claims.values())
-        return self._values
+                values[each].replace(gone, new)
+            found[each] = values[each] if each in values else _Values(*each, now.values())
+        self._claims, self._values = now, found
+        return found
 
 
 def collect_claims(

@@ -153,6 +153,24 @@ async def test_old_changes_are_deleted_and_newer_ones_stay(ledger, monkeypatch):
     assert 1 <= left <= 12
 
 
+async def test_a_change_that_was_deleted_in_a_quiet_ledger_is_not_missed(ledger, other, monkeypatch):
+    """PostgreSQL numbers the transactions of all databases of a server, so the only change may be very old."""
+    monkeypatch.setattr(claims, "KEPT_TRANSACTIONS", 5)
+    await see(ledger, FROM_ALICE, FROM_BOB, minute=0)
+    await answer(ledger, FROM_BOB, ACCEPT, minute=0)
+    assert await looked(ledger) == [(BOB, False, frozenset())]
+    await answer(other, FROM_ALICE, ACCEPT, minute=1)
+    for _ in range(30):
+        await other.database.run(_begin_a_transaction)
+    await other.database.run(prune_changes)
+    assert len(await looked(ledger)) == 2
+
+
+def _begin_a_transaction(bound) -> None:
+    if bound.dialect.name == "postgresql":
+        bound.exec_driver_sql("SELECT pg_current_xact_id()")
+
+
 async def test_a_look_that_fails_halfway_loads_everything_the_next_time(ledger, monkeypatch):
     """What it had read may be incomplete."""
     await see(ledger, FROM_BOB, minute=0)

@@ -320,3 +320,19 @@ def test_a_claim_that_is_kept_is_not_read_again(monkeypatch):
     for accepted in (number[:1], number, number[:1], number[:1]):
         collect_claims(TESTS["number"], [], accepted=accepted, kept=kept)
     assert read == ["1", "2", "2"]
+
+
+def test_claims_that_could_not_be_brought_up_to_date_are_read_again(monkeypatch):
+    """What was kept may be incomplete then, and a duplicate could be missed."""
+    first, second = (
+        replace(claim(), owner=owner, custom=(CustomField("Account Number", number),))
+        for owner, number in ((2, "1"), (3, "2"))
+    )
+    kept = AcceptedClaims()
+    collect_claims(TESTS["number"], [], accepted=[first], kept=kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(taken, "fold", lambda _text: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            collect_claims(TESTS["number"], [], accepted=[first, second], kept=kept)
+    found = _found(collect_claims(TESTS["number"], [], accepted=[first, second], kept=kept))
+    assert found == _found(collect_claims(TESTS["number"], [first, second]))
