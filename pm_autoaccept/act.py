@@ -7,7 +7,7 @@ next cycle decides them again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -72,7 +72,6 @@ class AnswerSender:
     blocked_reason: Callable[[Step], str | None]
     on_receipt: Callable[[Receipt], None] = lambda _receipt: None
     repeat_within: timedelta = RETRY_WITHIN
-    _decision_numbers: Mapping[RequestKey, int] = field(default_factory=dict, init=False)
     _halted: str | None = field(default=None, init=False)
     _preparing: asyncio.Semaphore = field(init=False)
     _pause_check: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -88,7 +87,6 @@ class AnswerSender:
             NotAuthorised: the credentials were refused. Every step in flight was finished and recorded first.
             LedgerError: the ledger failed. Nothing more was sent, and steps in flight were finished.
         """
-        self._decision_numbers = plan.decision_numbers
         tasks: dict[RequestKey, asyncio.Task[Receipt]] = {}
         for step in plan.steps:
             needed = [tasks[key] for key in step.needs]
@@ -129,8 +127,7 @@ class AnswerSender:
         try:
             apart = self.pm.clock
             known = None if isinstance(apart, NotLearnt) else apart
-            recorded = replace(step, clock_skew=known, decision_number=self._decision_numbers.get(step.key))
-            intent = await self.ledger.record_intent(recorded, at=at)
+            intent = await self.ledger.record_intent(replace(step, clock_skew=known), at=at)
         except (AlreadyAnswered, OverLimit) as error:
             return str(error)
         except Paused as error:

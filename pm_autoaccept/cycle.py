@@ -121,7 +121,9 @@ class Cycle:
             appended = await self.ledger.record_decisions(decisions, planned.kept_back, mode=self.mode, at=self.now())
             for each in appended:
                 self.on_decision(each.decision)
-            planned = replace(planned, decision_numbers={each.decision.key: each.number for each in appended})
+            numbers = {each.decision.key: each.number for each in appended}
+            steps = (replace(step, decision_number=numbers.get(step.key)) for step in planned.steps)
+            planned = replace(planned, steps=tuple(steps))
         return planned
 
     def checked_tables(self, guards: GuardFacts, *, now: datetime) -> Tables:

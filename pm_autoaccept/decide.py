@@ -282,7 +282,7 @@ def _facts(
     pending: Mapping[Kind, _Pending],
     properties: Mapping[int, Verdict],
 ) -> Facts:
-    """The facts about one request, of which the owner and the property are known."""
+    """The facts about one request. Its document names the owner and, for a meter, the property."""
     owner, connected = request.account_id or 0, snapshot.connected
     connections, shares = pending[Kind.CONNECTION], pending[Kind.PROPERTY]
     of_share, of_meter = request.kind is not Kind.CONNECTION, request.kind is Kind.METER

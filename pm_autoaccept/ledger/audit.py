@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from pm_autoaccept.ledger.db.id_lists import is_one_of
-from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, of_any_account
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
@@ -176,10 +176,9 @@ def _narrowed(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
     }
     query = query.where(*(column == value for column, value in tests.items() if value is not None))
     if wanted.id is not None:
-        # Its index begins with the account.
-        ids = request.provider_id.in_(select(provider_table.c.id)), request.pm_id == wanted.id
         kinds = request.kind.in_(Kind if wanted.kind is None else (wanted.kind,))
-        query = query.where(decision.request_id.in_(select(request.id).where(*ids, kinds)))
+        found = select(request.id).where(of_any_account(request.provider_id), kinds, request.pm_id == wanted.id)
+        query = query.where(decision.request_id.in_(found))
     if wanted.rule is not None:
         tried = cast(decision.shadows, Text).contains(f'["{wanted.rule}", ', autoescape=True)
         query = query.where(or_(decision.rule == wanted.rule, tried))

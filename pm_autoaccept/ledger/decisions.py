@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.queries import last_numbers, last_of_each_request
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.holds import DecidedRow, record_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
@@ -51,7 +51,7 @@ def record_decisions(
         decided.append(DecidedRow(row, before, decision, changed))
     record_holds(connection, decided, mode=mode, at=at)
     _APPENDED.run(connection, new)
-    numbers = last_numbers(connection, appended)
+    numbers = last_numbers(connection, _NEWEST, list(appended))
     return [AppendedDecision(decision, numbers[request]) for request, decision in appended.items()]
 
 
@@ -88,22 +88,11 @@ def decision_values(
     }
 
 
-def last_numbers(connection: Connection, requests: Iterable[int]) -> dict[int, int]:
-    """Request row number → the row number of its last decision."""
-    rows = connection.execute(_NEWEST_OF, {"requests": list(requests)})
-    return {request: number for number, request in rows}
-
-
 def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int, Row[Any]]:
     """Request row number → its last decision."""
     return {row.request_id: row for row in connection.execute(_LAST, {"requests": list(requests)})}
 
 
-_APPENDED = BulkStatement(decision_table.insert(), [each.name for each in decision_table.c if each.name != "id"])
-_NEWEST = (
-    select(func.max(decision_table.c.id))
-    .where(is_one_of(decision_table.c.request_id, id_list("requests")))
-    .group_by(decision_table.c.request_id)
-)
-_NEWEST_OF = _NEWEST.add_columns(decision_table.c.request_id)
-_LAST = select(decision_table).where(decision_table.c.id.in_(_NEWEST))
+_APPENDED = BulkStatement(decision_table.insert())
+_NEWEST = last_of_each_request(decision_table)
+_LAST = select(decision_table).where(decision_table.c.id.in_(_NEWEST.with_only_columns(func.max(decision_table.c.id))))

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, or_, select
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, of_any_account
 from pm_autoaccept.ledger.db.tables import MAY_STILL_GO_MISSING
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
@@ -57,7 +57,7 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
         .join(provider_table, provider_table.c.id == request.provider_id)
         .where(pending, needs_person, request.absent_reads < READS_UNTIL_GONE)
         # What the conditions above imply, for the index of requests that may still be pending.
-        .where(request.provider_id.in_(select(provider_table.c.id)), request.kind.in_(Kind), MAY_STILL_GO_MISSING)
+        .where(of_any_account(request.provider_id), request.kind.in_(Kind), MAY_STILL_GO_MISSING)
         .where(or_(~answered, decision.kept_back == ReasonKind.LISTED_AGAIN))
         .order_by(since, request.id)
     )
@@ -105,9 +105,7 @@ def acknowledge(
     query = (
         select(item.id, item.origin, item.acknowledged_by, item.acknowledged_at, provider_table.c.name)
         .join(provider_table, provider_table.c.id == item.provider_id)
-        # Its index begins with the account.
-        .where(item.provider_id.in_(select(provider_table.c.id)), item.kind == key.kind, item.pm_id == key.id)
-        .where(item.ended_at.is_(None))
+        .where(of_any_account(item.provider_id), item.kind == key.kind, item.pm_id == key.id, item.ended_at.is_(None))
     )
     if account is not None:
         query = query.where(provider_table.c.name == account)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam
 
 from pm_autoaccept import __version__
 from pm_autoaccept.errors import AlreadyAnswered, LedgerUnavailable, OverLimit
 from pm_autoaccept.ledger.cascade import explained_by_cascade, note_cascade
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
-from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.queries import last_numbers, last_of_each_request
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
@@ -126,42 +126,18 @@ def _intend_first(
     ]
     _INTENDED.run(connection, new)
     _OPENED.run(connection, [{"request": row.id, "at": answer.now.at} for answer, row in first.values()])
-    numbers = _last_numbers(connection, [row.id for _, row in first.values()])
+    # No other transaction can have added intents to these requests, because their rows are locked.
+    numbers = last_numbers(connection, _LAST_INTENTS, [row.id for _, row in first.values()])
     return {key: RecordedIntent(numbers[row.id]) for key, (_, row) in first.items()}
 
 
-def _last_numbers(connection: Connection, requests: list[int]) -> dict[int, int]:
-    """Request row number → the number of its last intent, which no other transaction can add to: the row is locked."""
-    return {request: number for number, request in connection.execute(_LAST_NUMBERS, {"requests": requests})}
-
-
-_INTENDED = BulkStatement(
-    intent_table.insert(),
-    [
-        *(
-            "request_id",
-            "provider_id",
-            "decision_id",
-            "action",
-            "note",
-            "template",
-            "program",
-            "intended_at",
-            "attempts",
-        ),
-        *("sent_at", "service_sent_at", "outcome", "outcome_text", "awaits"),
-    ],
-)
+_INTENDED = BulkStatement(intent_table.insert())
 _OPENED = BulkStatement(
     request_table.update()
     .where(request_table.c.id == bindparam("request"))
     .values(outcome=Outcome.OPEN, outcome_at=bindparam("at"), present_reads=0)
 )
-_LAST_NUMBERS = (
-    select(func.max(intent_table.c.id), intent_table.c.request_id)
-    .where(is_one_of(intent_table.c.request_id, id_list("requests")))
-    .group_by(intent_table.c.request_id)
-)
+_LAST_INTENTS = last_of_each_request(intent_table)
 
 
 def _may_fall(connection: Connection, provider: int, step: Step, intent: int) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.ledger.audit import shown_decision
-from pm_autoaccept.ledger.db.queries import MAX_IDS_PER_QUERY, ROWS_PER_FETCH, chunks
+from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
@@ -33,6 +34,9 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.parse import parse_pending_page
+
+REQUESTS_PER_BATCH = 500
+"""Recorded requests that are in memory at a time."""
 
 _Which: TypeAlias = tuple[str, RequestKey]
 """The provider account's name, and the key."""
@@ -66,8 +70,8 @@ def read_recorded_requests(connection: Connection, *, account: str | None = None
             query.where(_IS_DECIDED).order_by("shown").execution_options(yield_per=ROWS_PER_FETCH)
         )
         decisions = array("q", shown.scalars())
-        for start in range(0, len(decisions), MAX_IDS_PER_QUERY):
-            some = decisions[start : start + MAX_IDS_PER_QUERY].tolist()
+        for start in range(0, len(decisions), REQUESTS_PER_BATCH):
+            some = decisions[start : start + REQUESTS_PER_BATCH].tolist()
             yield _batch(connection, [_recorded(row) for row in connection.execute(_BY_DECISION, {"decisions": some})])
 
 
@@ -82,7 +86,7 @@ def _batch(connection: Connection, requests: Sequence[RecordedRequest]) -> Recor
     related: dict[_Which, list[RecordedRequest]] = defaultdict(list)
     inventory: dict[_Which, list[tuple[datetime, datetime | None]]] = defaultdict(list)
     known = {each.number: each for each in requests}
-    for account, kind, numbers in _grouped(wanted):
+    for (account, kind), numbers in _grouped(wanted).items():
         said = {"account": account, "kind": kind, "numbers": numbers}
         for row in connection.execute(_BY_KEY, said):
             related[account, RequestKey(kind, row.pm_id)].append(known.get(row.id) or _recorded(row))
@@ -91,14 +95,12 @@ def _batch(connection: Connection, requests: Sequence[RecordedRequest]) -> Recor
     return RecordedBatch(requests, related, inventory)
 
 
-def _grouped(wanted: Collection[_Which]) -> Iterator[tuple[str, Kind, list[int]]]:
-    """The numbers of each account and kind, in pieces that each fit one query."""
+def _grouped(wanted: Collection[_Which]) -> dict[tuple[str, Kind], list[int]]:
+    """Account and kind → the numbers."""
     numbers: dict[tuple[str, Kind], list[int]] = defaultdict(list)
     for account, key in wanted:
         numbers[account, key.kind].append(key.id)
-    for (account, kind), found in numbers.items():
-        for some in chunks(found):
-            yield account, kind, some
+    return numbers
 
 
 _IS_DECIDED = (
@@ -126,12 +128,12 @@ _RECORDED: Select[Any] = (
     .order_by(decision_table.c.id)
 )
 _BY_DECISION = _RECORDED.join(decision_table, decision_table.c.request_id == request_table.c.id).where(
-    decision_table.c.id.in_(bindparam("decisions", expanding=True))
+    is_one_of(decision_table.c.id, id_list("decisions"))
 )
 _BY_KEY = _RECORDED.join(decision_table, decision_table.c.id == shown_decision()).where(
     provider_table.c.name == bindparam("account"),
     request_table.c.kind == bindparam("kind"),
-    request_table.c.pm_id.in_(bindparam("numbers", expanding=True)),
+    is_one_of(request_table.c.pm_id, id_list("numbers")),
 )
 _INVENTORY: Select[Any] = (
     select(inventory_table.c.pm_id, inventory_table.c.first_seen, inventory_table.c.ended_at)
@@ -139,7 +141,7 @@ _INVENTORY: Select[Any] = (
     .where(
         provider_table.c.name == bindparam("account"),
         inventory_table.c.kind == bindparam("kind"),
-        inventory_table.c.pm_id.in_(bindparam("numbers", expanding=True)),
+        is_one_of(inventory_table.c.pm_id, id_list("numbers")),
     )
 )
 

@@ -164,14 +164,7 @@ def _new_row(
     }
 
 
-_INSERTED = BulkStatement(
-    request_table.insert(),
-    [
-        *("provider_id", "kind", "pm_id", "content_digest", "occurrence", "account_id", "username", "sender_id"),
-        *("sender_username", "property_id", "access_level", "custom", "requested_at", "source", "first_seen"),
-        *("last_seen", "absent_reads", "present_reads", "seen_with", "outcome_text"),
-    ],
-)
+_INSERTED = BulkStatement(request_table.insert())
 
 
 def _record_unreadable(

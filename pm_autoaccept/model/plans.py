@@ -110,7 +110,6 @@ class Plan:
         not_whole: the lists that could not be read to the end.
         paused: who or what paused answering; None if it is not paused.
         clock_skew: the service's clock minus ours, if it is so large that nothing is sent again; otherwise None.
-        decision_numbers: the row numbers of the decisions that this cycle appended to the ledger.
         guards: what the guards of the data sources were checked against.
     """
 
@@ -123,7 +122,6 @@ class Plan:
     paused: str | None = None
     clock_skew: timedelta | None = None
     guards: GuardFacts = field(default_factory=GuardFacts)
-    decision_numbers: Mapping[RequestKey, int] = field(default_factory=dict)
 
 
 class Outcome(StrEnum):

@@ -221,7 +221,7 @@ async def test_the_size_of_a_batch_changes_no_judgement(ledger, monkeypatch):
     rules = (KNOWN, OF_KNOWN, "{id: falls, on: meter, when: {property.verdict: accept}, then: reject}")
     whole = await judged(ledger, *rules)
     assert len(whole) == 21
-    monkeypatch.setattr(recorded_requests, "MAX_IDS_PER_QUERY", 2)
+    monkeypatch.setattr(recorded_requests, "REQUESTS_PER_BATCH", 2)
     batches = await ledger.database.read(lambda connection: list(read_recorded_requests(connection)))
     assert [len(batch.requests) for batch in batches] == [2, 2, 2, 1] * 3
     assert await judged(ledger, *rules) == whole
@@ -229,7 +229,7 @@ async def test_the_size_of_a_batch_changes_no_judgement(ledger, monkeypatch):
 
 async def test_the_memory_it_needs_does_not_grow_with_the_ledger(ledger, monkeypatch):
     """Ten times as many requests, and hardly more memory."""
-    for name in ("MAX_IDS_PER_QUERY", "ROWS_PER_FETCH"):
+    for name in ("REQUESTS_PER_BATCH", "ROWS_PER_FETCH"):
         monkeypatch.setattr(recorded_requests, name, 20)
     policy = load({"policy.yaml": f"version: 1\nrules:\n  - {KNOWN}\n".encode()})
 

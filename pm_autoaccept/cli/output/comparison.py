@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
 from pathlib import Path
 
 from rich.console import Console
@@ -45,7 +44,8 @@ def show_recorded(folder: Path, *, ledger: str | None, settings: Path | None, ac
             judged = counts.count(_judge(connection, policy, tables, account))
             print_json_with_rows(
                 {"policy": str(folder), "policy_digest": policy.digest},
-                *("requests", map(_as_data, judged)),
+                "requests",
+                map(_as_data, judged),
                 lambda: {
                     "changes": [
                         {"was": was, "would_be": would, "requests": count} for was, would, count in counts.changes()
@@ -142,16 +142,13 @@ def _print_changed(out: Console, policy: Policy, judged: Iterator[WhatIfResult],
         for each in judged
         if _is_changed(each)
     )
-    first = list(islice(rows, 1))
-    if first:  # without rows there is no heading
-        columns = ("decided", "request", "owner", "was", "would be", "rule", "reason")
-        print_table(out, (*(("account",) if several else ()), *columns), chain(first, rows))
+    columns = ("decided", "request", "owner", "was", "would be", "rule", "reason")
+    print_table(out, (*(("account",) if several else ()), *columns), rows, skip_empty=True)
 
 
 def _print_counts(out: Console, folder: Path, policy: Policy, counts: _Counts) -> None:
-    if counts.changed:
-        rows = [(colored(was), colored(would), count) for was, would, count in counts.changes()]
-        print_table(out, ("was", "would be", "requests"), rows)
+    rows = [(colored(was), colored(would), count) for was, would, count in counts.changes()]
+    print_table(out, ("was", "would be", "requests"), rows, skip_empty=True)
     out.print(f"{counts.requests} requests in the ledger: {folder} would decide {counts.changed} of them differently.")
     for why, count in counts.not_judged.items():
         out.print(f"{count} could not be evaluated: {why}.")

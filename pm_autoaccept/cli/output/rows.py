@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,11 +79,9 @@ def print_rows(
         cells = ([read(row) for _, read in columns] for row in rows)
         print_csv([name for name, _ in columns], cells, bom=output == "csv-bom")
         return
-    out, remaining, count = console(), until_closed(rows), 0
-    first = list(islice(remaining, 1))
-    if first:  # without rows there is no heading
-        cells = ([_cell(read(row), zone) for _, read in text] for row in chain(first, remaining))
-        count = print_table(out, [name for name, _ in text], cells)
+    out = console()
+    lines = ([_cell(read(row), zone) for _, read in text] for row in until_closed(rows))
+    count = print_table(out, [name for name, _ in text], lines, skip_empty=True)
     out.print(f"{count} {what[count != 1]}.")
 
 

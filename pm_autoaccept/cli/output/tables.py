@@ -54,16 +54,20 @@ ROWS_PER_HEADING = 1_000
 """The column widths are computed from this many rows. On a terminal, the heading is then printed again."""
 
 
-def print_table(to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> int:
-    """Print rows as a table; returns the number of rows.
+def print_table(
+    to: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", skip_empty: bool = False
+) -> int:
+    """Print rows as a table; returns the number of rows. With `skip_empty`, a table without rows is not printed.
 
     Cells other than `Text` are made safe for the terminal; numbers are right-aligned. If the terminal is too narrow for
     all columns, the last ones are printed below each row, by name.
     """
-    if title:
-        to.print(Text(title, style="bold"))
     remaining = iter(rows)
     some = list(islice(remaining, ROWS_PER_HEADING))
+    if skip_empty and not some:
+        return 0
+    if title:
+        to.print(Text(title, style="bold"))
     if not to.is_terminal:
         return _print_lines(to, columns, some, remaining)
     _print_fitted(to, columns, some)

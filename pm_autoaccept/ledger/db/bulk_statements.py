@@ -5,7 +5,7 @@ SQLAlchemy prepares each row of an executemany anew, which takes four times as l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -42,23 +42,25 @@ class BulkStatement:
 
     Args:
         statement: the INSERT of a table, or an UPDATE with a `bindparam` for each value that differs by row.
-        columns: the columns of the INSERT. Each row has a value for every one, because defaults do not apply.
     """
 
-    def __init__(self, statement: Insert | Update, columns: Collection[str] = ()) -> None:
+    def __init__(self, statement: Insert | Update) -> None:
         # Otherwise an INSERT in PostgreSQL returns the numbers of its rows, which nobody reads.
         self._statement = statement.inline() if isinstance(statement, Insert) else statement
-        self._columns = list(columns) or None
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it for these rows, each with its parameter → value, as SQLAlchemy would take them."""
+        """Run it for these rows, each with its parameter → value, as SQLAlchemy would take them.
+
+        The rows of an INSERT all have the same columns in every run. Defaults do not apply.
+        """
         if rows:
-            made = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+            made = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect, list(rows[0]))
             connection.exec_driver_sql(made.text, [made.parameters(row) for row in rows])
 
-    def _compile(self, dialect: Dialect) -> _Compiled:
-        compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
+    def _compile(self, dialect: Dialect, names: list[str]) -> _Compiled:
+        columns = names if isinstance(self._statement, Insert) else None
+        compiled = self._statement.compile(dialect=dialect, column_keys=columns)
         types = {name: compiled.binds[name].type.dialect_impl(dialect) for name in compiled.params}
         converts = {name: convert for name, each in types.items() if (convert := each.bind_processor(dialect))}
         constants = {

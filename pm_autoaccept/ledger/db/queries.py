@@ -1,14 +1,15 @@
-"""Query helpers for the ledger: look up rows by number, split long id lists, INSERT with ON CONFLICT."""
+"""Query helpers for the ledger: look up rows by number, the last rows of requests, INSERT with ON CONFLICT."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Row, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, Table, func, select
 from sqlalchemy.dialects import sqlite
 
 from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.tables import provider as provider_table
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 ROWS_PER_FETCH = 500
 """Rows of a long result that are in memory at a time."""
-
-MAX_IDS_PER_QUERY = 500
-"""SQLite takes at most 999 parameters in its oldest supported builds."""
 
 
 def numbered(table: Table, *names: str) -> Select[Any]:
@@ -33,10 +31,20 @@ def by_number(connection: Connection, query: Select[Any], numbers: list[int]) ->
     return {row.id: row for row in connection.execute(query, {"numbers": numbers})} if numbers else {}
 
 
-def chunks(numbers: list[int]) -> Iterator[list[int]]:
-    """Split a list of ids into pieces that each fit one query."""
-    for start in range(0, len(numbers), MAX_IDS_PER_QUERY):
-        yield numbers[start : start + MAX_IDS_PER_QUERY]
+def last_of_each_request(table: Table) -> Select[Any]:
+    """Build a query for the numbers of the last rows of requests, such as their last decisions; see `last_numbers`."""
+    request = table.c.request_id
+    return select(func.max(table.c.id), request).where(is_one_of(request, id_list("requests"))).group_by(request)
+
+
+def last_numbers(connection: Connection, query: Select[Any], requests: Collection[int]) -> dict[int, int]:
+    """Run a query of `last_of_each_request` for these requests; returns request row number → number of the last row."""
+    return {request: number for number, request in connection.execute(query, {"requests": requests})}
+
+
+def of_any_account(provider_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """A condition that every row meets, for a query about all accounts: indexes begin with the account."""
+    return provider_id.in_(select(provider_table.c.id))
 
 
 def number_of(inserted: CursorResult[Any]) -> int:

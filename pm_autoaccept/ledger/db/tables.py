@@ -63,8 +63,8 @@ provider = Table(
 )
 
 
-# Conditions of partial indexes. A query that should use such an index repeats the condition as it stands here: neither
-# database uses a partial index if the query's condition contains parameters instead of values.
+# Conditions of partial indexes. To use such an index, a query must repeat its condition exactly as written here. With
+# parameters instead of values, neither database uses the index.
 OPEN_REQUEST = text("outcome = 'open'")
 MAY_STILL_GO_MISSING = text("(absent_reads < 2 OR outcome IS NULL OR outcome IN ('open', 'refused'))")
 END_JUST_NOTED = text("(end_noted_at IS NOT NULL AND ended_at IS NULL)")

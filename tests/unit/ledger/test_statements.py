@@ -39,7 +39,7 @@ async def stored(database):
     def store(bound):
         account = {"id": 1, "name": "n", "service": SERVICE, "account_id": 1, "username": "us", "claimed_at": NOW}
         bound.execute(provider.insert().values(account))
-        BulkStatement(policy_revision.insert(), COLUMNS).run(bound, REVISIONS)
+        BulkStatement(policy_revision.insert()).run(bound, REVISIONS)
 
     await database.run(store)
     return database
@@ -78,14 +78,14 @@ async def test_a_bulk_update_changes_each_row_by_its_own_values_and_the_common_o
 
 async def test_no_rows_are_no_statement(stored):
     """Nothing is sent to the database."""
-    await stored.run(lambda _bound: BulkStatement(policy_revision.insert(), COLUMNS).run(None, []))
+    await stored.run(lambda _bound: BulkStatement(policy_revision.insert()).run(None, []))
 
 
 async def test_a_moment_without_a_time_zone_is_refused_in_bulk_too(stored):
     """It would be ambiguous."""
     naive = REVISIONS[0] | {"at": datetime(2026, 1, 1)}  # noqa: DTZ001 — that is what is refused
     with pytest.raises(ValueError, match="time zone"):
-        await stored.run(lambda bound: BulkStatement(policy_revision.insert(), COLUMNS).run(bound, [naive]))
+        await stored.run(lambda bound: BulkStatement(policy_revision.insert()).run(bound, [naive]))
 
 
 @pytest.mark.parametrize("ids", [[], [2], [1, 3, 99], range(1, 40_000)], ids=["none", "one", "some", "very many"])
