@@ -6,6 +6,7 @@ account. Read-only commands write it too, and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import SQLITE_IN_MEMORY, Settings, ledger_exists
 from pm_autoaccept.errors import LedgerError, LedgerUnavailable, NotAuthorised
 from pm_autoaccept.ledger import Database, SignInAttempts, SqlLedger
-from pm_autoaccept.ledger.sign_in_attempts import FIRST_REFUSAL_WAIT
+from pm_autoaccept.ledger.sign_in_attempts import ATTEMPT_TIME, FIRST_REFUSAL_WAIT
+
+_POLL_SECONDS = 0.1
+"""How often a command looks whether another command's try has a result."""
 
 _NO_LEDGER_WARNING = (
     "there is no ledger yet to record that this password was refused, so every further command tries it again; "
@@ -37,6 +41,7 @@ class SignInMemory:
         unwritable: why the ledger cannot be written; it is then only read. None while it can be written.
         on_warning: called with a warning when something cannot be recorded.
         now: the clock.
+        sleep: waits this many seconds while another command tries the same credential.
     """
 
     attempts: SignInAttempts | None
@@ -44,13 +49,14 @@ class SignInMemory:
     unwritable: str | None = None
     on_warning: Callable[[str], None] = _ignore_warning
     now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def resting(self) -> timedelta:
         """How long this account must still wait because of a Retry-After."""
         return timedelta() if self.attempts is None else await self.attempts.resting(at=self.now())
 
     async def trying(self) -> None:
-        """Record that the password is tried now.
+        """Record that the password is tried now. Commands that start together try it one after another.
 
         If the ledger cannot be written, a read-only command tries only a password that was accepted last time. A
         refusal could not be recorded, so repeating the command would lock the account.
@@ -63,7 +69,7 @@ class SignInMemory:
             return None
         if self.unwritable is None:
             try:
-                return _raise_unless_due(await self.attempts.trying(at=self.now()))
+                return _raise_unless_due(await self._try_in_turn(self.attempts))
             except LedgerUnavailable as error:
                 if not self.read_only:
                     raise
@@ -76,6 +82,16 @@ class SignInMemory:
                 f"not be recorded: {self.unwritable}"
             )
         return None
+
+    async def _try_in_turn(self, attempts: SignInAttempts) -> datetime | None:
+        """Record the try as soon as no other command's is under way. Returns when it may be tried, if not now."""
+        until = await attempts.trying(at=self.now())
+        for _ in range(round(ATTEMPT_TIME.total_seconds() / _POLL_SECONDS)):
+            if not attempts.waits_for_another:
+                break
+            await self.sleep(_POLL_SECONDS)
+            until = await attempts.trying(at=self.now())
+        return until
 
     async def refused(self) -> datetime:
         """Record a 401. Returns when the password may be tried again; the earliest time if that cannot be recorded."""

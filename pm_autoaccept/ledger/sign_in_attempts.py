@@ -39,6 +39,9 @@ FORGET_AFTER = timedelta(days=30)
 MAX_REST = timedelta(days=1)
 """The longest Retry-After that is respected. A longer rest was written before the clock was set back."""
 
+ATTEMPT_TIME = timedelta(seconds=10)
+"""How long an attempt without a result may still be under way. After that its process probably ended."""
+
 COST = 2**14
 """What a digest costs to make, by scrypt: doubling it doubles the time for each password that a thief tries."""
 
@@ -59,6 +62,8 @@ class SignInAttempts:
         username: the account's username.
         password: kept in memory only, never in the ledger.
         aside: whether a command of a person or monitor, not the daemon, tries it.
+        waits_for_another: whether the last `trying` was refused because another attempt, begun a moment ago, has no
+            result yet. It is then worth asking again soon.
     """
 
     database: Database
@@ -67,6 +72,7 @@ class SignInAttempts:
     username: str
     password: str = field(repr=False)
     aside: bool = False
+    waits_for_another: bool = field(default=False, init=False)
     _digest: bytes | None = field(default=None, init=False, repr=False)
     _tried: bytes | None = field(default=None, init=False, repr=False)
 
@@ -101,6 +107,7 @@ class SignInAttempts:
 
         If several callers ask at once, one may try. The others get a time to wait for, which applies if the credential
         is refused. If it is accepted they need not wait, so a waiting caller should ask again from time to time.
+        A command does not try it while another's attempt may still be under way (see `waits_for_another`).
         """
         digest = await self._known(at)
 
@@ -110,6 +117,10 @@ class SignInAttempts:
             if until is None and self.aside and _is_good(_row(connection, self.name, digest)):
                 self._tried = _aside(digest)
                 until = _not_before(connection, self.name, self._tried, at=at)
+            under_way = _is_under_way(_row(connection, self.name, self._tried), at=at)
+            self.waits_for_another = self.aside and under_way
+            if until is None and self.waits_for_another:
+                until = at + ATTEMPT_TIME
             if until is None:
                 _try(connection, self.name, self._tried, at=at, taken_before=self._tried != digest)
             return until
@@ -266,6 +277,11 @@ def _try(connection: Connection, name: str, digest: bytes, *, at: datetime, take
 def _is_good(row: Row[Any] | None) -> bool:
     """Whether the credential of this row was accepted and not refused since."""
     return row is not None and bool(row.taken_before) and row.not_before is None
+
+
+def _is_under_way(row: Row[Any] | None, *, at: datetime) -> bool:
+    """Whether an attempt began so recently that its result may still come."""
+    return row is not None and bool(row.trying) and timedelta() <= at - row.tried_at < ATTEMPT_TIME
 
 
 def _aside(digest: bytes) -> bytes:

@@ -109,7 +109,9 @@ async def test_a_private_value_is_nowhere(simulator, program, capsys, world):
     }
     said = [told.err, told.out, str(readiness(telemetry.accounts, now=telemetry.now()).body)]
     held = next(key for key, tie in world.ties.items() if tie.state is State.PENDING and key in world.answers)
-    said += await asyncio.gather(*(output_of(command.format(key=held)) for command in OF_WHAT_PENDS))
+    async with asyncio.TaskGroup() as together:
+        outputs = [together.create_task(output_of(command.format(key=held))) for command in OF_WHAT_PENDS]
+    said += [output.result() for output in outputs]
     for command in OF_THE_LEDGER:
         result = await asyncio.to_thread(CliRunner().invoke, cli, command.split(), standalone_mode=False)
         assert result.return_value == 0, result.output

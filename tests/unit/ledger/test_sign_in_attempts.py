@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from pm_autoaccept.errors import NotAuthorised
 from pm_autoaccept.ledger.sign_in_attempts import SignInAttempts
+from pm_autoaccept.sign_in_memory import SignInMemory
 from tests.examples import NOW
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -140,6 +142,58 @@ async def test_what_was_refused_last_is_tried_by_one_alone_whoever_it_is(start):
     await good.refused(at=NOW)
     assert [minute for minute in range(1, 20) if await tried_beside(start, "right", minute)] == [15]
     assert await start("right").trying(at=NOW + 16 * MINUTE) == NOW + 30 * MINUTE
+
+
+@pytest.mark.parametrize("result", ["taken", "failed", "refused", "killed"])
+async def test_commands_that_start_together_try_it_one_after_another(start, result):
+    """Ten at once, of a credential that was accepted before: none fails because another has no result yet."""
+    good = start("right")
+    await good.trying(at=NOW)
+    await good.taken(at=NOW)
+    clock, at_once, most, tried = Clock(waits_for_results=result != "killed"), 0, 0, 0
+
+    async def command() -> None:
+        nonlocal at_once, most, tried
+        attempts = start("right", aside=True)
+        await SignInMemory(attempts=attempts, now=clock, sleep=clock.sleep).trying()
+        at_once, tried = at_once + 1, tried + 1
+        most = max(most, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        if result != "killed":
+            await getattr(attempts, result)(at=clock())
+            clock.has_result()
+
+    outcomes = await asyncio.gather(*(command() for _ in range(10)), return_exceptions=True)
+    assert most == 1
+    expected = {"refused": 1, "killed": 2}.get(result, 10)
+    assert (tried, sum(isinstance(outcome, NotAuthorised) for outcome in outcomes)) == (expected, 10 - expected)
+
+
+class Clock:
+    """A clock on which a sleep lasts until the next result, or as long as it was to."""
+
+    def __init__(self, *, waits_for_results: bool) -> None:
+        """It begins a minute later."""
+        self.at = NOW + MINUTE
+        self.waits_for_results = waits_for_results
+        self.result = asyncio.Event()
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self.at
+
+    def has_result(self) -> None:
+        """Wake everybody who sleeps."""
+        self.result.set()
+        self.result = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        if self.waits_for_results:
+            await self.result.wait()
+        else:
+            self.at += timedelta(seconds=seconds)
 
 
 async def tried_beside(start, password, minute) -> bool:
