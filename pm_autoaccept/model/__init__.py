@@ -9,6 +9,7 @@ from __future__ import annotations
 from pm_autoaccept.model.claims import ANY_FIELD, Claim, Claims, FieldClaims, MissedRequest
 from pm_autoaccept.model.decisions import (
     Action,
+    AnswerRule,
     Decision,
     Evidence,
     Facts,
@@ -21,6 +22,15 @@ from pm_autoaccept.model.decisions import (
     SourceUse,
     Truth,
     Verdict,
+)
+from pm_autoaccept.model.human_answers import (
+    AnswerResult,
+    AnswerStatus,
+    HumanAnswer,
+    HumanAnswerState,
+    NewAnswer,
+    Reviewer,
+    VoidedAnswer,
 )
 from pm_autoaccept.model.inventory import Finding, FindingKind, Origin, Removal, ShareReads, removal_command
 from pm_autoaccept.model.plans import (
@@ -73,7 +83,10 @@ __all__ = [
     "AccountInfo",
     "Action",
     "Address",
+    "AnswerResult",
+    "AnswerRule",
     "AnswerState",
+    "AnswerStatus",
     "Change",
     "Claim",
     "Claims",
@@ -89,6 +102,8 @@ __all__ = [
     "GuardFacts",
     "Held",
     "History",
+    "HumanAnswer",
+    "HumanAnswerState",
     "KeptBack",
     "Kind",
     "LastAnswer",
@@ -98,6 +113,7 @@ __all__ = [
     "MissedRequest",
     "Mode",
     "Need",
+    "NewAnswer",
     "NotLearnt",
     "Notification",
     "Origin",
@@ -117,6 +133,7 @@ __all__ = [
     "RecordedRequest",
     "Removal",
     "RequestKey",
+    "Reviewer",
     "Shadow",
     "ShareReads",
     "Snapshot",
@@ -126,5 +143,6 @@ __all__ = [
     "Truth",
     "Unreadable",
     "Verdict",
+    "VoidedAnswer",
     "removal_command",
 ]

@@ -81,6 +81,10 @@ class ReasonKind(StrEnum):
     """Kept back: Portfolio Manager refused this answer."""
     OVER_LIMIT = "over_limit"
     """Kept back: one more answer of this kind would exceed a limit of the policy."""
+    PERSON = "person"
+    """A person answered it."""
+    ANSWER_VOID = "answer_void"
+    """Kept back: a person answered it, but more would go along than was shown. Needs a person's review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,19 @@ class SourceUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRule:
+    """Who must answer the requests that a rule holds: `answer: {by: GROUP, people: 2}`.
+
+    Attributes:
+        by: the group whose members may answer; None for everybody.
+        people: how many different people must give the same answer.
+    """
+
+    by: str | None = None
+    people: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The decision on one request.
 
@@ -141,6 +158,7 @@ class Decision:
         accepts_unshared_property: the deciding rule itself tests `property.share: none`, so plan may let the meter
             share the property read-only.
         tell: the group of people to notify, or None.
+        answer_rule: who must answer it while it is held.
         shadows: what rules with `enforce: false`, above the deciding rule, would have decided.
         facts: what the policy was given; None if it was not evaluated. For explanations only, never recorded.
     """
@@ -157,6 +175,7 @@ class Decision:
     sources: tuple[SourceUse, ...] = ()
     accepts_unshared_property: bool = False
     tell: str | None = None
+    answer_rule: AnswerRule = AnswerRule()
     shadows: tuple[Shadow, ...] = ()
     facts: Facts | None = field(default=None, compare=False, repr=False)
 

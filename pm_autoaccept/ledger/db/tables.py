@@ -59,6 +59,8 @@ provider = Table(
     Column("connections_seen_at", UtcDateTime),
     # The time before which personal data was last masked.
     Column("masked_at", UtcDateTime),
+    # The mode of the last cycle: in observe mode, answers by people are recorded and never sent.
+    Column("mode", String(10)),
     UniqueConstraint("service", "account_id"),
 )
 
@@ -72,15 +74,17 @@ METER_REQUEST = text("kind = 'meter'")
 WAITING_NOTIFICATION = text("effect IS NULL")
 CURRENT_ITEM = text("ended_at IS NULL")
 ABSENT_ITEM = text("(ended_at IS NULL AND absent_since IS NOT NULL)")
+WAITING_ANSWER = text("state = 'waiting'")
+ANSWER_IN_FORCE = text("state IN ('waiting', 'sent')")
 UNDECIDED_ITEM = text("(origin = 'undecided' AND ended_at IS NULL AND acknowledged_at IS NULL)")
 
 
-def _partial_index(name: str, *columns: str, where: TextClause) -> Index:
+def _partial_index(name: str, *columns: str, where: TextClause, unique: bool = False) -> Index:
     """An index of the rows that meet a condition, so that it stays small however old the ledger is.
 
     The migration names the condition for PostgreSQL too. Here SQLAlchemy would load that dialect to check its name.
     """
-    return Index(name, *columns, sqlite_where=where)
+    return Index(name, *columns, sqlite_where=where, unique=unique)
 
 
 def _provider_id(*, primary_key: bool = False) -> Column[int]:
@@ -161,6 +165,9 @@ decision = Table(
     Column("sources", JSON, nullable=False),
     # The group of people to notify.
     Column("tell", Text),
+    # Who may answer it while it is held, and how many people must agree; NULL for everybody and for one.
+    Column("answer_by", Text),
+    Column("answer_people", Integer),
     # What rules with `enforce: false` would have decided; NULL in older rows.
     Column("shadows", JSON),
 )
@@ -193,9 +200,40 @@ intent = Table(
     Column("outcome_text", Text, nullable=False, default=""),
     # What must change before the same answer may be sent again, if the last attempt was refused.
     Column("awaits", String(10)),
+    # The answer by people that it sends; NULL if a policy answers. Not a foreign key, because answers point back here.
+    Column("human_answer_id", Integer),
     # More columns than they search by, so that counting a limit reads few rows for what it leaves out.
     Index("ix_intent_sent", "provider_id", "sent_at", "action"),
     Index("ix_intent_service_sent", "provider_id", "service_sent_at", "sent_at", "action"),
+)
+
+# Answers by people to held requests. At most one of a request is waiting or sent (`ledger/human_answers.py`).
+human_answer = Table(
+    "human_answer",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _provider_id(),
+    Column("request_id", Integer, ForeignKey("request.id"), nullable=False, index=True),
+    # What the reviewer saw: the decision, and what else the answer does.
+    Column("decision_id", Integer, ForeignKey("decision.id"), nullable=False),
+    Column("goes_along", JSON, nullable=False),
+    Column("action", String(10), nullable=False),
+    Column("note", Text),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    # When it may be sent; NULL while another person must agree, and if it is never sent.
+    Column("due_at", UtcDateTime),
+    # Who gave this answer and when, in this order, and how many people must.
+    Column("people", JSON, nullable=False),
+    Column("people_needed", Integer, nullable=False),
+    # `waiting`, `sent`, `taken_back`, `void`, `refused` or `observed`.
+    Column("state", String(10), nullable=False),
+    # When and why it ended, if it was taken back, void or refused.
+    Column("ended_at", UtcDateTime),
+    Column("ended_why", Text, nullable=False, default=""),
+    # The intent that sends it. Not a foreign key, because intents point back here.
+    Column("intent_id", Integer),
+    _partial_index("uq_human_answer_in_force", "request_id", where=ANSWER_IN_FORCE, unique=True),
+    _partial_index("ix_human_answer_waiting", "provider_id", "due_at", where=WAITING_ANSWER),
 )
 
 # Which requests have changed in a way that may change the claims of accepted requests, and in which transaction.
