@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import is_not
@@ -26,13 +26,14 @@ from pm_autoaccept.model import (
     Snapshot,
     SourceUse,
     Step,
+    VoidedAnswer,
 )
 from pm_autoaccept.plan import plan
 from pm_autoaccept.policy import AcceptedClaims, Policy, Table, apply_guards, end_of_day
 from pm_autoaccept.poll import Poller
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import RETRY_WITHIN, Ledger
-from pm_autoaccept.telemetry.events import log_finding, log_notify_group
+from pm_autoaccept.telemetry.events import log_finding, log_notify_group, log_voided_answer
 
 Tables = Mapping[str, Fact[Table]]
 """The policy's tables by name, or the reason why a table cannot be used."""
@@ -66,6 +67,7 @@ class Cycle:
         on_receipt: called with the outcome of each step.
         on_finding: called with each connection or share that appeared or ended without a decision of ours.
         on_decision: called with each decision that is new or differs from the request's last one.
+        on_voided: called with each answer by people that will not be sent, because what they saw has changed.
         on_tables: called in each look with the checked tables; a table that its guard refused is a reason instead.
     """
 
@@ -83,6 +85,7 @@ class Cycle:
     on_finding: Callable[[Finding], None] = log_finding
     on_decision: Callable[[Decision], None] = log_notify_group
     on_tables: Callable[[Tables], None] = lambda _tables: None
+    on_voided: Callable[[VoidedAnswer], None] = log_voided_answer
     dated: Mapping[str, datetime | None] = field(default_factory=dict)
     _poller: Poller = field(init=False)
     _claims: AcceptedClaims = field(default_factory=AcceptedClaims, init=False)
@@ -121,6 +124,7 @@ class Cycle:
             appended = await self.ledger.record_decisions(decisions, planned.kept_back, mode=self.mode, at=self.now())
             for each in appended:
                 self.on_decision(each.decision)
+            self._tell_voided(await self.ledger.void_answers(planned.voided, at=self.now()))
             numbers = {each.decision.key: each.number for each in appended}
             steps = (replace(step, decision_number=numbers.get(step.key)) for step in planned.steps)
             planned = replace(planned, steps=tuple(steps))
@@ -154,6 +158,7 @@ class Cycle:
             accepted=accepted,
             missed=history.missed,
             kept_claims=self._claims,
+            human_answers=history.human_answers,
         )
         planned = plan(decisions, snapshot=snapshot, history=history)
         # `today` and `until` may mean something else on the next day.
@@ -170,8 +175,9 @@ class Cycle:
             if (why := self.blocked_reason() or pause_file_reason(self.pause_file)) is not None:
                 return why
             now = self.now()
-            # Checked again before each answer: a table may have been replaced or become too old since.
-            if not basis.is_that_of(step.decision, now=now):
+            # Checked again before each answer: a table may have been replaced or become too old since. People stand
+            # above the policy, so their answers do not depend on it.
+            if step.decision.person is None and not basis.is_that_of(step.decision, now=now):
                 return "the policy or its data has changed since this was decided"
             if not planned.fresh_from <= now <= planned.fresh_until:
                 return "the list that showed it is too old, the day has ended, or the clock was set back"
@@ -191,6 +197,10 @@ class Cycle:
         """Why answering is paused: the pause file, or who paused it; None if it is not paused."""
         return pause_file_reason(self.pause_file) or await self.ledger.pause_reason()
 
+    def _tell_voided(self, voided: Sequence[VoidedAnswer]) -> None:
+        for answer in voided:
+            self.on_voided(answer)
+
     async def _record_tables(self, tables: Tables) -> None:
         """Record the row counts of the usable tables when they change, and again every hour."""
         now, good = self.now(), sources_in_use(self.policy, tables)
@@ -207,7 +217,7 @@ class Cycle:
         if not record:
             return await self._poller.poll(in_doubt=in_doubt)
         snapshot = await self._poller.poll(in_doubt=in_doubt, watched=await self.ledger.share_reads())
-        await self.ledger.record_snapshot(snapshot, at=self.now(), private=self.policy.private)
+        self._tell_voided(await self.ledger.record_snapshot(snapshot, at=self.now(), private=self.policy.private))
         for finding in await self.ledger.reconcile(snapshot, at=self.now()):
             self.on_finding(finding)
         return snapshot

@@ -1,20 +1,25 @@
 """Decides each pending request by the policy: accept, reject or hold. Pure, total and deterministic.
 
 Connections come first, then properties, then meters, because a meter's rules may test its property's verdict. A request
-in doubt is held: its list is incomplete, its id appears with different contents, or its owner is unknown.
+in doubt is held: its list is incomplete, its id appears with different contents, or its owner is unknown. An answer by
+people stands above the policy, once, for the very request that they saw.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from pm_autoaccept.model import (
     MAX_CLOCK_SKEW,
     NOT_ASKED_FOR,
     REPLACEMENT_CHARACTER,
     AccountInfo,
+    Action,
+    AnswerRule,
     Claim,
     Claims,
     CustomField,
@@ -22,6 +27,7 @@ from pm_autoaccept.model import (
     Fact,
     Facts,
     Held,
+    HumanAnswer,
     Kind,
     MissedRequest,
     NotLearnt,
@@ -48,6 +54,7 @@ def decide(
     accepted: Fact[Sequence[Claim]] = NOT_ASKED_FOR,
     missed: Sequence[MissedRequest] = (),
     kept_claims: AcceptedClaims | None = None,
+    human_answers: Mapping[RequestKey, HumanAnswer] = MappingProxyType({}),
 ) -> tuple[Decision, ...]:
     """One decision for each pending request, in the order in which they were decided.
 
@@ -60,6 +67,8 @@ def decide(
         accepted: the custom fields of accepted requests, from the ledger; needed only if `policy.needs` says so.
         missed: requests that are pending in the ledger but missing from this read for the first time. They are held.
         kept_claims: the `accepted` of the last cycle by their values, so that only new ones need be read.
+        human_answers: answers by people that may be sent now. They stand above the policy, but not above doubt about
+            what is pending.
     """
     time = trusted_time(snapshot.clock, now)
     sources = sources_in_use(policy, tables)
@@ -83,10 +92,41 @@ def decide(
                 since = held if isinstance(held, NotLearnt) else held.get(request.key)
                 facts = _facts(request, snapshot, common=common, held=since, pending=pending, properties=properties)
                 decision = _judge(policy, request, facts=facts, tables=tables, sources=sources)
+            if (answer := human_answers.get(request.key)) is not None and _is_clear(decision):
+                decision = _answered(decision, answer)
             decisions.append(decision)
             if kind is Kind.PROPERTY:
                 properties[request.id] = decision.verdict
     return tuple(decisions)
+
+
+def _is_clear(decision: Decision) -> bool:
+    """Whether it is certain which request is pending and what an answer to it would carry along."""
+    if decision.reason.kind is ReasonKind.NOT_UNDERSTOOD:
+        return _unknown_parent(decision.request) is None
+    return decision.reason.kind not in _DOUBT_ABOUT_THE_LIST
+
+
+_DOUBT_ABOUT_THE_LIST = (ReasonKind.LIST_NOT_WHOLE, ReasonKind.MISSED_ONCE, ReasonKind.CONTRADICTORY)
+
+
+def _answered(decision: Decision, answer: HumanAnswer) -> Decision:
+    """The decision that people made, with what the policy found."""
+    verdict = Verdict.ACCEPT if answer.action is Action.ACCEPT else Verdict.REJECT
+    people = " and ".join(answer.people)
+    return replace(
+        decision,
+        verdict=verdict,
+        reason=Reason(ReasonKind.PERSON, f"{verdict.capitalize()}ed by {people}."),
+        rule=None,
+        note=answer.note,
+        # Identifies the note, so that another person's note may follow one that Portfolio Manager refused.
+        template=None if answer.note is None else hashlib.sha256(answer.note.encode()).hexdigest(),
+        accepts_unshared_property=False,
+        tell=None,
+        answer_rule=AnswerRule(),
+        person=answer,
+    )
 
 
 def sources_in_use(policy: Policy, tables: Mapping[str, Fact[Table]]) -> tuple[SourceUse, ...]:
@@ -171,15 +211,20 @@ def _document_doubt(request: PendingRequest) -> Reason | None:
     """Why it is uncertain what the request asks for; None if it is certain."""
     if request.garbled is not None:
         return Reason(ReasonKind.NOT_UNDERSTOOD, f"{_garbled(request)}.")
+    unknown = _unknown_parent(request)
+    if unknown is None:
+        return None
+    why = request.faults.get(unknown, "the document does not contain it")
+    text = f"The {unknown} of {request.kind} {request.id} is unknown: {why}."
+    return Reason(ReasonKind.NOT_UNDERSTOOD, text)
+
+
+def _unknown_parent(request: PendingRequest) -> str | None:
+    """The field for the owner or the property, if the document does not say it; every answer depends on both."""
     needed = {"account.id": request.account_id}
     if request.kind is not Kind.CONNECTION:
         needed["property.id"] = request.property_id
-    for name, value in needed.items():
-        if value is None or name in request.faults:
-            why = request.faults.get(name, "the document does not contain it")
-            text = f"The {name} of {request.kind} {request.id} is unknown: {why}."
-            return Reason(ReasonKind.NOT_UNDERSTOOD, text)
-    return None
+    return next((name for name, value in needed.items() if value is None or name in request.faults), None)
 
 
 def _garbled(request: PendingRequest) -> str:

@@ -1,5 +1,7 @@
 """Enforces the policy's limits on accepts and rejects per period, oldest request first (promise 4).
 
+Answers by people count towards no limit.
+
 A step is sent together with all steps that must be done before it, or not at all: an accept with the accepts above it,
 a reject with the rejects below it. So no reject cascades to a request whose own reject a limit has kept back.
 """
@@ -49,7 +51,10 @@ def keep_within(
             kept_back.append(KeptBack(step.decision, room.reason(step, exceeded)))
     going = (step for step in steps.values() if step.key in rooms[step.action].going)
     limits = {action: room.limits for action, room in rooms.items()}
-    within = (replace(step, within=limits[step.action]) if limits[step.action] else step for step in going)
+    within = (
+        replace(step, within=limits[step.action]) if limits[step.action] and step.decision.person is None else step
+        for step in going
+    )
     return tuple(within), tuple(kept_back)
 
 
@@ -71,8 +76,10 @@ class _Room:
     def limits(self) -> tuple[Limit, ...]:
         return tuple(tally.limit for tally in self.tallies)
 
-    def exceeded(self, together: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> LimitUsage | None:
-        """The limit that these steps would exceed; None if there is room for them."""
+    def exceeded(self, together: Collection[RequestKey], steps: Mapping[RequestKey, Step]) -> LimitUsage | None:
+        """The limit that these steps would exceed; None if there is room for them, or if people answer them all."""
+        if all(steps[key].decision.person is not None for key in together):
+            return None
         more = len(self.taken) + len(_answered(together, steps) - self.taken)
         for tally in self.tallies:
             if not has_room(tally.limit, count=tally.count + more, of=tally.of + more):
@@ -117,8 +124,12 @@ def _together(step: Step, steps: Mapping[RequestKey, Step]) -> set[RequestKey]:
 
 
 def _answered(keys: Iterable[RequestKey], steps: Mapping[RequestKey, Step]) -> set[RequestKey]:
-    """The requests that these steps answer, directly or by cascade; repeated answers have already been counted."""
-    return {each for key in keys if not steps[key].repeats for each in (key, *steps[key].falls)}
+    """The requests that these steps answer, directly or by cascade. Answers by people do not count.
+
+    Repeated answers have already been counted.
+    """
+    counted = (steps[key] for key in keys if not steps[key].repeats and steps[key].decision.person is None)
+    return {each for step in counted for each in (step.key, *step.falls)}
 
 
 def _minute(moment: datetime) -> str:

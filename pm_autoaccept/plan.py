@@ -12,11 +12,12 @@ it, leaf first, so that each request gets its own note. Each cascade has its che
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from pm_autoaccept.cascades import Consequence
 from pm_autoaccept.limits import keep_within
 from pm_autoaccept.model import (
     Action,
@@ -24,6 +25,7 @@ from pm_autoaccept.model import (
     Decision,
     Fact,
     History,
+    HumanAnswer,
     KeptBack,
     Kind,
     NotLearnt,
@@ -34,6 +36,7 @@ from pm_autoaccept.model import (
     Snapshot,
     Step,
     Verdict,
+    VoidedAnswer,
 )
 
 MAX_LIST_AGE = timedelta(minutes=5)
@@ -51,6 +54,9 @@ _LISTED_AGAIN = (
     ReasonKind.LISTED_AGAIN,
     "answered more than an hour ago, but Portfolio Manager still lists it or lists it again; a person must review it",
 )
+
+_ANSWERED = (AnswerState.ACCEPTED, AnswerState.REJECTED, AnswerState.SETTLED)
+"""It was answered; the list lags."""
 
 _UNKNOWN = (AnswerState.IN_DOUBT, AnswerState.REPEATABLE)
 """An answer was sent, and its outcome is unknown."""
@@ -87,10 +93,13 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
     by_key = {decision.key: decision for decision in decisions}
     state = _PlanState(snapshot, history, by_key, _children(by_key.values()))
     kept_back: list[KeptBack] = []
+    voided: list[VoidedAnswer] = []
     for decision in _in_order(by_key.values()):
         reason = _add_step(decision, state)
         if reason is not None:
             kept_back.append(KeptBack(decision, reason))
+        if decision.person is not None and reason is not None and reason.kind is ReasonKind.ANSWER_VOID:
+            voided.append(_voided(decision, decision.person, reason))
     steps, late = keep_within(state.steps, history.limit_usage, at=snapshot.ended)
     return Plan(
         decisions=tuple(by_key.values()),
@@ -100,6 +109,7 @@ def plan(decisions: Iterable[Decision], *, snapshot: Snapshot, history: History)
         fresh_until=_fresh_until(snapshot),
         not_whole=tuple(pending for pending in snapshot.lists if not pending.whole),
         clock_skew=snapshot.clock_skew,
+        voided=tuple(voided),
     )
 
 
@@ -125,6 +135,8 @@ def _add_step(decision: Decision, state: _PlanState) -> Reason | None:
         return reason
     if standing is AnswerState.REPEATABLE:
         decision = replace(decision, note=state.history.sent[decision.key].note)
+    if (more := _more_than_shown(decision, action, state)) is not None:
+        return more
     needs: list[RequestKey] = []
     for check in BEFORE_ACCEPT if accept else BEFORE_REJECT:
         needed = check(decision, state)
@@ -147,7 +159,10 @@ def _earlier_answer_reason(decision: Decision, action: Action, state: _PlanState
     if standing in _UNKNOWN and before is not None and before.action is not action:
         text = "a different answer was sent earlier and its outcome is unknown, but the policy now decides otherwise"
         return Reason(ReasonKind.VERDICT_CHANGED, f"{text}; a person must review it")
-    changed = before is not None and before.changed(decision)
+    # After a refusal for good, a person may answer again; a refusal with a retry time also holds for a person.
+    changed = before is not None and (
+        before.changed(decision) or (decision.person is not None and before.awaits is not None)
+    )
     if standing in _ALREADY_SENT and not (standing is AnswerState.REFUSED and changed):
         return Reason(*(_LISTED_AGAIN if decision.key in state.history.overdue else _ALREADY_SENT[standing]))
     if standing is not AnswerState.REPEATABLE:
@@ -160,6 +175,56 @@ def _earlier_answer_reason(decision: Decision, action: Action, state: _PlanState
         text = "the outcome of our answer is unknown, and Portfolio Manager refused it when it was sent again"
         return Reason(ReasonKind.REFUSED, f"{text}; a person must review it")
     return None
+
+
+def _more_than_shown(decision: Decision, action: Action, state: _PlanState) -> Reason | None:
+    """Why an answer by people must not be sent: it would do more than they were shown. None if it would not.
+
+    What the policy or people decided for a request of its own does not go along. What could not be learnt is left to
+    the checks, which keep the answer back.
+    """
+    if decision.person is None:
+        return None
+    for each in _goes_along(decision, action, state):
+        if str(each) not in decision.person.goes_along:
+            verb = "accept" if action is Action.ACCEPT else "reject"
+            text = f"the reviewer was not shown that this would also {verb} {each.key}, so the answer is void"
+            return Reason(ReasonKind.ANSWER_VOID, text, each.key)
+    return None
+
+
+def _goes_along(decision: Decision, action: Action, state: _PlanState) -> Iterator[Consequence]:
+    """What this answer would do beyond its own request and the steps planned so far."""
+    if action is Action.REJECT:
+        for child in state.children.get(decision.key, ()):
+            if child.key not in state.steps and state.standing(child.key) not in _ANSWERED:
+                yield Consequence(child.key, child.request.content_digest)
+        return
+    owner, shared_property = decision.request.account_id, _property_of(decision)
+    connected = state.snapshot.connected
+    parents: list[tuple[RequestKey, Fact[bool]]] = []
+    if decision.request.kind is not Kind.CONNECTION and owner is not None:
+        there = connected if isinstance(connected, NotLearnt) else owner in connected
+        parents.append((RequestKey(Kind.CONNECTION, owner), there))
+    if shared_property is not None:
+        parents.append((shared_property, _is_shared(shared_property, owner, state.snapshot)))
+    for key, there in parents:
+        if key in state.decisions:
+            if key not in state.steps and state.standing(key) not in _ANSWERED:
+                yield Consequence(key, state.decisions[key].request.content_digest)
+        elif there is False:
+            yield Consequence(key)
+
+
+def _was_shown(decision: Decision, key: RequestKey) -> bool:
+    """Whether people answered and were shown that this also creates a connection or a share that nobody asked for."""
+    return decision.person is not None and str(Consequence(key)) in decision.person.goes_along
+
+
+def _voided(decision: Decision, answer: HumanAnswer, reason: Reason) -> VoidedAnswer:
+    return VoidedAnswer(
+        number=answer.number, key=decision.key, action=answer.action, people=answer.people, why=reason.text
+    )
 
 
 def _accept_of_parent(parent: RequestKey, state: _PlanState, *, otherwise: ReasonKind, what: str) -> _CheckResult:
@@ -199,7 +264,7 @@ def connection_comes_first(decision: Decision, state: _PlanState) -> _CheckResul
     connected = state.snapshot.connected
     if isinstance(connected, NotLearnt):
         return Reason(kind, f"it is unknown whether account {owner} is connected: {connected.why}", connection)
-    if owner in connected:
+    if owner in connected or _was_shown(decision, connection):
         return ()
     text = f"account {owner} is not connected and has no pending connection request; accepting this would connect it"
     return Reason(kind, text, connection)
@@ -221,7 +286,7 @@ def property_is_shared(decision: Decision, state: _PlanState) -> _CheckResult:
     shared = _is_shared(key, decision.request.account_id, state.snapshot)
     if isinstance(shared, NotLearnt):
         text = f"it is unknown whether property {key.id} is shared with us: {shared.why}"
-    elif shared:
+    elif shared or _was_shown(decision, key):
         return ()
     elif key.id in state.history.rejected_properties:
         text = f"we rejected property {key.id}; accepting this would share it read-only"

@@ -191,7 +191,7 @@ def _not_enforced(row: DecisionRow) -> str:
 _PLAIN = (
     *("access_level", "requested_at", "first_seen", "last_seen", "decided_at", "mode", "verdict", "rule", "reason"),
     *("reason_text", "kept_back", "kept_back_text", "evidence", "unknown", "policy_digest", "sources"),
-    *("tell", "shadows", "answer", "note", "answered_at", "attempts", "not_sent"),
+    *("tell", "shadows", "answer", "note", "answered_by", "answered_at", "attempts", "not_sent"),
     *("outcome", "outcome_at", "outcome_text", "cause", "elsewhere"),
 )
 """Columns that have the name of a decision's attribute."""

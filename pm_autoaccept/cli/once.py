@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 @options.account
 @options.mode
 @options.output
-def once(output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+@click.option("--now", is_flag=True, help="Do not wait for reviewers' answers that can still be taken back.")
+def once(output: str, *, now: bool, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
     """Run one cycle: read, decide, answer (in mode enforce) and record; then print a summary.
+
+    Waits until reviewers' answers from the last seconds can no longer be taken back, and sends them too.
 
     The exit code is 0 even if requests are held, and 69 if a pending list is incomplete.
     """
@@ -33,10 +37,10 @@ def once(output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings giv
     from pm_autoaccept.config import load_settings
 
     settings = load_settings(**overrides)
-    return run_to_end(lambda stop: _once(settings, stop, output=output), settings=settings)
+    return run_to_end(lambda stop: _once(settings, stop, now=now, output=output), settings=settings)
 
 
-async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
+async def _once(settings: Settings, stop: Stop, *, now: bool, output: str) -> int:
     from pm_autoaccept.daemon import hold_lease, holder_name
     from pm_autoaccept.ledger import Leases, SqlLedger
 
@@ -46,6 +50,7 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
         unknown_wait=settings.unknown_wait,
         first_answer_wait=settings.first_answer_wait,
     )
+    ledger.answer_expiry = settings.review_expiry
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
         held_lease = await leases.take(settings.name)
@@ -55,6 +60,8 @@ async def _once(settings: Settings, stop: Stop, *, output: str) -> int:
         answer = settings.timeout
         async with hold_lease(leases, held_lease, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
             await _wait_until_old_enough(ledger, stop)
+            if not now:
+                await _wait_for_reviewers(ledger, settings, stop)
             return await _cycle(settings, ledger, stop, hold, output=output)
     finally:
         await ledger.close()
@@ -66,6 +73,19 @@ async def _wait_until_old_enough(ledger: SqlLedger, stop: Stop) -> None:
 
     if wait := ledger.new_for():
         console(stderr=True).print(f"Waiting: {await ledger.pause_reason()}.")
+        await stop.wait(wait)
+
+
+async def _wait_for_reviewers(ledger: SqlLedger, settings: Settings, stop: Stop) -> None:
+    """Wait for the answers of people that can be taken back for a few more seconds."""
+    from pm_autoaccept.cli.output.tables import console
+    from pm_autoaccept.clock import utc_now
+    from pm_autoaccept.ledger.human_answers import last_due
+
+    until = utc_now() + settings.review_grace
+    due = await ledger.database.read(lambda connection: last_due(connection, settings.name, until=until))
+    if due is not None and (wait := due - utc_now()) > timedelta():
+        console(stderr=True).print(f"Waiting {wait.total_seconds():.0f} s for answers that can still be taken back.")
         await stop.wait(wait)
 
 

@@ -77,6 +77,12 @@ class Settings(BaseModel):
         gt=timedelta(0),
         description="the wait before an unknown outcome is settled",
     )
+    review_grace: Duration = Field(
+        default=timedelta(seconds=10), ge=timedelta(0), description="how long a reviewer's answer can be taken back"
+    )
+    review_expiry: Duration = Field(
+        default=timedelta(days=1), gt=timedelta(0), description="how long a reviewer's answer waits before it is void"
+    )
     lease: Duration = Field(
         default=timedelta(minutes=2),
         gt=timedelta(0),

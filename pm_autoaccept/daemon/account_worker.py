@@ -81,6 +81,16 @@ class AccountWorker:
         """Whether this process holds the account's lease."""
         return self._held
 
+    @property
+    def account(self) -> str:
+        """The account's name."""
+        return self.settings.name
+
+    def wake(self) -> None:
+        """Begin the next cycle now, unless the last one failed."""
+        if self._watch is not None:
+            self._watch.stirred.set()
+
     async def load_policy(self) -> None:
         """Load the policy and read its data; raises `PolicyRefused` or `ConfigurationError`."""
         self._watch = await PolicyWatch.begin(data_places(self.settings, self.proxy_guard), now=self.now)
@@ -135,6 +145,7 @@ class AccountWorker:
             unknown_wait=self.settings.unknown_wait,
             first_answer_wait=self.settings.first_answer_wait,
         )
+        ledger.answer_expiry = self.settings.review_expiry
         answer, ttl = self.settings.timeout, self.settings.lease
         async with hold_lease(self.leases, held_lease, ledger, ttl=ttl, answer_timeout=answer) as lease:
             log.info("lease_taken", epoch=held_lease.epoch)

@@ -14,6 +14,7 @@ from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Settings, host_and_port
 from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.daemon.account_worker import AccountWorker
+from pm_autoaccept.daemon.answer_watch import AnswerWatch
 from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
 from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
@@ -74,7 +75,8 @@ async def run(
             host, port = host_and_port(program.listen)
             bound = await stack.enter_async_context(serve_probes(telemetry, host=host, port=port))
             log.info("probes_served", host=bound[0], port=bound[1])
-        await _run_workers(share, leases, stop, every=program.lease.total_seconds() / RENEWALS_PER_LEASE)
+        answers = AnswerWatch(database=database, workers=share.accounts, now=now)
+        await _run_workers(share, leases, answers, stop, every=program.lease.total_seconds() / RENEWALS_PER_LEASE)
 
 
 def _settings_reader(settings: Settings, reload_settings: Callable[[str], Settings] | None) -> Callable[[], Settings]:
@@ -93,16 +95,17 @@ async def _load_policies(accounts: list[AccountWorker]) -> None:
         raise faults[0]
 
 
-async def _run_workers(share: ReplicaShare, leases: Leases, stop: Stop, *, every: float) -> None:
+async def _run_workers(share: ReplicaShare, leases: Leases, answers: AnswerWatch, stop: Stop, *, every: float) -> None:
     # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
         share.replicas = await leases.send_heartbeat()
+    watching = asyncio.create_task(answers.run(), name="watch for answers by people")
     reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="replica heartbeat")
     tasks = [asyncio.create_task(_run_worker(each), name=f"account {each.settings.name}") for each in share.accounts]
     try:
         failures = [failure for failure in await asyncio.gather(*tasks) if failure is not None]
     finally:
-        await cancel_and_wait(reporting, *tasks)
+        await cancel_and_wait(reporting, watching, *tasks)
         with suppress(LedgerError):
             await leases.remove_heartbeat()
     if failures and len(failures) == len(tasks) and not stop.requested.is_set():

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, of_any_account
 from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
 from pm_autoaccept.ledger.db.tables import owner as owner_table
@@ -67,6 +68,7 @@ _COLUMNS = {
             *("evidence", "unknown", "note", "policy_digest", "sources", "tell", "shadows"),
         )
     },
+    "answered_by": answer_table.c.people,
     "answer": intent_table.c.action,
     "answered_at": intent_table.c.intended_at,
     "attempts": intent_table.c.attempts,
@@ -141,6 +143,7 @@ def _decisions(*, every: bool) -> Select[Any]:
         .join(request_table, request_table.c.id == decision_table.c.request_id)
         .join(provider_table, provider_table.c.id == request_table.c.provider_id)
         .outerjoin(intent_table, intent_table.c.id == _answer())
+        .outerjoin(answer_table, answer_table.c.id == intent_table.c.human_answer_id)
         .outerjoin(cause_intent, cause_intent.c.id == request_table.c.cascade_intent_id)
         .outerjoin(cause_request, cause_request.c.id == cause_intent.c.request_id)
         .order_by(decision_table.c.id)
@@ -273,6 +276,7 @@ def _decision_row(values: dict[str, Any]) -> DecisionRow:
         "shadows": [
             Shadow(rule, Verdict(verdict), tuple(unknown)) for rule, verdict, unknown in values["shadows"] or ()
         ],
+        "answered_by": tuple(name for name, _ in values["answered_by"] or ()),
         "attempts": values["attempts"] or 0,
         "outcome": Outcome(outcome) if outcome else None,
         "outcome_text": values["outcome_text"] or "",

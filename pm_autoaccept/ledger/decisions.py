@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from pm_autoaccept.errors import LedgerUnavailable
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
 from pm_autoaccept.ledger.db.queries import last_numbers, last_of_each_request
 from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.holds import DecidedRow, record_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
 from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
@@ -50,6 +51,7 @@ def record_decisions(
             appended[row.id] = decision
         decided.append(DecidedRow(row, before, decision, changed))
     record_holds(connection, decided, mode=mode, at=at)
+    connection.execute(_MODE, {"provider": provider, "now": mode})
     _APPENDED.run(connection, new)
     numbers = last_numbers(connection, _NEWEST, list(appended))
     return [AppendedDecision(decision, numbers[request]) for request, decision in appended.items()]
@@ -93,6 +95,11 @@ def last_decisions(connection: Connection, requests: Iterable[int]) -> dict[int,
     return {row.request_id: row for row in connection.execute(_LAST, {"requests": list(requests)})}
 
 
+_MODE = (
+    provider_table.update()
+    .where(provider_table.c.id == bindparam("provider"), provider_table.c.mode.is_distinct_from(bindparam("now")))
+    .values(mode=bindparam("now"))
+)
 _APPENDED = BulkStatement(decision_table.insert())
 _NEWEST = last_of_each_request(decision_table)
 _LAST = select(decision_table).where(decision_table.c.id.in_(_NEWEST.with_only_columns(func.max(decision_table.c.id))))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, of_any_account
@@ -19,7 +20,10 @@ from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
 from pm_autoaccept.model import Kind, Origin, ReasonKind, RequestKey, Verdict
 from pm_autoaccept.record import HeldRow
 
-KEPT_BACK_FOR_REVIEW = (ReasonKind.VERDICT_CHANGED, ReasonKind.LISTED_AGAIN, ReasonKind.REFUSED)
+KEPT_BACK_FOR_REVIEW = (
+    *(ReasonKind.VERDICT_CHANGED, ReasonKind.LISTED_AGAIN, ReasonKind.REFUSED),
+    ReasonKind.ANSWER_VOID,
+)
 """Reasons for which a decided answer is kept back until a person reviews it."""
 
 
@@ -30,6 +34,21 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
         connection: within a transaction.
         account: only for the provider account with this name.
     """
+    query = pending_requests(account=account).where(waits_for_person())
+    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
+        yield held_row(row)
+
+
+def waits_for_person() -> ColumnElement[bool]:
+    """A condition for `pending_requests`: the request is held, or its answer is kept back for review."""
+    request, decision = request_table.c, decision_table.c
+    answered = request.outcome.is_not(None) & request.outcome.not_in(UNSETTLED)
+    needs_person = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(KEPT_BACK_FOR_REVIEW))
+    return and_(needs_person, or_(~answered, decision.kept_back == ReasonKind.LISTED_AGAIN))
+
+
+def pending_requests(*columns: ColumnElement[Any], account: str | None = None) -> Select[Any]:
+    """Build a query for the pending requests, each with its last decision and these further columns, oldest first."""
     request, decision = request_table.c, decision_table.c
     mine = decision_table.alias("mine")
     last = select(func.max(mine.c.id)).where(mine.c.request_id == request.id).correlate(request_table).scalar_subquery()
@@ -40,8 +59,6 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
         # It was answered but is still listed.
         request.absent_reads == 0,
     )
-    needs_person = or_(decision.verdict == Verdict.HOLD, decision.kept_back.in_(KEPT_BACK_FOR_REVIEW))
-    answered = request.outcome.is_not(None) & request.outcome.not_in(UNSETTLED)
     query = (
         select(
             *(request.kind, request.pm_id, request.account_id, request.username, request.property_id),
@@ -51,35 +68,37 @@ def held_requests(connection: Connection, *, account: str | None = None) -> Iter
             decision.reason_text,
             since.label("since"),
             provider_table.c.name,
+            *columns,
         )
         .select_from(request_table)
         .join(decision_table, decision.id == last)
         .join(provider_table, provider_table.c.id == request.provider_id)
-        .where(pending, needs_person, request.absent_reads < READS_UNTIL_GONE)
+        .where(pending, request.absent_reads < READS_UNTIL_GONE)
         # What the conditions above imply, for the index of requests that may still be pending.
         .where(of_any_account(request.provider_id), request.kind.in_(Kind), MAY_STILL_GO_MISSING)
-        .where(or_(~answered, decision.kept_back == ReasonKind.LISTED_AGAIN))
         .order_by(since, request.id)
     )
-    if account is not None:
-        query = query.where(provider_table.c.name == account)
-    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
-        yield HeldRow(
-            account=row.name,
-            kind=Kind(row.kind),
-            id=row.pm_id,
-            account_id=row.account_id,
-            username=row.username,
-            property_id=row.property_id,
-            verdict=Verdict(row.verdict),
-            rule=row.rule,
-            reason=ReasonKind(row.reason),
-            reason_text=row.kept_back_text or row.reason_text,
-            tell=row.tell,
-            since=row.since,
-            requested_at=row.requested_at,
-            missed=row.absent_reads > 0,
-        )
+    return query if account is None else query.where(provider_table.c.name == account)
+
+
+def held_row(row: Row[Any]) -> HeldRow:
+    """One row of `pending_requests`."""
+    return HeldRow(
+        account=row.name,
+        kind=Kind(row.kind),
+        id=row.pm_id,
+        account_id=row.account_id,
+        username=row.username,
+        property_id=row.property_id,
+        verdict=Verdict(row.verdict),
+        rule=row.rule,
+        reason=ReasonKind(row.reason),
+        reason_text=row.kept_back_text or row.reason_text,
+        tell=row.tell,
+        since=row.since,
+        requested_at=row.requested_at,
+        missed=row.absent_reads > 0,
+    )
 
 
 def acknowledge(

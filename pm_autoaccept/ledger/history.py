@@ -17,6 +17,7 @@ from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import last_decisions
 from pm_autoaccept.ledger.elapsed_time import UnknownWait
 from pm_autoaccept.ledger.holds import current_hold
+from pm_autoaccept.ledger.human_answers import answers_to_send
 from pm_autoaccept.ledger.limit_usage import limit_usage
 from pm_autoaccept.ledger.outcome_groups import MAY_HAVE_TAKEN_EFFECT
 from pm_autoaccept.ledger.refusals import blocking_refusal, last_answer
@@ -27,6 +28,7 @@ from pm_autoaccept.model import (
     AnswerState,
     Held,
     History,
+    HumanAnswer,
     Kind,
     LastAnswer,
     Limit,
@@ -65,7 +67,7 @@ def load_history(
     begun = {pending.kind: pending.begun for pending in snapshot.lists if pending.whole}
     states: dict[RequestKey, AnswerState] = {}
     sent, held_rows = {}, {}
-    overdue, shown = set(), set()
+    overdue, shown, matched = set(), set(), {}
     now = unknown_wait.now
     answers = _last_answers(connection, list(_perhaps_answered(rows.values())))
     for request in requests:
@@ -78,6 +80,7 @@ def load_history(
             sent[request.key] = before
         if row is not None:
             shown.add(row.id)
+            matched[row.id] = request.key
             if row.held_since is not None and not listed.ended:
                 held_rows[request.key] = row
             if listed.ended and now.at - row.outcome_at > OVERDUE_AFTER:
@@ -96,7 +99,16 @@ def load_history(
         missed=missed,
         overdue=frozenset(overdue),
         limit_usage=limit_usage(connection, provider, limits, now=now),
+        human_answers=_human_answers(connection, provider, matched, at=now.at),
     )
+
+
+def _human_answers(
+    connection: Connection, provider: int, matched: Mapping[int, RequestKey], *, at: datetime
+) -> dict[RequestKey, HumanAnswer]:
+    """The answers by people to these requests that may be sent now, or whose outcome is unknown."""
+    answers = answers_to_send(connection, provider, at=at)
+    return {matched[request]: answer for request, answer in answers.items() if request in matched}
 
 
 def _held(

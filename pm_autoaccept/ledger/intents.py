@@ -18,6 +18,7 @@ from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.decisions import decision_values, last_decisions
 from pm_autoaccept.ledger.elapsed_time import Moment, UnknownWait
+from pm_autoaccept.ledger.human_answers import mark_sent
 from pm_autoaccept.ledger.limit_usage import count_answers
 from pm_autoaccept.ledger.pauses import check_not_paused
 from pm_autoaccept.ledger.refusals import last_answer
@@ -65,7 +66,8 @@ def record_intents(connection: Connection, provider: int, answers: Sequence[Plan
     """Record that these answers are about to be sent, with their decisions and cascades: all or none.
 
     Raises:
-        AlreadyAnswered: one of the requests was already answered, for example by another process.
+        AlreadyAnswered: one of the requests was already answered, for example by another process, or the people who
+            answered it have taken their answer back.
         OverLimit: they would exceed a limit of the policy.
         Paused: answering is paused.
         LedgerUnavailable: one of the requests was never recorded.
@@ -120,6 +122,7 @@ def _intend_first(
             "attempts": 1,
             "outcome": Outcome.OPEN,
             "outcome_text": "",
+            "human_answer_id": None if answer.step.decision.person is None else answer.step.decision.person.number,
             **answer.sent,
         }
         for answer, row in first.values()
@@ -128,6 +131,11 @@ def _intend_first(
     _OPENED.run(connection, [{"request": row.id, "at": answer.now.at} for answer, row in first.values()])
     # No other transaction can have added intents to these requests, because their rows are locked.
     numbers = last_numbers(connection, _LAST_INTENTS, [row.id for _, row in first.values()])
+    for answer, row in first.values():
+        if (person := answer.step.decision.person) is not None and not mark_sent(
+            connection, person.number, numbers[row.id]
+        ):
+            raise AlreadyAnswered(f"{answer.step.key} is no longer answered by {' and '.join(person.people)}")
     return {key: RecordedIntent(numbers[row.id]) for key, (_, row) in first.items()}
 
 

@@ -1,5 +1,7 @@
 """Limit usage: counts the answers sent within a limit's period, whatever their outcome, and the cascaded rejects.
 
+Answers by people do not count.
+
 An answer that was sent again counts at its last attempt, because the earlier ones were seen to have had no effect. Wall
 clocks can be set, so an answer counts as long as any clock puts it inside the period.
 """
@@ -115,7 +117,10 @@ def _sent(within: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
     """The answers that were sent, and the requests that fell with one of them."""
     table = intent_table.c
     times = table.sent_at, table.service_sent_at
-    counts = table.provider_id == bindparam("provider"), within, table.outcome != Outcome.NOT_SENT
+    counts = (
+        *(table.provider_id == bindparam("provider"), within, table.outcome != Outcome.NOT_SENT),
+        table.human_answer_id.is_(None),
+    )
     own = intent_table.alias("own")
     answered_itself = select(own.c.id).where(own.c.request_id == request_table.c.id, own.c.outcome.not_in(NO_EFFECT))
     fell = (

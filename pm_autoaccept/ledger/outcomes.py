@@ -14,9 +14,10 @@ from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.queries import by_number, numbered
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.human_answers import end_sent, mark_waiting_again
 from pm_autoaccept.ledger.intents import RecordedIntent
 from pm_autoaccept.ledger.request_rows import MAX_RETRY_WAIT, answers_to
-from pm_autoaccept.model import Change, Outcome, Receipt
+from pm_autoaccept.model import Change, HumanAnswerState, Outcome, Receipt
 
 
 class IntentOutcome(NamedTuple):
@@ -34,6 +35,7 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
     elsewhere = [each.intent for each in conclusions if each.receipt.outcome is Outcome.SETTLED_ELSEWHERE]
     rows = by_number(connection, _REQUESTS, [sent[intent].request_id for intent in elsewhere])
     ended, not_done = [], []
+    of_people = {}
     for intent, receipt, at, attempt in conclusions:
         answer = sent[intent]
         outcome, text = receipt.outcome, receipt.text
@@ -53,11 +55,19 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
         )
         if outcome not in (Outcome.DONE, Outcome.OPEN):
             not_done.append(intent)
+            if answer.human_answer_id is not None:
+                of_people[intent] = answer.human_answer_id, outcome, text, retry_not_before, at
     _INTENT_ENDED.run(connection, ended)
     _REQUEST_ENDED.run(connection, ended)
     for intent in not_done:
         # It was not processed, so no other request was rejected with it.
         undo_cascade(connection, intent)
+    for intent, (number, outcome, text, retry_not_before, at) in of_people.items():
+        if outcome is Outcome.REFUSED and retry_not_before is not None:
+            mark_waiting_again(connection, number, intent)
+        else:
+            state = HumanAnswerState.REFUSED if outcome is Outcome.REFUSED else HumanAnswerState.VOID
+            end_sent(connection, number, intent, state, text, at=at)
     return [None] * len(conclusions)
 
 
@@ -88,6 +98,8 @@ def withdraw_intents(connection: Connection, intents: Sequence[RecordedIntent]) 
         request = sent[intent.number].request_id
         stood = intent.request_before
         if not intent.before:
+            if (number := sent[intent.number].human_answer_id) is not None:
+                mark_waiting_again(connection, number, intent.number)
             undo_cascade(connection, intent.number)
             answer = connection.execute(answers_to(request).limit(1)).one_or_none()
             stood = {name: getattr(answer, name, None) for name in ("outcome", "outcome_at")}
@@ -102,7 +114,7 @@ def _awaits(receipt: Receipt) -> Change | None:
     return receipt.awaits or Change.REQUEST
 
 
-_SENT = numbered(intent_table, "request_id", "outcome", "attempts")
+_SENT = numbered(intent_table, "request_id", "outcome", "attempts", "human_answer_id")
 _REQUESTS = numbered(request_table, "cascade_intent_id", "last_seen")
 _ENDED: dict[str, BindParameter[Any]] = {
     "outcome": bindparam("ended"),

@@ -17,6 +17,7 @@ from pm_autoaccept.ledger.db.ledger_identity import monotonic_seconds
 from pm_autoaccept.ledger.decisions import record_decisions
 from pm_autoaccept.ledger.elapsed_time import Clocks, UnknownWait
 from pm_autoaccept.ledger.history import count_open_intents, load_history, owners_with_open_answers
+from pm_autoaccept.ledger.human_answers import void_answers, void_stale_answers
 from pm_autoaccept.ledger.intents import PlannedAnswer, RecordedIntent, record_intents
 from pm_autoaccept.ledger.leases import HeldLease, fence
 from pm_autoaccept.ledger.notifications import store_notifications
@@ -52,6 +53,7 @@ from pm_autoaccept.model import (
     SourceHistory,
     SourceUse,
     Step,
+    VoidedAnswer,
 )
 from pm_autoaccept.record import AppendedDecision, DecisionRow
 
@@ -59,6 +61,9 @@ R = TypeVar("R")
 
 UNKNOWN_WAIT = timedelta(minutes=5)
 """How long after a POST of unknown outcome a read may settle it. Longer than any timeout."""
+
+ANSWER_EXPIRY = timedelta(days=1)
+"""How long an answer by people may wait before it is void."""
 
 DEFAULT_ACCOUNT = "default"
 """The name of the account if there is only one."""
@@ -79,6 +84,7 @@ class SqlLedger:
         clock: the monotonic clock of this process, in seconds.
 
     Attributes:
+        answer_expiry: how long an answer by people may wait before it is void.
         clocks: detects when the clock used for records was set; `PROCESS_CLOCKS` for this machine's clock.
     """
 
@@ -101,6 +107,7 @@ class SqlLedger:
         self._under_way: dict[int, RecordedIntent] = {}
         self._claims = KeptClaims()
         self.clocks = Clocks()
+        self.answer_expiry = ANSWER_EXPIRY
 
     @classmethod
     async def open(
@@ -134,17 +141,29 @@ class SqlLedger:
             lambda connection: find_claimed_account(connection, name, service=service, provider=provider)
         )
 
-    async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
-        """Record which requests are pending and which are not any more, and settle earlier answers accordingly."""
+    async def record_snapshot(
+        self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()
+    ) -> Sequence[VoidedAnswer]:
+        """Record which requests are pending and which are not any more, and settle earlier answers accordingly.
+
+        Returns the answers by people that are void now, because their request has changed or they are too old.
+        """
         wait = self._current_wait(at, snapshot.clock)
 
-        def record(connection: Connection, provider: int) -> None:
+        def record(connection: Connection, provider: int) -> Sequence[VoidedAnswer]:
             private_fields = (
                 PrivateFields(private, key_for(connection, self.name, "private", at=at)) if private else PrivateFields()
             )
             record_snapshot(connection, provider, snapshot, at=at, unknown_wait=wait, private_fields=private_fields)
+            return void_stale_answers(connection, provider, at=at, expiry=self.answer_expiry)
 
-        await self._write(record)
+        return await self._write(record)
+
+    async def void_answers(self, voided: Sequence[VoidedAnswer], *, at: datetime) -> Sequence[VoidedAnswer]:
+        """Record that these answers by people will not be sent; returns those that were still waiting."""
+        if not voided:
+            return ()
+        return await self._write(lambda connection, _: void_answers(connection, voided, at=at))
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Load what decide and plan need about pending requests, and the usage of these limits. Reads only."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pm_autoaccept.model.claims import Claims
 from pm_autoaccept.model.requests import AccountInfo, CustomField, PendingRequest, RequestKey
 from pm_autoaccept.model.snapshot import NOT_ASKED_FOR, Fact
+
+if TYPE_CHECKING:
+    from pm_autoaccept.model.human_answers import HumanAnswer
 
 
 class Verdict(StrEnum):
@@ -160,6 +164,7 @@ class Decision:
         tell: the group of people to notify, or None.
         answer_rule: who must answer it while it is held.
         shadows: what rules with `enforce: false`, above the deciding rule, would have decided.
+        person: the answer by people that stands above the policy, if there is one.
         facts: what the policy was given; None if it was not evaluated. For explanations only, never recorded.
     """
 
@@ -177,6 +182,7 @@ class Decision:
     tell: str | None = None
     answer_rule: AnswerRule = AnswerRule()
     shadows: tuple[Shadow, ...] = ()
+    person: HumanAnswer | None = None
     facts: Facts | None = field(default=None, compare=False, repr=False)
 
     @property

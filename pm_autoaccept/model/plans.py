@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pm_autoaccept.model.claims import MissedRequest
 from pm_autoaccept.model.decisions import Action, Decision, Held, Reason
+from pm_autoaccept.model.human_answers import HumanAnswer, VoidedAnswer
 from pm_autoaccept.model.requests import RequestKey
 from pm_autoaccept.model.revisions import SourceHistory
 from pm_autoaccept.model.snapshot import Fact, NotLearnt, PendingList
@@ -111,6 +112,7 @@ class Plan:
         paused: who or what paused answering; None if it is not paused.
         clock_skew: the service's clock minus ours, if it is so large that nothing is sent again; otherwise None.
         guards: what the guards of the data sources were checked against.
+        voided: the answers by people that must not be sent, because more would go along than the reviewer was shown.
     """
 
     decisions: tuple[Decision, ...]
@@ -122,6 +124,7 @@ class Plan:
     paused: str | None = None
     clock_skew: timedelta | None = None
     guards: GuardFacts = field(default_factory=GuardFacts)
+    voided: tuple[VoidedAnswer, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -215,6 +218,7 @@ class History:
         rejected_properties: ids of properties that we last answered with a reject.
         held: the rule that holds each request, and since when; no entry means not held.
         limit_usage: the usage of each limit of the policy in force that is not lifted now.
+        human_answers: the answers by people that may be sent now, or whose outcome is unknown.
     """
 
     answer_states: Mapping[RequestKey, AnswerState] = field(default_factory=dict)
@@ -224,3 +228,4 @@ class History:
     missed: tuple[MissedRequest, ...] = ()
     overdue: frozenset[RequestKey] = frozenset()
     limit_usage: tuple[LimitUsage, ...] = ()
+    human_answers: Mapping[RequestKey, HumanAnswer] = field(default_factory=dict)

@@ -8,9 +8,11 @@ from pm_autoaccept.record.rows import (
     DecisionFilter,
     DecisionRow,
     Elsewhere,
+    GivenAnswer,
     HeldRow,
     InventoryRow,
     NotificationRow,
+    QueueEntry,
     RevisionRow,
 )
 
@@ -20,9 +22,11 @@ __all__ = [
     "DecisionFilter",
     "DecisionRow",
     "Elsewhere",
+    "GivenAnswer",
     "HeldRow",
     "InventoryRow",
     "Ledger",
     "NotificationRow",
+    "QueueEntry",
     "RevisionRow",
 ]

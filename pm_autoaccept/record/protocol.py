@@ -23,6 +23,7 @@ from pm_autoaccept.model import (
     SourceHistory,
     SourceUse,
     Step,
+    VoidedAnswer,
 )
 from pm_autoaccept.record.rows import AppendedDecision, DecisionRow
 
@@ -41,8 +42,12 @@ class Ledger(Protocol):
     async def claim(self, *, service: str, provider: ProviderAccount, at: datetime) -> None:
         """Bind the ledger to this provider account; raises `LedgerMismatch` if it belongs to another."""
 
-    async def record_snapshot(self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()) -> None:
+    async def record_snapshot(
+        self, snapshot: Snapshot, *, at: datetime, private: frozenset[str] = frozenset()
+    ) -> Sequence[VoidedAnswer]:
         """Record which requests are pending and which are not any more, and settle earlier answers accordingly.
+
+        Returns the answers by people that are void now, because their request has changed or they are too old.
 
         For custom fields named in `private`, a keyed digest is stored instead of the value.
         """
@@ -86,6 +91,9 @@ class Ledger(Protocol):
         A decision differs if its verdict, rule, kind of reason, notified group or shadows (what rules with
         `enforce: false` would have decided) differ.
         """
+
+    async def void_answers(self, voided: Sequence[VoidedAnswer], *, at: datetime) -> Sequence[VoidedAnswer]:
+        """Record that these answers by people will not be sent; returns those that were still waiting."""
 
     async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
         """Record that a policy came into force or was refused, unless the last record says the same."""

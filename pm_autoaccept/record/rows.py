@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import NamedTuple
 
+from pm_autoaccept.cascades import Consequence
 from pm_autoaccept.model import (
+    Action,
+    AnswerRule,
     Decision,
     Evidence,
+    HumanAnswerState,
     Kind,
     Mode,
     Origin,
@@ -53,6 +58,7 @@ class DecisionRow:
         kept_back: why a decided answer was not sent at that time; None if it was not kept back.
         answer: `Accept` or `Reject` if an answer was sent.
         answered_at: when its intent was recorded, just before it was sent.
+        answered_by: the people who answered it; empty if the policy did.
         attempts: how often it was sent; more than once only by the rule of unknowns.
         not_sent: how often an answer of this decision was recorded but never sent, for example because of a pause.
         outcome: the outcome of the request; when every decision is listed, the outcome of this decision's own answer.
@@ -92,6 +98,7 @@ class DecisionRow:
     answer: str | None
     note: str | None
     answered_at: datetime | None
+    answered_by: Sequence[str]
     attempts: int
     outcome: Outcome | None
     outcome_at: datetime | None
@@ -237,3 +244,91 @@ class HeldRow:
     def key(self) -> RequestKey:
         """The kind and id for commands."""
         return RequestKey(self.kind, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAnswer:
+    """An answer by people to a request that is still pending.
+
+    Attributes:
+        people: who gave it and when, in this order.
+        people_needed: how many different people must give it.
+        due_at: when it may be sent; None while another person must agree, and if it is never sent.
+    """
+
+    number: int
+    action: Action
+    note: str | None
+    people: tuple[tuple[str, datetime], ...]
+    people_needed: int
+    due_at: datetime | None
+    state: HumanAnswerState
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who gave it."""
+        return tuple(name for name, _ in self.people)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """A pending request as a reviewer sees it.
+
+    Attributes:
+        row: the request and why it waits.
+        accept_also, reject_also: what an accept and a reject would also do.
+        note: the note that the policy's rule would send, or None.
+        answer: the last answer by people, unless it ended.
+        answer_rule: who may answer it.
+        answered_by_policy: why nobody may answer it now; None if somebody may.
+        mode: the account's mode in its last cycle.
+        provider_number, request_number, decision_number: the numbers of these rows in the ledger.
+        unprocessed_answer: the number of an answer that was sent and certainly not processed.
+    """
+
+    row: HeldRow
+    accept_also: tuple[Consequence, ...]
+    reject_also: tuple[Consequence, ...]
+    note: str | None
+    answer: GivenAnswer | None
+    answer_rule: AnswerRule
+    answered_by_policy: str | None
+    mode: Mode
+    provider_number: int
+    request_number: int
+    decision_number: int
+    unprocessed_answer: int | None
+
+    @property
+    def needs(self) -> tuple[RequestKey, ...]:
+        """The pending requests that must be accepted before this one: its family."""
+        return tuple(each.key for each in self.accept_also if each.digest)
+
+    @property
+    def stamp(self) -> str:
+        """Identifies what a reviewer sees: the request, the decision, and what else each answer does."""
+        return f"{self.request_number}.{self.decision_number}.{self._consequences}"
+
+    @property
+    def key(self) -> str:
+        """The key with the stamp, as commands take it."""
+        return f"{self.row.key}@{self.stamp}"
+
+    @property
+    def _consequences(self) -> str:
+        also = [[str(each) for each in sorted(some)] for some in (self.accept_also, self.reject_also)]
+        return sha256(repr(also).encode()).hexdigest()[:12]
+
+    def changed_since(self, stamp: str) -> str | None:
+        """What has changed since a reviewer saw this stamp, in words; None if nothing has."""
+        request, _, rest = stamp.partition(".")
+        decision, _, also = rest.partition(".")
+        if request != str(self.request_number):
+            return "the customer has changed this request or sent it again; look at it again"
+        if decision != str(self.decision_number):
+            return f"it was decided again meanwhile: {self.row.reason_text}"
+        if also != self._consequences:
+            accepts = ", ".join(str(each.key) for each in self.accept_also) or "nothing else"
+            rejects = ", ".join(str(each.key) for each in self.reject_also) or "nothing else"
+            return f"an accept now also accepts {accepts}, and a reject also rejects {rejects}"
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from pm_autoaccept.model import Decision, Finding, FindingKind
+from pm_autoaccept.model import Decision, Finding, FindingKind, VoidedAnswer
 
 log = structlog.get_logger()
 
@@ -28,6 +28,17 @@ def log_finding(finding: Finding) -> None:
             log.info("owner_changed", **fields)
         case FindingKind.NOTIFICATION_NOTED:
             log.warning("notification_noted", **fields)
+
+
+def log_voided_answer(voided: VoidedAnswer) -> None:
+    """Log `human_answer_void`: an answer by people will not be sent, and the request is back in the queue."""
+    log.warning(
+        "human_answer_void",
+        request=str(voided.key),
+        answer=voided.action,
+        answered_by=list(voided.people),
+        why=voided.why,
+    )
 
 
 def log_notify_group(decision: Decision) -> None:

@@ -45,8 +45,8 @@ def print_history(rows: Sequence[DecisionRow], *, zone: tzinfo) -> None:
         head = Grid.grid(padding=(0, 2, 0, 0))
         head.add_column(no_wrap=True)
         head.add_column(overflow="fold")
-        by = f"rule {row.rule}" if row.rule else "no rule"
-        head.add_row("verdict", Text.assemble(colored(str(row.verdict)), f" by {by}, in mode {row.mode}"))
+        by = " and ".join(row.answered_by) or (f"rule {row.rule}" if row.rule else "no rule")
+        head.add_row("verdict", Text.assemble(colored(str(row.verdict)), f" by {printable(by)}, in mode {row.mode}"))
         head.add_row("reason", printable(row.reason_text))
         for each in row.evidence:
             found = "nothing" if each.found is None else each.found
