@@ -13,7 +13,9 @@ from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
 from pm_autoaccept.model import (
+    Action,
     Decision,
+    HumanAnswer,
     Kind,
     PendingList,
     PendingRequest,
@@ -76,6 +78,12 @@ def snapshot(
 def decided(request: PendingRequest, verdict: Verdict, **said: Any) -> Decision:
     """A decision of a request, by the rule `a-rule`."""
     return Decision(request=request, verdict=verdict, rule="a-rule", reason=Reason(ReasonKind.RULE, "because"), **said)
+
+
+def by_people(action: Action, *goes_along: object, note: str | None = None, number: int = 1) -> HumanAnswer:
+    """An answer by Ana, who was shown that this goes along."""
+    shown = frozenset(map(str, goes_along))
+    return HumanAnswer(number=number, action=action, note=note, people=("ana",), goes_along=shown)
 
 
 def key(kind: str, number: int) -> RequestKey:

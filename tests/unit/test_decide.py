@@ -16,6 +16,7 @@ from pm_autoaccept.decide import decide
 from pm_autoaccept.errors import DocumentRefused
 from pm_autoaccept.model import (
     AccountInfo,
+    Action,
     Claim,
     CustomField,
     CustomFieldDefinition,
@@ -29,6 +30,7 @@ from pm_autoaccept.model import (
     PendingRequest,
     PropertyInfo,
     ProviderAccount,
+    Reason,
     ReasonKind,
     RequestKey,
     Snapshot,
@@ -38,7 +40,7 @@ from pm_autoaccept.model import (
 )
 from pm_autoaccept.policy import Policy
 from tests import examples
-from tests.examples import NOW, pending_list
+from tests.examples import NOW, by_people, pending_list
 from tests.key_tables import key_table
 
 OWNER, HOUSE, METER = 410221, 8120045, 30511977
@@ -748,3 +750,59 @@ def test_a_value_is_taken_by_a_request_that_one_read_misses():
     )
     assert (first.verdict, first.reason.kind) == (Verdict.REJECT, ReasonKind.RULE)
     assert first.reason.other == RequestKey(Kind.CONNECTION, OWNER + 1)
+
+
+def answered(seen: Snapshot, *keys: RequestKey, then: str = "reject") -> dict[str, Decision]:
+    """Decide this snapshot by a policy that says `then`, while Ana has accepted the requests with these keys."""
+    rules = policy.load({"p.yaml": f"{PROBE}- {{id: probe, on: connection, when: always, then: {then}}}".encode()})
+    answers = dict.fromkeys(keys, by_people(Action.ACCEPT, note="Welcome."))
+    decisions = decide(seen, policy=rules, tables={}, now=NOW, human_answers=answers)
+    return {str(decision.key): decision for decision in decisions}
+
+
+def test_people_stand_above_the_policy():
+    """Once, for the very request; the others are decided by the policy, and what it found is kept."""
+    seen = snapshot(connection(), connection(2))
+    made = answered(seen, RequestKey(Kind.CONNECTION, OWNER))
+    by_ana, by_policy = made[f"connection:{OWNER}"], made["connection:2"]
+    assert (by_ana.verdict, by_ana.rule, by_ana.note) == (Verdict.ACCEPT, None, "Welcome.")
+    assert by_ana.reason == Reason(ReasonKind.PERSON, "Accepted by ana.")
+    assert by_ana.person == by_people(Action.ACCEPT, note="Welcome.")
+    assert by_ana.evidence == by_policy.evidence
+    assert (by_policy.verdict, by_policy.rule, by_policy.person) == (Verdict.REJECT, "probe", None)
+
+
+def test_a_meter_asks_about_a_property_that_people_accepted():
+    """What people decided about a property counts for its meters as any other verdict."""
+    rules = probe("{property.verdict: {in: [accept]}}")
+    key = RequestKey(Kind.PROPERTY, HOUSE)
+    decisions = decide(
+        snapshot(share(), meter()),
+        policy=rules,
+        tables={},
+        now=NOW,
+        human_answers={key: by_people(Action.ACCEPT)},
+    )
+    assert [decision.verdict for decision in decisions] == [Verdict.ACCEPT, Verdict.REJECT]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        snapshot(connection(), failed=Kind.CONNECTION),
+        snapshot(connection(), connection(custom=())),
+        snapshot(share(account_id=None)),
+        snapshot(connection(faults={"account.id": "not a number"})),
+    ],
+    ids=["list not whole", "twice with different content", "owner unknown", "owner not readable"],
+)
+def test_people_do_not_stand_above_doubt_about_what_is_pending(seen):
+    """An answer identifies a request only by its id, and the owner says what goes along. So the answer waits."""
+    keys = (RequestKey(Kind.CONNECTION, OWNER), RequestKey(Kind.PROPERTY, HOUSE))
+    assert {decision.verdict for decision in answered(seen, *keys).values()} == {Verdict.HOLD}
+
+
+def test_people_may_answer_what_the_program_cannot_read():
+    """A garbled name is no reason why a person who has read it should not answer."""
+    made = answered(snapshot(connection(garbled="the name")), RequestKey(Kind.CONNECTION, OWNER))
+    assert made[f"connection:{OWNER}"].verdict is Verdict.ACCEPT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -23,7 +24,7 @@ from pm_autoaccept.model import (
     Verdict,
 )
 from pm_autoaccept.plan import plan
-from tests.examples import ALICE, BOB, NOW, connection, decided, meter_share, property_share, snapshot
+from tests.examples import ALICE, BOB, NOW, by_people, connection, decided, meter_share, property_share, snapshot
 
 ACCEPT, REJECT, HOLD = Verdict.ACCEPT, Verdict.REJECT, Verdict.HOLD
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -260,3 +261,16 @@ def test_kinds_stand_in_no_other_order_than_before():
     ]
     made = planned(pairs, accepts(9), rejects(9))
     assert [step.key.kind for step in made.steps] == [Kind.METER, Kind.PROPERTY, Kind.CONNECTION, Kind.PROPERTY]
+
+
+def test_answers_by_people_count_towards_no_limit():
+    """They go even if a limit is used up, take no room, and let what waits for them count alone."""
+    by_ana = replace(decided(connection(1), ACCEPT), person=by_people(Action.ACCEPT))
+    share = property_share(11, owner=1)
+    decisions = [by_ana, decided(share, ACCEPT), decided(connection(2), ACCEPT)]
+    seen = snapshot(*(decision.request for decision in decisions))
+    made = plan(decisions, snapshot=seen, history=History(limit_usage=(accepts(1, count=3),)))
+    assert (sent(made), sorted(late(made))) == (["connection:1"], ["connection:2", "property:11"])
+    made = plan(decisions, snapshot=seen, history=History(limit_usage=(accepts(2),)))
+    assert sent(made) == ["connection:1", "connection:2", "property:11"]
+    assert [bool(step.within) for step in made.steps] == [False, True, True]

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from pm_autoaccept.cascades import Consequence
 from pm_autoaccept.model import (
     Action,
     AnswerState,
@@ -30,6 +31,7 @@ from tests.examples import (
     ALICE,
     BOB,
     NOW,
+    by_people,
     connection,
     decided,
     key,
@@ -604,3 +606,120 @@ def test_planning_many_shares_of_one_owner_takes_no_longer_for_each(verdict):
         return count
 
     assert calls(200) < 4.2 * calls(50)
+
+
+def by_ana(made: Decision, action: Action, *goes_along: object, number: int = 1) -> Decision:
+    """The same request, as Ana answered it, who was shown that this goes along."""
+    verdict = ACCEPT if action is Action.ACCEPT else REJECT
+    return replace(made, verdict=verdict, person=by_people(action, *goes_along, number=number))
+
+
+def answered(
+    by_people_: list[tuple[PendingRequest, Action, tuple[object, ...]]],
+    *others: tuple[PendingRequest, Verdict],
+    history: History | None = None,
+    **facts: object,
+) -> Plan:
+    """Plan the answers of Ana, each with what she was shown, and these verdicts of the policy."""
+    requests = [*(request for request, _, _ in by_people_), *(request for request, _ in others)]
+    decisions = [by_ana(decided(request, HOLD), action, *shown) for request, action, shown in by_people_]
+    decisions += [decided(request, verdict) for request, verdict in others]
+    return plan(decisions, snapshot=snapshot(*requests, **facts), history=history or History())
+
+
+def shown(request: PendingRequest) -> Consequence:
+    """A pending request that goes along."""
+    return Consequence(request.key, request.content_digest)
+
+
+A_METER, A_SHARE = meter_share(21, 11), property_share(11)
+NOBODY_CONNECTED, NOT_SHARED = Consequence(key("connection", ALICE)), Consequence(key("property", 11))
+
+
+@pytest.mark.parametrize(
+    ("request_", "action", "others", "facts", "goes_along"),
+    [
+        (A_SHARE, Action.ACCEPT, [], {}, NOBODY_CONNECTED),
+        (A_METER, Action.ACCEPT, [], CONNECTED | {"shared_properties": {ALICE: frozenset()}}, NOT_SHARED),
+        (connection(), Action.REJECT, [(A_SHARE, HOLD)], {}, shown(A_SHARE)),
+        (A_SHARE, Action.REJECT, [(A_METER, HOLD)], CONNECTED, shown(A_METER)),
+    ],
+    ids=["connects", "shares", "rejects a share", "rejects a meter"],
+)
+def test_people_may_carry_along_what_they_were_shown(request_, action, others, facts, goes_along):
+    """And nothing else: without it the answer is void, and the request is back in the queue."""
+    made = answered([(request_, action, (goes_along,))], *others, **facts)
+    assert (sent(made), made.voided) == ([(str(request_.key), action.lower())], ())
+    made = answered([(request_, action, ())], *others, **facts)
+    assert (sent(made), why(made)) == ([], {str(request_.key): ReasonKind.ANSWER_VOID})
+    (voided,) = made.voided
+    assert (voided.number, voided.key, voided.action, voided.people) == (1, request_.key, action, ("ana",))
+    assert str(goes_along.key) in voided.why
+
+
+def test_what_was_shown_is_that_very_request():
+    """The property's share was replaced by another one with the same id since the reviewer looked."""
+    other = property_share(11, access_level="Full Access")
+    made = answered([(connection(), Action.REJECT, (shown(A_SHARE),))], (other, HOLD))
+    assert why(made) == {f"connection:{ALICE}": ReasonKind.ANSWER_VOID}
+
+
+@pytest.mark.parametrize("verdict", [HOLD, REJECT])
+def test_what_is_pending_above_needs_an_answer_of_its_own(verdict):
+    """Even if the reviewer was shown it: each request of a family is answered itself."""
+    made = answered([(A_SHARE, Action.ACCEPT, (shown(connection()),))], (connection(), verdict))
+    assert why(made)["property:11"] in (ReasonKind.CONNECTION_NOT_ACCEPTED, ReasonKind.PARENT_REJECTED)
+    assert made.voided == ()
+
+
+def test_a_family_goes_from_the_top_down():
+    """Each with its own answer, or with the policy's."""
+    family = [(A_METER, Action.ACCEPT, ()), (A_SHARE, Action.ACCEPT, ()), (connection(), Action.ACCEPT, ())]
+    assert sent(answered(family)) == [
+        (f"connection:{ALICE}", "accept"),
+        ("property:11", "accept"),
+        ("meter:21", "accept"),
+    ]
+    assert sent(answered(family[:2], (connection(), ACCEPT))) == sent(answered(family))
+
+
+def test_rejects_of_people_go_leaf_first():
+    """A child with its own answer does not go along."""
+    made = answered([(connection(), Action.REJECT, ()), (A_SHARE, Action.REJECT, ())])
+    assert sent(made) == [("property:11", "reject"), (f"connection:{ALICE}", "reject")]
+
+
+@pytest.mark.parametrize("state", [AnswerState.ACCEPTED, AnswerState.REJECTED, AnswerState.SETTLED])
+def test_what_was_answered_and_is_still_listed_does_not_go_along(state):
+    """The list lags."""
+    standing = History(answer_states={A_SHARE.key: state})
+    made = answered([(connection(), Action.REJECT, ())], (A_SHARE, HOLD), history=standing)
+    assert sent(made) == [(f"connection:{ALICE}", "reject")]
+    standing = History(answer_states={A_SHARE.key: state})
+    made = answered([(A_METER, Action.ACCEPT, ())], (A_SHARE, HOLD), history=standing, **CONNECTED)
+    assert made.voided == ()
+
+
+def test_what_could_not_be_learnt_keeps_an_answer_of_people_back():
+    """It is not void: the next read may tell."""
+    made = answered([(A_SHARE, Action.ACCEPT, ())], connected=NotLearnt("500"))
+    assert (why(made), made.voided) == ({"property:11": ReasonKind.CONNECTION_NOT_ACCEPTED}, ())
+    made = answered([(A_METER, Action.ACCEPT, ())], shared_properties={ALICE: NotLearnt("500")}, **CONNECTED)
+    assert (why(made), made.voided) == ({"meter:21": ReasonKind.PROPERTY_NOT_SHARED}, ())
+
+
+def test_a_meter_without_an_owner_or_a_property_has_nothing_above_it():
+    """Decide does not let people answer it; plan keeps back what it can."""
+    made = answered([(replace(A_METER, account_id=None, property_id=None), Action.ACCEPT, ())])
+    assert sent(made) == [("meter:21", "accept")]
+
+
+@pytest.mark.parametrize(("awaits", "goes"), [(Change.NOTE, True), (Change.REQUEST, True), (None, False)])
+def test_after_a_refusal_for_good_a_person_may_answer_again(awaits, goes):
+    """A refusal with a retry time holds for people too."""
+    refused = History(
+        answer_states={connection().key: AnswerState.REFUSED},
+        sent={connection().key: LastAnswer(action=Action.ACCEPT, awaits=awaits)},
+    )
+    made = answered([(connection(), Action.REJECT, ())], history=refused)
+    assert bool(sent(made)) is goes
