@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, bindparam, func, or_, select
 
 from pm_autoaccept.ledger.db.database import Database
 from pm_autoaccept.ledger.db.tables import decision as decision_table
+from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import notification as notification_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
@@ -144,8 +145,9 @@ def _mask_requests(connection: Connection, providers: list[int], before: datetim
     )
     _mask_decisions(connection, numbers)
     intent = intent_table.c
-    notes = intent_table.update().where(intent.request_id.in_(numbers), intent.note.is_not(None))
-    connection.execute(notes.values(note=MASKED))
+    for table_with_notes in (intent_table, answer_table):
+        of_these = table_with_notes.c.request_id.in_(numbers), table_with_notes.c.note.is_not(None)
+        connection.execute(table_with_notes.update().where(*of_these).values(note=MASKED))
     # Portfolio Manager's text about a refused answer is free text too.
     for refused, number in ((intent_table, intent.request_id), (request_table, table.id)):
         texts = refused.update().where(number.in_(numbers), refused.c.outcome == Outcome.REFUSED)
