@@ -1,9 +1,10 @@
-"""The `review` command: list requests held for review, and acknowledge what people accepted elsewhere."""
+"""The `review` command: answer the requests that wait for a person, and acknowledge what people did elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +12,13 @@ from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.help_page import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
-    from pm_autoaccept.record import HeldRow
+    from pm_autoaccept.cli.support.review_answers import ReviewLedger
+    from pm_autoaccept.model import Action, AnswerResult, Reviewer
+    from pm_autoaccept.record import QueueEntry
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -24,39 +26,56 @@ if TYPE_CHECKING:
 @options.ledger
 @options.table_output
 @click.option("--account", metavar="NAME", help="List only this provider account, by its name in the settings.")
+@click.option("--rule", metavar="ID", help="List only what this rule holds.")
+@click.option("--owner", metavar="OWNER", help="List only requests of this owner: an account id or a username.")
+@click.option("--mine", is_flag=True, help="List only what you may answer and nobody has answered.")
+@click.option("--as", "name", metavar="NAME", help="With --mine: for this reviewer.")
 @click.pass_context
 def review(
-    context: click.Context, *, settings: Path | None, ledger: str | None, output: str, account: str | None
+    context: click.Context,
+    *,
+    settings: Path | None,
+    ledger: str | None,
+    output: str,
+    account: str | None,
+    rule: str | None,
+    owner: str | None,
+    mine: bool,
+    name: str | None,
 ) -> int | None:
-    """List the requests that are held for review, by which rule and for how long. Reads only the ledger.
+    """List the requests that wait for a person, and answer them. Uses only the ledger; no password is needed.
 
-    Answer them in Portfolio Manager; the next cycles record what happened to each.
+    `pm-autoaccept run` sends the answers: until then, for a few seconds, `review take-back` takes one back.
     """
     if context.invoked_subcommand is not None:
         return None
+    from pm_autoaccept.cli.output.review_entries import columns, text_columns
     from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
     from pm_autoaccept.cli.support.ledger_access import read_ledger
     from pm_autoaccept.clock import utc_now
-    from pm_autoaccept.ledger.held_requests import held_requests
-    from pm_autoaccept.policy.durations import written_duration
+    from pm_autoaccept.ledger.review_queue import review_queue
 
     now = utc_now()
-    text = (
-        ("request", lambda row: row.key),
-        ("owner", lambda row: row.username or row.account_id or ""),
-        ("rule", lambda row: row.rule or ""),
-        ("held for", lambda row: written_duration(now - row.since)),
-        ("since", lambda row: row.since),
-        ("reason", lambda row: f"{row.reason_text}{' (missing from one read)' if row.missed else ''}"),
-    )
+    by = _reviewer(settings, name) if mine else None
+
+    def wanted(entry: QueueEntry) -> bool:
+        return (
+            (rule is None or entry.row.rule == rule)
+            and (owner is None or owner in {str(entry.row.account_id), entry.row.username})
+            and (by is None or _may_answer(entry, by))
+        )
 
     def show(connection: Connection) -> None:
+        text = [
+            (heading, cell) if heading != "account" else ("account", lambda entry: entry.row.account)
+            for heading, cell in with_account(connection, account, text_columns(now))
+        ]
         print_rows(
-            held_requests(connection, account=account),
+            filter(wanted, review_queue(connection, account=account)),
             output=output,
             zone=text_zone(settings, account),
-            columns=_columns(now),
-            text=with_account(connection, account, text),
+            columns=columns(now),
+            text=text,
             what=("request is held for review", "requests are held for review"),
         )
 
@@ -64,21 +83,254 @@ def review(
     return 0
 
 
-def _columns(now: datetime) -> list[tuple[str, Callable[[HeldRow], object]]]:
-    """The columns of JSON and CSV."""
-    from pm_autoaccept.cli.output.columns import attributes
+def _answering(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that answer."""
+    for option in (
+        click.option("--as", "name", metavar="NAME", help="Answer under this name, if the settings allow it."),
+        click.option("--account", metavar="NAME", help="Use this provider account, by its name in the settings."),
+        options.ledger,
+        options.settings,
+    ):
+        command = option(command)
+    return command
 
-    return [
-        *attributes("account"),
-        ("request", lambda row: row.key),
-        *attributes("kind", "id"),
-        ("owner_id", lambda row: row.account_id),
-        ("owner_username", lambda row: row.username),
-        *attributes("property_id", "requested_at", "verdict", "rule"),
-        ("held_since", lambda row: row.since),
-        ("held_for_seconds", lambda row: round((now - row.since).total_seconds())),
-        *attributes("missed", "reason", "reason_text", "tell"),
-    ]
+
+_KEYS = click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+_YES = click.option("--yes", is_flag=True, help="Do not ask for confirmation; required if there is no terminal.")
+_FAMILY = click.option(
+    "--family", is_flag=True, help="Give related requests the same answer: those above an accept, those below a reject."
+)
+_NOTE = click.option("--note", metavar="TEXT", help="Send this note to the customer (1 to 1,000 characters).")
+_NOTE_FROM_RULE = click.option("--note-from-rule", is_flag=True, help="Send the note of the rule that holds it.")
+
+
+@review.command()
+@click.argument("key", metavar="KEY")
+@options.settings
+@options.ledger
+@click.option("--account", metavar="NAME", help="Use this provider account, by its name in the settings.")
+def show(key: str, *, settings: Path | None, ledger: str | None, account: str | None) -> int:
+    """Show everything about KEY (for example property:8120045): who asks, why it waits, what each answer also does."""
+    from pm_autoaccept.cli.output.review_entries import in_full
+    from pm_autoaccept.cli.output.rows import text_zone
+    from pm_autoaccept.cli.output.tables import console
+    from pm_autoaccept.cli.support.ledger_access import read_ledger
+    from pm_autoaccept.clock import utc_now
+    from pm_autoaccept.errors import ConfigurationError
+    from pm_autoaccept.ledger.audit import find_decisions
+    from pm_autoaccept.ledger.review_queue import review_queue
+    from pm_autoaccept.model import Kind, RequestKey
+    from pm_autoaccept.record import DecisionFilter
+
+    kind, number, _ = options.reviewed_key(key)
+    wanted = RequestKey(Kind(kind), number)
+
+    def read(connection: Connection) -> list[tuple[QueueEntry, Any]]:
+        entries = list(review_queue(connection, account=account, keys=[wanted]))
+        decisions = {
+            row.request: row
+            for row in find_decisions(connection, DecisionFilter(kind=wanted.kind, id=wanted.id, account=account))
+        }
+        return [(entry, decisions.get(entry.request_number)) for entry in entries]
+
+    found = read_ledger(ledger, settings, read, account=account)
+    if not found:
+        raise ConfigurationError(f"{wanted} is not pending; `decisions {wanted}` shows what became of it")
+    zone, now = text_zone(settings, account), utc_now()
+    for entry, decision in found:
+        console().print(in_full(entry, decision, zone=zone, now=now))
+    return 0
+
+
+@review.command()
+@_KEYS
+@_NOTE
+@_NOTE_FROM_RULE
+@_FAMILY
+@_YES
+@options.output
+@_answering
+def accept(**given: Any) -> int:  # noqa: ANN401 — the command's options
+    """Accept requests. KEY is, for example, property:8120045; `-` reads keys from stdin, one on each line.
+
+    A KEY with a stamp, as `review --output json` prints it, is refused if anything has changed since.
+    """
+    from pm_autoaccept.model import Action
+
+    return _answer(Action.ACCEPT, **given)
+
+
+@review.command()
+@_KEYS
+@_NOTE
+@_NOTE_FROM_RULE
+@_FAMILY
+@_YES
+@options.output
+@_answering
+def reject(**given: Any) -> int:  # noqa: ANN401 — likewise
+    """Reject requests, with a note to the customer. KEY is as for `accept`."""
+    from pm_autoaccept.model import Action
+
+    return _answer(Action.REJECT, **given)
+
+
+def _answer(
+    action: Action,
+    *,
+    keys: Sequence[str],
+    note: str | None,
+    note_from_rule: bool,
+    family: bool,
+    yes: bool,
+    output: str,
+    name: str | None,
+    account: str | None,
+    ledger: str | None,
+    settings: Path | None,
+) -> int:
+    from pm_autoaccept.cli.output import review_entries
+    from pm_autoaccept.cli.support.confirm import confirm
+    from pm_autoaccept.cli.support.review_answers import ReviewedKeys, family_of
+    from pm_autoaccept.model import Action
+
+    if note is not None and note_from_rule:
+        raise click.UsageError("--note and --note-from-rule are both set; use only one")
+    text = _checked(note)
+    wanted = ReviewedKeys.read(keys)
+    here = _review_ledger(settings, ledger, account, name)
+    entries = {entry.row.key: entry for entry in here.entries(wanted.stamps)}
+    relatives = family_of(here, list(entries.values()), action)
+    if not yes:
+        for entry in (*entries.values(), *(relatives if family else ())):
+            click.echo(_preview(entry, action), err=True)
+    if relatives and not family and not yes:
+        question = f"Also {review_entries.family(action, [entry.row.key for entry in relatives])}?"
+        family = _ask(question)
+    if family:
+        for entry in relatives:
+            wanted.stamps.setdefault(entry.row.key, None)
+            entries.setdefault(entry.row.key, entry)
+    elif relatives:
+        verb = "needs an accept of" if action is Action.ACCEPT else "also rejects, without an own note,"
+        click.echo(f"This {verb} {', '.join(str(entry.row.key) for entry in relatives)}; see --family.", err=True)
+    count = len(wanted.stamps)
+    confirm(f"{action} {count} {'request' if count == 1 else 'requests'} as {here.by.name}?", yes=yes)
+    notes = {key: entry.note if note_from_rule else text for key, entry in entries.items()}
+    return _report(here.record(wanted.new_answers(entries, action, notes)), here, output=output)
+
+
+@review.command("take-back")
+@_KEYS
+@_answering
+def take_back(
+    keys: Sequence[str], *, name: str | None, account: str | None, ledger: str | None, settings: Path | None
+) -> int:
+    """Take answers back that were not sent yet. KEY is as for `accept`."""
+    from pm_autoaccept.cli.support.review_answers import ReviewedKeys
+
+    here = _review_ledger(settings, ledger, account, name)
+    results = here.take_back(list(ReviewedKeys.read(keys).stamps))
+    for _, done, text in results:
+        click.echo(f"{text}.", err=not done)
+    return 0 if all(done for _, done, _ in results) else 1
+
+
+@review.command("next")
+@_answering
+def next_(*, name: str | None, account: str | None, ledger: str | None, settings: Path | None) -> int:
+    """Go through the requests one at a time, with single keys: a accept, r reject, s show more, n next, q quit."""
+    from pm_autoaccept.cli.support.review_prompt import ReviewPrompt
+
+    return ReviewPrompt(_review_ledger(settings, ledger, account, name)).run()
+
+
+def _reviewer(settings: Path | None, name: str | None) -> Reviewer:
+    """The person who gives the command, or in whose name it is given."""
+    from pm_autoaccept.cli.support.confirm import user_name
+    from pm_autoaccept.config import review_settings
+
+    return review_settings(settings=settings).reviewer(user_name(), name=name)
+
+
+def _review_ledger(settings: Path | None, ledger: str | None, account: str | None, name: str | None) -> ReviewLedger:
+    from pm_autoaccept.cli.support.confirm import user_name
+    from pm_autoaccept.cli.support.review_answers import ReviewLedger
+    from pm_autoaccept.config import review_settings
+
+    review = review_settings(settings=settings)
+    by = review.reviewer(user_name(), name=name)
+    return ReviewLedger(option=ledger, settings=settings, account=account, by=by, review=review)
+
+
+def _may_answer(entry: QueueEntry, by: Reviewer) -> bool:
+    """Whether this person may answer it, and has not."""
+    group = entry.answer_rule.by
+    allowed = entry.row.account_id not in by.own_accounts and (group is None or group in by.groups)
+    given = entry.answer
+    waits = given is None or (given.due_at is None and len(given.people) < given.people_needed)
+    return allowed and waits and entry.answered_by_policy is None and (given is None or by.name not in given.names)
+
+
+def _checked(note: str | None) -> str | None:
+    from pm_autoaccept.policy.notes import check_note
+
+    try:
+        return None if note is None else check_note(note)
+    except ValueError as error:
+        raise click.UsageError(f"--note: {error}") from error
+
+
+def _ask(question: str) -> bool:
+    """Ask on the terminal; without one, the answer is no, and the confirmation that follows is refused."""
+    import sys
+
+    return sys.stdin.isatty() and click.confirm(question, default=True, err=True)
+
+
+def _preview(entry: QueueEntry, action: Action) -> str:
+    from pm_autoaccept.cli.output.review_entries import consequences
+    from pm_autoaccept.telemetry.terminal import printable
+
+    row, also = entry.row, consequences(entry, action)
+    owner = row.username or f"account {row.account_id or 'unknown'}"
+    return printable(f"{action} {row.key} of {owner}{f', which also {also}' if also else ''}. {row.reason_text}")
+
+
+def _report(results: Sequence[AnswerResult], here: ReviewLedger, *, output: str) -> int:
+    """Print what became of each answer; returns the exit code."""
+    from pm_autoaccept.cli.output.json_rows import print_json
+    from pm_autoaccept.cli.support.review_answers import RECORDED
+    from pm_autoaccept.model import AnswerStatus
+    from pm_autoaccept.telemetry.terminal import printable
+
+    refused = [each for each in results if each.status not in RECORDED]
+    if output == "json":
+        print_json(
+            [
+                {
+                    "request": each.key,
+                    "account": each.account,
+                    "status": each.status,
+                    "text": each.text,
+                    "answer": each.number,
+                    "due_at": each.due_at,
+                    "answered_by": here.by.name,
+                }
+                for each in results
+            ]
+        )
+        return 1 if refused else 0
+    for each in results:
+        if each.status is not AnswerStatus.RECORDED:
+            click.echo(printable(f"{each.text}."), err=each.status not in RECORDED)
+    recorded = [each for each in results if each.status is AnswerStatus.RECORDED]
+    if recorded:
+        what = recorded[0].key if len(recorded) == 1 else f"{len(recorded)} answers"
+        them, seconds = "it" if len(recorded) == 1 else "them", here.review.grace.total_seconds()
+        sent = f"`run` sends {them} in {seconds:g} s; until then, `review take-back` takes {them} back"
+        click.echo(f"Recorded {what}, by {here.by.name}. {sent if seconds else f'`run` sends {them} now'}.")
+    return 1 if refused else 0
 
 
 @review.command()

@@ -16,7 +16,9 @@ from pm_autoaccept.config.precedence import (
     policy_folder,
     policy_folders,
     policy_names,
+    review_settings,
 )
+from pm_autoaccept.config.reviewers import ReviewSettings
 from pm_autoaccept.config.settings import DEFAULT_NAME, EPA_HOST, SERVICES, Settings
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Origin",
     "PolicyNames",
     "Program",
+    "ReviewSettings",
     "Settings",
     "host_and_port",
     "ledger_address",
@@ -44,4 +47,5 @@ __all__ = [
     "policy_folders",
     "policy_names",
     "read_variable",
+    "review_settings",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.formats import parse_groups, parse_ledger
+from pm_autoaccept.config.formats import parse_duration, parse_groups, parse_ledger
 from pm_autoaccept.config.origins import (
     PREFIX,
     Origin,
@@ -19,6 +19,7 @@ from pm_autoaccept.config.origins import (
     from_environment,
     read_variable,
 )
+from pm_autoaccept.config.reviewers import ReviewSettings
 from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import NOT_IN_ENVIRONMENT, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values
@@ -214,6 +215,24 @@ def ledger_address(option: str | None = None, *, settings: Path | None = None) -
         if not faults:
             return str(checked)
     raise ConfigurationError("\n".join(faults))
+
+
+def review_settings(*, settings: Path | None = None) -> ReviewSettings:
+    """The settings of reviewers, for commands that need no account and no password.
+
+    Raises:
+        ConfigurationError: the settings file has faults, or `review_grace` is invalid.
+    """
+    file = _settings_file(settings)
+    given = _program_values(file).get("review_grace")
+    grace: object = Settings.model_fields["review_grace"].default
+    if given is not None:
+        try:
+            grace = parse_duration(given.read())
+        except ValueError as error:
+            raise ConfigurationError(given.origin.fault(str(error))) from error
+    reviewers = {} if file is None else file.reviewers
+    return ReviewSettings(grace=grace if isinstance(grace, timedelta) else timedelta(), reviewers=reviewers)
 
 
 def _settings_file(option: Path | None) -> SettingsFile | None:

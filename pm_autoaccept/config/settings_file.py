@@ -10,6 +10,7 @@ from pathlib import Path
 from pm_autoaccept.config.connections import Connection, read_connections
 from pm_autoaccept.config.formats import ledger_file, proxy_has_password
 from pm_autoaccept.config.origins import Origin, SettingValue
+from pm_autoaccept.config.reviewers import ReviewerSettings, read_reviewers
 from pm_autoaccept.config.settings import Settings
 from pm_autoaccept.errors import ConfigurationError, Fault
 from pm_autoaccept.policy.messages import listed, perhaps
@@ -51,6 +52,7 @@ class SettingsFile:
     program: Mapping[str, SettingValue] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    reviewers: Mapping[str, ReviewerSettings] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     """Faults of the file itself, in file order. The valid settings are available all the same."""
 
@@ -110,18 +112,23 @@ class _Reader:
         """Read the whole file."""
         accounts: dict[str, Account] = {}
         connections: Mapping[str, Connection] = {}
+        reviewers: Mapping[str, ReviewerSettings] = {}
         settings = []
         for key, node in root.entries:
             if key.value == "connections":
                 connections = read_connections(node, self._path, self._faults)
+            elif key.value == "reviewers":
+                reviewers = read_reviewers(node, self._faults)
             elif key.value != "accounts":
                 settings.append((key, node))
             elif isinstance(node, Entries):
                 accounts = dict(map(self._account, *zip(*node.entries, strict=True)))
             elif not isinstance(node, Broken):
                 self._faults.append(node.place.fault("`accounts` must be a mapping of account names to settings"))
-        program = self._settings(settings, (*PROGRAM_KEYS, "accounts", "connections"), "a settings file")
-        return SettingsFile(path=self._path, program=program, accounts=accounts, connections=connections)
+        program = self._settings(settings, (*PROGRAM_KEYS, "accounts", "connections", "reviewers"), "a settings file")
+        return SettingsFile(
+            path=self._path, program=program, accounts=accounts, connections=connections, reviewers=reviewers
+        )
 
     def _account(self, name: Text, node: source_text.Node) -> tuple[str, Account]:
         if not _NAME.fullmatch(name.value) or len(name.value) > _MAX_NAME_CHARACTERS:
@@ -193,6 +200,6 @@ def _refused_reason(key: str, known: tuple[str, ...], what: str) -> str | None:
         return None
     if key in SECRETS:
         return f"passwords are not allowed in the settings file; put it in a file of its own and set {key}_file"
-    if key in (*PROGRAM_KEYS, "connections"):
+    if key in (*PROGRAM_KEYS, "connections", "reviewers"):
         return f"`{key}` applies to the whole program; move it above `accounts`"
     return f"unknown setting `{key}` in {what}{perhaps(key, known)}; allowed settings: {listed(known)}"

@@ -118,7 +118,7 @@ class _Recorder:
             return None
         if given.state is HumanAnswerState.WAITING and self._may_agree(answer, given):
             return None
-        note = f", with the note: {given.note}" if given.note else ""
+        note = f', with the note "{given.note}"' if given.note else ""
         return f"{' and '.join(given.names)} {_DONE_BY[given.action]} this {self._ago(given)}{note}"
 
     def _not_allowed(self, entry: QueueEntry) -> str | None:

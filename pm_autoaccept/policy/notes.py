@@ -100,6 +100,22 @@ class Note:
         return tuple(part.field for part in self.parts if isinstance(part, Placeholder))
 
 
+def check_note(text: str) -> str:
+    """Check a note that a person wrote; returns it without blanks at its ends.
+
+    Raises:
+        ValueError: it is blank or too long, or contains a character that XML does not allow.
+    """
+    note = text.strip()
+    if not note:
+        raise ValueError("the note is blank; write 1 to 1,000 characters, or leave it out")
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise ValueError(f"the note has {len(note):,} characters; at most {MAX_NOTE_CHARACTERS:,} fit")
+    if (found := _INVALID_IN_XML.search(note)) is not None:
+        raise ValueError(f"the note contains the character {found.group()!r}, which cannot be sent; remove it")
+    return note
+
+
 def read_note(
     node: Node,
     *,

@@ -12,6 +12,7 @@ DECIDES = {
     ReasonKind.UNKNOWN,
     ReasonKind.NOT_UNDERSTOOD,
     ReasonKind.CONTRADICTORY,
+    ReasonKind.PERSON,
 }
 """Reasons of verdicts, which keep nothing back."""
 

@@ -30,6 +30,7 @@ WHY_KEPT_BACK = {
     ReasonKind.VERDICT_CHANGED: "another answer was sent before, and its outcome is unknown",
     ReasonKind.REFUSED: "Portfolio Manager refused the answer",
     ReasonKind.OVER_LIMIT: "one more answer would exceed a limit of the policy",
+    ReasonKind.ANSWER_VOID: "a reviewer answered it, but more would go along than the reviewer was shown",
 }
 
 
@@ -55,7 +56,7 @@ class Summary:
 
     Attributes:
         endings: kind → ending → number of requests.
-        rules: rule (or "no rule") → ending → number of requests.
+        rules: rule ("people" for their answers, or "no rule") → ending → number of requests.
         kept_back: reason code of answers that were kept back → ending → number of requests.
     """
 
@@ -69,7 +70,8 @@ def summarize(rows: Sequence[DecisionRow]) -> Summary:
     endings = {str(kind): Counter(ending(row) for row in rows if row.kind is kind) for kind in Kind}
     rules: dict[str, Counter[str]] = {}
     for row in rows:
-        rules.setdefault(row.rule or "no rule", Counter())[ending(row)] += 1
+        by = "people" if row.reason is ReasonKind.PERSON else row.rule or "no rule"
+        rules.setdefault(by, Counter())[ending(row)] += 1
     kept_back: dict[str, Counter[str]] = {}
     for row in rows:
         if row.kept_back is not None:

@@ -116,6 +116,19 @@ def request_key(text: str) -> tuple[str, int]:
     return named[1], int(named[2])
 
 
+_STAMP = re.compile(r"[0-9]+\.[0-9]+\.[0-9a-f]+")
+
+
+def reviewed_key(text: str) -> tuple[str, int, str | None]:
+    """Parse a key of `review`, such as `property:88@12.34.5f6a`, into kind, number and stamp (None without one)."""
+    plain, at, stamp = text.strip().partition("@")
+    if at and not _STAMP.fullmatch(stamp):
+        advice = "copy it from `review --output json`, or leave out everything from @ on"
+        raise click.UsageError(f"invalid key {text!r}; {advice}")
+    kind, number = request_key(plain)
+    return kind, number, stamp if at else None
+
+
 def policy_folder(option: Path | None, *, settings: Path | None, account: str | None) -> Path:
     """The policy folder from the command line, or else from the settings; raises `UsageError` if there is none."""
     if option is not None:

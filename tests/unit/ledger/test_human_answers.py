@@ -179,7 +179,7 @@ async def test_the_second_reviewer_reads_what_the_first_one_said(ledger):
     await give(ledger, OAK, Action.REJECT, note="Not ours.")
     result = await give(ledger, OAK, by=BEN, minute=0.2)
     assert result.status is AnswerStatus.ANSWERED
-    assert "ana rejected this 12 s ago, with the note: Not ours." in result.text
+    assert 'ana rejected this 12 s ago, with the note "Not ours."' in result.text
     assert (await give(ledger, OAK, Action.REJECT, by=BEN, minute=0.2)).status is AnswerStatus.ANSWERED
     assert await states(ledger) == ["waiting"]
 
