@@ -14,11 +14,22 @@ from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.ledger_access import read_ledger, write_ledger
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import ReviewSettings
+from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.ledger.human_answers import take_back
 from pm_autoaccept.ledger.new_answers import record_answers
 from pm_autoaccept.ledger.review_queue import review_queue
-from pm_autoaccept.model import Action, AnswerResult, AnswerStatus, Kind, NewAnswer, RequestKey, Reviewer
-from pm_autoaccept.record import QueueEntry
+from pm_autoaccept.model import (
+    Action,
+    AnswerResult,
+    AnswerStatus,
+    HumanAnswerState,
+    Kind,
+    Mode,
+    NewAnswer,
+    RequestKey,
+    Reviewer,
+)
+from pm_autoaccept.record import DecisionFilter, DecisionRow, QueueEntry
 
 RECORDED = (AnswerStatus.RECORDED, AnswerStatus.NEEDS_ANOTHER_PERSON, AnswerStatus.OBSERVED)
 """The answer is in the ledger."""
@@ -48,6 +59,17 @@ class ReviewLedger:
 
         def read(connection: Connection) -> list[QueueEntry]:
             return list(review_queue(connection, account=self.account, keys=wanted))
+
+        return read_ledger(self.option, self.settings, read, account=self.account)
+
+    def with_history(self, key: RequestKey) -> list[tuple[QueueEntry, Sequence[DecisionRow]]]:
+        """The pending requests with this key, each with the recorded decisions for the key, oldest first."""
+        wanted = DecisionFilter(kind=key.kind, id=key.id, account=self.account, every=True)
+
+        def read(connection: Connection) -> list[tuple[QueueEntry, Sequence[DecisionRow]]]:
+            entries = list(review_queue(connection, account=self.account, keys=[key]))
+            decisions = list(find_decisions(connection, wanted))
+            return [(entry, [row for row in decisions if row.account == entry.row.account]) for entry in entries]
 
         return read_ledger(self.option, self.settings, read, account=self.account)
 
@@ -114,7 +136,26 @@ def family_of(ledger: ReviewLedger, entries: Iterable[QueueEntry], action: Actio
         found += more
         known |= wanted
         wanted = {key for entry in more for key in _relatives(entry, action)} - known
-    return [entry for entry in found if entry.answer is None and entry.answered_by_policy is None]
+    return [
+        entry
+        for entry in found
+        if entry.answered_by_policy is None and (entry.answer is None or may_answer(entry, ledger.by))
+    ]
+
+
+def may_answer(entry: QueueEntry, by: Reviewer) -> bool:
+    """Whether this person may answer the request, and has not."""
+    group, given = entry.answer_rule.by, entry.answer
+    if entry.answered_by_policy is not None or entry.row.account_id in by.own_accounts:
+        return False
+    if group is not None and group not in by.groups:
+        return False
+    if given is None:
+        return True
+    if given.state is HumanAnswerState.OBSERVED:  # never sent; the account may have been switched to enforce since
+        return entry.mode is not Mode.OBSERVE
+    another_needed = given.state is HumanAnswerState.WAITING and len(given.people) < given.people_needed
+    return another_needed and by.name not in given.names
 
 
 def _relatives(entry: QueueEntry, action: Action) -> tuple[RequestKey, ...]:
