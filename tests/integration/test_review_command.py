@@ -22,15 +22,19 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
+from pm_autoaccept.cli.support.review_answers import ReviewLedger
+from pm_autoaccept.cli.support.review_prompt import ReviewPrompt
 from pm_autoaccept.clock import utc_now
+from pm_autoaccept.config import ReviewSettings
 from pm_autoaccept.errors import ConfigurationError
 from pm_autoaccept.ledger import SqlLedger
 from pm_autoaccept.ledger.db.tables import human_answer as answer_table
-from pm_autoaccept.model import Action, CustomField, Evidence, Mode, PendingRequest, Step, Truth, Verdict
+from pm_autoaccept.model import Action, CustomField, Evidence, Mode, PendingRequest, Reviewer, Step, Truth, Verdict
 from tests.examples import ALICE, BOB, connection, decided, meter_share, property_share, snapshot
 from tests.unit.ledger.acting import HOLD, SERVICE, US
 
 AGO = timedelta(minutes=5)
+ANA = Reviewer(name="ana")
 NASTY = "Oak\x1b[2J\x1b]0;pwned\x07 \u202eLLC\nproperty:1 accepted"
 
 
@@ -400,6 +404,28 @@ def test_next_answers_in_the_account_of_the_request(desk):
     assert (refused.exit_code, "pending in several accounts (elm, oak)" in refused.stderr) == (1, True)
     press(desk, "a", "a")
     assert [row[:2] for row in desk.answers()] == [("waiting", "Accept")] * 2
+
+
+def test_a_request_that_changes_under_the_reviewer_is_shown_again_with_the_note_kept(desk, monkeypatch, capsys):
+    """What changed is said; Enter then sends the note that was written before."""
+    desk.hold(OAK)
+    notes, asked = iter(["Call us.", ""]), []
+
+    def write(question: str, **_: Any) -> str:
+        asked.append(question)
+        if len(asked) == 1:
+            desk.hold(replace(OAK, access_level="Read Only"))
+        return next(notes)
+
+    monkeypatch.setattr("click.prompt", write)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    ledger = ReviewLedger(
+        option=desk.address, settings=None, account=None, by=ANA, review=ReviewSettings(grace=timedelta(seconds=10))
+    )
+    assert ReviewPrompt(ledger, read_key=lambda: "r").run() == 0
+    assert asked == ["Note to the customer (Enter: no note)", "Note to the customer (Enter: Call us.)"]
+    assert "changed this request" in capsys.readouterr().out
+    assert desk.answers() == [("waiting", "Reject", "Call us.", ["ana"])]
 
 
 def test_any_other_key_at_the_family_question_answers_nothing(desk):

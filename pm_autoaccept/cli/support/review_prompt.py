@@ -41,6 +41,7 @@ class ReviewPrompt:
     ledger: ReviewLedger
     read_key: Callable[[], str] = click.getchar
     _queue: list[tuple[ReviewLedger, RequestKey]] = field(default_factory=list, init=False)
+    _written: dict[RequestKey, str] = field(default_factory=dict, init=False)
     _answered: int = field(default=0, init=False)
     _last: tuple[ReviewLedger, Sequence[RequestKey]] | None = field(default=None, init=False)
 
@@ -128,8 +129,9 @@ class ReviewPrompt:
         return entry.row.key in recorded
 
     def _note(self, entry: QueueEntry) -> str | None:
-        """Ask for the note of a reject."""
-        default = f" (Enter: {printable(entry.note)})" if entry.note else " (Enter: no note)"
+        """Ask for the note of a reject. A note that was written for a refused answer is offered again."""
+        offered = self._written.get(entry.row.key, entry.note)
+        default = f" (Enter: {printable(offered)})" if offered else " (Enter: no note)"
         while True:
             try:
                 written = click.prompt(f"Note to the customer{default}", default="", show_default=False)
@@ -137,11 +139,13 @@ class ReviewPrompt:
                 click.echo()
                 return _CANCELLED
             if not written.strip():
-                return entry.note
+                return offered
             try:
-                return check_note(written)
+                self._written[entry.row.key] = check_note(written)
             except ValueError as error:
                 click.echo(f"{error}.")
+            else:
+                return self._written[entry.row.key]
 
     def _undo(self) -> None:
         if self._last is None:
