@@ -48,6 +48,7 @@ def review(
     `pm-autoaccept run` sends the answers: until then, for a few seconds, `review take-back` takes one back.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options_before_subcommand(context)
         return None
     from pm_autoaccept.cli.output.review_entries import columns, text_columns
     from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
@@ -82,6 +83,20 @@ def review(
 
     read_ledger(ledger, settings, show, account=account)
     return 0
+
+
+def _refuse_options_before_subcommand(context: click.Context) -> None:
+    """Raise `UsageError` if the list's options precede a subcommand, which would ignore them, even --ledger."""
+    from click.core import ParameterSource
+
+    given = [
+        each.opts[0]
+        for each in context.command.params
+        if each.name and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        name = context.invoked_subcommand
+        raise click.UsageError(f"{given[0]} must come after `{name}`: `review {name} … {given[0]} …`")
 
 
 def _answering(command: Callable[..., Any]) -> Callable[..., Any]:

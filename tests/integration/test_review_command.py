@@ -52,13 +52,16 @@ class Desk:
 
     def __init__(self, address: str, tmp_path) -> None:
         self.address, self.settings, self.reads = address, tmp_path / "settings.yaml", 0
+        self.name = "oak"
 
     def ledger(self, happen: Callable[[SqlLedger], Any]) -> Any:
         """Let something happen in the ledger."""
 
         async def work() -> Any:
-            ledger = await SqlLedger.open(self.address, name="oak")
-            await ledger.claim(service=SERVICE, provider=US, at=utc_now() - AGO)
+            ledger = await SqlLedger.open(self.address, name=self.name)
+            await ledger.claim(
+                service=SERVICE, provider=replace(US, id=len(self.name) + ord(self.name[0])), at=utc_now() - AGO
+            )
             try:
                 return await happen(ledger)
             finally:
@@ -333,6 +336,13 @@ def test_without_a_terminal_nothing_is_answered_unless_confirmed(desk):
     assert desk.answers() == []
 
 
+def test_an_option_in_front_of_a_subcommand_is_refused(desk):
+    """It would be ignored, and the answer might be recorded in another ledger."""
+    given = CliRunner().invoke(cli, ["review", "--ledger", desk.address, "accept", str(OAK.key), "--yes"])
+    assert given.exit_code == 2
+    assert "--ledger must come after `accept`" in given.output
+
+
 def _asks(shown: str, terminal: int) -> bool:
     """Whether the command waits for a key or a line. What was typed ahead of a question is dropped on purpose."""
     by_lines = bool(termios.tcgetattr(terminal)[3] & termios.ICANON)
@@ -379,6 +389,17 @@ def test_what_was_taken_back_is_asked_about_again(desk):
     shown = press(desk, "a", "u", "n", "q")
     assert "[3/3] connection:" in shown
     assert shown.endswith("Answered 0 requests.\n")
+
+
+def test_next_answers_in_the_account_of_the_request(desk):
+    """One customer asked two of our accounts for a connection, so that its key alone is ambiguous."""
+    desk.hold(OAK)
+    desk.name = "elm"
+    desk.hold(OAK)
+    refused = desk.say("accept", str(OAK.key), "--yes")
+    assert (refused.exit_code, "pending in several accounts (elm, oak)" in refused.stderr) == (1, True)
+    press(desk, "a", "a")
+    assert [row[:2] for row in desk.answers()] == [("waiting", "Accept")] * 2
 
 
 def test_any_other_key_at_the_family_question_answers_nothing(desk):
