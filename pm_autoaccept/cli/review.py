@@ -329,6 +329,8 @@ def _report(results: Sequence[AnswerResult], here: ReviewLedger, *, output: str)
         them, seconds = "it" if len(recorded) == 1 else "them", here.review.grace.total_seconds()
         sent = f"`run` sends {them} in {seconds:g} s; until then, `review take-back` takes {them} back"
         click.echo(f"Recorded {what}, by {here.by.name}. {sent if seconds else f'`run` sends {them} now'}.")
+        for pause in here.pauses({each.account for each in recorded}):
+            click.echo(printable(f"Not sent until `resume`: {pause}."), err=True)
     return 1 if refused else 0
 
 

@@ -293,6 +293,18 @@ def test_in_observe_mode_the_answer_is_recorded_and_said_not_to_be_sent(desk):
     assert set(desk.listed("--mine")) == {str(OAK.key)}
 
 
+def test_while_answering_is_paused_the_command_says_that_the_answer_waits(desk):
+    """With who paused it and why."""
+    desk.hold(OAK, ELM)
+    pause = ["pause", "--why", "wrong table", "--ledger", desk.address]
+    CliRunner().invoke(cli, [*pause, "--account", "oak"], catch_exceptions=False)
+    assert "Not sent until `resume`: " in (said := desk.say("accept", str(OAK.key), "--yes")).stderr
+    assert "paused account oak at " in said.stderr
+    assert "wrong table" in said.stderr
+    CliRunner().invoke(cli, ["resume", "--account", "oak", "--ledger", desk.address], catch_exceptions=False)
+    assert desk.say("accept", str(ELM.key), "--yes").stderr == ""
+
+
 def test_everything_about_one_request_is_shown(desk):
     """With what was expected and found, what each answer also does, and an earlier decision."""
     share = replace(SHARE, custom=(CustomField("Customer Number", "C-1"),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pm_autoaccept.config import ReviewSettings
 from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.ledger.human_answers import take_back
 from pm_autoaccept.ledger.new_answers import record_answers
+from pm_autoaccept.ledger.pauses import current_pauses
 from pm_autoaccept.ledger.review_queue import review_queue
 from pm_autoaccept.model import (
     Action,
@@ -82,6 +83,14 @@ class ReviewLedger:
                 connection, answers, account=self.account, by=self.by, grace=self.review.grace, at=utc_now()
             ),
         )
+
+    def pauses(self, accounts: Collection[str]) -> list[str]:
+        """The pauses that keep answers of these accounts waiting: who paused, when and why."""
+
+        def read(connection: Connection) -> list[str]:
+            return [str(each) for each in current_pauses(connection) if each.name is None or each.name in accounts]
+
+        return read_ledger(self.option, self.settings, read)
 
     def take_back(self, keys: Sequence[RequestKey]) -> list[tuple[RequestKey, bool, str]]:
         """Take back the answers to these requests, where that is still possible."""
