@@ -11,8 +11,9 @@ from pm_autoaccept.model import Outgoing
 
 CONTENT_TYPE = "application/cloudevents+json"
 _TYPE_PREFIX = "pm-autoaccept."
-PERSONAL = "personal"
-"""The key of a body, and of each event in it, that holds names and customer input."""
+_PERSONAL = frozenset({"username", "custom", "people"})
+"""The keys that hold names and customer input. The outbox adds them only if a target asks for them; this is a second
+check, because what has left cannot be taken back."""
 
 
 def cloud_event(notice: Outgoing, *, personal: bool) -> str:
@@ -26,15 +27,16 @@ def cloud_event(notice: Outgoing, *, personal: bool) -> str:
         "datacontenttype": "application/json",
         "data": dict(notice.body) if personal else without_personal(notice.body),
     }
-    if request := notice.body.get("request"):
-        event["subject"] = str(request)
+    about = notice.body.get("request") or notice.body.get("subject")
+    if isinstance(about, Mapping) and about.get("key"):
+        event["subject"] = str(about["key"])
     return json.dumps(event, separators=(",", ":"))
 
 
 def without_personal(value: object) -> object:
     """The JSON value without names and customer input, at any depth."""
     if isinstance(value, Mapping):
-        return {key: without_personal(each) for key, each in value.items() if key != PERSONAL}
+        return {key: without_personal(each) for key, each in value.items() if key not in _PERSONAL}
     if isinstance(value, list | tuple):
         return [without_personal(each) for each in value]
     return value

@@ -1,11 +1,7 @@
 """Writes what people read in mail and chat: a subject and plain text. Programs get `cloud_event` instead.
 
-The body of a notice has these values, each optional. Its events, if it gathers several, have the same ones.
-
-- `request`: kind and id, for example `property:88`; `key`: the same with what a reviewer saw, for commands
-- `group`, `rule`, `reason`, `owner_id`, `property_id`, `held_since`, `answer`, `by`, `what`, `why`
-- `personal`: `owner_username`, `reason_text`, `note`, and `custom_fields` by name
-- `events`: the events of a batch, a digest or a reminder; `more`: how many it does not list
+It reads the bodies that `ledger.notices`, `ledger.notice_rounds` and `ledger.outbox` write: a `request` or `subject`
+with more about it, `events` that were gathered, or the `requests` of a digest. Every value may be missing.
 """
 
 from __future__ import annotations
@@ -23,7 +19,11 @@ from pm_autoaccept.policy.durations import written_duration
 MOST_EVENTS = 50
 """More events are counted, and not listed: chat systems cut long messages in the middle."""
 _MOST_FIELDS = 10
-_KEY = re.compile(r"[a-z]{1,20}:[0-9]{1,18}(@[0-9a-f.]{1,60})?")
+_NAME_AND_VALUE = 2
+_KEY = re.compile(r"[a-z]{1,20}:[0-9]{1,18}")
+_NAME = re.compile(r"[a-z0-9._-]{1,60}")
+_ONLY_ACCOUNT = "default"
+"""The account's name if the settings name none; commands then need no `--account`."""
 
 _HEADLINES = {
     NoticeKind.REQUEST_HELD: "Held for review",
@@ -44,8 +44,15 @@ _HEADLINES = {
 }
 _TO_REVIEW = frozenset({NoticeKind.REQUEST_HELD, NoticeKind.ANSWER_VOID, NoticeKind.DIGEST, NoticeKind.REMINDER})
 """Notices that people answer."""
-_OF_A_FEW = frozenset({NoticeKind.DIGEST, NoticeKind.REMINDER})
-"""Notices with their oldest event first."""
+_DETAILS = (
+    ("account_id", "owner's account id"),
+    ("property_id", "property id"),
+    ("action", "answer"),
+    ("answered_by", "answered by"),
+    ("text", "what"),
+    ("why", "why"),
+    ("reason_text", "reason"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,15 @@ class Message:
 
     subject: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One event of a message, with its kind, its account and all values about it and its request."""
+
+    kind: NoticeKind
+    account: str
+    values: Mapping[str, Any]
 
 
 def compose(notice: Outgoing, channel: Channel, *, personal: bool, now: datetime, time_zone: tzinfo = UTC) -> Message:
@@ -67,16 +83,42 @@ def compose(notice: Outgoing, channel: Channel, *, personal: bool, now: datetime
         time_zone: the readers' time zone.
     """
     writer = _Writer(channel, personal, now, time_zone)
-    listed: Sequence[Mapping[str, Any]] = [each for each in notice.body.get("events", ()) if isinstance(each, Mapping)]
-    events = listed or ([notice.body] if "request" in notice.body or "key" in notice.body else [])
-    if notice.kind in _OF_A_FEW:
-        events = sorted(events, key=lambda event: str(event.get("held_since") or "9999"))
-    total = len(events) + _count(notice.body.get("more"))
-    headline = _HEADLINES[notice.kind]
-    about = f"{total:,} requests" if total > 1 else (writer.request(events[0]) if events else "")
-    where = f" ({notice.account})" if notice.account else ""
-    subject = one_line(f"[pm-autoaccept] {headline}{': ' if about else ''}{about}{where}", limit=MAX_SUBJECT_CHARACTERS)
-    return Message(subject, "\n".join(writer.text(notice, events, total)))
+    items = _items(notice)
+    held = notice.body.get("held")
+    total = max(len(items), held if isinstance(held, int) else 0)
+    kinds = {item.kind for item in items} or {notice.kind}
+    headline = _HEADLINES[notice.kind] if len(kinds) == 1 else "News"
+    what = "requests" if kinds <= _TO_REVIEW else "events"
+    about = f": {total:,} {what}" if total > 1 else "".join(f": {writer.key(item)}" for item in items)
+    accounts = {item.account for item in items} or {notice.account}
+    where = f" ({next(iter(accounts))})" if len(accounts) == 1 and accounts != {""} else ""
+    subject = one_line(f"[pm-autoaccept] {headline}{about}{where}", limit=MAX_SUBJECT_CHARACTERS)
+    return Message(
+        neutral(subject, channel, limit=MAX_SUBJECT_CHARACTERS), "\n".join(writer.text(notice, items, total))
+    )
+
+
+def _items(notice: Outgoing) -> Sequence[_Item]:
+    """The events of a notice, in order."""
+    body = notice.body
+    for name in ("events", "requests"):
+        listed = body.get(name)
+        if isinstance(listed, list | tuple):
+            return [_item(notice, each, of_event=name == "events") for each in listed if isinstance(each, Mapping)]
+    return [_item(notice, body)] if _about(body) else []
+
+
+def _item(notice: Outgoing, body: Mapping[str, Any], *, of_event: bool = False) -> _Item:
+    kind = notice.kind
+    if of_event and body.get("kind") in set(NoticeKind):
+        kind = NoticeKind(body["kind"])
+    return _Item(kind, str(body.get("account") or notice.account), {**body, **_about(body)})
+
+
+def _about(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a notice says about its request, connection or share."""
+    about = body.get("request") or body.get("subject")
+    return about if isinstance(about, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,75 +130,68 @@ class _Writer:
     now: datetime
     time_zone: tzinfo
 
-    def text(self, notice: Outgoing, events: Sequence[Mapping[str, Any]], total: int) -> Iterator[str]:
+    def text(self, notice: Outgoing, items: Sequence[_Item], total: int) -> Iterator[str]:
         """The lines of the message."""
         account = f", account {self._neutral(notice.account)}" if notice.account else ""
-        yield f"{_HEADLINES[notice.kind]}{account}, {self._moment(notice.created_at)}"
-        for name in ("what", "why"):
-            if notice.body.get(name):
-                yield self._neutral(notice.body[name])
+        mixed = len({item.kind for item in items}) > 1
+        headline = f"{total:,} events" if mixed else _HEADLINES[notice.kind]
+        yield f"{headline}{account}, {self._moment(notice.created_at)}"
+        if not items:
+            yield from (self._neutral(notice.body[name]) for name in ("what", "text", "why") if notice.body.get(name))
         if notice.kind is NoticeKind.TEST:
             yield "If you can read this, notices reach you. You need not do anything."
-        for event in events[:MOST_EVENTS]:
+        for item in items[:MOST_EVENTS]:
             yield ""
-            yield from self._event(event)
-        if (more := total - min(len(events), MOST_EVENTS)) > 0:
+            yield from self._item(item, named=mixed)
+        if (more := total - min(len(items), MOST_EVENTS)) > 0 and items:
             yield ""
             yield f"And {more:,} more."
-        if notice.kind in _TO_REVIEW:
+        if to_review := [item for item in items if item.kind in _TO_REVIEW]:
             yield ""
-            yield from self._how_to_answer(events, total)
+            yield from self._how_to_answer(to_review, only=total == 1)
 
-    def _event(self, event: Mapping[str, Any]) -> Iterator[str]:
-        rule = f", rule {self._neutral(event['rule'])}" if event.get("rule") else ""
-        since = self._since(event.get("held_since"))
-        yield f"- {self.request(event)}{rule}{since}"
-        details = [
-            f"{name}: {self._neutral(event[key])}"
-            for key, name in (
-                ("owner_id", "owner's account id"),
-                ("property_id", "property id"),
-                ("answer", "answer"),
-                ("by", "by"),
-                ("why", "why"),
-            )
-            if event.get(key) and (key != "why" or "events" not in event)
-        ]
-        yield from (f"  {line}" for line in details)
-        known = event.get("personal")
-        if self.personal and isinstance(known, Mapping):
-            yield from (f"  {line}" for line in self._customer(known))
-        elif event.get("reason"):
-            yield f"  reason: {self._neutral(event['reason'])}"
+    def _item(self, item: _Item, *, named: bool) -> Iterator[str]:
+        values = item.values
+        headline = f"{_HEADLINES[item.kind]}: " if named else ""
+        rule = f", rule {self._neutral(values['rule'])}" if values.get("rule") else ""
+        yield f"- {headline}{self.key(item)}{rule}{self._since(values.get('since'))}"
+        for key, name in _DETAILS:
+            if values.get(key):
+                yield f"  {name}: {self._neutral(values[key])}"
+        if self.personal:
+            yield from (f"  {line}" for line in self._personal(values))
 
-    def _customer(self, known: Mapping[str, Any]) -> Iterator[str]:
-        for key, name in (("owner_username", "owner"), ("reason_text", "reason"), ("note", "note")):
-            if known.get(key):
-                yield f"{name}: {self._neutral(known[key])}"
-        fields = known.get("custom_fields")
-        if isinstance(fields, Mapping):
-            for name, value in list(fields.items())[:_MOST_FIELDS]:
-                yield f"{self._neutral(name)}: {self._neutral(value)}"
+    def _personal(self, values: Mapping[str, Any]) -> Iterator[str]:
+        if values.get("username"):
+            yield f"owner: {self._neutral(values['username'])}"
+        people, custom = values.get("people"), values.get("custom")
+        if isinstance(people, list | tuple) and people:
+            yield f"people: {self._neutral(', '.join(map(str, people)))}"
+        for field in list(custom)[:_MOST_FIELDS] if isinstance(custom, list | tuple) else ():
+            if isinstance(field, list | tuple) and len(field) == _NAME_AND_VALUE:
+                yield f"{self._neutral(field[0])}: {self._neutral(field[1])}"
 
-    def _how_to_answer(self, events: Sequence[Mapping[str, Any]], total: int) -> Iterator[str]:
+    def _how_to_answer(self, items: Sequence[_Item], *, only: bool) -> Iterator[str]:
         yield "To answer:"
-        if total == 1 and events:
-            key = self._key(events[0])
-            yield f"  pm-autoaccept review show {key}"
-            yield f"  pm-autoaccept review accept {key}"
-            yield f"  pm-autoaccept review reject {key} --note TEXT"
-        else:
+        if not only:
             yield "  pm-autoaccept review          lists what waits"
             yield "  pm-autoaccept review next     answers one after another"
+            return
+        key = self._command_key(items[0])
+        yield f"  pm-autoaccept review show {key}"
+        yield f"  pm-autoaccept review accept {key}"
+        yield f"  pm-autoaccept review reject {key} --note TEXT"
 
-    def request(self, event: Mapping[str, Any]) -> str:
+    def key(self, item: _Item) -> str:
         """Kind and id of a request, for example `property:88`."""
-        return self._neutral(str(event.get("request") or event.get("key") or "").partition("@")[0])
+        return self._neutral(item.values.get("key") or "")
 
-    def _key(self, event: Mapping[str, Any]) -> str:
-        """The key for commands. It is the program's own, and must be copied exactly."""
-        key = str(event.get("key") or event.get("request") or "")
-        return key if _KEY.fullmatch(key) else "KEY"
+    def _command_key(self, item: _Item) -> str:
+        """The key for commands, and the account. They are the program's own, and must be copied exactly."""
+        key = str(item.values.get("key") or "")
+        account = item.account
+        named = f" --account {account}" if _NAME.fullmatch(account) and account != _ONLY_ACCOUNT else ""
+        return (key if _KEY.fullmatch(key) else "KEY") + named
 
     def _since(self, text: object) -> str:
         try:
@@ -164,15 +199,10 @@ class _Writer:
         except ValueError:
             return ""
         since = since if since.tzinfo else since.replace(tzinfo=UTC)
-        age = max(self.now - since, timedelta())
-        return f", held for {written_duration(age)}"
+        return f", held for {written_duration(max(self.now - since, timedelta()))}"
 
     def _moment(self, moment: datetime) -> str:
         return moment.astimezone(self.time_zone).strftime("%Y-%m-%d %H:%M %Z")
 
     def _neutral(self, text: object) -> str:
         return neutral(text, self.channel)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

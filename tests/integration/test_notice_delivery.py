@@ -38,15 +38,14 @@ SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 PATH = "/pm/t0ken-in-a-path"
 NASTY = "Oak\r\nBcc: all@example.org\r\n\r\n<!channel> @everyone [pay](https://evil.example/x) \x1b[31m\u202egnp.exe"
+REQUEST = {"key": "property:88", "kind": "property", "id": 88, "account_id": 42, "property_id": 88}
+WHO = {"username": NASTY, "custom": [["Account", "77"]]}
 HELD = {
-    "request": "property:88",
-    "key": "property:88@1204.5531.9f3a1c2e0b1d",
+    "request": REQUEST | WHO,
     "group": "benchmarking",
     "rule": "unknown-address",
-    "owner_id": 42,
-    "property_id": 88,
-    "held_since": "2026-05-01T10:00:00+00:00",
-    "personal": {"owner_username": NASTY, "reason_text": "the address is unknown", "custom_fields": {"Account": "77"}},
+    "reason_text": "the address is unknown",
+    "since": "2026-05-01T10:00:00+00:00",
 }
 
 needs_apprise = pytest.mark.skipif(
@@ -116,7 +115,7 @@ async def test_a_webhook_is_verified_by_the_schemes_own_library(receiver) -> Non
     assert request.headers["Content-Type"] == "application/cloudevents+json"
     assert event["type"] == "pm-autoaccept.request.held"
     assert (event["source"], event["subject"]) == ("/pm-autoaccept/our-utility", "property:88")
-    assert event["data"] == {key: value for key, value in HELD.items() if key != "personal"}
+    assert event["data"] == HELD | {"request": REQUEST}
 
 
 async def test_the_body_is_a_cloud_event(receiver) -> None:
@@ -223,7 +222,7 @@ async def test_hostile_text_in_a_webhook_is_ascii(receiver) -> None:
     receives, url = receiver
     await deliver_to(url, secret=SIGNING, personal=True)(notice())
     assert all(0x20 <= ord(char) < 0x7F for char in webhook.cloud_event(notice(), personal=True))
-    assert receives.verified[0]["data"]["personal"]["owner_username"] == NASTY
+    assert receives.verified[0]["data"]["request"]["username"] == NASTY
 
 
 async def test_a_target_that_is_gone_from_the_settings_is_dead() -> None:
@@ -296,7 +295,7 @@ async def test_a_mail_is_read(mail_server) -> None:
     assert mail["Bcc"] is None
     assert mail.get_content_type() == "text/plain"
     text = mail.get_content()
-    assert "pm-autoaccept review accept property:88@1204.5531.9f3a1c2e0b1d" in text
+    assert "pm-autoaccept review accept property:88 --account our-utility" in text
     assert "owner: Oak Bcc: all@example\u2024org <!channel> @everyone" in text
     assert not set(text) & set("\x1b\u202e")
     assert "https://" not in text
@@ -332,7 +331,7 @@ async def test_a_chat_message_is_read(scheme) -> None:
     (got,) = texts
     text = got["message"] if scheme == "json" else got["text"]
     assert "Held for review" in text
-    assert "pm-autoaccept review show property:88@1204.5531.9f3a1c2e0b1d" in text
+    assert "pm-autoaccept review show property:88 --account our-utility" in text
     for hostile in ("<!channel>", "@everyone", "](", "https://", "evil.example", "\x1b", "\u202e"):
         assert hostile not in text
 

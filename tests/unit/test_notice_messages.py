@@ -17,20 +17,15 @@ from pm_autoaccept.notices.neutral_text import MAX_SUBJECT_CHARACTERS, MAX_VALUE
 from pm_autoaccept.telemetry.terminal import printable
 
 NOW = datetime(2026, 5, 4, 14, tzinfo=UTC)
+REQUEST = {"key": "property:88", "kind": "property", "id": 88, "account_id": 42, "property_id": 88}
+CUSTOMER = {"username": "oak_llc", "custom": [["Account number", "77-1"]]}
 HELD = {
-    "request": "property:88",
-    "key": "property:88@1204.5531.9f3a1c2e0b1d",
+    "request": REQUEST,
+    "group": "benchmarking",
     "rule": "unknown-address",
     "reason": "rule",
-    "owner_id": 42,
-    "property_id": 88,
-    "held_since": "2026-05-01T10:00:00+00:00",
-    "personal": {
-        "owner_username": "oak_llc",
-        "reason_text": "the address is unknown",
-        "note": "Please call us.",
-        "custom_fields": {"Account number": "77-1"},
-    },
+    "reason_text": "the address is unknown",
+    "since": "2026-05-01T10:00:00+00:00",
 }
 
 
@@ -42,7 +37,7 @@ def message(kind: NoticeKind, channel: Channel = Channel.MAIL, *, names: bool = 
 
 def test_a_held_request() -> None:
     """It says what is held, why, for how long, and how to answer."""
-    read = message(NoticeKind.REQUEST_HELD, names=True, **HELD)
+    read = message(NoticeKind.REQUEST_HELD, names=True, **HELD | {"request": REQUEST | CUSTOMER})
     assert read.subject == "[pm-autoaccept] Held for review: property:88 (our-city)"
     assert read.text == (
         "Held for review, account our-city, 2026-05-04 09:00 CDT\n"
@@ -50,52 +45,86 @@ def test_a_held_request() -> None:
         "- property:88, rule unknown-address, held for 3d 4h\n"
         "  owner's account id: 42\n"
         "  property id: 88\n"
-        "  owner: oak_llc\n"
         "  reason: the address is unknown\n"
-        "  note: Please call us.\n"
+        "  owner: oak_llc\n"
         "  Account number: 77-1\n"
         "\n"
         "To answer:\n"
-        "  pm-autoaccept review show property:88@1204.5531.9f3a1c2e0b1d\n"
-        "  pm-autoaccept review accept property:88@1204.5531.9f3a1c2e0b1d\n"
-        "  pm-autoaccept review reject property:88@1204.5531.9f3a1c2e0b1d --note TEXT"
+        "  pm-autoaccept review show property:88 --account our-city\n"
+        "  pm-autoaccept review accept property:88 --account our-city\n"
+        "  pm-autoaccept review reject property:88 --account our-city --note TEXT"
     )
 
 
 def test_without_personal_data() -> None:
     """Names and customer input are left out unless the target asks for them; ids stay."""
-    text = message(NoticeKind.REQUEST_HELD, **HELD).text
-    assert "owner's account id: 42" in text
-    assert "reason: rule" in text
-    assert not [each for each in ("oak_llc", "address is", "call us", "77-1") if each in text]
+    body = HELD | {"request": REQUEST | CUSTOMER, "people": ["ana"]}
+    text = message(NoticeKind.REQUEST_HELD, **body).text
+    sent = Outgoing(event_id="id", created_at=NOW, kind=NoticeKind.REQUEST_HELD, account="a", body=body)
+    for shown in (text, cloud_event(sent, personal=False)):
+        assert "42" in shown
+        assert not [each for each in ("oak_llc", "77-1", "ana") if f'"{each}"' in shown or f": {each}" in shown]
 
 
-def events(count: int) -> list[dict[str, object]]:
-    """Held requests, newest first."""
-    since = [(NOW - timedelta(hours=hours)).isoformat() for hours in range(1, count + 1)]
-    return [{"request": f"meter:{number}", "held_since": each} for number, each in enumerate(since)]
+def requests(count: int) -> list[dict[str, object]]:
+    """Held requests, oldest first."""
+    ages = range(count, 0, -1)
+    return [{"key": f"meter:{hours}", "since": (NOW - timedelta(hours=hours)).isoformat()} for hours in ages]
 
 
 def test_a_gathered_batch() -> None:
     """One message for all, in the order in which they came."""
-    read = message(NoticeKind.REQUEST_HELD, events=events(2))
+    events = [
+        {"kind": "request.held", "account": "our-city", "request": each, "since": each["since"]} for each in requests(2)
+    ]
+    read = message(NoticeKind.REQUEST_HELD, events=events)
     assert read.subject == "[pm-autoaccept] Held for review: 2 requests (our-city)"
     assert [line for line in read.text.splitlines() if line.startswith("- ")] == [
-        "- meter:0, held for 1h",
-        "- meter:1, held for 2h",
+        "- meter:2, held for 2h",
+        "- meter:1, held for 1h",
     ]
     assert read.text.endswith("  pm-autoaccept review next     answers one after another")
 
 
-@pytest.mark.parametrize("kind", [NoticeKind.DIGEST, NoticeKind.REMINDER])
-def test_a_digest_and_a_reminder_begin_with_the_oldest(kind) -> None:
-    """They list the oldest first, count what they do not list, and say how to answer."""
-    read = message(kind, events=events(MOST_EVENTS + 10), more=1000)
-    assert read.subject.endswith("aiting for review: 1,060 requests (our-city)")
+def test_a_batch_of_different_events() -> None:
+    """Each says what it is."""
+    events = [
+        {"kind": "access.lowered", "account": "one", "subject": {"key": "meter:7"}, "text": "Full Access → Read Only"},
+        {
+            "kind": "request.answer_void",
+            "account": "two",
+            "request": REQUEST,
+            "why": "the customer changed the answers",
+        },
+    ]
+    read = message(NoticeKind.ACCESS_LOWERED, events=events)
+    assert read.subject == "[pm-autoaccept] News: 2 events"
+    assert read.text.splitlines()[2:8] == [
+        "- Access lowered to Read Only: meter:7",
+        "  what: Full Access → Read Only",
+        "",
+        "- Answer void, review again: property:88",
+        "  owner's account id: 42",
+        "  property id: 88",
+    ]
+    assert "  why: the customer changed the answers" in read.text
+
+
+def test_a_digest_begins_with_the_oldest() -> None:
+    """It lists the oldest first, counts what it does not list, and says how to answer."""
+    read = message(NoticeKind.DIGEST, date="2026-05-04", held=1060, requests=requests(MOST_EVENTS + 10))
+    assert read.subject == "[pm-autoaccept] Waiting for review: 1,060 requests (our-city)"
     listed = [line for line in read.text.splitlines() if line.startswith("- ")]
-    assert listed[0] == "- meter:59, held for 2d 12h"
+    assert listed[0] == "- meter:60, held for 2d 12h"
     assert len(listed) == MOST_EVENTS
     assert "And 1,010 more." in read.text
+
+
+def test_a_reminder() -> None:
+    """It is about one request, and says how long it has been held."""
+    read = message(NoticeKind.REMINDER, **HELD)
+    assert read.subject == "[pm-autoaccept] Still waiting for review: property:88 (our-city)"
+    assert "held for 3d 4h" in read.text
 
 
 def test_stopped_and_over() -> None:
@@ -116,10 +145,9 @@ def test_every_kind_has_words(kind) -> None:
 
 def test_a_body_that_is_not_as_expected() -> None:
     """A message comes of anything that the outbox may hold."""
+    odd = {"key": "property:88; rm -rf /", "custom": [["one"], "x"], "people": "x", "since": "long ago"}
     read = message(
-        NoticeKind.REQUEST_HELD,
-        events=[{"key": "property:88; rm -rf /", "held_since": "long ago", "personal": "x"}, "nothing"],
-        more=-3,
+        NoticeKind.REQUEST_HELD, names=True, events=[{"request": odd, "kind": "strange"}, "nothing"], held="x"
     )
     assert "review show KEY" in read.text
 
@@ -157,7 +185,7 @@ def test_hostile_text_is_neutral(text, channel) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_in_a_subject(text) -> None:
     """A mail's subject stays one line of limited length, even if the ledger holds something odd."""
-    read = message(NoticeKind.REQUEST_HELD, request=text)
+    read = message(NoticeKind.REQUEST_HELD, request={"key": text})
     assert read.subject.isprintable()
     assert len(read.subject) <= MAX_SUBJECT_CHARACTERS
 
@@ -165,14 +193,16 @@ def test_hostile_text_in_a_subject(text) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_on_a_terminal(text) -> None:
     """A message that is printed, for example by a mail program, controls no terminal."""
-    read = message(NoticeKind.REQUEST_HELD, names=True, **HELD | {"personal": {"owner_username": text}})
+    read = message(NoticeKind.REQUEST_HELD, names=True, request=REQUEST | {"username": text, "custom": [[text, text]]})
     assert printable(read.text, keep="\n") == read.text
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_in_a_webhook(text) -> None:
     """The JSON is ASCII and one line, so that a log of it is harmless too."""
-    sent = Outgoing(event_id="id", created_at=NOW, kind=NoticeKind.TEST, account="a", body={"personal": {"n": text}})
+    sent = Outgoing(
+        event_id="id", created_at=NOW, kind=NoticeKind.TEST, account="a", body={"request": {"username": text}}
+    )
     assert all(0x20 <= ord(char) < 0x7F for char in cloud_event(sent, personal=True))
 
 
