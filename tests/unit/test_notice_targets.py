@@ -10,7 +10,7 @@ import pytest
 
 from pm_autoaccept.config import list_settings, load_accounts, notice_targets, policy_names, review_settings
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.model import NoticeTarget, TargetKind
+from pm_autoaccept.model import NoticeKind, NoticeTarget, TargetKind
 
 SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MAIL = "mailtos://robot:pa55phrase@mail.example.org?to=team@example.org"
@@ -201,3 +201,15 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match="apprise"):
         policy_names(tmp_path / "settings.yaml")
     assert review_settings(settings=tmp_path / "settings.yaml").reviewers == {}
+
+
+def test_the_targets_on_the_page_are_read(tmp_path, monkeypatch):
+    """Whoever copies the example and brings the secrets has its targets."""
+    page = (Path(__file__).parents[2] / "docs" / "notices.md").read_text(encoding="utf-8")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "queue").write_text(SIGNING)
+    (tmp_path / "secrets" / "benchmarking-mail").write_text(MAIL)
+    monkeypatch.setenv("SUPERVISORS_CHAT", "slack://T1/B2/TOKEN")
+    targets = load(tmp_path, page.partition("```yaml\n")[2].partition("```")[0]).targets
+    assert list(targets) == ["queue", "benchmarking-team", "supervisors"]
+    assert all(f"| `{kind}" in page or f"`{kind}`" in page for kind in NoticeKind)
