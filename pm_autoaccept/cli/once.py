@@ -40,7 +40,7 @@ def once(output: str, *, now: bool, **overrides: Any) -> int:  # noqa: ANN401 â€
     return run_to_end(lambda stop: _once(settings, stop, now=now, output=output), settings=settings)
 
 
-async def _once(settings: Settings, stop: Stop, *, now: bool, output: str) -> int:
+async def _once(settings: Settings, stop: Stop, *, now: bool = False, output: str) -> int:
     from pm_autoaccept.daemon import hold_lease, holder_name
     from pm_autoaccept.ledger import Leases, SqlLedger
 
