@@ -10,6 +10,9 @@ RETRY_WAITS = (
 )
 """The wait after each failed attempt, as Standard Webhooks recommends: ten attempts within 75 hours 35 minutes."""
 
+EVERY_ATTEMPT = sum(RETRY_WAITS, timedelta())
+"""How long all attempts take."""
+
 MAX_ATTEMPTS = len(RETRY_WAITS) + 1
 """How often a notice is tried before it is dead."""
 

@@ -14,7 +14,7 @@ from pm_autoaccept.ledger.db.queries import last_numbers, last_of_each_request
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.held_requests import KEPT_BACK_FOR_REVIEW
-from pm_autoaccept.ledger.holds import DecidedRow, record_holds
+from pm_autoaccept.ledger.holds import WITHOUT_DOUBT, DecidedRow, record_holds
 from pm_autoaccept.ledger.notices import NewHold, add_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
 from pm_autoaccept.model import Decision, KeptBack, Mode, NoticeTarget, Reason, Verdict
@@ -75,13 +75,14 @@ def _new_hold(decided: DecidedRow, back: Reason | None) -> NewHold | None:
     kept_back = back is not None and back.kind in KEPT_BACK_FOR_REVIEW
     if not decided.new or decision.tell is None or not (decision.verdict is Verdict.HOLD or kept_back):
         return None
-    same_group = before is not None and before.tell == decision.tell
-    waited = before is not None and (before.verdict == Verdict.HOLD or before.kept_back in KEPT_BACK_FOR_REVIEW)
-    if same_group and waited and before is not None and before.rule == decision.rule:
-        return None
-    # It was only in doubt meanwhile, for example because a table could not be read.
-    if row.held_since is not None and row.held_rule == decision.rule and not (waited and not same_group):
-        return None
+    if before is not None and before.reason not in WITHOUT_DOUBT:
+        # It was only in doubt, for example because a table could not be read, and may have been held all the time.
+        if row.held_since is not None and row.held_rule == decision.rule:
+            return None
+    elif before is not None and (before.rule, before.tell) == (decision.rule, decision.tell):
+        waited = before.verdict == Verdict.HOLD or before.kept_back in KEPT_BACK_FOR_REVIEW
+        if waited:
+            return None
     reason = back if kept_back and back is not None else decision.reason
     return NewHold(request=row.id, rule=decision.rule, reason=reason.kind, reason_text=reason.text, group=decision.tell)
 

@@ -31,7 +31,7 @@ from pm_autoaccept.model import (
     Outgoing,
     TargetKind,
 )
-from pm_autoaccept.notice_schedule import next_attempt
+from pm_autoaccept.notice_schedule import EVERY_ATTEMPT, next_attempt
 
 MAX_GATHERED = 200
 """The most events in one message to people."""
@@ -135,6 +135,14 @@ def resend(
         which.append(table.target == target)
     again = {"state": NoticeState.WAITING, "due_at": at, "attempts": 0, "ended_at": None, "claimed_until": None}
     return connection.execute(notice_table.update().where(*which).values(**again, error="")).rowcount
+
+
+def end_notices_of_others(connection: Connection, targets: Collection[str], *, at: datetime) -> int:
+    """End the old notices of targets that are not in the settings any more; returns how many those are."""
+    table = notice_table.c
+    old = WAITING_NOTICE, table.target.not_in(list(targets)), table.created_at < at - EVERY_ATTEMPT
+    ended = {"state": NoticeState.DEAD, "ended_at": at, "error": "the target is not in the settings any more"}
+    return connection.execute(notice_table.update().where(*old).values(**ended)).rowcount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
