@@ -29,6 +29,7 @@ SECTIONS = {
     },
     "Review and audit": {
         "review": "List the requests that are held for review, and answer them.",
+        "notices": "List the notices to people and programs, and send dead ones again.",
         "decisions": "List recorded decisions and their outcomes.",
         "account": "List or end connections and shares.",
     },

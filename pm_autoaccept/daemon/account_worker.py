@@ -32,6 +32,7 @@ from pm_autoaccept.errors import (
 )
 from pm_autoaccept.ledger import Database, HeldLease, Leases, SqlLedger
 from pm_autoaccept.ledger.retention import apply_retention
+from pm_autoaccept.model import NoticeTarget
 from pm_autoaccept.portfolio_manager import RateLimiter
 from pm_autoaccept.sign_in import sign_in
 from pm_autoaccept.sign_in_memory import sign_in_attempts
@@ -59,6 +60,7 @@ class AccountWorker:
         should_release: returns whether to release the account for a replica that holds fewer.
         reload_settings: reads the current settings.
         proxy_guard: protects proxy passwords from lockout; shared by all accounts.
+        targets: whom notices tell of what happens.
         now: the clock.
     """
 
@@ -71,6 +73,7 @@ class AccountWorker:
     should_release: Callable[[], bool] = lambda: False
     reload_settings: Callable[[], Settings]
     proxy_guard: ProxyPasswordGuard
+    targets: tuple[NoticeTarget, ...] = ()
     now: Callable[[], datetime] = utc_now
     _watch: PolicyWatch | None = field(default=None, init=False)
     _rate_limiter: RateLimiter | None = field(default=None, init=False)
@@ -146,6 +149,7 @@ class AccountWorker:
             first_answer_wait=self.settings.first_answer_wait,
         )
         ledger.answer_expiry = self.settings.review_expiry
+        ledger.targets = self.targets
         answer, ttl = self.settings.timeout, self.settings.lease
         async with hold_lease(self.leases, held_lease, ledger, ttl=ttl, answer_timeout=answer) as lease:
             log.info("lease_taken", epoch=held_lease.epoch)

@@ -69,19 +69,20 @@ def holder_name() -> str:
 
 @asynccontextmanager
 async def hold_lease(
-    leases: Leases, held_lease: HeldLease, ledger: SqlLedger, *, ttl: timedelta, answer_timeout: timedelta
+    leases: Leases, held_lease: HeldLease, ledger: SqlLedger | None, *, ttl: timedelta, answer_timeout: timedelta
 ) -> AsyncIterator[LeaseHold]:
     """Renew a lease until the context ends, then release it. No answer is in flight by then.
 
     Args:
         leases: the leases of this replica.
         held_lease: the lease that was taken.
-        ledger: the account's ledger. The lease fences its writes.
+        ledger: the account's ledger. The lease fences its writes. None if the lease is on no account.
         ttl: how long a lease lasts without renewal.
         answer_timeout: the client's timeout.
     """
     hold = LeaseHold(leases=leases, held_lease=held_lease, answer_timeout=answer_timeout)
-    ledger.held_lease = held_lease
+    if ledger is not None:
+        ledger.held_lease = held_lease
     renewing = asyncio.create_task(
         _renew_until_lost(hold, every=ttl / RENEWALS_PER_LEASE), name=f"renew the lease on {held_lease.name}"
     )
@@ -89,7 +90,8 @@ async def hold_lease(
         yield hold
     finally:
         await cancel_and_wait(renewing)
-        ledger.held_lease = None
+        if ledger is not None:
+            ledger.held_lease = None
         with suppress(LedgerError):  # it expires by itself
             if not hold.lost:
                 await leases.release(hold.held_lease)

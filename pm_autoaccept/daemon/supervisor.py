@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 
@@ -16,11 +16,13 @@ from pm_autoaccept.daemon.abandoned_tasks import cancel_and_wait
 from pm_autoaccept.daemon.account_worker import AccountWorker
 from pm_autoaccept.daemon.answer_watch import AnswerWatch
 from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
+from pm_autoaccept.daemon.notice_sender import NoticeSender
 from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
+from pm_autoaccept.model import Deliver, NoticeTarget
 from pm_autoaccept.telemetry.logs import account_context
 from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -35,6 +37,8 @@ async def run(
     reload_settings: Callable[[str], Settings] | None = None,
     telemetry: Telemetry | None = None,
     now: Callable[[], datetime] = utc_now,
+    targets: Sequence[NoticeTarget] = (),
+    deliver: Deliver | None = None,
 ) -> None:
     """Run the daemon: answer all accounts until a stop is requested. An error in one account does not end the others.
 
@@ -44,6 +48,8 @@ async def run(
         reload_settings: reads the current settings of an account, for a changed password; None keeps them.
         telemetry: the state for probes and metrics; by default, a new one.
         now: the clock.
+        targets: whom notices tell of what happens.
+        deliver: delivers a notice; None leaves that to another process.
 
     Raises:
         PolicyRefused, ConfigurationError, LedgerError: the daemon cannot start, or work on every account has ended.
@@ -67,6 +73,7 @@ async def run(
                     should_release=share.should_release,
                     reload_settings=_settings_reader(settings, reload_settings),
                     proxy_guard=proxy_guard,
+                    targets=tuple(targets),
                     now=now,
                 )
             )
@@ -76,7 +83,21 @@ async def run(
             bound = await stack.enter_async_context(serve_probes(telemetry, host=host, port=port))
             log.info("probes_served", host=bound[0], port=bound[1])
         answers = AnswerWatch(database=database, workers=share.accounts, now=now)
-        await _run_workers(share, leases, answers, stop, every=program.lease.total_seconds() / RENEWALS_PER_LEASE)
+        sender = None
+        if targets and deliver is not None:
+            telemetry.notices.start([target.name for target in targets])
+            sender = NoticeSender(
+                database=database,
+                leases=leases,
+                targets=targets,
+                deliver=deliver,
+                stop=stop,
+                ttl=program.lease,
+                metrics=telemetry.notices,
+                now=now,
+            )
+        every = program.lease.total_seconds() / RENEWALS_PER_LEASE
+        await _run_workers(share, leases, answers, sender, stop, every=every)
 
 
 def _settings_reader(settings: Settings, reload_settings: Callable[[str], Settings] | None) -> Callable[[], Settings]:
@@ -95,17 +116,28 @@ async def _load_policies(accounts: list[AccountWorker]) -> None:
         raise faults[0]
 
 
-async def _run_workers(share: ReplicaShare, leases: Leases, answers: AnswerWatch, stop: Stop, *, every: float) -> None:
+async def _run_workers(
+    share: ReplicaShare,
+    leases: Leases,
+    answers: AnswerWatch,
+    sender: NoticeSender | None,
+    stop: Stop,
+    *,
+    every: float,
+) -> None:
     # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
         share.replicas = await leases.send_heartbeat()
     watching = asyncio.create_task(answers.run(), name="watch for answers by people")
     reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="replica heartbeat")
+    notices = [] if sender is None else [asyncio.create_task(_run_sender(sender), name="notice sender")]
     tasks = [asyncio.create_task(_run_worker(each), name=f"account {each.settings.name}") for each in share.accounts]
     try:
         failures = [failure for failure in await asyncio.gather(*tasks) if failure is not None]
+        if stop.requested.is_set():
+            await asyncio.gather(*notices)  # it ends by itself, after the deliveries in flight
     finally:
-        await cancel_and_wait(reporting, watching, *tasks)
+        await cancel_and_wait(reporting, watching, *notices, *tasks)
         with suppress(LedgerError):
             await leases.remove_heartbeat()
     if failures and len(failures) == len(tasks) and not stop.requested.is_set():
@@ -127,6 +159,16 @@ async def _run_worker(each: AccountWorker) -> Exception | None:
             each.telemetry.crashed()
             return error
     return None
+
+
+async def _run_sender(sender: NoticeSender) -> None:
+    """Send notices, whatever happens: an internal error must not end it, and it must not end the accounts."""
+    while not sender.stop.requested.is_set():
+        try:
+            await sender.run()
+        except Exception:
+            log.exception("notice_sender_failed")
+            await sender.stop.wait(sender.ttl)
 
 
 async def _report_alive(share: ReplicaShare, leases: Leases, *, every: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,11 @@ from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
 from pm_autoaccept.ledger.db.queries import last_numbers, last_of_each_request
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
-from pm_autoaccept.ledger.holds import DecidedRow, record_holds
+from pm_autoaccept.ledger.held_requests import KEPT_BACK_FOR_REVIEW
+from pm_autoaccept.ledger.holds import WITHOUT_DOUBT, DecidedRow, record_holds
+from pm_autoaccept.ledger.notices import NewHold, add_holds
 from pm_autoaccept.ledger.request_rows import RequestRow, match_row, rows_by_key
-from pm_autoaccept.model import Decision, KeptBack, Mode, Reason
+from pm_autoaccept.model import Decision, KeptBack, Mode, NoticeTarget, Reason, Verdict
 from pm_autoaccept.record import AppendedDecision
 
 
@@ -27,8 +29,12 @@ def record_decisions(
     *,
     mode: Mode,
     at: datetime,
+    targets: Collection[NoticeTarget] = (),
 ) -> list[AppendedDecision]:
-    """Append the decisions that changed, to requests that `record_snapshot` recorded; returns those appended."""
+    """Append the decisions that changed, to requests that `record_snapshot` recorded; returns those appended.
+
+    Targets are told of requests that are newly held, if their rules name a group.
+    """
     why = {kept.decision.key: kept.reason for kept in kept_back}
     rows = rows_by_key(connection, provider, (decision.key for decision in decisions))
     requests: list[tuple[RequestRow, Decision]] = []
@@ -56,8 +62,29 @@ def record_decisions(
     record_holds(connection, decided, mode=mode, at=at)
     connection.execute(_MODE, {"provider": provider, "now": mode})
     _APPENDED.run(connection, new)
+    if targets:
+        holds = [hold for each in decided if (hold := _new_hold(each, why.get(each.decision.key))) is not None]
+        add_holds(connection, provider, holds, targets, mode=mode, at=at)
     numbers = last_numbers(connection, _NEWEST, list(appended))
     return [AppendedDecision(decision, numbers[request]) for request, decision in appended.items()]
+
+
+def _new_hold(decided: DecidedRow, back: Reason | None) -> NewHold | None:
+    """What to tell a group of a request that now waits for a person; None if it did already, or no group is named."""
+    row, before, decision = decided.row, decided.before, decided.decision
+    kept_back = back is not None and back.kind in KEPT_BACK_FOR_REVIEW
+    if not decided.new or decision.tell is None or not (decision.verdict is Verdict.HOLD or kept_back):
+        return None
+    if before is not None and before.reason not in WITHOUT_DOUBT:
+        # It was only in doubt, for example because a table could not be read, and may have been held all the time.
+        if row.held_since is not None and row.held_rule == decision.rule:
+            return None
+    elif before is not None and (before.rule, before.tell) == (decision.rule, decision.tell):
+        waited = before.verdict == Verdict.HOLD or before.kept_back in KEPT_BACK_FOR_REVIEW
+        if waited:
+            return None
+    reason = back if kept_back and back is not None else decision.reason
+    return NewHold(request=row.id, rule=decision.rule, reason=reason.kind, reason_text=reason.text, group=decision.tell)
 
 
 def _what_counts(row: Row[Any]) -> tuple[object, ...]:

@@ -20,7 +20,8 @@ from pm_autoaccept.model import Decision, Held, Mode, ReasonKind, Verdict
 
 DecisionRow: TypeAlias = Row[Any] | None
 
-_WITHOUT_DOUBT = (ReasonKind.RULE, ReasonKind.DEFAULT, ReasonKind.EXPIRED)
+WITHOUT_DOUBT = (ReasonKind.RULE, ReasonKind.DEFAULT, ReasonKind.EXPIRED)
+"""Reasons of decisions whose rule is certain."""
 
 
 def current_hold(row: RequestRow, before: DecisionRow, *, at: datetime) -> Held | None:
@@ -33,7 +34,7 @@ def current_hold(row: RequestRow, before: DecisionRow, *, at: datetime) -> Held 
     """
     if row.held_since is None:
         return None
-    in_doubt = before is not None and before.reason not in _WITHOUT_DOUBT
+    in_doubt = before is not None and before.reason not in WITHOUT_DOUBT
     return Held(row.held_rule, row.held_since + (at - before.decided_at) if before and in_doubt else row.held_since)
 
 
@@ -63,7 +64,7 @@ def _hold_after(decided: DecidedRow, *, mode: Mode, at: datetime) -> Held | None
     """The hold to store after this decision."""
     decision = decided.decision
     since = current_hold(decided.row, decided.before if decided.new else None, at=at)
-    if decision.reason.kind not in _WITHOUT_DOUBT:
+    if decision.reason.kind not in WITHOUT_DOUBT:
         return since
     goes_on = decision.verdict is Verdict.HOLD or decision.reason.kind is ReasonKind.EXPIRED
     if goes_on and since is not None and since.rule == decision.rule:

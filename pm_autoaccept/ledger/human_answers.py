@@ -7,7 +7,7 @@ transaction that records its intent marks it sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from pm_autoaccept.ledger.db.tables import ANSWER_IN_FORCE, OPEN_REQUEST, WAITIN
 from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
+from pm_autoaccept.ledger.notices import add_voided_answers
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
 from pm_autoaccept.model import (
@@ -25,6 +26,7 @@ from pm_autoaccept.model import (
     HumanAnswer,
     HumanAnswerState,
     Kind,
+    NoticeTarget,
     RequestKey,
     Reviewer,
     VoidedAnswer,
@@ -32,7 +34,13 @@ from pm_autoaccept.model import (
 
 
 def take_back(
-    connection: Connection, keys: Sequence[RequestKey], *, account: str | None, by: Reviewer, at: datetime
+    connection: Connection,
+    keys: Sequence[RequestKey],
+    *,
+    account: str | None,
+    by: Reviewer,
+    at: datetime,
+    targets: Collection[NoticeTarget] = (),
 ) -> list[tuple[RequestKey, bool, str]]:
     """Take back waiting answers; returns for each key whether that was possible, and one sentence.
 
@@ -40,6 +48,7 @@ def take_back(
     """
     found = _in_force(connection, keys, account=account)
     results = []
+    taken_back = {}
     for key in keys:
         rows = found.get(key, [])
         if len(rows) > 1:
@@ -52,9 +61,12 @@ def take_back(
         if row is None:
             results.append((key, False, f"{key} has no answer that could be taken back"))
         elif waiting:
+            taken_back[row.id] = "it was taken back"
             results.append((key, True, f"{key}: the answer of {_names(row.people)} is taken back"))
         else:
             results.append((key, False, f"{key} was already sent; Portfolio Manager cannot undo an answer"))
+    # Other systems heard of the answer. The people in the queue did not.
+    add_voided_answers(connection, taken_back, targets, at=at, for_people=False)
     return results
 
 

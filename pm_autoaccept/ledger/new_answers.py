@@ -6,7 +6,7 @@ anything differs, nothing is recorded, and the result says what has changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.human_answers import of_keys
+from pm_autoaccept.ledger.notices import add_given_answers
 from pm_autoaccept.ledger.review_queue import review_queue
 from pm_autoaccept.model import (
     Action,
@@ -25,6 +26,7 @@ from pm_autoaccept.model import (
     HumanAnswerState,
     Mode,
     NewAnswer,
+    NoticeTarget,
     RequestKey,
     Reviewer,
 )
@@ -44,6 +46,7 @@ def record_answers(
     by: Reviewer,
     grace: timedelta,
     at: datetime,
+    targets: Collection[NoticeTarget] = (),
 ) -> list[AnswerResult]:
     """Record the answers of one reviewer, in one transaction; those that do not match what is pending are refused.
 
@@ -54,6 +57,7 @@ def record_answers(
         by: the reviewer.
         grace: how long each answer can be taken back.
         at: now.
+        targets: whom notices tell of the answers.
     """
     _lock(connection, (answer.key for answer in answers))
     entries: dict[RequestKey, list[QueueEntry]] = {}
@@ -62,7 +66,9 @@ def record_answers(
     recorder = _Recorder(by=by, grace=grace, at=at)
     results = [recorder.add(answer, entries.get(answer.key, [])) for answer in answers]
     recorder.write(connection)
-    return _with_numbers(connection, results, entries)
+    results = _with_numbers(connection, results, entries)
+    add_given_answers(connection, [each.number for each in results if each.number is not None], targets, at=at)
+    return results
 
 
 class _Recorder:

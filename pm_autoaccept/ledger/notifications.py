@@ -250,7 +250,7 @@ def _revised(news: _Context, item: InventoryItem, key: RequestKey, level: str) -
     text = f"access to {key.kind} {key.id} is now {level}{before}"
     lowered = level == READ and item.origin != Origin.BEFORE_US
     kind = FindingKind.ACCESS_LOWERED if lowered else FindingKind.ACCESS_CHANGED
-    return _Effect(text, (Finding(kind, key, text),))
+    return _Effect(text, (Finding(kind, key, text, lowered=level == READ),))
 
 
 def _transferred(news: _Context) -> _Effect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,17 +16,19 @@ from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.human_answers import end_sent, mark_waiting_again
 from pm_autoaccept.ledger.intents import RecordedIntent
+from pm_autoaccept.ledger.notices import add_outcomes, add_voided_answers
 from pm_autoaccept.ledger.request_rows import MAX_RETRY_WAIT, answers_to
-from pm_autoaccept.model import Change, HumanAnswerState, Outcome, Receipt
+from pm_autoaccept.model import Change, HumanAnswerState, NoticeTarget, Outcome, Receipt
 
 
 class IntentOutcome(NamedTuple):
-    """The receipt for an intent, when it arrived, and for which attempt if there were several."""
+    """The receipt for an intent, when it arrived, for which attempt if there were several, and whom to tell."""
 
     intent: int
     receipt: Receipt
     at: datetime
     attempt: int | None = None
+    targets: Collection[NoticeTarget] = ()
 
 
 def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]) -> list[None]:
@@ -36,7 +38,7 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
     rows = by_number(connection, _REQUESTS, [sent[intent].request_id for intent in elsewhere])
     ended, not_done = [], []
     of_people = {}
-    for intent, receipt, at, attempt in conclusions:
+    for intent, receipt, at, attempt, targets in conclusions:
         answer = sent[intent]
         outcome, text = receipt.outcome, receipt.text
         known_better = answer.outcome != Outcome.OPEN or attempt not in (None, answer.attempts)
@@ -56,19 +58,34 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
         if outcome not in (Outcome.DONE, Outcome.OPEN):
             not_done.append(intent)
             if answer.human_answer_id is not None:
-                of_people[intent] = answer.human_answer_id, outcome, text, retry_not_before, at
+                of_people[intent] = answer.human_answer_id, outcome, text, retry_not_before, at, targets
     _INTENT_ENDED.run(connection, ended)
     _REQUEST_ENDED.run(connection, ended)
     for intent in not_done:
         # It was not processed, so no other request was rejected with it.
         undo_cascade(connection, intent)
-    for intent, (number, outcome, text, retry_not_before, at) in of_people.items():
+    for intent, (number, outcome, text, retry_not_before, at, targets) in of_people.items():
         if outcome is Outcome.REFUSED and retry_not_before is not None:
             mark_waiting_again(connection, number, intent)
         else:
             state = HumanAnswerState.REFUSED if outcome is Outcome.REFUSED else HumanAnswerState.VOID
             end_sent(connection, number, intent, state, text, at=at)
+            add_voided_answers(connection, {number: text}, targets, at=at)
+    _add_notices(connection, conclusions, ended)
     return [None] * len(conclusions)
+
+
+def _add_notices(
+    connection: Connection, conclusions: Sequence[IntentOutcome], ended: Sequence[Mapping[str, Any]]
+) -> None:
+    """Tell the targets of each account which requests were accepted or rejected."""
+    outcomes: dict[tuple[tuple[NoticeTarget, ...], datetime], dict[int, Outcome]] = {}
+    targets = {each.intent: tuple(each.targets) for each in conclusions if each.targets}
+    for known in ended:
+        if (told := targets.get(known["intent"])) is not None:
+            outcomes.setdefault((told, known["at"]), {})[known["request"]] = known["ended"]
+    for (those, at), some in outcomes.items():
+        add_outcomes(connection, some, those, at=at)
 
 
 def _in_doubt(answer: Row[Any], outcome: Outcome | None) -> bool:

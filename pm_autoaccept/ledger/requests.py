@@ -50,8 +50,12 @@ def record_snapshot(
     at: datetime,
     unknown_wait: UnknownWait,
     private_fields: PrivateFields,
-) -> None:
-    """Record one snapshot. Requests with the same key but different content each get a row; decide holds them."""
+) -> Mapping[int, Outcome]:
+    """Record one snapshot. Requests with the same key but different content each get a row; decide holds them.
+
+    Returns:
+        The row numbers of the requests whose outcome this read settles, each with that outcome.
+    """
     table = request_table.c
     known_to_end = table.provider_id == provider, END_JUST_NOTED
     connection.execute(request_table.update().where(*known_to_end).values(ended_at=at))
@@ -86,10 +90,11 @@ def record_snapshot(
     for pending in snapshot.lists:
         for element in pending.unreadable:
             _record_unreadable(connection, provider, element, at=at, private_fields=private_fields)
-    _record_absences(connection, provider, snapshot, still=still, strange=strange, unknown_wait=unknown_wait)
+    settled = _record_absences(connection, provider, snapshot, still=still, strange=strange, unknown_wait=unknown_wait)
     _INSERTED.run(connection, new)
     if not isinstance(snapshot.notifications, NotLearnt):
         store_notifications(connection, provider, snapshot.notifications, at=at)
+    return settled
 
 
 def _reopen(connection: Connection, request: int) -> None:
@@ -191,11 +196,12 @@ def _record_absences(
     still: Collection[int],
     strange: Mapping[Kind, Collection[str]],
     unknown_wait: UnknownWait,
-) -> None:
-    """Record each request that a whole read misses, and settle it if the rules say so."""
+) -> Mapping[int, Outcome]:
+    """Record each request that a whole read misses, and settle it if the rules say so; returns those outcomes."""
     table = request_table.c
     lists = {pending.kind: pending for pending in snapshot.lists if pending.whole}
     query = select(*STATE_COLUMNS).where(table.provider_id == provider, table.kind.in_(lists), MAY_STILL_GO_MISSING)
+    outcomes: dict[int, Outcome] = {}
     for row in connection.execute(query).all():
         pending = lists[Kind(row.kind)]
         if row.id in still or not proves_absence(pending, row, strange=strange[pending.kind]):
@@ -217,4 +223,7 @@ def _record_absences(
             )
         # A newer record by another process, such as a former lease holder, takes precedence.
         unchanged = table.outcome.is_not_distinct_from(row.outcome)
-        connection.execute(request_table.update().where(table.id == row.id, unchanged).values(**values))
+        changed = connection.execute(request_table.update().where(table.id == row.id, unchanged).values(**values))
+        if settled is not None and changed.rowcount:
+            outcomes[row.id] = settled[0]
+    return outcomes

@@ -20,6 +20,7 @@ from pm_autoaccept.ledger.history import count_open_intents, load_history, owner
 from pm_autoaccept.ledger.human_answers import void_answers, void_stale_answers
 from pm_autoaccept.ledger.intents import PlannedAnswer, RecordedIntent, record_intents
 from pm_autoaccept.ledger.leases import HeldLease, fence
+from pm_autoaccept.ledger.notices import add_findings, add_outcomes, add_voided_answers
 from pm_autoaccept.ledger.notifications import store_notifications
 from pm_autoaccept.ledger.outcomes import IntentOutcome, record_outcomes, withdraw_intents
 from pm_autoaccept.ledger.ownership import claim_account, find_claimed_account
@@ -41,6 +42,7 @@ from pm_autoaccept.model import (
     Limit,
     LimitUsage,
     Mode,
+    NoticeTarget,
     Notification,
     Outcome,
     PolicyRevision,
@@ -85,6 +87,7 @@ class SqlLedger:
 
     Attributes:
         answer_expiry: how long an answer by people may wait before it is void.
+        targets: whom notices tell of what happens; nobody by default.
         clocks: detects when the clock used for records was set; `PROCESS_CLOCKS` for this machine's clock.
     """
 
@@ -108,6 +111,7 @@ class SqlLedger:
         self._claims = KeptClaims()
         self.clocks = Clocks()
         self.answer_expiry = ANSWER_EXPIRY
+        self.targets: tuple[NoticeTarget, ...] = ()
 
     @classmethod
     async def open(
@@ -154,8 +158,12 @@ class SqlLedger:
             private_fields = (
                 PrivateFields(private, key_for(connection, self.name, "private", at=at)) if private else PrivateFields()
             )
-            record_snapshot(connection, provider, snapshot, at=at, unknown_wait=wait, private_fields=private_fields)
-            return void_stale_answers(connection, provider, at=at, expiry=self.answer_expiry)
+            settled = record_snapshot(
+                connection, provider, snapshot, at=at, unknown_wait=wait, private_fields=private_fields
+            )
+            add_outcomes(connection, settled, self.targets, at=at)
+            voided = void_stale_answers(connection, provider, at=at, expiry=self.answer_expiry)
+            return self._tell_voided(connection, voided, at=at)
 
         return await self._write(record)
 
@@ -163,7 +171,15 @@ class SqlLedger:
         """Record that these answers by people will not be sent; returns those that were still waiting."""
         if not voided:
             return ()
-        return await self._write(lambda connection, _: void_answers(connection, voided, at=at))
+        return await self._write(
+            lambda connection, _: self._tell_voided(connection, void_answers(connection, voided, at=at), at=at)
+        )
+
+    def _tell_voided(
+        self, connection: Connection, voided: Sequence[VoidedAnswer], *, at: datetime
+    ) -> Sequence[VoidedAnswer]:
+        add_voided_answers(connection, {each.number: each.why for each in voided}, self.targets, at=at)
+        return voided
 
     async def history(self, snapshot: Snapshot, *, limits: Collection[Limit] = (), at: datetime) -> History:
         """Load what decide and plan need about pending requests, and the usage of these limits. Reads only."""
@@ -202,7 +218,9 @@ class SqlLedger:
     ) -> Sequence[AppendedDecision]:
         """Append the decisions that differ from the request's last decision; returns those."""
         return await self._write(
-            lambda connection, provider: record_decisions(connection, provider, decisions, kept_back, mode=mode, at=at)
+            lambda connection, provider: record_decisions(
+                connection, provider, decisions, kept_back, mode=mode, at=at, targets=self.targets
+            )
         )
 
     async def record_policy_revision(self, revision: PolicyRevision, *, at: datetime) -> None:
@@ -237,7 +255,7 @@ class SqlLedger:
         """Record durably the outcome of an intent."""
         under_way = self._under_way.pop(intent, None)
         attempt = under_way.attempt if under_way is not None else None
-        await self.database.run_grouped(record_outcomes, IntentOutcome(intent, receipt, at, attempt))
+        await self.database.run_grouped(record_outcomes, IntentOutcome(intent, receipt, at, attempt, self.targets))
 
     async def withdraw_intent(self, intent: int) -> None:
         """Record durably that an intent, or its last attempt, was not sent."""
@@ -257,7 +275,13 @@ class SqlLedger:
 
     async def reconcile(self, snapshot: Snapshot, *, at: datetime) -> Sequence[Finding]:
         """Compare connections and shares with what was decided; returns the findings to report, each once."""
-        return await self._write(lambda connection, provider: reconcile(connection, provider, snapshot, at=at))
+
+        def compare(connection: Connection, provider: int) -> Sequence[Finding]:
+            findings = reconcile(connection, provider, snapshot, at=at)
+            add_findings(connection, provider, findings, self.targets, at=at)
+            return findings
+
+        return await self._write(compare)
 
     async def count_undecided(self) -> int:
         """Count the current connections and shares that we did not decide. Reads only."""

@@ -39,12 +39,14 @@ class Finding:
         key: the connection or share; None if a notification names none.
         text: one sentence for people.
         command: the command that removes it, if it is undecided.
+        lowered: whether access to it is now Read Only, if its access has changed.
     """
 
     kind: FindingKind
     key: RequestKey | None
     text: str
     command: str | None = None
+    lowered: bool = False
 
 
 def removal_command(key: RequestKey, *, account: str | None = None) -> str:

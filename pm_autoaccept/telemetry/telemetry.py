@@ -12,6 +12,7 @@ from pm_autoaccept.telemetry.account_telemetry import AccountTelemetry
 from pm_autoaccept.telemetry.gauges import Gauges, LostLines
 from pm_autoaccept.telemetry.health import AccountHealth
 from pm_autoaccept.telemetry.metrics import PREFIX, Counters
+from pm_autoaccept.telemetry.notice_metrics import NoticeMetrics
 
 
 class Telemetry:
@@ -21,6 +22,9 @@ class Telemetry:
         version: the program version, shown in `pm_autoaccept_build_info`.
         now: the clock.
         registry: the Prometheus registry; a new one by default.
+
+    Attributes:
+        notices: the metrics of notices.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Telemetry:
         self._counters = Counters(self.registry)
         self.registry.register(Gauges(self._accounts.values(), now=now))
         self.registry.register(LostLines())
+        self.notices = NoticeMetrics(self.registry)
         build = Gauge(f"{PREFIX}_build_info", "1, with the program version", ("version",), registry=self.registry)
         build.labels(version).set(1)
         ProcessCollector(registry=self.registry)

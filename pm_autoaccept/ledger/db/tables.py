@@ -76,6 +76,8 @@ CURRENT_ITEM = text("ended_at IS NULL")
 ABSENT_ITEM = text("(ended_at IS NULL AND absent_since IS NOT NULL)")
 WAITING_ANSWER = text("state = 'waiting'")
 ANSWER_IN_FORCE = text("state IN ('waiting', 'sent')")
+WAITING_NOTICE = text("state = 'waiting'")
+DEAD_NOTICE = text("state = 'dead'")
 UNDECIDED_ITEM = text("(origin = 'undecided' AND ended_at IS NULL AND acknowledged_at IS NULL)")
 
 
@@ -234,6 +236,42 @@ human_answer = Table(
     Column("intent_id", Integer),
     _partial_index("uq_human_answer_in_force", "request_id", where=ANSWER_IN_FORCE, unique=True),
     _partial_index("ix_human_answer_waiting", "provider_id", "due_at", where=WAITING_ANSWER),
+)
+
+# Notices to people and other systems: one row for each event and target (`ledger/notices.py`).
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # Identifies the event, for every target and in every attempt.
+    Column("event_id", String(40), nullable=False),
+    # The target's name in the settings.
+    Column("target", String(60), nullable=False),
+    # The provider account's name in the settings; empty for the program as a whole.
+    Column("account", String(60), nullable=False),
+    # The request that it is about. Notices about one request are delivered in order.
+    Column("request_id", Integer, ForeignKey("request.id")),
+    # What one target is told only once, for example the digest of a day; NULL for everything else.
+    Column("once", String(100)),
+    Column("kind", String(30), nullable=False),
+    # What it says, without personal data of customers, which is added when it is sent.
+    Column("body", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # When it may be sent, and how often that was tried.
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # `waiting`, `delivered`, `dead` or `observed`, and since when.
+    Column("state", String(10), nullable=False),
+    Column("ended_at", UtcDateTime),
+    # Until when a sender has claimed it.
+    Column("claimed_until", UtcDateTime),
+    # Why the last attempt failed.
+    Column("error", Text, nullable=False),
+    UniqueConstraint("event_id", "target"),
+    UniqueConstraint("target", "once"),
+    Index(None, "request_id", "target"),
+    _partial_index("ix_notice_waiting", "target", "due_at", where=WAITING_NOTICE),
+    _partial_index("ix_notice_dead", "target", where=DEAD_NOTICE),
 )
 
 # Which requests have changed in a way that may change the claims of accepted requests, and in which transaction.

@@ -32,7 +32,7 @@ from tests.unit.ledger.acting import SERVICE, US
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-NEWEST = "0011"
+NEWEST = "0012"
 
 FIRST: dict[str, dict[str, Any]] = {
     "provider": {"id": 1, "service": SERVICE, "account_id": 1, "username": "us", "claimed_at": BEFORE},
