@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pm_autoaccept.daemon import LeaseHold, Stop
     from pm_autoaccept.ledger import SqlLedger
     from pm_autoaccept.ledger.leases import LeaseHolder
-    from pm_autoaccept.model import Mode, Plan, Receipt
+    from pm_autoaccept.model import Mode, NoticeTarget, Plan, Receipt
     from pm_autoaccept.record import DecisionRow
 
 
@@ -34,13 +34,16 @@ def once(output: str, *, now: bool, **overrides: Any) -> int:  # noqa: ANN401 â€
     The exit code is 0 even if requests are held, and 69 if a pending list is incomplete.
     """
     from pm_autoaccept.cli.support.runner import run_to_end
-    from pm_autoaccept.config import load_settings
+    from pm_autoaccept.config import load_settings, notice_routing
 
     settings = load_settings(**overrides)
-    return run_to_end(lambda stop: _once(settings, stop, now=now, output=output), settings=settings)
+    targets = notice_routing(settings=overrides["settings"])
+    return run_to_end(lambda stop: _once(settings, stop, now=now, output=output, targets=targets), settings=settings)
 
 
-async def _once(settings: Settings, stop: Stop, *, now: bool = False, output: str) -> int:
+async def _once(
+    settings: Settings, stop: Stop, *, now: bool = False, output: str, targets: tuple[NoticeTarget, ...] = ()
+) -> int:
     from pm_autoaccept.daemon import hold_lease, holder_name
     from pm_autoaccept.ledger import Leases, SqlLedger
 
@@ -51,6 +54,7 @@ async def _once(settings: Settings, stop: Stop, *, now: bool = False, output: st
         first_answer_wait=settings.first_answer_wait,
     )
     ledger.answer_expiry = settings.review_expiry
+    ledger.targets = targets
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
         held_lease = await leases.take(settings.name)

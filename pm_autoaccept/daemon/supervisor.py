@@ -19,6 +19,7 @@ from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
 from pm_autoaccept.daemon.notice_sender import NoticeSender
 from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
@@ -37,7 +38,7 @@ async def run(
     reload_settings: Callable[[str], Settings] | None = None,
     telemetry: Telemetry | None = None,
     now: Callable[[], datetime] = utc_now,
-    targets: Sequence[NoticeTarget] = (),
+    targets: Sequence[NoticeTarget] | None = None,
     deliver: Deliver | None = None,
 ) -> None:
     """Run the daemon: answer all accounts until a stop is requested. An error in one account does not end the others.
@@ -48,8 +49,8 @@ async def run(
         reload_settings: reads the current settings of an account, for a changed password; None keeps them.
         telemetry: the state for probes and metrics; by default, a new one.
         now: the clock.
-        targets: whom notices tell of what happens.
-        deliver: delivers a notice; None leaves that to another process.
+        targets: whom notices tell of what happens; by default, those of the settings.
+        deliver: delivers a notice; by default, as the settings say.
 
     Raises:
         PolicyRefused, ConfigurationError, LedgerError: the daemon cannot start, or work on every account has ended.
@@ -60,6 +61,12 @@ async def run(
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
         proxy_guard = proxy_guard_in_ledger(database, now=now)
+        if targets is None:
+            targets = tuple(target.routing for target in program.targets.values())
+        if deliver is None and targets:
+            from pm_autoaccept.notices.delivery import Delivery  # noqa: PLC0415 — most need no notices
+
+            deliver = Delivery(program.targets, Egress(program.accounts[0].proxies, proxy_guard), now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(
