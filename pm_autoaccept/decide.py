@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from pm_autoaccept.model import (
+    ANYBODY,
     MAX_CLOCK_SKEW,
     NOT_ASKED_FOR,
     REPLACEMENT_CHARACTER,
     AccountInfo,
     Action,
-    AnswerRule,
     Claim,
     Claims,
     CustomField,
@@ -124,7 +124,7 @@ def _answered(decision: Decision, answer: HumanAnswer) -> Decision:
         template=None if answer.note is None else hashlib.sha256(answer.note.encode()).hexdigest(),
         accepts_unshared_property=False,
         tell=None,
-        answer_rule=AnswerRule(),
+        answer_rule=ANYBODY,
         person=answer,
     )
 
@@ -253,6 +253,7 @@ def _judge(
         sources=sources,
         accepts_unshared_property=judgement.accepts_unshared_property,
         tell=judgement.tell,
+        answer_rule=judgement.answer,
         facts=facts,
         shadows=judgement.shadows,
     )

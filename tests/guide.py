@@ -22,6 +22,7 @@ from tests.acceptance.processes import environment
 _FENCED = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|\b[0-9a-f]{12}\b|\b\d+ (ms|s|min|h|d)\b|\d+[smhd]( \d+[smhd])? old"
+    r"|\b\d+[smhd]\b *"
 )
 _STANDS_FOR = "http://127.0.0.1:8080/wstest"
 """Where the guide has its readers start the simulated service; here it takes a free port."""
@@ -42,7 +43,7 @@ class Reader:
 
     folder: Path
     stack: ExitStack
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=lambda: {"LOGNAME": "ana"})
     url: str = _STANDS_FOR
     ran: list[str] = field(default_factory=list)
 

@@ -28,7 +28,8 @@ SECTIONS = {
         "resume": "Resume answering, or lift a limit for a while.",
     },
     "Review and audit": {
-        "review": "List the requests that are held for review.",
+        "review": "List the requests that are held for review, and answer them.",
+        "notices": "List the notices to people and programs, and send dead ones again.",
         "decisions": "List recorded decisions and their outcomes.",
         "account": "List or end connections and shares.",
     },

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @options.account
 @options.mode
 @options.output
-def doctor(output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
+@click.option("--notify", is_flag=True, help="Also send a test notice to each target, and show what came back.")
+def doctor(output: str, *, notify: bool, **overrides: Any) -> int:  # noqa: ANN401 — settings given as options; config checks them
     """Show each setting with its origin, then check policy, host, sign-in, clock, lists, custom fields and ledger.
 
     Portfolio Manager is only read, and only refused passwords are recorded in the ledger. The exit code is 1 if there
@@ -35,14 +36,14 @@ def doctor(output: str, **overrides: Any) -> int:  # noqa: ANN401 — settings g
     except ConfigurationError as error:
         program, faults = None, (str(error),)
     settings = None if program is None else program.accounts[0]
-    return run_reading(lambda: _examine(program, faults, output=output), settings=settings)
+    return run_reading(lambda: _examine(program, faults, output=output, notify=notify), settings=settings)
 
 
-async def _examine(program: Program | None, faults: Sequence[str], *, output: str) -> int:
+async def _examine(program: Program | None, faults: Sequence[str], *, output: str, notify: bool) -> int:
     from pm_autoaccept.cli.output.json_rows import print_json
     from pm_autoaccept.cli.output.tables import console
     from pm_autoaccept.config import list_settings
-    from pm_autoaccept.doctor import State, examine, settings_refused
+    from pm_autoaccept.doctor import State, examine, send_tests, settings_refused
 
     findings = [settings_refused(fault) for fault in faults]
     settings = [] if program is None else list(list_settings(program))
@@ -53,6 +54,10 @@ async def _examine(program: Program | None, faults: Sequence[str], *, output: st
             async for finding in examine(program):
                 findings.append(finding)
                 status.update(f"Checked {finding.check}")
+            if notify:
+                async for finding in send_tests(program):
+                    findings.append(finding)
+                    status.update(f"Checked {finding.check}")
     problems = sum(finding.state is State.PROBLEM for finding in findings)
     if output == "json":
         print_json({"settings": settings, "checks": findings, "problems": problems})

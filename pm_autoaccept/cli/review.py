@@ -48,10 +48,12 @@ def review(
     `pm-autoaccept run` sends the answers: until then, for a few seconds, `review take-back` takes one back.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options_before_subcommand(context)
         return None
     from pm_autoaccept.cli.output.review_entries import columns, text_columns
     from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
     from pm_autoaccept.cli.support.ledger_access import read_ledger
+    from pm_autoaccept.cli.support.review_answers import may_answer
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger.review_queue import review_queue
 
@@ -62,7 +64,7 @@ def review(
         return (
             (rule is None or entry.row.rule == rule)
             and (owner is None or owner in {str(entry.row.account_id), entry.row.username})
-            and (by is None or _may_answer(entry, by))
+            and (by is None or may_answer(entry, by))
         )
 
     def show(connection: Connection) -> None:
@@ -81,6 +83,20 @@ def review(
 
     read_ledger(ledger, settings, show, account=account)
     return 0
+
+
+def _refuse_options_before_subcommand(context: click.Context) -> None:
+    """Raise `UsageError` if the list's options precede a subcommand, which would ignore them, even --ledger."""
+    from click.core import ParameterSource
+
+    given = [
+        each.opts[0]
+        for each in context.command.params
+        if each.name and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        name = context.invoked_subcommand
+        raise click.UsageError(f"{given[0]} must come after `{name}`: `review {name} … {given[0]} …`")
 
 
 def _answering(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,31 +130,18 @@ def show(key: str, *, settings: Path | None, ledger: str | None, account: str | 
     from pm_autoaccept.cli.output.review_entries import in_full
     from pm_autoaccept.cli.output.rows import text_zone
     from pm_autoaccept.cli.output.tables import console
-    from pm_autoaccept.cli.support.ledger_access import read_ledger
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.errors import ConfigurationError
-    from pm_autoaccept.ledger.audit import find_decisions
-    from pm_autoaccept.ledger.review_queue import review_queue
     from pm_autoaccept.model import Kind, RequestKey
-    from pm_autoaccept.record import DecisionFilter
 
     kind, number, _ = options.reviewed_key(key)
     wanted = RequestKey(Kind(kind), number)
-
-    def read(connection: Connection) -> list[tuple[QueueEntry, Any]]:
-        entries = list(review_queue(connection, account=account, keys=[wanted]))
-        decisions = {
-            row.request: row
-            for row in find_decisions(connection, DecisionFilter(kind=wanted.kind, id=wanted.id, account=account))
-        }
-        return [(entry, decisions.get(entry.request_number)) for entry in entries]
-
-    found = read_ledger(ledger, settings, read, account=account)
+    found = _review_ledger(settings, ledger, account, None, only_reads=True).with_history(wanted)
     if not found:
         raise ConfigurationError(f"{wanted} is not pending; `decisions {wanted}` shows what became of it")
     zone, now = text_zone(settings, account), utc_now()
-    for entry, decision in found:
-        console().print(in_full(entry, decision, zone=zone, now=now))
+    for entry, history in found:
+        console().print(in_full(entry, history, zone=zone, now=now))
     return 0
 
 
@@ -228,11 +231,12 @@ def take_back(
 ) -> int:
     """Take answers back that were not sent yet. KEY is as for `accept`."""
     from pm_autoaccept.cli.support.review_answers import ReviewedKeys
+    from pm_autoaccept.telemetry.terminal import printable
 
     here = _review_ledger(settings, ledger, account, name)
     results = here.take_back(list(ReviewedKeys.read(keys).stamps))
     for _, done, text in results:
-        click.echo(f"{text}.", err=not done)
+        click.echo(printable(f"{text}."), err=not done)
     return 0 if all(done for _, done, _ in results) else 1
 
 
@@ -253,23 +257,18 @@ def _reviewer(settings: Path | None, name: str | None) -> Reviewer:
     return review_settings(settings=settings).reviewer(user_name(), name=name)
 
 
-def _review_ledger(settings: Path | None, ledger: str | None, account: str | None, name: str | None) -> ReviewLedger:
+def _review_ledger(
+    settings: Path | None, ledger: str | None, account: str | None, name: str | None, *, only_reads: bool = False
+) -> ReviewLedger:
+    """The ledger for a reviewer; anybody may read, also those who may not answer."""
     from pm_autoaccept.cli.support.confirm import user_name
     from pm_autoaccept.cli.support.review_answers import ReviewLedger
     from pm_autoaccept.config import review_settings
+    from pm_autoaccept.model import Reviewer
 
     review = review_settings(settings=settings)
-    by = review.reviewer(user_name(), name=name)
+    by = Reviewer(name=user_name()) if only_reads else review.reviewer(user_name(), name=name)
     return ReviewLedger(option=ledger, settings=settings, account=account, by=by, review=review)
-
-
-def _may_answer(entry: QueueEntry, by: Reviewer) -> bool:
-    """Whether this person may answer it, and has not."""
-    group = entry.answer_rule.by
-    allowed = entry.row.account_id not in by.own_accounts and (group is None or group in by.groups)
-    given = entry.answer
-    waits = given is None or (given.due_at is None and len(given.people) < given.people_needed)
-    return allowed and waits and entry.answered_by_policy is None and (given is None or by.name not in given.names)
 
 
 def _checked(note: str | None) -> str | None:
@@ -330,6 +329,8 @@ def _report(results: Sequence[AnswerResult], here: ReviewLedger, *, output: str)
         them, seconds = "it" if len(recorded) == 1 else "them", here.review.grace.total_seconds()
         sent = f"`run` sends {them} in {seconds:g} s; until then, `review take-back` takes {them} back"
         click.echo(f"Recorded {what}, by {here.by.name}. {sent if seconds else f'`run` sends {them} now'}.")
+        for pause in here.pauses({each.account for each in recorded}):
+            click.echo(printable(f"Not sent until `resume`: {pause}."), err=True)
     return 1 if refused else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pm_autoaccept.config.display import ListedSetting, list_settings
 from pm_autoaccept.config.formats import SQLITE_IN_MEMORY, host_and_port, ledger_exists, ledger_file, password_in
+from pm_autoaccept.config.notice_targets import Target
 from pm_autoaccept.config.origins import PREFIX, Origin, read_variable
 from pm_autoaccept.config.precedence import (
     ENVIRONMENT_SETTINGS,
@@ -11,6 +12,7 @@ from pm_autoaccept.config.precedence import (
     Program,
     ledger_address,
     load_accounts,
+    load_program,
     load_settings,
     load_valid_accounts,
     policy_folder,
@@ -34,12 +36,14 @@ __all__ = [
     "Program",
     "ReviewSettings",
     "Settings",
+    "Target",
     "host_and_port",
     "ledger_address",
     "ledger_exists",
     "ledger_file",
     "list_settings",
     "load_accounts",
+    "load_program",
     "load_settings",
     "load_valid_accounts",
     "password_in",

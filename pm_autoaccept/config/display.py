@@ -38,6 +38,10 @@ def list_settings(program: Program) -> Iterator[ListedSetting]:
         setting = f"connections.{name}"
         origin = program.origins[first.name][setting].text
         yield ListedSetting(account=None, setting=setting, value=redact_url(address.get_secret_value()), origin=origin)
+    for name, target in program.targets.items():
+        setting = f"targets.{name}"
+        origin = program.origins[first.name][setting].text
+        yield ListedSetting(account=None, setting=setting, value=target.shown, origin=origin)
     for account in program.accounts:
         for name in ACCOUNT_SETTINGS:
             yield _listed(program, account, name, account.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from pm_autoaccept.config.formats import parse_duration, parse_groups, parse_ledger
+from pm_autoaccept.config.notice_targets import Target, missing_extras, usable_targets
 from pm_autoaccept.config.origins import (
     PREFIX,
     Origin,
@@ -41,11 +42,13 @@ class Program:
         accounts: at least one; each has its own name, and no two sign in to the same Portfolio Manager account.
         origins: account name → setting → where its value came from; settings at their defaults are left out.
         file: the settings file; None if there is none.
+        targets: who gets notices, by name.
     """
 
     accounts: tuple[Settings, ...]
     origins: Mapping[str, Mapping[str, Origin]]
     file: Path | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def ledger(self) -> str:
@@ -112,6 +115,7 @@ def load_valid_accounts(
     file = _any_settings_file(settings)
     faults: list[str] = []
     named = _values_by_account(file, _from_command_line(options), account, faults)
+    targets = {} if file is None else usable_targets(file.targets, faults)
     fatal = bool(faults) or (file is not None and bool(file.faults))
     accounts = [account_settings(name, given, file, faults) for name, given in named.items()]
     made = tuple(each for each in accounts if each is not None)
@@ -125,7 +129,10 @@ def load_valid_accounts(
     for name, connection in (file.connections if file is not None else {}).items():
         for of_account in origins.values():
             of_account[f"connections.{name}"] = connection.origin
-    program = Program(accounts=made, origins=origins, file=None if file is None else file.path)
+    for name, target in (file.targets if file is not None else {}).items():
+        for of_account in origins.values():
+            of_account[f"targets.{name}"] = target.origin
+    program = Program(accounts=made, origins=origins, file=None if file is None else file.path, targets=targets)
     return program, tuple(dict.fromkeys(faults))
 
 
@@ -135,9 +142,18 @@ def load_settings(*, account: str | None = None, **options: Any) -> Settings:  #
     Raises:
         ConfigurationError: as `load_accounts`; or there are several accounts, and none is named.
     """
+    return load_program(account=account, **options).accounts[0]
+
+
+def load_program(*, account: str | None = None, **options: Any) -> Program:  # noqa: ANN401 — likewise
+    """Load all settings with one account: the only one, or the one that is named.
+
+    Raises:
+        ConfigurationError: as `load_settings`.
+    """
     program = load_accounts(account=account, **options)
     _only_one([each.name for each in program.accounts])
-    return program.accounts[0]
+    return program
 
 
 def policy_folder(
@@ -186,6 +202,7 @@ def policy_names(settings: Path | None = None) -> PolicyNames | None:
     if file is None:
         return None
     connections, given = connection_addresses(file, faults), _program_values(file).get("groups")
+    faults.extend(missing_extras(file.targets))
     groups: object = ()
     if given is not None:
         try:
@@ -231,8 +248,11 @@ def review_settings(*, settings: Path | None = None) -> ReviewSettings:
             grace = parse_duration(given.read())
         except ValueError as error:
             raise ConfigurationError(given.origin.fault(str(error))) from error
-    reviewers = {} if file is None else file.reviewers
-    return ReviewSettings(grace=grace if isinstance(grace, timedelta) else timedelta(), reviewers=reviewers)
+    return ReviewSettings(
+        grace=grace if isinstance(grace, timedelta) else timedelta(),
+        reviewers={} if file is None else file.reviewers,
+        targets=() if file is None else tuple(target.routing for target in file.targets.values()),
+    )
 
 
 def _settings_file(option: Path | None) -> SettingsFile | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pm_autoaccept.config.connections import Connection, read_connections
 from pm_autoaccept.config.formats import ledger_file, proxy_has_password
+from pm_autoaccept.config.notice_targets import TargetSettings, read_targets
 from pm_autoaccept.config.origins import Origin, SettingValue
 from pm_autoaccept.config.reviewers import ReviewerSettings, read_reviewers
 from pm_autoaccept.config.settings import Settings
@@ -29,6 +30,8 @@ NOT_IN_ENVIRONMENT = ("name", "connections", "proxy_variables")
 SECRETS = ("password", "ledger_password", "proxy_password")
 _ADDRESSES = {"ledger": has_password, "proxy": proxy_has_password}
 """Settings that are addresses → the function that finds a password in one."""
+_MAPPINGS = ("connections", "reviewers", "targets")
+"""Keys of the whole program that are mappings, each with a module of its own."""
 _PATHS = ("policy", "heartbeat", "pause_file")
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _MAX_NAME_CHARACTERS = 60
@@ -53,6 +56,7 @@ class SettingsFile:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
     reviewers: Mapping[str, ReviewerSettings] = field(default_factory=dict)
+    targets: Mapping[str, TargetSettings] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     """Faults of the file itself, in file order. The valid settings are available all the same."""
 
@@ -113,21 +117,29 @@ class _Reader:
         accounts: dict[str, Account] = {}
         connections: Mapping[str, Connection] = {}
         reviewers: Mapping[str, ReviewerSettings] = {}
+        targets: Mapping[str, TargetSettings] = {}
         settings = []
         for key, node in root.entries:
             if key.value == "connections":
                 connections = read_connections(node, self._path, self._faults)
             elif key.value == "reviewers":
                 reviewers = read_reviewers(node, self._faults)
+            elif key.value == "targets":
+                targets = read_targets(node, self._path, self._faults)
             elif key.value != "accounts":
                 settings.append((key, node))
             elif isinstance(node, Entries):
                 accounts = dict(map(self._account, *zip(*node.entries, strict=True)))
             elif not isinstance(node, Broken):
                 self._faults.append(node.place.fault("`accounts` must be a mapping of account names to settings"))
-        program = self._settings(settings, (*PROGRAM_KEYS, "accounts", "connections", "reviewers"), "a settings file")
+        program = self._settings(settings, (*PROGRAM_KEYS, "accounts", *_MAPPINGS), "a settings file")
         return SettingsFile(
-            path=self._path, program=program, accounts=accounts, connections=connections, reviewers=reviewers
+            path=self._path,
+            program=program,
+            accounts=accounts,
+            connections=connections,
+            reviewers=reviewers,
+            targets=targets,
         )
 
     def _account(self, name: Text, node: source_text.Node) -> tuple[str, Account]:
@@ -200,6 +212,6 @@ def _refused_reason(key: str, known: tuple[str, ...], what: str) -> str | None:
         return None
     if key in SECRETS:
         return f"passwords are not allowed in the settings file; put it in a file of its own and set {key}_file"
-    if key in (*PROGRAM_KEYS, "connections", "reviewers"):
+    if key in (*PROGRAM_KEYS, *_MAPPINGS):
         return f"`{key}` applies to the whole program; move it above `accounts`"
     return f"unknown setting `{key}` in {what}{perhaps(key, known)}; allowed settings: {listed(known)}"

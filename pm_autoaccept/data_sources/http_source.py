@@ -21,8 +21,8 @@ import pm_autoaccept
 from pm_autoaccept.data_sources.source_content import SourceReading, SourceRefused, failed_reading
 from pm_autoaccept.data_sources.streams import MAX_BYTES, read_stream
 from pm_autoaccept.data_sources.threads import run_in_thread
-from pm_autoaccept.egress import Proxy, proxy_error
 from pm_autoaccept.egress.proxy_password import Egress
+from pm_autoaccept.egress.request import connection_fault, send_request
 from pm_autoaccept.errors import ConfigurationError, LedgerError, PortfolioManagerError
 from pm_autoaccept.policy import Source
 from pm_autoaccept.policy.data.layouts import read_encoding
@@ -95,7 +95,7 @@ async def read_url(
     except TimeoutError:
         why = "the download timed out"
     except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
-        why = f"the download failed: {_in_words(error)}"
+        why = f"the download failed: {connection_fault(error)}"
     # A server or a library may repeat the URL, which can hold a secret.
     return failed_reading(
         source, redact_message(why, source.url or "") or "the download failed; the error would reveal the URL"
@@ -122,7 +122,9 @@ async def _answer(
     async with aiohttp.ClientSession(timeout=timeout, headers=headers, auto_decompress=False) as session:
         for _ in range(_MAX_REDIRECTS + 1):
             proxy, call = egress.proxy(str(url)), f"GET {url.host}"
-            got = egress.proxy_guard.send(proxy, partial(_get, session, url, proxy, call), call=call)
+            got = egress.proxy_guard.send(
+                proxy, partial(send_request, session, "GET", url, proxy=proxy, call=call), call=call
+            )
             async with await got as answer:
                 if answer.status not in {301, 302, 303, 307, 308}:
                     yield answer
@@ -134,27 +136,6 @@ async def _answer(
                 )
             url = led_to
         raise SourceRefused(f"it redirects more than {_MAX_REDIRECTS} times")
-
-
-async def _get(session: aiohttp.ClientSession, url: URL, proxy: Proxy | None, call: str) -> aiohttp.ClientResponse:
-    """The response to a GET, through a proxy or directly; raises if the proxy refuses."""
-    if proxy is None:
-        return await session.get(url, allow_redirects=False)
-    # aiohttp uses `proxy_headers` for CONNECT only.
-    plain = proxy.headers if url.scheme == "http" else {}
-    try:
-        answer = await session.get(
-            url, allow_redirects=False, proxy=proxy.address, proxy_headers=proxy.headers, headers=plain
-        )
-    except aiohttp.ClientHttpProxyError as error:
-        # Raised without this error as its context, because it holds the proxy's password.
-        refused = proxy_error(proxy, error.status, error.headers or {}, call=call)
-    else:
-        if url.scheme != "http" or answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            return answer
-        answer.close()
-        refused = proxy_error(proxy, answer.status, answer.headers, call=call)
-    raise refused
 
 
 def _look_at(answer: aiohttp.ClientResponse, source: Source) -> None:
@@ -226,18 +207,3 @@ def _last_modified(headers: Mapping[str, str]) -> datetime | None:
         moment = parsedate_to_datetime(headers["Last-Modified"])
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None
-
-
-def _in_words(error: Exception) -> str:
-    """The error without the URL, because a query string may hold a secret."""
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy {error.host}: {error.strerror or type(error.os_error).__name__}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"{error.host}: {error.strerror or type(error.os_error).__name__}"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the response ended early"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection"
-    if isinstance(error, aiohttp.ClientError | ValueError):  # their messages contain URLs
-        return type(error).__name__
-    return str(error)

@@ -14,6 +14,7 @@ from pm_autoaccept.doctor.finding import Finding, State, not_tried, problem
 from pm_autoaccept.doctor.ledger import check_ledger
 from pm_autoaccept.doctor.machine import check_machine
 from pm_autoaccept.doctor.network import check_connection
+from pm_autoaccept.doctor.notices import check_told, send_tests
 from pm_autoaccept.doctor.policy import check_data, check_groups, check_policy
 from pm_autoaccept.doctor.policy_in_force import check_policy_in_force
 from pm_autoaccept.doctor.proxies import check_certificate_authorities, check_proxies
@@ -21,7 +22,7 @@ from pm_autoaccept.doctor.service import SIGN_IN, check_service
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.sign_in import proxy_guard_for_reading
 
-__all__ = ["Finding", "State", "examine", "settings_refused"]
+__all__ = ["Finding", "State", "examine", "send_tests", "settings_refused"]
 
 
 def settings_refused(fault: str) -> Finding:
@@ -38,17 +39,19 @@ async def examine(program: Program) -> AsyncIterator[Finding]:
         yield finding
     async with proxy_guard_for_reading(*program.accounts) as proxy_guard:
         for account in program.accounts:
-            async for finding in _examine_account(account, Egress(account.proxies, proxy_guard)):
+            async for finding in _examine_account(account, program, Egress(account.proxies, proxy_guard)):
                 yield replace(finding, account=account.name)
 
 
-async def _examine_account(settings: Settings, egress: Egress) -> AsyncIterator[Finding]:
+async def _examine_account(settings: Settings, program: Program, egress: Egress) -> AsyncIterator[Finding]:
     policy, loaded = check_policy(settings.policy)
     yield loaded
     if policy is not None:
         groups = check_groups(policy, settings.groups)
         if groups is not None:
             yield groups
+        if (told := check_told(policy, program.targets)) is not None:
+            yield told
     for finding in check_proxies(settings, policy):
         yield finding
     if policy is not None:

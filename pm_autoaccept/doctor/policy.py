@@ -46,7 +46,7 @@ def check_groups(policy: Policy, groups: tuple[str, ...]) -> Finding | None:
     """Check that the settings name the groups that the policy notifies; None if it notifies none."""
     check, strange = "groups", sorted(policy.told - set(groups))
     if strange:
-        advice = "add them to GROUPS in the settings, or correct `tell` in the policy"
+        advice = "add them to GROUPS in the settings, or correct `tell` or `answer` in the policy"
         return warning(
             check, f"the policy notifies {', '.join(strange)}, which GROUPS in the settings does not name", advice
         )

@@ -49,7 +49,10 @@ def record_decisions(
     for row, decision in requests:
         back = why.get(decision.key)
         before = last.get(row.id)
-        now = (decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None, decision.tell)
+        now = (
+            *(decision.verdict, decision.rule, decision.reason.kind, back.kind if back else None, decision.tell),
+            *(decision.answer_rule.by, decision.answer_rule.people),
+        )
         tried = [[each.rule, each.verdict] for each in decision.shadows]
         changed = before is None or (_what_counts(before), _tried(before)) != (now, tried)
         if changed:
@@ -85,7 +88,7 @@ def _new_hold(decided: DecidedRow, back: Reason | None) -> NewHold | None:
 
 
 def _what_counts(row: Row[Any]) -> tuple[object, ...]:
-    return row.verdict, row.rule, row.reason, row.kept_back, row.tell
+    return row.verdict, row.rule, row.reason, row.kept_back, row.tell, row.answer_by, row.answer_people or 1
 
 
 def _tried(row: Row[Any]) -> list[list[str]]:
@@ -113,6 +116,8 @@ def decision_values(
         "policy_digest": decision.policy_digest,
         "sources": [[each.name, each.rows, each.digest] for each in decision.sources],
         "tell": decision.tell,
+        "answer_by": decision.answer_rule.by,
+        "answer_people": decision.answer_rule.people if decision.answer_rule.people > 1 else None,
         "shadows": [[each.rule, each.verdict, list(each.unknown)] for each in decision.shadows],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pm_autoaccept.model.claims import ANY_FIELD, Claim, Claims, FieldClaims, MissedRequest
 from pm_autoaccept.model.decisions import (
+    ANYBODY,
     Action,
     AnswerRule,
     Decision,
@@ -88,6 +89,7 @@ from pm_autoaccept.model.snapshot import (
 )
 
 __all__ = [
+    "ANYBODY",
     "ANY_FIELD",
     "MAX_CLOCK_SKEW",
     "NOT_ASKED_FOR",

@@ -149,6 +149,10 @@ class AnswerRule:
     people: int = 1
 
 
+ANYBODY = AnswerRule()
+"""One person, whoever it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The decision on one request.
@@ -180,7 +184,7 @@ class Decision:
     sources: tuple[SourceUse, ...] = ()
     accepts_unshared_property: bool = False
     tell: str | None = None
-    answer_rule: AnswerRule = AnswerRule()
+    answer_rule: AnswerRule = ANYBODY
     shadows: tuple[Shadow, ...] = ()
     person: HumanAnswer | None = None
     facts: Facts | None = field(default=None, compare=False, repr=False)

@@ -114,7 +114,9 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The target took the notice."""
+    """The target took the notice. `answer` says what it answered, without the target's secrets; "" if nothing."""
+
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

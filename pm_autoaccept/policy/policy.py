@@ -84,8 +84,9 @@ class Policy:
 
     @property
     def told(self) -> frozenset[str]:
-        """The groups of people that its rules notify (`tell`)."""
-        return frozenset(rule.tell for rule in self.rules if rule.tell is not None)
+        """The groups of people that its rules notify (`tell`), or that must answer (`answer`)."""
+        named = (name for rule in self.rules for name in (rule.tell, rule.answer.by))
+        return frozenset(name for name in (*named, self.default.answer.by) if name is not None)
 
     @property
     def fields(self) -> frozenset[str]:

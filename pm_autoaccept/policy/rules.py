@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from pm_autoaccept.model import Kind, Verdict
+from pm_autoaccept.model import ANYBODY, AnswerRule, Kind, Verdict
 from pm_autoaccept.policy.conditions import Condition
 from pm_autoaccept.policy.notes import Note
 from pm_autoaccept.policy.parser.source_text import Place
@@ -26,6 +26,7 @@ class Rule:
     Attributes:
         about: a one-line description.
         tell: the group to notify when the rule decides.
+        answer: who must answer what the rule holds.
         enforce: if false, the rule does not decide; what it would have decided is recorded.
         until: the last day on which the rule applies, in the policy's time zone.
         place: the position of its id in the file.
@@ -39,6 +40,7 @@ class Rule:
     expire: Expiry | None = None
     about: str | None = None
     tell: str | None = None
+    answer: AnswerRule = ANYBODY
     enforce: bool = True
     until: date | None = None
     place: Place | None = field(default=None, compare=False, repr=False)
@@ -51,3 +53,4 @@ class Default:
     then: Verdict = Verdict.HOLD
     note: Note | None = None
     expire: Expiry | None = None
+    answer: AnswerRule = ANYBODY

@@ -38,10 +38,11 @@ RULE = _meant(
         "about": "description desc",
         "on": "type kind kinds for request requests applies_to",
         "when": "filter filters if condition conditions where match criteria",
-        "then": "action actions do verdict decision decide result effect answer",
+        "then": "action actions do verdict decision decide result effect",
         "note": "message text reason reply",
         "tell": "notify alert email team",
         "expire": "timeout wait",
+        "answer": "approve approval approver reviewer reviewers",
         "enforce": "enabled active dry_run",
         "until": "valid_until ends end",
     }

@@ -35,7 +35,7 @@ def test_the_reader_has_met_the_commands_that_matter(followed):
     """From the first policy to the last step none of them is left out."""
     reader, _ = followed
     met = {command.split()[1] for command in reader.ran}
-    assert met == {"simulate", "init", "check", "pending", "explain", "once", "decisions", "run"}
+    assert met == {"simulate", "init", "check", "pending", "explain", "once", "decisions", "review", "run"}
 
 
 def test_the_reader_ends_with_a_tested_folder(followed):

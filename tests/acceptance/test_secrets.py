@@ -47,6 +47,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("decisions", "--output", "json"),
     ("doctor",),
     ("doctor", "--output", "json"),
+    ("doctor", "--notify"),
+    ("notices", "list", "--output", "json"),
     ("migrate",),
 )
 """Whatever is a command's own comes to this list."""
@@ -123,7 +125,11 @@ def test_no_command_tells(password: str, tmp_path: Path) -> None:
     with simulating("--world", str(tmp_path / "world.yaml")) as served:
         settings = served.settings | {"PM_AUTOACCEPT_PASSWORD": password, "PM_AUTOACCEPT_LOG_LEVEL": "debug"}
         for arguments in COMMANDS:
-            policy = () if arguments[0] in ("decisions", "migrate") else ("--policy", str(example_policy("utility")))
+            policy = (
+                ()
+                if arguments[0] in ("decisions", "migrate", "notices")
+                else ("--policy", str(example_policy("utility")))
+            )
             done = run(*arguments, *policy, cwd=tmp_path, **settings)
             assert done.returncode != 2, done.stderr
             everything[" ".join(arguments)] = (done.stdout + done.stderr).encode()

@@ -48,6 +48,8 @@ def _carried(story: Story, posted: Posted, effect: Effect, *, reads: Reads, plac
     look = story.looks[posted.look]
     decision = look.decision(posted.key)
     assert decision is not None
+    if decision.person is not None and str(key) in decision.person.goes_along and effect.before != State.PENDING:
+        return  # the reviewer was shown that this would come of it
     if effect.before == State.PENDING and reads.known(posted.look, identity(posted.ties[key])):
         yield f"the accept of {posted.key} carried {key} along, from {effect.before}"
         return
@@ -78,7 +80,7 @@ def nothing_taken_was_accepted(story: Story) -> Iterator[str]:
     for place, posted in story.posts:
         look = story.looks[posted.look]
         wanted = posted.key.kind
-        if posted.action is not Action.ACCEPT or not look.policy.holds_twice(wanted):
+        if posted.action is not Action.ACCEPT or not look.policy.holds_twice(wanted) or _by_people(look, posted):
             continue
         if interfered(story, posted.key, look=posted.look, place=place):
             continue
@@ -96,6 +98,12 @@ def nothing_taken_was_accepted(story: Story) -> Iterator[str]:
             if shown is not None and _said(shown, wanted) == said:
                 missed = reads.missed(posted.look, other)
                 yield f"{posted.key} was accepted, and {key} says {said} too; {missed} reads in a row missed it"
+
+
+def _by_people(look: Look, posted: Posted) -> bool:
+    """Whether people answered it, whatever the policy says and its limits allow."""
+    decision = look.decision(posted.key)
+    return decision is not None and decision.person is not None
 
 
 def _said(listed: Listed, kind: Kind) -> str | None:
@@ -129,7 +137,9 @@ def only_what_was_decided_was_sent(story: Story) -> Iterator[str]:
 
 
 def _note(look: Look, decision: Decision) -> str | None:
-    """What the rule that decided says to the customer."""
+    """What the rule that decided says to the customer, or the person who answered."""
+    if decision.person is not None:
+        return decision.person.note
     rule = look.policy.by_id.get(decision.rule or "")
     return f"{decision.rule} on {decision.key.id}" if rule is not None and rule.note else None
 
@@ -200,6 +210,8 @@ def limits_were_kept(story: Story) -> Iterator[str]:
     reads = Reads(story)
     taken = []
     for place, posted in story.posts:
+        if _by_people(story.looks[posted.look], posted):
+            continue
         for effect in states(posted):
             key = RequestKey(Kind(effect.kind), effect.id)
             window = interfered(story, key, look=posted.look, place=place)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pm_autoaccept.cycle import Cycle
 from pm_autoaccept.ledger import SqlLedger
-from pm_autoaccept.model import Kind, Receipt, RequestKey, Step
+from pm_autoaccept.model import Kind, Receipt, RequestKey, Step, VoidedAnswer
 from pm_autoaccept.portfolio_manager import PortfolioManager
 from pm_autoaccept.record import AppendedDecision
 
@@ -81,9 +81,9 @@ class MortalLedger:
         """What is only read is the ledger's own."""
         return getattr(self._ledger, name)
 
-    async def record_snapshot(self, *args: Any, **said: Any) -> None:
+    async def record_snapshot(self, *args: Any, **said: Any) -> Sequence[VoidedAnswer]:
         """As the ledger's, or die."""
-        await self._life.passing(Boundary.SEE, lambda: self._ledger.record_snapshot(*args, **said))
+        return await self._life.passing(Boundary.SEE, lambda: self._ledger.record_snapshot(*args, **said))
 
     async def record_decisions(self, *args: Any, **said: Any) -> Sequence[AppendedDecision]:
         """As the ledger's, or die."""

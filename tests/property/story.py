@@ -24,6 +24,7 @@ from pm_autoaccept.simulator import Call, Effect, Fault, FaultKind, Listed, Simu
 from tests.property.customers_acting import CYCLES, ODD, STAFF, Act, Moment, What, acts, perform, together
 from tests.property.dying import Death, Killed, Life, mortal
 from tests.property.policies_made import MadePolicy, limits_written, policies
+from tests.property.reviewers_acting import Desk, Review, When
 from tests.property.small_worlds import BETWEEN_CYCLES, LAGS, START, SmallWorld, small_worlds, worlds_where
 
 LISTS = {
@@ -80,6 +81,7 @@ class Drawn:
         death: the moment at which the process dies.
         limits: of the policy.
         later: the policy that comes into force with a cycle.
+        reviews: what reviewers do.
     """
 
     world: SmallWorld
@@ -90,6 +92,7 @@ class Drawn:
     death: Death | None = None
     limits: tuple[Limit, ...] = ()
     later: tuple[int, MadePolicy] | None = None
+    reviews: tuple[Review, ...] = ()
 
     def policy_at(self, cycle: int) -> MadePolicy:
         """The policy that is in force in a cycle."""
@@ -276,6 +279,7 @@ class Story:
     never_left: set[Identity] = field(default_factory=set)
     """The requests of which an answer was intended by a process that died before it left."""
     died: bool = False
+    desk: Desk = field(default_factory=Desk)
     failures: list[str] = field(default_factory=list)
     """What the ledger refused to do. It is never told to fail."""
 
@@ -415,6 +419,7 @@ class Stories:
                     cycle.replace_policy(drawn.loaded(drawn.later[1]), {})
                 await _until_quiet(telling, cycle, clock)
                 story.rows = await ledger.decisions()
+                await story.desk.end(ledger)
         finally:
             await ledger.close()
         return story
@@ -452,6 +457,7 @@ class _Telling:
         story, failed = self.story, self.story.drawn.failed
         self._number, self._passed, self._pages = number, {}, 0
         self._act(Moment.BETWEEN)
+        await self._review(cycle, When.BEFORE_LOOK)
         begun, calls = len(story.events), len(self.simulator.log.calls)
         now_failing = failed is not None and failed.cycle == number
         if now_failing:
@@ -473,6 +479,8 @@ class _Telling:
             self.simulator.faults.clear()
         look = Look(planned, begun, story.drawn.policy_at(number), quiet=number >= CYCLES)
         story.looks.append(look)
+        self._moment = None
+        await self._review(cycle, When.BEFORE_ANSWER)
         self._moment, self._calls = Moment.ANSWERING, 0
         try:
             await alive.answer(planned)
@@ -485,6 +493,14 @@ class _Telling:
         story.looks[-1] = replace(look, died=life.dead)
         self._bury(life, begun)
         self._add_the_unprocessed(begun, calls)
+        await self._review(cycle, When.AFTER)
+
+    async def _review(self, cycle: Cycle, when: When) -> None:
+        """Let the reviewers act who act now, as another process on the same ledger."""
+        desk, ledger = self.story.desk, cycle.ledger
+        assert isinstance(ledger, SqlLedger)
+        for review in desk.due(self.story.drawn.reviews, self._number, when):
+            await desk.act(ledger, review, place=len(self.story.events), at=cycle.now())
 
     def _bury(self, life: Life, begun: int) -> None:
         """Write down what a process that died in this cycle never knew."""

@@ -55,7 +55,7 @@ def test_the_pure_modules_are_those_of_the_contract() -> None:
     said = PAGE.partition(" are pure: ")[0].rpartition("\n\n")[2]
 
     checked = {name.removeprefix("pm_autoaccept.") for name in pure["source_modules"]}
-    assert set(re.findall(r"`(\w+)`", said)) == checked - {"errors", "redaction"}
+    assert set(re.findall(r"`([\w.]+)`", said)) == checked - {"errors", "redaction"}
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w./-]+(?:/|\.(?:py|md|yaml|toml)))`", PAGE))))

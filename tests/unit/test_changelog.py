@@ -16,7 +16,7 @@ from pm_autoaccept.telemetry.health import TROUBLE_MESSAGES
 
 ROOT = Path(__file__).parents[2]
 CHANGELOG = ROOT / "CHANGELOG.md"
-MAX_WORDS = 900
+MAX_WORDS = 1_000
 
 _EVENT = re.compile(r"^\| `(\w+)` \| (error|warning) \|", re.MULTILINE)
 _EVENTS_HEAD = "| level | log events |\n| --- | --- |\n"

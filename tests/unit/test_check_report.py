@@ -239,7 +239,7 @@ def test_a_settings_file_says_which_policy_databases_and_groups_there_are(check,
     assert result.exception is None, str(result.exception)
     assert result.return_value == 0
     assert "known (1 row)" in result.stdout
-    assert "warning: the policy notifies `tenants-forms` (did you mean `tenant-forms`?)" in result.stderr
+    assert "warning: the policy names the group `tenants-forms` (did you mean `tenant-forms`?)" in result.stderr
     check(**{"b.yaml": data.replace("billing", "biling")})
     result = CliRunner().invoke(cli, by_file, standalone_mode=False)
     assert result.return_value == 1

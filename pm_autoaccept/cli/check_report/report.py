@@ -187,7 +187,7 @@ def _read(policy: Policy, folder: Path, names: PolicyNames | None) -> Mapping[st
 def _group_findings(folder: Path, policy: Policy, names: PolicyNames) -> Iterator[Finding]:
     for group in sorted(policy.told - set(names.groups)):
         meant = perhaps(group, names.groups)
-        message = f"the policy notifies `{group}`{meant}, which `groups` in the settings does not name"
+        message = f"the policy names the group `{group}`{meant}, which `groups` in the settings does not name"
         yield Finding("unknown-group", Level.WARNING, Fault(str(folder), 0, 0, message))
 
 

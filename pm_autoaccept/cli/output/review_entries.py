@@ -10,6 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pm_autoaccept.cascades import Consequence
+from pm_autoaccept.cli.output.summary import ending
 from pm_autoaccept.cli.output.tables import colored
 from pm_autoaccept.cli.support.moments import format_moment
 from pm_autoaccept.model import Action, HumanAnswerState, Kind, RequestKey
@@ -112,9 +113,16 @@ def family(action: Action, keys: Sequence[RequestKey]) -> str:
     return f"{verb} {', '.join(map(str, keys))}"
 
 
-def in_full(entry: QueueEntry, decision: DecisionRow | None, *, zone: tzinfo, now: datetime) -> Grid:
-    """Everything about one request."""
+_DECISIONS_SHOWN = 5
+"""Of the earlier decisions, the newest; `decisions KEY` shows all of them."""
+
+
+def in_full(entry: QueueEntry, history: Sequence[DecisionRow], *, zone: tzinfo, now: datetime) -> Grid:
+    """Everything about one request. `history` has the recorded decisions for its key, oldest first."""
     row = entry.row
+    ours = [each for each in history if each.request == entry.request_number]
+    decision = ours[-1] if ours else None
+    earlier = [each for each in history if each is not decision][-_DECISIONS_SHOWN:]
     grid = Grid.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
@@ -141,11 +149,18 @@ def in_full(entry: QueueEntry, decision: DecisionRow | None, *, zone: tzinfo, no
         ("an accept also", consequences(entry, Action.ACCEPT) or "does nothing else"),
         ("a reject also", consequences(entry, Action.REJECT) or "does nothing else"),
         ("note of the rule", entry.note),
+        *((("earlier" if each is earlier[0] else ""), _decided(each, zone)) for each in earlier),
         ("who may answer", f"group {who.by}{needed}" if who.by else f"everybody{needed}"),
         ("answer", given(entry.answer, now=now) if entry.answer else entry.answered_by_policy),
         ("key", entry.key),
     ]
     for name, value in lines:
-        if value is not None:
+        if value not in (None, ""):
             grid.add_row(printable(name), value if isinstance(value, Text) else printable(str(value)))
     return grid
+
+
+def _decided(row: DecisionRow, zone: tzinfo) -> str:
+    """An earlier decision, in one line."""
+    by = " and ".join(row.answered_by) or (f"rule {row.rule}" if row.rule else "no rule")
+    return f"{format_moment(row.decided_at, zone)}: {row.verdict} by {by}; {ending(row)}"

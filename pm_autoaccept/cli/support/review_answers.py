@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +14,23 @@ from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.ledger_access import read_ledger, write_ledger
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import ReviewSettings
+from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.ledger.human_answers import take_back
 from pm_autoaccept.ledger.new_answers import record_answers
+from pm_autoaccept.ledger.pauses import current_pauses
 from pm_autoaccept.ledger.review_queue import review_queue
-from pm_autoaccept.model import Action, AnswerResult, AnswerStatus, Kind, NewAnswer, RequestKey, Reviewer
-from pm_autoaccept.record import QueueEntry
+from pm_autoaccept.model import (
+    Action,
+    AnswerResult,
+    AnswerStatus,
+    HumanAnswerState,
+    Kind,
+    Mode,
+    NewAnswer,
+    RequestKey,
+    Reviewer,
+)
+from pm_autoaccept.record import DecisionFilter, DecisionRow, QueueEntry
 
 RECORDED = (AnswerStatus.RECORDED, AnswerStatus.NEEDS_ANOTHER_PERSON, AnswerStatus.OBSERVED)
 """The answer is in the ledger."""
@@ -51,22 +63,49 @@ class ReviewLedger:
 
         return read_ledger(self.option, self.settings, read, account=self.account)
 
+    def with_history(self, key: RequestKey) -> list[tuple[QueueEntry, Sequence[DecisionRow]]]:
+        """The pending requests with this key, each with the recorded decisions for the key, oldest first."""
+        wanted = DecisionFilter(kind=key.kind, id=key.id, account=self.account, every=True)
+
+        def read(connection: Connection) -> list[tuple[QueueEntry, Sequence[DecisionRow]]]:
+            entries = list(review_queue(connection, account=self.account, keys=[key]))
+            decisions = list(find_decisions(connection, wanted))
+            return [(entry, [row for row in decisions if row.account == entry.row.account]) for entry in entries]
+
+        return read_ledger(self.option, self.settings, read, account=self.account)
+
     def record(self, answers: Sequence[NewAnswer]) -> list[AnswerResult]:
         """Record these answers, in one transaction."""
         return write_ledger(
             self.option,
             self.settings,
             lambda connection: record_answers(
-                connection, answers, account=self.account, by=self.by, grace=self.review.grace, at=utc_now()
+                connection,
+                answers,
+                account=self.account,
+                by=self.by,
+                grace=self.review.grace,
+                at=utc_now(),
+                targets=self.review.targets,
             ),
         )
+
+    def pauses(self, accounts: Collection[str]) -> list[str]:
+        """The pauses that keep answers of these accounts waiting: who paused, when and why."""
+
+        def read(connection: Connection) -> list[str]:
+            return [str(each) for each in current_pauses(connection) if each.name is None or each.name in accounts]
+
+        return read_ledger(self.option, self.settings, read)
 
     def take_back(self, keys: Sequence[RequestKey]) -> list[tuple[RequestKey, bool, str]]:
         """Take back the answers to these requests, where that is still possible."""
         return write_ledger(
             self.option,
             self.settings,
-            lambda connection: take_back(connection, keys, account=self.account, by=self.by, at=utc_now()),
+            lambda connection: take_back(
+                connection, keys, account=self.account, by=self.by, at=utc_now(), targets=self.review.targets
+            ),
         )
 
 
@@ -114,7 +153,26 @@ def family_of(ledger: ReviewLedger, entries: Iterable[QueueEntry], action: Actio
         found += more
         known |= wanted
         wanted = {key for entry in more for key in _relatives(entry, action)} - known
-    return [entry for entry in found if entry.answer is None and entry.answered_by_policy is None]
+    return [
+        entry
+        for entry in found
+        if entry.answered_by_policy is None and (entry.answer is None or may_answer(entry, ledger.by))
+    ]
+
+
+def may_answer(entry: QueueEntry, by: Reviewer) -> bool:
+    """Whether this person may answer the request, and has not."""
+    group, given = entry.answer_rule.by, entry.answer
+    if entry.answered_by_policy is not None or entry.row.account_id in by.own_accounts:
+        return False
+    if group is not None and group not in by.groups:
+        return False
+    if given is None:
+        return True
+    if given.state is HumanAnswerState.OBSERVED:  # never sent; the account may have been switched to enforce since
+        return entry.mode is not Mode.OBSERVE
+    another_needed = given.state is HumanAnswerState.WAITING and len(given.people) < given.people_needed
+    return another_needed and by.name not in given.names
 
 
 def _relatives(entry: QueueEntry, action: Action) -> tuple[RequestKey, ...]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from pm_autoaccept.model import Evidence, NotLearnt, PropertyShare, Reason, ReasonKind, Shadow, Truth, Verdict
+from pm_autoaccept.model import (
+    ANYBODY,
+    AnswerRule,
+    Evidence,
+    NotLearnt,
+    PropertyShare,
+    Reason,
+    ReasonKind,
+    Shadow,
+    Truth,
+    Verdict,
+)
 from pm_autoaccept.policy.conditions import Comparison, Test
 from pm_autoaccept.policy.durations import written_duration
 from pm_autoaccept.policy.evaluation.compiler import Compiler
@@ -28,6 +39,7 @@ class Judgement:
         template: identifies the template of the note.
         accepts_unshared_property: this accepts because of a plain test that `property.share` is `none`.
         tell: the group of people to notify, None for nobody.
+        answer: who must answer the request while it is held.
         shadows: what the evaluated rules with `enforce: false` would have decided.
     """
 
@@ -40,6 +52,7 @@ class Judgement:
     template: str | None = None
     accepts_unshared_property: bool = False
     tell: str | None = None
+    answer: AnswerRule = ANYBODY
     shadows: tuple[Shadow, ...] = ()
 
 
@@ -58,6 +71,7 @@ def default_judgement(default: Default, view: RequestView) -> Judgement:
         reason=Reason(ReasonKind.DEFAULT, f"No rule matched; {text}."),
         note=default.note.render(view.request, view.facts) if default.note else None,
         template=default.note.digest if default.note else None,
+        answer=default.answer,
     )
 
 
@@ -77,6 +91,7 @@ def _stopped(rule: Rule, outcome: Outcome) -> Judgement:
         rule=rule.id,
         evidence=outcome.evidence,
         unknown=names,
+        answer=rule.answer,
     )
 
 
@@ -104,6 +119,7 @@ def _decided(rule: Rule, outcome: Outcome, view: RequestView) -> Judgement:
         template=rule.note.digest if rule.note else None,
         accepts_unshared_property=rule.then is Verdict.ACCEPT and unshared,
         tell=rule.tell,
+        answer=rule.answer,
     )
 
 

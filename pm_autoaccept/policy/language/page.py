@@ -56,6 +56,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Rule": words.RULE,
     "`default`": words.DEFAULT,
     "`expire`": words.EXPIRE,
+    "`answer`": words.ANSWER,
     "Conditions": words.GROUPS,
     "`lookup`": words.LOOKUP,
     "Data": words.DATA,

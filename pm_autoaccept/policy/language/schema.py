@@ -68,6 +68,7 @@ def _rule() -> Schema:
     kinds = one_of(*Kind)
     yes_or_no = value_of(FieldType.BOOLEAN)
     expire: Schema = {"after": SCALAR, "then": one_of(Verdict.REJECT), "note": SCALAR}
+    answer: Schema = {"by": SCALAR, "people": SCALAR}
     return {
         "id": {"type": ["string", "number"], "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"},
         "about": SCALAR,
@@ -77,6 +78,7 @@ def _rule() -> Schema:
         "note": SCALAR,
         "tell": SCALAR,
         "expire": _mapping(expire, words.EXPIRE, required=("after", "then")),
+        "answer": _mapping(answer, words.ANSWER),
         "enforce": yes_or_no,
         "until": value_of(FieldType.DATE),
         "i_accept_everyone": one_of(True, "true"),  # noqa: FBT003 - a value of the schema

@@ -29,6 +29,7 @@ RULE: Mapping[str, str] = MappingProxyType(
         "note": "The note to the customer, at most 1,000 characters; {field|or TEXT} inserts a value or a fallback.",
         "tell": "A group, named in the settings, that is notified once when the rule decides.",
         "expire": "For hold: when to give up, for example {after: 30d, then: reject, note: Please share again.}",
+        "answer": "For hold: who may answer it, and how many people must, for example {by: benchmarking, people: 2}.",
         "enforce": "false: the rule does not decide; what it would have decided is recorded and counted.",
         "until": "The last date on which the rule applies, for example 2026-06-30.",
         "i_accept_everyone": "true: this accept rule does not need to identify who it accepts.",
@@ -39,6 +40,7 @@ DEFAULT: Mapping[str, str] = MappingProxyType(
         "then": "Required: accept, reject or hold.",
         "note": "The note to the customer; a field that can be absent needs {field|or TEXT}.",
         "expire": "For hold: when to give up, for example {after: 30d, then: reject}.",
+        "answer": "For hold: who may answer it, and how many people must, for example {by: benchmarking, people: 2}.",
         "i_accept_everyone": "true: every request that no rule matches is accepted.",
     }
 )
@@ -47,6 +49,12 @@ EXPIRE: Mapping[str, str] = MappingProxyType(
         "after": "Required: how long the same rule must have held the request, for example 30d.",
         "then": "Required: reject. Nothing is ever accepted by waiting.",
         "note": "The note to the customer when the hold expires.",
+    }
+)
+ANSWER: Mapping[str, str] = MappingProxyType(
+    {
+        "by": "A group, named in the settings, whose members may answer; by default, everybody may.",
+        "people": "How many different people must give the same answer, from 1 (the default) to 5.",
     }
 )
 DATA: Mapping[str, str] = MappingProxyType(

@@ -9,7 +9,7 @@ from datetime import date
 from types import MappingProxyType
 
 from pm_autoaccept.errors import Fault
-from pm_autoaccept.model import Kind, Verdict
+from pm_autoaccept.model import ANYBODY, AnswerRule, Kind, Verdict
 from pm_autoaccept.policy import synonyms
 from pm_autoaccept.policy.analysis import asks_who, fields_tested, guaranteed_fields
 from pm_autoaccept.policy.conditions import ALWAYS, Condition
@@ -23,9 +23,14 @@ from pm_autoaccept.policy.rules import Default, Expiry, Rule
 from pm_autoaccept.policy.values import FieldType, NotAValue, read_value
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-RULE_KEYS = ("id", "about", "on", "when", "then", "note", "tell", "expire", "enforce", "until", "i_accept_everyone")
-DEFAULT_KEYS = ("then", "note", "expire", "i_accept_everyone")
+RULE_KEYS = (
+    *("id", "about", "on", "when", "then", "note", "tell", "expire", "answer", "enforce", "until"),
+    "i_accept_everyone",
+)
+DEFAULT_KEYS = ("then", "note", "expire", "answer", "i_accept_everyone")
 _EXPIRE_KEYS = ("after", "then", "note")
+_ANSWER_KEYS = ("by", "people")
+_MOST_PEOPLE = 5
 _KINDS = frozenset(Kind)
 _VERDICTS = frozenset(Verdict)
 _NOT_BY_WAITING: Mapping[Verdict, str] = MappingProxyType(
@@ -78,7 +83,8 @@ class RuleReader:
         note = self._note(keys, on, sure) if on else None
         expire = self._expire(keys, then, on, sure)
         about = self._text(keys, "about", "`about` must be one line of text")
-        tell = self._tell(keys)
+        tell = self._group(keys, "tell")
+        answer = self._answer(keys, then)
         enforce, until = self._enforce(keys), self._until(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT or not sound or asks_who(when))
         if (
@@ -100,6 +106,7 @@ class RuleReader:
             expire=expire,
             about=about,
             tell=tell,
+            answer=answer,
             enforce=enforce,
             until=until,
             place=written.place,
@@ -115,7 +122,12 @@ class RuleReader:
         then = self._then(keys)
         self._check_accept(node.place, keys, asked=then is not Verdict.ACCEPT)
         every, sure = _KINDS, frozenset[str]()
-        return Default(then or Verdict.HOLD, self._note(keys, every, sure), self._expire(keys, then, every, sure))
+        return Default(
+            then or Verdict.HOLD,
+            self._note(keys, every, sure),
+            self._expire(keys, then, every, sure),
+            self._answer(keys, then),
+        )
 
     def _refuse(self, place: Place, message: str) -> None:
         self.faults.append(place.fault(message))
@@ -163,13 +175,31 @@ class RuleReader:
             self._refuse(node.place, message)
         return node.value if isinstance(node, Text) else None
 
-    def _tell(self, keys: Mapping[str, Node]) -> str | None:
-        message = "invalid `tell`; use the name of one group, in lower-case words joined by hyphens, "
+    def _group(self, keys: Mapping[str, Node], name: str) -> str | None:
+        """The name of a group."""
+        message = f"invalid `{name}`; use the name of one group, in lower-case words joined by hyphens, "
         message += "for example tenant-forms"
-        group = self._text(keys, "tell", message)
+        group = self._text(keys, name, message)
         if group is not None and not _ID.fullmatch(group):
-            self._refuse(keys["tell"].place, message)
+            self._refuse(keys[name].place, message)
         return group
+
+    def _answer(self, keys: Mapping[str, Node], then: Verdict | None) -> AnswerRule:
+        """Parse `answer`: who may answer what the rule holds, and how many people must."""
+        if "answer" not in keys:
+            return ANYBODY
+        node = keys["answer"]
+        if then not in (Verdict.HOLD, None):
+            self._refuse(node.place, f"`answer` is allowed with `then: hold` only, but `then` is {then}; remove it")
+        stated = self._keys(node, _ANSWER_KEYS, "`answer`")
+        if not stated:
+            return ANYBODY
+        message = f"invalid `people`; use a number from 1 to {_MOST_PEOPLE}"
+        people = self._text(stated, "people", message)
+        valid = people is None or (people.isdecimal() and people.isascii() and 1 <= int(people) <= _MOST_PEOPLE)
+        if not valid:
+            self._refuse(stated["people"].place, message)
+        return AnswerRule(by=self._group(stated, "by"), people=int(people) if people is not None and valid else 1)
 
     def _enforce(self, keys: Mapping[str, Node]) -> bool:
         message = "invalid `enforce`; use true, or false for a rule that only records what it would have decided"

@@ -187,7 +187,6 @@ async def test_the_second_reviewer_reads_what_the_first_one_said(ledger):
 async def test_two_people_must_give_the_same_answer(ledger):
     """Nobody twice, and not another answer; the grace begins with the last one."""
     await hold(ledger, OAK, answer_rule=AnswerRule(people=2))
-    await ledger.database.run(lambda connection: connection.exec_driver_sql("UPDATE decision SET answer_people = 2"))
     first = await give(ledger, OAK, note="Welcome.")
     assert (first.status, first.due_at) == (AnswerStatus.NEEDS_ANOTHER_PERSON, None)
     assert not await to_send(ledger, OAK, minute=1)
@@ -204,9 +203,7 @@ async def test_only_those_may_answer_whom_the_rule_and_the_settings_allow(ledger
     await hold(ledger, OAK)
     mine = Reviewer(name="ana", own_accounts=frozenset({ALICE}))
     assert (await give(ledger, OAK, by=mine)).status is AnswerStatus.NOT_ALLOWED
-    await ledger.database.run(
-        lambda connection: connection.exec_driver_sql("UPDATE decision SET answer_by = 'benchmarking'")
-    )
+    await hold(ledger, OAK, minute=1, answer_rule=AnswerRule(by="benchmarking"))
     assert (await give(ledger, OAK)).status is AnswerStatus.NOT_ALLOWED
     member = Reviewer(name="ana", groups=frozenset({"benchmarking"}))
     assert (await give(ledger, OAK, by=member)).status is AnswerStatus.RECORDED

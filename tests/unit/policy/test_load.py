@@ -93,6 +93,34 @@ def test_all_faults_at_once(refused):
             "invalid `tell`; use the name of one group",
         ),
         (
+            "rules: [{id: a, on: meter, when: always, then: hold, answer: two}]",
+            "`answer` must be a mapping; allowed keys: by and people",
+        ),
+        (
+            "rules: [{id: a, on: meter, when: always, then: hold, answer: {by: The Boss}}]",
+            "invalid `by`; use the name of one group",
+        ),
+        (
+            "rules: [{id: a, on: meter, when: always, then: hold, answer: {people: 0}}]",
+            "invalid `people`; use a number from 1 to 5",
+        ),
+        (
+            "rules: [{id: a, on: meter, when: always, then: hold, answer: {people: many}}]",
+            "invalid `people`; use a number from 1 to 5",
+        ),
+        (
+            "rules: [{id: a, on: meter, when: always, then: hold, answer: {from: x}}]",
+            "unknown key `from` in `answer`",
+        ),
+        (
+            "rules: [{id: a, on: meter, when: always, then: reject, answer: {people: 2}}]",
+            "`answer` is allowed with `then: hold` only, but `then` is reject; remove it",
+        ),
+        (
+            GOOD + "\ndefault: {then: reject, answer: {by: people}}",
+            "`answer` is allowed with `then: hold` only",
+        ),
+        (
             "rules: [{id: a, on: meter, when: always, then: hold, enforce: no}]",
             "invalid `enforce`; use true, or false for a rule that only records what it would have decided",
         ),

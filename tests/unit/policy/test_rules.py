@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from pm_autoaccept.model import NotLearnt, ReasonKind, Shadow, Truth, Verdict
+from pm_autoaccept.model import AnswerRule, NotLearnt, ReasonKind, Shadow, Truth, Verdict
 
 DOUBT = NotLearnt("our clock and the service's are 7 minutes apart")
 MIDNIGHT = datetime(2026, 7, 1, 4, 59, tzinfo=UTC)
@@ -100,6 +100,24 @@ def test_a_rule_that_stops_the_search_tells_nobody(load, connection, facts):
     policy = load("rules: [{id: a, on: connection, when: {custom.Undefined: x}, then: hold, tell: people}]")
     judged = policy.judge(connection, facts, {})
     assert (judged.reason.kind, judged.tell) == (ReasonKind.UNKNOWN, None)
+
+
+ANSWERED = """
+rules:
+  - {id: ours, on: connection, when: {account.username: riverside_props}, then: hold, answer: {by: desk, people: 2}}
+  - {id: asked, on: property, when: {custom.Undefined: x}, then: hold, answer: {people: 3}}
+default: {then: hold, answer: {by: supervisors}}
+"""
+
+
+def test_a_hold_says_who_may_answer(load, connection, meter, facts):
+    """The rule that holds, also if it is unknown; the default for what no rule holds. Groups are named once for all."""
+    policy = load(ANSWERED)
+    assert policy.judge(connection, facts, {}).answer == AnswerRule(by="desk", people=2)
+    assert policy.judge(meter, facts, {}).answer == AnswerRule(by="supervisors")
+    unknown = load(ANSWERED.replace("on: property", "on: meter")).judge(meter, facts, {})
+    assert (unknown.reason.kind, unknown.answer) == (ReasonKind.UNKNOWN, AnswerRule(people=3))
+    assert policy.told == {"desk", "supervisors"}
 
 
 def test_a_hold_that_is_not_enforced_holds_nobody_for_ever(load):

@@ -1,0 +1,1 @@
+"""Delivers notices: signed webhooks for programs, mail and chat for people."""
