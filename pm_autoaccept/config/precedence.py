@@ -25,6 +25,7 @@ from pm_autoaccept.config.settings import DEFAULT_NAME, Settings
 from pm_autoaccept.config.settings_file import NOT_IN_ENVIRONMENT, SECRETS, SettingsFile, read_settings_file
 from pm_autoaccept.config.validation import account_settings, connection_addresses, read_values
 from pm_autoaccept.errors import ConfigurationError
+from pm_autoaccept.model import NoticeTarget
 from pm_autoaccept.redaction import has_password, redact_url
 
 ENVIRONMENT_SETTINGS = tuple(name for name in Settings.model_fields if name not in NOT_IN_ENVIRONMENT)
@@ -248,11 +249,18 @@ def review_settings(*, settings: Path | None = None) -> ReviewSettings:
             grace = parse_duration(given.read())
         except ValueError as error:
             raise ConfigurationError(given.origin.fault(str(error))) from error
-    return ReviewSettings(
-        grace=grace if isinstance(grace, timedelta) else timedelta(),
-        reviewers={} if file is None else file.reviewers,
-        targets=() if file is None else tuple(target.routing for target in file.targets.values()),
-    )
+    reviewers = {} if file is None else file.reviewers
+    return ReviewSettings(grace=grace if isinstance(grace, timedelta) else timedelta(), reviewers=reviewers)
+
+
+def notice_routing(*, settings: Path | None = None) -> tuple[NoticeTarget, ...]:
+    """Who gets which notices, for commands that write notices and leave their delivery to `run`.
+
+    Raises:
+        ConfigurationError: the settings file has faults.
+    """
+    file = _settings_file(settings)
+    return () if file is None else tuple(target.routing for target in file.targets.values())
 
 
 def _settings_file(option: Path | None) -> SettingsFile | None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from pm_autoaccept.errors import ConfigurationError, Fault
-from pm_autoaccept.model import NoticeTarget, Reviewer
+from pm_autoaccept.model import Reviewer
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text
 
@@ -41,12 +41,10 @@ class ReviewSettings:
     Attributes:
         grace: how long an answer can be taken back.
         reviewers: name → reviewer; if there are none, every user who can write the ledger may answer.
-        targets: whom notices tell of the answers.
     """
 
     grace: timedelta
     reviewers: Mapping[str, ReviewerSettings] = field(default_factory=lambda: MappingProxyType({}))
-    targets: tuple[NoticeTarget, ...] = ()
 
     def reviewer(self, user: str, *, name: str | None = None) -> Reviewer:
         """The reviewer who answers.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 
@@ -19,11 +19,11 @@ from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
 from pm_autoaccept.daemon.notice_sender import NoticeSender
 from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
-from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
+from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
-from pm_autoaccept.model import Deliver
+from pm_autoaccept.model import Deliver, NoticeTarget
 from pm_autoaccept.telemetry.logs import account_context
 from pm_autoaccept.telemetry.server import serve_probes
 from pm_autoaccept.telemetry.telemetry import Telemetry
@@ -38,6 +38,7 @@ async def run(
     reload_settings: Callable[[str], Settings] | None = None,
     telemetry: Telemetry | None = None,
     now: Callable[[], datetime] = utc_now,
+    targets: Sequence[NoticeTarget] | None = None,
     deliver: Deliver | None = None,
 ) -> None:
     """Run the daemon: answer all accounts until a stop is requested. An error in one account does not end the others.
@@ -48,7 +49,8 @@ async def run(
         reload_settings: reads the current settings of an account, for a changed password; None keeps them.
         telemetry: the state for probes and metrics; by default, a new one.
         now: the clock.
-        deliver: delivers notices; by default to the targets in the settings.
+        targets: whom notices tell of what happens; by default, those of the settings.
+        deliver: delivers a notice; by default, as the settings say.
 
     Raises:
         PolicyRefused, ConfigurationError, LedgerError: the daemon cannot start, or work on every account has ended.
@@ -59,8 +61,13 @@ async def run(
         database = await Database.open(program.ledger)
         stack.push_async_callback(database.close)
         proxy_guard = proxy_guard_in_ledger(database, now=now)
+        if targets is None:
+            targets = tuple(target.routing for target in program.targets.values())
+        if deliver is None and targets:
+            from pm_autoaccept.notices.delivery import Delivery  # noqa: PLC0415 — most need no notices
+
+            deliver = Delivery(program.targets, Egress(program.accounts[0].proxies, proxy_guard), now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
-        targets = tuple(target.routing for target in program.targets.values())
         for settings in program.accounts:
             share.accounts.append(
                 AccountWorker(
@@ -73,7 +80,7 @@ async def run(
                     should_release=share.should_release,
                     reload_settings=_settings_reader(settings, reload_settings),
                     proxy_guard=proxy_guard,
-                    targets=targets,
+                    targets=tuple(targets),
                     now=now,
                 )
             )
@@ -84,13 +91,13 @@ async def run(
             log.info("probes_served", host=bound[0], port=bound[1])
         answers = AnswerWatch(database=database, workers=share.accounts, now=now)
         sender = None
-        if targets:
+        if targets and deliver is not None:
             telemetry.notices.start([target.name for target in targets])
             sender = NoticeSender(
                 database=database,
                 leases=leases,
                 targets=targets,
-                deliver=deliver or _delivery(program, proxy_guard, now=now),
+                deliver=deliver,
                 stop=stop,
                 ttl=program.lease,
                 metrics=telemetry.notices,
@@ -98,13 +105,6 @@ async def run(
             )
         every = program.lease.total_seconds() / RENEWALS_PER_LEASE
         await _run_workers(share, leases, answers, sender, stop, every=every)
-
-
-def _delivery(program: Program, proxy_guard: ProxyPasswordGuard, *, now: Callable[[], datetime]) -> Deliver:
-    """Delivers notices to the targets in the settings, through the proxy of the first account."""
-    from pm_autoaccept.notices.delivery import Delivery  # noqa: PLC0415 — most ledgers have no targets
-
-    return Delivery(program.targets, Egress(program.accounts[0].proxies, proxy_guard), now=now)
 
 
 def _settings_reader(settings: Settings, reload_settings: Callable[[str], Settings] | None) -> Callable[[], Settings]:

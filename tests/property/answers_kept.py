@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pm_autoaccept.model import HumanAnswerState
-from tests.property.story import Story
+from pm_autoaccept.model import HumanAnswerState, Kind, RequestKey
+from pm_autoaccept.simulator import State
+from tests.property.endings import interfered, states
+from tests.property.reads import Reads
+from tests.property.story import Posted, Story, identity
 
 
 def answers_by_people_are_their_own(story: Story) -> Iterator[str]:
@@ -44,4 +47,32 @@ def one_answer_is_sent_once(story: Story) -> Iterator[str]:
             yield f"answer {number} took effect, and is {state} in the ledger"
 
 
-JUDGES_OF_PEOPLE = (answers_by_people_are_their_own, one_answer_is_sent_once)
+def nothing_goes_along_that_was_not_shown(story: Story) -> Iterator[str]:
+    """What an answer by people also answered or created is what they were shown, as far as anybody could know."""
+    reads = Reads(story)
+    for place, posted in story.posts:
+        decision = story.looks[posted.look].decision(posted.key)
+        if decision is None or decision.person is None:
+            continue
+        shown = {each.partition(" ")[0] for each in decision.person.goes_along}
+        for effect in states(posted):
+            key = RequestKey(Kind(effect.kind), effect.id)
+            if key == posted.key or str(key) in shown:
+                continue
+            if effect.before == State.PENDING and not reads.known(posted.look, identity(posted.ties[key])):
+                continue
+            if not interfered(story, key, look=posted.look, place=place) and not _decided_itself(story, posted, key):
+                yield f"{posted.action} of {posted.key} by people also took {key}, which they were not shown"
+
+
+def _decided_itself(story: Story, posted: Posted, key: RequestKey) -> bool:
+    """Whether the request had the same answer of its own in that look."""
+    decision = story.looks[posted.look].decision(key)
+    return decision is not None and decision.verdict == posted.action.lower()
+
+
+JUDGES_OF_PEOPLE = (
+    answers_by_people_are_their_own,
+    one_answer_is_sent_once,
+    nothing_goes_along_that_was_not_shown,
+)

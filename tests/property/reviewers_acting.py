@@ -36,7 +36,7 @@ class Review:
 
     Attributes:
         cycle, when: when the reviewer answers.
-        stale: whether by what was in the queue the last time that somebody looked.
+        stale: whether by what was in the queue the first time that somebody looked.
         pick: which of the requests in the queue; several in a row with `many`.
         grace: how long the answer can be taken back.
         back: takes one of the waiting answers back instead.
@@ -104,8 +104,8 @@ class Desk:
     async def act(self, ledger: SqlLedger, review: Review, *, place: int, at: datetime) -> None:
         """Let a reviewer act."""
         fresh = await ledger.database.read(lambda connection: list(review_queue(connection)))
-        queue = self.seen if review.stale and self.seen else fresh
-        self.seen = fresh
+        self.seen = self.seen or fresh
+        queue = self.seen if review.stale else fresh
         if review.back:
             await self._take_back(ledger, review, place=place, at=at)
             return

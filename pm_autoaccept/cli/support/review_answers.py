@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.ledger_access import read_ledger, write_ledger
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import ReviewSettings
+from pm_autoaccept.config import ReviewSettings, notice_routing
 from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.ledger.human_answers import take_back
 from pm_autoaccept.ledger.new_answers import record_answers
@@ -86,7 +86,7 @@ class ReviewLedger:
                 by=self.by,
                 grace=self.review.grace,
                 at=utc_now(),
-                targets=self.review.targets,
+                targets=notice_routing(settings=self.settings),
             ),
         )
 
@@ -104,7 +104,12 @@ class ReviewLedger:
             self.option,
             self.settings,
             lambda connection: take_back(
-                connection, keys, account=self.account, by=self.by, at=utc_now(), targets=self.review.targets
+                connection,
+                keys,
+                account=self.account,
+                by=self.by,
+                at=utc_now(),
+                targets=notice_routing(settings=self.settings),
             ),
         )
 
