@@ -13,11 +13,11 @@ from pm_autoaccept.cli.support.help_page import Command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pm_autoaccept.config import Settings
+    from pm_autoaccept.config import Program, Settings
     from pm_autoaccept.daemon import LeaseHold, Stop
-    from pm_autoaccept.ledger import SqlLedger
+    from pm_autoaccept.ledger import Leases, SqlLedger
     from pm_autoaccept.ledger.leases import LeaseHolder
-    from pm_autoaccept.model import Mode, NoticeTarget, Plan, Receipt
+    from pm_autoaccept.model import Mode, Plan, Receipt
     from pm_autoaccept.record import DecisionRow
 
 
@@ -34,19 +34,17 @@ def once(output: str, *, now: bool, **overrides: Any) -> int:  # noqa: ANN401 â€
     The exit code is 0 even if requests are held, and 69 if a pending list is incomplete.
     """
     from pm_autoaccept.cli.support.runner import run_to_end
-    from pm_autoaccept.config import load_settings, notice_routing
+    from pm_autoaccept.config import load_program
 
-    settings = load_settings(**overrides)
-    targets = notice_routing(settings=overrides["settings"])
-    return run_to_end(lambda stop: _once(settings, stop, now=now, output=output, targets=targets), settings=settings)
+    program = load_program(**overrides)
+    return run_to_end(lambda stop: _once(program, stop, now=now, output=output), settings=program.accounts[0])
 
 
-async def _once(
-    settings: Settings, stop: Stop, *, now: bool = False, output: str, targets: tuple[NoticeTarget, ...] = ()
-) -> int:
+async def _once(program: Program, stop: Stop, *, now: bool = False, output: str) -> int:
     from pm_autoaccept.daemon import hold_lease, holder_name
     from pm_autoaccept.ledger import Leases, SqlLedger
 
+    settings = program.accounts[0]
     ledger = await SqlLedger.open(
         settings.ledger,
         name=settings.name,
@@ -54,7 +52,7 @@ async def _once(
         first_answer_wait=settings.first_answer_wait,
     )
     ledger.answer_expiry = settings.review_expiry
-    ledger.targets = targets
+    ledger.targets = tuple(target.routing for target in program.targets.values())
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
         held_lease = await leases.take(settings.name)
@@ -62,13 +60,39 @@ async def _once(
             holders = await leases.holders()
             return _print_holder(settings.name, holders.get(settings.name), output=output)
         answer = settings.timeout
-        async with hold_lease(leases, held_lease, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
-            await _wait_until_old_enough(ledger, stop)
-            if not now:
-                await _wait_for_reviewers(ledger, settings, stop)
-            return await _cycle(settings, ledger, stop, hold, output=output)
+        try:
+            async with hold_lease(leases, held_lease, ledger, ttl=settings.lease, answer_timeout=answer) as hold:
+                await _wait_until_old_enough(ledger, stop)
+                if not now:
+                    await _wait_for_reviewers(ledger, settings, stop)
+                return await _cycle(settings, ledger, stop, hold, output=output)
+        finally:
+            if program.targets:
+                await _send_notices(program, ledger, leases, stop)
     finally:
         await ledger.close()
+
+
+async def _send_notices(program: Program, ledger: SqlLedger, leases: Leases, stop: Stop) -> None:
+    """Send the notices that are due, unless a `run` does. What is gathered for people is sent by the next command."""
+    from contextlib import suppress
+
+    from pm_autoaccept.daemon.notice_sender import send_once
+    from pm_autoaccept.egress.proxy_password import Egress
+    from pm_autoaccept.errors import LedgerError
+    from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
+    from pm_autoaccept.notices.delivery import Delivery
+
+    egress = Egress(program.accounts[0].proxies, proxy_guard_in_ledger(ledger.database))
+    with suppress(LedgerError):  # they stay in the outbox
+        await send_once(
+            ledger.database,
+            leases,
+            targets=ledger.targets,
+            deliver=Delivery(program.targets, egress),
+            stop=stop,
+            ttl=program.accounts[0].lease,
+        )
 
 
 async def _wait_until_old_enough(ledger: SqlLedger, stop: Stop) -> None:

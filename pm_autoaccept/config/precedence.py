@@ -143,9 +143,18 @@ def load_settings(*, account: str | None = None, **options: Any) -> Settings:  #
     Raises:
         ConfigurationError: as `load_accounts`; or there are several accounts, and none is named.
     """
+    return load_program(account=account, **options).accounts[0]
+
+
+def load_program(*, account: str | None = None, **options: Any) -> Program:  # noqa: ANN401 — likewise
+    """Load all settings with one account: the only one, or the one that is named.
+
+    Raises:
+        ConfigurationError: as `load_settings`.
+    """
     program = load_accounts(account=account, **options)
     _only_one([each.name for each in program.accounts])
-    return program.accounts[0]
+    return program
 
 
 def policy_folder(

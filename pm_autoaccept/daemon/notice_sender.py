@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from pm_autoaccept.clock import utc_now
@@ -238,3 +239,45 @@ class NoticeSender:
         )
         await self.database.run(add)
         self.metrics.counted(await self.database.read(count_notices), [target.name for target in self.targets])
+
+
+async def send_once(
+    database: Database,
+    leases: Leases,
+    *,
+    targets: Sequence[NoticeTarget],
+    deliver: Deliver,
+    stop: Stop,
+    ttl: timedelta,
+    now: Callable[[], datetime] = utc_now,
+) -> bool:
+    """Send what is due now, for half a minute at most; False if another process sends.
+
+    Raises:
+        LedgerError: the ledger is unavailable, or another process has taken over.
+    """
+    held_lease = await leases.take(NOTICE_LEASE)
+    if held_lease is None:
+        return False
+    metrics = NoticeMetrics(CollectorRegistry())
+    sender = NoticeSender(
+        database=database,
+        leases=leases,
+        targets=targets,
+        deliver=deliver,
+        stop=stop,
+        ttl=ttl,
+        metrics=metrics,
+        now=now,
+    )
+
+    async def send_to(target: NoticeTarget) -> None:
+        while not stop.requested.is_set() and await sender.send_next(target, hold.held_lease):
+            pass
+
+    async with hold_lease(leases, held_lease, None, ttl=ttl, answer_timeout=DELIVERY_TIMEOUT) as hold:
+        await sender.add_rounds(hold.held_lease)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DELIVERY_TIMEOUT.total_seconds()):
+                await asyncio.gather(*(send_to(target) for target in targets))
+    return True
