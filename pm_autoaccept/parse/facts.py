@@ -165,8 +165,9 @@ def _links(body: bytes) -> tuple[Link, ...]:
 def _linked_id(link: Link, path: re.Pattern[str]) -> int:
     """The id in a link's URL or id attribute; two different ids are refused."""
     address = path.search(link.link or "")
+    written = {text for text in (link.id, address and address[1]) if text}  # mostly the same text twice
     try:
-        named = {read_positive_id(text) for text in (link.id, address and address[1]) if text}
+        named = {read_positive_id(text) for text in written}
     except UnreadableText as error:
         raise DocumentRefused(f"a link whose id {error}") from error
     if len(named) != 1:
