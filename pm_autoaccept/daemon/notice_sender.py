@@ -33,7 +33,8 @@ from pm_autoaccept.ledger.outbox import (
     release,
     settle,
 )
-from pm_autoaccept.model import Deliver, Delivered, DeliveryResult, NoticeState, NoticeTarget, TryLater
+from pm_autoaccept.ledger.stoppage_notices import add_stoppages
+from pm_autoaccept.model import Deliver, Delivered, DeliveryResult, NoticeState, NoticeTarget, Stoppage, TryLater
 from pm_autoaccept.notice_schedule import requested_wait
 from pm_autoaccept.telemetry.notice_metrics import NoticeMetrics
 
@@ -85,6 +86,7 @@ class NoticeSender:
     metrics: NoticeMetrics
     now: Callable[[], datetime] = utc_now
     _rests_until: dict[str, datetime] = field(default_factory=dict, init=False)
+    _dead: Mapping[str, int] | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Send until a stop is requested. While another replica sends, or the ledger is unavailable, stand by."""
@@ -238,7 +240,32 @@ class NoticeSender:
             lambda connection: [target for target in self.targets if digest_wanted(connection, target, at=at)]
         )
         await self.database.run(add)
-        self.metrics.counted(await self.database.read(count_notices), [target.name for target in self.targets])
+        names = [target.name for target in self.targets]
+        counts = await self.database.read(count_notices)
+        self.metrics.counted(counts, names)
+        dead = {name: counts[name].dead for name in names if name in counts and counts[name].dead}
+        if dead != self._dead:
+            await self._tell_dead(dead, held_lease, at=at)
+            self._dead = dead
+
+    async def _tell_dead(self, dead: Mapping[str, int], held_lease: HeldLease | None, *, at: datetime) -> None:
+        """Tell the other targets of those that do not get their notices, and of those that do again."""
+        stopped = {f"{Stoppage.OUTBOX_DEAD} {name}": _undelivered(name, number) for name, number in dead.items()}
+        over = [f"{Stoppage.OUTBOX_DEAD} {target.name}" for target in self.targets if target.name not in dead]
+        others = [target for target in self.targets if target.name not in dead]
+
+        def add(connection: Connection) -> None:
+            fence(connection, held_lease)
+            add_stoppages(connection, others, account="", stopped=stopped, over=over, at=at)
+
+        await self.database.run(add)
+
+
+def _undelivered(name: str, number: int) -> str:
+    return (
+        f"{number} notice{'s' if number != 1 else ''} to target `{name}` could not be delivered; "
+        "run pm-autoaccept notices list to see why"
+    )
 
 
 async def send_once(

@@ -19,6 +19,7 @@ from pm_autoaccept.daemon.lease import RENEWALS_PER_LEASE, holder_name
 from pm_autoaccept.daemon.notice_sender import NoticeSender
 from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
+from pm_autoaccept.daemon.stoppage_watch import StoppageWatch
 from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
@@ -104,7 +105,9 @@ async def run(
                 now=now,
             )
         every = program.lease.total_seconds() / RENEWALS_PER_LEASE
-        await _run_workers(share, leases, answers, sender, stop, every=every)
+        stoppages = StoppageWatch(database=database, workers=share.accounts, targets=targets, now=now)
+        watches: list[AnswerWatch | StoppageWatch] = [answers, stoppages] if targets else [answers]
+        await _run_workers(share, leases, watches, sender, stop, every=every)
 
 
 def _settings_reader(settings: Settings, reload_settings: Callable[[str], Settings] | None) -> Callable[[], Settings]:
@@ -126,7 +129,7 @@ async def _load_policies(accounts: list[AccountWorker]) -> None:
 async def _run_workers(
     share: ReplicaShare,
     leases: Leases,
-    answers: AnswerWatch,
+    watches: Sequence[AnswerWatch | StoppageWatch],
     sender: NoticeSender | None,
     stop: Stop,
     *,
@@ -135,7 +138,7 @@ async def _run_workers(
     # Before any account is taken, so that each replica knows how many there are.
     with suppress(LedgerUnavailable):
         share.replicas = await leases.send_heartbeat()
-    watching = asyncio.create_task(answers.run(), name="watch for answers by people")
+    watching = [asyncio.create_task(each.run(), name=type(each).__name__) for each in watches]
     reporting = asyncio.create_task(_report_alive(share, leases, every=every), name="replica heartbeat")
     notices = [] if sender is None else [asyncio.create_task(_run_sender(sender), name="notice sender")]
     tasks = [asyncio.create_task(_run_worker(each), name=f"account {each.settings.name}") for each in share.accounts]
@@ -144,7 +147,7 @@ async def _run_workers(
         if stop.requested.is_set():
             await asyncio.gather(*notices)  # it ends by itself, after the deliveries in flight
     finally:
-        await cancel_and_wait(reporting, watching, *notices, *tasks)
+        await cancel_and_wait(reporting, *watching, *notices, *tasks)
         with suppress(LedgerError):
             await leases.remove_heartbeat()
     if failures and len(failures) == len(tasks) and not stop.requested.is_set():

@@ -12,12 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import notice as notice_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.held_requests import pending_requests, waits_for_person
-from pm_autoaccept.ledger.notices import QUOTING, new_event_id, notice_values, request_body
+from pm_autoaccept.ledger.notices import QUOTING, add_once, new_event_id, notice_values, request_body
 from pm_autoaccept.model import Mode, NoticeKind, NoticeState, NoticeTarget, ReasonKind
 from pm_autoaccept.notice_schedule import last_digest
 
@@ -65,7 +64,7 @@ def add_digest(connection: Connection, target: NoticeTarget, *, at: datetime) ->
         once=_digest_key(day.isoformat()),
         observed=not enforced,
     )
-    return _add_once(connection, values)
+    return add_once(connection, values)
 
 
 def add_reminders(connection: Connection, targets: Collection[NoticeTarget], *, at: datetime) -> int:
@@ -102,14 +101,7 @@ def _remind(connection: Connection, target: NoticeTarget, row: Row[Any], group: 
         once=f"reminder {row.told}",
         observed=row.account_mode != Mode.ENFORCE,
     )
-    return _add_once(connection, values)
-
-
-def _add_once(connection: Connection, values: dict[str, object]) -> bool:
-    """Add a notice unless its target was told already."""
-    statement = insert(connection, notice_table).values(**values)
-    once = statement.on_conflict_do_nothing(index_elements=["target", "once"])
-    return bool(connection.execute(once).rowcount)
+    return add_once(connection, values)
 
 
 def _digest_key(day: str) -> str:

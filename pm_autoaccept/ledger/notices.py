@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
 from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.queries import insert
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
@@ -125,6 +126,14 @@ def notice_values(
         "claimed_until": None,
         "error": "",
     }
+
+
+def add_once(connection: Connection, values: Mapping[str, object]) -> bool:
+    """Add a notice with a key (`once`), unless its target has one with that key; returns whether it was added."""
+    statement = insert(connection, notice_table).values(**values)
+    # Inline, because otherwise PostgreSQL's driver returns the new number instead of how many rows were added.
+    once = statement.on_conflict_do_nothing(index_elements=["target", "once"]).inline()
+    return bool(connection.execute(once).rowcount)
 
 
 GATHERED = frozenset(NoticeKind) - {NoticeKind.DIGEST, NoticeKind.STOPPED, NoticeKind.OVER, NoticeKind.TEST}

@@ -70,7 +70,9 @@ def record_outcomes(connection: Connection, conclusions: Sequence[IntentOutcome]
         else:
             state = HumanAnswerState.REFUSED if outcome is Outcome.REFUSED else HumanAnswerState.VOID
             end_sent(connection, number, intent, state, text, at=at)
-            add_voided_answers(connection, {number: text}, targets, at=at)
+            # Portfolio Manager's text may quote the customer, so it stays in the ledger.
+            why = "Portfolio Manager refused it" if outcome is Outcome.REFUSED else "it was not processed"
+            add_voided_answers(connection, {number: why}, targets, at=at)
     _add_notices(connection, conclusions, ended)
     return [None] * len(conclusions)
 

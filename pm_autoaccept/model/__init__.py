@@ -43,6 +43,7 @@ from pm_autoaccept.model.notices import (
     NoticeState,
     NoticeTarget,
     Outgoing,
+    Stoppage,
     TargetKind,
     TryLater,
 )
@@ -162,6 +163,7 @@ __all__ = [
     "SourceHistory",
     "SourceUse",
     "Step",
+    "Stoppage",
     "TargetKind",
     "Truth",
     "TryLater",

@@ -44,6 +44,23 @@ class NoticeKind(StrEnum):
     """A test of the target (`doctor --notify`)."""
 
 
+class Stoppage(StrEnum):
+    """Why an account gets no answers, or people do not hear of them. A closed set."""
+
+    CREDENTIALS = "credentials"
+    """Portfolio Manager or the proxy refused the password."""
+    POLICY_REFUSED = "policy_refused"
+    """A changed policy has faults; the previous one stays in effect."""
+    LIMIT_REACHED = "limit_reached"
+    """Decided answers wait, because a limit of the policy is reached."""
+    NO_GOOD_CYCLE = "no_good_cycle"
+    """No cycle was good for too long."""
+    SOURCE_STALE = "source_stale"
+    """A table cannot be used, so what needs it is held."""
+    OUTBOX_DEAD = "outbox_dead"
+    """Notices to a target are not tried again."""
+
+
 class TargetKind(StrEnum):
     """How notices reach a target. A closed set."""
 

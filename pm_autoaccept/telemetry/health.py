@@ -155,7 +155,7 @@ def _account_readiness(health: AccountHealth, now: datetime) -> tuple[bool, str]
         return False, "its account worker ended unexpectedly; restart this process. The log says what happened"
     if health.lease is LeaseState.ELSEWHERE:
         return True, "another replica holds its lease; this one is on standby"
-    why_not = _not_working_reason(health) or _no_good_cycle_reason(health, now)
+    why_not = _not_working_reason(health) or no_good_cycle_reason(health, now)
     paused = "answering is paused" if health.paused else None
     trouble = TROUBLE_MESSAGES[health.trouble] if health.trouble else None
     names = ", ".join(health.unusable_tables)
@@ -171,7 +171,8 @@ def _not_working_reason(health: AccountHealth) -> str | None:
     return None if health.signed_in else "not signed in"
 
 
-def _no_good_cycle_reason(health: AccountHealth, now: datetime) -> str | None:
+def no_good_cycle_reason(health: AccountHealth, now: datetime) -> str | None:
+    """Why the last good cycle was too long ago; None if it was not."""
     last = health.last_good_cycle
     if last is None:
         return "no good cycle yet"

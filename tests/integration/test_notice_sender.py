@@ -18,7 +18,7 @@ from pm_autoaccept.daemon import Stop
 from pm_autoaccept.daemon.notice_sender import CLAIM_LASTS, NoticeSender
 from pm_autoaccept.ledger import Database, Leases, SqlLedger
 from pm_autoaccept.ledger.notices import Event, add_events
-from pm_autoaccept.ledger.outbox import count_notices, list_notices
+from pm_autoaccept.ledger.outbox import count_notices, list_notices, resend
 from pm_autoaccept.model import (
     Dead,
     Delivered,
@@ -269,6 +269,30 @@ async def test_gone_is_dead_at_once_and_the_metrics_say_so(database, clock) -> N
     assert await states(database) == {NoticeState.DEAD}
     assert _metric(sender, "dead", "hook") == 2
     assert _metric(sender, "waiting", "hook") == 0
+
+
+async def test_others_are_told_once_that_a_target_does_not_get_its_notices(database, clock) -> None:
+    """And once that it does again, after a resend."""
+    gone = True
+
+    async def answer(target: NoticeTarget, _: Outgoing) -> DeliveryResult:
+        return Dead("410") if target is HOOK and gone else Delivered()
+
+    receiver = Receiver(answer)
+    for _ in range(3):
+        sender = sender_of(database, receiver, HOOK, OTHER, now=clock)
+        await happen(database, 1, at=clock.at)
+        await send_all(sender, HOOK)
+        await sender.add_rounds()
+        await send_all(sender, OTHER)
+    assert [notice.kind for notice in receiver.got["other"]] == [NoticeKind.STOPPED]
+    assert "3 notices" not in receiver.got["other"][0].body["what"]
+    gone = False
+    await database.run(lambda connection: resend(connection, at=clock.at))
+    await send_all(sender, HOOK)
+    await sender.add_rounds()
+    await send_all(sender, OTHER)
+    assert [notice.kind for notice in receiver.got["other"]] == [NoticeKind.STOPPED, NoticeKind.OVER]
 
 
 def _metric(sender: NoticeSender, name: str, target: str) -> float:

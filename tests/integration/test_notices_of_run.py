@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 standardwebhooks = pytest.importorskip("standardwebhooks", reason="needs standardwebhooks, which `make setup` installs")
 
-from pm_autoaccept.clock import utc_now  # noqa: E402 — what needs the library comes after the check for it
+from pm_autoaccept.cli.once import _once  # noqa: E402 — what needs the library comes after the check for it
+from pm_autoaccept.clock import utc_now  # noqa: E402
 from pm_autoaccept.config import Program, Target, load_accounts  # noqa: E402
 from pm_autoaccept.daemon import Stop  # noqa: E402
 from pm_autoaccept.daemon import run as run_daemon  # noqa: E402
@@ -38,10 +39,12 @@ class Receiver:
 
     def __init__(self) -> None:
         self.events: list[dict] = []
+        self.waited: list[timedelta] = []
 
     async def take(self, request: web.Request) -> web.Response:
         """Verify and keep an event."""
         self.events.append(standardwebhooks.Webhook(SIGNING).verify(await request.read(), dict(request.headers)))
+        self.waited.append(utc_now() - datetime.fromisoformat(self.events[-1]["time"]))
         return web.Response(status=204)
 
     def of(self, kind: str, key: str | None = None) -> list[dict]:
@@ -117,6 +120,7 @@ async def test_what_is_held_and_answered_reaches_a_webhook_in_order(simulate, pr
         key = await accept(database, program)
         await got.has(1, "request.accepted")
     held = len(got.of("request.held"))
+    assert sorted(got.waited)[round(len(got.waited) * 0.95) - 1] < timedelta(seconds=5)
     assert [each["type"].removeprefix("pm-autoaccept.") for each in got.events if each["subject"] == key] == [
         "request.held",
         "request.answered",
@@ -140,6 +144,18 @@ async def test_in_observe_mode_nothing_reaches_the_webhook(simulate, program_of,
     async with running(program):
         await asyncio.sleep(3)
     assert receiver[0].events == []
+
+
+async def test_once_sends_what_is_due_too(simulate, program_of, receiver, capsys) -> None:
+    """Without `run`, for example under cron; again nothing is told twice."""
+    got, _ = receiver
+    program = program_of(await simulate(pending=6), mode="enforce")
+    assert await _once(program, Stop(), now=True, output="json") == 0
+    sent = [each["id"] for each in got.of("request.held")]
+    assert len(sent) >= 6
+    assert await _once(program, Stop(), now=True, output="json") == 0
+    assert [each["id"] for each in got.events] == sent
+    assert SIGNING not in capsys.readouterr().out
 
 
 async def test_once_leaves_the_notices_to_a_run_that_sends_them(simulate, program_of) -> None:

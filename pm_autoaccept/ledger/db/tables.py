@@ -78,6 +78,7 @@ WAITING_ANSWER = text("state = 'waiting'")
 ANSWER_IN_FORCE = text("state IN ('waiting', 'sent')")
 WAITING_NOTICE = text("state = 'waiting'")
 DEAD_NOTICE = text("state = 'dead'")
+STOPPED_NOTICE = text("kind IN ('stopped', 'over')")
 UNDECIDED_ITEM = text("(origin = 'undecided' AND ended_at IS NULL AND acknowledged_at IS NULL)")
 
 
@@ -272,6 +273,7 @@ notice = Table(
     Index(None, "request_id", "target"),
     _partial_index("ix_notice_waiting", "target", "due_at", where=WAITING_NOTICE),
     _partial_index("ix_notice_dead", "target", where=DEAD_NOTICE),
+    _partial_index("ix_notice_stopped", "account", where=STOPPED_NOTICE),
 )
 
 # Which requests have changed in a way that may change the claims of accepted requests, and in which transaction.

@@ -288,8 +288,11 @@ async def test_an_answer_that_portfolio_manager_refuses_is_told_as_void(told) ->
     person = (await see(told, OAK, minute=1)).human_answers[OAK.key]
     step = Step(decision=replace(decided(OAK, Verdict.ACCEPT), person=person), action=Action.ACCEPT)
     intent = await told.record_intent(step, at=at(1))
-    await told.record_outcome(intent, Receipt(step=step, outcome=Outcome.REFUSED, text="No."), at=at(1))
-    assert (await kinds(told))[-1] is NoticeKind.ANSWER_VOID
+    await told.record_outcome(
+        intent, Receipt(step=step, outcome=Outcome.REFUSED, text="Alice Oak is unknown."), at=at(1)
+    )
+    *_, last = await rows(told, HOOK)
+    assert (last.kind, last.body["why"]) == (NoticeKind.ANSWER_VOID, "Portfolio Manager refused it")
 
 
 async def test_an_answer_that_was_taken_back_is_told_to_webhooks(told) -> None:

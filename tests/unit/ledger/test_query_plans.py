@@ -23,6 +23,7 @@ from pm_autoaccept.ledger.notice_rounds import add_digest, add_reminders, digest
 from pm_autoaccept.ledger.outbox import claim_next, count_notices, due_targets, end_notices_of_others, settle
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
 from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
+from pm_autoaccept.ledger.stoppage_notices import add_stoppages
 from pm_autoaccept.model import (
     Action,
     CustomField,
@@ -60,6 +61,7 @@ SMALL = {
     "ix_human_answer_waiting",
     "ix_notice_waiting",
     "ix_notice_dead",
+    "ix_notice_stopped",
 }
 """Partial indexes, which hold only rows that can still change."""
 
@@ -116,6 +118,13 @@ async def send(ledger: SqlLedger, *, at: datetime) -> None:
     await ledger.database.run(lambda connection: add_reminders(connection, ledger.targets, at=at))
     await ledger.database.run(lambda connection: end_notices_of_others(connection, ["hook", "team"], at=at))
     await ledger.database.read(count_notices)
+    for over in ((), ("credentials",)):
+        stopped = {} if over else {"credentials": "Wrong password."}
+        await ledger.database.run(
+            lambda connection, stopped=stopped, over=over: add_stoppages(
+                connection, ledger.targets, account="", stopped=stopped, over=over, at=at
+            )
+        )
     for target, result in ((HOOK, Delivered()), (TEAM, TryLater(why="500"))):
         claimed = await ledger.database.run(
             lambda connection, target=target: claim_next(connection, target, at=at + MINUTE, lasts=MINUTE)

@@ -41,6 +41,7 @@ def upgrade() -> None:
     for name, columns, where in (
         ("ix_notice_waiting", ["target", "due_at"], "state = 'waiting'"),
         ("ix_notice_dead", ["target"], "state = 'dead'"),
+        ("ix_notice_stopped", ["account"], "kind IN ('stopped', 'over')"),
     ):
         condition = sa.text(where)
         op.create_index(name, "notice", columns, sqlite_where=condition, postgresql_where=condition)
