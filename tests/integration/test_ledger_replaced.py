@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from pm_autoaccept.cli.once import _once
-from pm_autoaccept.config import Settings, load_accounts
+from pm_autoaccept.config import Program, Settings, load_accounts
 from pm_autoaccept.model import Kind, RequestKey
 from tests.integration.test_cycle import EVERYBODY, posts
 from tests.integration.test_daemon import run
@@ -41,7 +41,7 @@ def another_asks(simulator: Any) -> None:
 
 async def once(settings: Settings, stop: Rounds | None = None) -> None:
     """What cron starts."""
-    await _once(settings, stop or Rounds(after=9), output="json")
+    await _once(Program(accounts=(settings,), origins={}), stop or Rounds(after=9), output="json")
 
 
 async def cron_makes_another(path: Path, settings: Settings) -> None:
