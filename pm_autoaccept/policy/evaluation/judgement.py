@@ -39,7 +39,8 @@ class Judgement:
         template: identifies the template of the note.
         accepts_unshared_property: this accepts because of a plain test that `property.share` is `none`.
         tell: the group of people to notify, None for nobody.
-        answer: who must answer the request while it is held.
+        answer: who must answer the request, if a person does. It also applies to the reject of a hold that expired,
+            because a person can still answer before that is sent.
         shadows: what the evaluated rules with `enforce: false` would have decided.
     """
 
@@ -143,6 +144,7 @@ def _expired(holder: Rule | Default, rule: str | None, view: RequestView) -> Jud
         rule=rule,
         note=expire.note.render(view.request, facts) if expire.note else None,
         template=expire.note.digest if expire.note else None,
+        answer=holder.answer,
     )
 
 

@@ -31,6 +31,7 @@ DEFAULT_KEYS = ("then", "note", "expire", "answer", "i_accept_everyone")
 _EXPIRE_KEYS = ("after", "then", "note")
 _ANSWER_KEYS = ("by", "people")
 _MOST_PEOPLE = 5
+_PEOPLE = frozenset(map(str, range(1, _MOST_PEOPLE + 1)))
 _KINDS = frozenset(Kind)
 _VERDICTS = frozenset(Verdict)
 _NOT_BY_WAITING: Mapping[Verdict, str] = MappingProxyType(
@@ -196,7 +197,7 @@ class RuleReader:
             return ANYBODY
         message = f"invalid `people`; use a number from 1 to {_MOST_PEOPLE}"
         people = self._text(stated, "people", message)
-        valid = people is None or (people.isdecimal() and people.isascii() and 1 <= int(people) <= _MOST_PEOPLE)
+        valid = people is None or people in _PEOPLE
         if not valid:
             self._refuse(stated["people"].place, message)
         return AnswerRule(by=self._group(stated, "by"), people=int(people) if people is not None and valid else 1)

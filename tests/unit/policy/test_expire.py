@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pm_autoaccept.cli import cli
-from pm_autoaccept.model import Held, Need, NotLearnt, ReasonKind, Verdict
+from pm_autoaccept.model import AnswerRule, Held, Need, NotLearnt, ReasonKind, Verdict
 from pm_autoaccept.policy.durations import written_duration
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -46,6 +46,19 @@ def test_people_are_told_when_what_waited_is_rejected(load, connection, facts, n
     policy = load(f"rules: [{{id: waits, on: connection, {HELD_IF_KNOWN}, tell: tenant-forms, {EXPIRE}}}]")
     judged = policy.judge(connection, replace(facts, held=Held("waits", now - 30 * DAY)), {})
     assert (judged.reason.kind, judged.tell) == (ReasonKind.EXPIRED, "tenant-forms")
+
+
+def test_who_may_answer_is_the_same_after_a_hold_has_expired(load, connection, facts, now):
+    """A person can still answer before the reject is sent, for example during a pause."""
+    two = "answer: {by: desk, people: 2}"
+    policy = load(f"rules: [{{id: waits, on: connection, {HELD_IF_KNOWN}, {two}, {EXPIRE}}}]")
+    judged = policy.judge(connection, replace(facts, held=Held("waits", now - 30 * DAY)), {})
+    assert (judged.reason.kind, judged.answer) == (ReasonKind.EXPIRED, AnswerRule(by="desk", people=2))
+    policy = load(
+        f"rules: [{{id: other, on: meter, when: always, then: hold}}]\ndefault: {{then: hold, {two}, {EXPIRE}}}"
+    )
+    judged = policy.judge(connection, replace(facts, held=Held(None, now - 30 * DAY)), {})
+    assert (judged.reason.kind, judged.answer) == (ReasonKind.EXPIRED, AnswerRule(by="desk", people=2))
 
 
 @pytest.mark.parametrize(

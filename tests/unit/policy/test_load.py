@@ -105,6 +105,11 @@ def test_all_faults_at_once(refused):
             "invalid `people`; use a number from 1 to 5",
         ),
         (
+            # Python refuses to convert that many digits.
+            f"rules: [{{id: a, on: meter, when: always, then: hold, answer: {{people: {'9' * 5_000}}}}}]",
+            "invalid `people`; use a number from 1 to 5",
+        ),
+        (
             "rules: [{id: a, on: meter, when: always, then: hold, answer: {people: many}}]",
             "invalid `people`; use a number from 1 to 5",
         ),
