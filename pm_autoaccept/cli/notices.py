@@ -96,7 +96,7 @@ def _about(row: NoticeRow) -> Any:  # noqa: ANN401 — a value of JSON
 @options.settings
 @options.ledger
 @click.option("--target", metavar="NAME", help="Send only notices for this target again.")
-@click.argument("events", metavar="EVENT...", nargs=-1)
+@click.argument("events", metavar="EVENTS", nargs=-1)
 def resend(*, settings: Path | None, ledger: str | None, target: str | None, events: tuple[str, ...]) -> int:
     """Send all dead notices again, or these events, also if they were delivered. Their ids stay the same.
 

@@ -48,7 +48,6 @@ def review(
     `pm-autoaccept run` sends the answers: until then, for a few seconds, `review take-back` takes one back.
     """
     if context.invoked_subcommand is not None:
-        _refuse_options_before_subcommand(context)
         return None
     from pm_autoaccept.cli.output.review_entries import columns, text_columns
     from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
@@ -85,20 +84,6 @@ def review(
     return 0
 
 
-def _refuse_options_before_subcommand(context: click.Context) -> None:
-    """Raise `UsageError` if the list's options precede a subcommand, which would ignore them, even --ledger."""
-    from click.core import ParameterSource
-
-    given = [
-        each.opts[0]
-        for each in context.command.params
-        if each.name and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
-    ]
-    if given:
-        name = context.invoked_subcommand
-        raise click.UsageError(f"{given[0]} must come after `{name}`: `review {name} … {given[0]} …`")
-
-
 def _answering(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of commands that answer."""
     for option in (
@@ -111,7 +96,7 @@ def _answering(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_KEYS = click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+_KEYS = click.argument("keys", metavar="KEYS", nargs=-1, required=True)
 _YES = click.option("--yes", is_flag=True, help="Do not ask for confirmation; required if there is no terminal.")
 _FAMILY = click.option(
     "--family", is_flag=True, help="Give related requests the same answer: those above an accept, those below a reject."

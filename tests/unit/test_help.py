@@ -11,6 +11,8 @@ from pm_autoaccept.cli import COMMANDS, cli
 CALLS = [(name,) for name in COMMANDS] + [
     *(("account", name) for name in ("list", "disconnect", "unshare", "notifications")),
     *(("data", name) for name in ("confirm", "history")),
+    *(("review", name) for name in ("show", "accept", "reject", "take-back", "next", "acknowledge")),
+    *(("notices", name) for name in ("list", "resend")),
 ]
 
 
@@ -52,3 +54,16 @@ def test_a_misspelt_command_is_told_with_what_may_have_been_meant():
     result = CliRunner().invoke(cli, ["chek"])
     assert result.exit_code == 2
     assert "unknown command `chek` (did you mean `check`?)" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (("data", "--ledger", "x", "confirm", "accounts"), "--ledger must come after `confirm`"),
+        (("review", "--account", "x", "acknowledge", "property:1"), "--account must come after `acknowledge`"),
+    ],
+)
+def test_a_group_that_is_a_command_takes_no_options_in_front_of_a_subcommand(words, refused):
+    """The subcommand would ignore them silently, also where the answer is to be recorded."""
+    given = CliRunner().invoke(cli, words)
+    assert (given.exit_code, refused in given.output) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 MAX_SUMMARY_CHARACTERS = 200
 """Of a command's line in the list of commands: one sentence, which wraps and is never cut."""
@@ -41,6 +42,24 @@ class Group(click.Group):
     """A group of such commands, listed in the order of definition."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand. The options of a group that is a command itself are its own, and must not precede one.
+
+        Raises:
+            UsageError: one does; the subcommand would ignore it.
+        """
+        name, command, rest = super().resolve_command(ctx, args)
+        given = [
+            param.opts[0]
+            for param in self.params
+            if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        ]
+        if given and self.invoke_without_command:
+            raise click.UsageError(f"{given[0]} must come after `{name}`: `{self.name} {name} … {given[0]} …`")
+        return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
         """Name the commands."""
