@@ -25,7 +25,12 @@ class PendingTie(NamedTuple):
     key: RequestKey
     digest: str
     owner: int | None
-    property: int | None
+    property_id: int | None
+
+    @property
+    def parents(self) -> tuple[RequestKey, ...]:
+        """The connection and the property above it."""
+        return parents(self.key.kind, self.owner, self.property_id)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,13 +50,13 @@ class Consequence:
         return f"{self.key} {self.digest}" if self.digest else str(self.key)
 
 
-def above(tie: PendingTie) -> tuple[RequestKey, ...]:
-    """The connection and the property that an accept of this request also accepts, if they are not there yet."""
+def parents(kind: Kind, owner: int | None, property_id: int | None) -> tuple[RequestKey, ...]:
+    """The connection and the property that an accept of such a request also accepts, if they are not there yet."""
     found = []
-    if tie.key.kind is not Kind.CONNECTION and tie.owner is not None:
-        found.append(RequestKey(Kind.CONNECTION, tie.owner))
-    if tie.key.kind is Kind.METER and tie.property is not None:
-        found.append(RequestKey(Kind.PROPERTY, tie.property))
+    if kind is not Kind.CONNECTION and owner is not None:
+        found.append(RequestKey(Kind.CONNECTION, owner))
+    if kind is Kind.METER and property_id is not None:
+        found.append(RequestKey(Kind.PROPERTY, property_id))
     return tuple(found)
 
 
@@ -74,7 +79,7 @@ class PendingTree:
         below: dict[RequestKey, list[PendingTie]] = defaultdict(list)
         for tie in pending:
             by_key[tie.key].append(tie)
-            for key in above(tie):
+            for key in tie.parents:
                 below[key].append(tie)
         return cls(by_key, below)
 
@@ -92,7 +97,7 @@ class PendingTree:
         if action is Action.REJECT:
             return tuple(Consequence(each.key, each.digest) for each in sorted(self.below.get(tie.key, ()), key=_place))
         found: list[Consequence] = []
-        for key in above(tie):
+        for key in tie.parents:
             known = there.get(key, False)
             if pending := self.by_key.get(key):
                 found += [Consequence(key, each.digest) for each in pending]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from pm_autoaccept.cascades import Consequence
+from pm_autoaccept.cascades import Consequence, parents
 from pm_autoaccept.limits import keep_within
 from pm_autoaccept.model import (
     Action,
@@ -195,25 +195,19 @@ def _more_than_shown(decision: Decision, action: Action, state: _PlanState) -> R
 
 def _goes_along(decision: Decision, action: Action, state: _PlanState) -> Iterator[Consequence]:
     """What this answer would do beyond its own request and the steps planned so far."""
-    if action is Action.REJECT:
-        for child in state.children.get(decision.key, ()):
-            if child.key not in state.steps and state.standing(child.key) not in _ANSWERED:
-                yield Consequence(child.key, child.request.content_digest)
-        return
-    owner, shared_property = decision.request.account_id, _property_of(decision)
-    connected = state.snapshot.connected
-    parents: list[tuple[RequestKey, Fact[bool]]] = []
-    if decision.request.kind is not Kind.CONNECTION and owner is not None:
-        there = connected if isinstance(connected, NotLearnt) else owner in connected
-        parents.append((RequestKey(Kind.CONNECTION, owner), there))
-    if shared_property is not None:
-        parents.append((shared_property, _is_shared(shared_property, owner, state.snapshot)))
-    for key, there in parents:
+    for key in _parents(decision) if action is Action.ACCEPT else _cascaded(decision.key, state):
         if key in state.decisions:
             if key not in state.steps and state.standing(key) not in _ANSWERED:
                 yield Consequence(key, state.decisions[key].request.content_digest)
-        elif there is False:
+        elif _is_there(key, decision.request.account_id, state.snapshot) is False:
             yield Consequence(key)
+
+
+def _is_there(key: RequestKey, owner: int | None, snapshot: Snapshot) -> Fact[bool]:
+    """Whether a connection or a share that is not pending exists already."""
+    if key.kind is Kind.PROPERTY:
+        return _is_shared(key, owner, snapshot)
+    return snapshot.connected if isinstance(snapshot.connected, NotLearnt) else key.id in snapshot.connected
 
 
 def _was_shown(decision: Decision, key: RequestKey) -> bool:
@@ -343,14 +337,15 @@ def _children(decisions: Iterable[Decision]) -> Mapping[RequestKey, Sequence[Dec
     """Parent → the pending requests below it: a connection's shares, a property's meters."""
     children: dict[RequestKey, list[Decision]] = defaultdict(list)
     for decision in decisions:
-        request = decision.request
-        above = [_property_of(decision)]
-        if request.kind is not Kind.CONNECTION and request.account_id is not None:
-            above.append(RequestKey(Kind.CONNECTION, request.account_id))
-        for parent in above:
-            if parent is not None:
-                children[parent].append(decision)
+        for parent in _parents(decision):
+            children[parent].append(decision)
     return children
+
+
+def _parents(decision: Decision) -> tuple[RequestKey, ...]:
+    """The connection and the property share above a request, as far as the document names them."""
+    request = decision.request
+    return parents(request.kind, request.account_id, request.property_id)
 
 
 def _property_of(decision: Decision) -> RequestKey | None:

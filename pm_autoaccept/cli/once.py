@@ -52,7 +52,7 @@ async def _once(program: Program, stop: Stop, *, now: bool = False, output: str)
         first_answer_wait=settings.first_answer_wait,
     )
     ledger.answer_expiry = settings.review_expiry
-    ledger.targets = tuple(target.routing for target in program.targets.values())
+    ledger.targets = program.routing
     try:
         leases = Leases(ledger.database, holder=holder_name(), ttl=settings.lease)
         held_lease = await leases.take(settings.name)
@@ -78,18 +78,16 @@ async def _send_notices(program: Program, ledger: SqlLedger, leases: Leases, sto
     from contextlib import suppress
 
     from pm_autoaccept.daemon.notice_sender import send_once
-    from pm_autoaccept.egress.proxy_password import Egress
     from pm_autoaccept.errors import LedgerError
     from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
     from pm_autoaccept.notices.delivery import Delivery
 
-    egress = Egress(program.accounts[0].proxies, proxy_guard_in_ledger(ledger.database))
     with suppress(LedgerError):  # they stay in the outbox
         await send_once(
             ledger.database,
             leases,
             targets=ledger.targets,
-            deliver=Delivery(program.targets, egress),
+            deliver=Delivery.of(program, proxy_guard_in_ledger(ledger.database)),
             stop=stop,
             ttl=program.accounts[0].lease,
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pm_autoaccept.cli.support.review_answers import ReviewLedger
-    from pm_autoaccept.model import Action, AnswerResult, Reviewer
+    from pm_autoaccept.model import Action
     from pm_autoaccept.record import QueueEntry
 
 
@@ -52,31 +52,26 @@ def review(
     from pm_autoaccept.cli.output.review_entries import columns, text_columns
     from pm_autoaccept.cli.output.rows import print_rows, text_zone, with_account
     from pm_autoaccept.cli.support.ledger_access import read_ledger
-    from pm_autoaccept.cli.support.review_answers import may_answer
     from pm_autoaccept.clock import utc_now
     from pm_autoaccept.ledger.review_queue import review_queue
 
     now = utc_now()
-    by = _reviewer(settings, name) if mine else None
+    by = _review_ledger(settings, ledger, account, name).by if mine else None
 
     def wanted(entry: QueueEntry) -> bool:
         return (
             (rule is None or entry.row.rule == rule)
             and (owner is None or owner in {str(entry.row.account_id), entry.row.username})
-            and (by is None or may_answer(entry, by))
+            and (by is None or entry.may_be_answered_by(by))
         )
 
     def show(connection: Connection) -> None:
-        text = [
-            (heading, cell) if heading != "account" else ("account", lambda entry: entry.row.account)
-            for heading, cell in with_account(connection, account, text_columns(now))
-        ]
         print_rows(
             filter(wanted, review_queue(connection, account=account)),
             output=output,
             zone=text_zone(settings, account),
             columns=columns(now),
-            text=text,
+            text=with_account(connection, account, text_columns(now)),
             what=("request is held for review", "requests are held for review"),
         )
 
@@ -97,12 +92,25 @@ def _answering(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _KEYS = click.argument("keys", metavar="KEYS", nargs=-1, required=True)
-_YES = click.option("--yes", is_flag=True, help="Do not ask for confirmation; required if there is no terminal.")
-_FAMILY = click.option(
-    "--family", is_flag=True, help="Give related requests the same answer: those above an accept, those below a reject."
-)
-_NOTE = click.option("--note", metavar="TEXT", help="Send this note to the customer (1 to 1,000 characters).")
-_NOTE_FROM_RULE = click.option("--note-from-rule", is_flag=True, help="Send the note of the rule that holds it.")
+
+
+def _giving(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `accept` and `reject`."""
+    for option in (
+        _answering,
+        options.output,
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation; required if there is no terminal."),
+        click.option(
+            "--family",
+            is_flag=True,
+            help="Give related requests the same answer: those above an accept, those below a reject.",
+        ),
+        click.option("--note-from-rule", is_flag=True, help="Send the note of the rule that holds it."),
+        click.option("--note", metavar="TEXT", help="Send this note to the customer (1 to 1,000 characters)."),
+        _KEYS,
+    ):
+        command = option(command)
+    return command
 
 
 @review.command()
@@ -131,13 +139,7 @@ def show(key: str, *, settings: Path | None, ledger: str | None, account: str | 
 
 
 @review.command()
-@_KEYS
-@_NOTE
-@_NOTE_FROM_RULE
-@_FAMILY
-@_YES
-@options.output
-@_answering
+@_giving
 def accept(**given: Any) -> int:  # noqa: ANN401 — the command's options
     """Accept requests. KEY is, for example, property:8120045; `-` reads keys from stdin, one on each line.
 
@@ -149,13 +151,7 @@ def accept(**given: Any) -> int:  # noqa: ANN401 — the command's options
 
 
 @review.command()
-@_KEYS
-@_NOTE
-@_NOTE_FROM_RULE
-@_FAMILY
-@_YES
-@options.output
-@_answering
+@_giving
 def reject(**given: Any) -> int:  # noqa: ANN401 — likewise
     """Reject requests, with a note to the customer. KEY is as for `accept`."""
     from pm_autoaccept.model import Action
@@ -178,6 +174,7 @@ def _answer(
     settings: Path | None,
 ) -> int:
     from pm_autoaccept.cli.output import review_entries
+    from pm_autoaccept.cli.output.answer_results import print_results
     from pm_autoaccept.cli.support.confirm import confirm
     from pm_autoaccept.cli.support.review_answers import ReviewedKeys, family_of
     from pm_autoaccept.model import Action
@@ -191,7 +188,7 @@ def _answer(
     relatives = family_of(here, list(entries.values()), action)
     if not yes:
         for entry in (*entries.values(), *(relatives if family else ())):
-            click.echo(_preview(entry, action), err=True)
+            click.echo(review_entries.preview(entry, action), err=True)
     if relatives and not family and not yes:
         question = f"Also {review_entries.family(action, [entry.row.key for entry in relatives])}?"
         family = _ask(question)
@@ -205,7 +202,9 @@ def _answer(
     count = len(wanted.stamps)
     confirm(f"{action} {count} {'request' if count == 1 else 'requests'} as {here.by.name}?", yes=yes)
     notes = {key: entry.note if note_from_rule else text for key, entry in entries.items()}
-    return _report(here.record(wanted.new_answers(entries, action, notes)), here, output=output)
+    results = here.record(wanted.new_answers(entries, action, notes))
+    print_results(results, by=here.by, grace=here.review.grace, pauses=here.pauses, output=output)
+    return 0 if all(each.status.recorded for each in results) else 1
 
 
 @review.command("take-back")
@@ -232,14 +231,6 @@ def next_(*, name: str | None, account: str | None, ledger: str | None, settings
     from pm_autoaccept.cli.support.review_prompt import ReviewPrompt
 
     return ReviewPrompt(_review_ledger(settings, ledger, account, name)).run()
-
-
-def _reviewer(settings: Path | None, name: str | None) -> Reviewer:
-    """The person who gives the command, or in whose name it is given."""
-    from pm_autoaccept.cli.support.confirm import user_name
-    from pm_autoaccept.config import review_settings
-
-    return review_settings(settings=settings).reviewer(user_name(), name=name)
 
 
 def _review_ledger(
@@ -270,53 +261,6 @@ def _ask(question: str) -> bool:
     import sys
 
     return sys.stdin.isatty() and click.confirm(question, default=True, err=True)
-
-
-def _preview(entry: QueueEntry, action: Action) -> str:
-    from pm_autoaccept.cli.output.review_entries import consequences
-    from pm_autoaccept.telemetry.terminal import printable
-
-    row, also = entry.row, consequences(entry, action)
-    owner = row.username or f"account {row.account_id or 'unknown'}"
-    return printable(f"{action} {row.key} of {owner}{f', which also {also}' if also else ''}. {row.reason_text}")
-
-
-def _report(results: Sequence[AnswerResult], here: ReviewLedger, *, output: str) -> int:
-    """Print what became of each answer; returns the exit code."""
-    from pm_autoaccept.cli.output.json_rows import print_json
-    from pm_autoaccept.cli.support.review_answers import RECORDED
-    from pm_autoaccept.model import AnswerStatus
-    from pm_autoaccept.telemetry.terminal import printable
-
-    refused = [each for each in results if each.status not in RECORDED]
-    if output == "json":
-        print_json(
-            [
-                {
-                    "request": each.key,
-                    "account": each.account,
-                    "status": each.status,
-                    "text": each.text,
-                    "answer": each.number,
-                    "due_at": each.due_at,
-                    "answered_by": here.by.name,
-                }
-                for each in results
-            ]
-        )
-        return 1 if refused else 0
-    for each in results:
-        if each.status is not AnswerStatus.RECORDED:
-            click.echo(printable(f"{each.text}."), err=each.status not in RECORDED)
-    recorded = [each for each in results if each.status is AnswerStatus.RECORDED]
-    if recorded:
-        what = recorded[0].key if len(recorded) == 1 else f"{len(recorded)} answers"
-        them, seconds = "it" if len(recorded) == 1 else "them", here.review.grace.total_seconds()
-        sent = f"`run` sends {them} in {seconds:g} s; until then, `review take-back` takes {them} back"
-        click.echo(f"Recorded {what}, by {here.by.name}. {sent if seconds else f'`run` sends {them} now'}.")
-        for pause in here.pauses({each.account for each in recorded}):
-            click.echo(printable(f"Not sent until `resume`: {pause}."), err=True)
-    return 1 if refused else 0
 
 
 @review.command()

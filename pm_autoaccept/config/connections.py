@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pm_autoaccept.config.formats import is_database, ledger_file, with_password
-from pm_autoaccept.config.origins import Origin, SettingValue
+from pm_autoaccept.config.origins import Origin, SettingValue, kept_elsewhere
 from pm_autoaccept.errors import ConfigurationError, Fault
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Node, Text
@@ -103,11 +103,5 @@ def _address(written: Text, settings: Path, faults: list[Fault]) -> str:
 
 
 def _password(values: Mapping[str, Text], settings: Path) -> SettingValue | None:
-    for key in ("password_file", "password_env"):
-        if key in values:
-            node = values[key]
-            text = f"{settings}:{node.place.line} ({key} {node.value})"
-            if key == "password_file":
-                return SettingValue(Origin(text=text, place=node.place, file=settings.parent / node.value))
-            return SettingValue(Origin(text=text, place=node.place, variable=node.value))
-    return None
+    key = next((each for each in ("password_file", "password_env") if each in values), None)
+    return None if key is None else kept_elsewhere(key, values[key], settings)

@@ -35,12 +35,16 @@ def parse_duration(text: object) -> object:
     return duration
 
 
+GROUP_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""The name of a group of people, as `tell` and `answer` use it."""
+
+
 def parse_groups(text: object) -> object:
     """Parse `tenant-forms, supervisors`: lower-case words joined by hyphens, separated by commas."""
     if not isinstance(text, str):
         return text
     names = tuple(name.strip() for name in text.split(","))
-    if not all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names):
+    if not all(GROUP_NAME.fullmatch(name) for name in names):
         raise ValueError(
             "invalid group name; use lower-case words joined by hyphens, separated by commas, for example "
             "tenant-forms, supervisors"

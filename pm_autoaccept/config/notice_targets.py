@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from pm_autoaccept.config.origins import Origin, SettingValue
+from pm_autoaccept.config.formats import GROUP_NAME
+from pm_autoaccept.config.origins import Origin, SettingValue, kept_elsewhere
 from pm_autoaccept.egress import is_this_machine
 from pm_autoaccept.errors import ConfigurationError, Fault
 from pm_autoaccept.model import NoticeTarget, TargetKind
@@ -37,7 +38,6 @@ _KEYS = {
 _KINDS = {"webhook": TargetKind.WEBHOOK, EXTRA: TargetKind.PEOPLE}
 """The kind as the settings file names it."""
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_GROUP = _NAME
 _SIGNING_SECRET = re.compile(r"whsec_([A-Za-z0-9+/]+={0,2})")
 _SIGNING_BYTES = range(24, 65)
 _HOURS = 24
@@ -236,7 +236,7 @@ class _TargetReader:
         if not texts and not isinstance(node, Broken):
             self._fault(node.place, "`groups` must be `all`, or a list such as [benchmarking]")
         for text in texts:
-            if not _GROUP.fullmatch(text.value):
+            if not GROUP_NAME.fullmatch(text.value):
                 self._fault(text.place, f"invalid group name `{text.value}`; use lower-case words joined by hyphens")
         return frozenset(text.value for text in texts)
 
@@ -251,14 +251,11 @@ class _TargetReader:
         return None if text is None else self._value(named[0], text)
 
     def _value(self, key: str, text: Text) -> SettingValue:
-        # The address of a webhook may be a secret, so its line is not repeated.
-        place = replace(text.place, text="")
         if key == "url":
+            # The address of a webhook may be a secret, so its line is not repeated.
+            place = replace(text.place, text="")
             return SettingValue(Origin(text=f"{self.settings}:{text.place.line}", place=place), text.value)
-        shown = f"{self.settings}:{text.place.line} ({key} {text.value})"
-        if key.endswith("_file"):
-            return SettingValue(Origin(text=shown, place=text.place, file=self.settings.parent / text.value))
-        return SettingValue(Origin(text=shown, place=text.place, variable=text.value))
+        return kept_elsewhere(key, text, self.settings)
 
     def _personal(self, text: Text | None) -> bool:
         if text is not None and text.value not in {"true", "false"}:
@@ -285,7 +282,7 @@ class _TargetReader:
         text = texts.get("else_tell")
         if text is None:
             return None
-        if not _GROUP.fullmatch(text.value):
+        if not GROUP_NAME.fullmatch(text.value):
             self._fault(text.place, "invalid group name in `else_tell`; use lower-case words joined by hyphens")
         elif "remind_after" not in texts:
             self._fault(text.place, "`else_tell` needs `remind_after`; it follows the reminder")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.policy.parser.source_text import Place
+from pm_autoaccept.policy.parser.source_text import Place, Text
 
 PREFIX = "PM_AUTOACCEPT_"
 
@@ -66,6 +66,20 @@ class SettingValue:
         except ValueError as error:
             why = str(error)
         raise ConfigurationError(self.origin.fault(f"cannot read the file {self.origin.file}: {why}"))
+
+
+def kept_elsewhere(key: str, node: Text, settings: Path) -> SettingValue:
+    """The value of a key such as `password_file` or `password_env`: in a file beside the settings, or in a variable.
+
+    Args:
+        key: the key in the settings file.
+        node: the name of the file or variable.
+        settings: the settings file.
+    """
+    text = f"{settings}:{node.place.line} ({key} {node.value})"
+    if key.endswith("_file"):
+        return SettingValue(Origin(text=text, place=node.place, file=settings.parent / node.value))
+    return SettingValue(Origin(text=text, place=node.place, variable=node.value))
 
 
 def from_command_line(options: Mapping[str, object]) -> dict[str, SettingValue]:

@@ -52,6 +52,11 @@ class Program:
     targets: Mapping[str, Target] = field(default_factory=dict)
 
     @property
+    def routing(self) -> tuple[NoticeTarget, ...]:
+        """Which target gets which notices."""
+        return tuple(target.routing for target in self.targets.values())
+
+    @property
     def ledger(self) -> str:
         """The ledger's address, with its password."""
         return self.accounts[0].ledger
@@ -249,18 +254,11 @@ def review_settings(*, settings: Path | None = None) -> ReviewSettings:
             grace = parse_duration(given.read())
         except ValueError as error:
             raise ConfigurationError(given.origin.fault(str(error))) from error
-    reviewers = {} if file is None else file.reviewers
-    return ReviewSettings(grace=grace if isinstance(grace, timedelta) else timedelta(), reviewers=reviewers)
-
-
-def notice_routing(*, settings: Path | None = None) -> tuple[NoticeTarget, ...]:
-    """Who gets which notices, for commands that write notices and leave their delivery to `run`.
-
-    Raises:
-        ConfigurationError: the settings file has faults.
-    """
-    file = _settings_file(settings)
-    return () if file is None else tuple(target.routing for target in file.targets.values())
+    return ReviewSettings(
+        grace=grace if isinstance(grace, timedelta) else timedelta(),
+        reviewers={} if file is None else file.reviewers,
+        targets=() if file is None else tuple(target.routing for target in file.targets.values()),
+    )
 
 
 def _settings_file(option: Path | None) -> SettingsFile | None:

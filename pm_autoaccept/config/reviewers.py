@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from pm_autoaccept.config.formats import GROUP_NAME
 from pm_autoaccept.errors import ConfigurationError, Fault
-from pm_autoaccept.model import Reviewer
+from pm_autoaccept.model import NoticeTarget, Reviewer
 from pm_autoaccept.policy.messages import listed, perhaps
 from pm_autoaccept.policy.parser.source_text import Broken, Entries, Items, Node, Text
 
 _KEYS = ("groups", "own_accounts", "may_answer_as")
 _EXAMPLE = "ana: {groups: [benchmarking], own_accounts: [101234]}"
-_GROUP = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ACCOUNT_ID = re.compile(r"[0-9]{1,18}")
 
 
@@ -41,10 +41,12 @@ class ReviewSettings:
     Attributes:
         grace: how long an answer can be taken back.
         reviewers: name → reviewer; if there are none, every user who can write the ledger may answer.
+        targets: whom notices tell of answers; `run` delivers them.
     """
 
     grace: timedelta
     reviewers: Mapping[str, ReviewerSettings] = field(default_factory=lambda: MappingProxyType({}))
+    targets: tuple[NoticeTarget, ...] = ()
 
     def reviewer(self, user: str, *, name: str | None = None) -> Reviewer:
         """The reviewer who answers.
@@ -104,7 +106,7 @@ def _reviewer(node: Node, faults: list[Fault]) -> ReviewerSettings:
         else:
             given[key.value] = _texts(key.value, value, faults)
     return ReviewerSettings(
-        groups=frozenset(_valid(given.get("groups", ()), _GROUP, "group name", faults)),
+        groups=frozenset(_valid(given.get("groups", ()), GROUP_NAME, "group name", faults)),
         own_accounts=frozenset(map(int, _valid(given.get("own_accounts", ()), _ACCOUNT_ID, "account id", faults))),
         may_answer_as=frozenset(text.value for text in given.get("may_answer_as", ())),
     )

@@ -20,7 +20,6 @@ from pm_autoaccept.daemon.notice_sender import NoticeSender
 from pm_autoaccept.daemon.replica_share import ReplicaShare
 from pm_autoaccept.daemon.shutdown import Stop
 from pm_autoaccept.daemon.stoppage_watch import StoppageWatch
-from pm_autoaccept.egress.proxy_password import Egress
 from pm_autoaccept.errors import ConfigurationError, LedgerError, LedgerUnavailable, PmAutoacceptError, PolicyRefused
 from pm_autoaccept.ledger import Database, Leases
 from pm_autoaccept.ledger.proxy_passwords import proxy_guard_in_ledger
@@ -63,11 +62,11 @@ async def run(
         stack.push_async_callback(database.close)
         proxy_guard = proxy_guard_in_ledger(database, now=now)
         if targets is None:
-            targets = tuple(target.routing for target in program.targets.values())
+            targets = program.routing
         if deliver is None and targets:
             from pm_autoaccept.notices.delivery import Delivery  # noqa: PLC0415 — most need no notices
 
-            deliver = Delivery(program.targets, Egress(program.accounts[0].proxies, proxy_guard), now)
+            deliver = Delivery.of(program, proxy_guard, now)
         leases = Leases(database, holder=holder_name(), ttl=program.lease)
         for settings in program.accounts:
             share.accounts.append(

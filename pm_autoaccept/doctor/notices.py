@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from uuid import uuid4
 
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.config import Program, Target
 from pm_autoaccept.doctor.finding import Finding, ok, problem, warning
-from pm_autoaccept.egress.proxy_password import Egress
+from pm_autoaccept.ledger.notices import new_event_id
 from pm_autoaccept.model import Dead, Delivered, NoticeKind, Outgoing, TryLater
 from pm_autoaccept.notices.delivery import Delivery
 from pm_autoaccept.policy import Policy
@@ -38,10 +37,10 @@ async def send_tests(program: Program) -> AsyncIterator[Finding]:
         yield warning("notify", "the settings name no targets", "add `targets` to the settings file")
         return
     async with proxy_guard_for_reading(*program.accounts) as proxy_guard:
-        deliver = Delivery(program.targets, Egress(program.accounts[0].proxies, proxy_guard))
+        deliver = Delivery.of(program, proxy_guard)
         for name, target in program.targets.items():
             test = Outgoing(
-                event_id=f"evt_{uuid4().hex}",
+                event_id=new_event_id(),
                 created_at=utc_now(),
                 kind=NoticeKind.TEST,
                 account="",

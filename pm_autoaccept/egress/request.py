@@ -30,7 +30,7 @@ async def send_request(
         proxy: the proxy; None to connect directly.
         call: the call, for error messages.
         data: the body, if any.
-        headers: headers besides the session's.
+        headers: headers in addition to those of the session.
 
     Raises:
         PortfolioManagerError: the proxy refuses the call. Nothing was sent.

@@ -1,15 +1,14 @@
-"""Lists held requests that wait for a person, and records acknowledgements of undecided connections and shares."""
+"""Queries for held requests that wait for a person; records acknowledgements of undecided connections and shares."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from pm_autoaccept.errors import ConfigurationError
-from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH, of_any_account
+from pm_autoaccept.ledger.db.queries import of_any_account
 from pm_autoaccept.ledger.db.tables import MAY_STILL_GO_MISSING
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import inventory as inventory_table
@@ -25,18 +24,6 @@ KEPT_BACK_FOR_REVIEW = (
     ReasonKind.ANSWER_VOID,
 )
 """Reasons for which a decided answer is kept back until a person reviews it."""
-
-
-def held_requests(connection: Connection, *, account: str | None = None) -> Iterator[HeldRow]:
-    """Yield the requests that are held, or kept back for review, oldest first.
-
-    Args:
-        connection: within a transaction.
-        account: only for the provider account with this name.
-    """
-    query = pending_requests(account=account).where(waits_for_person())
-    for row in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)):
-        yield held_row(row)
 
 
 def waits_for_person() -> ColumnElement[bool]:

@@ -11,16 +11,15 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import BindParameter, Connection, CursorResult, Row, bindparam, func, select
 
-from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.tables import ANSWER_IN_FORCE, OPEN_REQUEST, WAITING_ANSWER
 from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.notices import add_voided_answers
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
-from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
+from pm_autoaccept.ledger.request_rows import IS_REPLACED, has_one_of
 from pm_autoaccept.model import (
     Action,
     HumanAnswer,
@@ -139,17 +138,6 @@ def end_sent(
     connection.execute(_ENDED_SENT, {"number": number, "intent": intent, "now": state, "at": at, "why": why})
 
 
-def of_keys(query: Select[Any], keys: Iterable[RequestKey]) -> Select[Any]:
-    """The query, only for requests with these keys, in any account."""
-    table, ids = request_table.c, sorted(set(keys))
-    each_kind = [
-        (table.kind == kind) & is_one_of(table.pm_id, [key.id for key in ids if key.kind is kind])
-        for kind in sorted({key.kind for key in ids})
-    ]
-    providers = select(provider_table.c.id)
-    return query.where(table.provider_id.in_(providers), or_(*each_kind))
-
-
 def _in_force(
     connection: Connection, keys: Sequence[RequestKey], *, account: str | None
 ) -> dict[RequestKey, list[Row[Any]]]:
@@ -163,7 +151,8 @@ def _in_force(
     if account is not None:
         query = query.where(provider_table.c.name == account)
     found: dict[RequestKey, list[Row[Any]]] = {}
-    for row in connection.execute(of_keys(query, keys).order_by(answer_table.c.id)):
+    rows: CursorResult[Any] = connection.execute(query.where(has_one_of(keys)).order_by(answer_table.c.id))
+    for row in rows:
         found.setdefault(RequestKey(Kind(row.kind), row.pm_id), []).append(row)
     return found
 
@@ -206,22 +195,11 @@ _DUE_ANYWHERE = (
     .join(provider_table, provider_table.c.id == _ANSWER.provider_id)
     .where(WAITING_ANSWER, _ANSWER.due_at <= bindparam("at"))
 )
-_newer = request_table.alias("newer")
 _WAITING = (
     select(
         *(_ANSWER[name] for name in ("id", "action", "people", "recorded_at")),
         *(request_table.c[name] for name in ("kind", "pm_id", "outcome")),
-        # Another request with its id is pending, so an answer would answer that one.
-        select(_newer.c.id)
-        .where(
-            _newer.c.provider_id == request_table.c.provider_id,
-            _newer.c.kind == request_table.c.kind,
-            _newer.c.pm_id == request_table.c.pm_id,
-            _newer.c.id > request_table.c.id,
-            _newer.c.absent_reads < READS_UNTIL_GONE,
-        )
-        .exists()
-        .label("changed"),
+        IS_REPLACED.label("changed"),
     )
     .join(request_table, request_table.c.id == _ANSWER.request_id)
     .where(_OURS, WAITING_ANSWER)

@@ -10,14 +10,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from pm_autoaccept.ledger.db.bulk_statements import BulkStatement
 from pm_autoaccept.ledger.db.id_lists import is_one_of
+from pm_autoaccept.ledger.db.queries import last_numbers, last_of_each_request
 from pm_autoaccept.ledger.db.tables import human_answer as answer_table
 from pm_autoaccept.ledger.db.tables import request as request_table
-from pm_autoaccept.ledger.human_answers import of_keys
 from pm_autoaccept.ledger.notices import add_given_answers
+from pm_autoaccept.ledger.request_rows import has_one_of
 from pm_autoaccept.ledger.review_queue import review_queue
 from pm_autoaccept.model import (
     Action,
@@ -112,7 +113,7 @@ class _Recorder:
         found: tuple[tuple[AnswerStatus, str | None], ...] = (
             (AnswerStatus.ANSWERED, "it is given twice" if key in self._given else None),
             (AnswerStatus.ANSWERED, entries[0].answered_by_policy),
-            (AnswerStatus.NOT_ALLOWED, self._not_allowed(entries[0])),
+            (AnswerStatus.NOT_ALLOWED, entries[0].not_allowed_reason(self._by)),
             (AnswerStatus.STALE, entries[0].changed_since(answer.stamp)),
             (AnswerStatus.ANSWERED, self._answered(answer, entries[0].answer)),
         )
@@ -122,28 +123,11 @@ class _Recorder:
         """By whom it was answered, when and how; None if this person may still answer it."""
         if given is None or given.state is HumanAnswerState.OBSERVED:
             return None
-        if given.state is HumanAnswerState.WAITING and self._may_agree(answer, given):
+        agrees = given.action is answer.action and answer.note in (None, given.note)
+        if agrees and given.needs(self._by):
             return None
         note = f', with the note "{given.note}"' if given.note else ""
         return f"{' and '.join(given.names)} {_DONE_BY[given.action]} this {self._ago(given)}{note}"
-
-    def _not_allowed(self, entry: QueueEntry) -> str | None:
-        """Why this person may not answer this request; None if they may."""
-        if entry.row.account_id in self._by.own_accounts:
-            return f"account {entry.row.account_id} is your own; somebody else must answer it"
-        group = entry.answer_rule.by
-        if group is not None and group not in self._by.groups:
-            return f"only the group `{group}` may answer it, and {self._by.name} is not in it"
-        return None
-
-    def _may_agree(self, answer: NewAnswer, given: GivenAnswer) -> bool:
-        """Whether this is the same answer by another person, and another person is needed."""
-        return (
-            given.action is answer.action
-            and (answer.note is None or answer.note == given.note)
-            and len(given.people) < given.people_needed
-            and self._by.name not in given.names
-        )
 
     def _agree(self, answer: NewAnswer, entry: QueueEntry) -> AnswerResult:
         """Add this person's answer, to the answer of others if there is one."""
@@ -209,24 +193,18 @@ def _with_numbers(
     connection: Connection, results: Sequence[AnswerResult], entries: Mapping[RequestKey, Sequence[QueueEntry]]
 ) -> list[AnswerResult]:
     """The results with the numbers of the recorded answers."""
-    recorded = (AnswerStatus.RECORDED, AnswerStatus.NEEDS_ANOTHER_PERSON, AnswerStatus.OBSERVED)
-    requests = {each.key: entries[each.key][0].request_number for each in results if each.status in recorded}
-    newest = (
-        select(func.max(answer_table.c.id), answer_table.c.request_id)
-        .where(is_one_of(answer_table.c.request_id, requests.values()))
-        .group_by(answer_table.c.request_id)
-    )
-    numbers = {request: number for number, request in connection.execute(newest)} if requests else {}
-    return [
-        replace(each, number=numbers.get(requests[each.key])) if each.status in recorded else each for each in results
-    ]
+    requests = {each.key: entries[each.key][0].request_number for each in results if each.status.recorded}
+    numbers = last_numbers(connection, _NEWEST, requests.values())
+    return [replace(each, number=numbers[requests[each.key]]) if each.status.recorded else each for each in results]
 
 
 def _lock(connection: Connection, keys: Iterable[RequestKey]) -> None:
     """Keep other reviewers and answers away from the requests with these keys until the transaction ends."""
-    connection.execute(of_keys(select(request_table.c.id), keys).order_by(request_table.c.id).with_for_update())
+    locked = select(request_table.c.id).where(has_one_of(keys)).order_by(request_table.c.id)
+    connection.execute(locked.with_for_update())
 
 
+_NEWEST = last_of_each_request(answer_table)
 _RECORDED = BulkStatement(answer_table.insert())
 _AGREED = BulkStatement(
     answer_table.update()

@@ -16,7 +16,8 @@ from pm_autoaccept.ledger.db.tables import notice as notice_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.held_requests import pending_requests, waits_for_person
-from pm_autoaccept.ledger.notices import QUOTING, add_once, new_event_id, notice_values, request_body
+from pm_autoaccept.ledger.notices import add_once, new_event_id, notice_values, request_body
+from pm_autoaccept.ledger.private_values import QUOTING
 from pm_autoaccept.model import Mode, NoticeKind, NoticeState, NoticeTarget, ReasonKind
 from pm_autoaccept.notice_schedule import last_digest
 

@@ -24,10 +24,12 @@ from pm_autoaccept.ledger.db.tables import notice as notice_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.outcome_groups import TOOK_EFFECT
+from pm_autoaccept.ledger.private_values import QUOTING
 from pm_autoaccept.model import (
     Action,
     Finding,
     FindingKind,
+    HumanAnswerState,
     Kind,
     Mode,
     NoticeKind,
@@ -39,9 +41,6 @@ from pm_autoaccept.model import (
     TargetKind,
 )
 from pm_autoaccept.notice_schedule import GATHER_FOR
-
-QUOTING = (ReasonKind.UNKNOWN, ReasonKind.NOT_UNDERSTOOD)
-"""Reasons whose text may quote a customer's document, so that it is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,33 +230,22 @@ def add_given_answers(
     """Add the notices of answers that people recorded, by the numbers of the answers."""
     if not numbers or not targets:
         return
-    rows = connection.execute(_GIVEN, {"numbers": list(numbers)}).all()
-    asked = _requests(connection, [row.request_id for row in rows])
-    add_events(
-        connection,
-        [
-            Event(
-                kind=NoticeKind.REQUEST_ANSWERED,
-                account=asked[row.request_id].name,
-                request=row.request_id,
-                group=asked[row.request_id].tell,
-                for_people=False,
-                body={
-                    "request": request_body(asked[row.request_id]),
-                    "group": asked[row.request_id].tell,
-                    "action": str(row.action).lower(),
-                    "people_given": len(row.people),
-                    "people_needed": row.people_needed,
-                    "due_at": row.due_at and row.due_at.isoformat(),
-                },
-                personal={"people": [name for name, _ in row.people]},
-                mode=Mode.OBSERVE if row.state == NoticeState.OBSERVED else Mode.ENFORCE,
-            )
-            for row in rows
-        ],
-        targets,
-        at=at,
-    )
+    events = [
+        _of_an_answer(
+            NoticeKind.REQUEST_ANSWERED,
+            answer,
+            request,
+            for_people=False,
+            mode=Mode.OBSERVE if answer.state == HumanAnswerState.OBSERVED else Mode.ENFORCE,
+            more={
+                "people_given": len(answer.people),
+                "people_needed": answer.people_needed,
+                "due_at": answer.due_at and answer.due_at.isoformat(),
+            },
+        )
+        for answer, request in _answers(connection, numbers)
+    ]
+    add_events(connection, events, targets, at=at)
 
 
 def add_voided_answers(
@@ -271,31 +259,52 @@ def add_voided_answers(
     """Add the notices of answers by people that will not be sent: the number of the answer → why."""
     if not why or not targets:
         return
-    rows = connection.execute(_GIVEN, {"numbers": list(why)}).all()
-    asked = _requests(connection, [row.request_id for row in rows])
-    add_events(
-        connection,
-        [
-            Event(
-                kind=NoticeKind.ANSWER_VOID,
-                account=asked[row.request_id].name,
-                request=row.request_id,
-                group=asked[row.request_id].tell,
-                for_people=for_people,
-                body={
-                    "request": request_body(asked[row.request_id]),
-                    "group": asked[row.request_id].tell,
-                    "action": str(row.action).lower(),
-                    "why": why[row.id],
-                },
-                personal={"people": [name for name, _ in row.people]},
-                mode=_mode(asked[row.request_id].mode),
-            )
-            for row in rows
-        ],
-        targets,
-        at=at,
+    events = [
+        _of_an_answer(
+            NoticeKind.ANSWER_VOID,
+            answer,
+            request,
+            for_people=for_people,
+            mode=_mode(request.mode),
+            more={"why": why[answer.id]},
+        )
+        for answer, request in _answers(connection, why)
+    ]
+    add_events(connection, events, targets, at=at)
+
+
+def _of_an_answer(
+    kind: NoticeKind,
+    answer: Row[Any],
+    request: Row[Any],
+    *,
+    for_people: bool,
+    mode: Mode | None,
+    more: Mapping[str, object],
+) -> Event:
+    """An event about an answer by people."""
+    return Event(
+        kind=kind,
+        account=request.name,
+        request=request.id,
+        group=request.tell,
+        for_people=for_people,
+        body={
+            "request": request_body(request),
+            "group": request.tell,
+            "action": str(answer.action).lower(),
+            **more,
+        },
+        personal={"people": [name for name, _ in answer.people]},
+        mode=mode,
     )
+
+
+def _answers(connection: Connection, numbers: Collection[int]) -> list[tuple[Row[Any], Row[Any]]]:
+    """The answers by people with these numbers, each with its request."""
+    answers = connection.execute(_GIVEN, {"numbers": list(numbers)}).all()
+    asked = _requests(connection, [answer.request_id for answer in answers])
+    return [(answer, asked[answer.request_id]) for answer in answers]
 
 
 def add_findings(

@@ -13,13 +13,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pm_autoaccept.errors import DocumentRefused
-from pm_autoaccept.model import CustomField
+from pm_autoaccept.model import CustomField, ReasonKind
 from pm_autoaccept.parse import replace_answers
 from pm_autoaccept.policy.cleaning import fold
 from pm_autoaccept.policy.evaluation.custom_answers import name_key
 
 DIGEST_PREFIX = "digest:"
 """The prefix of a digest stored instead of a private value."""
+
+
+QUOTING = (ReasonKind.UNKNOWN, ReasonKind.NOT_UNDERSTOOD)
+"""Reasons of decisions whose text may quote a customer's document."""
 
 
 @dataclass(frozen=True, slots=True)

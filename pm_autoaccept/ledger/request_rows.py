@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, func, or_, select, true
 
 from pm_autoaccept.ledger.db.id_lists import id_list, is_one_of
+from pm_autoaccept.ledger.db.queries import of_any_account
 from pm_autoaccept.ledger.db.tables import decision as decision_table
 from pm_autoaccept.ledger.db.tables import intent as intent_table
 from pm_autoaccept.ledger.db.tables import provider as provider_table
@@ -107,6 +108,27 @@ def _rows_by_key(
         for row in connection.execute(query, {"provider": provider, "kind": kind, "numbers": numbers}):
             found[RequestKey(kind, row.pm_id)].append(row)
     return found
+
+
+def has_one_of(keys: Iterable[RequestKey]) -> ColumnElement[bool]:
+    """A condition for requests: the request has one of these keys, in any account."""
+    ids: dict[Kind, list[int]] = defaultdict(list)
+    for key in sorted(set(keys)):
+        ids[key.kind].append(key.id)
+    table = request_table.c
+    each_kind = [(table.kind == kind) & is_one_of(table.pm_id, numbers) for kind, numbers in ids.items()]
+    return of_any_account(table.provider_id) & or_(*each_kind)
+
+
+def _is_replaced() -> ColumnElement[bool]:
+    newer = request_table.alias("newer")
+    same = [newer.c[name] == request_table.c[name] for name in ("provider_id", "kind", "pm_id")]
+    later = select(newer.c.id).where(*same, newer.c.id > request_table.c.id, newer.c.absent_reads < READS_UNTIL_GONE)
+    return later.correlate(request_table).exists()
+
+
+IS_REPLACED = _is_replaced()
+"""A condition for requests: the customer has changed the request or sent it again, so its id means a newer one."""
 
 
 class RowMatch(Enum):

@@ -23,7 +23,8 @@ from pm_autoaccept.ledger.db.tables import provider as provider_table
 from pm_autoaccept.ledger.db.tables import removal as removal_table
 from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.db.tables import unreadable as unreadable_table
-from pm_autoaccept.model import Outcome, ReasonKind
+from pm_autoaccept.ledger.private_values import QUOTING
+from pm_autoaccept.model import Outcome
 from pm_autoaccept.policy.fields import FIELDS
 from pm_autoaccept.policy.values import FieldType
 
@@ -31,9 +32,6 @@ MASKED = "(masked)"
 
 REQUESTS_PER_TRANSACTION = 200
 """Requests masked in one transaction, so that answers wait no longer than that."""
-
-_QUOTING = (ReasonKind.UNKNOWN, ReasonKind.NOT_UNDERSTOOD)
-"""Reasons whose text may quote a document."""
 
 _MASK_INTERVAL = timedelta(days=1)
 """How often old records are looked for."""
@@ -168,7 +166,7 @@ def _mask_decisions(connection: Connection, requests: list[int]) -> None:
                 for field, expected, found, truth in row.evidence
             ],
             "note": row.note and MASKED,
-            "reason_text": MASKED if row.reason in _QUOTING else row.reason_text,
+            "reason_text": MASKED if row.reason in QUOTING else row.reason_text,
         }
         for row in connection.execute(made)
     ]

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, Select, bindparam, or_, select
+from sqlalchemy import Connection, CursorResult, Row, bindparam, or_, select
 
-from pm_autoaccept.cascades import PendingTie, PendingTree, above
+from pm_autoaccept.cascades import PendingTie, PendingTree
 from pm_autoaccept.ledger.db.id_lists import is_one_of
 from pm_autoaccept.ledger.db.queries import ROWS_PER_FETCH
 from pm_autoaccept.ledger.db.tables import MAY_STILL_GO_MISSING
@@ -19,7 +19,7 @@ from pm_autoaccept.ledger.db.tables import request as request_table
 from pm_autoaccept.ledger.held_requests import held_row, pending_requests, waits_for_person
 from pm_autoaccept.ledger.inventory import current_items
 from pm_autoaccept.ledger.outcome_groups import UNSETTLED
-from pm_autoaccept.ledger.request_rows import READS_UNTIL_GONE
+from pm_autoaccept.ledger.request_rows import IS_REPLACED, READS_UNTIL_GONE, has_one_of
 from pm_autoaccept.model import Action, AnswerRule, HumanAnswerState, Kind, Mode, Outcome, RequestKey
 from pm_autoaccept.record import GivenAnswer, QueueEntry
 
@@ -36,7 +36,7 @@ def review_queue(
             changed one, only the newest.
     """
     query = pending_requests(*_COLUMNS, account=account)
-    query = query.where(waits_for_person()) if keys is None else _of_keys(query, keys)
+    query = query.where(*([waits_for_person()] if keys is None else [has_one_of(keys), ~IS_REPLACED]))
     trees: dict[int, PendingTree] = {}
     for rows in connection.execute(query.execution_options(yield_per=ROWS_PER_FETCH)).partitions(ROWS_PER_FETCH):
         yield from _entries(connection, rows, trees)
@@ -50,23 +50,6 @@ _COLUMNS = (
     decision_table.c.note.label("rule_note"),
     provider_table.c.mode.label("account_mode"),
 )
-
-
-def _of_keys(query: Select[Any], keys: Collection[RequestKey]) -> Select[Any]:
-    """The query, only for the newest request with each of these keys."""
-    table, newer = request_table.c, request_table.alias("newer")
-    each_kind = [
-        (table.kind == kind) & is_one_of(table.pm_id, [key.id for key in keys if key.kind is kind])
-        for kind in sorted({key.kind for key in keys})
-    ]
-    replaced = select(newer.c.id).where(
-        newer.c.provider_id == table.provider_id,
-        newer.c.kind == table.kind,
-        newer.c.pm_id == table.pm_id,
-        newer.c.id > table.id,
-        newer.c.absent_reads < READS_UNTIL_GONE,
-    )
-    return query.where(or_(*each_kind), ~replaced.correlate(request_table).exists())
 
 
 def _entries(connection: Connection, rows: Sequence[Row[Any]], trees: dict[int, PendingTree]) -> Iterator[QueueEntry]:
@@ -158,7 +141,7 @@ _PENDING = select(_TABLE.kind, _TABLE.pm_id, _TABLE.content_digest, _TABLE.accou
 
 def _there(connection: Connection, provider: int, ties: Iterable[PendingTie]) -> dict[RequestKey, bool]:
     """Whether the connections and properties above these requests are there already, as far as reads have shown."""
-    parents = {key for tie in ties for key in above(tie)}
+    parents = {key for tie in ties for key in tie.parents}
     found: dict[RequestKey, bool] = {}
     for kind in (Kind.CONNECTION, Kind.PROPERTY):
         ids = [key.id for key in parents if key.kind is kind]

@@ -104,6 +104,11 @@ class AnswerStatus(StrEnum):
     NOT_ALLOWED = "not_allowed"
     """Nothing was recorded: this person may not answer it."""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the answer is in the ledger."""
+        return self in {AnswerStatus.RECORDED, AnswerStatus.NEEDS_ANOTHER_PERSON, AnswerStatus.OBSERVED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerResult:

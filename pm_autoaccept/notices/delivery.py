@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import Target
-from pm_autoaccept.egress.proxy_password import Egress
+from pm_autoaccept.config import Program, Target
+from pm_autoaccept.egress.proxy_password import Egress, ProxyPasswordGuard
 from pm_autoaccept.model import Dead, DeliveryResult, NoticeTarget, Outgoing
 from pm_autoaccept.notices.messages import compose
 from pm_autoaccept.notices.people import channel_of, send_message
@@ -28,6 +29,11 @@ class Delivery:
     targets: Mapping[str, Target]
     egress: Egress
     now: Callable[[], datetime] = utc_now
+
+    @classmethod
+    def of(cls, program: Program, proxy_guard: ProxyPasswordGuard, now: Callable[[], datetime] = utc_now) -> Self:
+        """The delivery to the targets of the settings, through the first account's proxy."""
+        return cls(program.targets, Egress(program.accounts[0].proxies, proxy_guard), now)
 
     async def __call__(self, target: NoticeTarget, notice: Outgoing, /) -> DeliveryResult:
         """Try once. The settings decide where it goes, so a target that they do not name any more is dead."""

@@ -22,6 +22,7 @@ from pm_autoaccept.model import (
     Outcome,
     ReasonKind,
     RequestKey,
+    Reviewer,
     Shadow,
     SourceUse,
     Verdict,
@@ -269,6 +270,11 @@ class GivenAnswer:
         """Who gave it."""
         return tuple(name for name, _ in self.people)
 
+    def needs(self, by: Reviewer) -> bool:
+        """Whether it waits for another person, who may be this one."""
+        waits = self.state is HumanAnswerState.WAITING and len(self.people) < self.people_needed
+        return waits and by.name not in self.names
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntry:
@@ -298,6 +304,31 @@ class QueueEntry:
     request_number: int
     decision_number: int
     unprocessed_answer: int | None
+
+    @property
+    def account(self) -> str:
+        """The provider account's name in the settings."""
+        return self.row.account
+
+    def not_allowed_reason(self, by: Reviewer) -> str | None:
+        """Why this person may not answer this request, whatever others have answered; None if they may."""
+        if self.row.account_id in by.own_accounts:
+            return f"account {self.row.account_id} is your own; somebody else must answer it"
+        group = self.answer_rule.by
+        if group is not None and group not in by.groups:
+            return f"only the group `{group}` may answer it, and {by.name} is not in it"
+        return None
+
+    def may_be_answered_by(self, by: Reviewer) -> bool:
+        """Whether this person may answer this request, and has not."""
+        if self.answered_by_policy is not None or self.not_allowed_reason(by) is not None:
+            return False
+        if self.answer is None:
+            return True
+        if self.answer.state is HumanAnswerState.OBSERVED:
+            # It is never sent; the account may have been switched to enforce since.
+            return self.mode is not Mode.OBSERVE
+        return self.answer.needs(by)
 
     @property
     def needs(self) -> tuple[RequestKey, ...]:

@@ -41,7 +41,7 @@ def test_what_an_accept_of_a_meter_also_accepts(pending, there, expected):
 def test_an_accept_of_a_connection_accepts_nothing_else():
     """Neither do shares below it go along, nor does a meter without an owner connect anybody."""
     assert also(CONNECTION, Action.ACCEPT, CONNECTION, SHARE) == []
-    assert also(METER_SHARE._replace(owner=None, property=None), Action.ACCEPT) == []
+    assert also(METER_SHARE._replace(owner=None, property_id=None), Action.ACCEPT) == []
 
 
 def test_a_reject_rejects_all_that_is_pending_below():

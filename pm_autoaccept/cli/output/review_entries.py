@@ -107,6 +107,13 @@ def given(answer: GivenAnswer, *, now: datetime) -> str:
     return f"{done}, to be sent in {left} s" if left else f"{done}, to be sent in the next cycle"
 
 
+def preview(entry: QueueEntry, action: Action) -> str:
+    """What this answer does, in one line."""
+    row, also = entry.row, consequences(entry, action)
+    owner = row.username or f"account {row.account_id or 'unknown'}"
+    return printable(f"{action} {row.key} of {owner}{f', which also {also}' if also else ''}. {row.reason_text}")
+
+
 def family(action: Action, keys: Sequence[RequestKey]) -> str:
     """What else must be answered, in words."""
     verb = "accept" if action is Action.ACCEPT else "reject"

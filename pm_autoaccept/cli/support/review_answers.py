@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from pm_autoaccept.cli.support import options
 from pm_autoaccept.cli.support.ledger_access import read_ledger, write_ledger
 from pm_autoaccept.clock import utc_now
-from pm_autoaccept.config import ReviewSettings, notice_routing
+from pm_autoaccept.config import ReviewSettings
 from pm_autoaccept.ledger.audit import find_decisions
 from pm_autoaccept.ledger.human_answers import take_back
 from pm_autoaccept.ledger.new_answers import record_answers
@@ -22,18 +22,12 @@ from pm_autoaccept.ledger.review_queue import review_queue
 from pm_autoaccept.model import (
     Action,
     AnswerResult,
-    AnswerStatus,
-    HumanAnswerState,
     Kind,
-    Mode,
     NewAnswer,
     RequestKey,
     Reviewer,
 )
 from pm_autoaccept.record import DecisionFilter, DecisionRow, QueueEntry
-
-RECORDED = (AnswerStatus.RECORDED, AnswerStatus.NEEDS_ANOTHER_PERSON, AnswerStatus.OBSERVED)
-"""The answer is in the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +80,7 @@ class ReviewLedger:
                 by=self.by,
                 grace=self.review.grace,
                 at=utc_now(),
-                targets=notice_routing(settings=self.settings),
+                targets=self.review.targets,
             ),
         )
 
@@ -109,7 +103,7 @@ class ReviewLedger:
                 account=self.account,
                 by=self.by,
                 at=utc_now(),
-                targets=notice_routing(settings=self.settings),
+                targets=self.review.targets,
             ),
         )
 
@@ -161,23 +155,8 @@ def family_of(ledger: ReviewLedger, entries: Iterable[QueueEntry], action: Actio
     return [
         entry
         for entry in found
-        if entry.answered_by_policy is None and (entry.answer is None or may_answer(entry, ledger.by))
+        if entry.answered_by_policy is None and (entry.answer is None or entry.may_be_answered_by(ledger.by))
     ]
-
-
-def may_answer(entry: QueueEntry, by: Reviewer) -> bool:
-    """Whether this person may answer the request, and has not."""
-    group, given = entry.answer_rule.by, entry.answer
-    if entry.answered_by_policy is not None or entry.row.account_id in by.own_accounts:
-        return False
-    if group is not None and group not in by.groups:
-        return False
-    if given is None:
-        return True
-    if given.state is HumanAnswerState.OBSERVED:  # never sent; the account may have been switched to enforce since
-        return entry.mode is not Mode.OBSERVE
-    another_needed = given.state is HumanAnswerState.WAITING and len(given.people) < given.people_needed
-    return another_needed and by.name not in given.names
 
 
 def _relatives(entry: QueueEntry, action: Action) -> tuple[RequestKey, ...]:

@@ -11,7 +11,7 @@ import click
 from pm_autoaccept.cli.output.review_entries import consequences, family, in_full
 from pm_autoaccept.cli.output.rows import text_zone
 from pm_autoaccept.cli.output.tables import console
-from pm_autoaccept.cli.support.review_answers import RECORDED, ReviewLedger, family_of, may_answer
+from pm_autoaccept.cli.support.review_answers import ReviewLedger, family_of
 from pm_autoaccept.clock import utc_now
 from pm_autoaccept.model import Action, AnswerStatus, NewAnswer, RequestKey
 from pm_autoaccept.policy.durations import written_duration
@@ -123,7 +123,7 @@ class ReviewPrompt:
         for result in results:
             if result.status is not AnswerStatus.RECORDED:
                 click.echo(printable(f"{result.text}."))
-        recorded = tuple(result.key for result in results if result.status in RECORDED)
+        recorded = tuple(result.key for result in results if result.status.recorded)
         self._answered += len(recorded)
         self._last = (ledger, recorded) if recorded else self._last
         return entry.row.key in recorded
@@ -166,7 +166,7 @@ _CANCELLED = "\0"
 
 def _mine(ledger: ReviewLedger, keys: Iterable[RequestKey] | None = None) -> Iterator[QueueEntry]:
     """The requests that the reviewer may answer and has not."""
-    return (entry for entry in ledger.entries(keys) if may_answer(entry, ledger.by))
+    return (entry for entry in ledger.entries(keys) if entry.may_be_answered_by(ledger.by))
 
 
 def _show(ledger: ReviewLedger, entry: QueueEntry) -> None:
